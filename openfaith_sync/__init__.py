@@ -1,0 +1,1 @@
+"""OpenFaith Sync: church management systems into PostgreSQL, kept right for years."""

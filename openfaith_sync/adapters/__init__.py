@@ -1,0 +1,1 @@
+"""The outside APIs and the manifest files that describe them."""

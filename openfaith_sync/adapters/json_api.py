@@ -1,0 +1,163 @@
+"""The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import httpx
+import orjson
+
+from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
+from openfaith_sync.adapters.outcomes import NotFoundAtSource
+from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.manifest import Entity, Manifest
+from openfaith_sync.domain.place import version_key
+from openfaith_sync.domain.record import RawRecord
+
+
+class JsonApiSource:
+    """One connection's records, as JSON:API serves them."""
+
+    def __init__(self, manifest: Manifest, client: HttpClient) -> None:
+        """Read through this client what the manifest describes."""
+        self._manifest = manifest
+        self._client = client
+
+    def read_page(self, query: ListingQuery) -> Page:
+        """Give one page, proven well formed and no shorter than the source promised."""
+        entity = self._manifest.entities[query.entity]
+        children = {entity_of: include for include, entity_of in entity.sideload.items() if entity_of in query.children}
+        request = self._listing_request(entity, query, children.values())
+        resources = {self._manifest.entities[EntityName(name)].resource: EntityName(name) for name in children}
+        page, effort = self._client.read(request, self._page_parser(entity, query, resources))
+        return Page(
+            records=page.records,
+            total_count=page.total_count,
+            has_next=page.has_next,
+            children=page.children,
+            requests=effort.requests,
+            waited=effort.waited,
+        )
+
+    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
+        """Give one record fresh from the source; ``None`` when it has none."""
+        part = self._manifest.entities[entity]
+        path = part.path + part.endpoints.get.format(id=external_id)
+
+        def parse(response: httpx.Response) -> RawRecord:
+            body = parse_json_object(response, orjson.loads)
+            return read_resource(_expect(body, "data", dict), part.resource)
+
+        try:
+            return self._client.read(Request(path, {}, part.version), parse)[0]
+        except NotFoundAtSource:
+            return None
+
+    def read_account(self) -> str:
+        """Prove the credentials and give the name of whom they belong to."""
+
+        def parse(response: httpx.Response) -> str:
+            data = _expect(parse_json_object(response, orjson.loads), "data", dict)
+            return str(_expect(data, "id", str))
+
+        return self._client.read(Request(self._manifest.adapter_file.auth.verify, {}), parse)[0]
+
+    def _listing_request(self, entity: Entity, query: ListingQuery, includes: Iterable[str]) -> Request:
+        paging = self._manifest.adapter_file.paging
+        parameters: dict[str, str | int] = {paging.size_parameter: query.size or paging.size}
+        if query.offset:
+            parameters[paging.offset_parameter] = query.offset
+        version = entity.delta.attribute
+        if query.order is not Order.ID:
+            parameters["order"] = f"-{version}" if query.order is Order.VERSION_DESCENDING else str(version)
+        if query.version_from:
+            parameters[f"where[{version}][gte]"] = version_key(query.version_from)
+        if query.version_before:
+            parameters[f"where[{version}][lt]"] = version_key(query.version_before)
+        if included := ",".join(includes):
+            parameters["include"] = included
+        is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
+        return Request(entity.path + entity.endpoints.list, parameters, entity.version, is_deep)
+
+    def _page_parser(
+        self, entity: Entity, query: ListingQuery, children: Mapping[str, EntityName]
+    ) -> Callable[[httpx.Response], Page]:
+        def parse(response: httpx.Response) -> Page:
+            body = parse_json_object(response, orjson.loads)
+            records = tuple(read_resource(found, entity.resource) for found in _expect(body, "data", list))
+            meta, links = _expect(body, "meta", dict), _expect(body, "links", dict)
+            page = Page(
+                records=records,
+                total_count=_expect(meta, "total_count", int),
+                has_next=links.get("next") is not None,
+                children=_read_children(body, children) if children else {},
+            )
+            _prove_length(page, meta, query.offset, is_counted=entity.total_count == "exact")
+            return page
+
+        return parse
+
+
+def read_resource(found: object, resource: str | None = None) -> RawRecord:
+    """Give the record of a JSON:API resource object.
+
+    Raises:
+        MalformedAnswer: It is no resource object, or one of another type.
+    """
+    if not isinstance(found, dict):
+        raise MalformedAnswer(f"the source sent a {type(found).__name__} where a resource object belongs")
+    external_id, kind = found.get("id"), found.get("type")
+    if type(external_id) is not str or not external_id or type(kind) is not str:
+        raise MalformedAnswer("the source sent a resource object without a text id and type")
+    if resource is not None and kind != resource:
+        raise MalformedAnswer(f"the source sent a {kind} where a {resource} belongs")
+    attributes = found.get("attributes")
+    if attributes is None:
+        attributes = {}
+    relationships = found.get("relationships")
+    if not isinstance(attributes, dict) or not isinstance(relationships, dict | None):
+        raise MalformedAnswer(f"the source sent a {kind} whose attributes or relationships are not an object")
+    references: dict[str, str | None] = {}
+    for name, relationship in (relationships or {}).items():
+        target = relationship.get("data", references) if isinstance(relationship, dict) else references
+        if target is None:
+            references[name] = None
+        elif type(target) is dict and target is not references:
+            references[name] = target.get("id")
+    return RawRecord(ExternalId(external_id), attributes, references, found)
+
+
+def _read_children(
+    body: Mapping[str, Any], children: Mapping[str, EntityName]
+) -> dict[EntityName, tuple[RawRecord, ...]]:
+    found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
+    for resource in _expect(body, "included", list):
+        entity = children.get(resource.get("type", "")) if isinstance(resource, dict) else None
+        if entity is not None:
+            found[entity].append(read_resource(resource))
+    return {entity: tuple(records) for entity, records in found.items()}
+
+
+def _prove_length(page: Page, meta: Mapping[str, Any], offset: int, *, is_counted: bool) -> None:
+    """Refuse a page that is shorter than the source promised, or whose next does not follow it."""
+    read = offset + len(page.records)
+    if page.has_next:
+        if not page.records:
+            raise MalformedAnswer(f"the source sent an empty page at offset {offset} and promised more")
+        following = meta.get("next")
+        next_offset = following.get("offset") if isinstance(following, dict) else None
+        if next_offset != read:
+            raise MalformedAnswer(
+                f"the source's next page starts at {next_offset}, expected {read}: the listing does not advance rightly"
+            )
+    elif is_counted and read < page.total_count:
+        raise MalformedAnswer(f"the source ended a listing at {read} of {page.total_count} records")
+
+
+def _expect(found: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = found.get(key)
+    if type(value) is not kind:
+        shown = "nothing" if value is None else f"a {type(value).__name__}"
+        raise MalformedAnswer(f"the source's answer has {shown} at {key!r}, expected a {kind.__name__}")
+    return value

@@ -1,0 +1,28 @@
+"""Opens the source of a connection in the dialect its manifest names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openfaith_sync.adapters.auth import authorization
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.manifest import Manifest
+
+
+@contextmanager
+def open_source(manifest: Manifest, connection: Connection) -> Iterator[JsonApiSource]:
+    """Give the connection's records for as long as the context lasts."""
+    with HttpClient(connection.base_url, authorization(connection.credentials), manifest.adapter_file) as client:
+        yield JsonApiSource(manifest, client)
+
+
+def verify_connection(manifest: Manifest, connection: Connection) -> str:
+    """Prove that the source accepts the credentials; gives the id of the account they act as.
+
+    Raises:
+        ReconnectRequired: The credentials are refused.
+        TransientError: The source cannot be reached.
+    """
+    with open_source(manifest, connection) as source:
+        return source.read_account()

@@ -1,0 +1,69 @@
+"""Errors, named by what to do about them.
+
+    SyncError
+      TransientError       the world may heal            -> retry, waiting ``retry_after``
+        LeaseLost          another worker holds the walk -> stop writing, let the other go on
+        LeaseHeld          another worker is at it now   -> try again later
+      ReconnectRequired    the org must act              -> no retry, one alert
+      RecordRejected       set the record aside, go on   -> a dead letter
+      DefinitionError      we must fix manifest or code  -> no retry
+        UsageError         the caller asked for something that is not there
+      SafetyStop           a person must look first      -> no retry, alert
+
+Messages say what happened, to which value and what to do. They never hold a
+token, a record's fields or a URL with a query.
+"""
+
+from datetime import timedelta
+
+
+class SyncError(Exception):
+    """Every error that this project raises on purpose."""
+
+
+class TransientError(SyncError):
+    """The world may heal: the same call may succeed later."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        """Keep how long the source asked us to wait, when it said so."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class MalformedAnswer(TransientError):
+    """The source answered with something that is not an answer: never an end of a listing."""
+
+
+class LeaseLost(TransientError):
+    """Another worker took this sync over; nothing of the refused page was written."""
+
+
+class LeaseHeld(TransientError):
+    """Another live worker holds this sync now."""
+
+
+class ReconnectRequired(SyncError):
+    """The org must authorise again; retrying cannot help."""
+
+
+class RecordRejected(SyncError):
+    """One record cannot be stored as it is; it becomes a dead letter."""
+
+    def __init__(self, field: str, value_type: str, reason: str) -> None:
+        """Name the field, the type of the value found there and why it was refused."""
+        super().__init__(f"{field}: {reason} (found {value_type})")
+        self.field = field
+        self.value_type = value_type
+        self.reason = reason
+
+
+class DefinitionError(SyncError):
+    """The manifest, the configuration or the code is wrong; a person must change it."""
+
+
+class UsageError(DefinitionError):
+    """The caller named something that does not exist or cannot be done."""
+
+
+class SafetyStop(SyncError):
+    """Going on could destroy data; a person must look first."""

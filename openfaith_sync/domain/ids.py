@@ -1,0 +1,73 @@
+"""Identity: typed names for the strings that must never be swapped, and derived entity ids."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import NewType
+
+OrgId = NewType("OrgId", str)
+AdapterName = NewType("AdapterName", str)
+EntityName = NewType("EntityName", str)
+ExternalId = NewType("ExternalId", str)
+EntityId = NewType("EntityId", str)
+
+_ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base32 in lower case, as the TypeID specification 0.3 has it."""
+_DIGITS = 26
+_FIRST, _VERSION, _VARIANT = 0, 10, 13
+"""The digits that hold bits which a UUID fixes."""
+
+# A digit is five bits, and a digest byte has five bits to give, so one C call
+# spells the whole digest. Slicing a 128-bit number took three times as long,
+# and every reference of every record needs an id.
+_ANY_DIGIT = bytes(_ALPHABET[byte & 0b11111] for byte in range(256))
+# 26 digits hold 130 bits: the two too many lead, and are 0.
+_FIRST_DIGIT = bytes(_ALPHABET[byte & 0b00111] for byte in range(256))
+# Version 8 (RFC 9562: vendor specific) is 1000 in bits 48 to 51, digit 10 but its last bit.
+_VERSION_DIGIT = bytes(_ALPHABET[byte & 0b00001 | 0b10000] for byte in range(256))
+# RFC 9562's variant is 10 in bits 64 and 65, the second and third of digit 13.
+_VARIANT_DIGIT = bytes(_ALPHABET[byte & 0b10011 | 0b01000] for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class SyncKey:
+    """What a checkpoint, a lease or a dead letter belongs to."""
+
+    org: OrgId
+    adapter: AdapterName
+    entity: EntityName
+
+    def __str__(self) -> str:
+        """Read as ``org/adapter/entity`` in messages."""
+        return f"{self.org}/{self.adapter}/{self.entity}"
+
+
+def derive_entity_id(org: OrgId, adapter: AdapterName, entity: EntityName, external_id: str) -> EntityId:
+    """Give the TypeID of a record from its identity at the source, always the same one.
+
+    The suffix is a UUID (version 8) made of a hash, in the 26-character base32
+    of the TypeID specification 0.3. References to a record not stored yet are
+    therefore right before it arrives.
+    """
+    return IdDeriver(org, adapter, entity)(external_id)
+
+
+class IdDeriver:
+    """Derives the ids of one entity of one org; the part they share is hashed once."""
+
+    __slots__ = ("_hash", "_prefix")
+
+    def __init__(self, org: OrgId, adapter: AdapterName, entity: EntityName) -> None:
+        """Remember what all ids of this entity share."""
+        self._hash = hashlib.blake2b(f"{org}\0{adapter}\0{entity}\0".encode(), digest_size=_DIGITS)
+        self._prefix = f"{entity}_"
+
+    def __call__(self, external_id: str) -> EntityId:
+        """Give the entity id of this external id."""
+        hashed = self._hash.copy()
+        hashed.update(external_id.encode())
+        digest = hashed.digest()
+        digits = bytearray(digest.translate(_ANY_DIGIT))
+        digits[_FIRST] = _FIRST_DIGIT[digest[_FIRST]]
+        digits[_VERSION] = _VERSION_DIGIT[digest[_VERSION]]
+        digits[_VARIANT] = _VARIANT_DIGIT[digest[_VARIANT]]
+        return EntityId(self._prefix + digits.decode("ascii"))

@@ -1,0 +1,369 @@
+"""A manifest: what is true of one external system, as frozen values.
+
+``adapter.yaml`` holds what all its entities share, one file a module holds the
+entities. Reading the files is ``adapters/manifest_files.py``; this module only
+says what a right manifest is.
+"""
+
+import hashlib
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable
+from openfaith_sync.domain.ids import AdapterName, EntityName
+
+SnakeCase = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_/{}.-]*$")]
+VersionDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class Part(BaseModel):
+    """Frozen, and strict about keys: an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class AttributeType(StrEnum):
+    """The type the source documents for an attribute."""
+
+    STRING = "string"
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DATE = "date"
+    DATE_TIME = "date_time"
+    JSON = "json"
+    PRIMARY_KEY = "primary_key"
+
+
+class Parse(StrEnum):
+    """A value parser beyond the plain type."""
+
+    GENDER = "gender"
+    STATUS = "status"
+    PHONE = "phone"
+    COUNTRY = "country"
+
+
+class Attribute(Part):
+    """One attribute of the source's resource."""
+
+    type: AttributeType
+    """The documented type; a value of another shape makes the record a dead letter."""
+    to: SnakeCase | None = None
+    """The canonical column; without one the value goes to `custom_fields`."""
+    parse: Parse | None = None
+    """How the text becomes the canonical value, beyond its type."""
+    prefer: SnakeCase | None = None
+    """Another attribute whose value is used instead when it is not empty."""
+    sparse: bool = False
+    """Only sent when asked for by name in `fields[Resource]`."""
+    wire: Literal["string", "number"] | None = None
+    """The JSON type on the wire where it differs from the documented one."""
+
+
+class Relationship(Part):
+    """One relationship of the source's resource."""
+
+    target: SnakeCase
+    """The entity it points at; it need not be in the manifest."""
+    resource: str
+    """The target's JSON:API type on the wire."""
+    cardinality: Literal["one", "many"] = "one"
+    nullable: bool = True
+    """Whether the source may leave it unset. A required to-one is a hard dependency."""
+    to: SnakeCase | None = None
+    """The canonical column that gets the target's entity id; without one the
+    external id of a to-one goes to `custom_fields` as `<adapter>_<name>_id`."""
+    always: bool = False
+    """Sent with every record; otherwise only with `include`."""
+
+
+class DeltaCapability(StrEnum):
+    """What the source can do to list only what changed."""
+
+    FILTER = "filter"
+    """It filters and orders by the version attribute."""
+    ORDERED = "ordered"
+    """It only orders by it."""
+    NONE = "none"
+    """It can do neither: full listing and content hash."""
+
+
+class Delta(Part):
+    """How changes of an entity can be found."""
+
+    by: DeltaCapability
+    attribute: SnakeCase | None = "updated_at"
+    """The attribute that holds the source's version of a record."""
+    overlap_seconds: int = Field(default=300, ge=0, le=86_400)
+    """How far a delta looks back below the watermark."""
+
+    @property
+    def overlap(self) -> timedelta:
+        """The overlap as a span of time."""
+        return timedelta(seconds=self.overlap_seconds)
+
+
+class BlindSpot(Part):
+    """A change that the version attribute does not show."""
+
+    change: str
+    """What changes unseen."""
+    source: str
+    """Where this is known from."""
+    covered_by: Literal["reconciliation", "full", "webhook"] = "reconciliation"
+
+
+class Endpoints(Part):
+    """Where an entity is read, below its product's path."""
+
+    list: UrlPath
+    get: UrlPath
+    """Holds `{id}`."""
+
+
+class Dependencies(Part):
+    """Declared dependencies; they add to and override those of relationships."""
+
+    hard: tuple[SnakeCase, ...] = ()
+    soft: tuple[SnakeCase, ...] = ()
+
+
+class EntityPart(Part):
+    """One entity as a module file writes it."""
+
+    resource: str
+    """The JSON:API type on the wire."""
+    table: SnakeCase
+    """The canonical table its records are stored in."""
+    description: str
+    endpoints: Endpoints
+    order_by: tuple[SnakeCase, ...] = ()
+    """Keys the source can order by; unknown ones it ignores in silence."""
+    filters: tuple[SnakeCase, ...] = ()
+    """Attributes that `where[...]` really filters; unknown ones return all rows."""
+    includes: tuple[SnakeCase, ...] = ()
+    """Relationships the source can include."""
+    delta: Delta
+    total_count: Literal["exact", "unreliable"] = "exact"
+    """Whether `meta.total_count` can be believed."""
+    blind_spots: tuple[BlindSpot, ...] = ()
+    sideload: dict[SnakeCase, SnakeCase] = Field(default_factory=dict)
+    """Child entities that ride along with this one: include name to entity."""
+    depends_on: Dependencies = Dependencies()
+    attributes: dict[SnakeCase, Attribute]
+    relationships: dict[SnakeCase, Relationship] = Field(default_factory=dict)
+    webhooks: tuple[str, ...] = ()
+    """Event names that announce changes of this entity."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        problems = list(_entity_problems(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class ModuleFile(Part):
+    """A module file: the entities of one product."""
+
+    module: SnakeCase
+    """The Dagster group of its assets."""
+    product: SnakeCase
+    """The product of `adapter.yaml` whose path and version apply."""
+    entities: dict[SnakeCase, EntityPart]
+
+
+class Product(Part):
+    """One product of the external system."""
+
+    path: UrlPath
+    version: VersionDate
+    """The API version every request asks for."""
+
+
+class DeepOffset(Part):
+    """A stricter limit for requests far into a listing."""
+
+    above: int = Field(gt=0)
+    """Offsets greater than this count against the stricter limit."""
+    requests: int = Field(gt=0)
+    period_seconds: int = Field(gt=0)
+
+
+class Paging(Part):
+    """How listings are paged."""
+
+    size: int = Field(gt=0, le=1000)
+    """Records a page, the most the source gives."""
+    size_parameter: str = "per_page"
+    offset_parameter: str = "offset"
+    pages_in_flight: int = Field(default=8, ge=1, le=32)
+    """At most so many disjoint slices of one listing are walked side by side."""
+    pages_a_slice: int = Field(default=20, ge=2)
+    """A listing is only cut when each slice keeps at least so many pages."""
+    deep_offset: DeepOffset | None = None
+
+
+class RateLimit(Part):
+    """Where the source says what it allows."""
+
+    limit_header: str
+    period_header: str
+    """Seconds, as `20` or `20 seconds`."""
+    count_header: str
+    retry_after_header: str = "Retry-After"
+    assumed_limit: int = Field(gt=0)
+    """Believed only until the first answer says otherwise."""
+    assumed_period_seconds: int = Field(gt=0)
+
+
+class Auth(Part):
+    """How a connection proves itself."""
+
+    methods: tuple[Literal["basic", "bearer", "oauth2"], ...]
+    verify: UrlPath
+    """A request that any valid credential may make and that costs the source little."""
+
+
+class ErrorAction(StrEnum):
+    """What to do about an answer that is not a success."""
+
+    RETRY = "retry"
+    WAIT = "wait"
+    RECONNECT = "reconnect"
+    NOT_FOUND = "not_found"
+    DENIED = "denied"
+    STOP = "stop"
+
+
+class ErrorRule(Part):
+    """One row of the error table; the first row that matches decides."""
+
+    status: int = Field(ge=100, le=599)
+    contains: str | None = None
+    """Text the body must hold for this row to match."""
+    action: ErrorAction
+    message: str
+    """What it means and what to do, for a person."""
+
+
+class WebhookHeaders(Part):
+    """Where a webhook delivery carries its envelope."""
+
+    signature: str
+    event_id: str
+    name: str
+    time: str
+
+
+class AdapterFile(Part):
+    """``adapter.yaml``: what all entities of an external system share."""
+
+    adapter: SnakeCase
+    title: str
+    dialect: Literal["json_api"]
+    base_url: Annotated[str, StringConstraints(pattern=r"^https://[^/]+$")]
+    version_header: str
+    auth: Auth
+    paging: Paging
+    rate_limit: RateLimit
+    products: dict[SnakeCase, Product]
+    errors: tuple[ErrorRule, ...]
+    webhook_headers: WebhookHeaders | None = None
+
+
+class Entity(EntityPart):
+    """One entity with what its module and product add."""
+
+    name: EntityName
+    module: SnakeCase
+    path: UrlPath
+    """The product's path, before the endpoints'."""
+    version: VersionDate
+
+    @property
+    def canonical(self) -> CanonicalTable:
+        """The table its records are stored in."""
+        return CANONICAL_TABLES[self.table]
+
+
+class Manifest(Part):
+    """A whole manifest: an adapter and all its entities, names resolved."""
+
+    adapter_file: AdapterFile
+    entities: dict[EntityName, Entity]
+
+    @property
+    def adapter(self) -> AdapterName:
+        """The adapter's name."""
+        return AdapterName(self.adapter_file.adapter)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes exactly when the manifest says something else."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    def entity_fingerprint(self, name: EntityName) -> str:
+        """Changes exactly when what is said of this entity, or of all of them, changes."""
+        text = self.adapter_file.model_dump_json() + self.entities[name].model_dump_json()
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _entity_problems(entity: EntityPart) -> list[str]:
+    """Say what in an entity contradicts itself or the canonical tables."""
+    problems: list[str] = []
+    table = CANONICAL_TABLES.get(entity.table)
+    if table is None:
+        known = ", ".join(sorted(CANONICAL_TABLES))
+        return [f"table: found {entity.table!r}, expected one of {known}"]
+    columns = {column.name for column in table.columns}
+    filled: dict[str, str] = {}
+    targets = [(f"attributes.{n}.to", a.to) for n, a in entity.attributes.items()]
+    targets += [(f"relationships.{n}.to", r.to) for n, r in entity.relationships.items()]
+    for key, column in targets:
+        if column is None:
+            continue
+        if column not in columns:
+            expected = ", ".join(sorted(columns))
+            problems.append(f"{key}: found {column!r}, expected a column of {entity.table}: {expected}")
+        elif column in filled:
+            problems.append(f"{key}: found {column!r}, which {filled[column]} fills already")
+        filled[column] = key
+    for name, relationship in entity.relationships.items():
+        if relationship.to and relationship.cardinality == "many":
+            problems.append(f"relationships.{name}.to: a to-many cannot fill a column")
+    problems += [
+        f"attributes.{name}.prefer: found {attribute.prefer!r}, expected an attribute of this entity"
+        for name, attribute in entity.attributes.items()
+        if attribute.prefer and attribute.prefer not in entity.attributes
+    ]
+    problems += [
+        f"sideload.{include}: found {include!r}, expected one of includes: {', '.join(entity.includes)}"
+        for include in entity.sideload
+        if include not in entity.includes
+    ]
+    problems += _delta_problems(entity)
+    if "{id}" not in entity.endpoints.get:
+        problems.append(f"endpoints.get: found {entity.endpoints.get!r}, expected a path with {{id}}")
+    return problems
+
+
+def _delta_problems(entity: EntityPart) -> list[str]:
+    delta, problems = entity.delta, []
+    if delta.by is not DeltaCapability.NONE and delta.attribute is None:
+        problems.append(f"delta.attribute: found nothing, expected an attribute, since delta.by is {delta.by}")
+    if delta.attribute is None:
+        return problems
+    if delta.attribute not in entity.attributes:
+        problems.append(f"delta.attribute: found {delta.attribute!r}, expected an attribute of this entity")
+    if delta.by is DeltaCapability.FILTER and delta.attribute not in entity.filters:
+        problems.append(f"delta.by: found 'filter', but {delta.attribute} is not one of filters")
+    if delta.by is not DeltaCapability.NONE and delta.attribute not in entity.order_by:
+        problems.append(f"delta.by: found {delta.by.value!r}, but {delta.attribute} is not one of order_by")
+    return problems

@@ -1,0 +1,159 @@
+"""A pass: one walk through one entity's listing, its checkpoint and its counts."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import MappedBatch
+
+PassId = NewType("PassId", int)
+
+
+class SyncMode(StrEnum):
+    """How an entity is synced; ``auto`` is decided from the checkpoint."""
+
+    AUTO = "auto"
+    FULL = "full"
+    DELTA = "delta"
+    RECONCILIATION = "reconciliation"
+    SIDELOAD = "sideload"
+    """Stored with its parent's pages; only ever the mode of a pass, never asked for."""
+
+
+class PassStatus(StrEnum):
+    """What became of a pass."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    ABANDONED = "abandoned"
+    """Superseded before its end; its rows stay, its watermark counts for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of records: every one read is in exactly one of these."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    """Same content, or older than what we hold."""
+    tombstoned: int = 0
+    dead: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Add member by member."""
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def records(self) -> int:
+        """All records read."""
+        return self.created + self.updated + self.unchanged + self.dead
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write under one sync key, until somebody else takes it over."""
+
+    key: SyncKey
+    token: int
+    """Grows with every holder; a commit with an older one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rider:
+    """A child entity whose records come with the pages of its parent's pass."""
+
+    entity: EntityName
+    watermark_to: datetime | None
+    """The newest version the source showed of it when the pass began: its own watermark to be."""
+    manifest_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassStart:
+    """What a new pass is told at its start."""
+
+    mode: SyncMode
+    trigger: str
+    """Who asked: ``cli``, ``dagster``, ``sensor`` …"""
+    manifest_version: str
+    run_id: str | None = None
+    """Dagster's run, when there is one."""
+    watermark_from: datetime | None = None
+    """The watermark a delta starts from; ``None`` for a full pass."""
+    watermark_to: datetime | None = None
+    """The newest version the source showed when the pass began, where it was asked."""
+    riders: tuple[Rider, ...] = ()
+    """Child entities whose records ride along."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPass:
+    """A pass that has begun and not ended."""
+
+    pass_id: PassId
+    start: PassStart
+    place: WalkPlace
+    counts: Counts
+    """Of the walked entity, as committed so far."""
+    pages: int
+    requests: int
+    newest: datetime | None
+    """The newest version committed in this pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The durable place to resume from."""
+
+    watermark: datetime | None = None
+    """Newest source version that a complete pass covers."""
+    completed_at: datetime | None = None
+    """When the last complete pass ended, by the database's clock; for people, never for the sync."""
+    manifest_version: str | None = None
+    """What the last complete full listing was mapped by, and every delta since."""
+    open_pass: OpenPass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageCommit:
+    """Everything one page changes; stored whole or not at all."""
+
+    pass_id: PassId
+    place: WalkPlace
+    """The place after this page."""
+    batches: tuple[MappedBatch, ...]
+    """The walked entity's records first, then those of each rider."""
+    requests: int = 1
+    waited: timedelta = timedelta()
+    """How long the budget held this page's requests back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiderPass:
+    """A child's records as they rode along with a complete pass of its parent."""
+
+    pass_id: PassId
+    watermark_to: datetime | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one sync of one entity did."""
+
+    key: SyncKey
+    mode: SyncMode
+    counts: Counts
+    pages: int
+    requests: int
+    source_count: int | None
+    """What the source says it holds; ``None`` where it cannot be believed."""
+    stored_count: int
+    """Live records we hold."""
+    watermark: datetime | None
+    duration: timedelta
+    resumed: bool = False

@@ -1,0 +1,69 @@
+"""The place inside a pass: disjoint slices of one listing, each with its own position.
+
+A listing ordered by version is cut by time, one ordered by id is cut by id.
+A slice knows where it is by *anchor*: the last record read. The next request
+asks from the anchor on, the anchor included, so the answer proves by its first
+row that nothing before it moved.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One part of a listing, with the position its walker has reached."""
+
+    lower: str | None = None
+    """The first key inside; ``None`` for the listing's beginning."""
+    upper: str | None = None
+    """The first key outside; ``None`` for the listing's end."""
+    offset: int = 0
+    """Where the next request starts, counted from the first row at or after ``lower``."""
+    anchor: str | None = None
+    """External id that the next answer must begin with when ``offset`` is not 0."""
+    seen: tuple[str, ...] = ()
+    """External ids read already that a request from ``lower`` on may bring again."""
+    remaining: int | None = None
+    """How many records the source said are still to come; a hint, never a proof."""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPlace:
+    """Where a pass is: all its slices, in listing order."""
+
+    slices: tuple[Slice, ...] = (Slice(),)
+    resumed_at: str | None = None
+    """The newest version read before the pass was first interrupted. A record may have changed again
+    within that second after it was read, so the watermark must not pass it."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every slice has been read to its end."""
+        return all(part.done for part in self.slices)
+
+    def with_slice(self, index: int, part: Slice) -> "WalkPlace":
+        """Give the place with one slice moved on."""
+        return replace(self, slices=(*self.slices[:index], part, *self.slices[index + 1 :]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the place as JSON, empty members left out."""
+        defaults = Slice()
+        slices = [
+            {name: value for name in Slice.__slots__ if (value := getattr(part, name)) != getattr(defaults, name)}
+            for part in self.slices
+        ]
+        return {"slices": slices, "resumed_at": self.resumed_at}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> "WalkPlace":
+        """Read back what ``to_json`` gave."""
+        slices = (Slice(**{**part, "seen": tuple(part.get("seen", ()))}) for part in found["slices"])
+        return cls(tuple(slices), found["resumed_at"])
+
+
+def version_key(version: datetime) -> str:
+    """Give a version as a slice key: the wire form, whole seconds in UTC, which sorts as text."""
+    return version.strftime("%Y-%m-%dT%H:%M:%SZ")

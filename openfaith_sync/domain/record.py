@@ -1,0 +1,62 @@
+"""A record on its way: as the source sent it, as we store it, or set aside with the reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
+
+JsonObject: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record as the source sent it, freed of its protocol's envelope."""
+
+    external_id: ExternalId
+    attributes: JsonObject
+    references: Mapping[str, str | None]
+    """External id by to-one relationship; only those that the source sent."""
+    body: JsonObject
+    """The whole resource object, kept for a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record in canonical shape, ready to be stored."""
+
+    external_id: ExternalId
+    entity_id: EntityId
+    version: datetime | None
+    """The source's version of it (its ``updated_at``); ``None`` where the source has none."""
+    values: tuple[object, ...]
+    """One value a column of the entity's ``CanonicalTable.columns``, in that order."""
+    custom_fields: bytes
+    """A JSON object: every attribute without a canonical home."""
+    content_hash: bytes
+    """16 bytes over ``values`` and ``custom_fields``; equal hashes mean nothing to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One record that could not be mapped; becomes a dead letter."""
+
+    external_id: ExternalId
+    field: str
+    value_type: str
+    reason: str
+    body: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class MappedBatch:
+    """The records of one entity that one page brought."""
+
+    entity: EntityName
+    records: tuple[Record, ...]
+    rejected: tuple[Rejection, ...] = ()
+
+    def __len__(self) -> int:
+        """Count the records that came, stored or set aside."""
+        return len(self.records) + len(self.rejected)

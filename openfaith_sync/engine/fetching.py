@@ -1,0 +1,75 @@
+"""Fetches one page and maps it: everything about a page that needs no order and no database."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
+from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.engine.needs import Source
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page and its records, mapped."""
+
+    page: Page
+    batch: MappedBatch
+    children: tuple[MappedBatch, ...]
+
+
+class Fetcher:
+    """Fetches and maps the pages of one entity and the children that ride along. Thread-safe."""
+
+    def __init__(self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName) -> None:
+        """Compile the mappers once."""
+        part = manifest.entities[entity]
+        names = [entity, *(EntityName(child) for child in part.sideload.values())]
+        self._source = source
+        self._entity = entity
+        self._mappers: Mapping[EntityName, Mapper] = {
+            name: build_mapper(manifest.entities[name], org, manifest.adapter) for name in names
+        }
+        self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
+
+    def fetch(self, query: ListingQuery) -> FetchedPage:
+        """Give the page that answers a query, mapped."""
+        page = self._source.read_page(query)
+        return FetchedPage(
+            page=page,
+            batch=map_batch(self._mappers[self._entity], self._entity, page.records),
+            children=tuple(
+                map_batch(self._mappers[name], name, page.children.get(name, ())) for name in query.children
+            ),
+        )
+
+    def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
+        """Give the batches of a page without the records that were read before, nor their children."""
+        records = fetched.page.records
+        if len(fresh) == len(records):
+            return (fetched.batch, *fetched.children)
+        skipped = {records[i].external_id for i in set(range(len(records))).difference(fresh)}
+        children = (self._without_children_of(fetched, child, skipped) for child in fetched.children)
+        return (_without(fetched.batch, skipped), *children)
+
+    def _without_children_of(self, fetched: FetchedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
+        reference = self._parent_reference[child.entity]
+        raws = fetched.page.children[child.entity]
+        return _without(child, {raw.external_id for raw in raws if raw.references.get(reference) in parents})
+
+
+def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:
+    if not external_ids:
+        return batch
+    return replace(
+        batch,
+        records=tuple(record for record in batch.records if record.external_id not in external_ids),
+        rejected=tuple(record for record in batch.rejected if record.external_id not in external_ids),
+    )
+
+
+def _reference_to(manifest: Manifest, child: EntityName, parent: EntityName) -> str:
+    relationships = manifest.entities[child].relationships.items()
+    return next(name for name, part in relationships if part.target == parent and part.cardinality == "one")

@@ -1,0 +1,80 @@
+"""What the engine needs of the outside, and nothing more."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import RawRecord
+
+
+class Source(Protocol):
+    """One org's connection to the external system. Safe to use from several threads."""
+
+    def read_page(self, query: ListingQuery) -> Page:
+        """Give one page, proven well formed.
+
+        Raises:
+            TransientError: The source failed, or answered with something that is no answer.
+            ReconnectRequired: The credentials are refused.
+            DefinitionError: The request itself is wrong.
+        """
+        ...
+
+    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
+        """Give one record fresh from the source; ``None`` when the source says it has none."""
+        ...
+
+
+class Store(Protocol):
+    """Our database, for one org at a time. Used from one thread."""
+
+    def hold_lease(self, key: SyncKey, holder: str) -> AbstractContextManager[Lease]:
+        """Hold the right to write under a key; it ends with the process, however that ends.
+
+        Raises:
+            LeaseHeld: Another live worker has it.
+        """
+        ...
+
+    def load_checkpoint(self, key: SyncKey) -> Checkpoint:
+        """Give the durable place to resume from; an empty one for a new key."""
+        ...
+
+    def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
+        """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+        ...
+
+    def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
+        """Store a page, its checkpoint and its counts in one transaction.
+
+        Law 1: atomic, and refused whole when the lease was lost.
+        Law 2: a record older than the stored one, or equal to it, writes nothing.
+
+        Raises:
+            LeaseLost: Another worker took over; nothing was written.
+        """
+        ...
+
+    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+        """Mark a pass complete and move the watermark up to the given one, never back.
+
+        Law 3: only here does a watermark move. ``requests`` adds those made outside pages.
+        """
+        ...
+
+    def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
+        """End a pass that will not be finished; the watermark stays."""
+        ...
+
+    def load_rider(self, key: SyncKey) -> RiderPass | None:
+        """Give the open rider pass of a child whose parent's pass is complete, the newest one."""
+        ...
+
+    def count_live(self, key: SyncKey) -> int:
+        """Count the records we hold that are not tombstoned."""
+        ...

@@ -1,0 +1,228 @@
+"""Syncs one entity of one org: decides how, resumes what was begun, and proves the end."""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from time import monotonic
+
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.listing import ListingQuery, Order
+from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
+from openfaith_sync.domain.passes import (
+    Checkpoint,
+    Lease,
+    OpenPass,
+    PassResult,
+    PassStart,
+    Rider,
+    RiderPass,
+    SyncMode,
+)
+from openfaith_sync.domain.place import Slice, WalkPlace, version_key
+from openfaith_sync.engine.fetching import Fetcher
+from openfaith_sync.engine.id_walk import IdWalk
+from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.version_walk import VersionWalk, parse_key
+from openfaith_sync.engine.walk_step import Walk
+from openfaith_sync.engine.walking import Progress, StartThreads, Walking, start_threads
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What to sync, how, and who asks."""
+
+    org: OrgId
+    entity: EntityName
+    mode: SyncMode = SyncMode.AUTO
+    trigger: str = "cli"
+    run_id: str | None = None
+
+
+def run_entity(
+    manifest: Manifest,
+    source: Source,
+    store: Store,
+    request: SyncRequest,
+    on_progress: OnProgress = lambda _: None,
+    threads: StartThreads = start_threads,
+) -> PassResult:
+    """Bring one entity of one org up to date.
+
+    Each page and the checkpoint that follows it are committed together, so this
+    may be killed at any point and called again: it goes on from where it was.
+
+    Raises:
+        SyncError: See ``domain/errors.py`` for what to do about each kind.
+    """
+    if request.entity not in manifest.entities:
+        known = ", ".join(manifest.entities)
+        raise UsageError(f"there is no entity {request.entity!r} in the {manifest.adapter} manifest; it has {known}")
+    key = SyncKey(request.org, manifest.adapter, request.entity)
+    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
+        return EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
+
+
+class EntitySync:
+    """One call of ``run_entity``, with its lease held."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        source: Source,
+        store: Store,
+        request: SyncRequest,
+        lease: Lease,
+        on_progress: OnProgress,
+        threads: StartThreads,
+    ) -> None:
+        """Know everything the steps below share."""
+        self._manifest = manifest
+        self._source = source
+        self._store = store
+        self._request = request
+        self._lease = lease
+        self._on_progress = on_progress
+        self._threads = threads
+        self._entity = manifest.entities[request.entity]
+        self._version = manifest.entity_fingerprint(request.entity)
+        self._began = monotonic()
+        self._requests = 0
+
+    def run(self) -> PassResult:
+        """Do what the checkpoint and the request call for."""
+        rider = self._store.load_rider(self._lease.key)
+        if rider is not None and (proven := self._prove_rider(rider)) is not None:
+            return proven
+        checkpoint = self._store.load_checkpoint(self._lease.key)
+        mode = self._decide_mode(checkpoint)
+        resumable = self._resumable(checkpoint, mode)
+        opened = resumable or self._open(checkpoint, mode)
+        if resumable is not None and resumable.newest and resumable.place.resumed_at is None:
+            place = replace(resumable.place, resumed_at=version_key(resumable.newest))
+            opened = replace(resumable, place=place)
+        return self._walk(opened, is_resumed=resumable is not None)
+
+    def _decide_mode(self, checkpoint: Checkpoint) -> SyncMode:
+        can_filter = self._entity.delta.by is DeltaCapability.FILTER
+        wants_delta = self._request.mode in {SyncMode.AUTO, SyncMode.DELTA}
+        if not wants_delta or not can_filter or checkpoint.watermark is None:
+            return SyncMode.FULL
+        if self._request.mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
+            # What was stored was mapped by another manifest; only a full listing maps it anew.
+            return SyncMode.FULL
+        return SyncMode.DELTA
+
+    def _resumable(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass | None:
+        opened = checkpoint.open_pass
+        if opened is None or opened.start.manifest_version != self._version:
+            return None
+        is_wanted = opened.start.mode is mode or self._request.mode is SyncMode.AUTO
+        return opened if is_wanted and opened.start.mode is not SyncMode.SIDELOAD else None
+
+    def _open(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass:
+        watermark = checkpoint.watermark if mode is SyncMode.DELTA else None
+        start = PassStart(
+            mode=mode,
+            trigger=self._request.trigger,
+            run_id=self._request.run_id,
+            manifest_version=self._version,
+            watermark_from=watermark,
+            watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
+            riders=tuple(self._rider(child) for child in self._riding_children(mode)),
+        )
+        lower = version_key(watermark - self._entity.delta.overlap) if watermark else None
+        return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
+
+    def _rider(self, child: EntityName) -> Rider:
+        newest = self._newest_version(self._manifest.entities[child])
+        return Rider(child, newest, self._manifest.entity_fingerprint(child))
+
+    def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
+        """Give the children that ride along; in a delta only those that cannot be asked for their own changes."""
+        children = [EntityName(child) for child in self._entity.sideload.values()]
+        if mode is SyncMode.FULL:
+            return tuple(children)
+        return tuple(c for c in children if self._manifest.entities[c].delta.by is not DeltaCapability.FILTER)
+
+    def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
+        paging = self._manifest.adapter_file.paging
+        children = tuple(rider.entity for rider in opened.start.riders)
+        fetcher = Fetcher(self._manifest, self._source, self._request.org, self._entity.name)
+        walk = self._build_walk(children)
+        progress = Walking(
+            walk, fetcher, self._store, self._lease, opened, paging, self._on_progress, self._threads
+        ).run()
+        source_count = self._source_count() if opened.start.mode is SyncMode.FULL else None
+        self._store.close_pass(self._lease, opened.pass_id, self._watermark(opened), self._requests)
+        return PassResult(
+            key=self._lease.key,
+            mode=opened.start.mode,
+            counts=progress.counts,
+            pages=progress.pages,
+            requests=progress.requests + self._requests,
+            source_count=source_count,
+            stored_count=self._store.count_live(self._lease.key),
+            watermark=self._store.load_checkpoint(self._lease.key).watermark,
+            duration=timedelta(seconds=monotonic() - self._began),
+            resumed=is_resumed,
+        )
+
+    def _watermark(self, opened: OpenPass) -> datetime | None:
+        """Give what the pass covers: all it saw in a walk by version, else all there was when it began."""
+        if not self._walks_by_version:
+            return opened.start.watermark_to
+        finished = self._store.load_checkpoint(self._lease.key).open_pass
+        if finished is None or finished.newest is None:
+            return None
+        return min(finished.newest, parse_key(finished.place.resumed_at) or finished.newest)
+
+    @property
+    def _walks_by_version(self) -> bool:
+        return self._entity.delta.by is DeltaCapability.FILTER
+
+    def _build_walk(self, children: tuple[EntityName, ...]) -> Walk:
+        paging = self._manifest.adapter_file.paging
+        if not self._walks_by_version:
+            return IdWalk(self._entity, children, paging.size)
+        furthest = paging.deep_offset.above if paging.deep_offset else 10**9
+        return VersionWalk(self._entity, children, furthest)
+
+    def _prove_rider(self, rider: RiderPass) -> PassResult | None:
+        """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
+        stored = self._store.count_live(self._lease.key)
+        source_count = self._source_count()
+        if source_count != stored:
+            return None
+        self._store.close_pass(self._lease, rider.pass_id, rider.watermark_to, self._requests)
+        return PassResult(
+            key=self._lease.key,
+            mode=SyncMode.SIDELOAD,
+            counts=rider.counts,
+            pages=0,
+            requests=self._requests,
+            source_count=source_count,
+            stored_count=stored,
+            watermark=self._store.load_checkpoint(self._lease.key).watermark,
+            duration=timedelta(seconds=monotonic() - self._began),
+        )
+
+    def _source_count(self) -> int | None:
+        if self._entity.total_count != "exact":
+            return None
+        page = self._source.read_page(ListingQuery(self._entity.name, size=1))
+        self._requests += page.requests
+        return page.total_count
+
+    def _newest_version(self, entity: Entity) -> datetime | None:
+        """Give the newest version the source shows now: later changes are a later delta's."""
+        if entity.delta.by is DeltaCapability.NONE:
+            return None
+        page = self._source.read_page(ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1))
+        self._requests += page.requests
+        attribute = str(entity.delta.attribute)
+        return parse_key(page.records[0].attributes.get(attribute)) if page.records else None

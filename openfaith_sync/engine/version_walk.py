@@ -1,0 +1,133 @@
+"""Walks a listing by version: the key walk, for sources that filter and order by it.
+
+The next request asks from the last record's second on, that record included.
+Rows that are updated while we walk leave for a later second, which this walk or
+the next delta reads; so nothing that is alive is missed, whatever moves.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.manifest import Entity
+from openfaith_sync.domain.place import Slice, version_key
+from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.engine.walk_step import Split, Step
+
+SECOND = timedelta(seconds=1)
+VersionOf = Callable[[RawRecord], str]
+
+
+class VersionWalk:
+    """The requests and moves of a walk ordered by version."""
+
+    def __init__(self, entity: Entity, children: tuple[EntityName, ...], furthest_offset: int) -> None:
+        """Walk this entity, with these children; never ask beyond an offset that costs more."""
+        self._entity = entity
+        self._children = children
+        self._furthest_offset = furthest_offset
+        self._attribute = str(entity.delta.attribute)
+
+    def query(self, part: Slice) -> ListingQuery:
+        """Give the request that reads on from here."""
+        return ListingQuery(
+            entity=self._entity.name,
+            order=Order.VERSION,
+            version_from=parse_key(part.lower),
+            version_before=parse_key(part.upper),
+            offset=part.offset,
+            children=self._children,
+        )
+
+    def advance(self, part: Slice, page: Page) -> Step:
+        """Move a slice past a page that answered its query; ``part`` may have been cut shorter since.
+
+        Raises:
+            MalformedAnswer: The rows are not what the query asked for.
+        """
+        keys = [self._key(record) for record in page.records]
+        self._prove_answer(part, keys)
+        if part.offset and (not page.records or page.records[0].external_id != part.anchor):
+            # Something before the anchor moved away: read this second again from its first row.
+            return Step(replace(part, offset=0, anchor=None), ())
+        end = next((i for i, key in enumerate(keys) if part.upper is not None and key >= part.upper), len(keys))
+        seen = set(part.seen)
+        fresh = tuple(
+            i for i in range(end) if not (keys[i] == (part.lower or "") and page.records[i].external_id in seen)
+        )
+        is_done = end < len(keys) or not page.has_next
+        remaining = max(0, page.total_count - part.offset - len(keys))
+        if not end:
+            return Step(replace(part, done=is_done, remaining=0 if is_done else remaining), fresh)
+        moved = self._moved(part, page.records[:end], keys[:end])
+        return Step(replace(moved, done=is_done, remaining=0 if is_done else remaining), fresh)
+
+    def split_query(self, part: Slice) -> ListingQuery | None:
+        """Give the request whose answer begins the second half of what remains."""
+        offset = min(part.offset + (part.remaining or 0) // 2, self._furthest_offset)
+        return replace(self.query(part), offset=offset) if offset > part.offset else None
+
+    def split(self, part: Slice, page: Page) -> Split | None:
+        """Cut a slice at the page's first second: what follows it in the page is read already.
+
+        Gives ``None`` when the cut would leave nothing on one side.
+        """
+        if part.done or not page.records:
+            return None
+        keys = [self._key(record) for record in page.records]
+        if not keys[0]:
+            return None
+        cut = version_key(_parse(keys[0]) + SECOND)
+        if (part.lower and part.lower >= cut) or (part.upper and cut >= part.upper):
+            return None
+        first = next((i for i, key in enumerate(keys) if key >= cut), len(keys))
+        right = Slice(lower=cut, upper=part.upper, remaining=(part.remaining or 0) // 2)
+        left = replace(part, upper=cut, remaining=right.remaining)
+        if first == len(keys):
+            return Split(left, right, ()) if page.has_next else None
+        step = self.advance(right, replace(page, records=page.records[first:]))
+        remaining = 0 if step.part.done else right.remaining
+        return Split(left, replace(step.part, remaining=remaining), tuple(first + i for i in step.fresh))
+
+    def _moved(self, part: Slice, records: Sequence[RawRecord], keys: Sequence[str]) -> Slice:
+        last = keys[-1]
+        if last == (part.lower or ""):
+            seen = tuple(dict.fromkeys((*part.seen, *(record.external_id for record in records))))
+            offset = part.offset + len(records) - 1
+        else:
+            seen = tuple(record.external_id for record, key in zip(records, keys, strict=True) if key == last)
+            offset = len(seen) - 1
+        return replace(part, lower=last or None, offset=offset, anchor=records[-1].external_id, seen=seen)
+
+    def _key(self, record: RawRecord) -> str:
+        """Give the record's version in whole seconds; a missing one sorts first, as at the source."""
+        found = record.attributes.get(self._attribute)
+        if found is None:
+            return ""
+        try:
+            return version_key(_parse(found))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise MalformedAnswer(f"the source sent a {self._attribute} that is no time") from error
+
+    def _prove_answer(self, part: Slice, keys: Sequence[str]) -> None:
+        name = f"{self._entity.name}.{self._attribute}"
+        if any(later < earlier for earlier, later in pairwise(keys)):
+            raise MalformedAnswer(f"the source did not order by {name}; check delta.by in the manifest")
+        if part.lower and keys and keys[0] < part.lower:
+            raise MalformedAnswer(f"the source ignored the filter on {name}; check delta.by in the manifest")
+
+
+def parse_key(key: str | None) -> datetime | None:
+    """Give the time of a slice key."""
+    return _parse(key) if key else None
+
+
+def _parse(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    return found

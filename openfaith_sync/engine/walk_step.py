@@ -1,0 +1,45 @@
+"""What one page does to a slice."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.place import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A slice after a page, and which of the page's records are new to it."""
+
+    part: Slice
+    fresh: tuple[int, ...]
+    """Indexes into the page's records; the others were read before, or belong to another slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One slice cut in two; the page that found the cut begins the right one."""
+
+    left: Slice
+    right: Slice
+    fresh: tuple[int, ...]
+
+
+class Walk(Protocol):
+    """How one kind of listing is walked: pure, so that every movement can be tried."""
+
+    def query(self, part: Slice) -> ListingQuery:
+        """Give the request that reads on from here."""
+        ...
+
+    def advance(self, part: Slice, page: Page) -> Step:
+        """Move a slice past a page that answered its query."""
+        ...
+
+    def split_query(self, part: Slice) -> ListingQuery | None:
+        """Give a request for the middle of what remains; ``None`` when there is no middle."""
+        ...
+
+    def split(self, part: Slice, page: Page) -> Split | None:
+        """Cut a slice where the answer to ``split_query`` begins; ``None`` when that gains nothing."""
+        ...

@@ -1,0 +1,181 @@
+"""Runs a walk: several slices side by side, one commit after the other.
+
+Requests go out from threads; every decision and every commit is made here, in
+one thread. A slice asks for its next page only when the last one is committed,
+so a walk that is killed fetches again at most one page for each slice.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum, auto
+
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.listing import ListingQuery
+from openfaith_sync.domain.manifest import Paging
+from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.engine.fetching import FetchedPage, Fetcher
+from openfaith_sync.engine.needs import Store
+from openfaith_sync.engine.walk_step import Walk
+
+MAX_STEPS_WITHOUT_RECORDS = 50
+
+StartThreads = Callable[[int], Executor]
+
+
+def start_threads(count: int) -> Executor:
+    """Give the threads that fetch pages."""
+    return ThreadPoolExecutor(count, thread_name_prefix="fetch")
+
+
+class Purpose(Enum):
+    """What a request under way is for."""
+
+    READ_ON = auto()
+    SPLIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pass is."""
+
+    records: int
+    """Read in this pass, riders not counted."""
+    total: int | None
+    """What the source says it will be."""
+    pages: int
+    requests: int
+    waited: timedelta
+    counts: Counts
+
+
+class Walking:
+    """One walk under way, from where it was to its end."""
+
+    def __init__(
+        self,
+        walk: Walk,
+        fetcher: Fetcher,
+        store: Store,
+        lease: Lease,
+        opened: OpenPass,
+        paging: Paging,
+        on_page: Callable[[Progress], None],
+        threads: StartThreads = start_threads,
+    ) -> None:
+        """Take up the pass at its place."""
+        self._walk = walk
+        self._fetcher = fetcher
+        self._store = store
+        self._lease = lease
+        self._pass_id: PassId = opened.pass_id
+        self._place: WalkPlace = opened.place
+        self._paging = paging
+        self._on_page = on_page
+        self._threads = threads
+        self._under_way: dict[Future[FetchedPage], tuple[int, Purpose]] = {}
+        self._unsplittable: set[int] = set()
+        self._steps_without_records = 0
+        self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
+
+    def run(self) -> Progress:
+        """Read and commit until every slice is done.
+
+        Raises:
+            SyncError: The source or the store failed; what is committed stays, and a
+                later walk goes on from there.
+        """
+        failure: BaseException | None = None
+        with self._threads(self._paging.pages_in_flight) as threads:
+            self._start(threads)
+            while self._under_way:
+                done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
+                for future in [known for known in self._under_way if known in done]:
+                    index, purpose = self._under_way.pop(future)
+                    try:
+                        self._take(index, purpose, future.result())
+                    except Exception as error:  # noqa: BLE001  kept, and raised once the others are in
+                        failure = failure or error
+                if failure is None:
+                    self._start(threads)
+        if failure is not None:
+            raise failure
+        return self.progress
+
+    def _start(self, threads: Executor) -> None:
+        """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
+        busy = {index for index, purpose in self._under_way.values() if purpose is Purpose.READ_ON}
+        for index, part in enumerate(self._place.slices):
+            if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
+                self._send(threads, self._walk.query(part), index, Purpose.READ_ON)
+        while len(self._under_way) < self._paging.pages_in_flight:
+            cut = self._next_split()
+            if cut is None:
+                return
+            self._send(threads, cut[1], cut[0], Purpose.SPLIT)
+
+    def _send(self, threads: Executor, query: ListingQuery, index: int, purpose: Purpose) -> None:
+        self._under_way[threads.submit(self._fetcher.fetch, query)] = (index, purpose)
+
+    def _next_split(self) -> tuple[int, ListingQuery] | None:
+        """Give the longest slice that is worth cutting, with the request that finds the cut."""
+        splitting = {index for index, purpose in self._under_way.values() if purpose is Purpose.SPLIT}
+        least = 2 * self._paging.pages_a_slice * self._paging.size
+        parts = [
+            (part.remaining, index)
+            for index, part in enumerate(self._place.slices)
+            if part.remaining is not None
+            and part.remaining >= least
+            and not part.done
+            and index not in splitting
+            and index not in self._unsplittable
+        ]
+        for _, index in sorted(parts, reverse=True):
+            query = self._walk.split_query(self._place.slices[index])
+            if query is not None:
+                return index, query
+        return None
+
+    def _take(self, index: int, purpose: Purpose, fetched: FetchedPage) -> None:
+        part = self._place.slices[index]
+        if purpose is Purpose.READ_ON:
+            step = self._walk.advance(part, fetched.page)
+            place = self._place.with_slice(index, step.part)
+            self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
+            self._commit(place, self._fetcher.only(fetched, step.fresh), fetched)
+            return
+        split = self._walk.split(part, fetched.page)
+        if split is None:
+            self._unsplittable.add(index)
+            return
+        place = self._place.with_slice(index, split.left)
+        place = replace(place, slices=(*place.slices, split.right))
+        self._commit(place, self._fetcher.only(fetched, split.fresh), fetched)
+
+    def _commit(self, place: WalkPlace, batches: tuple[MappedBatch, ...], fetched: FetchedPage) -> None:
+        page = fetched.page
+        commit = PageCommit(self._pass_id, place, batches, page.requests, page.waited)
+        counts = self._store.commit_page(self._lease, commit)
+        self._place = place
+        total = self.progress.counts + counts.get(batches[0].entity, Counts())
+        remaining = [part.remaining for part in place.slices if not part.done]
+        known = None if None in remaining else total.records + sum(part or 0 for part in remaining)
+        self.progress = Progress(
+            records=total.records,
+            total=known,
+            pages=self.progress.pages + 1,
+            requests=self.progress.requests + page.requests,
+            waited=self.progress.waited + page.waited,
+            counts=total,
+        )
+        self._on_page(self.progress)
+
+    def _guard_progress(self, *, is_moving: bool) -> None:
+        self._steps_without_records = 0 if is_moving else self._steps_without_records + 1
+        if self._steps_without_records > MAX_STEPS_WITHOUT_RECORDS:
+            raise TransientError(
+                f"the source moved faster than it could be read: {MAX_STEPS_WITHOUT_RECORDS} pages brought nothing new"
+            )

@@ -1,0 +1,1 @@
+"""An API server made from a manifest."""

@@ -1,0 +1,213 @@
+"""Every malformed answer is a named error, never the end of a listing."""
+
+import copy
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.outcomes import AccessDenied, NotFoundAtSource
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, ReconnectRequired, TransientError
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.listing import ListingQuery
+
+PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+EMAILS = ListingQuery(EntityName("email"))
+
+
+def email(number: int) -> dict:
+    return {
+        "type": "Email",
+        "id": str(number),
+        "attributes": {"address": f"user{number}@example.org", "updated_at": "2026-01-01T00:00:00Z"},
+        "relationships": {"person": {"data": {"type": "Person", "id": "1"}}},
+        "links": {"self": "https://example.org"},
+    }
+
+
+def listing() -> dict:
+    return {
+        "links": {"self": "https://example.org", "next": "https://example.org?offset=2"},
+        "data": [email(1), email(2)],
+        "included": [],
+        "meta": {"total_count": 4, "count": 2, "next": {"offset": 2}},
+    }
+
+
+def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Request], list[float]]:
+    """Give a source that answers in turn, the last answer for ever, with what was asked and paused."""
+    asked: list[httpx.Request] = []
+    pauses: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    client = HttpClient(
+        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(answer), pause=pauses.append
+    )
+    return JsonApiSource(PCO, client), asked, pauses
+
+
+def ok(body: object) -> httpx.Response:
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    return httpx.Response(200, content=content, headers={"content-type": "application/vnd.api+json; charset=utf-8"})
+
+
+def without(key: str, inside: str | None = None):
+    def damage(body: dict) -> None:
+        (body[inside] if inside else body).pop(key)
+
+    return damage
+
+
+def set_to(value: object, *path: object):
+    def damage(body: dict) -> None:
+        for step in path[:-1]:
+            body = body[step]
+        body[path[-1]] = value
+
+    return damage
+
+
+def ended(body: dict) -> None:
+    body["links"].pop("next")
+    body["meta"].pop("next")
+
+
+def emptied_and_ended(body: dict) -> None:
+    ended(body)
+    body["data"] = []
+
+
+DAMAGES = {
+    "no data": without("data"),
+    "no meta": without("meta"),
+    "no links": without("links"),
+    "no total count": without("total_count", "meta"),
+    "data is an object": set_to({}, "data"),
+    "data is null": set_to(None, "data"),
+    "meta is a list": set_to([], "meta"),
+    "total count is text": set_to("4", "meta", "total_count"),
+    "a record is text": set_to("x", "data", 0),
+    "a record without id": set_to(None, "data", 0, "id"),
+    "an id that is a number": set_to(7, "data", 0, "id"),
+    "an empty id": set_to("", "data", 0, "id"),
+    "another type": set_to("Person", "data", 0, "type"),
+    "attributes are a list": set_to([], "data", 0, "attributes"),
+    "relationships are a list": set_to([], "data", 0, "relationships"),
+    "next does not advance": set_to({"offset": 0}, "meta", "next"),
+    "next skips": set_to({"offset": 100}, "meta", "next"),
+    "next has no offset": set_to({}, "meta", "next"),
+    "an empty page that promises more": set_to([], "data"),
+    "a listing cut short": ended,
+    "an empty listing where records were counted": emptied_and_ended,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_listing_is_refused(name):
+    body = copy.deepcopy(listing())
+    DAMAGES[name](body)
+    source, asked, _ = answering(ok(body))
+    with pytest.raises(MalformedAnswer):
+        source.read_page(EMAILS)
+    assert len(asked) == 6
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ok(orjson.dumps(listing())[:-40]),
+        ok(b""),
+        ok(b"[]"),
+        ok(b"null"),
+        httpx.Response(200, text="<html>Please log in</html>", headers={"content-type": "text/html"}),
+        httpx.Response(200, content=orjson.dumps(listing())),
+    ],
+    ids=["truncated", "empty body", "a list", "null", "HTML with 200", "no content type"],
+)
+def test_a_success_that_is_no_listing_is_refused(answer):
+    source, _, _ = answering(answer)
+    with pytest.raises(MalformedAnswer):
+        source.read_page(EMAILS)
+
+
+def test_a_malformed_answer_is_asked_for_again():
+    source, asked, pauses = answering(ok(b"{"), ok(listing()))
+    page = source.read_page(EMAILS)
+    assert [record.external_id for record in page.records] == ["1", "2"]
+    assert (len(asked), page.requests, len(pauses)) == (2, 2, 1)
+
+
+def test_an_empty_listing_that_counts_nothing_is_an_end():
+    source, _, _ = answering(ok({"links": {}, "data": [], "included": [], "meta": {"total_count": 0, "count": 0}}))
+    page = source.read_page(EMAILS)
+    assert (page.records, page.has_next, page.total_count) == ((), False, 0)
+
+
+CAPUCHIN = {"errors": [{"code": "unauthorized", "status": "401", "detail": "Error Code Hint: (CAPUCHIN)"}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "requests"),
+    [
+        (httpx.Response(401, text="HTTP Basic: Access denied.\n"), ReconnectRequired, 1),
+        (httpx.Response(401, json=CAPUCHIN), ReconnectRequired, 1),
+        (httpx.Response(401, text="Error Code Hint: (TRASH_PANDA)"), AccessDenied, 1),
+        (httpx.Response(403, json={"errors": [{"status": "403"}]}), AccessDenied, 1),
+        (httpx.Response(403, text="<h1>Request blocked.</h1>"), TransientError, 6),
+        (httpx.Response(404, json={"errors": []}), NotFoundAtSource, 1),
+        (httpx.Response(400, json={"errors": []}), DefinitionError, 1),
+        (httpx.Response(418), DefinitionError, 1),
+        (httpx.Response(302, headers={"location": "https://elsewhere.example"}), DefinitionError, 1),
+        (httpx.Response(408), TransientError, 6),
+        (httpx.Response(500, json={"errors": []}), TransientError, 6),
+        (httpx.Response(502, text="<html>"), TransientError, 6),
+        (httpx.Response(503), TransientError, 6),
+        (httpx.Response(599), TransientError, 6),
+        (httpx.Response(429, headers={"retry-after": "0"}), TransientError, 6),
+    ],
+    ids=lambda value: str(value.status_code) if isinstance(value, httpx.Response) else None,
+)
+def test_every_refusal_has_its_error(answer, error, requests):
+    source, asked, _ = answering(answer)
+    with pytest.raises(error) as caught:
+        source.read_page(EMAILS)
+    assert len(asked) == requests
+    assert "/people/v2/emails" in str(caught.value)
+    assert "where" not in str(caught.value)
+
+
+def test_a_retry_waits_at_least_as_long_as_the_source_asks():
+    refused = httpx.Response(503, headers={"retry-after": "11"})
+    source, _, pauses = answering(refused, ok(listing()))
+    source.read_page(EMAILS)
+    assert len(pauses) == 1
+    assert pauses[0] >= 11
+
+
+def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query():
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    client = HttpClient(
+        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(fail), pause=lambda _: None
+    )
+    with pytest.raises(TransientError, match=r"could not reach Planning Center Online at pco\.example") as caught:
+        JsonApiSource(PCO, client).read_page(EMAILS)
+    assert "?" not in str(caught.value)
+    assert client.requests == 6
+
+
+def test_a_request_says_who_asks_and_for_which_version():
+    source, asked, _ = answering(ok(listing()))
+    source.read_page(EMAILS)
+    request = asked[0]
+    assert request.headers["user-agent"].startswith("openfaith-sync/")
+    assert request.headers["x-pco-api-version"] == "2025-11-10"
+    assert request.headers["authorization"] == "Basic x"

@@ -1,0 +1,119 @@
+"""``make bench``: full syncs at several sizes, again with nothing changed, and against a rate limit."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.store.database import open_database
+
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+SIDELOAD = {"addresses": "address", "emails": "email"}
+ENTITIES = ("person", "address", "email")
+COLUMNS = (
+    ("records", "{:,.0f}"),
+    ("seconds", "{:.2f}"),
+    ("records_a_second", "{:,.0f}"),
+    ("cpu_seconds", "{:.2f}"),
+    ("peak_mb", "{:.0f}"),
+    ("requests", "{:,.0f}"),
+    ("network_seconds", "{:.2f}"),
+    ("mapping_seconds", "{:.2f}"),
+    ("database_seconds", "{:.2f}"),
+)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    people: int
+    sideload: dict[str, str] = field(default_factory=dict)
+    rate: str = "off"
+    latency_ms: int = 0
+    is_repeated: bool = False
+    paging: dict[str, int] = field(default_factory=dict)
+
+
+SCENARIOS = {
+    "sideload": Scenario("children ride along", 20_000, SIDELOAD, is_repeated=True),
+    "plain": Scenario("each entity listed", 20_000, is_repeated=True),
+    "large": Scenario("children ride along", 200_000, SIDELOAD),
+    "paced": Scenario("100 requests in 20 s, 150 ms away, ride along", 20_000, SIDELOAD, "100/20", 150),
+    "paced-plain": Scenario("100 requests in 20 s, 150 ms away, each listed", 20_000, {}, "100/20", 150),
+}
+USUAL = ("sideload", "plain")
+
+
+def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[tuple[str, dict[str, Any]]]:
+    manifest = read_manifest(MANIFESTS, "pco")
+    settings = SimulatorSettings(
+        people=scenario.people, rate=parse_rate(scenario.rate), latency_ms=scenario.latency_ms
+    )
+    rows = []
+    with running_simulator(settings, manifest) as simulator:
+        for again in range(2 if scenario.is_repeated else 1):
+            job = {
+                "manifests": str(MANIFESTS),
+                "home": str(home),
+                "database_url": database_url,
+                "base_url": simulator.base_url,
+                "org": f"bench-{number}",
+                "sideload": scenario.sideload,
+                "entities": ENTITIES,
+                "mode": "full",
+                "paging": scenario.paging,
+            }
+            command = [sys.executable, "-m", "openfaith_sync_tests.bench.measured", json.dumps(job)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            figures = json.loads(done.stdout)
+            label = f"{scenario.name}, {scenario.people:,} people" + (", nothing changed" if again else "")
+            rows.append((label, figures))
+        if scenario.rate != "off":
+            refused = sum(request["status"] == 429 for request in simulator.requests())
+            total = len(simulator.requests())
+            least = (total - 1) // 100 * 20 + scenario.latency_ms / 1000
+            rows[-1][1]["note"] = (
+                f"{total} requests, {refused} refused with 429; least possible {least:.2f} s, "
+                f"this took {rows[-1][1]['seconds'] / least:.3f} times as long"
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("scenarios", nargs="*", default=USUAL, choices=[*SCENARIOS, []], help="default: sideload plain")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
+    arguments = parser.parse_args()
+    console = Console(width=170)
+    with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        database = open_database(Settings(home, MANIFESTS, None, ()))
+        rows = [
+            row
+            for number in range(arguments.rounds)
+            for name in arguments.scenarios
+            for row in run(SCENARIOS[name], number * 100 + list(SCENARIOS).index(name), database.libpq_url, home)
+        ]
+    table = Table("scenario", *(name.replace("_", " ") for name, _ in COLUMNS))
+    for label, figures in rows:
+        table.add_row(label, *(form.format(figures[name]) for name, form in COLUMNS))
+    console.print(table)
+    for label, figures in rows:
+        if "note" in figures:
+            console.print(f"{label}: {figures['note']}")
+
+
+if __name__ == "__main__":
+    main()

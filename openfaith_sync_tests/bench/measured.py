@@ -1,0 +1,84 @@
+"""One measured sync in a process of its own: ``python -m … measured JSON`` prints its figures as JSON."""
+
+import json
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.engine import fetching
+from openfaith_sync.engine.sync import SyncRequest, run_entity
+from openfaith_sync.store.database import open_database
+
+
+class Stopwatch:
+    """Adds up the seconds spent in calls, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def timed(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                with self._lock:
+                    self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+        return wrapped
+
+
+def with_sideload(manifest: Manifest, children: dict[str, str]) -> Manifest:
+    person = manifest.entities[EntityName("person")].model_copy(update={"sideload": children})
+    return manifest.model_copy(update={"entities": {**manifest.entities, EntityName("person"): person}})
+
+
+def measure(job: dict[str, Any]) -> dict[str, Any]:
+    manifest = with_sideload(read_manifest(Path(job["manifests"]), "pco"), job["sideload"])
+    paging = manifest.adapter_file.paging.model_copy(update=job.get("paging", {}))
+    adapter_file = manifest.adapter_file.model_copy(update={"paging": paging})
+    manifest = manifest.model_copy(update={"adapter_file": adapter_file})
+    settings = Settings(Path(job["home"]), Path(job["manifests"]), job["database_url"], ())
+    org = OrgId(job["org"])
+    connection = Connection(org, manifest.adapter, job["base_url"], BasicCredentials("demo", "demo"))
+    watch = Stopwatch()
+    fetching.map_batch = watch.timed("mapping", fetching.map_batch)
+    database = open_database(settings)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    began = time.perf_counter()
+    records = requests = 0
+    with database.open_store(org) as store, open_source(manifest, connection) as source:
+        source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]
+        store.commit_page = watch.timed("database", store.commit_page)  # type: ignore[method-assign]
+        for entity in job["entities"]:
+            request = SyncRequest(org, EntityName(entity), SyncMode(job["mode"]), "bench")
+            result = run_entity(manifest, source, store, request)
+            records += result.counts.records
+            requests += result.requests
+    seconds = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "records": records,
+        "seconds": seconds,
+        "records_a_second": records / seconds,
+        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mb": after.ru_maxrss / 1024,
+        "requests": requests,
+        **{f"{name}_seconds": watch.seconds.get(name, 0.0) for name in ("network", "mapping", "database")},
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(measure(json.loads(sys.argv[1]))))

@@ -1,0 +1,201 @@
+"""A source in memory that moves between requests, and a store that keeps what was committed."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.manifest import Entity, Manifest
+from openfaith_sync.domain.passes import (
+    Checkpoint,
+    Counts,
+    Lease,
+    OpenPass,
+    PageCommit,
+    PassId,
+    PassStart,
+    RiderPass,
+)
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import RawRecord
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(second: int) -> str:
+    return (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class MovingChurch:
+    """Serves one entity as the real source does: whole seconds, ties by id, offsets that shift."""
+
+    manifest: Manifest
+    entity: EntityName
+    versions: dict[int, int] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    now: int = 0
+    before_request: Callable[["MovingChurch"], None] = lambda _: None
+    queries: list[ListingQuery] = field(default_factory=list)
+
+    def create(self, second: int | None = None) -> int:
+        number = max(self.names, default=0) + 1
+        self.now = max(self.now, second if second is not None else self.now)
+        self.versions[number] = self.now if second is None else second
+        self.names[number] = f"name {number}"
+        return number
+
+    def update(self, number: int) -> None:
+        if number in self.versions:
+            self.versions[number] = self.now
+            self.names[number] = f"name {number} at {self.now}.{len(self.queries)}"
+
+    def delete(self, number: int) -> None:
+        self.versions.pop(number, None)
+
+    def read_page(self, query: ListingQuery) -> Page:
+        self.before_request(self)
+        self.queries.append(query)
+        size = query.size or self.manifest.adapter_file.paging.size
+        rows = [n for n in self.versions if self._matches(n, query)]
+        if query.order is Order.ID:
+            rows.sort()
+        else:
+            rows.sort(key=lambda n: (self.versions[n], n))
+            if query.order is Order.VERSION_DESCENDING:
+                rows.reverse()
+        found = rows[query.offset : query.offset + size]
+        return Page(
+            records=tuple(self._raw(number) for number in found),
+            total_count=len(rows),
+            has_next=query.offset + size < len(rows),
+        )
+
+    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
+        assert entity == self.entity
+        number = int(external_id)
+        return self._raw(number) if number in self.versions else None
+
+    def _matches(self, number: int, query: ListingQuery) -> bool:
+        version = EPOCH + timedelta(seconds=self.versions[number])
+        is_from = query.version_from is None or version >= query.version_from
+        return is_from and (query.version_before is None or version < query.version_before)
+
+    def _raw(self, number: int) -> RawRecord:
+        attributes = {"updated_at": at(self.versions[number]), "created_at": at(0), "name": self.names[number]}
+        body = {"id": str(number), "type": "Campus", "attributes": attributes}
+        return RawRecord(ExternalId(str(number)), attributes, {}, body)
+
+
+class MemoryStore:
+    """Keeps records and checkpoints in memory, by the rules of the real store."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.entity = entity
+        self.rows: dict[str, tuple[datetime | None, bytes, object]] = {}
+        self.checkpoint = Checkpoint()
+        self.pages: list[PageCommit] = []
+        self.created: list[str] = []
+        self._ids = iter(range(1, 10**9))
+
+    @contextmanager
+    def hold_lease(self, key: SyncKey, holder: str) -> Iterator[Lease]:
+        assert holder
+        yield Lease(key, 1)
+
+    def load_checkpoint(self, key: SyncKey) -> Checkpoint:
+        assert key
+        return self.checkpoint
+
+    def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
+        assert lease
+        opened = OpenPass(PassId(next(self._ids)), start, place, Counts(), 0, 0, None)
+        self.checkpoint = replace(self.checkpoint, open_pass=opened)
+        return opened
+
+    def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
+        assert lease
+        self.pages.append(page)
+        opened = self.checkpoint.open_pass
+        assert opened
+        assert opened.pass_id == page.pass_id
+        batch = page.batches[0]
+        counts, newest = Counts(dead=len(batch.rejected)), opened.newest
+        for record in batch.records:
+            known = self.rows.get(record.external_id)
+            newest = max(filter(None, (newest, record.version)), default=None)
+            if known is None:
+                counts += Counts(created=1)
+                self.created.append(record.external_id)
+            elif known[1] == record.content_hash or (known[0] and record.version and record.version < known[0]):
+                counts += Counts(unchanged=1)
+                continue
+            else:
+                counts += Counts(updated=1)
+            self.rows[record.external_id] = (record.version, record.content_hash, record.values)
+        place = WalkPlace.from_json(json.loads(json.dumps(page.place.to_json())))
+        opened = replace(
+            opened,
+            place=place,
+            counts=opened.counts + counts,
+            pages=opened.pages + 1,
+            requests=opened.requests + page.requests,
+            newest=newest,
+        )
+        self.checkpoint = replace(self.checkpoint, open_pass=opened)
+        return {batch.entity: counts}
+
+    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+        assert lease
+        assert requests >= 0
+        opened = self.checkpoint.open_pass
+        assert opened
+        assert opened.pass_id == pass_id
+        newest = max(filter(None, (self.checkpoint.watermark, watermark)), default=None)
+        version = opened.start.manifest_version
+        self.checkpoint = Checkpoint(watermark=newest, completed_at=EPOCH, manifest_version=version)
+
+    def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
+        assert lease
+        assert pass_id
+        self.checkpoint = replace(self.checkpoint, open_pass=None)
+
+    def load_rider(self, key: SyncKey) -> RiderPass | None:
+        assert key
+        return None
+
+    def count_live(self, key: SyncKey) -> int:
+        assert key
+        return len(self.rows)
+
+
+class EagerThreads(Executor):
+    """Answers every request when it is sent, in that order, so that a test decides what moves when."""
+
+    def __init__(self, count: int) -> None:
+        assert count
+
+    def submit(self, call, /, *args, **kwargs):
+        future: Future[object] = Future()
+        try:
+            future.set_result(call(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  handed on, as threads do
+            future.set_exception(error)
+        return future
+
+
+def small_pages(manifest: Manifest, *, in_flight: int, size: int = 5, pages_a_slice: int = 2) -> Manifest:
+    """Give the manifest with small pages, and without the overlap that would hide what a walk missed."""
+    paging = manifest.adapter_file.paging.model_copy(
+        update={"size": size, "pages_in_flight": in_flight, "pages_a_slice": pages_a_slice}
+    )
+    entities = {
+        name: entity.model_copy(update={"delta": entity.delta.model_copy(update={"overlap_seconds": 0})})
+        for name, entity in manifest.entities.items()
+    }
+    adapter_file = manifest.adapter_file.model_copy(update={"paging": paging})
+    return manifest.model_copy(update={"adapter_file": adapter_file, "entities": entities})

@@ -1,0 +1,220 @@
+"""Whatever moves between two pages, nothing that is alive is missing after the next delta."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest import DeltaCapability
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.place import Slice
+from openfaith_sync.engine.id_walk import IdWalk
+from openfaith_sync.engine.sync import SyncRequest, run_entity
+from openfaith_sync.engine.version_walk import VersionWalk
+from openfaith_sync_tests.engine.moving_church import EagerThreads, MemoryStore, MovingChurch, at, small_pages
+
+ROOT = Path(__file__).parents[2]
+PCO = read_manifest(ROOT / "manifests", "pco")
+CAMPUS = EntityName("campus")
+
+Move = st.one_of(
+    st.tuples(st.just("update"), st.integers(1, 60)),
+    st.tuples(st.just("delete"), st.integers(1, 60)),
+    st.tuples(st.just("delete_run"), st.integers(1, 60)),
+    st.tuples(st.just("update_run"), st.integers(1, 60)),
+    st.tuples(st.just("create"), st.just(0)),
+    st.tuples(st.just("tick"), st.integers(1, 3)),
+)
+# Spread over some seconds, or all in one or two, as after an import.
+Church = st.one_of(st.lists(st.integers(0, 12), max_size=60), st.lists(st.integers(0, 1), min_size=20, max_size=60))
+Moves = st.lists(st.lists(Move, max_size=3), max_size=30)
+
+
+def apply(church: MovingChurch, moves: list[tuple[str, int]]) -> None:
+    # What changes within the second it was read in is the overlap's concern, and tested below.
+    church.now += 1
+    for kind, number in moves:
+        match kind:
+            case "update":
+                church.update(number)
+            case "delete":
+                church.delete(number)
+            case "delete_run":
+                for other in range(number, number + 4):
+                    church.delete(other)
+            case "update_run":
+                for other in range(number, number + 4):
+                    church.update(other)
+            case "create":
+                church.create()
+            case "tick":
+                church.now += number
+
+
+def by_id_only(manifest):
+    """Give the manifest with a campus that can only be listed by id, as an address is."""
+    campus = manifest.entities[CAMPUS]
+    delta = campus.delta.model_copy(update={"by": DeltaCapability.ORDERED})
+    return manifest.model_copy(
+        update={"entities": {**manifest.entities, CAMPUS: campus.model_copy(update={"delta": delta})}}
+    )
+
+
+def sync(manifest, church: MovingChurch, store: MemoryStore, mode: SyncMode = SyncMode.AUTO):
+    request = SyncRequest(OrgId("grace"), CAMPUS, mode)
+    return run_entity(manifest, church, store, request, threads=EagerThreads)
+
+
+def stored(store: MemoryStore) -> dict[str, object]:
+    return {external_id: row[2][0] for external_id, row in store.rows.items()}
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@given(seconds=Church, moves=Moves)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight, seconds, moves):
+    manifest = small_pages(PCO, in_flight=in_flight)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in seconds:
+        church.create(second)
+    script = iter(moves)
+    church.before_request = lambda moving: apply(moving, next(script, []))
+    store = MemoryStore(manifest.entities[CAMPUS])
+    sync(manifest, church, store, SyncMode.FULL)
+    church.before_request = lambda _: None
+    sync(manifest, church, store)
+    held = stored(store)
+    assert {str(n): church.names[n] for n in church.versions} == {
+        k: v for k, v in held.items() if int(k) in church.versions
+    }
+    assert len(store.created) == len(set(store.created))
+
+
+@pytest.mark.parametrize("in_flight", [1, 4])
+@given(count=st.integers(0, 60), moves=Moves)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight, count, moves):
+    manifest = by_id_only(small_pages(PCO, in_flight=in_flight))
+    church = MovingChurch(manifest, CAMPUS)
+    for _ in range(count):
+        church.create(0)
+    before = set(church.versions)
+    script = iter(moves)
+    church.before_request = lambda moving: apply(moving, next(script, []))
+    store = MemoryStore(manifest.entities[CAMPUS])
+    sync(manifest, church, store, SyncMode.FULL)
+    assert {str(n) for n in before & set(church.versions)} <= set(store.rows)
+
+
+@given(seconds=Church, pages=st.integers(0, 12), in_flight=st.sampled_from([1, 4]))
+@settings(max_examples=200, deadline=None)
+def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_flight):
+    manifest = small_pages(PCO, in_flight=in_flight)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in seconds:
+        church.create(second)
+    store = MemoryStore(manifest.entities[CAMPUS])
+
+    def fail_after(moving: MovingChurch) -> None:
+        if len(moving.queries) >= pages:
+            raise ConnectionError
+
+    church.before_request = fail_after
+    try:
+        sync(manifest, church, store)
+    except ConnectionError:
+        church.before_request = lambda _: None
+        result = sync(manifest, church, store)
+        assert result.resumed == (store.pages[0].pass_id == 1)
+    assert len(store.rows) == len(church.versions)
+    assert sorted(store.created) == sorted(str(n) for n in church.versions)
+    assert sum(len(page.batches[0]) for page in store.pages) == len(church.versions)
+
+
+def test_a_change_within_the_second_it_was_read_in_survives_a_long_interruption():
+    manifest = small_pages(PCO, in_flight=1)
+    church = MovingChurch(manifest, CAMPUS)
+    for _ in range(12):
+        church.create(100)
+    store = MemoryStore(manifest.entities[CAMPUS])
+
+    def die_after_two_pages(moving: MovingChurch) -> None:
+        if len(moving.queries) == 2:
+            raise ConnectionError
+
+    church.before_request = die_after_two_pages
+    with pytest.raises(ConnectionError):
+        sync(manifest, church, store)
+    church.before_request = lambda _: None
+    church.update(1)
+    church.create(100_000)
+    sync(manifest, church, store)
+    assert stored(store)["1"] == "name 1"
+    sync(manifest, church, store)
+    assert stored(store)["1"] == church.names[1]
+
+
+def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the_rest_to_its_neighbour():
+    manifest = small_pages(PCO, in_flight=1, size=10)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(20):
+        church.create(second)
+    walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
+    page = church.read_page(walk.query(Slice()))
+    step = walk.advance(Slice(upper=at(4)), page)
+    assert step.fresh == (0, 1, 2, 3)
+    assert step.part.done
+    ids = IdWalk(manifest.entities[CAMPUS], (), 10)
+    step = ids.advance(Slice(upper="7"), church.read_page(ids.query(Slice())))
+    assert step.fresh == (0, 1, 2, 3, 4, 5)
+    assert step.part.done
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda page: replace(page, records=page.records[::-1]),
+        lambda page: replace(page, records=(replace(page.records[0], attributes={"updated_at": at(0)}),)),
+        lambda page: replace(page, records=(replace(page.records[0], attributes={"updated_at": "yesterday"}),)),
+        lambda page: replace(page, records=(replace(page.records[0], attributes={"updated_at": 7}),)),
+    ],
+    ids=["order ignored", "filter ignored", "no time", "a number"],
+)
+def test_rows_that_are_not_what_was_asked_for_are_refused(damage):
+    manifest = small_pages(PCO, in_flight=1)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(20):
+        church.create(second)
+    walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
+    part = Slice(lower=at(10))
+    with pytest.raises(MalformedAnswer):
+        walk.advance(part, damage(church.read_page(walk.query(part))))
+
+
+def test_a_second_with_more_records_than_pages_is_read_whole():
+    manifest = small_pages(PCO, in_flight=4)
+    church = MovingChurch(manifest, CAMPUS)
+    for number in range(200):
+        church.create(7 if number > 10 else number % 3)
+    store = MemoryStore(manifest.entities[CAMPUS])
+    result = sync(manifest, church, store)
+    assert result.counts.created == 200
+    assert len(church.queries) <= 200 / 4 + 12
+
+
+def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests():
+    manifest = small_pages(PCO, in_flight=8, size=100, pages_a_slice=20)
+    church = MovingChurch(manifest, CAMPUS)
+    for number in range(20_000):
+        church.create(number * 3)
+    store = MemoryStore(manifest.entities[CAMPUS])
+    result = sync(manifest, church, store)
+    assert result.counts.created == 20_000
+    slices = store.pages[-1].place.slices
+    assert len(slices) >= 8
+    assert len(church.queries) <= 1.1 * 200
