@@ -1,0 +1,165 @@
+"""The ASGI application: one request from its arrival to its answer.
+
+Raw ASGI, since a router, request objects and middleware would cost more than
+everything that happens here.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator import answers
+from openfaith_sync.simulator.answers import Answer
+from openfaith_sync.simulator.church import Church
+from openfaith_sync.simulator.control import Control
+from openfaith_sync.simulator.damage import damage
+from openfaith_sync.simulator.headers import HeaderWriter
+from openfaith_sync.simulator.libraries import Libraries
+from openfaith_sync.simulator.listings import Document, Librarian
+from openfaith_sync.simulator.population import populate
+from openfaith_sync.simulator.query import Query, parse_query
+from openfaith_sync.simulator.rate import Verdict
+from openfaith_sync.simulator.reception import Reception, resolve_version
+from openfaith_sync.simulator.request_log import LoggedRequest
+from openfaith_sync.simulator.routes import Listing, Me, Nested, Root, Route, Router, Single
+from openfaith_sync.simulator.settings import SimulatorSettings
+from openfaith_sync.simulator.writes import write
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+CONTROL_PREFIX = "/_sim/"
+_OK = 200
+
+
+class SimulatorApp:
+    """Answers as the source would, and obeys the control surface below ``/_sim/``."""
+
+    def __init__(self, settings: SimulatorSettings, manifest: Manifest) -> None:
+        """Fill the church."""
+        world = populate(manifest, settings.people, settings.seed)
+        self._church = Church(world)
+        self._libraries = Libraries(world, settings.seed)
+        self._router = Router(world, manifest.adapter_file.auth.verify)
+        self._reception = Reception(manifest, settings.application_id, settings.secret, settings.rate)
+        self._headers = HeaderWriter(manifest.adapter_file.rate_limit)
+        self._control = Control(self._church, self._reception, settings)
+        self._most = manifest.adapter_file.paging.size
+        self._version_header = manifest.adapter_file.version_header.lower().encode()
+        self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
+        self._last_bodies: dict[str, bytes] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"]
+        if path.startswith(CONTROL_PREFIX):
+            answer = self._control.answer(scope, await _read_body(receive))
+            await _send(send, answer, [(b"content-type", answer.content_type.encode())])
+            return
+        control = self._control
+        sequence = control.log.next_sequence()
+        control.play_script()
+        if control.latency_seconds:
+            await asyncio.sleep(control.latency_seconds)
+        body = await _read_body(receive) if scope["method"] in ("POST", "PATCH", "PUT") else b""
+        started = time.perf_counter()
+        answer, headers = self._answer(scope, body)
+        # Only tells pages apart; md5 is what the source's own weak tags are.
+        digest = hashlib.md5(answer.body, usedforsecurity=False).hexdigest()
+        query_string = scope["query_string"].decode("latin-1")
+        control.log.requests.append(
+            LoggedRequest(
+                sequence, scope["method"], path, query_string, answer.status, answer.count, digest, time.time()
+            )
+        )
+        if answer.delay_seconds:
+            await asyncio.sleep(answer.delay_seconds)
+        headers += self._headers.closing(answer, digest, time.perf_counter() - started)
+        await _send(send, answer, headers)
+
+    def _answer(self, scope: Scope, body: bytes) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+        given = dict(scope["headers"])
+        path: str = scope["path"]
+        guest = self._reception.greet(given.get(b"authorization", b"").decode("latin-1"))
+        if guest is None:
+            return answers.refused_credentials(), []
+        query = parse_query(scope["query_string"].decode("latin-1"), self._most)
+        verdict = self._reception.count(guest, query.offset, time.monotonic())
+        asked = given.get(self._version_header, b"").decode("latin-1")
+        version = resolve_version(asked, self._versions.get("/".join(path.split("/")[:3]), "2018-08-01"))
+        answer = self._judge(verdict, version, asked) or self._read_or_write(scope, given, query, body)
+        answer = self._damaged(path, answer)
+        return answer, self._headers.opening(guest, verdict, version)
+
+    def _judge(self, verdict: Verdict | None, version: str | None, asked: str) -> Answer | None:
+        if verdict is not None and verdict.is_refused:
+            rule = verdict.rule
+            detail = (
+                f"Rate limit exceeded: {verdict.count} of {rule.requests} requests per {rule.period_seconds} seconds"
+            )
+            refusal = answers.error(429, detail, "429")
+            refusal.headers["retry-after"] = str(verdict.retry_after_seconds)
+            return refusal
+        if version is None:
+            return answers.error(400, f"The API version {asked!r} is not supported", "unsupported_version_error")
+        return None
+
+    def _read_or_write(self, scope: Scope, given: dict[bytes, bytes], query: Query, body: bytes) -> Answer:
+        path, method = scope["path"], scope["method"]
+        route = self._router.find(path)
+        librarian = self._libraries.under(f"{scope['scheme']}://{given.get(b'host', b'').decode('latin-1')}")
+        if method != "GET":
+            return write(self._church, librarian, route, method, body, query)
+        document = self._read(librarian, route, query, path)
+        return answers.error(404) if document is None else Answer(_OK, document.body, count=document.count)
+
+    def _read(self, librarian: Librarian, route: Route | None, query: Query, path: str) -> Document | None:
+        match route:
+            case Listing(table):
+                return librarian.page(table, query, path)
+            case Single(table, row, wire_type):
+                return librarian.single(table, row, query, wire_type)
+            case Nested(edge, row):
+                return librarian.nested_page(edge, row, query, path)
+            case Root(root):
+                return librarian.church(root)
+            case Me():
+                return librarian.me(query, path)
+            case _:
+                return None
+
+    def _damaged(self, path: str, answer: Answer) -> Answer:
+        faults = self._control.faults
+        if faults:
+            fault = faults.hit(path)
+            if fault is not None:
+                return damage(fault, answer, self._last_bodies.get(path))
+        if answer.status == _OK:
+            self._last_bodies[path] = answer.body
+        return answer
+
+
+async def _read_body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def _send(send: Send, answer: Answer, headers: list[tuple[bytes, bytes]]) -> None:
+    headers = [*headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    if answer.is_cut:
+        # Ending without the rest makes the server close the connection.
+        half = answer.body[: len(answer.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        return
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,260 @@
+"""What happens in a church: records come, change, move, merge and go, as the source does it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.manifest import AttributeType, Relationship
+from openfaith_sync.simulator.edges import World
+from openfaith_sync.simulator.moments import BASE_SECONDS, to_seconds, to_text
+from openfaith_sync.simulator.population import PERSON_MERGER
+from openfaith_sync.simulator.tables import Reference, Row, Table
+
+_MADE, _TOUCHED = "created_at", "updated_at"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    """A row that points at another."""
+
+    table: Table
+    row: Row
+    name: str
+    declared: Relationship
+
+
+class Church:
+    """Changes a world by the source's rules.
+
+    What changes is stamped with the simulated now: the wall clock in whole
+    seconds, but never before the newest stamp there is. A change of an address,
+    e-mail or telephone number stamps the person too; joining or leaving a
+    household stamps nobody; an e-mail that stops being primary is not stamped.
+    """
+
+    def __init__(self, world: World, clock: Callable[[], float] = time.time) -> None:
+        """Take over the world."""
+        self.world = world
+        self._clock = clock
+        self._newest_seconds = BASE_SECONDS
+        self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
+
+    def now(self) -> str:
+        """Give the simulated now."""
+        self._newest_seconds = max(self._newest_seconds, int(self._clock()))
+        return to_text(self._newest_seconds)
+
+    def table(self, entity: str) -> Table:
+        """Give the table of an entity.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        if entity not in self.world.tables:
+            known = ", ".join(self.world.tables)
+            raise UsageError(f"there is no entity {entity!r}; the known ones: {known}")
+        return self.world.tables[entity]
+
+    def row(self, entity: str, number: int) -> Row:
+        """Give a live record.
+
+        Raises:
+            UsageError: It does not live.
+        """
+        row = self.table(entity).rows.get(number)
+        if row is None:
+            raise UsageError(f"there is no {entity} {number}")
+        return row
+
+    def create(self, entity: str, attributes: dict[str, Any], relationships: dict[str, Any]) -> Row:
+        """Hold a new record with a new id; what is not given is null or false."""
+        table = self.table(entity)
+        self._check(table, attributes)
+        references = self._references(table, relationships)
+        for name, declared in table.entity.relationships.items():
+            if not declared.nullable and references.get(name) is None and declared.target in self.world.tables:
+                raise UsageError(f"a new {entity} needs the relationship {name}")
+        self._last_ids[entity] += 1
+        now = self.now()
+        booleans = [n for n, a in table.entity.attributes.items() if a.type is AttributeType.BOOLEAN]
+        values: dict[str, Any] = dict.fromkeys(booleans, False)
+        values |= {n: now for n in (_MADE, _TOUCHED) if n in table.position}
+        if "inactivated_at" in table.position and "status" in table.position:
+            values["status"] = "active"
+        row = table.add(self._last_ids[entity], values, {})
+        self._set(table, row, attributes, references)
+        self._stamp_owner(table, row)
+        return row
+
+    def change(
+        self,
+        entity: str,
+        number: int,
+        attributes: dict[str, Any],
+        relationships: dict[str, Any] | None = None,
+        *,
+        touch: bool = True,
+    ) -> Row:
+        """Give a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
+        table, row = self.table(entity), self.row(entity, number)
+        self._check(table, attributes)
+        references = self._references(table, relationships or {})
+        if touch:
+            self._stamp_owner(table, row)
+        self._set(table, row, attributes, references)
+        if touch:
+            self._stamp_owner(table, row)
+            if _TOUCHED not in attributes:
+                self._stamp(table, row)
+        return row
+
+    def delete(self, entity: str, number: int) -> None:
+        """Hold a record no more, nor those that cannot be without it."""
+        table, row = self.table(entity), self.row(entity, number)
+        for pointer in list(self._pointers(entity, number)):
+            if pointer.declared.cardinality == "many":
+                self._leave(pointer, number)
+            elif pointer.declared.nullable:
+                self._set(pointer.table, pointer.row, {}, {pointer.name: None})
+            else:
+                self.delete(pointer.table.entity.name, pointer.row.id)
+        self._stamp_owner(table, row)
+        table.remove(row)
+
+    def merge(self, keep: int, remove: int) -> None:
+        """Move everything of one person to another, and hold the one no more."""
+        self.row("person", keep)
+        self.row("person", remove)
+        if keep == remove:
+            raise UsageError("a person cannot be merged with itself")
+        for pointer in list(self._pointers("person", remove)):
+            if pointer.declared.cardinality == "many":
+                self._leave(pointer, remove, instead=keep)
+            elif not pointer.declared.nullable:
+                self.change(pointer.table.entity.name, pointer.row.id, {}, {pointer.name: keep})
+            else:
+                self._set(pointer.table, pointer.row, {}, {pointer.name: keep})
+        self.delete("person", remove)
+        self._stamp(self.table("person"), self.row("person", keep))
+        self.create(
+            PERSON_MERGER,
+            {"person_to_keep_id": keep, "person_to_remove_id": remove},
+            {"person_to_keep": keep, "person_to_remove": remove},
+        )
+
+    def move(self, entity: str, number: int, relationship: str, to: int | None, *, touch: bool = True) -> None:
+        """Let a record belong to another one: by its relationship, or by joining it alone."""
+        table, row = self.table(entity), self.row(entity, number)
+        if relationship in table.link_position:
+            self.change(entity, number, {}, {relationship: to}, touch=touch)
+            return
+        edge = self.world.edge(table, relationship)
+        if edge is None or edge.is_owned:
+            raise UsageError(f"{entity} has no relationship {relationship!r} to move by")
+        declared = edge.target.entity.relationships[edge.relationship]
+        for other in list(edge.follow(row)):
+            self._leave(_Pointer(edge.target, edge.target.rows[other], edge.relationship, declared), number)
+        if to is not None:
+            joined = self.row(edge.target.entity.name, to)
+            members = edge.target.reference(joined, edge.relationship)
+            self._set(edge.target, joined, {}, {edge.relationship: [*_numbers(members), number]})
+
+    def _pointers(self, entity: str, number: int) -> Iterator[_Pointer]:
+        for table in self.world.tables.values():
+            for name, declared in table.entity.relationships.items():
+                # A merge tells of someone who is no more.
+                if declared.target == entity and table.entity.name != PERSON_MERGER:
+                    for other in table.back[name].get(number, ()):
+                        yield _Pointer(table, table.rows[other], name, declared)
+
+    def _leave(self, pointer: _Pointer, number: int, instead: int | None = None) -> None:
+        members = _numbers(pointer.table.reference(pointer.row, pointer.name))
+        left = [member for member in members if member != number]
+        if instead is not None and instead not in left:
+            left.append(instead)
+        self._set(pointer.table, pointer.row, {}, {pointer.name: left})
+
+    def _set(self, table: Table, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
+        """Change a row, and what follows from the change in the same record."""
+        table.change(row, self._following(table, references) | attributes, references)
+        names = {"first_name", "last_name", "nickname"}
+        if names <= table.position.keys() and names & attributes.keys() and "name" not in attributes:
+            parts = [table.value(row, "nickname") or table.value(row, "first_name"), table.value(row, "last_name")]
+            table.change(row, {"name": " ".join(str(part) for part in parts if part)}, {})
+        if attributes.get("primary") is True:
+            self._demote_others(table, row)
+        # A stamp set by hand moves the simulated now.
+        self._newest_seconds = max(self._newest_seconds, to_seconds(attributes.get(_TOUCHED)) or 0)
+
+    def _following(self, table: Table, references: dict[str, Reference]) -> dict[str, Any]:
+        """Give the attributes that repeat what relationships say."""
+        following: dict[str, Any] = {}
+        for name, reference in references.items():
+            if isinstance(reference, list):
+                following |= {"member_count": len(reference)} if name == "people" else {}
+                continue
+            number = table.entity.attributes.get(f"{name}_id")
+            is_number = number is not None and number.wire == "number"
+            following[f"{name}_id"] = reference if reference is None or is_number else str(reference)
+            following[f"{name}_name"] = self._name_of(table.entity.relationships[name].target, reference)
+        return {name: value for name, value in following.items() if name in table.position}
+
+    def _name_of(self, entity: str, reference: Reference) -> Any:
+        target = self.world.tables.get(entity)
+        row = target.rows.get(reference) if target and isinstance(reference, int) else None
+        return target.value(row, "name") if target and row else None
+
+    def _demote_others(self, table: Table, row: Row) -> None:
+        for name, declared in table.entity.relationships.items():
+            owner = table.reference(row, name)
+            if declared.nullable or not isinstance(owner, int):
+                continue
+            for other in list(table.back[name][owner]):
+                if other != row.id and table.value(table.rows[other], "primary"):
+                    table.change(table.rows[other], {"primary": False}, {})
+
+    def _stamp_owner(self, table: Table, row: Row) -> None:
+        for name, declared in table.entity.relationships.items():
+            owner = table.reference(row, name)
+            if not declared.nullable and declared.target in self.world.tables and isinstance(owner, int):
+                owners = self.world.tables[declared.target]
+                if owner in owners.rows:
+                    self._stamp(owners, owners.rows[owner])
+
+    def _stamp(self, table: Table, row: Row) -> None:
+        if _TOUCHED in table.position:
+            table.change(row, {_TOUCHED: self.now()}, {})
+
+    def _references(self, table: Table, relationships: dict[str, Any]) -> dict[str, Reference]:
+        unknown = sorted(set(relationships) - set(table.link_position))
+        if unknown:
+            raise UsageError(f"{table.entity.name} has no relationship {', '.join(unknown)}")
+        references = {name: _reference(value) for name, value in relationships.items()}
+        for name, reference in references.items():
+            target = table.entity.relationships[name].target
+            # A merge tells of someone who is no more.
+            if target in self.world.tables and table.entity.name != PERSON_MERGER:
+                for number in reference if isinstance(reference, list) else [reference]:
+                    if number is not None:
+                        self.row(target, int(number))
+        return references
+
+    @staticmethod
+    def _check(table: Table, attributes: dict[str, Any]) -> None:
+        unknown = sorted(set(attributes) - set(table.position))
+        if unknown:
+            raise UsageError(f"{table.entity.name} has no attribute {', '.join(unknown)}")
+
+
+def _numbers(reference: Reference) -> list[int]:
+    return reference if isinstance(reference, list) else []
+
+
+def _reference(value: Any) -> Reference:
+    if isinstance(value, list):
+        return [int(part) for part in value]
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int | str) else None

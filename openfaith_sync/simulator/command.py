@@ -1,0 +1,56 @@
+"""The ``simulate`` command."""
+
+from pathlib import Path
+
+import click
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.simulator.faults import read_faults
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import serve
+from openfaith_sync.simulator.settings import SimulatorSettings
+
+
+@click.command()
+@click.argument("adapter", default="pco")
+@click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="How many people.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each answer.")
+@click.option("--rate", default="100/20", show_default=True, help="Requests/seconds for the credential, or off.")
+@click.option("--faults", type=click.Path(path_type=Path), help="A YAML or JSON list of faults.")
+@click.option(
+    "--manifests",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="manifests",
+    envvar="OPENFAITH_MANIFESTS",
+    show_default=True,
+    help="The folder of manifests.",
+)
+def simulate(
+    adapter: str,
+    people: int,
+    seed: int,
+    host: str,
+    port: int,
+    latency_ms: int,
+    rate: str,
+    faults: Path | None,
+    manifests: Path,
+) -> None:
+    """Serve ADAPTER's API from its manifest, with invented data, until stopped."""
+    try:
+        settings = SimulatorSettings(
+            people=people,
+            seed=seed,
+            host=host,
+            port=port,
+            latency_ms=latency_ms,
+            rate=parse_rate(rate),
+            faults=read_faults(faults) if faults else (),
+        )
+        serve(settings, read_manifest(manifests, adapter))
+    except DefinitionError as error:
+        raise click.UsageError(str(error)) from None

@@ -1,0 +1,114 @@
+"""The control surface from outside: what tests, the demonstration and benchmarks call."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.truth import TrueRecord, parse_truth
+
+Json = dict[str, Any]
+
+
+class ControlClient:
+    """Talks to ``/_sim/`` of a simulator; a refusal becomes a UsageError."""
+
+    def __init__(self, base_url: str) -> None:
+        """Talk to the simulator at this URL."""
+        self.base_url = base_url
+        self._client = httpx.Client(base_url=f"{base_url}/_sim/", timeout=60, trust_env=False)
+
+    def __enter__(self) -> Self:
+        """Talk until the block ends."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Hang up."""
+        self._client.close()
+
+    def truth(self, entity: str) -> dict[str, TrueRecord]:
+        """Give every live record of an entity by id, in the order of ids."""
+        return parse_truth(self._call("GET", "truth", params={"entity": entity}).content)
+
+    def counts(self) -> dict[str, int]:
+        """Give how many records live, by entity."""
+        counts: dict[str, int] = self._call("GET", "counts").json()
+        return counts
+
+    def requests(self) -> list[Json]:
+        """Give the request log: sequence, method, path, query, status, count, digest, at_seconds."""
+        logged: list[Json] = self._call("GET", "requests").json()
+        return logged
+
+    def clear_requests(self) -> None:
+        """Forget the request log and count from one again."""
+        self._call("DELETE", "requests")
+
+    def create(self, entity: str, attributes: Json | None = None, relationships: Json | None = None) -> str:
+        """Let a record come, and give its id."""
+        body = {"entity": entity, "attributes": attributes or {}, "relationships": relationships or {}}
+        return str(self._call("POST", "create", json=body).json()["id"])
+
+    def change(
+        self,
+        entity: str,
+        identity: str,
+        attributes: Json | None = None,
+        relationships: Json | None = None,
+        *,
+        touch: bool = True,
+    ) -> None:
+        """Let a record change; without ``touch`` its stamps stay, as with the blind spots."""
+        body = {"entity": entity, "id": identity, "attributes": attributes or {}, "touch": touch}
+        self._call("POST", "change", json=body | {"relationships": relationships or {}})
+
+    def delete(self, entity: str, identity: str) -> None:
+        """Let a record go, and what cannot be without it."""
+        self._call("POST", "delete", json={"entity": entity, "id": identity})
+
+    def merge(self, keep: str, remove: str) -> None:
+        """Let one person become part of another."""
+        self._call("POST", "merge", json={"keep": keep, "remove": remove})
+
+    def move(self, entity: str, identity: str, relationship: str, to: str | None, *, touch: bool = True) -> None:
+        """Let a record belong to another one: ``move("person", "1", "households", "2")``."""
+        body = {"entity": entity, "id": identity, "relationship": relationship, "to": to, "touch": touch}
+        self._call("POST", "move", json=body)
+
+    def random(self, changes: int, seed: int = 1) -> list[str]:
+        """Let so many things happen, and give what they were."""
+        done: list[str] = self._call("POST", "random", json={"changes": changes, "seed": seed}).json()["done"]
+        return done
+
+    def script(self, parts: dict[int, list[Json]]) -> None:
+        """Let actions happen just before the n-th request from now on is answered.
+
+        An action is ``{"do": "change", …}`` with the names of the method of that name:
+        ``{3: [{"do": "delete", "entity": "email", "id": "12"}]}``.
+        """
+        body = [{"at_request": place, "actions": actions} for place, actions in parts.items()]
+        self._call("POST", "script", json=body)
+
+    def fault(self, *faults: Fault) -> None:
+        """Arm faults; their counts start now."""
+        self._call("POST", "faults", json=[fault.model_dump(mode="json") for fault in faults])
+
+    def clear_faults(self) -> None:
+        """Leave no fault."""
+        self._call("DELETE", "faults")
+
+    def set_rate(self, rate: str) -> None:
+        """Set the limit: ``100/20`` or ``off``."""
+        self._call("POST", "rate", json={"rate": rate})
+
+    def set_latency(self, latency_ms: int) -> None:
+        """Let every answer take so much longer."""
+        self._call("POST", "latency", json={"latency_ms": latency_ms})
+
+    def _call(self, method: str, name: str, **options: Any) -> httpx.Response:
+        answer = self._client.request(method, name, **options)
+        if answer.status_code != httpx.codes.OK:
+            raise UsageError(f"the simulator refused {method} {name}: {answer.json()['error']}")
+        return answer

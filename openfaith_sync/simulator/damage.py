@@ -1,0 +1,91 @@
+"""Damage: what a fault makes of an answer that was right."""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from openfaith_sync.simulator import answers
+from openfaith_sync.simulator.answers import Answer
+from openfaith_sync.simulator.faults import Fault
+
+Json = dict[str, Any]
+
+_HTML_STATUSES = frozenset({502, 504})
+_TOO_MANY = 429
+
+
+def damage(fault: Fault, answer: Answer, last: bytes | None) -> Answer:
+    """Give what is sent instead; ``last`` is the body sent before on the same path."""
+    match fault.kind:
+        case "status":
+            return _status(fault)
+        case "html_200":
+            return answers.html(200, "Sign in", "Please sign in to continue")
+        case "truncated_json":
+            return replace(answer, body=answer.body[: len(answer.body) // 2])
+        case "reset":
+            return replace(answer, is_cut=True)
+        case "slow":
+            return replace(answer, delay_seconds=fault.delay_ms / 1000)
+        case _:
+            return _document(fault, answer, last)
+
+
+def _status(fault: Fault) -> Answer:
+    status = fault.status or 500
+    if fault.body == "html" or (fault.body is None and status in _HTML_STATUSES):
+        if status == 401:  # noqa: PLR2004
+            return answers.refused_credentials()
+        # The provider's firewall says it with these words (ChurchApps/FreeShow #2650).
+        text = "Request blocked." if status == 403 else "Bad gateway"  # noqa: PLR2004
+        return answers.html(status, f"ERROR {status}", text)
+    code = {_TOO_MANY: "429", 401: "unauthorized"}.get(status)
+    answer = answers.error(status, fault.detail, code)
+    if fault.retry_after is not None:
+        answer.headers["retry-after"] = str(fault.retry_after)
+    return answer
+
+
+def _document(fault: Fault, answer: Answer, last: bytes | None) -> Answer:
+    if answer.status != 200:  # noqa: PLR2004
+        return answer
+    document: Json = orjson.loads(answer.body)
+    match fault.kind:
+        case "missing_key":
+            document.pop(fault.key, None)
+        case "wrong_type":
+            _mistype(document, fault.wrong)
+        case "lying_total":
+            document["meta"]["total_count"] = fault.total
+        case "repeat_page" if last is not None:
+            repeated = orjson.loads(last)
+            document |= {key: repeated[key] for key in ("data", "included") if key in repeated}
+        case "stuck_next" if "next" in document.get("links", {}):
+            document["links"]["next"] = document["links"]["self"]
+            document["meta"]["next"]["offset"] -= document["meta"]["count"]
+        case "empty_page" | "short_page" if isinstance(document["data"], list):
+            _shorten(document, to=0 if fault.kind == "empty_page" else len(document["data"]) // 2)
+        case _:
+            pass
+    data = document.get("data")
+    count = len(data) if isinstance(data, list) else answer.count
+    return replace(answer, body=orjson.dumps(document), count=count)
+
+
+def _shorten(document: Json, to: int) -> None:
+    document["data"] = document["data"][:to]
+    document["meta"]["count"] = to
+    for part in (document["links"], document["meta"]):
+        part.pop("next", None)
+
+
+def _mistype(document: Json, wrong: str) -> None:
+    rows = document["data"] if isinstance(document["data"], list) else [document["data"]]
+    if wrong == "data_object":
+        document["data"] = rows[0] if rows else {}
+    for row in rows[:1]:
+        if wrong == "id_number":
+            row["id"] = int(row["id"])
+        elif wrong == "attributes_list":
+            row["attributes"] = list(row["attributes"].values())

@@ -1,0 +1,29 @@
+"""One librarian for each base URL that clients know the simulator by."""
+
+import re
+
+from openfaith_sync.simulator.edges import World
+from openfaith_sync.simulator.listings import Librarian
+from openfaith_sync.simulator.strangers import organization_id
+
+_MOST = 8
+_SANE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
+
+
+class Libraries:
+    """Links must lead back to the host that was asked, by whatever name it was asked."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        """Start without any."""
+        self._world, self._organization = world, organization_id(seed)
+        self._librarians: dict[str, Librarian] = {}
+
+    def under(self, base_url: str) -> Librarian:
+        """Give the librarian of a base URL; too many names, or senseless ones, share one."""
+        librarian = self._librarians.get(base_url)
+        if librarian is None:
+            if len(self._librarians) >= _MOST or _SANE_URL.fullmatch(base_url) is None:
+                base_url = "http://127.0.0.1"
+            librarian = self._librarians.get(base_url) or Librarian(self._world, base_url, self._organization)
+            self._librarians[base_url] = librarian
+        return librarian

@@ -1,0 +1,118 @@
+"""Answers: pages of listings and single records, as whole JSON:API documents."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from openfaith_sync.simulator.edges import Edge, World
+from openfaith_sync.simulator.query import Query
+from openfaith_sync.simulator.rendering import Renderer
+from openfaith_sync.simulator.selection import Selection, Selector
+from openfaith_sync.simulator.strangers import ORGANIZATION, stranger
+from openfaith_sync.simulator.tables import Row, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a listing hangs below: the church, or the record of a nested listing."""
+
+    type: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The body of an answer."""
+
+    body: bytes
+    count: int
+    """How many records of the asked kind are in it."""
+
+
+class Librarian:
+    """Answers reads of a world, under one base URL."""
+
+    def __init__(self, world: World, base_url: str, organization: str) -> None:
+        """Answer from this world."""
+        self.base_url = base_url
+        self.renderer = Renderer(world, base_url)
+        self.organization = Parent(ORGANIZATION, organization)
+        self._selector = Selector(world)
+        self._abilities: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def page(self, table: Table, query: Query, path: str) -> Document:
+        """Give a page of an entity's listing."""
+        return self._page(table, query, path, self._selector.select(table, query), self.organization)
+
+    def nested_page(self, edge: Edge, row: Row, query: Query, path: str) -> Document:
+        """Give a page of the records that belong to another one."""
+        found = self._selector.select_among(edge.target, query, list(edge.follow(row)))
+        parent = Parent(edge.source.entity.resource, str(row.id))
+        return self._page(edge.target, query, path, found, parent)
+
+    def church(self, root: str) -> Document:
+        """Give the church itself, as each product shows it at its root."""
+        made = stranger(ORGANIZATION, self.organization.id, self.base_url + root)
+        meta = {"parent": _shown(self.organization)}
+        return Document(orjson.dumps({"data": made, "included": [], "meta": meta}), 1)
+
+    def me(self, query: Query, path: str) -> Document:
+        """Give the user whom the credential belongs to, who is none of the church's records."""
+        church = stranger(ORGANIZATION, self.organization.id, f"{self.base_url}{path.rsplit('/', 1)[0]}")
+        related = {"organization": {"data": {"type": ORGANIZATION, "id": self.organization.id}}}
+        user = {
+            "type": "Person",
+            "id": "1",
+            "attributes": {"first_name": "Demo", "last_name": "User", "name": "Demo User"},
+            "relationships": related,
+            "links": {"self": f"{self.base_url}/people/v2/people/1"},
+        }
+        meta = {"can_include": ["organization"], "parent": _shown(self.organization)}
+        included = [church] if "organization" in query.include else []
+        return Document(orjson.dumps({"data": user, "included": included, "meta": meta}), 1)
+
+    def single(self, table: Table, row: Row, query: Query, wire_type: str | None = None) -> Document:
+        """Give one record, with a link for each way out of it."""
+        self.renderer.trim()
+        form = self.renderer.form(table, wire_type or table.entity.resource, query.include, dict(query.fields))
+        abilities = self._entity_abilities(table).get("can_include")
+        meta = _onboarding(table) | ({"can_include": abilities} if abilities else {})
+        parts = [b'{"data":', form.alone(row), b',"included":[', b",".join(form.included([row.id]))]
+        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self.organization)}), b"}"]
+        return Document(b"".join(parts), 1)
+
+    def _page(self, table: Table, query: Query, path: str, found: Selection, parent: Parent) -> Document:
+        total, url = found.count, self.base_url + path
+        ids = found.ids(query.offset, query.offset + query.per_page)
+        self.renderer.trim()
+        form = self.renderer.form(table, table.entity.resource, query.include, dict(query.fields))
+        following = query.offset + query.per_page if query.offset + query.per_page < total else None
+        before = max(0, query.offset - query.per_page) if query.offset else None
+        links = {"self": query.link(url)}
+        meta: dict[str, Any] = _onboarding(table) | {"total_count": total, "count": len(ids)}
+        for name, offset in (("prev", before), ("next", following)):
+            if offset is not None:
+                links[name] = query.link(url, offset)
+                meta[name] = {"offset": offset}
+        meta |= self._entity_abilities(table) | {"parent": _shown(parent)}
+        parts = [b'{"links":', orjson.dumps(links), b',"data":[', b",".join(form.bodies(ids))]
+        parts += [b'],"included":[', b",".join(form.included(ids)), b'],"meta":', orjson.dumps(meta), b"}"]
+        return Document(b"".join(parts), len(ids))
+
+    def _entity_abilities(self, table: Table) -> dict[str, tuple[str, ...]]:
+        entity = table.entity
+        abilities = self._abilities.get(entity.name)
+        if abilities is None:
+            named = {"can_order_by": entity.order_by, "can_query_by": entity.filters, "can_include": entity.includes}
+            abilities = self._abilities[entity.name] = {name: keys for name, keys in named.items() if keys}
+        return abilities
+
+
+def _onboarding(table: Table) -> dict[str, Any]:
+    # Only the Groups product says so, on every answer.
+    return {"onboarding": False} if table.entity.path.startswith("/groups/") else {}
+
+
+def _shown(parent: Parent) -> dict[str, str]:
+    return {"id": parent.id, "type": parent.type}

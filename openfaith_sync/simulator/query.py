@@ -1,0 +1,88 @@
+"""A listing request as it was asked, and the links that answer it."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from urllib.parse import parse_qsl, quote_plus
+
+DEFAULT_PAGE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """One ``where[attribute]`` or ``where[attribute][operator]``."""
+
+    name: str
+    operator: str
+    """``gt``, ``gte``, ``lt``, ``lte``, or nothing for equality."""
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a request asked for; what makes no sense counts as not asked."""
+
+    pairs: tuple[tuple[str, str], ...]
+    """Every parameter as it came, sorted by key."""
+    per_page: int
+    offset: int
+    order: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    wheres: tuple[Where, ...] = ()
+    fields: tuple[tuple[str, frozenset[str]], ...] = field(default=())
+    """The wire types with the names asked for of each."""
+
+    def link(self, url: str, offset: int | None = None) -> str:
+        """Give the URL with these parameters, at another offset when one is given.
+
+        Keys are sorted and their brackets left as they are; values are escaped.
+        """
+        pairs = self.pairs
+        if offset is not None:
+            pairs = tuple(sorted([(k, v) for k, v in pairs if k != "offset"] + [("offset", str(offset))]))
+        return url + ("?" + "&".join(f"{key}={quote_plus(value)}" for key, value in pairs) if pairs else "")
+
+
+# A walk by offset repeats everything but the offset, a poll repeats all of it.
+@lru_cache(maxsize=1024)
+def parse_query(text: str, most: int) -> Query:
+    """Give what a query string asks for; ``most`` is the largest page."""
+    pairs = parse_qsl(text, keep_blank_values=True)
+    per_page, offset = DEFAULT_PAGE, 0
+    order: list[str] = []
+    include: list[str] = []
+    wheres: list[Where] = []
+    fields: dict[str, frozenset[str]] = {}
+    for key, value in pairs:
+        if key == "per_page":
+            per_page = _number(value, DEFAULT_PAGE)
+        elif key == "offset":
+            offset = max(0, _number(value, 0))
+        elif key == "order":
+            order += _names(value)
+        elif key in ("include", "include[]"):
+            include += _names(value)
+        elif key.startswith("where[") and key.endswith("]"):
+            name, _, operator = key[6:-1].partition("][")
+            wheres.append(Where(name, operator, value))
+        elif key.startswith("fields[") and key.endswith("]"):
+            fields[key[7:-1]] = frozenset(_names(value))
+    return Query(
+        pairs=tuple(sorted(pairs, key=lambda pair: pair[0])),
+        per_page=min(per_page, most) if per_page >= 0 else 1,
+        offset=offset,
+        order=tuple(order),
+        include=tuple(dict.fromkeys(include)),
+        wheres=tuple(wheres),
+        fields=tuple(sorted(fields.items(), key=lambda item: item[0])),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number(text: str, otherwise: int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise

@@ -1,0 +1,70 @@
+"""The rate limit: fixed windows, one for each credential, as the headers state it."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from openfaith_sync.domain.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RateRule:
+    """So many requests in so many seconds."""
+
+    requests: int
+    period_seconds: int
+
+
+DEFAULT_RATE = RateRule(requests=100, period_seconds=20)
+
+
+def parse_rate(text: str) -> RateRule | None:
+    """Give the rule that ``100/20`` names; ``off`` names none.
+
+    Raises:
+        UsageError: The text is neither.
+    """
+    if text == "off":
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not int(match[1]) or not int(match[2]):
+        raise UsageError(f"rate {text!r} is not understood; write requests/seconds such as 100/20, or off")
+    return RateRule(requests=int(match[1]), period_seconds=int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one request did to its window."""
+
+    rule: RateRule
+    count: int
+    """Requests in this window with this one, refused ones among them."""
+    retry_after_seconds: int
+    """Until the window ends, rounded up."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the request came after the limit was used up."""
+        return self.count > self.rule.requests
+
+
+class RateWindows:
+    """Counts requests by credential.
+
+    A window starts with the first request after the one before it ended, and
+    lasts its period. Refused requests count too: that is why a client that
+    hammers stays refused and sees a count above the limit.
+    """
+
+    def __init__(self) -> None:
+        """Start without any window."""
+        self._windows: dict[tuple[str, RateRule], list[float]] = {}
+
+    def count(self, credential: str, rule: RateRule, at_seconds: float) -> Verdict:
+        """Count one request of the credential against the rule."""
+        window = self._windows.setdefault((credential, rule), [-math.inf, 0])
+        if at_seconds >= window[0] + rule.period_seconds:
+            window[0], window[1] = at_seconds, 0
+        window[1] += 1
+        left = window[0] + rule.period_seconds - at_seconds
+        return Verdict(rule, int(window[1]), max(1, math.ceil(left)))

@@ -1,0 +1,56 @@
+"""Reception: what is asked of every request before anything is answered."""
+
+import base64
+import re
+from dataclasses import dataclass
+
+from openfaith_sync.domain.manifest import DeepOffset, Manifest
+from openfaith_sync.simulator.rate import RateRule, RateWindows, Verdict
+
+_OLDEST_VERSION = "2018-08-01"
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who asks."""
+
+    credential: str
+    auth_method: str
+
+
+class Reception:
+    """Knows the one credential and counts what it asks for."""
+
+    def __init__(self, manifest: Manifest, application_id: str, secret: str, rate: RateRule | None) -> None:
+        """Accept the pair as Basic, and its secret as a Bearer token."""
+        pair = base64.b64encode(f"{application_id}:{secret}".encode()).decode()
+        self._methods = {f"Basic {pair}": "HTTPBasic", f"Bearer {secret}": "OAuth2"}
+        self._deep: DeepOffset | None = manifest.adapter_file.paging.deep_offset
+        self._windows = RateWindows()
+        self.rate = rate
+
+    def greet(self, authorization: str) -> Guest | None:
+        """Give who asks; nothing when the credential is wrong."""
+        method = self._methods.get(authorization)
+        return None if method is None else Guest(authorization, method)
+
+    def count(self, guest: Guest, offset: int, at_seconds: float) -> Verdict | None:
+        """Count a request; the verdict of the stricter limit when it refuses. Nothing without limits."""
+        if self.rate is None:
+            return None
+        verdict = self._windows.count(guest.credential, self.rate, at_seconds)
+        if self._deep is not None and offset > self._deep.above and not verdict.is_refused:
+            rule = RateRule(self._deep.requests, self._deep.period_seconds)
+            # Deep requests share a window of their own, beside the usual one.
+            deep = self._windows.count(f"deep {guest.credential}", rule, at_seconds)
+            return deep if deep.is_refused else verdict
+        return verdict
+
+
+def resolve_version(asked: str, newest: str) -> str | None:
+    """Give the version that answers: the newest up to the one asked for; nothing when it is no version."""
+    if asked in ("", "LATEST"):
+        return newest
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked) is None or asked < _OLDEST_VERSION:
+        return None
+    return min(asked, newest)

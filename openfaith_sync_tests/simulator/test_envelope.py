@@ -1,0 +1,133 @@
+"""Documents, as recordings show them."""
+
+CAN = {"can_order_by", "can_query_by", "can_include"}
+
+
+def test_a_middle_page_says_what_is_before_and_after(read):
+    page = read("/people/v2/people", "per_page=25&offset=50")
+    assert list(page) == ["links", "data", "included", "meta"]
+    assert page["included"] == []
+    assert set(page["links"]) == {"self", "prev", "next"}
+    assert set(page["meta"]) == {"total_count", "count", "next", "prev", "parent"} | CAN
+    assert (page["meta"]["prev"], page["meta"]["next"]) == ({"offset": 25}, {"offset": 75})
+    assert page["meta"]["parent"]["type"] == "Organization"
+
+
+def test_the_first_page_has_no_prev_and_the_last_no_next(read):
+    assert set(read("/people/v2/people")["links"]) == {"self", "next"}
+    assert set(read("/people/v2/people", "offset=200&per_page=100")["links"]) == {"self", "prev"}
+
+
+def test_meta_names_what_the_manifest_names_and_nothing_empty(read, manifest):
+    meta = read("/people/v2/people")["meta"]
+    assert meta["can_include"] == list(manifest.entities["person"].includes)
+    assert meta["can_order_by"] == list(manifest.entities["person"].order_by)
+    assert "can_include" not in read("/people/v2/emails")["meta"]
+
+
+def test_link_parameters_are_sorted_with_plain_keys_and_escaped_values(read, still):
+    query = "where%5Bupdated_at%5D%5Bgt%5D=2020-05-17T19:47:57Z&per_page=25&order=updated_at"
+    assert read("/people/v2/people", query)["links"]["next"] == (
+        f"{still.base_url}/people/v2/people?offset=25&order=updated_at&per_page=25"
+        "&where[updated_at][gt]=2020-05-17T19%3A47%3A57Z"
+    )
+    assert read("/people/v2/campuses")["links"]["self"] == f"{still.base_url}/people/v2/campuses"
+
+
+def test_bracketed_includes_are_echoed_in_their_form(read):
+    page = read("/people/v2/people", "include[]=emails&include[]=addresses&per_page=1")
+    assert page["links"]["self"].endswith("?include[]=emails&include[]=addresses&per_page=1")
+    assert {"emails", "addresses"} <= set(page["data"][0]["relationships"])
+
+
+def test_next_links_lead_through_every_record_once(client, still):
+    url, seen = f"{still.base_url}/people/v2/households?per_page=7", []
+    while url:
+        page = client.get(url).json()
+        seen += [record["id"] for record in page["data"]]
+        url = page["links"].get("next")
+    assert seen == list(still.truth("household"))
+
+
+def test_a_single_record_has_a_link_for_each_edge_and_no_links_around_it(read, still):
+    first = read("/people/v2/people", "per_page=1")["data"][0]
+    document = read(f"/people/v2/people/{first['id']}")
+    assert list(document) == ["data", "included", "meta"]
+    assert set(document["meta"]) == {"can_include", "parent"}
+    own = f"{still.base_url}/people/v2/people/{first['id']}"
+    links = document["data"]["links"]
+    assert links["self"] == own
+    assert links["emails"] == f"{own}/emails"
+    assert links["school"] is None
+    assert document["data"]["attributes"] == first["attributes"]
+
+
+def test_listed_records_have_short_links(read):
+    assert set(read("/people/v2/people")["data"][0]["links"]) == {"self", "html"}
+    assert set(read("/people/v2/emails")["data"][0]["links"]) == {"self"}
+
+
+def test_groups_say_onboarding(read):
+    page = read("/groups/v2/groups", "per_page=1")
+    assert page["meta"]["onboarding"] is False
+    assert read(f"/groups/v2/groups/{page['data'][0]['id']}")["meta"]["onboarding"] is False
+    assert "onboarding" not in read("/people/v2/people")["meta"]
+
+
+def test_wire_types(read):
+    assert read("/people/v2/campuses")["data"][0]["type"] == "Campus"
+    people = read("/people/v2/people", "per_page=100&include=primary_campus")
+    linked = [p["relationships"]["primary_campus"]["data"] for p in people["data"]]
+    assert {link["type"] for link in linked if link} == {"PrimaryCampus"}
+    assert {r["type"] for r in people["included"]} == {"PrimaryCampus"}
+    assert None in linked
+
+
+def test_ids_are_strings_of_eight_and_nine_digits(read):
+    ids = [p["id"] for p in read("/people/v2/people", "per_page=100&offset=90")["data"]]
+    assert {len(identity) for identity in ids} == {8, 9}
+
+
+def test_values_are_typed_as_on_the_wire(read):
+    household = read("/people/v2/households")["data"][0]["attributes"]
+    assert isinstance(household["primary_contact_id"], str)
+    campus = read("/people/v2/campuses")["data"][0]["attributes"]
+    assert isinstance(campus["latitude"], str)
+
+
+def test_every_answer_has_the_sources_headers(get):
+    answer = get("/people/v2/people")
+    assert answer.headers["content-type"] == "application/vnd.api+json; charset=utf-8"
+    assert answer.headers["x-pco-api-auth-method"] == "HTTPBasic"
+    assert answer.headers["etag"].startswith('W/"')
+    assert answer.headers["x-request-id"]
+
+
+def test_nested_listings_hang_below_their_record(read):
+    person = read("/people/v2/emails", "per_page=1")["data"][0]["relationships"]["person"]["data"]["id"]
+    page = read(f"/people/v2/people/{person}/emails")
+    assert page["meta"]["parent"] == {"id": person, "type": "Person"}
+    assert {email["relationships"]["person"]["data"]["id"] for email in page["data"]} == {person}
+    one = page["data"][0]["id"]
+    assert read(f"/people/v2/people/{person}/emails/{one}")["data"]["id"] == one
+
+
+def test_an_unset_to_one_is_not_found(get, read):
+    people = read("/people/v2/people", "per_page=100")["data"]
+    unset = next(p for p in people if p["relationships"]["primary_campus"]["data"] is None)
+    assert get(f"/people/v2/people/{unset['id']}/primary_campus").status_code == 404
+
+
+def test_the_root_of_a_product_is_the_church(read):
+    assert read("/people/v2")["data"]["type"] == read("/groups/v2")["data"]["type"] == "Organization"
+
+
+def test_me_answers_any_valid_credential(read):
+    document = read("/current/v2/me", "include=organization")
+    assert document["data"]["type"] == "Person"
+    assert document["included"][0]["type"] == "Organization"
+
+
+def test_merges_are_served_though_no_manifest_syncs_them(read):
+    page = read("/people/v2/person_mergers", "where[person_to_remove_id]=5")
+    assert (page["data"], page["meta"]["total_count"]) == ([], 0)

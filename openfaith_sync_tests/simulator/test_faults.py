@@ -1,0 +1,165 @@
+"""Each kind of fault, as a client meets it."""
+
+import json
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.simulator.command import simulate
+from openfaith_sync.simulator.faults import ArmedFaults, Fault, read_faults
+
+URL = "/people/v2/people?per_page=100"
+
+
+@pytest.fixture
+def hit(moving, client):
+    """Arm a fault for the next request, and give that request's answer."""
+
+    def ask(query="", **fault):
+        moving.fault(Fault(times=1, **fault))
+        return client.get(f"{moving.base_url}{URL}{query}")
+
+    return ask
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 429, 500, 503])
+def test_a_status_with_a_json_body(hit, status):
+    answer = hit(kind="status", status=status)
+    assert answer.status_code == status
+    assert answer.json()["errors"][0]["status"] == str(status)
+
+
+@pytest.mark.parametrize(("status", "words"), [(502, "Bad gateway"), (504, "Bad gateway")])
+def test_a_proxy_answers_in_html(hit, status, words):
+    answer = hit(kind="status", status=status)
+    assert answer.status_code == status
+    assert words in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_both_bodies_of_refusals(hit):
+    assert hit(kind="status", status=401, body="html").text == "HTTP Basic: Access denied.\n"
+    assert "CAPUCHIN" in hit(kind="status", status=401).text
+    assert "BABOON" in hit(kind="status", status=401, detail="Error Code Hint: (BABOON)").text
+    assert "Request blocked" in hit(kind="status", status=403, body="html").text
+
+
+@pytest.mark.parametrize("retry_after", [7, "7.5", "soon"])
+def test_a_429_with_the_wait_it_was_given(hit, retry_after):
+    assert hit(kind="status", status=429, retry_after=retry_after).headers["retry-after"] == str(retry_after)
+
+
+def test_html_with_status_200(hit):
+    answer = hit(kind="html_200")
+    assert (answer.status_code, answer.text[:15]) == (200, "<!DOCTYPE html>")
+
+
+def test_truncated_json(hit):
+    answer = hit(kind="truncated_json")
+    assert answer.status_code == 200
+    with pytest.raises(json.JSONDecodeError):
+        answer.json()
+
+
+@pytest.mark.parametrize("key", ["data", "links", "meta", "included"])
+def test_a_missing_key(hit, key):
+    assert {"data", "links", "meta", "included"} - set(hit(kind="missing_key", key=key).json()) == {key}
+
+
+def test_wrong_types(hit):
+    assert isinstance(hit(kind="wrong_type", wrong="data_object").json()["data"], dict)
+    assert isinstance(hit(kind="wrong_type", wrong="id_number").json()["data"][0]["id"], int)
+    assert isinstance(hit(kind="wrong_type", wrong="attributes_list").json()["data"][0]["attributes"], list)
+
+
+def test_a_next_that_does_not_advance(hit):
+    page = hit("&offset=100", kind="stuck_next").json()
+    assert page["links"]["next"] == page["links"]["self"]
+    assert page["meta"]["next"] == {"offset": 100}
+
+
+def test_an_empty_page_that_looks_like_an_end(hit, moving):
+    page = hit(kind="empty_page").json()
+    assert (page["data"], page["meta"]["total_count"]) == ([], moving.counts()["person"])
+    assert "next" not in page["links"]
+
+
+def test_a_short_page_that_looks_like_an_end(hit):
+    page = hit(kind="short_page").json()
+    assert len(page["data"]) == 50
+    assert "next" not in page["links"]
+
+
+def test_a_page_that_comes_twice(hit, moving, client):
+    first = client.get(f"{moving.base_url}{URL}").json()
+    page = hit("&offset=100", kind="repeat_page").json()
+    assert page["data"] == first["data"]
+    assert "offset=100" in page["links"]["self"]
+
+
+def test_a_connection_cut_in_the_middle(hit):
+    with pytest.raises(httpx.RemoteProtocolError):
+        hit(kind="reset")
+
+
+def test_a_slow_answer(moving, client):
+    moving.fault(Fault(kind="slow", delay_ms=60_000, times=1))
+    with pytest.raises(httpx.ReadTimeout):
+        client.get(f"{moving.base_url}{URL}", timeout=0.05)
+
+
+def test_a_lying_total(hit):
+    assert hit(kind="lying_total", total=3).json()["meta"]["total_count"] == 3
+
+
+def test_faults_hit_the_requests_they_are_meant_for():
+    armed = ArmedFaults((Fault(kind="html_200", at=2, path="/emails"), Fault(kind="reset", every=3)))
+    hits = [armed.hit(path) for path in ("/people", "/emails", "/emails", "/emails", "/people", "/people")]
+    assert [fault and fault.kind for fault in hits] == [None, None, "html_200", None, None, "reset"]
+
+
+def test_a_fault_hits_no_more_often_than_it_may():
+    armed = ArmedFaults((Fault(kind="reset", times=2),))
+    assert [bool(armed.hit("/people")) for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_refused_request_is_logged_with_its_fault(hit, moving):
+    hit(kind="status", status=503)
+    assert [request["status"] for request in moving.requests()] == [503]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("faults.yaml", "- {kind: status, status: 502, at: 3}"), ("faults.json", '[{"kind": "reset"}]')]
+)
+def test_faults_are_read_from_files(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert len(read_faults(tmp_path / name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("- {kind: earthquake}", "0.kind"),
+        ("- {kind: status}", "needs a status"),
+        ("- {kind: reset, at: 0}", "0.at"),
+        ("- {kind: reset, at: 1, every: 2}", "exclude each other"),
+        ("- {kind: reset, wen: 1}", "0.wen"),
+        ("kind: reset", "list"),
+        ("[", "cannot be read"),
+    ],
+)
+def test_a_wrong_faults_file_says_what_is_wrong(tmp_path, text, complaint):
+    (tmp_path / "faults.yaml").write_text(text)
+    with pytest.raises(UsageError, match=r"faults\.yaml") as caught:
+        read_faults(tmp_path / "faults.yaml")
+    assert complaint in str(caught.value)
+
+
+def test_the_command_refuses_what_is_wrong(tmp_path):
+    (tmp_path / "faults.yaml").write_text("- {kind: earthquake}")
+    for wrong in (["--rate", "fast"], ["--faults", str(tmp_path / "faults.yaml")], ["no_such_adapter"]):
+        result = CliRunner().invoke(simulate, wrong)
+        assert result.exit_code == 2, result.output
+        assert "Error" in result.output

@@ -1,0 +1,105 @@
+"""Filters, and the silence in which the source ignores some."""
+
+import pytest
+
+from openfaith_sync_tests.simulator.conftest import PEOPLE
+
+
+@pytest.fixture
+def ids(read):
+    def find(query, path="/people/v2/people"):
+        pages = [read(path, f"{query}&per_page=100&offset={offset}") for offset in (0, 100, 200)]
+        found = [record["id"] for page in pages for record in page["data"]]
+        assert pages[0]["meta"]["total_count"] == len(found)
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="module")
+def people(still):
+    return still.truth("person")
+
+
+def test_equality_ignores_case(ids, people):
+    wanted = [i for i, p in people.items() if p.attributes["status"] == "inactive"]
+    assert 0.1 < len(wanted) / PEOPLE < 0.3
+    assert ids("where[status]=Inactive") == wanted
+
+
+def test_a_percent_sign_stands_for_any_text(ids, people):
+    wanted = [i for i, p in people.items() if p.attributes["last_name"].lower().startswith("s")]
+    assert ids("where[last_name]=S%25") == wanted != []
+
+
+@pytest.mark.parametrize(
+    ("operator", "holds"),
+    [
+        ("gt", lambda value, bound: value > bound),
+        ("gte", lambda value, bound: value >= bound),
+        ("lt", lambda value, bound: value < bound),
+        ("lte", lambda value, bound: value <= bound),
+    ],
+)
+@pytest.mark.parametrize("order", ["", "updated_at", "-updated_at", "updated_at,last_name", "last_name"])
+def test_times_compare_in_any_order(ids, people, operator, holds, order):
+    bound = sorted(p.attributes["updated_at"] for p in people.values())[PEOPLE // 2]
+    wanted = {i for i, p in people.items() if holds(p.attributes["updated_at"], bound)}
+    found = ids(f"where[updated_at][{operator}]={bound}&order={order}")
+    assert len(found) == len(wanted)
+    assert set(found) == wanted
+
+
+def test_a_null_is_neither_before_nor_after(ids, people):
+    known = {i for i, p in people.items() if p.attributes["birthdate"]}
+    before, after = ids("where[birthdate][lt]=2000-01-01&order=birthdate"), ids("where[birthdate][gte]=2000-01-01")
+    assert set(before) | set(after) == known
+    assert ids("where[birthdate][lt]=2000-01-01&order=-birthdate") != []
+
+
+def test_several_filters_all_hold(ids, people):
+    wanted = [i for i, p in people.items() if p.attributes["child"] and p.attributes["gender"] == "Female"]
+    assert ids("where[child]=true&where[gender]=female") == wanted != []
+
+
+def test_id_and_campus_are_filters(ids, people):
+    first = next(iter(people))
+    assert ids(f"where[id]={first}") == [first]
+    campus = next(p.relationships["primary_campus"] for p in people.values() if p.relationships["primary_campus"])
+    wanted = [i for i, p in people.items() if p.relationships["primary_campus"] == campus]
+    assert ids(f"where[primary_campus_id]={campus}") == wanted
+
+
+@pytest.mark.parametrize("query", ["where[shoe_size]=44", "where[emails][address]=nobody", "filter=nothing"])
+def test_an_unknown_filter_lets_everything_through(ids, query):
+    assert len(ids(query)) == PEOPLE
+
+
+def test_addresses_do_not_filter_by_time(read):
+    everything = read("/people/v2/addresses")["meta"]["total_count"]
+    assert (
+        read("/people/v2/addresses", "where[updated_at][gt]=2030-01-01T00:00:00Z")["meta"]["total_count"] == everything
+    )
+
+
+@pytest.mark.parametrize("query", ["where[grade]=abc", "where[updated_at][gt]=yesterday", "where[child]=perhaps"])
+def test_a_value_of_another_kind_lets_nothing_through(ids, query):
+    assert ids(query) == []
+
+
+def test_searches_look_at_words_of_names_and_at_addresses(ids, people, still):
+    last = next(iter(people.values())).attributes["last_name"]
+    assert next(iter(people)) in ids(f"where[search_name]={last[:3].lower()}")
+    email = next(iter(still.truth("email").values()))
+    found = ids(f"where[search_name_or_email]={email.attributes['address']}")
+    assert email.relationships["person"] in found
+    phone = next(p for p in still.truth("phone_number").values() if p.attributes["number"])
+    digits = "".join(sign for sign in phone.attributes["number"] if sign.isdigit())
+    assert phone.relationships["person"] in ids(f"where[search_phone_number]={digits[-4:]}")
+
+
+def test_groups_filter_by_archive_status(read):
+    def count(query):
+        return read("/groups/v2/groups", query)["meta"]["total_count"]
+
+    assert count("where[archive_status]=only") + count("where[archive_status]=not_archived") == count("")
