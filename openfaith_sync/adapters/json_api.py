@@ -1,6 +1,7 @@
 """The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
 from openfaith_sync.adapters.outcomes import NotFoundAtSource
 from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import RawRecord
@@ -94,6 +95,8 @@ class JsonApiSource:
                 children=_read_children(body, children) if children else {},
             )
             _prove_length(page, meta, query.offset, is_counted=entity.total_count == "exact")
+            if query.order is Order.VERSION:
+                _prove_order(page, query, str(entity.delta.attribute))
             return page
 
         return parse
@@ -153,6 +156,19 @@ def _prove_length(page: Page, meta: Mapping[str, Any], offset: int, *, is_counte
             )
     elif is_counted and read < page.total_count:
         raise MalformedAnswer(f"the source ended a listing at {read} of {page.total_count} records")
+
+
+def _prove_order(page: Page, query: ListingQuery, attribute: str) -> None:
+    """Refuse rows that were not asked for: unknown filters and orders are ignored in silence (facts 1.4, 1.5)."""
+    keys = version_keys(page.records, attribute)
+    if any(later < earlier for earlier, later in pairwise(keys)):
+        raise MalformedAnswer(f"the source did not order {query.entity} by {attribute}; check delta.by in the manifest")
+    is_below = bool(keys) and query.version_from is not None and keys[0] < version_key(query.version_from)
+    is_above = bool(keys) and query.version_before is not None and keys[-1] >= version_key(query.version_before)
+    if is_below or is_above:
+        raise MalformedAnswer(
+            f"the source ignored the filter on {query.entity}.{attribute}; check delta.by in the manifest"
+        )
 
 
 def _expect(found: Mapping[str, Any], key: str, kind: type) -> Any:

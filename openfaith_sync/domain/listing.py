@@ -1,12 +1,16 @@
 """What is asked of a listing, and one page of its answer."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import RawRecord
+
+_WIRE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class Order(StrEnum):
@@ -46,3 +50,27 @@ class Page:
     requests: int = 1
     """Requests this page took, refused and failed ones included."""
     waited: timedelta = timedelta()
+
+
+def version_keys(records: Iterable[RawRecord], attribute: str) -> list[str]:
+    """Give each record's version as a slice key, in the order of the records.
+
+    A record whose version is missing or is no time stands where the one before
+    it stands: the mapping will set it aside, and the walk goes on around it.
+    """
+    keys: list[str] = []
+    key = ""
+    for record in records:
+        found = record.attributes.get(attribute)
+        if type(found) is str:
+            key = found if _WIRE_FORM.fullmatch(found) else _parsed_key(found) or key
+        keys.append(key)
+    return keys
+
+
+def _parsed_key(text: str) -> str | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return version_key(found) if found.tzinfo else None

@@ -7,7 +7,7 @@ row that nothing before it moved.
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -66,4 +66,4 @@ class WalkPlace:
 
 def version_key(version: datetime) -> str:
     """Give a version as a slice key: the wire form, whole seconds in UTC, which sorts as text."""
-    return version.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return version.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -56,6 +56,8 @@ class MappedBatch:
     entity: EntityName
     records: tuple[Record, ...]
     rejected: tuple[Rejection, ...] = ()
+    table: str = ""
+    """The canonical table of ``records``; may be empty where there are none."""
 
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""

@@ -51,7 +51,7 @@ class IdWalk:
         is_cuttable = not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
         return replace(self.query(part), offset=offset) if is_cuttable and offset > part.offset else None
 
-    def split(self, part: Slice, page: Page) -> Split | None:
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
         """Cut a slice at the page's first id; the whole page belongs to the right half."""
         ids = _ids(page)
         if part.done or not ids or not is_ordered(page.records):
@@ -61,7 +61,7 @@ class IdWalk:
         if not is_inside or (part.upper is not None and sort_key(cut) >= sort_key(part.upper)):
             return None
         half = (part.remaining or 0) // 2
-        right = self.advance(Slice(lower=cut, upper=part.upper, offset=part.offset + half), page)
+        right = self.advance(Slice(lower=cut, upper=part.upper, offset=query.offset), page)
         right_part = replace(right.part, remaining=0 if right.part.done else half)
         return Split(replace(part, upper=cut, remaining=half), right_part, right.fresh)
 

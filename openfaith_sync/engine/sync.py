@@ -9,7 +9,7 @@ from time import monotonic
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Order
+from openfaith_sync.domain.listing import ListingQuery, Order, version_keys
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes import (
     Checkpoint,
@@ -224,5 +224,5 @@ class EntitySync:
             return None
         page = self._source.read_page(ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1))
         self._requests += page.requests
-        attribute = str(entity.delta.attribute)
-        return parse_key(page.records[0].attributes.get(attribute)) if page.records else None
+        keys = version_keys(page.records, str(entity.delta.attribute))
+        return parse_key(keys[0]) if keys else None

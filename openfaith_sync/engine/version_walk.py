@@ -8,11 +8,9 @@ the next delta reads; so nothing that is alive is missed, whatever moves.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
-from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity
 from openfaith_sync.domain.place import Slice, version_key
 from openfaith_sync.domain.record import RawRecord
@@ -44,13 +42,8 @@ class VersionWalk:
         )
 
     def advance(self, part: Slice, page: Page) -> Step:
-        """Move a slice past a page that answered its query; ``part`` may have been cut shorter since.
-
-        Raises:
-            MalformedAnswer: The rows are not what the query asked for.
-        """
-        keys = [self._key(record) for record in page.records]
-        self._prove_answer(part, keys)
+        """Move a slice past a page that answered its query; ``part`` may have been cut shorter since."""
+        keys = version_keys(page.records, self._attribute)
         if part.offset and (not page.records or page.records[0].external_id != part.anchor):
             # Something before the anchor moved away: read this second again from its first row.
             return Step(replace(part, offset=0, anchor=None), ())
@@ -71,17 +64,17 @@ class VersionWalk:
         offset = min(part.offset + (part.remaining or 0) // 2, self._furthest_offset)
         return replace(self.query(part), offset=offset) if offset > part.offset else None
 
-    def split(self, part: Slice, page: Page) -> Split | None:
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  cut by version
         """Cut a slice at the page's first second: what follows it in the page is read already.
 
         Gives ``None`` when the cut would leave nothing on one side.
         """
         if part.done or not page.records:
             return None
-        keys = [self._key(record) for record in page.records]
+        keys = version_keys(page.records, self._attribute)
         if not keys[0]:
             return None
-        cut = version_key(_parse(keys[0]) + SECOND)
+        cut = version_key(datetime.fromisoformat(keys[0]) + SECOND)
         if (part.lower and part.lower >= cut) or (part.upper and cut >= part.upper):
             return None
         first = next((i for i, key in enumerate(keys) if key >= cut), len(keys))
@@ -103,31 +96,7 @@ class VersionWalk:
             offset = len(seen) - 1
         return replace(part, lower=last or None, offset=offset, anchor=records[-1].external_id, seen=seen)
 
-    def _key(self, record: RawRecord) -> str:
-        """Give the record's version in whole seconds; a missing one sorts first, as at the source."""
-        found = record.attributes.get(self._attribute)
-        if found is None:
-            return ""
-        try:
-            return version_key(_parse(found))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise MalformedAnswer(f"the source sent a {self._attribute} that is no time") from error
-
-    def _prove_answer(self, part: Slice, keys: Sequence[str]) -> None:
-        name = f"{self._entity.name}.{self._attribute}"
-        if any(later < earlier for earlier, later in pairwise(keys)):
-            raise MalformedAnswer(f"the source did not order by {name}; check delta.by in the manifest")
-        if part.lower and keys and keys[0] < part.lower:
-            raise MalformedAnswer(f"the source ignored the filter on {name}; check delta.by in the manifest")
-
 
 def parse_key(key: str | None) -> datetime | None:
     """Give the time of a slice key."""
-    return _parse(key) if key else None
-
-
-def _parse(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(text)
-    return found
+    return datetime.fromisoformat(key) if key else None

@@ -40,6 +40,9 @@ class Walk(Protocol):
         """Give a request for the middle of what remains; ``None`` when there is no middle."""
         ...
 
-    def split(self, part: Slice, page: Page) -> Split | None:
-        """Cut a slice where the answer to ``split_query`` begins; ``None`` when that gains nothing."""
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
+        """Cut a slice where the answer to a split query begins; ``None`` when that gains nothing.
+
+        ``part`` may have moved on since the query was made.
+        """
         ...

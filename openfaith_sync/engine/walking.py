@@ -39,6 +39,16 @@ class Purpose(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One request that has not been answered yet."""
+
+    index: int
+    """Of the slice it is for."""
+    query: ListingQuery
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a pass is."""
 
@@ -76,7 +86,7 @@ class Walking:
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
-        self._under_way: dict[Future[FetchedPage], tuple[int, Purpose]] = {}
+        self._under_way: dict[Future[FetchedPage], UnderWay] = {}
         self._unsplittable: set[int] = set()
         self._steps_without_records = 0
         self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
@@ -94,9 +104,9 @@ class Walking:
             while self._under_way:
                 done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
                 for future in [known for known in self._under_way if known in done]:
-                    index, purpose = self._under_way.pop(future)
+                    asked = self._under_way.pop(future)
                     try:
-                        self._take(index, purpose, future.result())
+                        self._take(asked, future.result())
                     except Exception as error:  # noqa: BLE001  kept, and raised once the others are in
                         failure = failure or error
                 if failure is None:
@@ -107,22 +117,22 @@ class Walking:
 
     def _start(self, threads: Executor) -> None:
         """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
-        busy = {index for index, purpose in self._under_way.values() if purpose is Purpose.READ_ON}
+        busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
         for index, part in enumerate(self._place.slices):
             if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
-                self._send(threads, self._walk.query(part), index, Purpose.READ_ON)
+                self._send(threads, UnderWay(index, self._walk.query(part), Purpose.READ_ON))
         while len(self._under_way) < self._paging.pages_in_flight:
             cut = self._next_split()
             if cut is None:
                 return
-            self._send(threads, cut[1], cut[0], Purpose.SPLIT)
+            self._send(threads, cut)
 
-    def _send(self, threads: Executor, query: ListingQuery, index: int, purpose: Purpose) -> None:
-        self._under_way[threads.submit(self._fetcher.fetch, query)] = (index, purpose)
+    def _send(self, threads: Executor, asked: UnderWay) -> None:
+        self._under_way[threads.submit(self._fetcher.fetch, asked.query)] = asked
 
-    def _next_split(self) -> tuple[int, ListingQuery] | None:
+    def _next_split(self) -> UnderWay | None:
         """Give the longest slice that is worth cutting, with the request that finds the cut."""
-        splitting = {index for index, purpose in self._under_way.values() if purpose is Purpose.SPLIT}
+        splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
         least = 2 * self._paging.pages_a_slice * self._paging.size
         parts = [
             (part.remaining, index)
@@ -136,18 +146,18 @@ class Walking:
         for _, index in sorted(parts, reverse=True):
             query = self._walk.split_query(self._place.slices[index])
             if query is not None:
-                return index, query
+                return UnderWay(index, query, Purpose.SPLIT)
         return None
 
-    def _take(self, index: int, purpose: Purpose, fetched: FetchedPage) -> None:
-        part = self._place.slices[index]
-        if purpose is Purpose.READ_ON:
+    def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
+        index, part = asked.index, self._place.slices[asked.index]
+        if asked.purpose is Purpose.READ_ON:
             step = self._walk.advance(part, fetched.page)
             place = self._place.with_slice(index, step.part)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
             self._commit(place, self._fetcher.only(fetched, step.fresh), fetched)
             return
-        split = self._walk.split(part, fetched.page)
+        split = self._walk.split(part, asked.query, fetched.page)
         if split is None:
             self._unsplittable.add(index)
             return

@@ -1,6 +1,7 @@
 """Every malformed answer is a named error, never the end of a listing."""
 
 import copy
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.outcomes import AccessDenied, NotFoundAtSource
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.listing import ListingQuery
+from openfaith_sync.domain.listing import ListingQuery, Order
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
 EMAILS = ListingQuery(EntityName("email"))
@@ -135,6 +136,21 @@ def test_a_success_that_is_no_listing_is_refused(answer):
     source, _, _ = answering(answer)
     with pytest.raises(MalformedAnswer):
         source.read_page(EMAILS)
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), ("2025-01-01T00:00:00Z",) * 2, ("2026-01-03T00:00:00Z",) * 2],
+    ids=["the order is ignored", "the lower bound is ignored", "the upper bound is ignored"],
+)
+def test_rows_that_were_not_asked_for_are_refused(versions):
+    body = listing()
+    for record, version in zip(body["data"], versions, strict=True):
+        record["attributes"]["updated_at"] = version
+    source, _, _ = answering(ok(body))
+    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+    with pytest.raises(MalformedAnswer, match=r"delta\.by"):
+        source.read_page(ListingQuery(EntityName("email"), Order.VERSION, version_from=first, version_before=last))
 
 
 def test_a_malformed_answer_is_asked_for_again():

@@ -1,0 +1,83 @@
+"""Columns that take more than one attribute to fill: a preferred one, or a number's country."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from openfaith_sync.domain.canonical import ColumnType
+from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.manifest import Attribute, AttributeType, Entity, Parse
+from openfaith_sync.domain.parsing import json_type
+from openfaith_sync.domain.phone import parse_phone
+from openfaith_sync.domain.record import JsonObject
+from openfaith_sync.domain.vocabulary import TEXT_PARSERS, parse_country
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Fills one column from an attribute or from the one preferred to it."""
+
+    name: str
+    place: int
+    key: str
+    """The attribute's name among the custom fields."""
+    parse: Callable[[str, str | None], str | None]
+    """Takes the text and the record's country."""
+    prefer: str | None
+    country: str | None
+    """The attribute that names the record's country."""
+
+    def fill(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
+        """Choose the column's value; the attribute leaves the custom fields only when the column gives it back.
+
+        Raises:
+            RecordRejected: One of the attributes is no text.
+        """
+        own = _text_of(attributes, self.name)
+        chosen = _text_of(attributes, self.prefer) if self.prefer else None
+        if not chosen and own is not None:
+            chosen = self.parse(own, self._region(attributes))
+        values[self.place] = chosen = chosen or own
+        if own == chosen:
+            custom.pop(self.key, None)
+
+    def _region(self, attributes: JsonObject) -> str | None:
+        country = attributes.get(self.country) if self.country else None
+        return parse_country(country) if type(country) is str else None
+
+
+def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
+    """Give the choices that an entity of the manifest asks for.
+
+    Raises:
+        DefinitionError: Something other than text is to be chosen.
+    """
+    places = {column.name: (place, column.type) for place, column in enumerate(entity.canonical.columns)}
+    country = next((name for name, part in entity.attributes.items() if part.parse is Parse.COUNTRY), None)
+    choices = []
+    for name, attribute in entity.attributes.items():
+        if attribute.to is None or (attribute.prefer is None and attribute.parse is not Parse.PHONE):
+            continue
+        place, column = places[attribute.to]
+        others = [entity.attributes[attribute.prefer]] if attribute.prefer else []
+        if column is not ColumnType.TEXT or any(part.type is not AttributeType.STRING for part in (attribute, *others)):
+            raise DefinitionError(f"{entity.name}.attributes.{name}: expected text, to choose from and to fill")
+        choices.append(Choice(name, place, prefix + name, _parser_of(attribute), attribute.prefer, country))
+    return tuple(choices)
+
+
+def _parser_of(attribute: Attribute) -> Callable[[str, str | None], str | None]:
+    if attribute.parse is Parse.PHONE:
+        return parse_phone
+    parse = TEXT_PARSERS[attribute.parse] if attribute.parse else None
+
+    def parse_alone(text: str, _: str | None) -> str | None:
+        return parse(text) if parse else text
+
+    return parse_alone
+
+
+def _text_of(attributes: JsonObject, name: str) -> str | None:
+    value = attributes.get(name)
+    if value is None or type(value) is str:
+        return value
+    raise RecordRejected(name, json_type(value), "expected text")

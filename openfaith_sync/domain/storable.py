@@ -1,0 +1,65 @@
+"""What PostgreSQL can hold: its text and jsonb know neither U+0000 nor a lone surrogate.
+
+Both are replaced by U+FFFD, the sign for a character that cannot be shown. A
+record is worth more than a character that no person typed, so it is not refused.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_ESCAPED_NUL = b"\\u0000"
+
+
+def storable_text(text: str) -> str:
+    """Give the text with every character that PostgreSQL refuses replaced."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable_json(value: Any) -> bytes:
+    """Give the value as JSON that fits a jsonb column, always the same for equal values."""
+    try:
+        encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    # A lone surrogate; or numbers beyond 64 bits and deep nesting, which only orjson minds.
+    except TypeError:
+        encoded = b""
+    if encoded and _ESCAPED_NUL not in encoded:
+        return encoded
+    text = json.dumps(_storable(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode()
+
+
+def storable_values(values: list[object]) -> tuple[tuple[object, ...], bytes]:
+    """Give column values that PostgreSQL holds, and a serialisation that tells them apart."""
+    try:
+        encoded = orjson.dumps(values)
+    except TypeError:
+        encoded = b""
+    if encoded and _ESCAPED_NUL not in encoded:
+        return tuple(values), encoded
+    storable = tuple(storable_text(value) if type(value) is str else value for value in values)
+    return storable, orjson.dumps(storable)
+
+
+def _storable(value: Any) -> Any:
+    if type(value) is str:
+        return storable_text(value)
+    if isinstance(value, dict):
+        return _storable_object(value)
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    return value
+
+
+def _storable_object(found: dict[str, Any]) -> dict[str, Any]:
+    storable: dict[str, Any] = {}
+    for name, part in sorted(found.items()):
+        unique = storable_text(name)
+        # Two names may differ in nothing but what was replaced.
+        while unique in storable:
+            unique += "\ufffd"
+        storable[unique] = _storable(part)
+    return storable

@@ -1,0 +1,136 @@
+"""Opens the database: found, migrated, and of a version that will do."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import psycopg
+
+from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.store.embedded import start_embedded
+from openfaith_sync.store.failures import translate_refusal, translated
+from openfaith_sync.store.postgres_store import PostgresStore
+from openfaith_sync.store.revision import HEAD, REVISIONS
+from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.secrets import SecretKeys
+from openfaith_sync.store.urls import DatabaseUrl
+
+OLDEST_SERVER = 140000
+DAGSTER_SCHEMA = "dagster"
+
+# A worker whose machine vanished must not keep its lease for the two hours that
+# operating systems wait by default. The planner is told what it cannot know of a
+# page: a statement is planned once, when the tables may still be empty.
+_SESSION = """
+SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '3', false), set_config('lock_timeout', '60s', false),
+       set_config('TimeZone', 'UTC', false)
+"""
+_PAGE_PATH = """
+SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+       set_config('jit', 'off', false)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database."""
+
+    url: DatabaseUrl
+    keys: SecretKeys
+
+    def __enter__(self) -> Self:
+        """Give itself: nothing is held open between two uses."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing; every connection ends with its own block."""
+
+    @property
+    def libpq_url(self) -> str:
+        """For psql."""
+        return self.url.libpq
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """For SQLAlchemy 2."""
+        return self.url.sqlalchemy
+
+    @property
+    def dagster_url(self) -> str:
+        """For dagster-postgres; its tables lie in a schema of their own."""
+        return self.url.dagster(DAGSTER_SCHEMA)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Give one connection in autocommit, closed at the end; its errors are ours."""
+        with _connect(self.url) as connection, translated():
+            yield connection
+
+    @contextmanager
+    def open_store(self, org: OrgId, on_step: Callable[[str], None] | None = None) -> Iterator[PostgresStore]:
+        """Give the store of one org, over one connection of its own.
+
+        ``on_step`` is the seam of the kill tests: called with one of ``COMMIT_STEPS``
+        before each statement of a page's commit, and after the last.
+        """
+        with _connect(self.url) as connection:
+            connection.execute(_PAGE_PATH)
+            yield PostgresStore(connection, org, on_step)
+
+
+def open_database(settings: Settings) -> Database:
+    """Give the database of these settings with every migration applied.
+
+    Several processes may do so at once. On a database that is up to date this
+    costs one connection and one query.
+
+    Raises:
+        UsageError: The URL is not one of PostgreSQL.
+        TransientError: The database cannot be reached now.
+        DefinitionError: It refuses us, is too old, or newer than this code.
+    """
+    url = DatabaseUrl.parse(settings.database_url or start_embedded(settings.home))
+    with _connect(url) as connection, translated():
+        if connection.info.server_version < OLDEST_SERVER:
+            found = connection.info.server_version // 10000
+            raise DefinitionError(
+                f"the database at {url} is PostgreSQL {found}; at least {OLDEST_SERVER // 10000} is needed"
+            )
+        revision = _load_revision(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise DefinitionError(
+            f"the database at {url} is at revision {revision}, which this code (at {HEAD}) does not know: "
+            "it was migrated by a newer version; install that version or restore the database"
+        )
+    if revision != HEAD:
+        # SQLAlchemy and alembic take longer to import than everything else here.
+        from openfaith_sync.store.migrate import migrate  # noqa: PLC0415
+
+        migrate(url)
+    return Database(url, SecretKeys(settings.home, settings.secret_keys))
+
+
+def _load_revision(connection: Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM sync.alembic_version").fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return str(row[0]) if row else None
+
+
+@contextmanager
+def _connect(url: DatabaseUrl) -> Iterator[Connection]:
+    """Give one connection; an error here is one line, without the password."""
+    try:
+        connection = psycopg.connect(url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync")
+        connection.execute(_SESSION)
+    except psycopg.ProgrammingError as error:
+        raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from error
+    except psycopg.Error as error:
+        raise translate_refusal(error, str(url)) from error
+    with connection:
+        yield connection

@@ -1,0 +1,88 @@
+"""The engine's ``Store``, for one org, over one connection."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.store import leases, passes
+from openfaith_sync.store.failures import translated
+from openfaith_sync.store.pages import OnStep, PageWriter
+from openfaith_sync.store.rows import Connection
+
+
+class PostgresStore:
+    """One org's data in PostgreSQL; implements ``engine.needs.Store``. Used from one thread.
+
+    Law 10: a key of another org is refused here, and every statement below names the org.
+    """
+
+    def __init__(self, connection: Connection, org: OrgId, on_step: OnStep | None = None) -> None:
+        """Serve this org only."""
+        self._connection = connection
+        self._org = org
+        self._pages = PageWriter(connection, on_step)
+        self._held: set[SyncKey] = set()
+
+    @contextmanager
+    def hold_lease(self, key: SyncKey, holder: str) -> Iterator[Lease]:
+        """Hold the right to write under a key; it ends with the process, however that ends."""
+        self._guard(key)
+        if key in self._held:
+            # The server would grant a session its own lock again.
+            raise DefinitionError(f"{key} is held by this store already")
+        with leases.hold_lease(self._connection, key, holder) as lease:
+            self._held.add(key)
+            try:
+                yield lease
+            finally:
+                self._held.discard(key)
+
+    def load_checkpoint(self, key: SyncKey) -> Checkpoint:
+        """Give the durable place to resume from; an empty one for a new key."""
+        self._guard(key)
+        with translated():
+            return passes.load_checkpoint(self._connection, key)
+
+    def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
+        """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+        self._guard(lease.key)
+        with translated():
+            return passes.open_pass(self._connection, lease, start, place)
+
+    def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
+        """Store a page, its checkpoint and its counts in one transaction."""
+        self._guard(lease.key)
+        with translated():
+            return self._pages.commit(lease, page)
+
+    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+        """Mark a pass complete and move the watermark up to the given one, never back."""
+        self._guard(lease.key)
+        with translated():
+            passes.close_pass(self._connection, lease, pass_id, watermark, requests)
+
+    def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
+        """End a pass that will not be finished; the watermark stays."""
+        self._guard(lease.key)
+        with translated():
+            passes.abandon_pass(self._connection, lease, pass_id)
+
+    def load_rider(self, key: SyncKey) -> RiderPass | None:
+        """Give the open rider pass of a child whose parent's pass is complete, the newest one."""
+        self._guard(key)
+        with translated():
+            return passes.load_rider(self._connection, key)
+
+    def count_live(self, key: SyncKey) -> int:
+        """Count the records we hold that are not tombstoned."""
+        self._guard(key)
+        with translated():
+            return passes.count_live(self._connection, key)
+
+    def _guard(self, key: SyncKey) -> None:
+        if key.org != self._org:
+            raise DefinitionError(f"{key} was asked of the store of {self._org}")

@@ -1,0 +1,156 @@
+"""Reading for people and for notebooks: how each org stands, any query, and typed tables."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable, Column, ColumnType
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.passes import Counts, SyncMode
+from openfaith_sync.store.database import Database
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUERY_TIMEOUT = timedelta(seconds=30)
+
+_STATUS = """
+SELECT key.org_id, key.adapter, key.entity,
+       (SELECT count(*) FROM sync.external_links
+        WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND deleted_at IS NULL),
+       (SELECT count(*) FROM sync.dead_letters
+        WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND resolved_at IS NULL),
+       held.watermark, done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
+       done.ended_at, done.ended_at - done.started_at, going.pass_id, going.started_at
+FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes WHERE %(org)s::text IS NULL OR org_id = %(org)s) key
+LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
+LEFT JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
+LEFT JOIN sync.passes going ON (going.org_id, going.adapter, going.entity) = (key.org_id, key.adapter, key.entity)
+  AND going.status = 'open' AND going.parent_pass_id IS NULL
+ORDER BY key.org_id, key.adapter, key.entity
+"""
+_TABLE_OF = """
+SELECT canonical_table FROM sync.passes
+WHERE org_id = %s AND adapter = %s AND entity = %s AND canonical_table IS NOT NULL ORDER BY pass_id DESC LIMIT 1
+"""
+_LIVE_ROWS = """
+SELECT {columns} FROM openfaith.{table}
+WHERE org_id = %(org)s AND deleted_at IS NULL AND id IN (
+  SELECT entity_id FROM sync.external_links
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND deleted_at IS NULL)
+ORDER BY id
+"""
+_DTYPES = {
+    ColumnType.TEXT: "string",
+    ColumnType.REFERENCE: "string",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.INTEGER: "Int64",
+    ColumnType.FLOAT: "Float64",
+    ColumnType.DATE: "datetime64[us]",
+    ColumnType.TIMESTAMP: "datetime64[us, UTC]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPass:
+    """The last pass of an entity that came to its end."""
+
+    mode: SyncMode
+    counts: Counts
+    ended_at: datetime
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class EntityStatus:
+    """How one entity of one org stands."""
+
+    org: OrgId
+    adapter: AdapterName
+    entity: EntityName
+    live: int
+    """Records we hold that are not tombstoned."""
+    dead_letters: int
+    """Those that wait for somebody."""
+    watermark: datetime | None
+    last_pass: CompletedPass | None
+    open_pass_id: int | None
+    open_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query returned."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
+    """Give how every entity stands that was ever synced, of one org or of all."""
+    with database.connect() as session:
+        return [_status(row) for row in session.execute(_STATUS, {"org": org})]
+
+
+def _status(row: tuple[Any, ...]) -> EntityStatus:
+    org, adapter, entity, live, dead, watermark, mode, *counts, ended_at, duration, open_id, open_since = row
+    last = CompletedPass(SyncMode(mode), Counts(*counts), ended_at, duration) if mode else None
+    return EntityStatus(org, adapter, entity, live, dead, watermark, last, open_id, open_since)
+
+
+def run_query(database: Database, query: str) -> QueryResult:
+    """Give what one statement reads; it can change nothing and has half a minute.
+
+    Raises:
+        UsageError: The statement is wrong, would write, or takes too long.
+    """
+    with database.connect() as session, session.transaction():
+        session.execute("SET TRANSACTION READ ONLY")
+        session.execute(f"SET LOCAL statement_timeout = {QUERY_TIMEOUT // timedelta(milliseconds=1)}".encode())
+        try:
+            # Prepared, since only then does the server refuse a second statement
+            # behind the first, such as a COMMIT that ends the read-only transaction.
+            answer = session.execute(query.encode(), prepare=True)
+        except psycopg.Error as error:
+            said = (error.diag.message_primary or str(error)).strip()
+            raise UsageError(f"the query cannot be run: {said}") from error
+        columns = tuple(column.name for column in answer.description or ())
+        return QueryResult(columns, answer.fetchall() if columns else [])
+
+
+def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":
+    """Give an org's live records of one entity as a DataFrame: a row a record, typed columns, ordered by id.
+
+    Raises:
+        UsageError: The entity was never synced for this org.
+    """
+    import pandas as pd  # noqa: PLC0415  half a second that only readers of frames should wait
+
+    with database.connect() as session:
+        found = session.execute(_TABLE_OF, (org, adapter, entity)).fetchone()
+        if found is None:
+            raise UsageError(f"{adapter}/{entity} was never synced for {org}")
+        dtypes = _frame_columns(CANONICAL_TABLES[found[0]])
+        statement = sql.SQL(_LIVE_ROWS).format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(found[0])
+        )
+        rows = session.execute(statement, {"org": org, "adapter": adapter, "entity": entity}).fetchall()
+    frame = pd.DataFrame.from_records(rows, columns=list(dtypes))
+    return frame.astype(dtypes)
+
+
+def _frame_columns(table: CanonicalTable) -> dict[str, str]:
+    """Give each column's dtype, the identity first and what has no column of its own last."""
+    own = {column.name: _DTYPES[column.type] for column in table.columns}
+    identity = (Column("id"), Column("org_id"), Column("type"))
+    return {
+        **{column.name: _DTYPES[column.type] for column in identity},
+        **own,
+        "tags": "object",
+        "custom_fields": "object",
+        "synced_at": _DTYPES[ColumnType.TIMESTAMP],
+    }

@@ -1,0 +1,15 @@
+"""One connection and how its rows are read."""
+
+from typing import Any, LiteralString, TypeAlias
+
+import psycopg
+
+Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+
+def fetch_one(connection: Connection, statement: LiteralString, parameters: tuple[object, ...]) -> tuple[Any, ...]:
+    """Give the one row that a statement always returns."""
+    row = connection.execute(statement, parameters).fetchone()
+    if row is None:
+        raise LookupError("the statement returned no row")
+    return row

@@ -1,0 +1,225 @@
+"""The tables as SQLAlchemy metadata: what migrations are compared with, never on the page path.
+
+Canonical tables are built from ``domain/canonical.py``; bookkeeping is written out here.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    TextClause,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable, ColumnType
+
+CANONICAL_SCHEMA = "openfaith"
+SYNC_SCHEMA = "sync"
+DAGSTER_SCHEMA = "dagster"
+
+# Ids are compared byte by byte: quicker than a language's order, and an index
+# on them stays right when the machine's C library changes its sorting.
+_ID = Text(collation="C")
+_MOMENT = DateTime(timezone=True)
+_TYPES: dict[ColumnType, TypeEngine[Any]] = {
+    ColumnType.TEXT: Text(),
+    ColumnType.BOOLEAN: Boolean(),
+    ColumnType.INTEGER: Integer(),
+    ColumnType.FLOAT: Double(),
+    ColumnType.DATE: Date(),
+    ColumnType.TIMESTAMP: _MOMENT,
+    ColumnType.REFERENCE: _ID,
+}
+_NOW = text("now()")
+_ZERO = text("0")
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _required(
+    name: str, kind: TypeEngine[Any], comment: str | None = None, default: TextClause | None = None
+) -> Column[Any]:
+    return Column(name, kind, nullable=False, server_default=default, comment=comment)
+
+
+def _keyed() -> Iterator[Column[Any]]:
+    """Give the columns of a sync key, the org first."""
+    yield _required("org_id", _ID, "The church; every statement is bound to one.")
+    yield _required("adapter", _ID)
+    yield _required("entity", _ID)
+
+
+def _canonical(table: CanonicalTable) -> Table:
+    return Table(
+        table.name,
+        metadata,
+        _required("id", _ID, "TypeID, derived from the record's identity at its source."),
+        _required("org_id", _ID, "The church; every statement is bound to one."),
+        _required("type", _ID, "The adapter's entity that the record came as."),
+        *(Column(column.name, _TYPES[column.type]) for column in table.own),
+        _required("status", Text(), "active or inactive, as the source says.", text("'active'")),
+        _required("tags", JSONB(), None, text("'[]'")),
+        _required(
+            "custom_fields", JSONB(), "What the source sent that has no column, as <adapter>_<attribute>.", text("'{}'")
+        ),
+        Column("created_at", _MOMENT, comment="The source's."),
+        Column("updated_at", _MOMENT, comment="The source's."),
+        Column("inactivated_at", _MOMENT, comment="The source's."),
+        Column("deleted_at", _MOMENT, comment="When we learnt that the source has it no more; null while it lives."),
+        _required("synced_at", _MOMENT, "When this row last changed here.", _NOW),
+        PrimaryKeyConstraint("org_id", "id"),
+        CheckConstraint("status IN ('active', 'inactive')", name="status"),
+        *(Index(None, "org_id", column) for column in table.indexed),
+        schema=CANONICAL_SCHEMA,
+    )
+
+
+for _table in CANONICAL_TABLES.values():
+    _canonical(_table)
+
+Table(
+    "connections",
+    metadata,
+    _required("org_id", _ID, "The church; every statement is bound to one."),
+    _required("adapter", _ID),
+    _required("base_url", Text()),
+    _required("auth_method", Text(), "basic, bearer or oauth2."),
+    _required("secret", LargeBinary(), "The credentials, encrypted with the newest of OPENFAITH_SECRET_KEYS."),
+    _required("status", Text(), "active, paused or reconnect_needed.", text("'active'")),
+    Column("status_reason", Text()),
+    _required("created_at", _MOMENT, None, _NOW),
+    _required("updated_at", _MOMENT, None, _NOW),
+    PrimaryKeyConstraint("org_id", "adapter"),
+    CheckConstraint("status IN ('active', 'paused', 'reconnect_needed')", name="status"),
+    schema=SYNC_SCHEMA,
+    comment="An org's authorised links to external systems.",
+)
+
+Table(
+    "external_links",
+    metadata,
+    *_keyed(),
+    _required("external_id", _ID, "The source's id; unique within its entity only."),
+    _required("entity_id", _ID, "Ours: the id in the canonical table. Another one after a merge."),
+    _required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
+    Column("source_version", _MOMENT, comment="The source's version; an older one never overwrites."),
+    Column("deleted_at", _MOMENT, comment="When it was tombstoned; null while it lives."),
+    _required("first_seen_at", _MOMENT, None, _NOW),
+    _required("updated_at", _MOMENT, "When a write last went through this link.", _NOW),
+    PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
+    schema=SYNC_SCHEMA,
+    comment="Ties the source's ids to ours.",
+)
+
+Table(
+    "checkpoints",
+    metadata,
+    *_keyed(),
+    Column("watermark", _MOMENT, comment="Newest source version that a complete pass covers; never goes back."),
+    Column("completed_at", _MOMENT, comment="When the last complete pass ended; for people, never for the sync."),
+    Column("completed_pass_id", BigInteger()),
+    Column("manifest_version", Text(), comment="What everything stored was mapped by; null when by more than one."),
+    PrimaryKeyConstraint("org_id", "adapter", "entity"),
+    schema=SYNC_SCHEMA,
+    comment="How far each entity is synced. The place inside an unfinished pass lies with that pass.",
+)
+
+_passes = Table(
+    "passes",
+    metadata,
+    _required("org_id", _ID, "The church; every statement is bound to one."),
+    Column("pass_id", BigInteger(), Identity(always=True), nullable=False),
+    _required("adapter", _ID),
+    _required("entity", _ID),
+    Column("parent_pass_id", BigInteger(), comment="The pass whose pages these records rode along with."),
+    Column("canonical_table", Text(), comment="Where its records went."),
+    _required("mode", Text(), "full, delta, reconciliation or sideload."),
+    _required("trigger", Text(), "Who asked: cli, dagster, sensor."),
+    _required("status", Text(), "open, complete or abandoned.", text("'open'")),
+    _required("place", JSONB(), "Where an open pass goes on.", text("'[]'")),
+    *(_required(name, Integer(), None, _ZERO) for name in ("created", "updated", "unchanged", "tombstoned", "dead")),
+    _required("pages", Integer(), None, _ZERO),
+    _required("requests", Integer(), None, _ZERO),
+    _required("waited", Interval(), "How long the provider's budget held it back.", text("'0'")),
+    Column("watermark_from", _MOMENT, comment="What a delta started from."),
+    Column("watermark_to", _MOMENT, comment="What it covers once complete."),
+    Column("newest", _MOMENT, comment="Newest source version committed so far."),
+    _required("manifest_version", Text()),
+    Column("run_id", Text(), comment="The Dagster run."),
+    _required("started_at", _MOMENT, None, _NOW),
+    Column("ended_at", _MOMENT),
+    PrimaryKeyConstraint("org_id", "pass_id"),
+    CheckConstraint("status IN ('open', 'complete', 'abandoned')", name="status"),
+    schema=SYNC_SCHEMA,
+    comment="One row a walk through one entity's listing.",
+)
+_IS_RIDER = _passes.c.parent_pass_id.is_not(None)
+Index(
+    "passes_open_key",
+    *(_passes.c.org_id, _passes.c.adapter, _passes.c.entity),
+    unique=True,
+    postgresql_where=text("status = 'open' AND parent_pass_id IS NULL"),
+)
+Index("passes_key_idx", _passes.c.org_id, _passes.c.adapter, _passes.c.entity, _passes.c.pass_id)
+Index("passes_rider_idx", _passes.c.org_id, _passes.c.parent_pass_id, postgresql_where=_IS_RIDER)
+
+_dead_letters = Table(
+    "dead_letters",
+    metadata,
+    *_keyed(),
+    _required("external_id", _ID),
+    _required("raw", JSONB(), "The record as the source sent it."),
+    _required("field", Text()),
+    _required("value_type", Text(), "The type found there; never the value."),
+    _required("reason", Text()),
+    _required("manifest_version", Text(), "What could not map it."),
+    _required("first_seen_at", _MOMENT, None, _NOW),
+    _required("last_seen_at", _MOMENT, None, _NOW),
+    _required("occurrences", Integer(), None, text("1")),
+    Column("resolved_at", _MOMENT, comment="When the record was stored after all; null while it waits."),
+    PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
+    schema=SYNC_SCHEMA,
+    comment="Records set aside, each with the reason.",
+)
+Index(
+    "dead_letters_waiting_idx",
+    *(_dead_letters.c.org_id, _dead_letters.c.adapter, _dead_letters.c.entity, _dead_letters.c.external_id),
+    postgresql_where=_dead_letters.c.resolved_at.is_(None),
+)
+
+Table(
+    "leases",
+    metadata,
+    *_keyed(),
+    _required("token", BigInteger(), "Grows with every holder; a commit under an older one is refused."),
+    _required("holder", Text()),
+    _required("held_since", _MOMENT, None, _NOW),
+    Column("released_at", _MOMENT),
+    PrimaryKeyConstraint("org_id", "adapter", "entity"),
+    schema=SYNC_SCHEMA,
+    comment="Who may write under a sync key. The lock itself is a session's advisory lock.",
+)

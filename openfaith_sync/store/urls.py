@@ -1,0 +1,59 @@
+"""A database's URL in the forms that its users want, and one that may be shown."""
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from openfaith_sync.domain.errors import UsageError
+
+_SCHEME = re.compile(r"^(postgresql|postgres)(\+(psycopg|psycopg2))?://")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Where a PostgreSQL database is; shown without its password."""
+
+    libpq: str = field(repr=False)
+    """For psql and psycopg."""
+
+    @classmethod
+    def parse(cls, given: str) -> "DatabaseUrl":
+        """Accept a URL in any of the forms that drivers made common.
+
+        Raises:
+            UsageError: It is not a PostgreSQL URL.
+        """
+        if not _SCHEME.match(given):
+            scheme = given.partition("://")[0] if "://" in given else "no scheme"
+            raise UsageError(f"the database URL must begin with postgresql://, found {scheme[:30]}")
+        return cls(_SCHEME.sub("postgresql://", given))
+
+    @property
+    def sqlalchemy(self) -> str:
+        """For SQLAlchemy, over psycopg 3."""
+        return self._with_scheme("postgresql+psycopg")
+
+    def dagster(self, schema: str) -> str:
+        """For dagster-postgres, whose tables go to a schema of their own.
+
+        It closes psycopg 3 connections under itself, hence psycopg2.
+        """
+        parts = urlsplit(self._with_scheme("postgresql+psycopg2"))
+        query = dict(parse_qsl(parts.query))
+        query["options"] = f"{query.get('options', '')} -csearch_path={schema}".strip()
+        return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
+
+    def with_database(self, name: str) -> "DatabaseUrl":
+        """Give the URL of another database of the same server."""
+        return DatabaseUrl(urlunsplit(urlsplit(self.libpq)._replace(path=f"/{name}")))
+
+    def __str__(self) -> str:
+        """Read without the password and without anything that a query may hold but the host."""
+        parts = urlsplit(self.libpq)
+        user, at, place = parts.netloc.rpartition("@")
+        host = dict(parse_qsl(parts.query)).get("host")
+        name = user.partition(":")[0]
+        return f"postgresql://{name}{at}{place}{parts.path}" + (f"?host={host}" if host else "")
+
+    def _with_scheme(self, scheme: str) -> str:
+        return self.libpq.replace("postgresql", scheme, 1)

@@ -1,0 +1,190 @@
+"""A full sync costs few requests, never earns a 429, survives what goes wrong, and ends in the source's truth."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.org import EntityOutcome, run_org
+from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database import Database
+
+GRACE = OrgId("grace")
+PEOPLE = 2_000
+WITH_CHILDREN = ("person", "address", "email", "phone_number")
+
+
+@contextmanager
+def church(manifest: Manifest, people: int, rate: str = "1000000/20") -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=people, rate=parse_rate(rate)), manifest) as running:
+        yield running
+
+
+def sync(
+    database: Database, manifest: Manifest, simulator: RunningSimulator, mode: SyncMode = SyncMode.AUTO
+) -> dict[str, EntityOutcome]:
+    connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
+    with database.open_store(GRACE) as store, open_source(manifest, connection) as source:
+        outcomes = run_org(manifest, build_graph(manifest).entities, {}, source, store, GRACE, mode=mode)
+        return {outcome.entity: outcome for outcome in outcomes}
+
+
+def stored(database: Database, manifest: Manifest, entity: str, *columns: str) -> dict[str, tuple[Any, ...]]:
+    table = manifest.entities[EntityName(entity)].table
+    chosen = "".join(f', t."{column}"' for column in columns)
+    with psycopg.connect(database.libpq_url) as connection:
+        rows = connection.execute(
+            f"SELECT l.external_id{chosen} FROM sync.external_links l"
+            f" JOIN openfaith.{table} t ON (t.org_id, t.id) = (l.org_id, l.entity_id)"
+            " WHERE l.org_id = %s AND l.entity = %s AND t.deleted_at IS NULL",
+            (GRACE, entity),
+        ).fetchall()
+    return {row[0]: row[1:] for row in rows}
+
+
+def assert_holds_the_truth(database: Database, manifest: Manifest, simulator: RunningSimulator) -> None:
+    for entity in manifest.entities:
+        assert stored(database, manifest, entity).keys() == simulator.truth(entity).keys(), entity
+    people = simulator.truth("person")
+    held = stored(database, manifest, "person", "last_name", "custom_fields")
+    for external_id, person in people.items():
+        assert held[external_id][0] == person.attributes["last_name"]
+        assert held[external_id][1]["pco_medical_notes"] == person.attributes["medical_notes"]
+
+
+def test_people_with_three_kinds_of_children_cost_little_more_than_the_people(database, pco_manifest):
+    with church(pco_manifest, PEOPLE) as simulator:
+        outcomes = sync(database, pco_manifest, simulator, SyncMode.FULL)
+        assert not [outcome.error for outcome in outcomes.values() if outcome.error]
+        paths = Counter(request["path"] for request in simulator.requests())
+        tables = ("people", "addresses", "emails", "phone_numbers")
+        requests = sum(paths[f"/people/v2/{table}"] for table in tables)
+        assert requests <= 1.1 * PEOPLE / 100 + 20
+        assert {outcomes[EntityName(entity)].result.mode for entity in WITH_CHILDREN[1:]} == {SyncMode.SIDELOAD}
+        assert sum(outcome.result.requests for outcome in outcomes.values()) == len(simulator.requests())
+        assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+def test_a_second_full_sync_creates_and_changes_nothing(database, pco_manifest):
+    with church(pco_manifest, 300) as simulator:
+        sync(database, pco_manifest, simulator, SyncMode.FULL)
+        again = sync(database, pco_manifest, simulator, SyncMode.FULL)
+        for outcome in again.values():
+            counts = outcome.result.counts
+            assert (counts.created, counts.updated, counts.dead) == (0, 0, 0)
+            assert counts.unchanged == len(simulator.truth(outcome.entity))
+
+
+def test_changes_after_a_full_sync_arrive_with_the_next_one(database, pco_manifest):
+    with church(pco_manifest, 300) as simulator:
+        sync(database, pco_manifest, simulator)
+        person = next(iter(simulator.truth("person")))
+        simulator.change("person", person, {"last_name": "Ångström-O'Neill 👋"})
+        household = simulator.create("household", {"name": "The Newcomers"})
+        second = sync(database, pco_manifest, simulator)
+        assert second[EntityName("person")].result.mode is SyncMode.DELTA
+        assert second[EntityName("person")].result.counts.updated == 1
+        assert second[EntityName("household")].result.counts.created == 1
+        assert stored(database, pco_manifest, "household", "name")[household] == ("The Newcomers",)
+        assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+def test_a_child_whose_count_differs_walks_its_own_listing(database, pco_manifest):
+    with church(pco_manifest, 150) as simulator:
+        # While the people are walked, an e-mail comes to one whose page was read already.
+        owner = next(iter(simulator.truth("person")))
+        simulator.script(
+            {
+                12: [
+                    {
+                        "do": "create",
+                        "entity": "email",
+                        "attributes": {"address": "late@example.org"},
+                        "relationships": {"person": owner},
+                    }
+                ]
+            }
+        )
+        outcomes = sync(database, pco_manifest, simulator)
+        assert outcomes[EntityName("email")].result.mode is SyncMode.FULL
+        assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+def test_a_lone_process_never_earns_a_429(database, pco_manifest):
+    with church(pco_manifest, 900, rate="10/1") as simulator:
+        outcomes = sync(database, pco_manifest, simulator)
+        assert not [outcome.error for outcome in outcomes.values() if outcome.error]
+        log = simulator.requests()
+        assert len(log) > 24
+        assert {request["status"] for request in log} == {200}
+
+
+FAULTS = {
+    "server errors": Fault(kind="status", status=500, every=4, times=5),
+    "gateway pages": Fault(kind="status", status=502, every=5, times=4),
+    "HTML with 200": Fault(kind="html_200", every=4, times=4),
+    "truncated JSON": Fault(kind="truncated_json", every=3, times=4),
+    "empty pages": Fault(kind="empty_page", every=4, times=4),
+    "short pages": Fault(kind="short_page", every=4, times=4),
+    "a stuck next": Fault(kind="stuck_next", every=4, times=3),
+    "repeated pages": Fault(kind="repeat_page", every=4, times=3),
+    "resets": Fault(kind="reset", every=4, times=4),
+    "a limit": Fault(kind="status", status=429, retry_after="0", every=5, times=3),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_goes_wrong_on_the_way_costs_no_record(database, pco_manifest, name):
+    with church(pco_manifest, 450) as simulator:
+        simulator.fault(FAULTS[name])
+        outcomes = sync(database, pco_manifest, simulator)
+        assert not [str(outcome.error) for outcome in outcomes.values() if outcome.error]
+        simulator.clear_faults()
+        assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database, pco_manifest):
+    graph = build_graph(pco_manifest)
+    hard = {
+        name: {e.dependency for e in graph.edges if e.dependent == name and e.strength == "hard"}
+        for name in graph.entities
+    }
+    with church(pco_manifest, 60) as simulator:
+        simulator.fault(Fault(kind="status", status=403, every=1, path="/people/v2/people"))
+        connection = Connection(GRACE, pco_manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
+        with database.open_store(GRACE) as store, open_source(pco_manifest, connection) as source:
+            outcomes = {o.entity: o for o in run_org(pco_manifest, graph.entities, hard, source, store, GRACE)}
+    failed = {name for name, outcome in outcomes.items() if outcome.error}
+    skipped = {name: outcome.skipped_because for name, outcome in outcomes.items() if outcome.skipped_because}
+    assert failed == {"person"}
+    assert skipped == {"address": "person", "email": "person", "phone_number": "person"}
+    assert all(outcomes[EntityName(name)].result for name in ("campus", "household", "group", "event"))
+
+
+def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(database, pco_manifest):
+    with church(pco_manifest, 120) as simulator:
+        bad = list(simulator.truth("person"))[7]
+        simulator.change("person", bad, {"birthdate": "the day before yesterday"})
+        outcomes = sync(database, pco_manifest, simulator)
+        assert outcomes[EntityName("person")].result.counts.dead == 1
+        assert outcomes[EntityName("person")].result.counts.created == 119
+        with psycopg.connect(database.libpq_url) as connection:
+            letters = connection.execute(
+                "SELECT external_id, field, value_type, reason FROM sync.dead_letters"
+            ).fetchall()
+        assert [letter[:3] for letter in letters] == [(bad, "birthdate", "string")]
+        assert "yesterday" not in letters[0][3]
+        simulator.change("person", bad, {"birthdate": "1980-02-03"})
+        sync(database, pco_manifest, simulator)
+        assert_holds_the_truth(database, pco_manifest, simulator)

@@ -1,0 +1,120 @@
+"""Runs syncs in processes of their own and kills them: a line of JSON a job in, its exit status out.
+
+Started once, so that the imports are paid once; each job is a fork of its own.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.engine.org import run_org
+from openfaith_sync.store.database import open_database
+
+TRANSIENT = 75
+MANIFESTS = Path(__file__).parents[2] / "manifests"
+ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
+
+
+def sync(job: dict[str, Any], on_step: Any) -> None:
+    manifest = read_manifest(MANIFESTS, "pco")
+    paging = manifest.adapter_file.paging.model_copy(update=job.get("paging", {}))
+    manifest = manifest.model_copy(update={"adapter_file": manifest.adapter_file.model_copy(update={"paging": paging})})
+    org = OrgId(job["org"])
+    settings = Settings(Path(job["home"]), MANIFESTS, job["database_url"], ())
+    connection = Connection(org, manifest.adapter, job["base_url"], BasicCredentials("demo", "demo"))
+    order = [EntityName(name) for name in job.get("entities", ENTITIES)]
+    database = open_database(settings)
+    with database.open_store(org, on_step) as store, open_source(manifest, connection) as source:
+        if job.get("go_on"):
+            keys = {name: SyncKey(org, manifest.adapter, name) for name in order}
+            order = [name for name in order if store.load_checkpoint(keys[name]).completed_at is None]
+        for outcome in run_org(manifest, order, {}, source, store, org, mode=SyncMode(job.get("mode", "auto"))):
+            if outcome.error is not None:
+                raise outcome.error
+
+
+def run_job(job: dict[str, Any]) -> int:
+    """Give the number of steps taken when it ran to its end."""
+    steps = 0
+
+    def on_step(_: str) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == job.get("kill_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if steps == job.get("stop_postgres_at"):
+            stop_postgres_immediately(Path(job["home"]) / "postgres")
+
+    sync(job, on_step)
+    return steps
+
+
+def stop_postgres_immediately(folder: Path) -> None:
+    """Stop the server as `pg_ctl stop -m immediate` does: no checkpoint, no goodbye to its clients."""
+    postmaster = int((folder / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGQUIT)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(postmaster).wait(timeout=30)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writing, json.dumps(run_job(json.loads(line))).encode())
+            except TransientError:
+                os._exit(TRANSIENT)
+            os._exit(0)
+        os.close(writing)
+        steps = os.read(reading, 100).decode()
+        os.close(reading)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        sys.stdout.write(json.dumps({"status": status, "steps": json.loads(steps or "null")}) + "\n")
+        sys.stdout.flush()
+
+
+class Victims:
+    """The other end: runs jobs in the victims' process."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "openfaith_sync_tests.laws.victim"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+        self._process.stdout.close()
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(job) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+if __name__ == "__main__":
+    main()
