@@ -59,8 +59,10 @@ class HttpClient:
         *,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
+        attempts: int | None = None,
     ) -> None:
-        """Open the pool; nothing is sent yet."""
+        """Open the pool; nothing is sent yet. A request is tried ``MAX_ATTEMPTS`` times unless told otherwise."""
+        self._attempts = attempts or MAX_ATTEMPTS
         self._base_url = base_url.rstrip("/")
         self._adapter = adapter
         self._pause = pause
@@ -104,7 +106,7 @@ class HttpClient:
             try:
                 return parse(self._ask(request, effort)), effort
             except TransientError as error:
-                if effort.requests >= MAX_ATTEMPTS:
+                if effort.requests >= self._attempts:
                     raise
                 seconds = self._backoff(effort.requests, error.retry_after)
                 if time.monotonic() + seconds > deadline:

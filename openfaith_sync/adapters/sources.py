@@ -9,11 +9,15 @@ from openfaith_sync.adapters.json_api import JsonApiSource
 from openfaith_sync.domain.connection import Connection
 from openfaith_sync.domain.manifest import Manifest
 
+# Somebody waits for the answer, and can ask again.
+ATTEMPTS_TO_VERIFY = 2
+
 
 @contextmanager
-def open_source(manifest: Manifest, connection: Connection) -> Iterator[JsonApiSource]:
+def open_source(manifest: Manifest, connection: Connection, *, attempts: int | None = None) -> Iterator[JsonApiSource]:
     """Give the connection's records for as long as the context lasts."""
-    with HttpClient(connection.base_url, authorization(connection.credentials), manifest.adapter_file) as client:
+    secret = authorization(connection.credentials)
+    with HttpClient(connection.base_url, secret, manifest.adapter_file, attempts=attempts) as client:
         yield JsonApiSource(manifest, client)
 
 
@@ -24,5 +28,5 @@ def verify_connection(manifest: Manifest, connection: Connection) -> str:
         ReconnectRequired: The credentials are refused.
         TransientError: The source cannot be reached.
     """
-    with open_source(manifest, connection) as source:
+    with open_source(manifest, connection, attempts=ATTEMPTS_TO_VERIFY) as source:
         return source.read_account()

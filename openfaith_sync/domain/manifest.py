@@ -53,7 +53,8 @@ class Attribute(Part):
     """One attribute of the source's resource."""
 
     type: AttributeType
-    """The documented type; a value of another shape makes the record a dead letter."""
+    """The documented type. Where the attribute fills a column, a value of another shape
+    makes the record a dead letter; without a column it is kept as it came."""
     to: SnakeCase | None = None
     """The canonical column; without one the value goes to `custom_fields`."""
     parse: Parse | None = None

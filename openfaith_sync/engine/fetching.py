@@ -30,7 +30,7 @@ class Fetcher:
         self._source = source
         self._entity = entity
         self._mappers: Mapping[EntityName, Mapper] = {
-            name: build_mapper(manifest.entities[name], org, manifest.adapter) for name in names
+            name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
         }
         self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
 

@@ -78,7 +78,8 @@ class Database:
         before each statement of a page's commit, and after the last.
         """
         with _connect(self.url) as connection:
-            connection.execute(_PAGE_PATH)
+            with translated():
+                connection.execute(_PAGE_PATH)
             yield PostgresStore(connection, org, on_step)
 
 
@@ -128,8 +129,9 @@ def _connect(url: DatabaseUrl) -> Iterator[Connection]:
     try:
         connection = psycopg.connect(url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync")
         connection.execute(_SESSION)
-    except psycopg.ProgrammingError as error:
-        raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from error
+    except psycopg.ProgrammingError:
+        # Not chained: the driver's own words can repeat the URL, password and all.
+        raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from None
     except psycopg.Error as error:
         raise translate_refusal(error, str(url)) from error
     with connection:

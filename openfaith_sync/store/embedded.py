@@ -90,7 +90,8 @@ def _leave(home: Path, users: fasteners.InterProcessReaderWriterLock, pid: int) 
         users.release_read_lock()
         if users.acquire_write_lock(blocking=False):
             _stop(home / "postgres")
-            users.release_write_lock()
+        # Closes the file too, which a refused lock leaves open.
+        users.release_write_lock()
 
 
 def _running_url(folder: Path) -> str | None:
@@ -140,12 +141,16 @@ def _socket_folder(folder: Path, user: str | None) -> Path:
     """Give the data folder, or one with a short name: a socket's path has an upper length."""
     if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
         return folder
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    short = Path(tempfile.gettempdir()) / f"openfaith-{name}"
+    short = _short_folder(folder)
     short.mkdir(mode=0o700, exist_ok=True)
     if user is not None:
         shutil.chown(short, user)
     return short
+
+
+def _short_folder(folder: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"openfaith-{name}"
 
 
 def _pg_ctl(server: "PostgresServer", arguments: tuple[str, ...]) -> None:
@@ -187,6 +192,8 @@ def _stop(folder: Path) -> bool:
         _pg_ctl(_server(folder), ("-w", "-m", "fast", "-D", str(folder), "stop"))
     except subprocess.CalledProcessError:
         return False
+    with suppress(OSError):
+        _short_folder(folder).rmdir()
     return True
 
 

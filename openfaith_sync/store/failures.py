@@ -10,7 +10,7 @@ from openfaith_sync.domain.errors import DefinitionError, LeaseLost, SyncError, 
 
 LEASE_LOST = "OF001"
 """Raised by ``sync.check_lease``."""
-NO_OPEN_PASS = "OF002"
+UNOPENED = "OF002"
 """Raised by ``sync.check_lease``."""
 
 # By SQLSTATE class, see PostgreSQL's appendix A. A class that is not here is a
@@ -34,7 +34,7 @@ BY_CLASS: dict[str, type[SyncError]] = {
     "F0": DefinitionError,  # the server's configuration
     "XX": DefinitionError,  # damaged data
 }
-BY_STATE: dict[str, type[SyncError]] = {LEASE_LOST: LeaseLost, NO_OPEN_PASS: DefinitionError}
+BY_STATE: dict[str, type[SyncError]] = {LEASE_LOST: LeaseLost, UNOPENED: DefinitionError}
 
 # The answers of these hold the refused value, which may be a person's.
 _TELLS_VALUES = ("22", "23")

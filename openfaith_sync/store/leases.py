@@ -43,8 +43,10 @@ def hold_lease(connection: Connection, key: SyncKey, holder: str) -> Iterator[Le
     with translated():
         if not fetch_one(connection, _TRY, (str(key),))[0]:
             raise LeaseHeld(f"{key} is being synced by {_name_holder(connection, key)}; try again later")
-        token = int(fetch_one(connection, _TAKE, (*key_parameters(key), holder))[0])
+    token = 0
     try:
+        with translated():
+            token = int(fetch_one(connection, _TAKE, (*key_parameters(key), holder))[0])
         yield Lease(key, token)
     finally:
         # A connection that broke has given its lock back already.

@@ -1,5 +1,6 @@
 """Reading for people and for notebooks: how each org stands, any query, and typed tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -102,8 +103,13 @@ def _status(row: tuple[Any, ...]) -> EntityStatus:
     return EntityStatus(org, adapter, entity, live, dead, watermark, last, open_id, open_since)
 
 
-def run_query(database: Database, query: str) -> QueryResult:
+def run_query(database: Database, query: str, parameters: Sequence[object] = ()) -> QueryResult:
     """Give what one statement reads; it can change nothing and has half a minute.
+
+    Args:
+        database: Where to ask.
+        query: The statement; with parameters, ``%s`` stands for each of them.
+        parameters: Values that are no part of the statement's text.
 
     Raises:
         UsageError: The statement is wrong, would write, or takes too long.
@@ -114,7 +120,7 @@ def run_query(database: Database, query: str) -> QueryResult:
         try:
             # Prepared, since only then does the server refuse a second statement
             # behind the first, such as a COMMIT that ends the read-only transaction.
-            answer = session.execute(query.encode(), prepare=True)
+            answer = session.execute(query.encode(), parameters or None, prepare=True)
         except psycopg.Error as error:
             said = (error.diag.message_primary or str(error)).strip()
             raise UsageError(f"the query cannot be run: {said}") from error

@@ -23,6 +23,11 @@ class DatabaseUrl:
         Raises:
             UsageError: It is not a PostgreSQL URL.
         """
+        try:
+            urlsplit(given)
+        except ValueError:
+            # Not chained: it repeats the URL, password and all.
+            raise UsageError("the database URL is not a URL") from None
         if not _SCHEME.match(given):
             scheme = given.partition("://")[0] if "://" in given else "no scheme"
             raise UsageError(f"the database URL must begin with postgresql://, found {scheme[:30]}")

@@ -90,9 +90,13 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", default=USUAL, choices=[*SCENARIOS, []], help="default: sideload plain")
+    known = ", ".join(SCENARIOS)
+    parser.add_argument("scenarios", nargs="*", help=f"which of {known}; by default {' '.join(USUAL)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
     arguments = parser.parse_args()
+    unknown = set(arguments.scenarios) - set(SCENARIOS)
+    if unknown:
+        parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
     console = Console(width=170)
     with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder:
         home = Path(folder)
@@ -101,7 +105,7 @@ def main() -> None:
         rows = [
             row
             for number in range(arguments.rounds)
-            for name in arguments.scenarios
+            for name in arguments.scenarios or USUAL
             for row in run(SCENARIOS[name], number * 100 + list(SCENARIOS).index(name), database.libpq_url, home)
         ]
     table = Table("scenario", *(name.replace("_", " ") for name, _ in COLUMNS))

@@ -1,0 +1,44 @@
+"""The command line: reads the environment once and names the commands."""
+
+import os
+
+import click
+
+from openfaith_sync.commands.database import db
+from openfaith_sync.commands.demo import demo
+from openfaith_sync.commands.deployment import Deployment
+from openfaith_sync.commands.graph import graph
+from openfaith_sync.commands.manifest import manifest
+from openfaith_sync.commands.one_line_errors import OneLineErrors
+from openfaith_sync.commands.org import org
+from openfaith_sync.commands.status import status
+from openfaith_sync.commands.sync import sync
+from openfaith_sync.simulator.command import simulate
+
+
+@click.group("openfaith-sync", cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="openfaith-sync")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Sync church management systems into PostgreSQL.
+
+    \b
+    Start with:
+      openfaith-sync demo                         a simulated church, end to end
+      openfaith-sync org add grace --basic-stdin  connect a real one
+      openfaith-sync sync grace                   bring it up to date
+      openfaith-sync status                       what is stored, and how fresh it is
+
+    \b
+    Environment (all may be unset):
+      OPENFAITH_DATABASE_URL   PostgreSQL to use; unset: one is started in OPENFAITH_HOME
+      OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first
+      OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
+      OPENFAITH_HOME           folder of what is started and made here (.openfaith/)
+    """  # noqa: D301  click's sign for lines that stay as they are
+    context.obj = deployment = Deployment.from_environment(os.environ)
+    context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}
+
+
+for command in (demo, simulate, org, status, sync, graph, manifest, db):
+    main.add_command(command)

@@ -1,0 +1,84 @@
+"""The demonstration's Dagster run: the asset graph of one org, its noisy log made a line an entity."""
+
+import re
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import IO
+
+from openfaith_sync.commands.deployment import Deployment
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+
+DEFINITIONS = "openfaith_sync.definitions"
+
+_STEP = re.compile(r" - (?P<step>\w+) - STEP_(?P<event>START|SUCCESS|FAILURE|SKIPPED|UP_FOR_RETRY|RESTARTED) - ")
+_ENDINGS = {"SUCCESS": "done", "FAILURE": "failed", "SKIPPED": "skipped"}
+_TAIL_LINES = 30
+
+
+@dataclass(slots=True)
+class StepLog:
+    """Reads what a run logs: when each entity began, and how long it took."""
+
+    adapter: AdapterName
+    say: Callable[[str], None]
+    clock: Callable[[], float] = monotonic
+    seconds: dict[EntityName, float] = field(default_factory=dict)
+    _began: dict[EntityName, float] = field(default_factory=dict)
+
+    def read(self, line: str) -> None:
+        """Take in one line of the log; most say nothing about a step."""
+        found = _STEP.search(line)
+        prefix = f"{self.adapter}__"
+        if found is None or not found["step"].startswith(prefix):
+            return
+        entity, event = EntityName(found["step"].removeprefix(prefix)), found["event"]
+        if event == "START":
+            self._began[entity] = self.clock()
+        elif event in _ENDINGS:
+            now = self.clock()
+            self.seconds[entity] = now - self._began.get(entity, now)
+            self.say(f"  {self.adapter}/{entity}: {_ENDINGS[event]} in {self.seconds[entity]:.1f} s")
+
+
+def materialize(
+    deployment: Deployment, adapter: AdapterName, org: OrgId, say: Callable[[str], None]
+) -> dict[EntityName, float]:
+    """Materialize every asset of an org in a Dagster process; gives the seconds each took.
+
+    Raises:
+        TransientError: The run failed; says where its log is and how it ended.
+    """
+    command = [sys.executable, "-m", "dagster", "asset", "materialize"]
+    command += ["-m", DEFINITIONS, "--select", "*", "--partition", org]
+    steps, path = StepLog(adapter, say), deployment.settings.home / "demo.log"
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with path.open("w", encoding="utf-8") as log, _running(command, deployment) as (process, lines):
+        for line in lines:
+            log.write(line)
+            tail.append(line)
+            steps.read(line)
+        status = process.wait()
+    if status:
+        raise TransientError(f"the Dagster run failed; its log is {path} and ends with\n{''.join(tail).rstrip()}")
+    return steps.seconds
+
+
+@contextmanager
+def _running(command: list[str], deployment: Deployment) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """Run a process, and end it when the block is left early."""
+    environment = deployment.environment()
+    with subprocess.Popen(  # noqa: S603  our own interpreter and fixed words; the org's name is checked
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout
+        except BaseException:
+            process.terminate()
+            raise

@@ -1,0 +1,48 @@
+"""What every command is handed: where this deployment's things are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from openfaith_sync.domain.settings import Settings
+
+DAGSTER_FILE = "dagster.yaml"
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Settings, and the folder of Dagster's instance."""
+
+    settings: Settings
+    dagster_home: Path
+    inherited: Mapping[str, str] = field(repr=False)
+    """The environment as it was; may hold secrets."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Deployment":
+        """Read the environment once, for all commands."""
+        settings = Settings.from_environment(environment)
+        return cls(settings, _dagster_home(environment.get("DAGSTER_HOME"), settings), dict(environment))
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment of a process that is to mean the same deployment."""
+        return {
+            **self.inherited,
+            "DAGSTER_HOME": str(self.dagster_home),
+            "OPENFAITH_HOME": str(self.settings.home),
+            "OPENFAITH_MANIFESTS": str(self.settings.manifests),
+        }
+
+
+pass_deployment = click.make_pass_decorator(Deployment)
+
+
+def _dagster_home(given: str | None, settings: Settings) -> Path:
+    """Prefer what is given, then a folder with a ``dagster.yaml``, then one of our own making."""
+    if given:
+        return Path(given).absolute()
+    places = [Path.cwd(), PACKAGE.parent]
+    return next((place for place in places if (place / DAGSTER_FILE).is_file()), settings.home / "dagster")

@@ -1,0 +1,42 @@
+"""``graph``: the dependencies between entities, drawn."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.domain.graph import DependencyGraph, build_graph
+from openfaith_sync.domain.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
+
+DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
+    "text": draw_text,
+    "mermaid": draw_mermaid,
+    "dot": draw_dot,
+    "svg": draw_svg,
+}
+
+
+@click.command()
+@click.option("--format", "kind", type=click.Choice(list(DRAWINGS)), default="text", show_default=True)
+@click.option("--adapter", default="pco", show_default=True, help="Whose entities.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead.")
+@pass_deployment
+def graph(deployment: Deployment, kind: str, adapter: str, output: Path | None) -> None:
+    """Draw in which order entities sync, hard and soft dependencies told apart.
+
+    \b
+    Examples:
+      openfaith-sync graph
+      openfaith-sync graph --format svg -o graph.svg
+    """  # noqa: D301  click's sign for lines that stay as they are
+    drawn = DRAWINGS[kind](build_graph(read_manifest(deployment.settings.manifests, adapter)))
+    if output is None:
+        click.echo(drawn.rstrip("\n"))
+        return
+    try:
+        output.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror or str(error)) from None
+    click.echo(f"wrote {output}")

@@ -1,0 +1,70 @@
+"""Facts on standard output: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+_PIPE_WIDTH = 200
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, as_json: bool) -> None:
+    """Print the same facts as a table, or as a JSON list of objects."""
+    if as_json:
+        print_json([dict(row) for row in rows])
+        return
+    table = Table(box=SIMPLE, show_edge=False, pad_edge=False, header_style="bold")
+    for column in columns:
+        numbers = [isinstance(row.get(column), int | float) for row in rows if row.get(column) is not None]
+        is_numeric = bool(numbers) and all(numbers)
+        table.add_column(column.replace("_", " "), justify="right" if is_numeric else "left", overflow="fold")
+    for row in rows:
+        # As Text, since a value may hold what rich would take for markup.
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    console().print(table)
+
+
+def print_json(found: Any) -> None:
+    """Print a value as JSON; times in ISO form, spans in seconds."""
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=_json_value))
+
+
+def console() -> Console:
+    """Give the console to print on; wide when nobody looks, so that no line is broken for a program."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            shown = "-"
+        case bool():
+            shown = "yes" if value else "no"
+        case int():
+            shown = f"{value:,}"
+        case float():
+            shown = f"{value:,.1f}"
+        case datetime():
+            shown = value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        case _:
+            shown = str(value)
+    return shown
+
+
+def _json_value(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case _:
+            return str(value)

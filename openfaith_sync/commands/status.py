@@ -1,0 +1,82 @@
+"""``status``: what is stored for each org, and how fresh it is."""
+
+from typing import Any
+
+import click
+
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.printing import as_json, print_rows
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.domain.passes import OpenPass
+from openfaith_sync.store.connections import list_connections, parse_org
+from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.reports import EntityStatus, status_rows
+
+COLUMNS = (
+    "org", "entity", "live", "dead_letters", "completed", "mode", "created", "updated", "unchanged", "watermark",
+    "open_pass",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("org", required=False)
+@as_json
+@pass_deployment
+def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
+    """Show what is stored for ORG, or for every org, and how fresh it is.
+
+    \b
+    live          records held that are not tombstoned
+    completed     when the last complete pass ended; mode and counts are that pass's
+    watermark     newest version at the source that a complete pass covers
+    open pass     a pass that has begun and not ended; the next sync goes on from there
+    Example: openfaith-sync status grace --json
+    """  # noqa: D301  click's sign for lines that stay as they are
+    wanted = None if org is None else parse_org(org)
+    with open_database(deployment.settings) as database:
+        known = sorted({connection.org for connection in list_connections(database)})
+        found = status_rows(database, wanted)
+        if wanted is not None and wanted not in known and not found:
+            raise UsageError(f"there is no org {org!r}; the known ones: {', '.join(known) or 'none yet'}")
+        rows = [_row(database, entity) for entity in found]
+    synced = {row["org"] for row in rows}
+    if as_json or rows:
+        print_rows(rows, COLUMNS, as_json=as_json)
+    for name in [wanted] if wanted else known:
+        if name not in synced:
+            click.echo(f"{name} was never synced; sync it with: openfaith-sync sync {name}", err=True)
+    if not known:
+        click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
+
+
+def _row(database: Database, found: EntityStatus) -> dict[str, Any]:
+    last = found.last_pass
+    return {
+        "org": found.org,
+        "entity": f"{found.adapter}/{found.entity}",
+        "live": found.live,
+        "dead_letters": found.dead_letters,
+        "completed": last and last.ended_at,
+        "mode": last and last.mode.value,
+        "created": last and last.counts.created,
+        "updated": last and last.counts.updated,
+        "unchanged": last and last.counts.unchanged,
+        "watermark": found.watermark,
+        "open_pass": None if found.open_pass_id is None else _place(database, found),
+    }
+
+
+def _place(database: Database, found: EntityStatus) -> str | None:
+    """Say where the open pass will go on."""
+    org = OrgId(found.org)
+    with database.open_store(org) as store:
+        opened = store.load_checkpoint(SyncKey(org, found.adapter, found.entity)).open_pass
+    return _describe(opened) if opened else None
+
+
+def _describe(opened: OpenPass) -> str:
+    slices = opened.place.slices
+    done = sum(part.done for part in slices)
+    parts = f", {done} of {len(slices)} slices done" if len(slices) > 1 else ""
+    return f"{opened.start.mode.value}: {opened.counts.records:,} records, {opened.pages:,} pages{parts}"

@@ -1,0 +1,124 @@
+"""``sync``: bring an org up to date from here, without Dagster."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.commands.connections import load_usable_connection
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.printing import as_json, print_rows
+from openfaith_sync.commands.sync_progress import Display, open_display
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.graph import DependencyGraph, build_graph
+from openfaith_sync.domain.ids import AdapterName, EntityName
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.org import EntityOutcome, run_org
+from openfaith_sync.store.database import open_database
+
+COLUMNS = (
+    "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "dead_letters",
+    "pages", "requests", "seconds",
+)  # fmt: skip
+
+
+@click.command()
+@click.argument("org")
+@click.option("--adapter", default="pco", show_default=True, help="The connection to sync.")
+@click.option("--entity", "entities", multiple=True, help="Only this one; may be given several times.")
+@click.option(
+    "--mode",
+    type=click.Choice(["auto", "full", "delta"]),
+    default="auto",
+    show_default=True,
+    help="auto: go on with what was begun, else only what changed, else everything.",
+)
+@as_json
+@pass_deployment
+@click.pass_context
+def sync(
+    context: click.Context,
+    deployment: Deployment,
+    org: str,
+    adapter: str,
+    entities: tuple[str, ...],
+    mode: str,
+    as_json: bool,
+) -> None:
+    """Bring ORG up to date, entity by entity in the order of their dependencies.
+
+    It may be stopped at any time; the next one goes on from there. When an
+    entity fails the others go on, and the exit status is 1.
+
+    \b
+    Examples:
+      openfaith-sync sync grace
+      openfaith-sync sync grace --entity person --entity email --mode full
+    """  # noqa: D301  click's sign for lines that stay as they are
+    manifest = read_manifest(deployment.settings.manifests, adapter)
+    graph = build_graph(manifest)
+    order = _selected(graph, manifest, entities)
+    with open_database(deployment.settings) as database:
+        connection = load_usable_connection(database, org, AdapterName(adapter))
+        with (
+            open_source(manifest, connection) as source,
+            database.open_store(connection.org) as store,
+            open_display() as display,
+        ):
+            finished = list(
+                _shown(
+                    run_org(
+                        manifest,
+                        order,
+                        graph.hard,
+                        source,
+                        store,
+                        connection.org,
+                        mode=SyncMode(mode),
+                        on_progress=display.show,
+                    ),
+                    display,
+                )
+            )
+    print_rows([_row(outcome) for outcome in finished], COLUMNS, as_json=as_json)
+    if any(outcome.result is None for outcome in finished):
+        context.exit(1)
+
+
+def _selected(graph: DependencyGraph, manifest: Manifest, wanted: tuple[str, ...]) -> list[EntityName]:
+    unknown = sorted(set(wanted) - set(manifest.entities))
+    if unknown:
+        known = ", ".join(graph.entities)
+        raise UsageError(f"there is no entity {unknown[0]!r} in the {manifest.adapter} manifest; it has {known}")
+    return [entity for entity in graph.entities if not wanted or entity in wanted]
+
+
+def _shown(outcomes: Iterable[EntityOutcome], display: Display) -> Iterator[EntityOutcome]:
+    for outcome in outcomes:
+        display.end(outcome)
+        yield outcome
+
+
+def _row(outcome: EntityOutcome) -> dict[str, Any]:
+    result = outcome.result
+    if result is None:
+        because = outcome.skipped_because
+        why = f"{because} was not synced" if because else str(outcome.error)
+        return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": why}
+    return {
+        "entity": outcome.entity,
+        "result": "resumed, complete" if result.resumed else "complete",
+        "mode": result.mode.value,
+        "source": result.source_count,
+        "stored": result.stored_count,
+        "created": result.counts.created,
+        "updated": result.counts.updated,
+        "unchanged": result.counts.unchanged,
+        "dead_letters": result.counts.dead,
+        "pages": result.pages,
+        "requests": result.requests,
+        "seconds": round(result.duration.total_seconds(), 2),
+    }

@@ -1,0 +1,135 @@
+"""How far a sync is, on standard error: bars for people, lines for logs."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Protocol
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.engine.org import EntityOutcome
+from openfaith_sync.engine.walking import Progress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Display(Protocol):
+    """Shows a sync under way."""
+
+    def show(self, entity: EntityName, progress: Progress) -> None:
+        """Show how far an entity is."""
+        ...
+
+    def end(self, outcome: EntityOutcome) -> None:
+        """Show what became of it."""
+        ...
+
+
+@contextmanager
+def open_display() -> Iterator[Display]:
+    """Give bars on a terminal and lines elsewhere."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    with Bars(*BAR_COLUMNS, console=Console(stderr=True)) as bars:
+        yield BarDisplay(bars)
+
+
+class Lines:
+    """A line when an entity ends, and one every few seconds in between."""
+
+    def __init__(
+        self,
+        say: Callable[[str], None] = lambda line: click.echo(line, err=True),
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Say lines; the first one of an entity at once."""
+        self._say = say
+        self._clock = clock
+        self._last: tuple[EntityName | None, float] = (None, 0.0)
+
+    def show(self, entity: EntityName, progress: Progress) -> None:
+        """Say how far an entity is, unless that was said just now."""
+        now = self._clock()
+        if self._last[0] == entity and now - self._last[1] < SECONDS_BETWEEN_LINES:
+            return
+        self._last = (entity, now)
+        self._say(f"{entity}: {_of_total(progress)} records, {progress.requests} requests{_waited(progress)}")
+
+    def end(self, outcome: EntityOutcome) -> None:
+        """Say what became of it."""
+        self._say(f"{outcome.entity}: {_ending(outcome)}")
+
+
+class BarDisplay:
+    """A bar an entity: records of the total, rate, requests, waiting, and the time left."""
+
+    def __init__(self, bars: Bars) -> None:
+        """Show on these bars, made of ``BAR_COLUMNS``."""
+        self._bars = bars
+        self._tasks: dict[EntityName, TaskID] = {}
+
+    def show(self, entity: EntityName, progress: Progress) -> None:
+        """Move the entity's bar."""
+        said = f"{progress.requests} requests{_waited(progress)}"
+        self._bars.update(self._task(entity), completed=progress.records, total=progress.total, said=said)
+
+    def end(self, outcome: EntityOutcome) -> None:
+        """Fill the entity's bar, or leave it where it stopped."""
+        task = self._task(outcome.entity)
+        if outcome.result is None:
+            self._bars.update(task, said=_ending(outcome))
+            self._bars.stop_task(task)
+        else:
+            records = outcome.result.counts.records
+            self._bars.update(task, completed=records or 1, total=records or 1, said=_ending(outcome), is_ended=True)
+
+    def _task(self, entity: EntityName) -> TaskID:
+        if entity not in self._tasks:
+            self._tasks[entity] = self._bars.add_task(entity, total=None, said="", is_ended=False)
+        return self._tasks[entity]
+
+
+class _Facts(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        if task.fields["is_ended"]:
+            return Text(task.fields["said"])
+        total = "" if task.total is None else f" of {task.total:,.0f}"
+        rate = "" if task.speed is None else f", {task.speed:,.0f}/s"
+        return Text(f"{task.completed:,.0f}{total}{rate}, {task.fields['said']}")
+
+
+BAR_COLUMNS = (
+    TextColumn("{task.description:<14}"),
+    BarColumn(bar_width=24),
+    _Facts(),
+    TimeRemainingColumn(compact=True),
+)
+
+
+def _of_total(progress: Progress) -> str:
+    return f"{progress.records:,}" + ("" if progress.total is None else f" of {progress.total:,}")
+
+
+def _waited(progress: Progress) -> str:
+    seconds = progress.waited.total_seconds()
+    return f", waited {seconds:.0f} s for the source's budget" if seconds >= 1 else ""
+
+
+def _ending(outcome: EntityOutcome) -> str:
+    result = outcome.result
+    if result is None:
+        because = outcome.skipped_because
+        return f"skipped, since {because} was not synced" if because else f"failed: {outcome.error}"
+    counts = result.counts
+    return (
+        f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, "
+        f"{counts.dead:,} dead; "
+        f"{result.requests} requests, {result.duration.total_seconds():.1f} s"
+    )

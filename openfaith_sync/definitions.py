@@ -1,0 +1,23 @@
+"""What Dagster loads: every adapter that has a manifest, wired to its resources."""
+
+import os
+
+import dagster as dg
+
+from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
+from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.io import FRAMES, CanonicalFrameIOManager
+from openfaith_sync.defs.resources import build_database
+from openfaith_sync.domain.settings import Settings
+
+settings = Settings.from_environment(os.environ)
+manifests = [read_manifest(settings.manifests, name) for name in list_adapters(settings.manifests)]
+database = build_database(settings)
+
+defs = dg.Definitions.merge(
+    *map(build_adapter, manifests),
+    dg.Definitions(
+        resources={"database": database, FRAMES: CanonicalFrameIOManager(database=database)},
+        executor=dg.in_process_executor,
+    ),
+)

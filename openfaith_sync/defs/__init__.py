@@ -1,0 +1,1 @@
+"""Dagster's room: what Dagster loads is built here."""

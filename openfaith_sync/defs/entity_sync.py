@@ -1,0 +1,33 @@
+"""What an asset does: syncs one entity of the run's org and reports it."""
+
+import dagster as dg
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.defs.checks import check_dead_letters
+from openfaith_sync.defs.failures import dagster_failures
+from openfaith_sync.defs.materialization import build_materialization
+from openfaith_sync.defs.preview import read_preview
+from openfaith_sync.defs.progress import ProgressLog
+from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest import Entity, Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.sync import SyncRequest, run_entity
+from openfaith_sync.store.connections import load_connection
+
+
+def sync_entity(
+    context: dg.AssetExecutionContext, manifest: Manifest, entity: Entity, mode: SyncMode, resource: DatabaseResource
+) -> dg.MaterializeResult[None]:
+    """Bring one entity of the run's org up to date; a retry goes on from the last commit."""
+    org = OrgId(context.partition_key)
+    request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run_id)
+    progress_log = ProgressLog(context.log, entity.name)
+    with dagster_failures(context.retry_number):
+        database = resource.open()
+        connection = load_connection(database, org, manifest.adapter)
+        connection.require_usable()
+        with open_source(manifest, connection) as source, database.open_store(org) as store:
+            result = run_entity(manifest, source, store, request, progress_log)
+        preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
+        return build_materialization(result, preview, check)

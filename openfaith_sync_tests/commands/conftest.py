@@ -1,0 +1,75 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from openfaith_sync.cli import main
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database import Database
+
+PROJECT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("openfaith-sync")
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a deployment of its own, where nothing was started."""
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+    return {
+        "OPENFAITH_HOME": str(tmp_path / "home"),
+        "OPENFAITH_MANIFESTS": str(PROJECT / "manifests"),
+        "OPENFAITH_DATABASE_URL": "",
+        "OPENFAITH_SECRET_KEYS": "",
+        "DAGSTER_HOME": str(tmp_path),
+    }
+
+
+@pytest.fixture
+def run(deployment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs a command in this process; a test that wants a server asks for ``run_stored``."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*words: str, stdin: str | None = None, **environment: str) -> Result:
+        return CliRunner().invoke(main, words, input=stdin, env={**deployment, **environment})
+
+    return run_command
+
+
+@pytest.fixture
+def run_stored(run: Run, deployment: dict[str, str], database: Database) -> Run:
+    """Runs a command in this process, on a fresh database."""
+    deployment["OPENFAITH_DATABASE_URL"] = database.libpq_url
+    return run
+
+
+@pytest.fixture(scope="session")
+def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    """A small church that no test changes."""
+    with running_simulator(SimulatorSettings(people=40, rate=None), pco_manifest) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def start(deployment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the installed program in a process and a folder of its own."""
+
+    def start_process(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [PROGRAM, *words],
+            cwd=tmp_path,
+            env={**os.environ, **deployment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start_process

@@ -1,0 +1,100 @@
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from openfaith_sync.commands.demo_check import Church
+from openfaith_sync.commands.demo_run import StepLog
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.server import RunningSimulator
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.reports import run_query
+from openfaith_sync_tests.commands.conftest import Run
+
+PCO = AdapterName("pco")
+PERSON = EntityName("person")
+
+
+def table(output: str) -> dict[str, list[int]]:
+    """Read source, stored, created and dead letters of each entity from what a demonstration prints."""
+    rows = [line.split() for line in output.splitlines() if line.startswith("pco/")]
+    return {row[0]: [int(cell.replace(",", "")) for cell in row[1:5]] for row in rows}
+
+
+def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+):
+    # Everything real: a folder of its own, the embedded PostgreSQL, Dagster in its own process.
+    with start("demo", "--people", "30") as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "agrees with the simulator's truth" in output
+    assert "dagster dev" in output
+    first = table(output)
+    assert len(first) == 8
+    assert first["pco/person"] == [30, 30, 30, 0]
+    assert all(source == stored == created for source, stored, created, _ in first.values())
+
+    with start("demo", "--people", "30") as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert table(output) == {entity: [*row[:2], 0, row[3]] for entity, row in first.items()}
+    assert (tmp_path / "home" / "demo.log").is_file()
+
+
+@pytest.fixture
+def copy(run_stored: Run, church: RunningSimulator, database: Database) -> Church:
+    """A right copy of the small church."""
+    run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
+    assert run_stored("sync", "grace").exit_code == 0
+
+    def query(statement: str) -> list[dict[str, object]]:
+        found = run_query(database, statement)
+        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+
+    return Church(OrgId("grace"), PCO, query)
+
+
+def test_a_copy_that_differs_is_found_out(
+    copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
+):
+    person, truth = pco_manifest.entities[PERSON], church.truth("person")
+    dead = copy.dead_letters(PERSON)
+
+    def disagreements() -> list[str]:
+        return copy.disagreements(person, truth, copy.stored(person), dead)
+
+    assert disagreements() == []
+    first, second, *_ = truth
+    truth[first] = replace(truth[first], attributes=truth[first].attributes | {"last_name": "Somebody else"})
+    assert disagreements() == [f"person {first}: last_name differs from the source"]
+    gone = truth.pop(second)
+    assert any("1 rows are not at the source" in line for line in disagreements())
+    truth["999999"] = replace(gone, id="999999")
+    assert any("1 records are not stored (999999)" in line for line in disagreements())
+
+
+def test_a_reference_to_another_record_is_found_out(
+    copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
+):
+    email, truth = pco_manifest.entities[EntityName("email")], church.truth("email")
+    first = next(iter(truth))
+    truth[first] = replace(truth[first], relationships={"person": "999999"})
+    said = copy.disagreements(email, truth, copy.stored(email), 0)
+    assert said == [f"email {first}: person_id differs from the source"]
+
+
+def test_a_runs_log_becomes_a_line_an_entity():
+    said: list[str] = []
+    clock = iter([10.0, 12.5, 20.0, 21.0])
+    log = StepLog(PCO, said.append, lambda: next(clock))
+    begin = "2026-11-23 22:00:00 +0000 - dagster - DEBUG - __ASSET_JOB - 1f - 42 - pco__{} - STEP_{} - Something."
+    for entity, event in [("person", "START"), ("person", "OUTPUT"), ("person", "SUCCESS"), ("group", "START")]:
+        log.read(begin.format(entity, event))
+    log.read("a line that says nothing")
+    log.read(begin.format("group", "FAILURE"))
+    assert said == ["  pco/person: done in 2.5 s", "  pco/group: failed in 1.0 s"]
+    assert log.seconds == {"person": 2.5, "group": 1.0}

@@ -1,0 +1,90 @@
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from openfaith_sync.adapters import http
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database import Database
+from openfaith_sync_tests.commands.conftest import Run
+
+
+def connect(run_stored: Run, simulator: RunningSimulator) -> None:
+    answer = run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", simulator.base_url)
+    assert answer.exit_code == 0, answer.stderr
+
+
+def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: RunningSimulator):
+    connect(run_stored, church)
+    answer = run_stored("sync", "grace", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    rows = {row["entity"]: row for row in json.loads(answer.stdout)}
+    counts = church.counts()
+    assert {name: row["stored"] for name, row in rows.items()} == {name: counts[name] for name in rows}
+    assert all(row["created"] == counts[name] for name, row in rows.items())
+    assert "person: 40 created, 0 updated" in answer.stderr
+
+    again = run_stored("sync", "grace", "--json")
+    assert again.exit_code == 0
+    assert [row["created"] for row in json.loads(again.stdout)] == [0] * len(rows)
+
+    status = {row["entity"]: row for row in json.loads(run_stored("status", "grace", "--json").stdout)}
+    assert {name: row["live"] for name, row in status.items()} == {f"pco/{name}": counts[name] for name in rows}
+    assert all(row["completed"] and row["open_pass"] is None for row in status.values())
+
+
+def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(run_stored: Run, church: RunningSimulator):
+    connect(run_stored, church)
+    answer = run_stored("sync", "grace", "--entity", "household", "--entity", "campus", "--mode", "full", "--json")
+    assert [row["entity"] for row in json.loads(answer.stdout)] == ["campus", "household"]
+
+
+def test_a_failed_entity_stops_only_its_dependents_and_is_no_success(
+    run_stored: Run, pco_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(http, "MAX_ATTEMPTS", 1)
+    with running_simulator(SimulatorSettings(people=20, rate=None), pco_manifest) as simulator:
+        connect(run_stored, simulator)
+        simulator.fault(Fault(kind="status", status=500, path="/groups/v2/groups"))
+        answer = run_stored("sync", "grace", "--json")
+    results = {row["entity"]: row["result"] for row in json.loads(answer.stdout)}
+    assert answer.exit_code == 1
+    assert results.pop("group") == "failed"
+    assert results.pop("event") == "skipped"
+    assert set(results.values()) == {"complete"}
+    assert "group: failed: Planning Center Online answered 500" in answer.stderr
+    assert "event: skipped, since group was not synced" in answer.stderr
+
+
+def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: RunningSimulator):
+    connect(run_stored, church)
+    answer = run_stored("status")
+    assert answer.exit_code == 0
+    assert answer.stderr == "grace was never synced; sync it with: openfaith-sync sync grace\n"
+
+
+def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
+    run_stored: Run, start: Callable[..., subprocess.Popen[str]], pco_manifest: Manifest, database: Database
+):
+    # One page at a time, and slow enough that the interrupt comes in the middle.
+    settings = SimulatorSettings(people=1500, rate=None, latency_ms=100)
+    with running_simulator(settings, pco_manifest) as simulator:
+        connect(run_stored, simulator)
+        with start("sync", "grace", "--entity", "person", "--mode", "full") as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("person: ")
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+            assert process.wait() == 130
+        assert rest.splitlines()[-1] == "openfaith-sync: stopped"
+        assert "Traceback" not in rest
+
+        (row,) = [row for row in json.loads(run_stored("status", "--json").stdout) if row["entity"] == "pco/person"]
+        assert row["open_pass"].startswith("full: ")
+        simulator.set_latency(0)
+        answer = run_stored("sync", "grace", "--entity", "person", "--json")
+        assert json.loads(answer.stdout)[0]["result"] == "resumed, complete"
+        assert json.loads(answer.stdout)[0]["stored"] == 1500

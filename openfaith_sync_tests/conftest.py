@@ -1,0 +1,75 @@
+"""Fixtures that every room's tests share."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.embedded import start_embedded, stop_embedded
+from openfaith_sync.store.secrets import SecretKeys
+from openfaith_sync.store.urls import DatabaseUrl
+
+MANIFESTS = Path(__file__).parents[1] / "manifests"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A real server of this session's own."""
+    with tempfile.TemporaryDirectory(prefix="openfaith-tests-", ignore_cleanup_errors=True) as folder:
+        url = start_embedded(Path(folder))
+        # Tests end processes, never the machine: nothing here has to survive on the disk.
+        for name in ("fsync", "full_page_writes"):
+            _run(url, f"ALTER SYSTEM SET {name} = off")
+        _run(url, "SELECT pg_reload_conf()")
+        yield url
+        stop_embedded(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def _template(postgres_url: str) -> str:
+    """The name of a migrated database that nobody connects to, so that it can be copied."""
+    _run(postgres_url, "CREATE DATABASE openfaith_template")
+    open_database(settings_for(DatabaseUrl.parse(postgres_url).with_database("openfaith_template")))
+    return "openfaith_template"
+
+
+@pytest.fixture
+def database(postgres_url: str, _template: str, tmp_path: Path) -> Iterator[Database]:
+    """A fresh migrated database, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
+    yield Database(DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path, ()))
+    _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_url(postgres_url: str) -> Iterator[DatabaseUrl]:
+    """The URL of a fresh database without any table, dropped after the test."""
+    name = f"empty_{next(_numbers)}"
+    _run(postgres_url, f"CREATE DATABASE {name}")
+    yield DatabaseUrl.parse(postgres_url).with_database(name)
+    _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def pco_manifest() -> Manifest:
+    """Planning Center's manifest as it is shipped."""
+    return read_manifest(MANIFESTS, "pco")
+
+
+def settings_for(url: DatabaseUrl, home: Path = Path("/nonexistent")) -> Settings:
+    """Give settings that point at this database."""
+    return Settings(home=home, manifests=MANIFESTS, database_url=url.libpq, secret_keys=())
+
+
+def _run(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -1,0 +1,71 @@
+"""The asset graph as text: what a manifest becomes, for all to see."""
+
+import dagster as dg
+
+from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.entity_assets import build_entity_assets
+from openfaith_sync.defs.io import FRAMES
+from openfaith_sync.defs.partitions import org_partitions, register_org, unregister_org
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest import Manifest
+
+RESOURCES = {"database": dg.ResourceDefinition.none_resource(), FRAMES: dg.mem_io_manager}
+
+PCO = """
+pco/campus         people  priority 8
+pco/household      people  priority 7
+pco/person         people  priority 6
+pco/address        people  priority 5  after pco/person
+pco/email          people  priority 4  after pco/person
+pco/phone_number   people  priority 3  after pco/person
+pco/group          groups  priority 2
+pco/event          groups  priority 1  after pco/group
+"""
+
+
+def draw(asset: dg.AssetsDefinition) -> str:
+    name, group = asset.key.to_user_string(), asset.specs_by_key[asset.key].group_name
+    after = sorted(key.to_user_string() for key in asset.dependency_keys)
+    line = f"{name:<18} {group:<7} priority {asset.op.tags['dagster/priority']}"
+    return f"{line}  after {', '.join(after)}" if after else line
+
+
+def test_the_graph_is_what_the_manifest_says(pco_manifest: Manifest) -> None:
+    drawn = "\n".join(map(draw, build_entity_assets(pco_manifest)))
+    assert drawn.strip() == PCO.strip()
+
+
+def test_a_soft_dependency_orders_but_binds_nothing(pco_manifest: Manifest) -> None:
+    assets = {asset.key.path[-1]: asset for asset in build_entity_assets(pco_manifest)}
+    person = assets["person"]
+    assert not person.dependency_keys
+    for soft in ("campus", "household"):
+        assert int(assets[soft].op.tags["dagster/priority"]) > int(person.op.tags["dagster/priority"])
+    text = person.specs_by_key[person.key].metadata["soft_dependencies"]
+    assert isinstance(text, dg.MarkdownMetadataValue)
+    assert "`pco/household`: declared soft" in str(text.md_str)
+
+
+def test_several_adapters_live_in_one_definitions(pco_manifest: Manifest) -> None:
+    other_file = pco_manifest.adapter_file.model_copy(update={"adapter": "ccb", "title": "Church Community Builder"})
+    other = pco_manifest.model_copy(update={"adapter_file": other_file})
+    both = dg.Definitions.merge(build_adapter(pco_manifest), build_adapter(other), dg.Definitions(resources=RESOURCES))
+    assert len(both.resolve_asset_graph().get_all_asset_keys()) == 2 * len(pco_manifest.entities)
+    assert {"pco_full_sync", "ccb_full_sync"} <= {job.name for job in both.resolve_all_job_defs()}
+
+
+def test_the_full_sync_asks_every_entity_of_one_org_for_everything(pco_manifest: Manifest) -> None:
+    definitions = dg.Definitions.merge(build_adapter(pco_manifest), dg.Definitions(resources=RESOURCES))
+    job = definitions.resolve_job_def("pco_full_sync")
+    assert job.partitions_def == org_partitions
+    config = job.get_run_config_for_partition_key("grace")
+    assert config["ops"] == {f"pco__{name}": {"config": {"mode": "full"}} for name in pco_manifest.entities}
+
+
+def test_an_org_comes_and_goes_as_a_partition() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_org(instance, OrgId("grace"))
+        register_org(instance, OrgId("grace"))
+        register_org(instance, OrgId("hope"))
+        unregister_org(instance, OrgId("grace"))
+        assert org_partitions.get_partition_keys(dynamic_partitions_store=instance) == ["hope"]

@@ -1,0 +1,43 @@
+"""A run's log says how far a pass is, now and then."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from openfaith_sync.defs.progress import ProgressLog, describe
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.passes import Counts
+from openfaith_sync.engine.walking import Progress
+
+PERSON = EntityName("person")
+PROGRESS = Progress(12_300, 20_000, 123, 124, timedelta(seconds=3.4), Counts(created=12_300))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_line_comes_every_five_seconds_however_many_pages_do(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    progress_log = ProgressLog(logging.getLogger("test"), PERSON, clock)
+    with caplog.at_level(logging.INFO):
+        for _ in range(1200):
+            progress_log(PROGRESS)
+            clock.now += 0.01
+    assert len(caplog.messages) == 2
+
+
+def test_a_line_says_how_far_the_pass_is() -> None:
+    assert describe(PERSON, PROGRESS) == (
+        "person: 12,300 of 20,000 records read in 123 pages and 124 requests; the rate limit held them back 3 s"
+    )
+
+
+def test_an_unknown_total_is_left_out() -> None:
+    progress = Progress(5, None, 1, 1, timedelta(), Counts(created=5))
+    assert describe(PERSON, progress).startswith("person: 5 records read")

@@ -1,0 +1,62 @@
+"""One church's records for mapping tests: the least that each entity needs, and what is added."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
+from openfaith_sync.domain.manifest import Entity, Manifest
+from openfaith_sync.domain.mapping import Mapper, build_mapper
+from openfaith_sync.domain.record import RawRecord, Record
+
+ORG, PCO = OrgId("grace"), AdapterName("pco")
+ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
+UPDATED_AT = "2024-05-06T07:08:09Z"
+
+
+@cache
+def manifest() -> Manifest:
+    return read_manifest(Path(__file__).parents[2] / "manifests", PCO)
+
+
+@cache
+def entity(name: str) -> Entity:
+    return manifest().entities[EntityName(name)]
+
+
+@cache
+def mapper(name: str) -> Mapper:
+    return build_mapper(entity(name), ORG, PCO, manifest().entities)
+
+
+def required_references(name: str) -> dict[str, str | None]:
+    needed = entity(name).relationships.items()
+    return {key: "77" for key, part in needed if part.to and part.always and not part.nullable}
+
+
+def raw_record(
+    name: str,
+    attributes: Mapping[str, Any] | None = None,
+    references: Mapping[str, str | None] | None = None,
+    external_id: str = "1",
+) -> RawRecord:
+    """Give a record that has what its entity cannot be without, and what is given."""
+    version = entity(name).delta.attribute
+    whole = {**({version: UPDATED_AT} if version else {}), **(attributes or {})}
+    return RawRecord(ExternalId(external_id), whole, {**required_references(name), **(references or {})}, {"id": "1"})
+
+
+def map_one(name: str, attributes: Mapping[str, Any] | None = None, **rest: Any) -> Record:
+    return mapper(name)(raw_record(name, attributes, **rest))
+
+
+def columns_of(name: str, record: Record) -> dict[str, object]:
+    return dict(zip((column.name for column in entity(name).canonical.columns), record.values, strict=True))
+
+
+def custom_of(record: Record) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(record.custom_fields)
+    return found

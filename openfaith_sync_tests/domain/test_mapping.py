@@ -1,0 +1,311 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, derive_entity_id
+from openfaith_sync.domain.manifest import Attribute, AttributeType, Delta, DeltaCapability, Entity, Parse, Relationship
+from openfaith_sync.domain.mapping import build_mapper, map_batch
+from openfaith_sync.domain.parsing import Refused
+from openfaith_sync_tests.domain.church import (
+    ENTITIES,
+    ORG,
+    PCO,
+    UPDATED_AT,
+    columns_of,
+    custom_of,
+    entity,
+    manifest,
+    map_one,
+    mapper,
+    raw_record,
+)
+
+SECRET = "hush-4711"
+
+
+def with_attributes(name: str, **attributes: Attribute) -> Entity:
+    return entity(name).model_copy(update={"attributes": {**entity(name).attributes, **attributes}})
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_ids_are_derived_from_org_adapter_entity_and_external_id(name: str) -> None:
+    record = map_one(name, external_id="42")
+    assert record.external_id == "42"
+    assert record.entity_id == derive_entity_id(ORG, PCO, EntityName(name), "42")
+
+
+def test_a_reference_is_the_entity_id_of_its_target() -> None:
+    record = map_one("person", references={"primary_campus": "9"})
+    assert columns_of("person", record)["primary_campus_id"] == derive_entity_id(ORG, PCO, EntityName("campus"), "9")
+
+
+@pytest.mark.parametrize("references", [{}, {"primary_campus": None}])
+def test_a_reference_that_is_not_set_stays_empty(references: dict[str, str | None]) -> None:
+    record = map_one("person", references=references)
+    assert columns_of("person", record)["primary_campus_id"] is None
+    assert custom_of(record) == {}
+
+
+@pytest.mark.parametrize("name", ["address", "email", "phone_number"])
+@pytest.mark.parametrize(("references", "kind"), [({"person": None}, "null"), ({}, "nothing")])
+def test_a_required_reference_that_is_missing_sets_the_record_aside(
+    name: str, references: dict[str, str | None], kind: str
+) -> None:
+    raw = raw_record(name)
+    batch = map_batch(mapper(name), EntityName(name), [type(raw)(raw.external_id, raw.attributes, references, {})])
+    assert [(found.field, found.value_type, found.reason) for found in batch.rejected] == [
+        ("person", kind, "expected a reference")
+    ]
+
+
+@pytest.mark.parametrize("target", [{"id": 1}, "", "1\0", "\ud800", 7])
+def test_a_reference_that_holds_no_id_sets_the_record_aside(target: object) -> None:
+    with pytest.raises(RecordRejected) as caught:
+        map_one("email", references={"person": target})
+    assert caught.value.field == "person"
+
+
+def test_a_relationship_without_a_column_is_kept_as_external_id() -> None:
+    record = map_one("event", references={"location": "5", "repeating_event": None, "somebody": "6"})
+    assert custom_of(record) == {"pco_location_id": "5", "pco_repeating_event_id": None, "pco_somebody_id": "6"}
+
+
+def test_a_relationship_and_an_attribute_of_one_name_are_both_kept() -> None:
+    record = map_one("person", {"gender": "Female"}, references={"gender": "10418663"})
+    assert custom_of(record) == {"pco_gender": "Female", "pco_gender_id": "10418663"}
+
+
+def test_an_attribute_that_says_what_a_relationship_says_is_kept_once() -> None:
+    record = map_one("campus", {"organization_id": 7}, references={"organization": "7"})
+    assert custom_of(record) == {"pco_organization_id": 7}
+
+
+def test_an_attribute_that_contradicts_a_relationship_is_kept_beside_it() -> None:
+    record = map_one("campus", {"organization_id": 7}, references={"organization": "8"})
+    assert custom_of(record) == {"pco_organization_id": 7, "pco_organization_id_referenced": "8"}
+
+
+def test_a_reference_to_an_entity_that_nobody_stores_keeps_its_external_id() -> None:
+    record = map_one("group", references={"group_type": "unique"})
+    columns = columns_of("group", record)
+    assert columns["group_type_id"] == derive_entity_id(ORG, PCO, EntityName("group_type"), "unique")
+    assert custom_of(record) == {"pco_group_type_id": "unique"}
+
+
+def test_a_mapper_that_is_told_of_no_entities_keeps_every_external_id() -> None:
+    record = build_mapper(entity("email"), ORG, PCO)(raw_record("email"))
+    assert custom_of(record) == {"pco_person_id": "77"}
+
+
+def test_the_version_is_what_the_source_says() -> None:
+    assert map_one("person").version == datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+
+
+def test_an_entity_without_versions_has_none() -> None:
+    assert map_one("group").version is None
+
+
+@pytest.mark.parametrize("name", ["campus", "address"])
+def test_a_record_without_its_version_is_set_aside(name: str) -> None:
+    with pytest.raises(RecordRejected, match="updated_at: expected the version") as caught:
+        map_one(name, {"updated_at": None})
+    assert caught.value.value_type == "null"
+
+
+def test_the_preferred_number_wins_when_it_is_not_empty() -> None:
+    record = map_one("phone_number", {"number": "(555) 555-9765", "e164": "+15555559765", "country_code": "DE"})
+    assert columns_of("phone_number", record)["number"] == "+15555559765"
+    assert custom_of(record) == {"pco_number": "(555) 555-9765", "pco_e164": "+15555559765"}
+
+
+@pytest.mark.parametrize("e164", [None, ""])
+def test_a_number_is_read_in_the_country_of_the_record(e164: str | None) -> None:
+    record = map_one("phone_number", {"number": "0731 123456", "e164": e164, "country_code": "DE"})
+    assert columns_of("phone_number", record)["number"] == "+49731123456"
+    assert custom_of(record) == {"pco_number": "0731 123456", "pco_e164": e164}
+
+
+def test_a_number_without_a_country_stays_as_it_is() -> None:
+    record = map_one("phone_number", {"number": "(555) 555-9765"})
+    assert columns_of("phone_number", record)["number"] == "(555) 555-9765"
+    assert custom_of(record) == {}
+
+
+def test_a_number_that_is_null_is_kept_as_null_when_another_fills_its_column() -> None:
+    record = map_one("phone_number", {"number": None, "e164": "+15555559765"})
+    assert custom_of(record) == {"pco_number": None, "pco_e164": "+15555559765"}
+
+
+def test_addresses_of_older_versions_map_too() -> None:
+    record = map_one("address", {"street": "123 Ride Way\nApt 2", "city": "Boston"})
+    assert columns_of("address", record)["street_line_1"] is None
+    assert custom_of(record) == {"pco_street": "123 Ride Way\nApt 2"}
+
+
+def test_equal_content_gives_equal_hashes_whatever_its_order() -> None:
+    attributes = {"first_name": "Zoë", "child": True, "grade": 3, "birthdate": "2014-01-01"}
+    first = map_one("person", attributes)
+    second = map_one("person", dict(reversed(attributes.items())))
+    assert (first.content_hash, first.custom_fields) == (second.content_hash, second.custom_fields)
+    assert len(first.content_hash) == 16
+
+
+@pytest.mark.parametrize(
+    ("attribute", "before", "after"),
+    [
+        ("first_name", None, ""),
+        ("first_name", "Ann", "Anne"),
+        ("child", False, True),
+        ("child", None, False),
+        ("grade", 1, 1.5),
+        ("gender", "Male", "M"),
+        ("updated_at", UPDATED_AT, "2024-05-06T07:08:10Z"),
+    ],
+)
+def test_other_content_gives_another_hash(attribute: str, before: object, after: object) -> None:
+    hashes = {map_one("person", {attribute: value}).content_hash for value in (before, after)}
+    assert len(hashes) == 2
+
+
+def test_a_hash_stays_what_it_was_in_the_last_release() -> None:
+    record = map_one("person", {"first_name": "Zoë", "birthdate": "2014-01-01", "child": True})
+    assert record.content_hash.hex() == "8bf823f152637e823152a18022ae4228"
+
+
+def test_one_bad_record_leaves_the_others_of_its_page() -> None:
+    raws = [
+        raw_record("person", external_id="1"),
+        raw_record("person", {"birthdate": "0000-00-00"}, external_id="2"),
+        raw_record("person", external_id="3"),
+    ]
+    batch = map_batch(mapper("person"), EntityName("person"), raws)
+    assert (batch.entity, batch.table) == ("person", "people")
+    assert [record.external_id for record in batch.records] == ["1", "3"]
+    (rejected,) = batch.rejected
+    assert (rejected.external_id, rejected.field, rejected.value_type) == ("2", "birthdate", "string")
+    assert rejected.body is raws[1].body
+
+
+BAD = {
+    AttributeType.STRING: [4711, 47.11, True, [SECRET], {SECRET: SECRET}],
+    AttributeType.BOOLEAN: [4711, 1, 0, "true", SECRET, [SECRET], {SECRET: SECRET}],
+    AttributeType.INTEGER: [True, 47.11, "4711", SECRET, 2**31, -(2**31) - 1, 1e300, [SECRET], {SECRET: SECRET}],
+    AttributeType.FLOAT: [True, SECRET, "4_711", "nan", "1e999", "٤٧١١", 10**400, [SECRET], {SECRET: SECRET}],
+    AttributeType.DATE: [4711, True, "", "0000-00-00", "2021-02-30", "12021-01-01", SECRET, [SECRET], {}],
+    AttributeType.DATE_TIME: [
+        *[4711, True, "", "2021-01-01", "2021-01-01T00:00:00", "2021-02-30T00:00:00Z", "0001-01-01T00:00:00+02:00"],
+        *["9999-12-31T23:59:59-01:00", SECRET, [SECRET], {}],
+    ],
+}
+NAMES = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [(name, attribute) for name in ENTITIES for attribute, part in entity(name).attributes.items() if part.to],
+)
+def test_a_value_of_another_type_sets_the_record_aside_and_is_not_told(name: str, attribute: str) -> None:
+    for value in BAD[entity(name).attributes[attribute].type]:
+        with pytest.raises(RecordRejected) as caught:
+            map_one(name, {attribute: value})
+        rejected = caught.value
+        assert (rejected.field, rejected.value_type) == (attribute, NAMES[type(value)])
+        assert rejected.reason.startswith("expected")
+        assert rejected.__cause__ is None
+        context = rejected.__context__
+        assert context is None or (isinstance(context, Refused) and context.__context__ is None)
+        for told in (str(rejected), str(context)):
+            assert "hush" not in told
+            assert "4711" not in told
+
+
+def test_an_attribute_without_a_column_is_never_refused() -> None:
+    record = map_one("person", {"child": "perhaps", "grade": [1], "remote_id": {"a": None}})
+    assert custom_of(record) == {"pco_child": "perhaps", "pco_grade": [1], "pco_remote_id": {"a": None}}
+
+
+def test_a_character_that_postgresql_refuses_is_replaced() -> None:
+    record = map_one("person", {"first_name": "A\0nn", "medical_notes": "\ud83d", "odd\0": ["\0", {"\0": 1}]})
+    assert columns_of("person", record)["first_name"] == "A\ufffdnn"
+    assert custom_of(record) == {"pco_medical_notes": "\ufffd", "pco_odd\ufffd": ["\ufffd", {"\ufffd": 1}]}
+    assert b"\\u0000" not in record.custom_fields
+
+
+def test_text_that_only_looks_like_an_escape_is_left_alone() -> None:
+    record = map_one("person", {"first_name": "\\u0000", "medical_notes": "\\u0000"})
+    assert columns_of("person", record)["first_name"] == "\\u0000"
+    assert custom_of(record) == {"pco_medical_notes": "\\u0000"}
+
+
+@pytest.mark.parametrize("external_id", ["1\0", "\ud800", ""])
+def test_a_record_whose_id_cannot_be_stored_is_set_aside_under_one_that_can(external_id: str) -> None:
+    raws = [raw_record("person", external_id=external_id)]
+    (rejected,) = map_batch(mapper("person"), EntityName("person"), raws).rejected
+    assert rejected.field == "id"
+    assert "\0" not in rejected.external_id.encode().decode()
+
+
+def test_orgs_and_adapters_never_share_an_id() -> None:
+    raw = raw_record("email")
+    others = [(OrgId("other"), PCO), (ORG, AdapterName("other"))]
+    records = [mapper("email")(raw), *(build_mapper(entity("email"), org, of)(raw) for org, of in others)]
+    assert len({record.entity_id for record in records}) == 3
+    assert len({columns_of("email", record)["person_id"] for record in records}) == 3
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        Attribute(type=AttributeType.JSON, to="name"),
+        Attribute(type=AttributeType.STRING, to="member_count"),
+        Attribute(type=AttributeType.INTEGER, to="name"),
+        Attribute(type=AttributeType.BOOLEAN, to="name", parse=Parse.GENDER),
+        Attribute(type=AttributeType.STRING, to="member_count", parse=Parse.PHONE),
+        Attribute(type=AttributeType.INTEGER, to="name", prefer="avatar"),
+        Attribute(type=AttributeType.STRING, to="name", prefer="member_count"),
+        Attribute(type=AttributeType.PRIMARY_KEY, to="primary_contact_id"),
+        Attribute(type=AttributeType.STRING, to="status"),
+    ],
+    ids=repr,
+)
+def test_a_manifest_that_asks_for_the_impossible_is_refused_at_once(attribute: Attribute) -> None:
+    with pytest.raises(DefinitionError, match=r"household\.(attributes\.)?odd"):
+        build_mapper(with_attributes("household", odd=attribute), ORG, PCO)
+
+
+def test_a_version_that_fills_no_timestamp_is_refused_at_once() -> None:
+    delta = Delta(by=DeltaCapability.ORDERED, attribute="name")
+    with pytest.raises(DefinitionError, match=r"delta\.attribute"):
+        build_mapper(entity("household").model_copy(update={"delta": delta}), ORG, PCO)
+
+
+def test_a_relationship_that_fills_no_reference_is_refused_at_once() -> None:
+    odd = {"odd": Relationship(target="person", resource="Person", to="name")}
+    with pytest.raises(DefinitionError, match=r"relationships\.odd"):
+        build_mapper(entity("household").model_copy(update={"relationships": odd}), ORG, PCO)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "raw", "value", "is_kept"),
+    [
+        (Attribute(type=AttributeType.PRIMARY_KEY, to="name"), "12", "12", False),
+        (Attribute(type=AttributeType.PRIMARY_KEY, to="name"), 12, "12", True),
+        (Attribute(type=AttributeType.STRING, wire="number", to="name"), 12, "12", True),
+        (Attribute(type=AttributeType.INTEGER, wire="string", to="member_count"), "12", 12, True),
+        (Attribute(type=AttributeType.INTEGER, wire="string", to="member_count"), 12, 12, False),
+        (Attribute(type=AttributeType.INTEGER, to="member_count"), 12.0, 12, False),
+        (Attribute(type=AttributeType.STRING, parse=Parse.GENDER, prefer="avatar", to="name"), "F", "female", True),
+        (Attribute(type=AttributeType.STRING, prefer="avatar", to="name"), "F", "F", False),
+    ],
+)
+def test_ids_and_numbers_map_whichever_way_they_are_sent(
+    attribute: Attribute, raw: object, value: object, is_kept: bool
+) -> None:
+    attributes = {**entity("household").attributes, "odd": attribute}
+    attributes.pop("name")
+    attributes.pop("member_count")
+    part = entity("household").model_copy(update={"attributes": attributes})
+    record = build_mapper(part, ORG, PCO, manifest().entities)(raw_record("household", {"odd": raw}))
+    assert columns_of("household", record)[str(attribute.to)] == value
+    assert custom_of(record) == ({"pco_odd": raw} if is_kept else {})

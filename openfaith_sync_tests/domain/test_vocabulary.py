@@ -1,0 +1,49 @@
+import pytest
+
+from openfaith_sync.domain.phone import parse_phone
+from openfaith_sync.domain.vocabulary import parse_country, parse_gender, parse_status
+
+
+@pytest.mark.parametrize(
+    ("text", "gender"),
+    [("Male", "male"), ("M", "male"), (" female ", "female"), ("f", "female"), ("", None), ("other", None)],
+)
+def test_a_gender_is_male_female_or_nothing(text: str, gender: str | None) -> None:
+    assert parse_gender(text) == gender
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [("active", "active"), ("Inactive", "inactive"), ("pending", "active"), ("", "active")],
+)
+def test_only_the_inactive_are_inactive(text: str, status: str) -> None:
+    assert parse_status(text) == status
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *[("US", "US"), ("us", "US"), ("USA", "US"), ("United States", "US"), (" germany ", "DE"), ("UK", "GB")],
+        *[("XK", "XK"), ("ZZ", None), ("", None), ("Middle-earth", None)],
+    ],
+)
+def test_a_country_is_its_iso_code_or_nothing(text: str, code: str | None) -> None:
+    assert parse_country(text) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "number"),
+    [
+        ("(555) 555-9765", "US", "+15555559765"),
+        ("+49 731 123456", None, "+49731123456"),
+        ("0731 123456", "DE", "+49731123456"),
+        ("555-9765", None, "555-9765"),
+        ("555", "US", "555"),
+        ("(555) 555-9765", "ZZ", "(555) 555-9765"),
+        ("ask Ann", "US", "ask Ann"),
+        ("", "US", ""),
+        ("\0", "US", "\0"),
+    ],
+)
+def test_a_number_is_e164_or_stays_as_it_is(text: str, region: str | None, number: str) -> None:
+    assert parse_phone(text, region) == number

@@ -1,0 +1,94 @@
+"""Makes records, pages and walks for the store's tests."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id
+from openfaith_sync.domain.passes import Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
+from openfaith_sync.domain.place import Slice, WalkPlace
+from openfaith_sync.domain.record import MappedBatch, Record, Rejection
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.postgres_store import PostgresStore
+
+ORG = OrgId("first-baptist")
+OTHER_ORG = OrgId("second-baptist")
+PCO = AdapterName("pco")
+EMAIL = EntityName("email")
+PERSON = EntityName("person")
+EMAILS = SyncKey(ORG, PCO, EMAIL)
+PEOPLE = SyncKey(ORG, PCO, PERSON)
+TABLES = {EMAIL: "emails", PERSON: "people"}
+NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
+FULL = PassStart(mode=SyncMode.FULL, trigger="test", manifest_version="m1")
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def email(
+    external_id: str, address: str | None = "anna@example.org", version: datetime | None = NOON, org: OrgId = ORG
+) -> Record:
+    """Give an e-mail address as a record; its hash covers the address only, so versions can differ alone."""
+    person = derive_entity_id(org, PCO, PERSON, "1")
+    return Record(
+        external_id=ExternalId(external_id),
+        entity_id=derive_entity_id(org, PCO, EMAIL, external_id),
+        version=version,
+        values=(person, address, "Home", True, False, "active", NOON, version, None),
+        custom_fields=b'{"pco_kind":"x"}',
+        content_hash=hashlib.blake2b(repr(address).encode(errors="replace"), digest_size=16).digest(),
+    )
+
+
+def rejection(external_id: str, reason: str = "expected a date") -> Rejection:
+    return Rejection(ExternalId(external_id), "created_at", "string", reason, {"id": external_id, "type": "Email"})
+
+
+def batch(records: Iterable[Record], rejected: Iterable[Rejection] = (), entity: EntityName = EMAIL) -> MappedBatch:
+    return MappedBatch(entity, tuple(records), tuple(rejected), TABLES[entity])
+
+
+def riders(*entities: EntityName, watermark: datetime | None = None) -> PassStart:
+    """Give the start of a full pass of people with children riding along."""
+    along = tuple(Rider(entity, watermark, f"{entity}-m1") for entity in entities)
+    return PassStart(mode=SyncMode.FULL, trigger="test", manifest_version="m1", riders=along)
+
+
+@dataclass
+class Walk:
+    """One lease and one open pass of a key."""
+
+    store: PostgresStore
+    lease: Lease
+    opened: OpenPass
+
+    def commit(self, *batches: MappedBatch, place: WalkPlace | None = None, requests: int = 1):
+        return self.store.commit_page(self.lease, self.page(*batches, place=place, requests=requests))
+
+    def page(self, *batches: MappedBatch, place: WalkPlace | None = None, requests: int = 1) -> PageCommit:
+        reached = place or WalkPlace((Slice(offset=1),))
+        return PageCommit(self.opened.pass_id, reached, batches, requests, timedelta(seconds=2))
+
+    def close(self, watermark: datetime | None = None, requests: int = 0, pass_id: PassId | None = None) -> None:
+        self.store.close_pass(self.lease, pass_id or self.opened.pass_id, watermark, requests)
+
+
+@contextmanager
+def walking(database: Database, key: SyncKey = EMAILS, start: PassStart = FULL, on_step=None) -> Iterator[Walk]:
+    """Hold the lease of a key and open a pass, over a connection of its own."""
+    with database.open_store(key.org, on_step) as store, store.hold_lease(key, "a test") as lease:
+        yield Walk(store, lease, store.open_pass(lease, start, WalkPlace()))
+
+
+def fetch(database: Database, statement: str, *parameters: object) -> list[tuple]:
+    with database.connect() as connection:
+        return connection.execute(statement.encode(), parameters).fetchall()
+
+
+def run(database: Database, statement: str, *parameters: object) -> None:
+    with database.connect() as connection:
+        connection.execute(statement.encode(), parameters)

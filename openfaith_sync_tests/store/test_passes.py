@@ -1,0 +1,196 @@
+"""A pass goes on where it was, and only its end moves the watermark (law 3)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
+from openfaith_sync.domain.place import Slice, WalkPlace
+from openfaith_sync_tests.store.making import (
+    EMAIL,
+    EMAILS,
+    FULL,
+    NOON,
+    ORG,
+    PEOPLE,
+    PERSON,
+    at,
+    batch,
+    email,
+    fetch,
+    rejection,
+    riders,
+    walking,
+)
+
+PHONE = EntityName("phone_number")
+DELTA = PassStart(mode=SyncMode.DELTA, trigger="test", manifest_version="m1")
+PLACE = WalkPlace(
+    (Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9), Slice(lower="b", done=True))
+)
+
+
+def load(database, key=EMAILS):
+    with database.open_store(ORG) as store:
+        return store.load_checkpoint(key)
+
+
+def load_rider(database, key=EMAILS):
+    with database.open_store(ORG) as store:
+        return store.load_rider(key)
+
+
+def close_one(database, start=FULL, watermark=None, key=EMAILS):
+    with walking(database, key, start) as walk:
+        walk.close(watermark)
+
+
+def ride(database, *, close=True, watermark=NOON + timedelta(minutes=5)):
+    """Walk people with one e-mail address riding along; give the riders' passes."""
+    with walking(database, PEOPLE, riders(EMAIL, watermark=watermark)) as walk:
+        walk.commit(batch([], entity=PERSON), batch([email("1")]))
+        if close:
+            walk.close(at(9))
+
+
+def test_a_new_key_has_an_empty_checkpoint(database):
+    assert load(database) == Checkpoint()
+
+
+def test_an_open_pass_is_loaded_as_it_was_committed(database):
+    start = PassStart(
+        mode=SyncMode.DELTA,
+        trigger="sensor",
+        manifest_version="m7",
+        run_id="run-1",
+        watermark_from=at(1),
+        watermark_to=at(2),
+        riders=(Rider(PHONE, at(3), "p1"), Rider(PERSON, None, "p2")),
+    )
+    with walking(database, EMAILS, start) as walk:
+        assert load(database).open_pass == walk.opened
+        walk.commit(
+            batch([email("1", version=at(4)), email("2", version=at(3))], [rejection("3")]), place=PLACE, requests=3
+        )
+        walk.commit(batch([email("1", version=at(4))]), place=PLACE)
+    opened = load(database).open_pass
+    assert opened == replace(
+        walk.opened, place=PLACE, counts=Counts(created=2, unchanged=1, dead=1), pages=2, requests=4, newest=at(4)
+    )
+    assert fetch(database, "SELECT extract(epoch FROM waited)::int FROM sync.passes WHERE parent_pass_id IS NULL") == [
+        (4,)
+    ]
+
+
+def test_a_new_pass_abandons_the_open_one_and_its_riders(database):
+    ride(database, close=False)
+    with walking(database, PEOPLE) as walk:
+        assert load(database, PEOPLE).open_pass == walk.opened
+    statuses = fetch(database, "SELECT entity, status, ended_at IS NOT NULL FROM sync.passes ORDER BY pass_id")
+    assert statuses == [("person", "abandoned", True), ("email", "abandoned", True), ("person", "open", False)]
+
+
+def test_an_abandoned_pass_moves_nothing(database):
+    close_one(database, watermark=at(5))
+    with walking(database) as walk:
+        walk.commit(batch([email("1", version=at(9))]))
+        walk.store.abandon_pass(walk.lease, walk.opened.pass_id)
+        assert load(database) == replace(load(database), watermark=at(5), open_pass=None)
+        with pytest.raises(DefinitionError, match="no open pass"):
+            walk.close(at(9))
+    assert load(database).watermark == at(5)
+
+
+def test_a_complete_pass_moves_the_watermark_up_and_never_back(database):
+    for given, expected in ((at(5), at(5)), (at(3), at(5)), (None, at(5)), (at(6), at(6))):
+        close_one(database, DELTA, given)
+        assert load(database).watermark == expected
+    assert load(database).open_pass is None
+    assert load(database).completed_at is not None
+
+
+def test_requests_outside_pages_are_added_at_the_end(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]), requests=2)
+        walk.close(at(1), requests=3)
+    assert fetch(database, "SELECT requests, status, watermark_to FROM sync.passes") == [(5, "complete", at(1))]
+
+
+def test_the_manifest_version_is_that_of_the_last_full_listing_and_every_delta_since(database):
+    def closed(mode, version):
+        close_one(database, PassStart(mode=mode, trigger="test", manifest_version=version))
+        return load(database).manifest_version
+
+    assert closed(SyncMode.DELTA, "m1") is None
+    assert closed(SyncMode.FULL, "m1") == "m1"
+    assert closed(SyncMode.DELTA, "m1") == "m1"
+    assert closed(SyncMode.DELTA, "m2") is None
+    assert closed(SyncMode.FULL, "m2") == "m2"
+
+
+def test_a_rider_counts_once_its_parents_pass_is_complete(database):
+    ride(database, close=False)
+    assert load_rider(database) is None
+    ride(database)
+    rider = load_rider(database)
+    assert rider is not None
+    assert (rider.watermark_to, rider.counts) == (at(5), Counts(unchanged=1))
+    assert load(database).open_pass is None
+    assert load_rider(database, PEOPLE) is None
+
+
+def test_the_newest_rider_is_given(database):
+    ride(database, watermark=at(5))
+    ride(database, watermark=at(6))
+    rider = load_rider(database)
+    assert rider is not None
+    assert rider.watermark_to == at(6)
+
+
+def test_a_rider_pass_is_closed_under_the_childs_lease(database):
+    ride(database)
+    rider = load_rider(database)
+    assert rider is not None
+    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "child") as lease:
+        store.close_pass(lease, rider.pass_id, rider.watermark_to, requests=1)
+    checkpoint = load(database)
+    assert (checkpoint.watermark, checkpoint.manifest_version) == (at(5), "email-m1")
+    assert load_rider(database) is None
+
+
+def test_a_rider_of_a_delta_is_no_full_listing(database):
+    start = replace(riders(EMAIL), mode=SyncMode.DELTA)
+    with walking(database, PEOPLE, start) as walk:
+        walk.close()
+    rider = load_rider(database)
+    assert rider is not None
+    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "child") as lease:
+        store.close_pass(lease, rider.pass_id, None, requests=0)
+    assert load(database).manifest_version is None
+
+
+def test_a_rider_older_than_the_childs_own_complete_pass_counts_for_nothing(database):
+    ride(database)
+    close_one(database)
+    assert load_rider(database) is None
+    assert fetch(database, "SELECT status FROM sync.passes WHERE parent_pass_id IS NOT NULL") == [("abandoned",)]
+
+
+def test_a_child_may_walk_by_itself_while_it_rides_along(database):
+    with walking(database, PEOPLE, riders(EMAIL)) as parent:
+        close_one(database)
+        with walking(database) as own:
+            assert parent.commit(batch([], entity=PERSON), batch([email("1")]))[EMAIL].created == 1
+            assert own.commit(batch([email("1"), email("2")]))[EMAIL] == Counts(created=1, unchanged=1)
+        parent.close()
+    assert load_rider(database) is None
+
+
+def test_only_live_records_of_the_key_are_counted(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1"), email("2")]))
+        assert walk.store.count_live(EMAILS) == 2
+        assert walk.store.count_live(PEOPLE) == 0

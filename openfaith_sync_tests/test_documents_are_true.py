@@ -1,0 +1,79 @@
+"""The README's commands work, and each room's README is true to its folder."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "openfaith_sync"
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+MAKE_TARGETS = {"demo", "test", "check", "bench", "dev"}
+
+
+def commands(text: str) -> list[str]:
+    """Give the command lines of the shell blocks, comments taken off."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_the_readmes_commands_work_in_their_order(tmp_path, pco_manifest):
+    tmp_path.chmod(0o755)
+    for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    unset = {"OPENFAITH_DATABASE_URL", "OPENFAITH_SECRET_KEYS", "OPENFAITH_HOME", "OPENFAITH_MANIFESTS", "DAGSTER_HOME"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    ran = []
+    with running_simulator(SimulatorSettings(people=120, rate=parse_rate("1000000/20")), pco_manifest) as simulator:
+        for command in commands((ROOT / "README.md").read_text()):
+            if command.startswith("make "):
+                # CI runs these two themselves; here it counts that they are there.
+                assert (
+                    subprocess.run(
+                        ["make", "-n", command.split()[1]], cwd=ROOT, capture_output=True, check=False
+                    ).returncode
+                    == 0
+                )
+                continue
+            here = command.replace("--adapter pco", f"--adapter pco --base-url {simulator.base_url}")
+            done = subprocess.run(
+                here,
+                shell=True,
+                cwd=tmp_path,
+                env=environment,
+                input="demo:demo\n",
+                text=True,
+                capture_output=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+            ran.append(command)
+    assert len(ran) >= 5
+    stop = [str(ROOT / ".venv/bin/python"), "-m", "openfaith_sync.store.embedded", "stop"]
+    subprocess.run(stop, cwd=tmp_path, env=environment, check=True)
+
+
+def test_the_readme_names_only_make_targets_and_paths_that_exist():
+    text = (ROOT / "README.md").read_text()
+    assert set(re.findall(r"`make (\w+)`", text)) <= MAKE_TARGETS
+    for path in re.findall(r"`((?:docs|openfaith_sync|openfaith_sync_tests|manifests)/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"\]\((docs/[^)]+)\)", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_rooms_readme_names_its_files_and_no_others(room):
+    lines = (room / "README.md").read_text().splitlines()
+    assert len(lines) <= 40
+    named = set(re.findall(r"[\w/]+\.py", "\n".join(lines)))
+    files = {path.name for path in room.glob("*.py")} - {"__init__.py"}
+    assert not files - {Path(name).name for name in named}
+    for name in named:
+        places = (room / name, PACKAGE / name, ROOT / name, ROOT / "openfaith_sync_tests" / room.name / name)
+        assert any(place.exists() for place in places), f"{name} is not there"
