@@ -1,6 +1,7 @@
 """Fixtures that every room's tests share."""
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +18,16 @@ from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.urls import DatabaseUrl
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
+MEMORY_NEEDED_BYTES = 2 << 30
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A real server of this session's own."""
-    with tempfile.TemporaryDirectory(prefix="openfaith-tests-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="openfaith-tests-", dir=_quick_folder(), ignore_cleanup_errors=True
+    ) as folder:
         url = start_embedded(Path(folder))
         # Tests end processes, never the machine: nothing here has to survive on the disk.
         for name in ("fsync", "full_page_writes"):
@@ -68,6 +72,16 @@ def pco_manifest() -> Manifest:
 def settings_for(url: DatabaseUrl, home: Path = Path("/nonexistent")) -> Settings:
     """Give settings that point at this database."""
     return Settings(home=home, manifests=MANIFESTS, database_url=url.libpq, secret_keys=())
+
+
+def _quick_folder() -> Path | None:
+    """Give memory where there is enough of it.
+
+    A database is 300 files. Making them where as many were just deleted takes ext4
+    0.2 s a test, memory 0.02 s.
+    """
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_NEEDED_BYTES else None
 
 
 def _run(url: str, statement: str) -> None:

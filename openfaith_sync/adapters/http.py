@@ -1,12 +1,14 @@
 """One pooled HTTP client for one connection: asks within the budget, tries again what may heal."""
 
 import random
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self, TypeVar
@@ -75,6 +77,7 @@ class HttpClient:
         self._client = httpx.Client(
             headers={"Authorization": authorization, "User-Agent": USER_AGENT, "Accept": "application/json"},
             timeout=TIMEOUT,
+            verify=_trust(),
             limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
             transport=transport,
             follow_redirects=False,
@@ -115,20 +118,23 @@ class HttpClient:
                 self._pause(seconds)
 
     def _ask(self, request: Request, effort: Effort) -> httpx.Response:
-        if request.is_deep and self._deep:
-            effort.waited += self._deep.take()
-        effort.waited += self._budget.take()
+        budgets = [self._deep, self._budget] if request.is_deep and self._deep else [self._budget]
+        slots = [budget.take() for budget in budgets]
+        effort.waited += sum((slot.waited for slot in slots), timedelta())
         effort.requests += 1
         with self._lock:
             self.requests += 1
         try:
             response = self._send(request)
         except httpx.TransportError as error:
-            self._budget.lose()
-            if request.is_deep and self._deep:
-                self._deep.lose()
+            for budget in budgets:
+                budget.lose()
             raise TransientError(self._unreachable(request, error)) from error
-        self._learn(request, response)
+        # The source counts deep requests apart, so their headers speak of that limit and not of the common one.
+        stated = self._stated(response)
+        budgets[0].learn(slots[0], *stated)
+        for budget, slot in zip(budgets[1:], slots[1:], strict=True):
+            budget.learn(slot, None, None, None)
         self._raise_for_error(request, response)
         return response
 
@@ -139,18 +145,15 @@ class HttpClient:
             url += "?" + urlencode(request.parameters)
         return self._client.get(url, headers=headers)
 
-    def _learn(self, request: Request, response: httpx.Response) -> None:
+    def _stated(self, response: httpx.Response) -> tuple[int | None, timedelta | None, int | None]:
+        """Give the limit, its period and the count so far, as the answer states them."""
         rate = self._adapter.rate_limit
-        limit = leading_integer(response.headers.get(rate.limit_header))
         seconds = leading_integer(response.headers.get(rate.period_header))
-        count = leading_integer(response.headers.get(rate.count_header))
-        period = timedelta(seconds=seconds) if seconds else None
-        if request.is_deep and self._deep:
-            # The source counts deep requests apart: its headers speak of that limit, not of the common one.
-            self._deep.learn(limit, period, None)
-            self._budget.learn(None, None, None)
-            return
-        self._budget.learn(limit, period, count)
+        return (
+            leading_integer(response.headers.get(rate.limit_header)),
+            timedelta(seconds=seconds) if seconds else None,
+            leading_integer(response.headers.get(rate.count_header)),
+        )
 
     def _raise_for_error(self, request: Request, response: httpx.Response) -> None:
         if response.is_success:
@@ -176,6 +179,12 @@ class HttpClient:
         ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempts)
         asked = retry_after.total_seconds() if retry_after else 0.0
         return asked + self._random.uniform(0, ceiling if not asked else FIRST_BACKOFF_SECONDS)
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Read the certificates of the authorities once: it takes 30 ms."""
+    return httpx.create_ssl_context()
 
 
 def leading_integer(text: str | None) -> int | None:

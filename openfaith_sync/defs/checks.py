@@ -6,9 +6,8 @@ import dagster as dg
 
 from openfaith_sync.defs.partitions import org_partitions
 from openfaith_sync.domain.ids import SyncKey
-from openfaith_sync.store.connections import parse_org
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.store.summaries import load_dead_letter_reasons
 
 DEAD_LETTERS = "dead_letters"
 REASONS_SHOWN = 5
@@ -30,22 +29,16 @@ def dead_letters_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
 
 def check_dead_letters(database: Database, key: SyncKey) -> dg.AssetCheckResult:
     """Warn when dead letters wait, with their most frequent reasons and no value of theirs."""
-    # Every part is a name of our own or checked: an org's name is a slug.
-    query = (
-        "SELECT field, value_type, reason, count(*) FROM sync.dead_letters "  # noqa: S608
-        f"WHERE org_id = '{parse_org(key.org)}' AND adapter = '{key.adapter}' AND entity = '{key.entity}' "
-        "AND resolved_at IS NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1"
-    )
-    rows = run_query(database, query).rows
-    if not rows:
+    reasons = load_dead_letter_reasons(database, key)
+    if not reasons:
         return dg.AssetCheckResult(check_name=DEAD_LETTERS, passed=True)
-    reasons = "\n".join(
-        f"- {count} × `{field}`: {why} (found {kind})" for field, kind, why, count in rows[:REASONS_SHOWN]
+    shown = "\n".join(
+        f"- {why.count} × `{why.field}`: {why.reason} (found {why.value_type})" for why in reasons[:REASONS_SHOWN]
     )
     return dg.AssetCheckResult(
         check_name=DEAD_LETTERS,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(row[3] for row in rows)} dead letters wait; all other records are stored",
-        metadata={"reasons": dg.MetadataValue.md(reasons)},
+        description=f"{sum(why.count for why in reasons)} dead letters wait; all other records are stored",
+        metadata={"reasons": dg.MetadataValue.md(shown)},
     )

@@ -7,9 +7,8 @@ import dagster as dg
 
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Entity
-from openfaith_sync.store.connections import parse_org
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.store.summaries import load_some_rows
 
 PREVIEW_ROWS = 5
 WIDEST = 60
@@ -20,15 +19,9 @@ _MEANS_SOMETHING = re.compile(r"[\\|*_`<>\[\]!#~]")
 def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataValue:
     """Give the first rows of an entity for the asset's history."""
     columns = shown_columns(entity)
-    listed = ", ".join(f'"{name}"' for name in columns)
-    # Every part is a name of our own or checked: an org's name is a slug.
-    query = (
-        f"SELECT {listed} FROM openfaith.{entity.table} "  # noqa: S608
-        f"WHERE org_id = '{parse_org(org)}' AND type = '{entity.name}' AND deleted_at IS NULL "
-        f"ORDER BY id LIMIT {PREVIEW_ROWS}"
-    )
+    rows = load_some_rows(database, org, entity.name, entity.table, columns, PREVIEW_ROWS)
     # Markdown, since Dagster's own table value takes 7 KB of event log where this takes 1.
-    return dg.MetadataValue.md(draw_table(columns, run_query(database, query).rows))
+    return dg.MetadataValue.md(draw_table(columns, rows))
 
 
 def shown_columns(entity: Entity) -> Sequence[str]:

@@ -18,6 +18,7 @@ from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, Pa
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 from openfaith_sync.engine.fetching import FetchedPage, Fetcher
+from openfaith_sync.engine.interpreter import tuned_for_pages
 from openfaith_sync.engine.needs import Store
 from openfaith_sync.engine.walk_step import Walk
 
@@ -99,7 +100,7 @@ class Walking:
                 later walk goes on from there.
         """
         failure: BaseException | None = None
-        with self._threads(self._paging.pages_in_flight) as threads:
+        with tuned_for_pages(), self._threads(self._paging.pages_in_flight) as threads:
             self._start(threads)
             while self._under_way:
                 done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,9 +99,12 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture(scope="session")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    folder = tmp_path_factory.mktemp("deployment")
-    shutil.copy(ROOT / "dagster.yaml", folder)
-    shutil.copy(ROOT / "workspace.yaml", folder)
-    yield Deployment(folder)
-    stop_embedded(folder / ".openfaith")
+def deployment() -> Iterator[Deployment]:
+    # Not one of pytest's own folders: it shuts them to all but root when another session
+    # starts, and the server runs as another user.
+    with tempfile.TemporaryDirectory(prefix="openfaith-defs-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        shutil.copy(ROOT / "dagster.yaml", folder)
+        shutil.copy(ROOT / "workspace.yaml", folder)
+        yield Deployment(folder)
+        stop_embedded(folder / ".openfaith")

@@ -183,14 +183,16 @@ def test_a_page_of_a_pass_that_is_not_open_is_refused(database):
 
 
 def test_equal_external_ids_in_two_orgs_never_meet(database):
-    with walking(database) as walk:
-        walk.commit(batch([email("1", "ours@x.org"), email("2", "ours2@x.org")]))
-    with walking(database, SyncKey(OTHER_ORG, PCO, EMAIL)) as walk:
-        counts = walk.commit(batch([email("1", "theirs@x.org", at(9), org=OTHER_ORG)], [rejection("2")]))
-        assert counts == {EMAIL: Counts(created=1, dead=1)}
-        assert walk.store.count_live(walk.lease.key) == 1
+    theirs = SyncKey(OTHER_ORG, PCO, EMAIL)
+    with walking(database) as ours, walking(database, theirs) as walk:
+        ours.commit(batch([email("1", "ours@x.org"), email("2", "ours2@x.org")]))
+        older_than_ours = email("1", "theirs@x.org", at(-9), org=OTHER_ORG)
+        assert walk.commit(batch([older_than_ours], [rejection("2")])) == {EMAIL: Counts(created=1, dead=1)}
+        ours.commit(batch([email("2", "ours2@x.org")]))
+        assert (walk.store.count_live(theirs), ours.store.count_live(EMAILS)) == (1, 2)
     assert addresses(database) == ["ours2@x.org", "ours@x.org"]
     assert addresses(database, OTHER_ORG) == ["theirs@x.org"]
+    assert fetch(database, "SELECT org_id, resolved_at FROM sync.dead_letters") == [(OTHER_ORG, None)]
 
 
 def wait_for_a_blocked_session(database):

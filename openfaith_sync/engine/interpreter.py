@@ -1,0 +1,31 @@
+"""Sets the interpreter up for a walk, and back again.
+
+Measured on two cores, a full sync of 60,000 records in interleaved runs: 12,000
+records a second as Python starts, 13,100 with the first setting, 14,400 with both.
+"""
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# A page is some ten thousand short-lived dicts and lists without cycles. Python's
+# default looks for cycles after every 700 of them and never finds one.
+ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
+
+# The thread that commits waits for the database many times a page, and each time
+# for the interpreter's lock, which a thread that maps gives back only after this time.
+SWITCH_INTERVAL_SECONDS = 0.0005
+
+
+@contextmanager
+def tuned_for_pages() -> Iterator[None]:
+    """Run the block with settings for a few threads and many short-lived values."""
+    thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, *thresholds[1:])
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval)
