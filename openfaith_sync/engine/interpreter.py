@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A page is some ten thousand short-lived dicts and lists without cycles. Python's
-# default looks for cycles after every 700 of them and never finds one.
-ALLOCATIONS_BETWEEN_COLLECTIONS = 100_000
+# A page is some ten thousand short-lived dicts and lists, and a few cycles around its
+# HTTP answer. Python's default looks for cycles after every 700 of them; more than
+# this, and the answers that wait for it take tens of megabytes.
+ALLOCATIONS_BETWEEN_COLLECTIONS = 30_000
 
 # The thread that commits waits for the database many times a page, and each time
 # for the interpreter's lock, which a thread that maps gives back only after this time.

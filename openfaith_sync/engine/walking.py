@@ -24,6 +24,10 @@ from openfaith_sync.engine.walk_step import Walk
 
 MAX_STEPS_WITHOUT_RECORDS = 50
 
+# A listing that was worth cutting is cut finer at its end, so that all threads
+# end together: a cut costs half a request, a lone slice the time of its pages.
+FINER_CUTS = 4
+
 StartThreads = Callable[[int], Executor]
 
 
@@ -134,7 +138,9 @@ class Walking:
     def _next_split(self) -> UnderWay | None:
         """Give the longest slice that is worth cutting, with the request that finds the cut."""
         splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
-        least = 2 * self._paging.pages_a_slice * self._paging.size
+        is_cut = len(self._place.slices) > 1
+        pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice
+        least = 2 * pages * self._paging.size
         parts = [
             (part.remaining, index)
             for index, part in enumerate(self._place.slices)
