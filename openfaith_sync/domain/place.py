@@ -49,11 +49,12 @@ class WalkPlace:
         return replace(self, slices=(*self.slices[:index], part, *self.slices[index + 1 :]))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the place as JSON, empty members left out."""
+        """Give the place as JSON, empty members left out, and slices that are done with them."""
         defaults = Slice()
         slices = [
             {name: value for name in Slice.__slots__ if (value := getattr(part, name)) != getattr(defaults, name)}
             for part in self.slices
+            if not part.done
         ]
         return {"slices": slices, "resumed_at": self.resumed_at}
 

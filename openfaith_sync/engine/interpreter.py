@@ -12,7 +12,7 @@ from contextlib import contextmanager
 # A page is some ten thousand short-lived dicts and lists, and a few cycles around its
 # HTTP answer. Python's default looks for cycles after every 700 of them; more than
 # this, and the answers that wait for it take tens of megabytes.
-ALLOCATIONS_BETWEEN_COLLECTIONS = 30_000
+ALLOCATIONS_BETWEEN_COLLECTIONS = 10_000
 
 # The thread that commits waits for the database many times a page, and each time
 # for the interpreter's lock, which a thread that maps gives back only after this time.
