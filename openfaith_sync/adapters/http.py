@@ -18,8 +18,8 @@ import httpx
 
 from openfaith_sync.adapters.budget import Budget
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, decide
+from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
 from openfaith_sync.domain.errors import MalformedAnswer, TransientError
-from openfaith_sync.domain.manifest import AdapterFile, ErrorAction
 
 T = TypeVar("T")
 

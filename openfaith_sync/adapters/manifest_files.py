@@ -6,9 +6,10 @@ from pathlib import Path
 from openfaith_sync.adapters.manifest_mistakes import WHOLE_FILE, ManifestMistakes, Mistake, mistake_at
 from openfaith_sync.adapters.manifest_part import PartFile, read_part
 from openfaith_sync.adapters.yaml_text import Key
+from openfaith_sync.domain.adapter_file import AdapterFile, Product
 from openfaith_sync.domain.errors import DefinitionError, UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest import AdapterFile, Entity, EntityPart, Manifest, ModuleFile, Product
+from openfaith_sync.domain.manifest import Entity, EntityPart, Manifest, ModuleFile
 from openfaith_sync.domain.mapping import build_mapper
 
 ADAPTER_FILE = "adapter.yaml"

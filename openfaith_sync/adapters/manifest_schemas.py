@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from openfaith_sync.adapters.yaml_text import Key
+from openfaith_sync.domain.adapter_file import AdapterFile
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
-from openfaith_sync.domain.manifest import AdapterFile, ModuleFile
+from openfaith_sync.domain.manifest import ModuleFile
 
 MODELS: dict[str, type[BaseModel]] = {"adapter": AdapterFile, "module": ModuleFile}
 """The kinds of manifest files."""

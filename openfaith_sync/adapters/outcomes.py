@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule
 from openfaith_sync.domain.errors import DefinitionError, ReconnectRequired, SyncError, TransientError
-from openfaith_sync.domain.manifest import ErrorAction, ErrorRule
 
 
 class NotFoundAtSource(DefinitionError):

@@ -1,6 +1,6 @@
 """A manifest: what is true of one external system, as frozen values.
 
-``adapter.yaml`` holds what all its entities share, one file a module holds the
+What all its entities share is in ``adapter_file.py``; one file a module holds the
 entities. Reading the files is ``adapters/manifest_files.py``; this module only
 says what a right manifest is.
 """
@@ -9,22 +9,14 @@ import hashlib
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from openfaith_sync.domain.adapter_file import AdapterFile
 from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable
 from openfaith_sync.domain.ids import AdapterName, EntityName
-
-SnakeCase = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_/{}.-]*$")]
-VersionDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-
-
-class Part(BaseModel):
-    """Frozen, and strict about keys: an unknown key is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from openfaith_sync.domain.part import Part, SnakeCase, UrlPath, VersionDate
 
 
 class AttributeType(StrEnum):
@@ -178,105 +170,6 @@ class ModuleFile(Part):
     product: SnakeCase
     """The product of `adapter.yaml` whose path and version apply."""
     entities: dict[SnakeCase, EntityPart]
-
-
-class Product(Part):
-    """One product of the external system."""
-
-    path: UrlPath
-    version: VersionDate
-    """The API version every request asks for."""
-
-
-class DeepOffset(Part):
-    """A stricter limit for requests far into a listing."""
-
-    above: int = Field(gt=0)
-    """Offsets greater than this count against the stricter limit."""
-    requests: int = Field(gt=0)
-    period_seconds: int = Field(gt=0)
-
-
-class Paging(Part):
-    """How listings are paged."""
-
-    size: int = Field(gt=0, le=1000)
-    """Records a page, the most the source gives."""
-    size_parameter: str = "per_page"
-    offset_parameter: str = "offset"
-    pages_in_flight: int = Field(default=8, ge=1, le=32)
-    """At most so many disjoint slices of one listing are walked side by side."""
-    pages_a_slice: int = Field(default=20, ge=2)
-    """A listing is only cut when each slice keeps at least so many pages."""
-    deep_offset: DeepOffset | None = None
-
-
-class RateLimit(Part):
-    """Where the source says what it allows."""
-
-    limit_header: str
-    period_header: str
-    """Seconds, as `20` or `20 seconds`."""
-    count_header: str
-    retry_after_header: str = "Retry-After"
-    assumed_limit: int = Field(gt=0)
-    """Believed only until the first answer says otherwise."""
-    assumed_period_seconds: int = Field(gt=0)
-
-
-class Auth(Part):
-    """How a connection proves itself."""
-
-    methods: tuple[Literal["basic", "bearer", "oauth2"], ...]
-    verify: UrlPath
-    """A request that any valid credential may make and that costs the source little."""
-
-
-class ErrorAction(StrEnum):
-    """What to do about an answer that is not a success."""
-
-    RETRY = "retry"
-    WAIT = "wait"
-    RECONNECT = "reconnect"
-    NOT_FOUND = "not_found"
-    DENIED = "denied"
-    STOP = "stop"
-
-
-class ErrorRule(Part):
-    """One row of the error table; the first row that matches decides."""
-
-    status: int = Field(ge=100, le=599)
-    contains: str | None = None
-    """Text the body must hold for this row to match."""
-    action: ErrorAction
-    message: str
-    """What it means and what to do, for a person."""
-
-
-class WebhookHeaders(Part):
-    """Where a webhook delivery carries its envelope."""
-
-    signature: str
-    event_id: str
-    name: str
-    time: str
-
-
-class AdapterFile(Part):
-    """``adapter.yaml``: what all entities of an external system share."""
-
-    adapter: SnakeCase
-    title: str
-    dialect: Literal["json_api"]
-    base_url: Annotated[str, StringConstraints(pattern=r"^https://[^/]+$")]
-    version_header: str
-    auth: Auth
-    paging: Paging
-    rate_limit: RateLimit
-    products: dict[SnakeCase, Product]
-    errors: tuple[ErrorRule, ...]
-    webhook_headers: WebhookHeaders | None = None
 
 
 class Entity(EntityPart):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 
+from openfaith_sync.domain.adapter_file import Paging
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.listing import ListingQuery
-from openfaith_sync.domain.manifest import Paging
 from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from openfaith_sync.domain.manifest import RateLimit
+from openfaith_sync.domain.adapter_file import RateLimit
 from openfaith_sync.simulator.answers import Answer
 from openfaith_sync.simulator.rate import Verdict
 from openfaith_sync.simulator.reception import Guest

@@ -4,7 +4,8 @@ import base64
 import re
 from dataclasses import dataclass
 
-from openfaith_sync.domain.manifest import DeepOffset, Manifest
+from openfaith_sync.domain.adapter_file import DeepOffset
+from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.rate import RateRule, RateWindows, Verdict
 
 _OLDEST_VERSION = "2018-08-01"
