@@ -28,9 +28,7 @@ from openfaith_sync_tests.store.making import (
 
 PHONE = EntityName("phone_number")
 DELTA = PassStart(mode=SyncMode.DELTA, trigger="test", manifest_version="m1")
-PLACE = WalkPlace(
-    (Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9), Slice(lower="b", done=True))
-)
+PLACE = WalkPlace((Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9), Slice(lower="b")))
 
 
 def load(database, key=EMAILS):
