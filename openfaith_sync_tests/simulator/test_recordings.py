@@ -59,6 +59,6 @@ def test_listings_have_the_recorded_shape(url, headers, body, get):
     assert set(body["data"][0]["links"]) <= set(ours["data"][0]["links"])
     shown = set(ours["data"][0]["relationships"])
     missing = set(body["data"][0]["relationships"]) - shown
-    # The one came with a version and went with another; the other the manifest shows only when included.
-    assert missing <= {"gender", "organization"}
+    # It came with a version and went with another.
+    assert missing <= {"gender"}
     assert {name.lower() for name in headers} - UNKNOWN_HEADERS <= set(answer.headers)
