@@ -31,8 +31,10 @@ def shown_columns(entity: Entity) -> Sequence[str]:
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Draw a Markdown table; long values are cut."""
-    lines = [columns, ["---"] * len(columns), *([_shown(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    import pandas as pd  # noqa: PLC0415  half a second that only a sync should wait, not every load
+
+    frame = pd.DataFrame([[_shown(value) for value in row] for row in rows], columns=list(columns))
+    return str(frame.to_markdown(index=False, disable_numparse=True))
 
 
 def _shown(value: object) -> str:
