@@ -78,3 +78,7 @@ class Store(Protocol):
     def count_live(self, key: SyncKey) -> int:
         """Count the records we hold that are not tombstoned."""
         ...
+
+    def count_set_aside(self, key: SyncKey) -> int:
+        """Count the records that wait as dead letters and of which no older version is held."""
+        ...

@@ -196,7 +196,7 @@ class EntitySync:
         """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
         stored = self._store.count_live(self._lease.key)
         source_count = self._source_count()
-        if source_count != stored:
+        if source_count != stored + self._store.count_set_aside(self._lease.key):
             return None
         self._store.close_pass(self._lease, rider.pass_id, rider.watermark_to, self._requests)
         return PassResult(

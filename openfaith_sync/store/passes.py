@@ -86,6 +86,13 @@ _COUNT_LIVE = """
 SELECT count(*) FROM sync.external_links
 WHERE org_id = %s AND adapter = %s AND entity = %s AND deleted_at IS NULL
 """
+_COUNT_SET_ASIDE = """
+SELECT count(*) FROM sync.dead_letters dead
+WHERE org_id = %s AND adapter = %s AND entity = %s AND resolved_at IS NULL AND NOT EXISTS (
+  SELECT FROM sync.external_links link
+  WHERE (link.org_id, link.adapter, link.entity, link.external_id)
+      = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND link.deleted_at IS NULL)
+"""
 
 
 def load_checkpoint(connection: Connection, key: SyncKey) -> Checkpoint:
@@ -174,3 +181,8 @@ def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
 def count_live(connection: Connection, key: SyncKey) -> int:
     """Count the records we hold that are not tombstoned."""
     return int(fetch_one(connection, _COUNT_LIVE, key_parameters(key))[0])
+
+
+def count_set_aside(connection: Connection, key: SyncKey) -> int:
+    """Count the records that wait as dead letters and of which no older version is held."""
+    return int(fetch_one(connection, _COUNT_SET_ASIDE, key_parameters(key))[0])

@@ -83,6 +83,12 @@ class PostgresStore:
         with translated():
             return passes.count_live(self._connection, key)
 
+    def count_set_aside(self, key: SyncKey) -> int:
+        """Count the records that wait as dead letters and of which no older version is held."""
+        self._guard(key)
+        with translated():
+            return passes.count_set_aside(self._connection, key)
+
     def _guard(self, key: SyncKey) -> None:
         if key.org != self._org:
             raise DefinitionError(f"{key} was asked of the store of {self._org}")

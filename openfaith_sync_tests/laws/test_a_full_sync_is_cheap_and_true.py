@@ -121,6 +121,16 @@ def test_a_child_whose_count_differs_walks_its_own_listing(database, pco_manifes
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
+def test_a_child_that_was_set_aside_counts_as_having_come(database, pco_manifest):
+    with church(pco_manifest, 120) as simulator:
+        bad = next(iter(simulator.truth("email")))
+        simulator.change("email", bad, {"blocked": "perhaps"})
+        for mode in (SyncMode.FULL, SyncMode.FULL):
+            outcome = sync(database, pco_manifest, simulator, mode)[EntityName("email")]
+            assert (outcome.result.mode, outcome.result.counts.dead) == (SyncMode.SIDELOAD, 1)
+        assert outcome.result.stored_count == outcome.result.source_count - 1
+
+
 def test_a_lone_process_never_earns_a_429(database, pco_manifest):
     with church(pco_manifest, 900, rate="10/1") as simulator:
         outcomes = sync(database, pco_manifest, simulator)
