@@ -63,7 +63,11 @@ class HttpClient:
         pause: Callable[[float], None] = time.sleep,
         attempts: int | None = None,
     ) -> None:
-        """Open the pool; nothing is sent yet. A request is tried ``MAX_ATTEMPTS`` times unless told otherwise."""
+        """Open the pool; nothing is sent yet.
+
+        A request is tried ``MAX_ATTEMPTS`` times unless told otherwise. ``pause`` waits between
+        two tries, in a thread that has nothing else to do; tests pass one that does not wait.
+        """
         self._attempts = attempts or MAX_ATTEMPTS
         self._base_url = base_url.rstrip("/")
         self._adapter = adapter
@@ -126,7 +130,7 @@ class HttpClient:
             self.requests += 1
         try:
             response = self._send(request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             for budget in budgets:
                 budget.lose()
             raise TransientError(self._unreachable(request, error)) from error
@@ -170,7 +174,7 @@ class HttpClient:
             raise error(message, retry_after=wait)
         raise error(message)
 
-    def _unreachable(self, request: Request, error: httpx.TransportError) -> str:
+    def _unreachable(self, request: Request, error: httpx.RequestError) -> str:
         host = httpx.URL(self._base_url).netloc.decode()
         return f"could not reach {self._adapter.title} at {host} for GET {request.path}: {type(error).__name__}"
 

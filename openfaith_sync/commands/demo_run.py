@@ -80,5 +80,6 @@ def _running(command: list[str], deployment: Deployment) -> Iterator[tuple[subpr
         try:
             yield process, process.stdout
         except BaseException:
+            # Ctrl-C too: the run must not outlive the demonstration. Raised again below.
             process.terminate()
             raise

@@ -72,6 +72,7 @@ class PageWriter:
             self._roll_back()
             return self._commit_apart(lease, page, told)
         except BaseException:
+            # Ctrl-C and a test's stop too: the connection must not keep a half-sent page open. Raised again below.
             self._roll_back()
             raise
 

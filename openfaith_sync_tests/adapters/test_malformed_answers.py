@@ -220,6 +220,23 @@ def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query():
     assert client.requests == 6
 
 
+def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_place_in_the_budget():
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) < 3:
+            kind = {"content-type": "application/json", "content-encoding": "gzip"}
+            return httpx.Response(200, headers=kind, stream=httpx.ByteStream(b"this is no gzip"))
+        return ok(listing())
+
+    client = HttpClient(
+        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(answer), pause=lambda _: None
+    )
+    assert len(JsonApiSource(PCO, client).read_page(EMAILS).records) == 2
+    assert len(asked) == 3
+
+
 def test_a_request_says_who_asks_and_for_which_version():
     source, asked, _ = answering(ok(listing()))
     source.read_page(EMAILS)

@@ -58,6 +58,7 @@ def wait_for(seconds: float, is_so: Any) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, "took too long"
+        # Another process gets ready and has no way to tell us; asking is all there is.
         time.sleep(0.25)
 
 
@@ -84,7 +85,9 @@ def dagster_dev(deployment: Deployment) -> Iterator[Webserver]:
         log.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+@pytest.mark.skipif(
+    sys.platform == "win32", reason="ending dagster dev with its children takes process groups, which Windows lacks"
+)
 def test_dev_shows_the_assets_and_materializes_one_partition(deployment: Deployment, church: RunningSimulator) -> None:
     org = deployment.add_org("dev", church)
     with dagster_dev(deployment) as webserver:

@@ -42,6 +42,7 @@ def test_a_killed_run_is_resumed(deployment: Deployment, slow_church: RunningSim
     while committed_pages(database, org) < 2:
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < end, "no page was committed"
+        # The run is another process; what it committed is all that tells how far it is.
         time.sleep(0.05)
     process.kill()
     process.wait()

@@ -21,7 +21,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 with running_simulator(SimulatorSettings(people=3), read_manifest(Path(sys.argv[1]), "pco")) as simulator:
     print(simulator.base_url, flush=True)
-    time.sleep(60)
+    time.sleep(60)  # never slept out: the test kills this process
 """
 
 
