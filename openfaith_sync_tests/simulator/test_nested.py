@@ -232,3 +232,13 @@ def test_what_is_below_a_parent_goes_with_it(moving, group, family):
     assert memberships(moving, GROUP_MEMBERSHIPS, "group", group) == {}
     assert memberships(moving, HOUSEHOLD_MEMBERSHIPS, "household", household) == {}
     assert ruth in moving.truth("person")
+
+
+def test_long_random_times_keep_parents_and_memberships_agreed(moving):
+    done = moving.random(400, seed=11)
+    assert {"join group", "leave group", "create group", "change group", "create event", "create household"} <= set(
+        done
+    )
+    check_agreement(read_all(moving))
+    groups = set(moving.truth("group"))
+    assert {event.relationships["group"] for event in moving.truth("event").values()} <= groups
