@@ -197,5 +197,5 @@ class PassResult:
     watermark: datetime | None
     duration: timedelta
     resumed: bool = False
-    report: Report = field(default_factory=dict)
-    """What else it found."""
+    report: Mapping[str, object] = field(default_factory=dict)
+    """What else the pass found: what, how many, why."""
