@@ -121,7 +121,8 @@ class _Drain:
     def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:
         readings = self._learn_merges(readings)
         opened = self._store.open_pass(self._lease, self._start, WalkPlace(()))
-        wanted, others = [], []
+        wanted: list[Reading] = []
+        others: list[Reading] = []
         for reading in readings:
             (wanted if self._is_to_be_read(reading) else others).append(reading)
         parents = [self._find_parent(reading) for reading in wanted]
