@@ -255,7 +255,7 @@ class _Drain:
 
     def _map(self, batch: _Batch) -> tuple[MappedBatch, ...]:
         """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""
-        return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if name in batch.raws)
+        return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
 
     def _note_set_aside(self, batch: _Batch, readings: Sequence[Reading], mapped: Sequence[MappedBatch]) -> None:
         """Say of the events whose record could not be mapped what became of it (law 5)."""
