@@ -30,12 +30,15 @@ from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 MAX_STEPS_WITHOUT_MERGES = 50
 
 
-def run_merges(manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName) -> MergesResult:
+def run_merges(
+    manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName, told: tuple[Merge, ...] = ()
+) -> MergesResult:
     """Apply every merge of an entity that the source has shown since the last look.
 
     Each page is applied in one transaction, and the watermark moves with the last
     one, so this may be killed anywhere and called again. A source that refuses to
-    tell of merges is no failure: what was merged is then found gone.
+    list merges is no failure: what events ``told`` is then believed, and what else
+    was merged is found gone.
 
     Raises:
         LeaseHeld: Another worker is at it.
@@ -52,7 +55,7 @@ def run_merges(manifest: Manifest, source: Source, store: Store, org: OrgId, ent
         try:
             return poll.run(since)
         except (AccessDenied, NotFoundAtSource):
-            return replace(poll.result, is_denied=True)
+            return poll.believe(told)
 
 
 def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
@@ -116,6 +119,11 @@ class _Poll:
             self._apply(page, step.fresh, is_last=place.done)
         return self.result
 
+    def believe(self, told: tuple[Merge, ...]) -> MergesResult:
+        """Apply what was told of, since the source refuses to list merges."""
+        applied = self._commit(told, None) if told else 0
+        return replace(self.result, applied=self.result.applied + applied, is_denied=True)
+
     def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
         rule = self._part.merges
         assert rule is not None
@@ -125,10 +133,7 @@ class _Poll:
         newest = parse_key(max(keys, default=None))
         self._newest = max(filter(None, (self._newest, newest)), default=None)
         watermark = self._newest if is_last else None
-        applied = 0
-        if merges or watermark is not None:
-            commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
-            applied = self._store.commit_merges(self._lease, commit)
+        applied = self._commit(merges, watermark) if merges or watermark is not None else 0
         self.result = replace(
             self.result,
             read=self.result.read + len(merges),
@@ -136,3 +141,7 @@ class _Poll:
             requests=self.result.requests + page.requests,
             unreadable=self.result.unreadable + found.count(None),
         )
+
+    def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
+        commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
+        return self._store.commit_merges(self._lease, commit)

@@ -324,3 +324,25 @@ def test_an_unfinished_check_of_a_record_that_nobody_holds_is_settled(cases):
     case.receive(InboxEvent("conflict:1", "conflict", PERSON, ExternalId("1"), EventAction.CHECK))
     assert case.drain().waiting == 0
     assert case.run("SELECT count(*) FROM sync.external_links WHERE org_id = %s") == [(0,)]
+
+
+def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cases):
+    case = cases.of(ANNA, State())
+    case.poll()
+    read = case.source.read_record
+
+    def read_and_lose(*asked):
+        shown = read(*asked)
+        if case.source.reached == 0:
+            for table in ("sync.external_links", "openfaith.people"):
+                case.run(f"UPDATE {table} SET deleted_at = clock_timestamp() WHERE org_id = %s")
+            case.source.reached = 1
+        return shown
+
+    case.source.read_record = read_and_lose  # type: ignore[method-assign]
+    case.receive(announced(1, UPDATED, person("1", 1)))
+    case.drain()
+    assert case.live(PERSON) == {}
+    assert [(name, is_done) for name, is_done, *_ in case.events() if name.startswith("conflict")]
+    case.drain_until_nothing_waits()
+    assert case.live(PERSON) == {}
