@@ -3,16 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest import AttributeType, Relationship
+from openfaith_sync.simulator.consequences import composed_name, demote_others, owners, repeated_values
 from openfaith_sync.simulator.edges import World
 from openfaith_sync.simulator.moments import BASE_SECONDS, to_seconds, to_text
 from openfaith_sync.simulator.population import PERSON_MERGER
 from openfaith_sync.simulator.tables import Reference, Row, Table
 
 _MADE, _TOUCHED = "created_at", "updated_at"
+
+Action = Literal["created", "updated", "destroyed"]
+Announce = Callable[[Action, Table, Row], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,15 @@ class Church:
     seconds, but never before the newest stamp there is. A change of an address,
     e-mail or telephone number stamps the person too; joining or leaving a
     household stamps nobody; an e-mail that stops being primary is not stamped.
+    What happens by its own is announced, and so is what goes with something
+    else; what is only stamped or set because of something else is not.
     """
 
     def __init__(self, world: World, clock: Callable[[], float] = time.time) -> None:
         """Take over the world."""
         self.world = world
+        self.announce: Announce = lambda _action, _table, _row: None
+        """Told of what the source announces: after it happened, or just before a record goes."""
         self._clock = clock
         self._newest_seconds = BASE_SECONDS
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
@@ -86,6 +94,7 @@ class Church:
         row = table.add(self._last_ids[entity], values, {})
         self._set(table, row, attributes, references)
         self._stamp_owner(table, row)
+        self.announce("created", table, row)
         return row
 
     def change(
@@ -108,6 +117,7 @@ class Church:
             self._stamp_owner(table, row)
             if _TOUCHED not in attributes:
                 self._stamp(table, row)
+            self.announce("updated", table, row)
         return row
 
     def delete(self, entity: str, number: int) -> None:
@@ -121,6 +131,7 @@ class Church:
             else:
                 self.delete(pointer.table.entity.name, pointer.row.id)
         self._stamp_owner(table, row)
+        self.announce("destroyed", table, row)
         table.remove(row)
 
     def merge(self, keep: int, remove: int) -> None:
@@ -136,13 +147,14 @@ class Church:
                 self.change(pointer.table.entity.name, pointer.row.id, {}, {pointer.name: keep})
             else:
                 self._set(pointer.table, pointer.row, {}, {pointer.name: keep})
-        self.delete("person", remove)
+        # The source tells of the two in either order; which one must not depend on chance.
+        if (keep + remove) % 2:
+            self._tell_of_merge(keep, remove)
+            self.delete("person", remove)
+        else:
+            self.delete("person", remove)
+            self._tell_of_merge(keep, remove)
         self._stamp(self.table("person"), self.row("person", keep))
-        self.create(
-            PERSON_MERGER,
-            {"person_to_keep_id": keep, "person_to_remove_id": remove},
-            {"person_to_keep": keep, "person_to_remove": remove},
-        )
 
     def move(self, entity: str, number: int, relationship: str, to: int | None, *, touch: bool = True) -> None:
         """Let a record belong to another one: by its relationship, or by joining it alone."""
@@ -161,6 +173,13 @@ class Church:
             members = edge.target.reference(joined, edge.relationship)
             self._set(edge.target, joined, {}, {edge.relationship: [*_numbers(members), number]})
 
+    def _tell_of_merge(self, keep: int, remove: int) -> None:
+        self.create(
+            PERSON_MERGER,
+            {"person_to_keep_id": keep, "person_to_remove_id": remove},
+            {"person_to_keep": keep, "person_to_remove": remove},
+        )
+
     def _pointers(self, entity: str, number: int) -> Iterator[_Pointer]:
         for table in self.world.tables.values():
             for name, declared in table.entity.relationships.items():
@@ -178,50 +197,18 @@ class Church:
 
     def _set(self, table: Table, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
         """Change a row, and what follows from the change in the same record."""
-        table.change(row, self._following(table, references) | attributes, references)
-        names = {"first_name", "last_name", "nickname"}
-        if names <= table.position.keys() and names & attributes.keys() and "name" not in attributes:
-            parts = [table.value(row, "nickname") or table.value(row, "first_name"), table.value(row, "last_name")]
-            table.change(row, {"name": " ".join(str(part) for part in parts if part)}, {})
+        table.change(row, repeated_values(self.world, table, references) | attributes, references)
+        name = composed_name(table, row, attributes)
+        if name:
+            table.change(row, name, {})
         if attributes.get("primary") is True:
-            self._demote_others(table, row)
+            demote_others(table, row)
         # A stamp set by hand moves the simulated now.
         self._newest_seconds = max(self._newest_seconds, to_seconds(attributes.get(_TOUCHED)) or 0)
 
-    def _following(self, table: Table, references: dict[str, Reference]) -> dict[str, Any]:
-        """Give the attributes that repeat what relationships say."""
-        following: dict[str, Any] = {}
-        for name, reference in references.items():
-            if isinstance(reference, list):
-                following |= {"member_count": len(reference)} if name == "people" else {}
-                continue
-            number = table.entity.attributes.get(f"{name}_id")
-            is_number = number is not None and number.wire == "number"
-            following[f"{name}_id"] = reference if reference is None or is_number else str(reference)
-            following[f"{name}_name"] = self._name_of(table.entity.relationships[name].target, reference)
-        return {name: value for name, value in following.items() if name in table.position}
-
-    def _name_of(self, entity: str, reference: Reference) -> Any:
-        target = self.world.tables.get(entity)
-        row = target.rows.get(reference) if target and isinstance(reference, int) else None
-        return target.value(row, "name") if target and row else None
-
-    def _demote_others(self, table: Table, row: Row) -> None:
-        for name, declared in table.entity.relationships.items():
-            owner = table.reference(row, name)
-            if declared.nullable or not isinstance(owner, int):
-                continue
-            for other in list(table.back[name][owner]):
-                if other != row.id and table.value(table.rows[other], "primary"):
-                    table.change(table.rows[other], {"primary": False}, {})
-
     def _stamp_owner(self, table: Table, row: Row) -> None:
-        for name, declared in table.entity.relationships.items():
-            owner = table.reference(row, name)
-            if not declared.nullable and declared.target in self.world.tables and isinstance(owner, int):
-                owners = self.world.tables[declared.target]
-                if owner in owners.rows:
-                    self._stamp(owners, owners.rows[owner])
+        for of_owner, owner in owners(self.world, table, row):
+            self._stamp(of_owner, owner)
 
     def _stamp(self, table: Table, row: Row) -> None:
         if _TOUCHED in table.position:

@@ -29,6 +29,11 @@ class Edge:
         numbers = found if isinstance(found, list) else [found]
         return [number for number in numbers if isinstance(number, int) and number in self.target.rows]
 
+    def shown(self, row: Row) -> Iterable[int]:
+        """Give the ids of those that reads show already."""
+        found, hidden = self.follow(row), self.target.hidden
+        return [number for number in found if number not in hidden] if hidden else found
+
 
 class World:
     """Every table of the church, and the edges between them."""

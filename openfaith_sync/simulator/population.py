@@ -91,6 +91,7 @@ def _merger_entity(person: Entity) -> Entity:
         path=person.path,
         version=person.version,
         resource="PersonMerger",
+        webhooks=(f"{person.path.strip('/').replace('/', '.')}.events.person_merger.created",),
         table=person.table,
         description="A merge of two people.",
         endpoints=Endpoints(list="/person_mergers", get="/person_mergers/{id}"),

@@ -92,7 +92,7 @@ class Form:
         joined = self._owned.get(key)
         if joined is None:
             # Kept here only: a second copy of each child would double the memory.
-            children = map(edge.target.rows.__getitem__, edge.follow(self._table.rows[number]))
+            children = map(edge.target.rows.__getitem__, edge.shown(self._table.rows[number]))
             joined = self._owned[key] = b",".join([target.body(child) for child in children])
             self._renderer.kept_bytes += len(joined)
         return joined
@@ -103,7 +103,7 @@ class Form:
             if is_joined:
                 continue
             rows = self._table.rows
-            met = list(dict.fromkeys(child for number in ids for child in edge.follow(rows[number])))
+            met = list(dict.fromkeys(child for number in ids for child in edge.shown(rows[number])))
             for child, body in zip(met, target.bodies(met), strict=True):
                 found.setdefault((edge.wire_type, str(child)), body)
             target._collect(met, found)  # noqa: SLF001  the same class, one level deeper
