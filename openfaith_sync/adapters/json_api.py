@@ -1,17 +1,18 @@
 """The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
 
 from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
-from openfaith_sync.adapters.outcomes import NotFoundAtSource
-from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import RawRecord
@@ -41,17 +42,24 @@ class JsonApiSource:
             waited=effort.waited,
         )
 
-    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
-        """Give one record fresh from the source; ``None`` when it has none."""
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        """Give one record fresh from the source, its sideloaded children with it; ``None`` when it has none."""
         part = self._manifest.entities[entity]
-        path = part.path + part.endpoints.get.format(id=external_id)
+        path = part.path + _fill(part.endpoints.get, id=external_id, parent=parent)
+        children = {self._manifest.entities[EntityName(of)].resource: EntityName(of) for of in part.sideload.values()}
+        parameters = {"include": ",".join(part.sideload)} if part.sideload else {}
 
-        def parse(response: httpx.Response) -> RawRecord:
+        def parse(response: httpx.Response) -> FreshRecord:
             body = parse_json_object(response, orjson.loads)
-            return read_resource(_expect(body, "data", dict), part.resource)
+            record = read_resource(_expect(body, "data", dict), part.resource)
+            if record.external_id != external_id:
+                raise MalformedAnswer(f"the source sent another {part.resource} than the one that was asked for")
+            return FreshRecord(_below(part, parent, record), _read_children(body, children) if children else {})
 
         try:
-            return self._client.read(Request(path, {}, part.version), parse)[0]
+            return self._client.read(Request(path, parameters, part.version), parse)[0]
         except NotFoundAtSource:
             return None
 
@@ -70,6 +78,9 @@ class JsonApiSource:
         if query.offset:
             parameters[paging.offset_parameter] = query.offset
         version = entity.delta.attribute
+        if query.is_sparse:
+            # An unknown name selects nothing, which is what is wanted where there is no version.
+            parameters[f"fields[{entity.resource}]"] = version or "id"
         if query.order is not Order.ID:
             parameters["order"] = f"-{version}" if query.order is Order.VERSION_DESCENDING else str(version)
         if query.version_from:
@@ -79,7 +90,8 @@ class JsonApiSource:
         if included := ",".join(includes):
             parameters["include"] = included
         is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
-        return Request(entity.path + entity.endpoints.list, parameters, entity.version, is_deep)
+        path = entity.path + _fill(entity.endpoints.list, parent=query.parent)
+        return Request(path, parameters, entity.version, is_deep)
 
     def _page_parser(
         self, entity: Entity, query: ListingQuery, children: Mapping[str, EntityName]
@@ -87,6 +99,8 @@ class JsonApiSource:
         def parse(response: httpx.Response) -> Page:
             body = parse_json_object(response, orjson.loads)
             records = tuple(read_resource(found, entity.resource) for found in _expect(body, "data", list))
+            if query.parent is not None:
+                records = tuple(_below(entity, query.parent, record) for record in records)
             meta, links = _expect(body, "meta", dict), _expect(body, "links", dict)
             page = Page(
                 records=records,
@@ -100,6 +114,23 @@ class JsonApiSource:
             return page
 
         return parse
+
+
+def _fill(path: str, **ids: ExternalId | None) -> str:
+    """Put ids into a path, as one segment each whatever they hold."""
+    for name, identity in ids.items():
+        if f"{{{name}}}" in path:
+            if not identity:
+                raise DefinitionError(f"{path} was asked for without the {name}'s id")
+            path = path.replace(f"{{{name}}}", quote(identity, safe=""))
+    return path
+
+
+def _below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRecord:
+    """Give a nested record with the reference to its parent, which the wire shows in links only."""
+    if entity.nested is None or parent is None:
+        return record
+    return replace(record, references={**record.references, entity.nested.under: parent})
 
 
 def read_resource(found: object, resource: str | None = None) -> RawRecord:
@@ -122,13 +153,20 @@ def read_resource(found: object, resource: str | None = None) -> RawRecord:
     if not isinstance(attributes, dict) or not isinstance(relationships, dict | None):
         raise MalformedAnswer(f"the source sent a {kind} whose attributes or relationships are not an object")
     references: dict[str, str | None] = {}
+    members: dict[str, tuple[str, ...]] | None = None
     for name, relationship in (relationships or {}).items():
         target = relationship.get("data", references) if isinstance(relationship, dict) else references
         if target is None:
             references[name] = None
         elif type(target) is dict and target is not references:
             references[name] = target.get("id")
-    return RawRecord(ExternalId(external_id), attributes, references, found)
+        elif type(target) is list:
+            members = {**(members or {}), name: _member_ids(target)}
+    return RawRecord(ExternalId(external_id), attributes, references, found, members)
+
+
+def _member_ids(linked: Iterable[object]) -> tuple[str, ...]:
+    return tuple(str(member["id"]) for member in linked if isinstance(member, dict) and "id" in member)
 
 
 def _read_children(

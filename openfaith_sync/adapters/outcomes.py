@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 
 from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule
-from openfaith_sync.domain.errors import DefinitionError, ReconnectRequired, SyncError, TransientError
-
-
-class NotFoundAtSource(DefinitionError):
-    """The source says there is nothing at this address."""
-
-
-class AccessDenied(DefinitionError):
-    """The credentials are right, but may not read this."""
-
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    DefinitionError,
+    NotFoundAtSource,
+    ReconnectRequired,
+    SyncError,
+    TransientError,
+)
 
 FIRST_ERROR_STATUS = 300
 

@@ -91,6 +91,15 @@ class WebhookHeaders(Part):
     time: str
 
 
+class Webhooks(Part):
+    """How the source announces changes, and where it is asked to."""
+
+    headers: WebhookHeaders
+    subscriptions: UrlPath
+    """Where subscriptions are listed, made and removed: one for each event name, each with its own secret."""
+    version: VersionDate
+
+
 class AdapterFile(Part):
     """``adapter.yaml``: what all entities of an external system share."""
 
@@ -104,4 +113,4 @@ class AdapterFile(Part):
     rate_limit: RateLimit
     products: dict[SnakeCase, Product]
     errors: tuple[ErrorRule, ...]
-    webhook_headers: WebhookHeaders | None = None
+    webhooks: Webhooks | None = None

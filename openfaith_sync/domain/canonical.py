@@ -39,6 +39,8 @@ class CanonicalTable:
     own: tuple[Column, ...]
     indexed: tuple[str, ...] = ()
     """References that readers join on."""
+    has_merges: bool = False
+    """Whether its records can become part of each other: the store then keeps ``merged_into_id``."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -76,6 +78,7 @@ _TABLES = (
             Column("avatar", private=True),
             *_reference("primary_campus_id"),
         ),
+        has_merges=True,
     ),
     CanonicalTable(
         "households",
@@ -84,6 +87,11 @@ _TABLES = (
             Column("member_count", ColumnType.INTEGER),
             *_reference("primary_contact_id"),
         ),
+    ),
+    CanonicalTable(
+        "household_memberships",
+        (*_reference("household_id", "person_id"), Column("role"), Column("pending", ColumnType.BOOLEAN)),
+        indexed=("household_id", "person_id"),
     ),
     CanonicalTable(
         "addresses",
@@ -134,6 +142,11 @@ _TABLES = (
             *_text("url", "virtual_location_url"),
             *_reference("group_type_id"),
         ),
+    ),
+    CanonicalTable(
+        "group_memberships",
+        (*_reference("group_id", "person_id"), Column("role"), Column("joined_at", ColumnType.TIMESTAMP)),
+        indexed=("group_id", "person_id"),
     ),
     CanonicalTable(
         "events",

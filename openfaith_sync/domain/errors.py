@@ -8,6 +8,8 @@
       RecordRejected       set the record aside, go on   -> a dead letter
       DefinitionError      we must fix manifest or code  -> no retry
         UsageError         the caller asked for something that is not there
+        NotFoundAtSource   the source has no such thing  -> evidence, where one record was asked for
+        AccessDenied       the token may not read this   -> give the user access at the source
       SafetyStop           a person must look first      -> no retry, alert
 
 Messages say what happened, to which value and what to do. They never hold a
@@ -63,6 +65,14 @@ class DefinitionError(SyncError):
 
 class UsageError(DefinitionError):
     """The caller named something that does not exist or cannot be done."""
+
+
+class NotFoundAtSource(DefinitionError):
+    """The source says there is nothing at this address."""
+
+
+class AccessDenied(DefinitionError):
+    """The credentials are right, but may not read this."""
 
 
 class SafetyStop(SyncError):

@@ -10,6 +10,9 @@ EntityName = NewType("EntityName", str)
 ExternalId = NewType("ExternalId", str)
 EntityId = NewType("EntityId", str)
 
+RECORDS = EntityName("$records")
+"""What stands for the entity in the sync key of single records: one worker an org reads them."""
+
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32 in lower case, as the TypeID specification 0.3 has it."""
 _DIGITS = 26

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import RawRecord
 
@@ -36,6 +36,18 @@ class ListingQuery:
     """Records wanted; ``None`` for a full page."""
     children: tuple[EntityName, ...] = ()
     """Sideloaded child entities that come along."""
+    parent: ExternalId | None = None
+    """The parent whose records are listed, for nested entities."""
+    is_sparse: bool = False
+    """Whether ids and versions will do: the records then have no other attribute and no relationship."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreshRecord:
+    """One record as the source shows it now, with the children that it includes."""
+
+    record: RawRecord
+    children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

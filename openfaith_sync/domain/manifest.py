@@ -6,6 +6,7 @@ says what a right manifest is.
 """
 
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -127,6 +128,31 @@ class Dependencies(Part):
     soft: tuple[SnakeCase, ...] = ()
 
 
+class Nested(Part):
+    """How an entity is listed that exists only below another one."""
+
+    under: SnakeCase
+    """The relationship to the parent: its id fills `{parent}` in the endpoints."""
+    members: SnakeCase | None = None
+    """The parent's to-many relationship that names who belongs, where it has one."""
+    member: SnakeCase | None = None
+    """This entity's relationship that the parent's list names."""
+
+
+class Merges(Part):
+    """Where the source tells that one record became part of another."""
+
+    list: UrlPath
+    """Ordered and filtered by `created_at`; nothing is ever taken off it."""
+    resource: str
+    keep: SnakeCase
+    """The attribute with the id that stays."""
+    remove: SnakeCase
+    """The attribute with the id that is gone."""
+    webhook: str | None = None
+    """The event that announces one."""
+
+
 class EntityPart(Part):
     """One entity as a module file writes it."""
 
@@ -148,6 +174,9 @@ class EntityPart(Part):
     blind_spots: tuple[BlindSpot, ...] = ()
     sideload: dict[SnakeCase, SnakeCase] = Field(default_factory=dict)
     """Child entities that ride along with this one: include name to entity."""
+    nested: Nested | None = None
+    """Set when it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
+    merges: Merges | None = None
     depends_on: Dependencies = Dependencies()
     attributes: dict[SnakeCase, Attribute]
     relationships: dict[SnakeCase, Relationship] = Field(default_factory=dict)
@@ -180,6 +209,11 @@ class Entity(EntityPart):
     path: UrlPath
     """The product's path, before the endpoints'."""
     version: VersionDate
+
+    @property
+    def parent(self) -> EntityName | None:
+        """The entity below which it is listed."""
+        return EntityName(self.relationships[self.nested.under].target) if self.nested else None
 
     @property
     def canonical(self) -> CanonicalTable:
@@ -243,9 +277,31 @@ def _entity_problems(entity: EntityPart) -> list[str]:
         if include not in entity.includes
     ]
     problems += _delta_problems(entity)
+    problems += _nested_problems(entity)
     if "{id}" not in entity.endpoints.get:
         problems.append(f"endpoints.get: found {entity.endpoints.get!r}, expected a path with {{id}}")
     return problems
+
+
+def _nested_problems(entity: EntityPart) -> Iterator[str]:
+    nested = entity.nested
+    for name in ("list", "get"):
+        path = getattr(entity.endpoints, name)
+        if nested and "{parent}" not in path:
+            yield f"endpoints.{name}: found {path!r}, expected a path with {{parent}}, since the entity is nested"
+        if not nested and "{parent}" in path:
+            yield f"endpoints.{name}: found {path!r}, expected no {{parent}}, since the entity is not nested"
+    if nested is None:
+        return
+    under = entity.relationships.get(nested.under)
+    if under is None or under.cardinality == "many" or under.nullable:
+        yield f"nested.under: found {nested.under!r}, expected a required to-one relationship of this entity"
+    if (nested.members is None) != (nested.member is None):
+        yield "nested: found one of members and member, expected both or neither"
+    if nested.member is not None and nested.member not in entity.relationships:
+        yield f"nested.member: found {nested.member!r}, expected a relationship of this entity"
+    if entity.delta.by is not DeltaCapability.NONE:
+        yield f"delta.by: found {entity.delta.by.value!r}, expected none, since the entity is nested"
 
 
 def _delta_problems(entity: EntityPart) -> list[str]:

@@ -7,7 +7,7 @@ are not checked: there is nothing that they could break.
 """
 
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -41,6 +41,7 @@ class Mapper:
         "_fields",
         "_inactivated",
         "_map_references",
+        "_members",
         "_needs_version",
         "_prefix",
         "_status",
@@ -59,6 +60,11 @@ class Mapper:
         self._prefix = f"{adapter}_"
         self._derive = IdDeriver(org, adapter, entity.name)
         self._map_references = ReferenceMapper(entity, org, adapter, entities)
+        self._members = tuple(
+            (name, f"{self._prefix}{name}_ids")
+            for name, part in entity.relationships.items()
+            if part.cardinality == "many" and part.always
+        )
         self._choices = build_choices(entity, self._prefix)
         self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
         self._width = len(columns)
@@ -81,6 +87,8 @@ class Mapper:
         for choice in self._choices:
             choice.fill(raw.attributes, values, custom)
         self._map_references(raw.references, values, custom)
+        if raw.members is not None:
+            self._keep_members(raw.members, custom)
         if values[self._status] is None:
             self._fill_status(raw.attributes, values, custom)
         version = self._version_of(raw.attributes, values)
@@ -105,6 +113,12 @@ class Mapper:
                         custom[key] = value
         except Refused as refused:
             raise RecordRejected(name, json_type(value), str(refused)) from None
+
+    def _keep_members(self, members: Mapping[str, tuple[str, ...]], custom: dict[str, object]) -> None:
+        """Keep who belongs; sorted, since an order that the source does not promise is no change."""
+        for name, key in self._members:
+            if name in members:
+                custom.setdefault(key, sorted(members[name]))
 
     def _fill_status(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
         """Settle a status that the source did not send; no record is without one."""

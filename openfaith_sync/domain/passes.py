@@ -1,11 +1,12 @@
 """A pass: one walk through one entity's listing, its checkpoint and its counts."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 
@@ -19,6 +20,9 @@ class SyncMode(StrEnum):
     FULL = "full"
     DELTA = "delta"
     RECONCILIATION = "reconciliation"
+    """Everything is listed, what is missing on either side is settled, what changed unseen is stored."""
+    RECORD = "record"
+    """Single records, each read fresh by its id."""
     SIDELOAD = "sideload"
     """Stored with its parent's pages; only ever the mode of a pass, never asked for."""
 
@@ -119,6 +123,26 @@ class Checkpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ParentListing:
+    """The complete list of one parent's nested records, as read now."""
+
+    parent_id: ExternalId
+    parent_hash: bytes | None
+    """The parent's content when its list was read; ``None`` when the parent is gone."""
+    listed: tuple[ExternalId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A record that is proven gone at the source."""
+
+    entity: EntityName
+    table: str
+    external_id: ExternalId
+    entity_id: EntityId
+
+
+@dataclass(frozen=True, slots=True)
 class PageCommit:
     """Everything one page changes; stored whole or not at all."""
 
@@ -130,6 +154,14 @@ class PageCommit:
     requests: int = 1
     waited: timedelta = timedelta()
     """How long the budget held this page's requests back."""
+    listed: tuple[ExternalId, ...] = ()
+    """Reconciliation: every external id that the page listed, kept until the listings are compared."""
+    parents: tuple[ParentListing, ...] = ()
+    """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
+    handled: Mapping[str, str] = field(default_factory=dict)
+    """Events of the inbox that this settles, each with what came of it."""
 
 
 @dataclass(frozen=True, slots=True)

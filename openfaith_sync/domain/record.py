@@ -20,6 +20,8 @@ class RawRecord:
     """External id by to-one relationship; only those that the source sent."""
     body: JsonObject
     """The whole resource object, kept for a dead letter."""
+    members: Mapping[str, tuple[str, ...]] | None = None
+    """External ids by to-many relationship, in the source's order; only those that the source sent."""
 
 
 @dataclass(frozen=True, slots=True)

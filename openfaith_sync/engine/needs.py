@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import RawRecord
 
 
 class Source(Protocol):
@@ -21,12 +20,24 @@ class Source(Protocol):
         Raises:
             TransientError: The source failed, or answered with something that is no answer.
             ReconnectRequired: The credentials are refused.
+            NotFoundAtSource: There is no such listing; for a nested one, the parent is gone.
+            AccessDenied: The token may not read it.
             DefinitionError: The request itself is wrong.
         """
         ...
 
-    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
-        """Give one record fresh from the source; ``None`` when the source says it has none."""
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        """Give one record fresh from the source, its sideloaded children with it.
+
+        ``None`` only when the source answers 404 or 410: the one evidence that it is gone.
+        ``parent`` is needed for nested entities.
+
+        Raises:
+            AccessDenied: The token may not read it, which says nothing about whether it lives.
+            TransientError: The source failed.
+        """
         ...
 
 

@@ -64,11 +64,12 @@ def refused_record(record: Record, table: str, error: Exception) -> Rejection:
 
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
     """Give the parameters of ``page_sql.ADVANCE``."""
-    versions = [record.version for record in page.batches[0].records if record.version is not None]
+    records = page.batches[0].records if page.batches else ()
+    versions = [record.version for record in records if record.version is not None]
     return {
         "org": lease.key.org,
         "pass": page.pass_id,
-        "table": page.batches[0].table or None,
+        "table": (page.batches[0].table or None) if page.batches else None,
         "requests": page.requests,
         "waited": page.waited,
         "newest": max(versions, default=None),

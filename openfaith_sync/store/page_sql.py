@@ -55,6 +55,9 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 # Read from top to bottom:
 # `held` is what the links say now, by one index scan for all ids of the page.
 # `changed` leaves out what is unchanged or older, so that it costs no lock and no write.
+# `conflicts`: a record that was found gone after this pass began may have been read before
+#   that. The page does not bring it back; the inbox has it read once more by its id. A merged
+#   one never comes back.
 # `links` decides: it locks each link, compares the version again under the lock (law 2)
 #   and gives the entity id that the link leads to, which a merge may have changed.
 # `stored` writes the canonical rows of the links that went through, once each where
@@ -63,10 +66,12 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 # A newer version of equal content is written, though it counts as unchanged: were the
 # link to keep the older version, a version between the two could overwrite it later.
 _STORE_RECORDS = """
-WITH page AS MATERIALIZED (
+WITH pass AS MATERIALIZED (
+  SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+), page AS MATERIALIZED (
   SELECT * FROM ROWS FROM (unnest({arrays}), jsonb_array_elements(%(custom)s::jsonb)) AS page ({names})
 ), held AS MATERIALIZED (
-  SELECT external_id, content_hash, source_version, deleted_at FROM sync.external_links
+  SELECT external_id, content_hash, source_version, deleted_at, merged_into FROM sync.external_links
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(c0)s::text[])
 ), changed AS MATERIALIZED (
   SELECT page.*, held.content_hash = page.content_hash AND held.deleted_at IS NULL AS is_same
@@ -75,6 +80,14 @@ WITH page AS MATERIALIZED (
      OR (page.source_version >= held.source_version) IS NOT FALSE
         AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL
              OR page.source_version > held.source_version)
+        AND (held.deleted_at IS NULL OR held.deleted_at < (SELECT started_at FROM pass) AND held.merged_into IS NULL)
+), conflicts AS (
+  INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
+  SELECT %(org)s, %(adapter)s, concat_ws(':', 'conflict', %(pass)s::text, %(entity)s, external_id), 'conflict',
+         %(entity)s, external_id, 'check'
+  FROM page JOIN held USING (external_id)
+  WHERE held.merged_into IS NULL AND held.deleted_at >= (SELECT started_at FROM pass)
+  ON CONFLICT DO NOTHING
 ), links AS (
   INSERT INTO sync.external_links AS link
     (org_id, adapter, entity, external_id, entity_id, content_hash, source_version)
@@ -83,7 +96,8 @@ WITH page AS MATERIALIZED (
   ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
   SET content_hash = EXCLUDED.content_hash, source_version = COALESCE(EXCLUDED.source_version, link.source_version),
       deleted_at = NULL, updated_at = now()
-  WHERE (EXCLUDED.source_version >= link.source_version) IS NOT FALSE
+  WHERE (EXCLUDED.source_version >= link.source_version) IS NOT FALSE AND link.merged_into IS NULL
+    AND (link.deleted_at IS NULL OR link.deleted_at < (SELECT started_at FROM pass))
   RETURNING external_id, entity_id, xmax = 0 AS is_new
 ), stored AS (
   INSERT INTO openfaith."{table}" (org_id, id, type, custom_fields, {own})

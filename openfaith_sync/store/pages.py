@@ -7,10 +7,11 @@ import orjson
 import psycopg
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.record import MappedBatch, Record, Rejection
 from openfaith_sync.store import page_sql
+from openfaith_sync.store.evidence_rows import evidence_of
 from openfaith_sync.store.page_rows import (
     Parameters,
     newest_each,
@@ -26,13 +27,18 @@ COMMIT_STEPS = (
     "check_lease",
     "store_records",
     "store_dead_letters",
+    "tombstone",
+    "note_listed",
+    "note_parent",
+    "settle_events",
     "advance",
     "commit",
     "committed",
 )
 """What ``on_step`` is told: before each statement its name, and "committed" after the last.
 
-``store_records`` and ``store_dead_letters`` come once for each entity that needs them.
+``store_records``, ``store_dead_letters`` and ``tombstone`` come once for each entity that needs them,
+``note_parent`` once for each parent.
 """
 
 OnStep = Callable[[str], None]
@@ -79,6 +85,9 @@ class PageWriter:
     def _told_of_batches(self, lease: Lease, page: PageCommit) -> list[tuple[MappedBatch, Parameters]]:
         """Give each batch with what its statements are told: whose it is, and the pass that counts it."""
         key, entities = lease.key, [batch.entity for batch in page.batches]
+        if key.entity == RECORDS:
+            common = {"org": key.org, "adapter": key.adapter, "pass": page.pass_id}
+            return [(batch, common | {"entity": batch.entity}) for batch in page.batches]
         if entities[:1] != [key.entity] or len(set(entities)) < len(entities):
             raise DefinitionError(f"a page of {key} must begin with its own records and name each entity once")
         self._know_riders(lease, page.pass_id, entities[1:])
@@ -111,6 +120,7 @@ class PageWriter:
             for batch, known in told:
                 answers.append(self._store(batch, batch.records, known, wait) if batch.records else None)
                 self._set_aside(batch.rejected, known, wait)
+            self._note_evidence(lease, page, wait)
             self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page), wait)
             self._send("commit", b"COMMIT", {}, wait)
         self._step("committed")
@@ -130,6 +140,7 @@ class PageWriter:
                 rejected = (*batch.rejected, *refused)
                 self._set_aside(rejected, known)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
+            self._note_evidence(lease, page)
             self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")
@@ -164,6 +175,11 @@ class PageWriter:
         if rejected:
             parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
             self._send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters, wait)
+
+    def _note_evidence(self, lease: Lease, page: PageCommit, wait: Callable[[], None] | None = None) -> None:
+        """Store what the page proves gone, what it listed, and the events that it settles."""
+        for step, statement, parameters in evidence_of(lease, page):
+            self._send(step, statement, parameters, wait)
 
     def _send(
         self, step: str, statement: bytes, parameters: Parameters, wait: Callable[[], None] | None = None

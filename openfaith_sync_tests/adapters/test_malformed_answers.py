@@ -11,8 +11,14 @@ import pytest
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.json_api import JsonApiSource
 from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.adapters.outcomes import AccessDenied, NotFoundAtSource
-from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, ReconnectRequired, TransientError
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    DefinitionError,
+    MalformedAnswer,
+    NotFoundAtSource,
+    ReconnectRequired,
+    TransientError,
+)
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import ListingQuery, Order
 

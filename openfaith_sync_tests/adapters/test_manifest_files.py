@@ -44,7 +44,8 @@ def spoil(root: Path, file: str, old: str, new: str) -> int:
 def test_the_shipped_manifest_has_the_first_entities():
     manifest = read_manifest(SHIPPED, "pco")
     assert set(manifest.entities) == {
-        "campus", "household", "person", "address", "email", "phone_number", "group", "event",
+        "campus", "household", "household_membership", "person", "address", "email", "phone_number",
+        "group", "group_membership", "event",
     }  # fmt: skip
     assert manifest.entities["person"].path == "/people/v2"
     assert manifest.entities["event"].version == "2023-07-10"
@@ -133,7 +134,8 @@ def test_an_unknown_table(root: Path, mistakes: Mistaken):
     assert mistakes() == [
         (
             f"people.yaml:{line}: entities.campus.table: found 'sites', expected one of "
-            "addresses, campuses, emails, events, groups, households, people, phone_numbers"
+            "addresses, campuses, emails, events, group_memberships, groups, household_memberships, households, "
+            "people, phone_numbers"
         )
     ]
 
@@ -157,7 +159,9 @@ def test_a_column_filled_twice(root: Path, mistakes: Mistaken):
 def test_unknown_entities_in_references(root: Path, mistakes: Mistaken):
     rides = spoil(root, "people.yaml", "addresses: address,", "addresses: adress,")
     needs = spoil(root, "people.yaml", "depends_on: {soft: [household]}", "depends_on: {soft: [household, family]}")
-    names = "address, campus, email, event, group, household, person, phone_number"
+    names = (
+        "address, campus, email, event, group, group_membership, household, household_membership, person, phone_number"
+    )
     assert mistakes() == [
         (
             f"people.yaml:{rides}: entities.person.sideload.addresses: found 'adress', "

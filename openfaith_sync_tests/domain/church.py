@@ -13,7 +13,10 @@ from openfaith_sync.domain.mapping import Mapper, build_mapper
 from openfaith_sync.domain.record import RawRecord, Record
 
 ORG, PCO = OrgId("grace"), AdapterName("pco")
-ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
+ENTITIES = (
+    *("campus", "household", "household_membership", "person", "address", "email", "phone_number"),
+    *("group", "group_membership", "event"),
+)
 UPDATED_AT = "2024-05-06T07:08:09Z"
 
 

@@ -54,8 +54,8 @@ def dropped(graph: DependencyGraph) -> list[tuple[str, str]]:
 
 def test_planning_center_syncs_in_the_expected_order() -> None:
     assert build_graph(manifest()).entities == (
-        *("campus", "household", "person", "address", "email", "phone_number"),
-        *("group", "event"),
+        *("campus", "household", "person", "household_membership", "address", "email", "phone_number"),
+        *("group", "group_membership", "event"),
     )
 
 
@@ -63,9 +63,13 @@ def test_planning_center_depends_as_its_relationships_say() -> None:
     assert edges(build_graph(manifest())) == {
         ("person", "soft", "campus"),
         ("person", "soft", "household"),
+        ("household_membership", "hard", "household"),
+        ("household_membership", "soft", "person"),
         ("address", "hard", "person"),
         ("email", "hard", "person"),
         ("phone_number", "hard", "person"),
+        ("group_membership", "hard", "group"),
+        ("group_membership", "soft", "person"),
         ("event", "hard", "group"),
         ("event", "soft", "person"),
     }
@@ -87,7 +91,7 @@ def test_every_edge_says_why() -> None:
 
 def test_ranks_rise_along_every_edge() -> None:
     graph = build_graph(manifest())
-    assert [graph.rank(name) for name in graph.entities] == [0, 0, 1, 2, 2, 2, 0, 2]
+    assert [graph.rank(name) for name in graph.entities] == [0, 0, 1, 2, 2, 2, 2, 0, 2, 2]
 
 
 def test_hard_dependencies_are_told_by_entity() -> None:

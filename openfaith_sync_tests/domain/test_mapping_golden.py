@@ -76,6 +76,8 @@ GOLDEN = [
         primary_contact_id="123",
         primary_contact_name="Ann Miller",
     ),
+    *same("household_membership", household_role=("role", "child"), pending=("pending", False)),
+    *custom("household_membership", person_name="Ann Miller"),
     *moments("person", created_at="created_at", updated_at="updated_at"),
     Golden("person", "created_at", "2021-03-04T07:06:07+02:00", "created_at", MOMENT, is_kept=True),
     Golden("person", "created_at", "2021-03-04T05:06:07.000Z", "created_at", MOMENT, is_kept=True),
@@ -191,6 +193,8 @@ GOLDEN = [
         tag_ids=[1, 2],
         widget_status={"is": "on"},
     ),
+    *moments("group_membership", joined_at="joined_at"),
+    *same("group_membership", role=("role", "leader")),
     *moments("event", canceled_at="canceled_at", ends_at="ends_at", starts_at="starts_at"),
     *same(
         "event",

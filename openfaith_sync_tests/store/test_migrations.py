@@ -38,6 +38,10 @@ def test_the_migrated_database_is_what_the_metadata_says(database):
     )
 
 
+def collation_of(kind):
+    return getattr(getattr(kind, "item_type", kind), "collation", None)
+
+
 def test_ids_sort_by_their_bytes_everywhere(database):
     found = fetch(
         database,
@@ -45,7 +49,7 @@ def test_ids_sort_by_their_bytes_everywhere(database):
            WHERE table_schema IN ('openfaith', 'sync') AND table_name <> 'alembic_version'""",
     )
     expected = [
-        (table.schema, table.name, column.name, getattr(column.type, "collation", None))
+        (table.schema, table.name, column.name, collation_of(column.type))
         for table in metadata.tables.values()
         for column in table.columns
     ]

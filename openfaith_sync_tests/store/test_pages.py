@@ -127,6 +127,7 @@ def test_a_tombstoned_record_that_reappears_is_undeleted(database):
         run(database, "UPDATE sync.external_links SET deleted_at = now()")
         run(database, "UPDATE openfaith.emails SET deleted_at = now()")
         assert walk.store.count_live(EMAILS) == 0
+    with walking(database) as walk:
         assert walk.commit(batch([email("1", "a@x.org")])) == {EMAIL: Counts(updated=1)}
         assert walk.store.count_live(EMAILS) == 1
     assert addresses(database) == ["a@x.org"]

@@ -1,0 +1,85 @@
+"""The statements of a page's commit about what is gone, what was listed and which events are settled."""
+
+from functools import cache
+
+from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.domain.errors import DefinitionError
+
+# A link is made even where none was: a page that was read before the record
+# went, and is committed after, then meets the tombstone (see page_sql.py).
+# A merged link is one already, and leads to a row that lives.
+_TOMBSTONE = """
+WITH gone AS (
+  INSERT INTO sync.external_links AS link
+    (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at)
+  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.entity_id, '', now()
+  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[]) AS given (external_id, entity_id)
+  ORDER BY given.external_id
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE SET deleted_at = now(), updated_at = now()
+  WHERE link.deleted_at IS NULL
+  RETURNING entity_id, xmax <> 0 AS was_live
+), stored AS (
+  UPDATE openfaith."{table}" held SET deleted_at = now(), synced_at = now()
+  FROM gone WHERE held.org_id = %(org)s AND held.id = gone.entity_id AND held.deleted_at IS NULL
+), settled AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+), resolved AS (
+  UPDATE sync.dead_letters SET resolved_at = now()
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+    AND resolved_at IS NULL
+)
+UPDATE sync.passes
+SET tombstoned = tombstoned + (SELECT count(*) FROM gone WHERE was_live)
+WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+"""
+
+NOTE_LISTED = b"""
+INSERT INTO sync.listed_ids (org_id, pass_id, external_id)
+SELECT %(org)s, %(pass)s::bigint, external_id FROM unnest(%(ids)s::text[]) AS given (external_id)
+ON CONFLICT DO NOTHING
+"""
+
+# `before` is what the parent's list held when it was last read.
+NOTE_PARENT = b"""
+WITH before AS (
+  SELECT unnest(listed) AS external_id FROM sync.parent_listings
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
+), missing AS (
+  INSERT INTO sync.deletion_candidates AS known
+    (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+  SELECT link.org_id, link.adapter, link.entity, link.external_id, %(parent)s, %(pass)s::bigint, %(pass)s::bigint
+  FROM before JOIN sync.external_links link USING (external_id)
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s AND link.deleted_at IS NULL
+    AND before.external_id <> ALL (%(listed)s::text[])
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+  SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
+  WHERE known.last_pass_id < EXCLUDED.last_pass_id
+), back AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(listed)s::text[])
+)
+INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id)
+VALUES (%(org)s, %(adapter)s, %(entity)s, %(parent)s, %(hash)s, %(listed)s::text[], %(pass)s::bigint)
+ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
+SET parent_hash = EXCLUDED.parent_hash, listed = EXCLUDED.listed, pass_id = EXCLUDED.pass_id, listed_at = now()
+"""
+
+SETTLE_EVENTS = b"""
+UPDATE sync.webhook_events event SET done_at = now(), outcome = settled.outcome
+FROM unnest(%(ids)s::text[], %(outcomes)s::text[]) AS settled (event_id, outcome)
+WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id = settled.event_id
+  AND event.done_at IS NULL
+"""
+
+
+@cache
+def tombstone(table_name: str) -> bytes:
+    """Give the statement that tombstones records of a canonical table.
+
+    Raises:
+        DefinitionError: There is no such table.
+    """
+    if table_name not in CANONICAL_TABLES:
+        raise DefinitionError(f"there is no canonical table {table_name!r}")
+    return " ".join(_TOMBSTONE.format(table=table_name).split()).encode()

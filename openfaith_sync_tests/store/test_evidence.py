@@ -1,0 +1,113 @@
+"""What a page proves gone stays gone, and only that."""
+
+from dataclasses import replace
+
+import pytest
+
+from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey, derive_entity_id
+from openfaith_sync.domain.passes import Counts, ParentListing, PassStart, SyncMode, Tombstone
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync_tests.store.making import (
+    EMAIL,
+    EMAILS,
+    ORG,
+    PCO,
+    PERSON,
+    at,
+    batch,
+    email,
+    fetch,
+    run,
+    walking,
+)
+
+SINGLE = SyncKey(ORG, PCO, RECORDS)
+RECORD = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
+LIVE = "SELECT count(*) FROM openfaith.emails WHERE deleted_at IS NULL"
+
+
+def gone(external_id: str) -> Tombstone:
+    return Tombstone(EMAIL, "emails", ExternalId(external_id), derive_entity_id(ORG, PCO, EMAIL, external_id))
+
+
+def bury(database, *external_ids: str) -> None:
+    """Tombstone as a worker of single records does, beside whatever walks."""
+    with walking(database, SINGLE, RECORD) as records:
+        page = replace(records.page(), tombstones=tuple(map(gone, external_ids)))
+        records.store.commit_page(records.lease, page)
+
+
+def live(database) -> int:
+    return fetch(database, LIVE)[0][0]
+
+
+def test_a_tombstone_keeps_the_row_and_counts_once(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1"), email("2")]))
+        for _ in range(2):
+            walk.store.commit_page(walk.lease, replace(walk.page(batch([])), tombstones=(gone("1"),)))
+        assert walk.store.count_live(EMAILS) == 1
+    assert fetch(database, "SELECT count(*), count(deleted_at) FROM openfaith.emails") == [(2, 1)]
+    assert fetch(database, "SELECT tombstoned FROM sync.passes") == [(1,)]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known before", "never seen before"])
+def test_a_page_read_before_a_record_went_does_not_bring_it_back(database, is_known):
+    with walking(database) as walk:
+        if is_known:
+            walk.commit(batch([email("1", "old@x.org")]))
+        bury(database, "1")
+        assert walk.commit(batch([email("1", "new@x.org", at(5)), email("2")])) == {
+            EMAIL: Counts(created=1, unchanged=1)
+        }
+    assert live(database) == 1
+    waiting = fetch(database, "SELECT name, entity, external_id, action FROM sync.webhook_events WHERE done_at IS NULL")
+    assert waiting == [("conflict", EMAIL, "1", "check")]
+
+
+def test_a_pass_that_began_later_brings_a_record_back_that_reappeared(database):
+    bury(database, "1")
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]))
+    assert live(database) == 1
+    assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
+
+
+def test_a_merged_record_never_comes_back(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]))
+    bury(database, "1")
+    run(database, "UPDATE sync.external_links SET merged_into = '2'")
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "again@x.org", at(9))]))
+    assert live(database) == 0
+    assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
+
+
+def test_records_of_several_entities_are_stored_in_one_commit(database):
+    with walking(database, SINGLE, RECORD) as records:
+        counts = records.commit(batch([email("1")]), batch([], entity=PERSON), place=WalkPlace(()))
+    assert counts[EMAIL] == Counts(created=1)
+    assert fetch(database, "SELECT mode, created FROM sync.passes") == [("record", 1)]
+
+
+def listing(database, parent: str, *listed: str) -> None:
+    with walking(database) as walk:
+        told = ParentListing(ExternalId(parent), b"hash", tuple(map(ExternalId, listed)))
+        walk.store.commit_page(walk.lease, replace(walk.page(batch(map(email, listed))), parents=(told,)))
+
+
+def candidates(database) -> list[tuple]:
+    return fetch(
+        database, "SELECT external_id, parent_id, times_missed FROM sync.deletion_candidates ORDER BY external_id"
+    )
+
+
+def test_what_left_a_parents_list_is_a_candidate_and_no_more(database):
+    listing(database, "9", "1", "2")
+    assert candidates(database) == []
+    listing(database, "9", "2")
+    assert candidates(database) == [("1", "9", 1)]
+    assert live(database) == 2
+    listing(database, "8", "1")
+    assert candidates(database) == []
