@@ -10,7 +10,7 @@ import httpx
 import orjson
 
 from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
-from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
+from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
@@ -109,7 +109,7 @@ class JsonApiSource:
                 children=_read_children(body, children) if children else {},
             )
             _prove_length(page, meta, query.offset, is_counted=entity.total_count == "exact")
-            if query.order is Order.VERSION:
+            if query.order is not Order.ID:
                 _prove_order(page, query, str(entity.delta.attribute))
             return page
 
@@ -199,12 +199,15 @@ def _prove_length(page: Page, meta: Mapping[str, Any], offset: int, *, is_counte
 def _prove_order(page: Page, query: ListingQuery, attribute: str) -> None:
     """Refuse rows that were not asked for: unknown filters and orders are ignored in silence (facts 1.4, 1.5)."""
     keys = version_keys(page.records, attribute)
+    if query.order is Order.VERSION_DESCENDING:
+        # Records without a version stand at one end or the other, and prove nothing.
+        keys = [key for key in reversed(keys) if key]
     if any(later < earlier for earlier, later in pairwise(keys)):
-        raise MalformedAnswer(f"the source did not order {query.entity} by {attribute}; check delta.by in the manifest")
+        raise FilterIgnored(f"the source did not order {query.entity} by {attribute}; check delta.by in the manifest")
     is_below = bool(keys) and query.version_from is not None and keys[0] < version_key(query.version_from)
     is_above = bool(keys) and query.version_before is not None and keys[-1] >= version_key(query.version_before)
     if is_below or is_above:
-        raise MalformedAnswer(
+        raise FilterIgnored(
             f"the source ignored the filter on {query.entity}.{attribute}; check delta.by in the manifest"
         )
 

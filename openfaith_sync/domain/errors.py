@@ -10,6 +10,7 @@
         UsageError         the caller asked for something that is not there
         NotFoundAtSource   the source has no such thing  -> evidence, where one record was asked for
         AccessDenied       the token may not read this   -> give the user access at the source
+        FilterIgnored      the source filters otherwise  -> read the listing another way, and say so
       SafetyStop           a person must look first      -> no retry, alert
 
 Messages say what happened, to which value and what to do. They never hold a
@@ -73,6 +74,10 @@ class NotFoundAtSource(DefinitionError):
 
 class AccessDenied(DefinitionError):
     """The credentials are right, but may not read this."""
+
+
+class FilterIgnored(DefinitionError):
+    """The source answered with records that were not asked for: its filter or order is not what the manifest says."""
 
 
 class SafetyStop(SyncError):

@@ -189,3 +189,5 @@ class PassResult:
     watermark: datetime | None
     duration: timedelta
     resumed: bool = False
+    report: Mapping[str, object] = field(default_factory=dict)
+    """What else the pass found: what, how many, why."""

@@ -9,6 +9,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import MappedBatch
 
 
 class Source(Protocol):
@@ -80,6 +81,29 @@ class Store(Protocol):
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
         """End a pass that will not be finished; the watermark stays."""
+        ...
+
+    def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
+        """Give how many records this pass changed, and how many of them a webhook had announced.
+
+        Empty for an org without subscriptions.
+        """
+        ...
+
+    def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+        """Add to what a pass reports."""
+        ...
+
+    def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
+        """Count the records of a batch that storing would change; nothing is written."""
+        ...
+
+    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
+        """Whether a stored parent of nested records was never listed, or has changed since."""
+        ...
+
+    def note_checked(self, key: SyncKey) -> None:
+        """Note that the source was asked for changes now."""
         ...
 
     def load_rider(self, key: SyncKey) -> RiderPass | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
-from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, UsageError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.listing import ListingQuery, Order, version_keys
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
@@ -22,6 +22,7 @@ from openfaith_sync.domain.passes import (
     SyncMode,
 )
 from openfaith_sync.domain.place import Slice, WalkPlace, version_key
+from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.needs import Source, Store
@@ -89,6 +90,7 @@ class EntitySync:
         self._on_progress = on_progress
         self._threads = threads
         self._entity = manifest.entities[request.entity]
+        self._report: dict[str, object] = {}
         self._version = manifest.entity_fingerprint(request.entity)
         self._began = monotonic()
         self._requests = 0
@@ -98,9 +100,20 @@ class EntitySync:
         rider = self._store.load_rider(self._lease.key)
         if rider is not None and (proven := self._prove_rider(rider)) is not None:
             return proven
+        try:
+            return self._run_pass()
+        except FilterIgnored as error:
+            # What was stored so far is right; what was left out cannot be known. The manifest
+            # promises more than this source keeps, so it is read the way that needs less of it.
+            self._report["filter_ignored"] = str(error)
+            self._entity = _less_capable(self._entity)
+            return self._run_pass()
+
+    def _run_pass(self) -> PassResult:
         checkpoint = self._store.load_checkpoint(self._lease.key)
         mode = self._decide_mode(checkpoint)
-        resumable = self._resumable(checkpoint, mode)
+        # A place of one kind of walk means nothing to another.
+        resumable = None if "filter_ignored" in self._report else self._resumable(checkpoint, mode)
         opened = resumable or self._open(checkpoint, mode)
         if resumable is not None and resumable.newest and resumable.place.resumed_at is None:
             place = replace(resumable.place, resumed_at=version_key(resumable.newest))
@@ -108,9 +121,9 @@ class EntitySync:
         return self._walk(opened, is_resumed=resumable is not None)
 
     def _decide_mode(self, checkpoint: Checkpoint) -> SyncMode:
-        can_filter = self._entity.delta.by is DeltaCapability.FILTER
+        can_tell = self._entity.delta.by is not DeltaCapability.NONE
         wants_delta = self._request.mode in {SyncMode.AUTO, SyncMode.DELTA}
-        if not wants_delta or not can_filter or checkpoint.watermark is None:
+        if not wants_delta or not can_tell or checkpoint.watermark is None:
             return SyncMode.FULL
         if self._request.mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
             # What was stored was mapped by another manifest; only a full listing maps it anew.
@@ -147,17 +160,21 @@ class EntitySync:
         children = [EntityName(child) for child in self._entity.sideload.values()]
         if mode is SyncMode.FULL:
             return tuple(children)
-        return tuple(c for c in children if self._manifest.entities[c].delta.by is not DeltaCapability.FILTER)
+        return tuple(c for c in children if self._manifest.entities[c].delta.by is DeltaCapability.NONE)
 
     def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
         paging = self._manifest.adapter_file.paging
         children = tuple(rider.entity for rider in opened.start.riders)
         fetcher = Fetcher(self._manifest, self._source, self._request.org, self._entity.name)
-        walk = self._build_walk(children)
+        walk = self._build_walk(opened.start.mode, children)
         progress = Walking(
             walk, fetcher, self._store, self._lease, opened, paging, self._on_progress, self._threads
         ).run()
         source_count = self._source_count() if opened.start.mode is SyncMode.FULL else None
+        if opened.start.mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
+            self._report |= self._store.load_announced(self._lease, opened.pass_id)
+        if self._report:
+            self._store.write_report(self._lease, opened.pass_id, self._report)
         self._store.close_pass(self._lease, opened.pass_id, self._watermark(opened), self._requests)
         return PassResult(
             key=self._lease.key,
@@ -170,6 +187,7 @@ class EntitySync:
             watermark=self._store.load_checkpoint(self._lease.key).watermark,
             duration=timedelta(seconds=monotonic() - self._began),
             resumed=is_resumed,
+            report=self._report,
         )
 
     def _watermark(self, opened: OpenPass) -> datetime | None:
@@ -185,12 +203,14 @@ class EntitySync:
     def _walks_by_version(self) -> bool:
         return self._entity.delta.by is DeltaCapability.FILTER
 
-    def _build_walk(self, children: tuple[EntityName, ...]) -> Walk:
+    def _build_walk(self, mode: SyncMode, children: tuple[EntityName, ...]) -> Walk:
         paging = self._manifest.adapter_file.paging
-        if not self._walks_by_version:
-            return IdWalk(self._entity, children, paging.size)
-        furthest = paging.deep_offset.above if paging.deep_offset else 10**9
-        return VersionWalk(self._entity, children, furthest)
+        if self._walks_by_version:
+            furthest = paging.deep_offset.above if paging.deep_offset else 10**9
+            return VersionWalk(self._entity, children, furthest)
+        if mode is SyncMode.DELTA:
+            return DescendingWalk(self._entity, children, paging.size)
+        return IdWalk(self._entity, children, paging.size)
 
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
         """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
@@ -226,3 +246,12 @@ class EntitySync:
         self._requests += page.requests
         keys = version_keys(page.records, str(entity.delta.attribute))
         return parse_key(keys[0]) if keys else None
+
+
+def _less_capable(entity: Entity) -> Entity:
+    """Give the entity as one whose listing can do less than the manifest says."""
+    weaker = {DeltaCapability.FILTER: DeltaCapability.ORDERED, DeltaCapability.ORDERED: DeltaCapability.NONE}
+    by = weaker.get(entity.delta.by)
+    if by is None:
+        raise DefinitionError(f"{entity.name} can do no less than be listed whole")
+    return entity.model_copy(update={"delta": entity.delta.model_copy(update={"by": by})})

@@ -57,7 +57,8 @@ class SimulatorApp:
         self._most = manifest.adapter_file.paging.size
         self._version_header = manifest.adapter_file.version_header.lower().encode()
         self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
-        self._versions.setdefault(webhook_api.ROOT, webhook_api.VERSION)
+        webhooks = manifest.adapter_file.webhooks
+        self._versions.setdefault(webhook_api.ROOT, webhooks.version if webhooks else "")
         self._last_bodies: dict[str, bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,14 +6,31 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.manifest import AttributeType, Relationship
-from openfaith_sync.simulator.consequences import composed_name, demote_others, owners, repeated_values
+from openfaith_sync.domain.manifest import Relationship
+from openfaith_sync.simulator.consequences import (
+    composed_name,
+    demote_others,
+    first_values,
+    owners,
+    repeated_values,
+)
 from openfaith_sync.simulator.edges import World
+from openfaith_sync.simulator.givens import (
+    check_attributes,
+    check_needs,
+    find_row,
+    find_table,
+    find_twin,
+    is_needed,
+    numbers,
+    read_references,
+)
+from openfaith_sync.simulator.joining import Joining
 from openfaith_sync.simulator.moments import BASE_SECONDS, to_seconds, to_text
 from openfaith_sync.simulator.population import PERSON_MERGER
 from openfaith_sync.simulator.tables import Reference, Row, Table
 
-_MADE, _TOUCHED = "created_at", "updated_at"
+_TOUCHED = "updated_at"
 
 Action = Literal["created", "updated", "destroyed"]
 Announce = Callable[[Action, Table, Row], None]
@@ -27,6 +44,11 @@ class _Pointer:
     row: Row
     name: str
     declared: Relationship
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it points at others too."""
+        return self.declared.cardinality == "many"
 
 
 class Church:
@@ -46,6 +68,7 @@ class Church:
         self.announce: Announce = lambda _action, _table, _row: None
         """Told of what the source announces: after it happened, or just before a record goes."""
         self._clock = clock
+        self._joining = Joining(world, self.create, self.delete, self._set)
         self._newest_seconds = BASE_SECONDS
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 
@@ -60,10 +83,7 @@ class Church:
         Raises:
             UsageError: There is none of that name.
         """
-        if entity not in self.world.tables:
-            known = ", ".join(self.world.tables)
-            raise UsageError(f"there is no entity {entity!r}; the known ones: {known}")
-        return self.world.tables[entity]
+        return find_table(self.world, entity)
 
     def row(self, entity: str, number: int) -> Row:
         """Give a live record.
@@ -71,28 +91,18 @@ class Church:
         Raises:
             UsageError: It does not live.
         """
-        row = self.table(entity).rows.get(number)
-        if row is None:
-            raise UsageError(f"there is no {entity} {number}")
-        return row
+        return find_row(self.world, entity, number)
 
     def create(self, entity: str, attributes: dict[str, Any], relationships: dict[str, Any]) -> Row:
         """Hold a new record with a new id; what is not given is null or false."""
         table = self.table(entity)
-        self._check(table, attributes)
-        references = self._references(table, relationships)
-        for name, declared in table.entity.relationships.items():
-            if not declared.nullable and references.get(name) is None and declared.target in self.world.tables:
-                raise UsageError(f"a new {entity} needs the relationship {name}")
+        check_attributes(table, attributes)
+        references = read_references(self.world, table, relationships)
+        check_needs(self.world, table, references)
         self._last_ids[entity] += 1
-        now = self.now()
-        booleans = [n for n, a in table.entity.attributes.items() if a.type is AttributeType.BOOLEAN]
-        values: dict[str, Any] = dict.fromkeys(booleans, False)
-        values |= {n: now for n in (_MADE, _TOUCHED) if n in table.position}
-        if "inactivated_at" in table.position and "status" in table.position:
-            values["status"] = "active"
-        row = table.add(self._last_ids[entity], values, {})
+        row = table.add(self._last_ids[entity], first_values(table, self.now()), {})
         self._set(table, row, attributes, references)
+        self._joining.settle(table, None, self._joining.bond(table, row))
         self._stamp_owner(table, row)
         self.announce("created", table, row)
         return row
@@ -108,11 +118,14 @@ class Church:
     ) -> Row:
         """Give a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
         table, row = self.table(entity), self.row(entity, number)
-        self._check(table, attributes)
-        references = self._references(table, relationships or {})
+        check_attributes(table, attributes)
+        references = read_references(self.world, table, relationships or {})
+        touch = touch and not self._joining.is_list_alone(table, attributes, references)
+        bond = self._joining.bond(table, row)
         if touch:
             self._stamp_owner(table, row)
         self._set(table, row, attributes, references)
+        self._joining.settle(table, bond, self._joining.bond(table, row))
         if touch:
             self._stamp_owner(table, row)
             if _TOUCHED not in attributes:
@@ -124,15 +137,17 @@ class Church:
         """Hold a record no more, nor those that cannot be without it."""
         table, row = self.table(entity), self.row(entity, number)
         for pointer in list(self._pointers(entity, number)):
-            if pointer.declared.cardinality == "many":
+            if pointer.is_many:
                 self._leave(pointer, number)
-            elif pointer.declared.nullable:
+            elif not is_needed(pointer.table, pointer.name):
                 self._set(pointer.table, pointer.row, {}, {pointer.name: None})
-            else:
+            elif pointer.row.id in pointer.table.rows:
                 self.delete(pointer.table.entity.name, pointer.row.id)
         self._stamp_owner(table, row)
         self.announce("destroyed", table, row)
+        bond = self._joining.bond(table, row)
         table.remove(row)
+        self._joining.settle(table, bond, None)
 
     def merge(self, keep: int, remove: int) -> None:
         """Move everything of one person to another, and hold the one no more."""
@@ -141,10 +156,12 @@ class Church:
         if keep == remove:
             raise UsageError("a person cannot be merged with itself")
         for pointer in list(self._pointers("person", remove)):
-            if pointer.declared.cardinality == "many":
+            if pointer.is_many:
                 self._leave(pointer, remove, instead=keep)
-            elif not pointer.declared.nullable:
-                self.change(pointer.table.entity.name, pointer.row.id, {}, {pointer.name: keep})
+            elif self._joining.follows_list(pointer.table, pointer.name):
+                continue
+            elif is_needed(pointer.table, pointer.name):
+                self._take_over(pointer, keep)
             else:
                 self._set(pointer.table, pointer.row, {}, {pointer.name: keep})
         # The source tells of the two in either order; which one must not depend on chance.
@@ -171,7 +188,16 @@ class Church:
         if to is not None:
             joined = self.row(edge.target.entity.name, to)
             members = edge.target.reference(joined, edge.relationship)
-            self._set(edge.target, joined, {}, {edge.relationship: [*_numbers(members), number]})
+            self._set(edge.target, joined, {}, {edge.relationship: [*numbers(members), number]})
+
+    def _take_over(self, pointer: _Pointer, keep: int) -> None:
+        """Let a record belong to someone else, unless they have one like it."""
+        table, row = pointer.table, pointer.row
+        linked = {name: table.reference(row, name) for name in table.links}
+        if find_twin(table, linked | {pointer.name: keep}) is None:
+            self.change(table.entity.name, row.id, {}, {pointer.name: keep})
+        else:
+            self.delete(table.entity.name, row.id)
 
     def _tell_of_merge(self, keep: int, remove: int) -> None:
         self.create(
@@ -189,7 +215,7 @@ class Church:
                         yield _Pointer(table, table.rows[other], name, declared)
 
     def _leave(self, pointer: _Pointer, number: int, instead: int | None = None) -> None:
-        members = _numbers(pointer.table.reference(pointer.row, pointer.name))
+        members = numbers(pointer.table.reference(pointer.row, pointer.name))
         left = [member for member in members if member != number]
         if instead is not None and instead not in left:
             left.append(instead)
@@ -201,47 +227,19 @@ class Church:
         name = composed_name(table, row, attributes)
         if name:
             table.change(row, name, {})
+        if name or "name" in attributes:
+            self._joining.follow_name(table, row)
+        self._joining.follow_list(table, row, references)
         if attributes.get("primary") is True:
             demote_others(table, row)
         # A stamp set by hand moves the simulated now.
         self._newest_seconds = max(self._newest_seconds, to_seconds(attributes.get(_TOUCHED)) or 0)
 
     def _stamp_owner(self, table: Table, row: Row) -> None:
-        for of_owner, owner in owners(self.world, table, row):
+        # Who joins or leaves stamps nobody.
+        for of_owner, owner in () if table.entity.nested else owners(self.world, table, row):
             self._stamp(of_owner, owner)
 
     def _stamp(self, table: Table, row: Row) -> None:
         if _TOUCHED in table.position:
             table.change(row, {_TOUCHED: self.now()}, {})
-
-    def _references(self, table: Table, relationships: dict[str, Any]) -> dict[str, Reference]:
-        unknown = sorted(set(relationships) - set(table.link_position))
-        if unknown:
-            raise UsageError(f"{table.entity.name} has no relationship {', '.join(unknown)}")
-        references = {name: _reference(value) for name, value in relationships.items()}
-        for name, reference in references.items():
-            target = table.entity.relationships[name].target
-            # A merge tells of someone who is no more.
-            if target in self.world.tables and table.entity.name != PERSON_MERGER:
-                for number in reference if isinstance(reference, list) else [reference]:
-                    if number is not None:
-                        self.row(target, int(number))
-        return references
-
-    @staticmethod
-    def _check(table: Table, attributes: dict[str, Any]) -> None:
-        unknown = sorted(set(attributes) - set(table.position))
-        if unknown:
-            raise UsageError(f"{table.entity.name} has no attribute {', '.join(unknown)}")
-
-
-def _numbers(reference: Reference) -> list[int]:
-    return reference if isinstance(reference, list) else []
-
-
-def _reference(value: Any) -> Reference:
-    if isinstance(value, list):
-        return [int(part) for part in value]
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int | str) else None

@@ -3,10 +3,24 @@
 from collections.abc import Iterator
 from typing import Any
 
+from openfaith_sync.domain.manifest import AttributeType
 from openfaith_sync.simulator.edges import World
 from openfaith_sync.simulator.tables import Reference, Row, Table
 
 _NAME_PARTS = {"first_name", "last_name", "nickname"}
+
+
+def first_values(table: Table, now: str) -> dict[str, Any]:
+    """Give what a new record holds before anything is set: nothing is true of it, and it counts nothing."""
+    attributes = table.entity.attributes
+    values: dict[str, Any] = {n: False for n, a in attributes.items() if a.type is AttributeType.BOOLEAN}
+    values |= {n: 0 for n, a in attributes.items() if a.type is AttributeType.INTEGER and n.endswith("_count")}
+    values |= {n: now for n in ("created_at", "updated_at", "joined_at") if n in attributes}
+    if {"inactivated_at", "status"} <= attributes.keys():
+        values["status"] = "active"
+    if {"joined_at", "role"} <= attributes.keys():
+        values["role"] = "member"
+    return values
 
 
 def repeated_values(world: World, table: Table, references: dict[str, Reference]) -> dict[str, Any]:

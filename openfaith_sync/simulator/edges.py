@@ -55,7 +55,9 @@ class World:
         sideloads = {child: include for include, child in table.entity.sideload.items()}
         for other in self.tables.values():
             relationship = _belonging(other.entity, table.entity.name)
-            if relationship is not None:
+            # What exists only below something is listed by its own product alone.
+            is_out_of_reach = other.entity.nested is not None and other.entity.path != table.entity.path
+            if relationship is not None and not is_out_of_reach:
                 name = sideloads.get(other.entity.name) or other.entity.endpoints.list.rsplit("/", 1)[-1]
                 yield name, Edge(name, table, other, relationship, is_back=True)
         for name, declared in table.entity.relationships.items():

@@ -79,8 +79,14 @@ class Librarian:
         abilities = self._entity_abilities(table).get("can_include")
         meta = _onboarding(table) | ({"can_include": abilities} if abilities else {})
         parts = [b'{"data":', form.alone(row), b',"included":[', b",".join(form.included([row.id]))]
-        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self.organization)}), b"}"]
+        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self._parent(table, row))}), b"}"]
         return Document(b"".join(parts), 1)
+
+    def _parent(self, table: Table, row: Row) -> Parent:
+        nested = table.entity.nested
+        if nested is None:
+            return self.organization
+        return Parent(table.entity.relationships[nested.under].resource, str(table.reference(row, nested.under)))
 
     def _page(self, table: Table, query: Query, path: str, found: Selection, parent: Parent) -> Document:
         ids = found.ids(query.offset, query.offset + query.per_page)

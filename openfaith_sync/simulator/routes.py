@@ -53,10 +53,10 @@ class Router:
         """Take the endpoints of all entities of the world."""
         self._world = world
         self._verify_path = verify_path
-        self._lists = {t.entity.path + t.entity.endpoints.list: t for t in world.tables.values()}
-        self._singles = {
-            t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in world.tables.values()
-        }
+        # A nested entity has no listing of its own, and a bare id finds nothing: it is reached by edges.
+        tables = [t for t in world.tables.values() if t.entity.nested is None]
+        self._lists = {t.entity.path + t.entity.endpoints.list: t for t in tables}
+        self._singles = {t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in tables}
         self._roots = {table.entity.path for table in world.tables.values()}
 
     def find(self, path: str) -> Route | None:

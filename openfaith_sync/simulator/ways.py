@@ -39,6 +39,14 @@ class Ways:
         before, after = f"{self._base_url}{entity.path}{entity.endpoints.get}".split("{id}")
         return lambda identity: f"{before}{identity}{after}"
 
+    def row_url(self, table: Table) -> Callable[[Row], str]:
+        """Give the function from a row to its URL, which for a nested one leads by its parent."""
+        nested, of_id = table.entity.nested, self.url(table)
+        if nested is None:
+            return lambda row: of_id(row.id)
+        place = table.link_position[nested.under]
+        return lambda row: of_id(row.id).replace("{parent}", str(row.references[place]))
+
     def way(self, table: Table, name: str) -> Way:
         """Give the way of this name out of a table."""
         edge = self.world.edge(table, name)

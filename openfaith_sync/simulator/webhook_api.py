@@ -15,7 +15,6 @@ from openfaith_sync.simulator.strangers import ORGANIZATION
 from openfaith_sync.simulator.subscriptions import Subscription, WebhookEvent
 
 ROOT = "/webhooks/v2"
-VERSION = "2022-10-20"
 _SLUGS = ("subscriptions", "webhook_subscriptions")
 _RESOURCE = "WebhookSubscription"
 _APPLICATION = 5001

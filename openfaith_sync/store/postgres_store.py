@@ -8,7 +8,8 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.store import leases, passes
+from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.store import leases, news, passes
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.pages import OnStep, PageWriter
 from openfaith_sync.store.rows import Connection
@@ -70,6 +71,36 @@ class PostgresStore:
         self._guard(lease.key)
         with translated():
             passes.abandon_pass(self._connection, lease, pass_id)
+
+    def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
+        """Give how many records this pass changed, and how many of them a webhook had announced."""
+        self._guard(lease.key)
+        with translated():
+            return news.load_announced(self._connection, lease, pass_id)
+
+    def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+        """Add to what a pass reports."""
+        self._guard(lease.key)
+        with translated():
+            news.write_report(self._connection, lease, pass_id, report)
+
+    def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
+        """Count the records of a batch that storing would change; nothing is written."""
+        self._guard(key)
+        with translated():
+            return news.count_news(self._connection, key, batch)
+
+    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
+        """Whether a stored parent was never listed, or has changed since."""
+        self._guard(key)
+        with translated():
+            return news.has_changed_parents(self._connection, key, parent)
+
+    def note_checked(self, key: SyncKey) -> None:
+        """Note that the source was asked for changes now."""
+        self._guard(key)
+        with translated():
+            news.note_checked(self._connection, key)
 
     def load_rider(self, key: SyncKey) -> RiderPass | None:
         """Give the open rider pass of a child whose parent's pass is complete, the newest one."""

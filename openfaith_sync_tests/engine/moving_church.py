@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from openfaith_sync.adapters.json_api import _prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.manifest import Entity, Manifest
@@ -41,6 +42,8 @@ class MovingChurch:
     now: int = 0
     before_request: Callable[["MovingChurch"], None] = lambda _: None
     queries: list[ListingQuery] = field(default_factory=list)
+    ignores_filters: bool = False
+    """As the source does with filters it does not know: everything comes, with status 200."""
 
     def create(self, second: int | None = None) -> int:
         number = max(self.names, default=0) + 1
@@ -67,13 +70,17 @@ class MovingChurch:
         else:
             rows.sort(key=lambda n: (self.versions[n], n))
             if query.order is Order.VERSION_DESCENDING:
-                rows.reverse()
+                rows.sort(key=lambda n: (-self.versions[n], n))
         found = rows[query.offset : query.offset + size]
-        return Page(
+        page = Page(
             records=tuple(self._raw(number) for number in found),
             total_count=len(rows),
             has_next=query.offset + size < len(rows),
         )
+        if query.order is not Order.ID:
+            # What the JSON:API dialect proves of an answer.
+            _prove_order(page, query, "updated_at")
+        return page
 
     def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
         assert entity == self.entity
@@ -81,6 +88,8 @@ class MovingChurch:
         return self._raw(number) if number in self.versions else None
 
     def _matches(self, number: int, query: ListingQuery) -> bool:
+        if self.ignores_filters:
+            return True
         version = EPOCH + timedelta(seconds=self.versions[number])
         is_from = query.version_from is None or version >= query.version_from
         return is_from and (query.version_before is None or version < query.version_before)
@@ -100,6 +109,7 @@ class MemoryStore:
         self.checkpoint = Checkpoint()
         self.pages: list[PageCommit] = []
         self.created: list[str] = []
+        self.reports: list[dict[str, object]] = []
         self._ids = iter(range(1, 10**9))
 
     @contextmanager
@@ -163,6 +173,16 @@ class MemoryStore:
         assert lease
         assert pass_id
         self.checkpoint = replace(self.checkpoint, open_pass=None)
+
+    def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
+        assert lease
+        assert pass_id
+        return {}
+
+    def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+        assert lease
+        assert pass_id
+        self.reports.append(dict(report))
 
     def load_rider(self, key: SyncKey) -> RiderPass | None:
         assert key

@@ -121,3 +121,26 @@ def test_a_group_is_told_by_its_own_product(moving, heard):
     moving.change("group", group, {"name": "Wednesday"})
     moving.delete("group", group)
     assert names(heard()) == ["group.created", "group.updated", "group.destroyed"]
+
+
+def test_joining_a_group_is_told_and_joining_a_household_is_not(moving, someone, heard):
+    group = moving.create("group", {"name": "Tuesday"})
+    membership = moving.create("group_membership", {}, {"group": group, "person": someone})
+    household = moving.create("household", {"name": "Peña Household"}, {"people": [someone]})
+    moving.change("household", household, {}, {"people": []})
+    moving.change("group_membership", membership, {"role": "leader"})
+    moving.delete("person", someone)
+    events = heard()
+    assert names(events) == [
+        "group.created",
+        "membership.created",
+        "household.created",
+        "membership.updated",
+        "membership.destroyed",
+        "email.destroyed",
+        "person.destroyed",
+    ]
+    gone = dict(events)["membership.destroyed"]
+    assert gone["data"]["links"]["self"].endswith(f"/groups/v2/groups/{group}/memberships/{membership}")
+    assert gone["data"]["relationships"]["group"]["data"]["id"] == group
+    assert gone["meta"] == {"parent": {"id": group, "type": "Group"}}
