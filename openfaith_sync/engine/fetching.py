@@ -1,13 +1,13 @@
 """Fetches one page and maps it: everything about a page that needs no order and no database."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.listing import ListingQuery, Page
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
-from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.domain.record import MappedBatch, RawRecord
 from openfaith_sync.engine.needs import Source
 
 
@@ -58,6 +58,24 @@ class Fetcher:
         reference = self._parent_reference[child.entity]
         raws = fetched.page.children[child.entity]
         return _without(child, {raw.external_id for raw in raws if raw.references.get(reference) in parents})
+
+
+class RecordMapper:
+    """Maps single records of any entity. Each entity's mapper is compiled when it is first needed."""
+
+    def __init__(self, manifest: Manifest, org: OrgId) -> None:
+        """Map the records of this org."""
+        self._manifest = manifest
+        self._org = org
+        self._mappers: dict[EntityName, Mapper] = {}
+
+    def __call__(self, entity: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
+        """Give the records of one entity, mapped."""
+        if entity not in self._mappers:
+            manifest = self._manifest
+            part = manifest.entities[entity]
+            self._mappers[entity] = build_mapper(part, self._org, manifest.adapter, manifest.entities)
+        return map_batch(self._mappers[entity], entity, raws)
 
 
 def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:

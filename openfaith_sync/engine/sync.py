@@ -25,6 +25,7 @@ from openfaith_sync.domain.place import Slice, WalkPlace, version_key
 from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
+from openfaith_sync.engine.merges import follow_up
 from openfaith_sync.engine.needs import Source, Store
 from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.walk_step import Walk
@@ -65,7 +66,8 @@ def run_entity(
         raise UsageError(f"there is no entity {request.entity!r} in the {manifest.adapter} manifest; it has {known}")
     key = SyncKey(request.org, manifest.adapter, request.entity)
     with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        return EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
+        result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
+        return follow_up(manifest, source, store, result)
 
 
 class EntitySync:
