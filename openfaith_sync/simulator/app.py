@@ -11,14 +11,16 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator import answers
+from openfaith_sync.simulator import answers, webhook_api
 from openfaith_sync.simulator.answers import Answer
 from openfaith_sync.simulator.church import Church
 from openfaith_sync.simulator.control import Control
 from openfaith_sync.simulator.damage import damage
 from openfaith_sync.simulator.headers import HeaderWriter
+from openfaith_sync.simulator.ignoring import without_ignored
 from openfaith_sync.simulator.libraries import Libraries
 from openfaith_sync.simulator.listings import Document, Librarian
+from openfaith_sync.simulator.newsroom import Newsroom
 from openfaith_sync.simulator.population import populate
 from openfaith_sync.simulator.query import Query, parse_query
 from openfaith_sync.simulator.rate import Verdict
@@ -26,6 +28,8 @@ from openfaith_sync.simulator.reception import Reception, resolve_version
 from openfaith_sync.simulator.request_log import LoggedRequest
 from openfaith_sync.simulator.routes import Listing, Me, Nested, Root, Route, Router, Single
 from openfaith_sync.simulator.settings import SimulatorSettings
+from openfaith_sync.simulator.strangers import organization_id
+from openfaith_sync.simulator.webhook_api import WebhookApi, WebhookRequest
 from openfaith_sync.simulator.writes import write
 
 Scope = MutableMapping[str, Any]
@@ -47,10 +51,14 @@ class SimulatorApp:
         self._router = Router(world, manifest.adapter_file.auth.verify)
         self._reception = Reception(manifest, settings.application_id, settings.secret, settings.rate)
         self._headers = HeaderWriter(manifest.adapter_file.rate_limit)
-        self._control = Control(self._church, self._reception, settings)
+        self._newsroom = Newsroom(self._church, self._libraries, settings)
+        self._webhooks = WebhookApi(self._newsroom, organization_id(settings.seed))
+        self._control = Control(self._church, self._reception, self._newsroom, settings)
         self._most = manifest.adapter_file.paging.size
         self._version_header = manifest.adapter_file.version_header.lower().encode()
         self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
+        webhooks = manifest.adapter_file.webhooks
+        self._versions.setdefault(webhook_api.ROOT, webhooks.version if webhooks else "")
         self._last_bodies: dict[str, bytes] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,8 +120,15 @@ class SimulatorApp:
 
     def _read_or_write(self, scope: Scope, given: dict[bytes, bytes], query: Query, body: bytes) -> Answer:
         path, method = scope["path"], scope["method"]
+        if self._newsroom.curtain:
+            self._newsroom.curtain.lift(time.monotonic())
+        if self._control.ignored:
+            query = without_ignored(self._control.ignored, path, query)
+        base_url = f"{scope['scheme']}://{given.get(b'host', b'').decode('latin-1')}"
+        if path.startswith(webhook_api.ROOT):
+            return self._webhooks.answer(WebhookRequest(method, path, query, body, base_url))
         route = self._router.find(path)
-        librarian = self._libraries.under(f"{scope['scheme']}://{given.get(b'host', b'').decode('latin-1')}")
+        librarian = self._libraries.under(base_url)
         if method != "GET":
             return write(self._church, librarian, route, method, body, query)
         document = self._read(librarian, route, query, path)

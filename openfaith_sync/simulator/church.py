@@ -3,16 +3,37 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.manifest import AttributeType, Relationship
+from openfaith_sync.domain.manifest import Relationship
+from openfaith_sync.simulator.consequences import (
+    composed_name,
+    demote_others,
+    first_values,
+    owners,
+    repeated_values,
+)
 from openfaith_sync.simulator.edges import World
+from openfaith_sync.simulator.givens import (
+    check_attributes,
+    check_needs,
+    find_row,
+    find_table,
+    find_twin,
+    is_needed,
+    numbers,
+    read_references,
+)
+from openfaith_sync.simulator.joining import Joining
 from openfaith_sync.simulator.moments import BASE_SECONDS, to_seconds, to_text
 from openfaith_sync.simulator.population import PERSON_MERGER
 from openfaith_sync.simulator.tables import Reference, Row, Table
 
-_MADE, _TOUCHED = "created_at", "updated_at"
+_TOUCHED = "updated_at"
+
+Action = Literal["created", "updated", "destroyed"]
+Announce = Callable[[Action, Table, Row], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +45,11 @@ class _Pointer:
     name: str
     declared: Relationship
 
+    @property
+    def is_many(self) -> bool:
+        """Whether it points at others too."""
+        return self.declared.cardinality == "many"
+
 
 class Church:
     """Changes a world by the source's rules.
@@ -32,12 +58,17 @@ class Church:
     seconds, but never before the newest stamp there is. A change of an address,
     e-mail or telephone number stamps the person too; joining or leaving a
     household stamps nobody; an e-mail that stops being primary is not stamped.
+    What happens by its own is announced, and so is what goes with something
+    else; what is only stamped or set because of something else is not.
     """
 
     def __init__(self, world: World, clock: Callable[[], float] = time.time) -> None:
         """Take over the world."""
         self.world = world
+        self.announce: Announce = lambda _action, _table, _row: None
+        """Told of what the source announces: after it happened, or just before a record goes."""
         self._clock = clock
+        self._joining = Joining(world, self.create, self.delete, self._set)
         self._newest_seconds = BASE_SECONDS
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 
@@ -52,10 +83,7 @@ class Church:
         Raises:
             UsageError: There is none of that name.
         """
-        if entity not in self.world.tables:
-            known = ", ".join(self.world.tables)
-            raise UsageError(f"there is no entity {entity!r}; the known ones: {known}")
-        return self.world.tables[entity]
+        return find_table(self.world, entity)
 
     def row(self, entity: str, number: int) -> Row:
         """Give a live record.
@@ -63,29 +91,20 @@ class Church:
         Raises:
             UsageError: It does not live.
         """
-        row = self.table(entity).rows.get(number)
-        if row is None:
-            raise UsageError(f"there is no {entity} {number}")
-        return row
+        return find_row(self.world, entity, number)
 
     def create(self, entity: str, attributes: dict[str, Any], relationships: dict[str, Any]) -> Row:
         """Hold a new record with a new id; what is not given is null or false."""
         table = self.table(entity)
-        self._check(table, attributes)
-        references = self._references(table, relationships)
-        for name, declared in table.entity.relationships.items():
-            if not declared.nullable and references.get(name) is None and declared.target in self.world.tables:
-                raise UsageError(f"a new {entity} needs the relationship {name}")
+        check_attributes(table, attributes)
+        references = read_references(self.world, table, relationships)
+        check_needs(self.world, table, references)
         self._last_ids[entity] += 1
-        now = self.now()
-        booleans = [n for n, a in table.entity.attributes.items() if a.type is AttributeType.BOOLEAN]
-        values: dict[str, Any] = dict.fromkeys(booleans, False)
-        values |= {n: now for n in (_MADE, _TOUCHED) if n in table.position}
-        if "inactivated_at" in table.position and "status" in table.position:
-            values["status"] = "active"
-        row = table.add(self._last_ids[entity], values, {})
+        row = table.add(self._last_ids[entity], first_values(table, self.now()), {})
         self._set(table, row, attributes, references)
+        self._joining.settle(table, None, self._joining.bond(table, row))
         self._stamp_owner(table, row)
+        self.announce("created", table, row)
         return row
 
     def change(
@@ -99,29 +118,36 @@ class Church:
     ) -> Row:
         """Give a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
         table, row = self.table(entity), self.row(entity, number)
-        self._check(table, attributes)
-        references = self._references(table, relationships or {})
+        check_attributes(table, attributes)
+        references = read_references(self.world, table, relationships or {})
+        touch = touch and not self._joining.is_list_alone(table, attributes, references)
+        bond = self._joining.bond(table, row)
         if touch:
             self._stamp_owner(table, row)
         self._set(table, row, attributes, references)
+        self._joining.settle(table, bond, self._joining.bond(table, row))
         if touch:
             self._stamp_owner(table, row)
             if _TOUCHED not in attributes:
                 self._stamp(table, row)
+            self.announce("updated", table, row)
         return row
 
     def delete(self, entity: str, number: int) -> None:
         """Hold a record no more, nor those that cannot be without it."""
         table, row = self.table(entity), self.row(entity, number)
         for pointer in list(self._pointers(entity, number)):
-            if pointer.declared.cardinality == "many":
+            if pointer.is_many:
                 self._leave(pointer, number)
-            elif pointer.declared.nullable:
+            elif not is_needed(pointer.table, pointer.name):
                 self._set(pointer.table, pointer.row, {}, {pointer.name: None})
-            else:
+            elif pointer.row.id in pointer.table.rows:
                 self.delete(pointer.table.entity.name, pointer.row.id)
         self._stamp_owner(table, row)
+        self.announce("destroyed", table, row)
+        bond = self._joining.bond(table, row)
         table.remove(row)
+        self._joining.settle(table, bond, None)
 
     def merge(self, keep: int, remove: int) -> None:
         """Move everything of one person to another, and hold the one no more."""
@@ -130,19 +156,22 @@ class Church:
         if keep == remove:
             raise UsageError("a person cannot be merged with itself")
         for pointer in list(self._pointers("person", remove)):
-            if pointer.declared.cardinality == "many":
+            if pointer.is_many:
                 self._leave(pointer, remove, instead=keep)
-            elif not pointer.declared.nullable:
-                self.change(pointer.table.entity.name, pointer.row.id, {}, {pointer.name: keep})
+            elif self._joining.follows_list(pointer.table, pointer.name):
+                continue
+            elif is_needed(pointer.table, pointer.name):
+                self._take_over(pointer, keep)
             else:
                 self._set(pointer.table, pointer.row, {}, {pointer.name: keep})
-        self.delete("person", remove)
+        # The source tells of the two in either order; which one must not depend on chance.
+        if (keep + remove) % 2:
+            self._tell_of_merge(keep, remove)
+            self.delete("person", remove)
+        else:
+            self.delete("person", remove)
+            self._tell_of_merge(keep, remove)
         self._stamp(self.table("person"), self.row("person", keep))
-        self.create(
-            PERSON_MERGER,
-            {"person_to_keep_id": keep, "person_to_remove_id": remove},
-            {"person_to_keep": keep, "person_to_remove": remove},
-        )
 
     def move(self, entity: str, number: int, relationship: str, to: int | None, *, touch: bool = True) -> None:
         """Let a record belong to another one: by its relationship, or by joining it alone."""
@@ -159,7 +188,23 @@ class Church:
         if to is not None:
             joined = self.row(edge.target.entity.name, to)
             members = edge.target.reference(joined, edge.relationship)
-            self._set(edge.target, joined, {}, {edge.relationship: [*_numbers(members), number]})
+            self._set(edge.target, joined, {}, {edge.relationship: [*numbers(members), number]})
+
+    def _take_over(self, pointer: _Pointer, keep: int) -> None:
+        """Let a record belong to someone else, unless they have one like it."""
+        table, row = pointer.table, pointer.row
+        linked = {name: table.reference(row, name) for name in table.links}
+        if find_twin(table, linked | {pointer.name: keep}) is None:
+            self.change(table.entity.name, row.id, {}, {pointer.name: keep})
+        else:
+            self.delete(table.entity.name, row.id)
+
+    def _tell_of_merge(self, keep: int, remove: int) -> None:
+        self.create(
+            PERSON_MERGER,
+            {"person_to_keep_id": keep, "person_to_remove_id": remove},
+            {"person_to_keep": keep, "person_to_remove": remove},
+        )
 
     def _pointers(self, entity: str, number: int) -> Iterator[_Pointer]:
         for table in self.world.tables.values():
@@ -170,7 +215,7 @@ class Church:
                         yield _Pointer(table, table.rows[other], name, declared)
 
     def _leave(self, pointer: _Pointer, number: int, instead: int | None = None) -> None:
-        members = _numbers(pointer.table.reference(pointer.row, pointer.name))
+        members = numbers(pointer.table.reference(pointer.row, pointer.name))
         left = [member for member in members if member != number]
         if instead is not None and instead not in left:
             left.append(instead)
@@ -178,83 +223,23 @@ class Church:
 
     def _set(self, table: Table, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
         """Change a row, and what follows from the change in the same record."""
-        table.change(row, self._following(table, references) | attributes, references)
-        names = {"first_name", "last_name", "nickname"}
-        if names <= table.position.keys() and names & attributes.keys() and "name" not in attributes:
-            parts = [table.value(row, "nickname") or table.value(row, "first_name"), table.value(row, "last_name")]
-            table.change(row, {"name": " ".join(str(part) for part in parts if part)}, {})
+        table.change(row, repeated_values(self.world, table, references) | attributes, references)
+        name = composed_name(table, row, attributes)
+        if name:
+            table.change(row, name, {})
+        if name or "name" in attributes:
+            self._joining.follow_name(table, row)
+        self._joining.follow_list(table, row, references)
         if attributes.get("primary") is True:
-            self._demote_others(table, row)
+            demote_others(table, row)
         # A stamp set by hand moves the simulated now.
         self._newest_seconds = max(self._newest_seconds, to_seconds(attributes.get(_TOUCHED)) or 0)
 
-    def _following(self, table: Table, references: dict[str, Reference]) -> dict[str, Any]:
-        """Give the attributes that repeat what relationships say."""
-        following: dict[str, Any] = {}
-        for name, reference in references.items():
-            if isinstance(reference, list):
-                following |= {"member_count": len(reference)} if name == "people" else {}
-                continue
-            number = table.entity.attributes.get(f"{name}_id")
-            is_number = number is not None and number.wire == "number"
-            following[f"{name}_id"] = reference if reference is None or is_number else str(reference)
-            following[f"{name}_name"] = self._name_of(table.entity.relationships[name].target, reference)
-        return {name: value for name, value in following.items() if name in table.position}
-
-    def _name_of(self, entity: str, reference: Reference) -> Any:
-        target = self.world.tables.get(entity)
-        row = target.rows.get(reference) if target and isinstance(reference, int) else None
-        return target.value(row, "name") if target and row else None
-
-    def _demote_others(self, table: Table, row: Row) -> None:
-        for name, declared in table.entity.relationships.items():
-            owner = table.reference(row, name)
-            if declared.nullable or not isinstance(owner, int):
-                continue
-            for other in list(table.back[name][owner]):
-                if other != row.id and table.value(table.rows[other], "primary"):
-                    table.change(table.rows[other], {"primary": False}, {})
-
     def _stamp_owner(self, table: Table, row: Row) -> None:
-        for name, declared in table.entity.relationships.items():
-            owner = table.reference(row, name)
-            if not declared.nullable and declared.target in self.world.tables and isinstance(owner, int):
-                owners = self.world.tables[declared.target]
-                if owner in owners.rows:
-                    self._stamp(owners, owners.rows[owner])
+        # Who joins or leaves stamps nobody.
+        for of_owner, owner in () if table.entity.nested else owners(self.world, table, row):
+            self._stamp(of_owner, owner)
 
     def _stamp(self, table: Table, row: Row) -> None:
         if _TOUCHED in table.position:
             table.change(row, {_TOUCHED: self.now()}, {})
-
-    def _references(self, table: Table, relationships: dict[str, Any]) -> dict[str, Reference]:
-        unknown = sorted(set(relationships) - set(table.link_position))
-        if unknown:
-            raise UsageError(f"{table.entity.name} has no relationship {', '.join(unknown)}")
-        references = {name: _reference(value) for name, value in relationships.items()}
-        for name, reference in references.items():
-            target = table.entity.relationships[name].target
-            # A merge tells of someone who is no more.
-            if target in self.world.tables and table.entity.name != PERSON_MERGER:
-                for number in reference if isinstance(reference, list) else [reference]:
-                    if number is not None:
-                        self.row(target, int(number))
-        return references
-
-    @staticmethod
-    def _check(table: Table, attributes: dict[str, Any]) -> None:
-        unknown = sorted(set(attributes) - set(table.position))
-        if unknown:
-            raise UsageError(f"{table.entity.name} has no attribute {', '.join(unknown)}")
-
-
-def _numbers(reference: Reference) -> list[int]:
-    return reference if isinstance(reference, list) else []
-
-
-def _reference(value: Any) -> Reference:
-    if isinstance(value, list):
-        return [int(part) for part in value]
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int | str) else None

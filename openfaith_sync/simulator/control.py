@@ -1,5 +1,6 @@
 """The control surface below ``/_sim/``: neither guarded, nor limited, nor logged."""
 
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,14 +13,18 @@ from openfaith_sync.simulator.answers import JSON, Answer
 from openfaith_sync.simulator.church import Church
 from openfaith_sync.simulator.faults import ArmedFaults, parse_faults
 from openfaith_sync.simulator.happenings import Happening, ScriptPart
+from openfaith_sync.simulator.ignoring import Ignored
+from openfaith_sync.simulator.newsroom import Newsroom
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.reception import Reception
 from openfaith_sync.simulator.request_log import RequestLog
 from openfaith_sync.simulator.settings import SimulatorSettings
+from openfaith_sync.simulator.trouble import WebhookTrouble
 from openfaith_sync.simulator.truth import truth_lines
 
 NDJSON = "application/x-ndjson"
 _HAPPENING: TypeAdapter[Happening] = TypeAdapter(Happening)
+_IGNORED = TypeAdapter(tuple[Ignored, ...])
 _SCRIPT = TypeAdapter(list[ScriptPart])
 _HAPPENINGS = frozenset({"create", "change", "delete", "merge", "move", "random"})
 
@@ -32,14 +37,19 @@ class _Latency(BaseModel):
     latency_ms: int = Field(ge=0)
 
 
+class _RetryScale(BaseModel):
+    retry_scale: float = Field(ge=0)
+
+
 class Control:
     """What tests and demonstrations can see and do."""
 
-    def __init__(self, church: Church, reception: Reception, settings: SimulatorSettings) -> None:
+    def __init__(self, church: Church, reception: Reception, newsroom: Newsroom, settings: SimulatorSettings) -> None:
         """Start with the faults and the latency of the settings."""
-        self._church, self._reception = church, reception
+        self._church, self._reception, self._newsroom = church, reception, newsroom
         self.log = RequestLog()
         self.faults = ArmedFaults(settings.faults)
+        self.ignored = settings.ignored
         self.latency_seconds = settings.latency_ms / 1000
         self._script: list[ScriptPart] = []
         self._script_start = 0
@@ -52,6 +62,13 @@ class Control:
             ("POST", "script"): self._set_script,
             ("POST", "rate"): self._set_rate,
             ("POST", "latency"): self._set_latency,
+            ("POST", "ignored"): self._set_ignored,
+            ("GET", "webhooks"): lambda _: self._webhooks(),
+            ("POST", "webhooks"): lambda body: newsroom.set_trouble(WebhookTrouble.model_validate(body)),
+            ("DELETE", "webhooks"): lambda _: newsroom.reset(),
+            ("GET", "webhooks/deliveries"): lambda _: [attempt.as_json() for attempt in newsroom.postman.log],
+            ("DELETE", "webhooks/deliveries"): lambda _: newsroom.postman.log.clear(),
+            ("POST", "webhooks/retry_scale"): self._set_retry_scale,
         }
 
     def play_script(self) -> None:
@@ -98,6 +115,24 @@ class Control:
 
     def _set_latency(self, body: Any) -> None:
         self.latency_seconds = _Latency.model_validate(body).latency_ms / 1000
+
+    def _set_ignored(self, body: Any) -> None:
+        self.ignored = _IGNORED.validate_python(body)
+
+    def _set_retry_scale(self, body: Any) -> None:
+        self._newsroom.postman.retry_scale = _RetryScale.model_validate(body).retry_scale
+
+    def _webhooks(self) -> dict[str, int]:
+        """Give what is still to come, and what there was so far."""
+        newsroom = self._newsroom
+        newsroom.curtain.lift(time.monotonic())
+        return {
+            "pending": newsroom.postman.pending,
+            "hidden": len(newsroom.curtain),
+            "events": newsroom.subscriptions.last_event_number,
+            "attempts": newsroom.postman.attempts,
+            "subscriptions": sum(subscription.active for subscription in newsroom.subscriptions),
+        }
 
 
 def _refusal(status: int, message: str) -> Answer:

@@ -1,5 +1,6 @@
 """The control surface from outside: what tests, the demonstration and benchmarks call."""
 
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -7,9 +8,12 @@ import httpx
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.ignoring import Ignored
+from openfaith_sync.simulator.trouble import WebhookTrouble
 from openfaith_sync.simulator.truth import TrueRecord, parse_truth
 
 Json = dict[str, Any]
+_POLL_SECONDS = 0.01
 
 
 class ControlClient:
@@ -106,6 +110,48 @@ class ControlClient:
     def set_latency(self, latency_ms: int) -> None:
         """Let every answer take so much longer."""
         self._call("POST", "latency", json={"latency_ms": latency_ms})
+
+    def ignore(self, *ignored: Ignored) -> None:
+        """Heed these parameters no more, and all others again; without any, heed them all."""
+        self._call("POST", "ignored", json=[one.model_dump(mode="json") for one in ignored])
+
+    def trouble(self, trouble: WebhookTrouble) -> None:
+        """Do this to the webhook events that come from now on."""
+        self._call("POST", "webhooks", json=trouble.model_dump(mode="json"))
+
+    def reset_webhooks(self) -> None:
+        """Leave no subscription, no logged delivery, and no trouble but that of the settings."""
+        self._call("DELETE", "webhooks")
+
+    def set_webhook_retry_scale(self, retry_scale: float) -> None:
+        """Multiply the waits before deliveries are tried again, of which the first is 30 s."""
+        self._call("POST", "webhooks/retry_scale", json={"retry_scale": retry_scale})
+
+    def webhooks(self) -> dict[str, int]:
+        """Count what is pending, hidden, the events and attempts so far, and the active subscriptions."""
+        counts: dict[str, int] = self._call("GET", "webhooks").json()
+        return counts
+
+    def deliveries(self) -> list[Json]:
+        """Give every attempt: subscription, name, uuids, attempt, is_repeated, url, status, at_seconds."""
+        logged: list[Json] = self._call("GET", "webhooks/deliveries").json()
+        return logged
+
+    def clear_deliveries(self) -> None:
+        """Forget the attempts so far."""
+        self._call("DELETE", "webhooks/deliveries")
+
+    def wait_delivered(self, timeout_seconds: float = 10) -> None:
+        """Return once nothing waits to be delivered and no new record is hidden.
+
+        Raises:
+            UsageError: That is not so in time.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while (counts := self.webhooks())["pending"] or counts["hidden"]:
+            if time.monotonic() > deadline:
+                raise UsageError(f"after {timeout_seconds} s there still is to come: {counts}")
+            time.sleep(_POLL_SECONDS)
 
     def _call(self, method: str, name: str, **options: Any) -> httpx.Response:
         answer = self._client.request(method, name, **options)

@@ -29,6 +29,11 @@ class Edge:
         numbers = found if isinstance(found, list) else [found]
         return [number for number in numbers if isinstance(number, int) and number in self.target.rows]
 
+    def shown(self, row: Row) -> Iterable[int]:
+        """Give the ids of those that reads show already."""
+        found, hidden = self.follow(row), self.target.hidden
+        return [number for number in found if number not in hidden] if hidden else found
+
 
 class World:
     """Every table of the church, and the edges between them."""
@@ -50,7 +55,9 @@ class World:
         sideloads = {child: include for include, child in table.entity.sideload.items()}
         for other in self.tables.values():
             relationship = _belonging(other.entity, table.entity.name)
-            if relationship is not None:
+            # What exists only below something is listed by its own product alone.
+            is_out_of_reach = other.entity.nested is not None and other.entity.path != table.entity.path
+            if relationship is not None and not is_out_of_reach:
                 name = sideloads.get(other.entity.name) or other.entity.endpoints.list.rsplit("/", 1)[-1]
                 yield name, Edge(name, table, other, relationship, is_back=True)
         for name, declared in table.entity.relationships.items():

@@ -47,7 +47,7 @@ class Librarian:
 
     def nested_page(self, edge: Edge, row: Row, query: Query, path: str) -> Document:
         """Give a page of the records that belong to another one."""
-        found = self._selector.select_among(edge.target, query, list(edge.follow(row)))
+        found = self._selector.select_among(edge.target, query, list(edge.shown(row)))
         parent = Parent(edge.source.entity.resource, str(row.id))
         return self._page(edge.target, query, path, found, parent)
 
@@ -79,23 +79,21 @@ class Librarian:
         abilities = self._entity_abilities(table).get("can_include")
         meta = _onboarding(table) | ({"can_include": abilities} if abilities else {})
         parts = [b'{"data":', form.alone(row), b',"included":[', b",".join(form.included([row.id]))]
-        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self.organization)}), b"}"]
+        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self._parent(table, row))}), b"}"]
         return Document(b"".join(parts), 1)
 
+    def _parent(self, table: Table, row: Row) -> Parent:
+        nested = table.entity.nested
+        if nested is None:
+            return self.organization
+        return Parent(table.entity.relationships[nested.under].resource, str(table.reference(row, nested.under)))
+
     def _page(self, table: Table, query: Query, path: str, found: Selection, parent: Parent) -> Document:
-        total, url = found.count, self.base_url + path
         ids = found.ids(query.offset, query.offset + query.per_page)
         self.renderer.trim()
         form = self.renderer.form(table, table.entity.resource, query.include, dict(query.fields))
-        following = query.offset + query.per_page if query.offset + query.per_page < total else None
-        before = max(0, query.offset - query.per_page) if query.offset else None
-        links = {"self": query.link(url)}
-        meta: dict[str, Any] = _onboarding(table) | {"total_count": total, "count": len(ids)}
-        for name, offset in (("prev", before), ("next", following)):
-            if offset is not None:
-                links[name] = query.link(url, offset)
-                meta[name] = {"offset": offset}
-        meta |= self._entity_abilities(table) | {"parent": _shown(parent)}
+        links, meta = query.frame(self.base_url + path, found.count, len(ids))
+        meta = _onboarding(table) | meta | self._entity_abilities(table) | {"parent": _shown(parent)}
         parts = [b'{"links":', orjson.dumps(links), b',"data":[', b",".join(form.bodies(ids))]
         parts += [b'],"included":[', b",".join(form.included(ids)), b'],"meta":', orjson.dumps(meta), b"}"]
         return Document(b"".join(parts), len(ids))

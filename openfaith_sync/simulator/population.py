@@ -18,11 +18,15 @@ from openfaith_sync.simulator.edges import World
 from openfaith_sync.simulator.gatherings import make_campuses, make_groups
 from openfaith_sync.simulator.households import Families
 from openfaith_sync.simulator.inventions import invent, invent_references, invent_values
+from openfaith_sync.simulator.memberships import GROUP_MEMBERSHIP, HOUSEHOLD_MEMBERSHIP, make_memberships
 from openfaith_sync.simulator.records import Record
 from openfaith_sync.simulator.tables import Table
 
 PERSON_MERGER = EntityName("person_merger")
-LIFELIKE = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"})
+LIFELIKE = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
+    HOUSEHOLD_MEMBERSHIP,
+    GROUP_MEMBERSHIP,
+}
 
 
 def populate(manifest: Manifest, people: int, seed: int) -> World:
@@ -35,6 +39,8 @@ def populate(manifest: Manifest, people: int, seed: int) -> World:
     for record in _lifelike(people, seed):
         if record.entity in fillers:
             fillers[record.entity].add(record)
+    for record in make_memberships(world, seed):
+        fillers[record.entity].add(record)
     for name, entity in manifest.entities.items():
         if name not in LIFELIKE and name != PERSON_MERGER:
             for record in invent(entity, people, seed):
@@ -73,6 +79,7 @@ def _refer(world: World, seed: int) -> None:
     made = {"campus": {"organization"}, "household": {"people", "primary_contact"}, "person": {"primary_campus"}}
     made |= {child: {"person"} for child in ("address", "email", "phone_number")}
     made |= {"group": {"group_type", "location"}}
+    made |= {HOUSEHOLD_MEMBERSHIP: {"household", "person"}, GROUP_MEMBERSHIP: {"group", "person"}}
     made |= {"event": {"group", "location", "repeating_event", "attendance_submitter"}}
     for name, table in world.tables.items():
         rest = set(table.links) - made.get(name, set())
@@ -82,7 +89,7 @@ def _refer(world: World, seed: int) -> None:
 
 
 def _merger_entity(person: Entity) -> Entity:
-    """Give the entity of merges, which clients ask for though no manifest syncs it."""
+    """Give the entity of merges, which clients ask for though no manifest syncs it as one."""
     number = Attribute(type=AttributeType.PRIMARY_KEY, wire="number")
     towards = Relationship(target="person", resource=person.resource, always=True)
     return Entity(
@@ -91,6 +98,7 @@ def _merger_entity(person: Entity) -> Entity:
         path=person.path,
         version=person.version,
         resource="PersonMerger",
+        webhooks=(person.merges.webhook,) if person.merges and person.merges.webhook else (),
         table=person.table,
         description="A merge of two people.",
         endpoints=Endpoints(list="/person_mergers", get="/person_mergers/{id}"),

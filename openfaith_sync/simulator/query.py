@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, quote_plus
 
 DEFAULT_PAGE = 25
@@ -40,6 +41,18 @@ class Query:
         if offset is not None:
             pairs = tuple(sorted([(k, v) for k, v in pairs if k != "offset"] + [("offset", str(offset))]))
         return url + ("?" + "&".join(f"{key}={quote_plus(value)}" for key, value in pairs) if pairs else "")
+
+    def frame(self, url: str, total: int, count: int) -> tuple[dict[str, str], dict[str, Any]]:
+        """Give the links of a page and the first part of its meta: the counts and the neighbours' places."""
+        following = self.offset + self.per_page if self.offset + self.per_page < total else None
+        before = max(0, self.offset - self.per_page) if self.offset else None
+        links = {"self": self.link(url)}
+        meta: dict[str, Any] = {"total_count": total, "count": count}
+        for name, offset in (("prev", before), ("next", following)):
+            if offset is not None:
+                links[name] = self.link(url, offset)
+                meta[name] = {"offset": offset}
+        return links, meta
 
 
 # A walk by offset repeats everything but the offset, a poll repeats all of it.

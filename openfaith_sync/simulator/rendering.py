@@ -35,8 +35,9 @@ class Form:
         self._shown = [(n, p) for n, p in table.position.items() if self._is_shown(n)]
         branches = _branches(includes, table.entity.includes)
         self._branches = branches
-        self._url, self._page = renderer.ways.url(table), _PAGES_FOR_PEOPLE.get(wire_type)
+        self._url, self._page = renderer.ways.row_url(table), _PAGES_FOR_PEOPLE.get(wire_type)
         always = [name for name, declared in table.entity.relationships.items() if declared.always]
+        always = [name for name in always if name not in _untold(table)]
         self._plain_ways = [renderer.ways.way(table, n) for n in always if n not in branches and self._is_sent(n)]
         self._linked_ways = [renderer.ways.way(table, n) for n in branches if self._is_sent(n)]
         self._leads: list[tuple[Edge, Form, bool]] = []
@@ -54,7 +55,7 @@ class Form:
 
     def body(self, row: Row) -> bytes:
         """Give the bytes of a row without keeping them."""
-        return self._render_with(row, self._short_links(self._url(row.id), row))
+        return self._render_with(row, self._short_links(self._url(row), row))
 
     def included(self, ids: list[int]) -> list[bytes]:
         """Give the bytes of everything these rows include, nothing twice."""
@@ -74,8 +75,8 @@ class Form:
 
     def alone(self, row: Row) -> bytes:
         """Give the bytes of a record that is read alone: with a link for each way out of it."""
-        own, ways = self._url(row.id), self._renderer.ways
-        names = sorted({*self._table.entity.includes, *self._table.entity.relationships})
+        own, ways = self._url(row), self._renderer.ways
+        names = sorted({*self._table.entity.includes, *self._table.entity.relationships} - _untold(self._table))
         links = {name: ways.way(self._table, name).link(row, own) for name in names}
         return self._render_with(row, links | self._short_links(own, row))
 
@@ -92,7 +93,7 @@ class Form:
         joined = self._owned.get(key)
         if joined is None:
             # Kept here only: a second copy of each child would double the memory.
-            children = map(edge.target.rows.__getitem__, edge.follow(self._table.rows[number]))
+            children = map(edge.target.rows.__getitem__, edge.shown(self._table.rows[number]))
             joined = self._owned[key] = b",".join([target.body(child) for child in children])
             self._renderer.kept_bytes += len(joined)
         return joined
@@ -103,7 +104,7 @@ class Form:
             if is_joined:
                 continue
             rows = self._table.rows
-            met = list(dict.fromkeys(child for number in ids for child in edge.follow(rows[number])))
+            met = list(dict.fromkeys(child for number in ids for child in edge.shown(rows[number])))
             for child, body in zip(met, target.bodies(met), strict=True):
                 found.setdefault((edge.wire_type, str(child)), body)
             target._collect(met, found)  # noqa: SLF001  the same class, one level deeper
@@ -130,7 +131,7 @@ class Form:
         values = row.values
         relationships: dict[str, Any] = {way.name: {"data": way.data(row)} for way in self._plain_ways}
         if self._linked_ways:
-            own = self._url(row.id)
+            own = self._url(row)
             for way in self._linked_ways:
                 relationships[way.name] = {"links": {"related": way.link(row, own)}, "data": way.data(row)}
         record = {
@@ -185,6 +186,15 @@ class Renderer:
         for key, form in self._forms.items():
             if key[0] == table.entity.name:
                 form.forget(number)
+
+
+def _untold(table: Table) -> set[str]:
+    """Give the relationship that a nested record shows by its own URL only.
+
+    Where the parent lists its members, the record does not name the parent again.
+    """
+    nested = table.entity.nested
+    return {nested.under} if nested and nested.members else set()
 
 
 def _branches(includes: tuple[str, ...], known: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

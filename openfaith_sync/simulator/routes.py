@@ -53,10 +53,10 @@ class Router:
         """Take the endpoints of all entities of the world."""
         self._world = world
         self._verify_path = verify_path
-        self._lists = {t.entity.path + t.entity.endpoints.list: t for t in world.tables.values()}
-        self._singles = {
-            t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in world.tables.values()
-        }
+        # A nested entity has no listing of its own, and a bare id finds nothing: it is reached by edges.
+        tables = [t for t in world.tables.values() if t.entity.nested is None]
+        self._lists = {t.entity.path + t.entity.endpoints.list: t for t in tables}
+        self._singles = {t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in tables}
         self._roots = {table.entity.path for table in world.tables.values()}
 
     def find(self, path: str) -> Route | None:
@@ -79,7 +79,7 @@ class Router:
             edge = self._world.edge(table, rest[0])
             if edge is None:
                 return None
-            ids = list(edge.follow(row))
+            ids = list(edge.shown(row))
             if len(rest) == 1 and edge.is_many:
                 return Nested(edge, row)
             if len(rest) == 1 and ids:
@@ -92,5 +92,6 @@ class Router:
         for depth in range(len(parts), 1, -1):
             table = self._singles.get("/".join(parts[: depth - 1]))
             number = parts[depth - 1]
-            if table is not None and number.isdecimal() and int(number) in table.rows:
-                yield depth, table, table.rows[int(number)]
+            row = table.rows.get(int(number)) if table is not None and number.isdecimal() else None
+            if table is not None and row is not None and row.id not in table.hidden:
+                yield depth, table, row

@@ -71,6 +71,12 @@ class Selector:
 
     def select(self, table: Table, query: Query) -> Selection:
         """Give the rows of a whole table that the query asks for."""
+        found = self._select(table, query)
+        hidden = table.hidden
+        # What is not shown yet must not be counted either: only then is a stretch looked at row by row.
+        return Chosen([number for number in found.ids(0, found.count) if number not in hidden]) if hidden else found
+
+    def _select(self, table: Table, query: Query) -> Selection:
         order = order_keys(table, query.order)
         wanted = conditions(self._world, table, query.wheres)
         if not wanted:

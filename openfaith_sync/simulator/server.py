@@ -17,10 +17,22 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.app import SimulatorApp
 from openfaith_sync.simulator.control_client import ControlClient
 from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.rate import RateRule, parse_rate
 from openfaith_sync.simulator.settings import SimulatorSettings
+from openfaith_sync.simulator.trouble import WebhookTrouble
 
-__all__ = ["Fault", "RateRule", "RunningSimulator", "SimulatorSettings", "parse_rate", "running_simulator", "serve"]
+__all__ = [
+    "Fault",
+    "Ignored",
+    "RateRule",
+    "RunningSimulator",
+    "SimulatorSettings",
+    "WebhookTrouble",
+    "parse_rate",
+    "running_simulator",
+    "serve",
+]
 
 SETTINGS = TypeAdapter(SimulatorSettings)
 _STOP_SECONDS = 10

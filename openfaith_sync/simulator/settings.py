@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.rate import DEFAULT_RATE, RateRule
+from openfaith_sync.simulator.trouble import NO_TROUBLE, WebhookTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,5 +20,10 @@ class SimulatorSettings:
     latency_ms: int = 0
     rate: RateRule | None = DEFAULT_RATE
     faults: tuple[Fault, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    """Parameters the source does not heed."""
+    webhook_trouble: WebhookTrouble = NO_TROUBLE
+    webhook_retry_scale: float = 1
+    """Multiplies the source's waits before it delivers again, of which the first is 30 s."""
     application_id: str = "demo"
     secret: str = "demo"  # noqa: S105  the demonstration's own, printed when it starts

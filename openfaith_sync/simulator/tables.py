@@ -43,6 +43,8 @@ class Table:
         """Grows with every change."""
         self.watchers: list[Callable[[Row], None]] = []
         """Told of a row before and after it changes."""
+        self.hidden: set[int] = set()
+        """Rows that live, but are not shown yet."""
         self._indexes: dict[tuple[OrderKey, ...], Index] = {}
 
     def add(self, number: int, attributes: dict[str, Any], references: dict[str, Reference]) -> Row:
@@ -65,6 +67,18 @@ class Table:
         """Hold the row no more."""
         self._leave(row)
         del self.rows[row.id]
+        self.hidden.discard(row.id)
+
+    def hide(self, row: Row) -> None:
+        """Show a live row to nobody who reads."""
+        self._tell(row)
+        self.hidden.add(row.id)
+
+    def show(self, row: Row) -> None:
+        """Show the row again, if it still lives."""
+        self.hidden.discard(row.id)
+        if row.id in self.rows:
+            self._tell(row)
 
     def value(self, row: Row, name: str) -> Any:
         """Give the value of an attribute; nothing when the entity has none of that name."""
@@ -101,17 +115,19 @@ class Table:
             back.setdefault(number, []).append(row.id)
         for index in self._indexes.values():
             index.add(row)
-        for watch in self.watchers:
-            watch(row)
+        self._tell(row)
 
     def _leave(self, row: Row) -> None:
         self.version += 1
-        for watch in self.watchers:
-            watch(row)
+        self._tell(row)
         for back, number in self._pointed(row):
             back[number].remove(row.id)
         for index in self._indexes.values():
             index.remove(row)
+
+    def _tell(self, row: Row) -> None:
+        for watch in self.watchers:
+            watch(row)
 
     def _pointed(self, row: Row) -> Iterator[tuple[dict[int, list[int]], int]]:
         for name, reference in zip(self.links, row.references, strict=True):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from openfaith_sync.simulator.edges import World
+from openfaith_sync.simulator.edges import Edge, World
 from openfaith_sync.simulator.tables import Row, Table
 
 
@@ -39,11 +39,19 @@ class Ways:
         before, after = f"{self._base_url}{entity.path}{entity.endpoints.get}".split("{id}")
         return lambda identity: f"{before}{identity}{after}"
 
+    def row_url(self, table: Table) -> Callable[[Row], str]:
+        """Give the function from a row to its URL, which for a nested one leads by its parent."""
+        nested, of_id = table.entity.nested, self.url(table)
+        if nested is None:
+            return lambda row: of_id(row.id)
+        place = table.link_position[nested.under]
+        return lambda row: of_id(row.id).replace("{parent}", str(row.references[place]))
+
     def way(self, table: Table, name: str) -> Way:
         """Give the way of this name out of a table."""
         edge = self.world.edge(table, name)
         if edge is not None and edge.is_back:
-            return Way(name, _backwards(edge.wire_type, edge.target.back[edge.relationship]), None)
+            return Way(name, _backwards(edge), None)
         declared = table.entity.relationships.get(name)
         if declared is None:
             # The source knows more includes than the manifest has entities: they lead nowhere here.
@@ -59,8 +67,8 @@ class Ways:
         return f"{self._base_url}{table.entity.path}/{name}s/{identity}"
 
 
-def _backwards(resource: str, back: dict[int, list[int]]) -> Callable[[Row], Any]:
-    return lambda row: [{"type": resource, "id": str(number)} for number in back.get(row.id, ())]
+def _backwards(edge: Edge) -> Callable[[Row], Any]:
+    return lambda row: [{"type": edge.wire_type, "id": str(number)} for number in edge.shown(row)]
 
 
 def _to_many(resource: str, place: int) -> Callable[[Row], Any]:

@@ -7,6 +7,7 @@ import orjson
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.answers import Answer, error, invalid, page_not_found
 from openfaith_sync.simulator.church import Church
+from openfaith_sync.simulator.givens import is_needed
 from openfaith_sync.simulator.listings import Librarian
 from openfaith_sync.simulator.query import Query
 from openfaith_sync.simulator.routes import Listing, Nested, Route, Single
@@ -61,7 +62,7 @@ def _create(church: Church, librarian: Librarian, route: Listing | Nested, body:
     if refused is not None:
         return refused
     for name, declared in table.entity.relationships.items():
-        if not declared.nullable and declared.target in church.world.tables and not relationships.get(name):
+        if is_needed(table, name) and declared.target in church.world.tables and not relationships.get(name):
             return invalid("can't be blank", name, table.entity.resource)
     row = church.create(table.entity.name, attributes, relationships)
     return Answer(201, librarian.single(table, row, query).body, count=1)

@@ -41,6 +41,8 @@ def moving(moving_process: RunningSimulator) -> Iterator[RunningSimulator]:
     moving_process.clear_faults()
     moving_process.set_rate("off")
     moving_process.set_latency(0)
+    moving_process.ignore()
+    moving_process.reset_webhooks()
 
 
 @pytest.fixture
