@@ -10,6 +10,7 @@ from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.engine.evidence import Evidence
 
 
 class Source(Protocol):
@@ -77,6 +78,10 @@ class Store(Protocol):
 
         Law 3: only here does a watermark move. ``requests`` adds those made outside pages.
         """
+        ...
+
+    def open_evidence(self, lease: Lease, pass_id: PassId) -> Evidence:
+        """Give what an open pass proves about what is gone."""
         ...
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
