@@ -15,7 +15,7 @@ manifests = [read_manifest(settings.manifests, name) for name in list_adapters(s
 database = build_database(settings)
 
 defs = dg.Definitions.merge(
-    *map(build_adapter, manifests),
+    *(build_adapter(manifest, settings.public_url) for manifest in manifests),
     dg.Definitions(
         resources={"database": database, FRAMES: CanonicalFrameIOManager(database=database)},
         executor=dg.in_process_executor,

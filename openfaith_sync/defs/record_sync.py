@@ -28,7 +28,7 @@ def sync_records(context: dg.OpExecutionContext, manifest: Manifest, resource: D
             database.open_store(org) as store,
         ):
             result = run_records(
-                manifest, source, store, org, trigger="webhook", run_id=context.run_id, most_seconds=MOST_SECONDS
+                manifest, source, store, org, trigger="webhook", run_id=context.run.run_id, most_seconds=MOST_SECONDS
             )
     context.add_output_metadata(
         {

@@ -18,14 +18,9 @@ from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 MINUTE = timedelta(minutes=1)
 
 
-def without_nested(manifest: Manifest) -> Manifest:
-    kept = {name: entity for name, entity in manifest.entities.items() if entity.nested is None}
-    return manifest.model_copy(update={"entities": kept})
-
-
 @pytest.fixture
 def plan(database: Database, pco_manifest: Manifest, tmp_path: Path) -> Iterator[Ticking]:
-    with ticking(database, without_nested(pco_manifest), tmp_path) as found:
+    with ticking(database, pco_manifest, tmp_path) as found:
         yield found
 
 
