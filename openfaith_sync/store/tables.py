@@ -238,6 +238,7 @@ Table(
     metadata,
     *_keyed(),
     _required("external_id", _ID, "The source's id that is gone."),
+    _required("entity_id", _ID, "What references to it hold until they follow the merge."),
     _required("kept_id", _ID, "The source's id that it became part of; may be gone itself by now."),
     Column("merged_at", _MOMENT, comment="By the source's clock."),
     _required("seen_at", _MOMENT, None, _NOW),

@@ -113,6 +113,7 @@ def create_deletion_tables() -> None:
         "redirects",
         *keyed(),
         required("external_id", ID, "The source's id that is gone."),
+        required("entity_id", ID, "What references to it hold until they follow the merge."),
         required("kept_id", ID, "The source's id that it became part of; may be gone itself by now."),
         moment("merged_at", "By the source's clock."),
         required("seen_at", MOMENT, None, NOW),
