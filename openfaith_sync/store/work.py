@@ -113,6 +113,7 @@ FROM sync.connections connection
 WHERE connection.org_id = work.org_id AND connection.adapter = work.adapter AND connection.status = 'active'
   AND work.adapter = %(adapter)s AND work.mode = 'full' AND work.run_key IS NULL AND work.not_before IS NULL
 """
+_NIGHT = "UPDATE sync.work SET not_before = %s WHERE org_id = %s AND mode = 'reconciliation' AND run_key IS NULL"
 _NEXT = "SELECT min(not_before) FROM sync.work WHERE adapter = %s AND mode = %s AND run_key IS NULL"
 
 
@@ -203,6 +204,13 @@ def make_due(database: Database, org: OrgId, adapter: AdapterName, modes: Collec
     parameters = {"org": org, "adapter": adapter, "modes": [mode.value for mode in modes], "reason": reason}
     with database.connect() as session:
         return session.execute(_RAISE, parameters).rowcount
+
+
+def replan_nights(database: Database, org: OrgId, time_zone: str) -> int:
+    """Move an org's reconciliations to the nights of another time zone, unless a run is at them."""
+    with database.connect() as session:
+        night = next_night(org, time_zone, _now(session))
+        return session.execute(_NIGHT, (night, org)).rowcount
 
 
 def plan_weekly_full(database: Database, adapter: AdapterName, begin: datetime, span: timedelta) -> int:
