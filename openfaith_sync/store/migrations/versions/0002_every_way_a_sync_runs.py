@@ -266,8 +266,8 @@ def create_work_tables() -> None:
     op.create_table(
         "work",
         *keyed(),
-        required("mode", sa.Text(), "full, delta, reconciliation or subscriptions."),
-        required("not_before", MOMENT, "When it is due.", NOW),
+        required("mode", sa.Text(), "full, delta, reconciliation, records or subscriptions."),
+        sa.Column("not_before", MOMENT, server_default=NOW, comment="When it is due; null until somebody asks for it."),
         required("reason", sa.Text()),
         sa.Column("run_key", sa.Text(), comment="What a run was last asked for with."),
         sa.Column("run_id", sa.Text(), comment="The Dagster run that answers."),
