@@ -54,6 +54,15 @@ def database(postgres_url: str, _template: str, tmp_path: Path) -> Iterator[Data
     _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="module")
+def module_database(postgres_url: str, _template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A fresh migrated database for all tests of a file, which keep apart by org."""
+    name = f"test_{next(_numbers)}"
+    _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
+    yield Database(DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path_factory.mktemp(name), ()))
+    _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def empty_url(postgres_url: str) -> Iterator[DatabaseUrl]:
     """The URL of a fresh database without any table, dropped after the test."""

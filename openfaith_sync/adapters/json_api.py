@@ -15,7 +15,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.place import version_key
-from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.record import JsonObject, RawRecord
 
 
 class JsonApiSource:
@@ -28,7 +28,16 @@ class JsonApiSource:
 
     def read_page(self, query: ListingQuery) -> Page:
         """Give one page, proven well formed and no shorter than the source promised."""
-        entity = self._manifest.entities[query.entity]
+        return self._read_listing(self._manifest.entities[query.entity], query)
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        """Give one page of the merges of an entity, proven like any other."""
+        mergers = self._manifest.entities[query.entity].mergers
+        if mergers is None:
+            raise DefinitionError(f"the manifest does not say where merges of {query.entity} are listed")
+        return self._read_listing(mergers, query)
+
+    def _read_listing(self, entity: Entity, query: ListingQuery) -> Page:
         children = {entity_of: include for include, entity_of in entity.sideload.items() if entity_of in query.children}
         request = self._listing_request(entity, query, children.values())
         resources = {self._manifest.entities[EntityName(name)].resource: EntityName(name) for name in children}
@@ -62,6 +71,11 @@ class JsonApiSource:
             return self._client.read(Request(path, parameters, part.version), parse)[0]
         except NotFoundAtSource:
             return None
+
+    def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Give the record that an event shows; without attributes where the event shows none."""
+        part = self._manifest.entities[entity]
+        return _below(part, parent, read_resource(dict(payload)))
 
     def read_account(self) -> str:
         """Prove the credentials and give the name of whom they belong to."""

@@ -13,6 +13,12 @@ EntityId = NewType("EntityId", str)
 RECORDS = EntityName("$records")
 """What stands for the entity in the sync key of single records: one worker an org reads them."""
 
+
+def merges_of(entity: EntityName) -> EntityName:
+    """Give what stands for the entity in the sync key of its merges: how far they are polled, and who applies them."""
+    return EntityName(f"${entity}_merges")
+
+
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32 in lower case, as the TypeID specification 0.3 has it."""
 _DIGITS = 26

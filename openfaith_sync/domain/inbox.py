@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.passes import Counts
 from openfaith_sync.domain.record import JsonObject
 
@@ -40,6 +40,59 @@ class InboxEvent:
     """By the source's clock."""
     attempts: int = 0
     """How often it was looked at and had to wait."""
+
+
+class Held(StrEnum):
+    """How a record lies here."""
+
+    NEVER = "never"
+    LIVE = "live"
+    GONE = "gone"
+    """Tombstoned."""
+    MERGED = "merged"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One record to be read fresh, with every event of it that waits."""
+
+    entity: EntityName
+    external_id: ExternalId
+    events: tuple[InboxEvent, ...]
+    """By the source's clock, the newest last."""
+    held: Held
+    merged_into: ExternalId | None = None
+    applied_to: datetime | None = None
+    """The time of the newest event of it that was settled before."""
+    destroyed_at: datetime | None = None
+    """The same of the events that told of its end."""
+
+    @property
+    def parent_id(self) -> ExternalId | None:
+        """The parent that its newest event names."""
+        return next((event.parent_id for event in reversed(self.events) if event.parent_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An event that is looked at again later."""
+
+    seconds: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxStatus:
+    """How one org's inbox stands."""
+
+    org: OrgId
+    adapter: AdapterName
+    waiting: int
+    """Not settled, those that are due included."""
+    due: int
+    """To be looked at now."""
+    oldest_due: datetime | None
+    """When the longest waiting of the due ones was received."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,16 @@ class Entity(EntityPart):
         return EntityName(self.relationships[self.nested.under].target) if self.nested else None
 
     @property
+    def mergers(self) -> "Entity | None":
+        """The listing of its merges, as an entity of the same name that is walked by ``created_at``."""
+        if self.merges is None:
+            return None
+        endpoints = self.endpoints.model_copy(update={"list": self.merges.list})
+        delta = self.delta.model_copy(update={"by": DeltaCapability.FILTER, "attribute": "created_at"})
+        listing = {"resource": self.merges.resource, "endpoints": endpoints, "delta": delta, "sideload": {}}
+        return self.model_copy(update={**listing, "total_count": "exact"})
+
+    @property
     def canonical(self) -> CanonicalTable:
         """The table its records are stored in."""
         return CANONICAL_TABLES[self.table]

@@ -135,6 +135,15 @@ class ParentListing:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """A nested record that was read by its id, with the parent that it stands under."""
+
+    entity: EntityName
+    parent_id: ExternalId
+    external_id: ExternalId
+
+
+@dataclass(frozen=True, slots=True)
 class Tombstone:
     """A record that is proven gone at the source."""
 
@@ -164,6 +173,8 @@ class PageCommit:
     Being listed, they are candidates for deletion no more."""
     parents: tuple[ParentListing, ...] = ()
     """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
+    memberships: tuple[Membership, ...] = ()
+    """Nested records that are on their parents' lists from now on: a list without one makes it a candidate."""
     tombstones: tuple[Tombstone, ...] = ()
     """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
     handled: Mapping[str, str] = field(default_factory=dict)

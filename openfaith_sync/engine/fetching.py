@@ -72,6 +72,24 @@ class Fetcher:
         return _without(child, {raw.external_id for raw in raws if raw.references.get(reference) in parents})
 
 
+class RecordMapper:
+    """Maps single records of any entity. Each entity's mapper is compiled when it is first needed."""
+
+    def __init__(self, manifest: Manifest, org: OrgId) -> None:
+        """Map the records of this org."""
+        self._manifest = manifest
+        self._org = org
+        self._mappers: dict[EntityName, Mapper] = {}
+
+    def __call__(self, entity: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
+        """Give the records of one entity, mapped."""
+        if entity not in self._mappers:
+            manifest = self._manifest
+            part = manifest.entities[entity]
+            self._mappers[entity] = build_mapper(part, self._org, manifest.adapter, manifest.entities)
+        return map_batch(self._mappers[entity], entity, raws)
+
+
 def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:
     if not external_ids:
         return batch

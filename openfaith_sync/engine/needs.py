@@ -1,15 +1,17 @@
 """What the engine needs of the outside, and nothing more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.inbox import Reading, Wait
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.domain.record import JsonObject, MappedBatch, RawRecord
 from openfaith_sync.engine.evidence import Evidence
 
 
@@ -39,6 +41,23 @@ class Source(Protocol):
         Raises:
             AccessDenied: The token may not read it, which says nothing about whether it lives.
             TransientError: The source failed.
+        """
+        ...
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        """Give one page of the merges of an entity, ordered by when they were made.
+
+        Raises:
+            AccessDenied: The token may not read them.
+            TransientError: The source failed, or answered with something that is no answer.
+        """
+        ...
+
+    def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Give the record that an event shows; without attributes where the event shows none.
+
+        Raises:
+            MalformedAnswer: It is no resource object.
         """
         ...
 
@@ -121,4 +140,48 @@ class Store(Protocol):
 
     def count_set_aside(self, key: SyncKey) -> int:
         """Count the records that wait as dead letters and of which no older version is held."""
+        ...
+
+    def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
+        """Apply merges and move their watermark in one transaction; gives how many were new.
+
+        Chains are followed to their ends. Links and references of what is removed lead
+        to the end, its row is tombstoned, and the inbox is asked to have the end read.
+
+        Raises:
+            LeaseLost: Another worker took over; nothing was written.
+        """
+        ...
+
+    def follow_merges(self, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
+        """Lead references to merged records to what they became part of; gives how many did not yet.
+
+        A page read before a merge may be stored after it.
+        """
+        ...
+
+    def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
+        """Give what those of these records became part of that are merged."""
+        ...
+
+
+class RecordStore(Store, Protocol):
+    """What single records need besides: the inbox."""
+
+    def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
+        """Give the records with due events, the longest waiting first, each with all its waiting events."""
+        ...
+
+    def load_parent(
+        self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
+    ) -> ExternalId | None:
+        """Give the source's id of the parent that our row of a nested record refers to."""
+        ...
+
+    def postpone_events(self, lease: Lease, waits: Mapping[str, Wait]) -> None:
+        """Have events looked at again later."""
+        ...
+
+    def count_waiting(self, key: SyncKey) -> int:
+        """Count the events that are not settled."""
         ...

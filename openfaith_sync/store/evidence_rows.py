@@ -30,6 +30,11 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
     for parent in page.parents:
         told = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
         yield "note_parent", evidence_sql.NOTE_PARENT, common | told
+    members = sorted(page.memberships, key=attrgetter("entity", "parent_id", "external_id"))
+    for entity, group in groupby(members, key=attrgetter("entity")):
+        joined = list(group)
+        told = {"parents": [one.parent_id for one in joined], "ids": [one.external_id for one in joined]}
+        yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | told
     if page.handled:
         events = {"ids": list(page.handled), "outcomes": list(page.handled.values())}
         yield "settle_events", evidence_sql.SETTLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events

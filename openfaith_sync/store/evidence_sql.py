@@ -84,6 +84,17 @@ UPDATE sync.passes SET report = COALESCE(report, '{}') || (
 WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 """
 
+# Whose list was never read has no hash: its parent counts as changed, and is listed.
+NOTE_MEMBERS = b"""
+INSERT INTO sync.parent_listings AS known (org_id, adapter, entity, parent_id, listed, pass_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, parent_id, array_agg(external_id), %(pass)s::bigint
+FROM unnest(%(parents)s::text[], %(ids)s::text[]) AS joined (parent_id, external_id)
+GROUP BY parent_id ORDER BY parent_id
+ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
+SET listed = ARRAY(SELECT unnest(known.listed) UNION SELECT unnest(EXCLUDED.listed))
+WHERE NOT known.listed @> EXCLUDED.listed
+"""
+
 SETTLE_EVENTS = b"""
 UPDATE sync.webhook_events event SET done_at = now(), outcome = settled.outcome
 FROM unnest(%(ids)s::text[], %(outcomes)s::text[]) AS settled (event_id, outcome)

@@ -1,15 +1,18 @@
 """The engine's ``Store``, for one org, over one connection."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
+from openfaith_sync.domain.inbox import Reading, Wait
+from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
-from openfaith_sync.store import leases, news, passes
+from openfaith_sync.store import inbox_rows as inbox
+from openfaith_sync.store import leases, merges, news, passes
 from openfaith_sync.store.evidence import PostgresEvidence
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.pages import OnStep, PageWriter
@@ -126,6 +129,50 @@ class PostgresStore:
         self._guard(key)
         with translated():
             return passes.count_set_aside(self._connection, key)
+
+    def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
+        """Apply merges and move their watermark in one transaction; gives how many were new."""
+        self._guard(lease.key)
+        with translated():
+            return merges.commit_merges(self._connection, lease, page)
+
+    def follow_merges(self, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
+        """Lead references to merged records to what they became part of; gives how many did not yet."""
+        self._guard(key)
+        with translated():
+            return merges.follow_merges(self._connection, key, references)
+
+    def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
+        """Give what those of these records became part of that are merged."""
+        self._guard(key)
+        with translated():
+            return merges.load_merged(self._connection, key, external_ids)
+
+    def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
+        """Give the records with due events, the longest waiting first, each with all its waiting events."""
+        self._guard(key)
+        with translated():
+            return inbox.load_readings(self._connection, key, most)
+
+    def load_parent(
+        self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
+    ) -> ExternalId | None:
+        """Give the source's id of the parent that our row of a nested record refers to."""
+        self._guard(key)
+        with translated():
+            return inbox.load_parent(self._connection, key, parent, reference, external_id)
+
+    def postpone_events(self, lease: Lease, waits: Mapping[str, Wait]) -> None:
+        """Have events looked at again later."""
+        self._guard(lease.key)
+        with translated():
+            inbox.postpone_events(self._connection, lease, waits)
+
+    def count_waiting(self, key: SyncKey) -> int:
+        """Count the events that are not settled."""
+        self._guard(key)
+        with translated():
+            return inbox.count_waiting(self._connection, key)
 
     def _guard(self, key: SyncKey) -> None:
         if key.org != self._org:

@@ -113,6 +113,7 @@ def create_deletion_tables() -> None:
         "redirects",
         *keyed(),
         required("external_id", ID, "The source's id that is gone."),
+        required("entity_id", ID, "What references to it hold until they follow the merge."),
         required("kept_id", ID, "The source's id that it became part of; may be gone itself by now."),
         moment("merged_at", "By the source's clock."),
         required("seen_at", MOMENT, None, NOW),
@@ -265,8 +266,8 @@ def create_work_tables() -> None:
     op.create_table(
         "work",
         *keyed(),
-        required("mode", sa.Text(), "full, delta, reconciliation or subscriptions."),
-        required("not_before", MOMENT, "When it is due.", NOW),
+        required("mode", sa.Text(), "full, delta, reconciliation, records or subscriptions."),
+        sa.Column("not_before", MOMENT, server_default=NOW, comment="When it is due; null until somebody asks for it."),
         required("reason", sa.Text()),
         sa.Column("run_key", sa.Text(), comment="What a run was last asked for with."),
         sa.Column("run_id", sa.Text(), comment="The Dagster run that answers."),

@@ -1,0 +1,151 @@
+"""Polls the source's merges and has them applied.
+
+A source lists merges in the order in which they were made and never takes one
+off, so they are walked as a listing by version is: from the watermark on, less an
+overlap, each request beginning with the last merge read.
+"""
+
+import os
+import socket
+from dataclasses import replace
+from datetime import datetime
+
+from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey, merges_of
+from openfaith_sync.domain.listing import Page, version_keys
+from openfaith_sync.domain.manifest import Entity, Manifest
+from openfaith_sync.domain.merges import (
+    Merge,
+    MergeCommit,
+    MergesResult,
+    merging_references,
+    parse_merge,
+    references_to,
+)
+from openfaith_sync.domain.passes import Lease, PassResult
+from openfaith_sync.domain.place import Slice, version_key
+from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.version_walk import VersionWalk, parse_key
+
+MAX_STEPS_WITHOUT_MERGES = 50
+
+
+def run_merges(
+    manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName, told: tuple[Merge, ...] = ()
+) -> MergesResult:
+    """Apply every merge of an entity that the source has shown since the last look.
+
+    Each page is applied in one transaction, and the watermark moves with the last
+    one, so this may be killed anywhere and called again. A source that refuses to
+    list merges is no failure: what events ``told`` is then believed, and what else
+    was merged is found gone.
+
+    Raises:
+        LeaseHeld: Another worker is at it.
+        TransientError: The source failed.
+    """
+    part = manifest.entities[entity]
+    mergers = part.mergers
+    if mergers is None:
+        raise DefinitionError(f"the manifest does not say where merges of {entity} are listed")
+    key = SyncKey(org, manifest.adapter, merges_of(entity))
+    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
+        since = store.load_checkpoint(key).watermark
+        poll = _Poll(manifest, source, store, lease, part, mergers)
+        try:
+            return poll.run(since)
+        except (AccessDenied, NotFoundAtSource):
+            return poll.believe(told)
+
+
+def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
+    """Give the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
+    key = result.key
+    merges = poll_merges(manifest, source, store, key)
+    if merges is not None:
+        result = replace(result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)})
+        if merges.applied:
+            # Of the entity's records, those that were removed are no longer held.
+            result = replace(result, stored_count=store.count_live(key))
+    follow(manifest, store, key)
+    return result
+
+
+def poll_merges(manifest: Manifest, source: Source, store: Store, key: SyncKey) -> MergesResult | None:
+    """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
+    if manifest.entities[key.entity].merges is None:
+        return None
+    try:
+        return run_merges(manifest, source, store, key.org, key.entity)
+    except LeaseHeld:
+        # The worker that is at it reads what we would.
+        return None
+
+
+def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:
+    """Lead the references of an entity, and of those that ride along with it, to the ends of merges."""
+    if key.entity not in manifest.entities:
+        return
+    riding = (EntityName(child) for child in manifest.entities[key.entity].sideload.values())
+    references = merging_references(manifest, (key.entity, *riding))
+    if references:
+        store.follow_merges(key, references)
+
+
+def _told(merges: MergesResult) -> dict[str, object]:
+    found = {"applied": merges.applied, "unreadable": merges.unreadable, "denied": merges.is_denied}
+    return {"merges": {name: value for name, value in found.items() if value}} if any(found.values()) else {}
+
+
+class _Poll:
+    """One walk along the source's merges, with its lease held."""
+
+    def __init__(
+        self, manifest: Manifest, source: Source, store: Store, lease: Lease, part: Entity, mergers: Entity
+    ) -> None:
+        deep = manifest.adapter_file.paging.deep_offset
+        self._walk = VersionWalk(mergers, (), deep.above if deep else 10**9)
+        self._source, self._store, self._lease = source, store, lease
+        self._part, self._mergers = part, mergers
+        self._references = references_to(manifest, part.name)
+        self._newest: datetime | None = None
+        self.result = MergesResult(0, 0, 0)
+
+    def run(self, since: datetime | None) -> MergesResult:
+        lower = version_key(since - self._mergers.delta.overlap) if since else None
+        place, idle = Slice(lower=lower), 0
+        while not place.done:
+            page = self._source.read_merges(self._walk.query(place))
+            step = self._walk.advance(place, page)
+            place, idle = step.part, 0 if step.fresh else idle + 1
+            if idle > MAX_STEPS_WITHOUT_MERGES:
+                raise TransientError("the source's merges moved faster than they could be read")
+            self._apply(page, step.fresh, is_last=place.done)
+        return self.result
+
+    def believe(self, told: tuple[Merge, ...]) -> MergesResult:
+        """Apply what was told of, since the source refuses to list merges."""
+        applied = self._commit(told, None) if told else 0
+        return replace(self.result, applied=self.result.applied + applied, is_denied=True)
+
+    def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
+        rule = self._part.merges
+        assert rule is not None
+        found = [parse_merge(rule, page.records[index]) for index in fresh]
+        merges: tuple[Merge, ...] = tuple(merge for merge in found if merge is not None)
+        keys = version_keys(page.records, str(self._mergers.delta.attribute))
+        newest = parse_key(max(keys, default=None))
+        self._newest = max(filter(None, (self._newest, newest)), default=None)
+        watermark = self._newest if is_last else None
+        applied = self._commit(merges, watermark) if merges or watermark is not None else 0
+        self.result = replace(
+            self.result,
+            read=self.result.read + len(merges),
+            applied=self.result.applied + applied,
+            requests=self.result.requests + page.requests,
+            unreadable=self.result.unreadable + found.count(None),
+        )
+
+    def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
+        commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
+        return self._store.commit_merges(self._lease, commit)
