@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openfaith_sync.domain.deletions import Limits
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import FreshRecord
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine import settling
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
@@ -34,7 +34,11 @@ class ReadChurch(MovingChurch):
     """A church whose records can be read by id, each reading at a moment that is noted."""
 
     refuses: bool = False
-    alive_when_buried: list[str] = field(default_factory=list)
+    unlisted: set[int] = field(default_factory=set)
+    """Alive, and in no listing."""
+
+    def _matches(self, number: int, query: ListingQuery) -> bool:
+        return number not in self.unlisted and super()._matches(number, query)
 
     def read_record(self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None):
         assert entity == self.entity
@@ -107,6 +111,22 @@ def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves,
     # With no readings allowed, a second listing is believed; it never lists less than lives.
     assert not set(store.buried) & set(map(str, church.versions))
     assert budget == 0 or not store.buried
+
+
+@given(count=st.integers(0, 60), gone=Gone, unlisted=Gone, at_once=st.sampled_from([1, 7, 50]))
+@settings(max_examples=60, deadline=None)
+def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unlisted, at_once):
+    manifest = small_pages(PCO, in_flight=1)
+    church, store = a_synced_church(manifest, count)
+    church.unlisted = set(unlisted)
+    for number in gone:
+        church.delete(number)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settling, "READS_AT_ONCE", at_once)
+        for _ in range(2):
+            reconcile(manifest, church, store)
+    assert store.live == set(map(str, church.versions))
+    assert not set(store.buried) & set(map(str, church.versions))
 
 
 @given(count=st.integers(1, 60), gone=Gone)
