@@ -11,12 +11,13 @@ from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.passes import OpenPass
 from openfaith_sync.store.connections import list_connections, parse_org
 from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes
 from openfaith_sync.store.reports import EntityStatus, status_rows
 
 COLUMNS = (
     "org", "entity", "live", "dead_letters", "completed", "mode", "created", "updated", "unchanged", "watermark",
-    "open_pass",
+    "hold", "open_pass",
 )  # fmt: skip
 
 
@@ -31,6 +32,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     live          records held that are not tombstoned
     completed     when the last complete pass ended; mode and counts are that pass's
     watermark     newest version at the source that a complete pass covers
+    hold          deletions that wait for a person: openfaith-sync holds show
     open pass     a pass that has begun and not ended; the next sync goes on from there
     Example: openfaith-sync status grace --json
     """  # noqa: D301  click's sign for lines that stay as they are
@@ -40,11 +42,16 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         found = status_rows(database, wanted)
         if wanted is not None and wanted not in known and not found:
             raise UsageError(f"there is no org {org!r}; the known ones: {', '.join(known) or 'none yet'}")
-        rows = [_row(database, entity) for entity in found]
+        held = {
+            (hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in list_holds(database, wanted)
+        }
+        rows = [_row(database, entity, held.get((entity.org, entity.adapter, entity.entity))) for entity in found]
         inboxes = list_inboxes(database, wanted)
     synced = {row["org"] for row in rows}
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
+    for hold_id in held.values():
+        click.echo(f"deletions wait for a person: openfaith-sync holds show {hold_id}", err=True)
     for inbox in inboxes:
         due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
@@ -55,7 +62,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
 
 
-def _row(database: Database, found: EntityStatus) -> dict[str, Any]:
+def _row(database: Database, found: EntityStatus, hold: int | None) -> dict[str, Any]:
     last = found.last_pass
     return {
         "org": found.org,
@@ -68,6 +75,7 @@ def _row(database: Database, found: EntityStatus) -> dict[str, Any]:
         "updated": last and last.counts.updated,
         "unchanged": last and last.counts.unchanged,
         "watermark": found.watermark,
+        "hold": hold,
         "open_pass": None if found.open_pass_id is None else _place(database, found),
     }
 

@@ -45,6 +45,7 @@ class Reconciliation:
         if "listed" not in evidence.load_report():
             opened = self._list(opened, evidence)
             self._prove_complete(opened, evidence)
+        self._prove_kept(opened, evidence)
         evidence.compare_listing()
         if "missing" not in evidence.load_report():
             evidence.note_report({"missing": evidence.weigh(None).missing})
@@ -97,6 +98,15 @@ class Reconciliation:
                 f"counted {before:,} before and {after:,} after it; nothing was deleted, and it is listed again"
             )
         evidence.note_report({"listed": listed, "source_count": after})
+
+    def _prove_kept(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Refuse to compare with less than what was listed: a place that was tampered with would empty a church."""
+        proven, kept = evidence.load_report().get("listed"), evidence.count_listed()
+        if isinstance(proven, int) and kept < proven:
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise TransientError(
+                f"of the {proven:,} ids listed of {self._session.key} only {kept:,} are still there; it is listed again"
+            )
 
     def _count(self) -> int | None:
         if self._session.entity.total_count != "exact":

@@ -46,6 +46,15 @@ def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, h
     assert "2 of 15 records shown" in for_people.stderr
 
 
+def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator):
+    answer = run_stored("status", "grace", "--json")
+    assert [row["hold"] for row in json.loads(answer.stdout)] == [1]
+    assert "deletions wait for a person: openfaith-sync holds show 1" in answer.stderr
+    assert run_stored("holds", "reject", "1").exit_code == 0
+    answer = run_stored("status", "grace", "--json")
+    assert ([row["hold"] for row in json.loads(answer.stdout)], answer.stderr) == ([None], "")
+
+
 def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, held: RunningSimulator):
     answer = run_stored("holds", "approve", "1")
     assert answer.exit_code == 0

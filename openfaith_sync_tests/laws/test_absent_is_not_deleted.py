@@ -339,6 +339,20 @@ def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced):
     assert church.live(EMAIL) == church.truth(EMAIL)
 
 
+def test_a_listing_of_which_something_was_lost_is_not_compared(synced):
+    church = synced(PERSON)
+    hiding(church, 30)
+    with pytest.raises(SafetyStop):
+        church.sync(PERSON)
+    # As if the pass had been killed before its end, and what it listed had been lost.
+    run(church.database, "UPDATE sync.passes SET status = 'open' WHERE mode = 'reconciliation'")
+    church.between = lambda source: source
+    with pytest.raises(TransientError, match="of the 210 ids listed of grace/pco/person only 0 are still there"):
+        church.sync(PERSON)
+    assert church.sync(PERSON).report["missing"] == 0
+    assert len(church.live(PERSON)) == PEOPLE
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_whatever_happened_a_reconciliation_of_all_entities_ends_in_the_truth(synced, seed):
     church = synced()
