@@ -108,3 +108,6 @@ class Hiding:
         if self.answers == "denied":
             raise AccessDenied("the token's user may not read this")
         return None
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        return self.inner.read_merges(query)

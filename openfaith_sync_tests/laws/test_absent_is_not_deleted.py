@@ -237,6 +237,9 @@ class CuttingShort:
     def read_record(self, *asked: Any) -> FreshRecord | None:
         return self.inner.read_record(*asked)
 
+    def read_merges(self, query: ListingQuery) -> Page:
+        return self.inner.read_merges(query)
+
 
 @pytest.mark.parametrize("end", [0, 1, 99, 100, 150, 239])
 def test_a_listing_cut_short_is_not_believed_and_begins_again(synced, end):

@@ -157,6 +157,9 @@ class Losing:
         is_lost = self.parent in {external_id, parent}
         return None if is_lost else self.inner.read_record(entity, external_id, parent)
 
+    def read_merges(self, query: ListingQuery) -> Page:
+        return self.inner.read_merges(query)
+
 
 def test_a_third_of_the_members_gone_waits_for_a_person(synced):
     church = synced(GROUP, MEMBER)
@@ -235,3 +238,6 @@ class Emptying:
 
     def read_record(self, *asked: Any) -> FreshRecord | None:
         return self.inner.read_record(*asked)
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        return self.inner.read_merges(query)
