@@ -174,6 +174,25 @@ def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the
     assert step.part.done
 
 
+def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing():
+    manifest = small_pages(PCO, in_flight=1)
+    church = MovingChurch(manifest, CAMPUS)
+    for _ in range(9):
+        church.create(4)
+    walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
+    read = walk.advance(Slice(), church.read_page(walk.query(Slice()))).part
+    assert (read.lower, read.offset, read.anchor) == (at(4), 4, "5")
+    for number, second in ((6, 5), (5, 6), (1, 7), (7, 8), (8, 8), (9, 8)):
+        church.now = second
+        church.update(number)
+    page = church.read_page(walk.query(read))
+    assert page.records[0].external_id == "5"
+    step = walk.advance(read, page)
+    assert (step.part.lower, step.part.offset, step.fresh) == (at(4), 0, ())
+    again = church.read_page(walk.query(step.part))
+    assert "6" in [again.records[i].external_id for i in walk.advance(step.part, again).fresh]
+
+
 @pytest.mark.parametrize("version", [None, "yesterday", 7])
 def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(version):
     manifest = small_pages(PCO, in_flight=1)
