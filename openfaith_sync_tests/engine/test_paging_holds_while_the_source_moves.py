@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import DeltaCapability
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes import Counts, SyncMode
 from openfaith_sync.domain.place import Slice
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.sync import SyncRequest, run_entity
@@ -205,6 +205,32 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
     step = walk.advance(Slice(), replace(page, records=(*page.records[:-1], damaged)))
     assert step.fresh == (0, 1, 2, 3, 4)
     assert (step.part.lower, step.part.anchor) == (at(3), "5")
+
+
+def test_pages_that_are_in_together_are_committed_together_and_all_are_counted():
+    manifest = small_pages(PCO, in_flight=4)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(100):
+        church.create(second)
+    store = MemoryStore(manifest.entities[CAMPUS])
+    result = sync(manifest, church, store)
+    # No more than half of those under way, so that the others are fetched meanwhile.
+    assert max(page.pages for page in store.pages) == 2
+    assert sum(page.pages for page in store.pages) == result.pages
+    assert sum(page.requests for page in store.pages) == result.requests - 1
+    assert result.counts == Counts(created=100)
+    assert len(store.pages) < result.pages
+
+
+def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn():
+    manifest = small_pages(PCO, in_flight=4)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(100):
+        church.create(second)
+    church.names[50] = church.names[51] = 7  # type: ignore[assignment]  no text, so no name
+    store = MemoryStore(manifest.entities[CAMPUS])
+    assert sync(manifest, church, store).counts == Counts(created=98, dead=2)
+    assert {page.pages for page in store.pages if page.batches[0].rejected} == {1}
 
 
 def test_a_second_with_more_records_than_pages_is_read_whole():
