@@ -8,11 +8,14 @@ from openfaith_sync.commands.database import db
 from openfaith_sync.commands.demo import demo
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.commands.graph import graph
+from openfaith_sync.commands.holds import holds
 from openfaith_sync.commands.manifest import manifest
 from openfaith_sync.commands.one_line_errors import OneLineErrors
 from openfaith_sync.commands.org import org
+from openfaith_sync.commands.serve import serve
 from openfaith_sync.commands.status import status
 from openfaith_sync.commands.sync import sync
+from openfaith_sync.commands.webhooks import webhooks
 from openfaith_sync.simulator.command import simulate
 
 
@@ -35,10 +38,11 @@ def main(context: click.Context) -> None:
       OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first
       OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
       OPENFAITH_HOME           folder of what is started and made here (.openfaith/)
+      OPENFAITH_PUBLIC_URL     where sources reach `serve`; unset: no webhooks are asked for
     """  # noqa: D301  click's sign for lines that stay as they are
     context.obj = deployment = Deployment.from_environment(os.environ)
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}
 
 
-for command in (demo, simulate, org, status, sync, graph, manifest, db):
+for command in (demo, simulate, org, status, sync, holds, serve, webhooks, graph, manifest, db):
     main.add_command(command)

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 from urllib.parse import urlencode
 
 import httpx
@@ -33,13 +33,25 @@ MAX_BACKOFF_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One GET below the connection's base URL."""
+    """One request below the connection's base URL."""
 
     path: str
     parameters: Mapping[str, str | int]
     api_version: str | None = None
     is_deep: bool = False
     """Whether it counts against the stricter limit for deep offsets."""
+    method: Literal["GET", "POST", "PATCH", "DELETE"] = "GET"
+    body: bytes | None = None
+    """JSON."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Say whether it does no more when the source gets it twice (RFC 9110 9.2.2; our PATCHes set values)."""
+        return self.method != "POST"
+
+
+class NotTaken(TransientError):
+    """The source surely did nothing about the request: it never got it, or refused it for its rate."""
 
 
 @dataclass(slots=True)
@@ -100,7 +112,8 @@ class HttpClient:
     def read(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
         """Give what ``parse`` makes of a success, and what it took.
 
-        An answer that ``parse`` finds malformed counts as a failure that may heal.
+        An answer that ``parse`` finds malformed counts as a failure that may heal. A POST is
+        tried again only when the source surely did nothing: whether it did is for the caller to find out.
 
         Raises:
             TransientError: Every attempt failed, or the time for them ran out.
@@ -113,7 +126,7 @@ class HttpClient:
             try:
                 return parse(self._ask(request, effort)), effort
             except TransientError as error:
-                if effort.requests >= self._attempts:
+                if effort.requests >= self._attempts or not (request.is_repeatable or isinstance(error, NotTaken)):
                     raise
                 seconds = self._backoff(effort.requests, error.retry_after)
                 if time.monotonic() + seconds > deadline:
@@ -133,7 +146,8 @@ class HttpClient:
         except httpx.RequestError as error:
             for budget in budgets:
                 budget.lose()
-            raise TransientError(self._unreachable(request, error)) from error
+            kind = NotTaken if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else TransientError
+            raise kind(self._unreachable(request, error)) from error
         # The source counts deep requests apart, so their headers speak of that limit and not of the common one.
         stated = self._stated(response)
         budgets[0].learn(slots[0], *stated)
@@ -147,7 +161,9 @@ class HttpClient:
         url = self._base_url + request.path
         if request.parameters:
             url += "?" + urlencode(request.parameters)
-        return self._client.get(url, headers=headers)
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        return self._client.request(request.method, url, headers=headers, content=request.body)
 
     def _stated(self, response: httpx.Response) -> tuple[int | None, timedelta | None, int | None]:
         """Give the limit, its period and the count so far, as the answer states them."""
@@ -165,18 +181,21 @@ class HttpClient:
         rule = decide(response.status_code, response.text[:4096], self._adapter.errors)
         if rule is None:
             return
-        message = f"{self._adapter.title} answered {response.status_code} to GET {request.path}: {rule.message}"
+        asked = f"{request.method} {request.path}"
+        message = f"{self._adapter.title} answered {response.status_code} to {asked}: {rule.message}"
         error = ERROR_OF_ACTION[rule.action]
         if issubclass(error, TransientError):
             wait = parse_retry_after(response.headers.get(self._adapter.rate_limit.retry_after_header))
             if rule.action is ErrorAction.WAIT and wait is not None:
                 self._budget.close(wait)
-            raise error(message, retry_after=wait)
+            kind = NotTaken if rule.action is ErrorAction.WAIT else error
+            raise kind(message, retry_after=wait)
         raise error(message)
 
     def _unreachable(self, request: Request, error: httpx.RequestError) -> str:
         host = httpx.URL(self._base_url).netloc.decode()
-        return f"could not reach {self._adapter.title} at {host} for GET {request.path}: {type(error).__name__}"
+        asked = f"{request.method} {request.path}"
+        return f"could not reach {self._adapter.title} at {host} for {asked}: {type(error).__name__}"
 
     def _backoff(self, attempts: int, retry_after: timedelta | None) -> float:
         """Full jitter below a doubling ceiling, but never less than the source asked for."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from openfaith_sync.adapters.auth import authorization
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
 from openfaith_sync.domain.connection import Connection
 from openfaith_sync.domain.manifest import Manifest
 
@@ -19,6 +20,20 @@ def open_source(manifest: Manifest, connection: Connection, *, attempts: int | N
     secret = authorization(connection.credentials)
     with HttpClient(connection.base_url, secret, manifest.adapter_file, attempts=attempts) as client:
         yield JsonApiSource(manifest, client)
+
+
+@contextmanager
+def open_subscription_source(
+    manifest: Manifest, connection: Connection, *, attempts: int | None = None
+) -> Iterator[JsonApiSubscriptions]:
+    """Give the connection's webhook subscriptions for as long as the context lasts.
+
+    Raises:
+        DefinitionError: The adapter's source has no webhooks.
+    """
+    secret = authorization(connection.credentials)
+    with HttpClient(connection.base_url, secret, manifest.adapter_file, attempts=attempts) as client:
+        yield JsonApiSubscriptions(manifest, client)
 
 
 def verify_connection(manifest: Manifest, connection: Connection) -> str:

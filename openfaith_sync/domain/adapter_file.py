@@ -97,6 +97,8 @@ class Webhooks(Part):
     headers: WebhookHeaders
     subscriptions: UrlPath
     """Where subscriptions are listed, made and removed: one for each event name, each with its own secret."""
+    resource: str
+    """Their JSON:API type at this version."""
     version: VersionDate
 
 

@@ -16,6 +16,8 @@ class Settings:
     """``None`` for the embedded PostgreSQL."""
     secret_keys: tuple[str, ...]
     """Fernet keys, newest first; empty outside production."""
+    public_url: str | None = None
+    """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -26,6 +28,7 @@ class Settings:
             manifests=_manifests(environment.get("OPENFAITH_MANIFESTS")),
             database_url=environment.get("OPENFAITH_DATABASE_URL") or None,
             secret_keys=tuple(key.strip() for key in keys.split(",") if key.strip()),
+            public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
         )
 
 

@@ -61,21 +61,25 @@ def run_merges(
 def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
     """Give the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
     key = result.key
-    if manifest.entities[key.entity].merges is not None:
-        try:
-            merges = run_merges(manifest, source, store, key.org, key.entity)
-        except LeaseHeld:
-            # The worker that is at it reads what we would.
-            pass
-        else:
-            result = replace(
-                result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)}
-            )
-            if merges.applied:
-                # Of the entity's records, those that were removed are no longer held.
-                result = replace(result, stored_count=store.count_live(key))
+    merges = poll_merges(manifest, source, store, key)
+    if merges is not None:
+        result = replace(result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)})
+        if merges.applied:
+            # Of the entity's records, those that were removed are no longer held.
+            result = replace(result, stored_count=store.count_live(key))
     follow(manifest, store, key)
     return result
+
+
+def poll_merges(manifest: Manifest, source: Source, store: Store, key: SyncKey) -> MergesResult | None:
+    """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
+    if manifest.entities[key.entity].merges is None:
+        return None
+    try:
+        return run_merges(manifest, source, store, key.org, key.entity)
+    except LeaseHeld:
+        # The worker that is at it reads what we would.
+        return None
 
 
 def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:

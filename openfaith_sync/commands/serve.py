@@ -1,0 +1,49 @@
+"""``serve``: the webhook receiver."""
+
+import logging
+import sys
+
+import click
+
+from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.domain.subscription import parse_public_url
+from openfaith_sync.store.database import open_database
+from openfaith_sync.web.server import Address
+from openfaith_sync.web.server import serve as run_server
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8790, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--proxies",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS,...",
+    help="Proxies whose X-Forwarded-For is believed.",
+)
+@pass_deployment
+def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
+    """Receive webhooks until stopped; a source's word is stored before it is acknowledged.
+
+    It listens on this machine only and speaks HTTP: put a proxy with TLS before
+    it, and say in OPENFAITH_PUBLIC_URL where sources reach that. `webhooks ensure`
+    and Dagster's sensor then have each source deliver to
+    OPENFAITH_PUBLIC_URL/webhooks/ADAPTER/ORG.
+
+    \b
+    Example: openfaith-sync serve --port 8790
+    """  # noqa: D301  click's sign for lines that stay as they are
+    settings = deployment.settings
+    public_url = parse_public_url(settings.public_url) if settings.public_url else None
+    manifests = [read_manifest(settings.manifests, adapter) for adapter in list_adapters(settings.manifests)]
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("openfaith_sync.web").setLevel(logging.INFO)
+
+    def say(url: str) -> None:
+        reached = f"sources reach it at {public_url}" if public_url else "OPENFAITH_PUBLIC_URL is not set"
+        click.echo(f"receiving webhooks at {url} ({reached})")
+
+    with open_database(settings) as database:
+        run_server(database, manifests, Address(host, port, proxies), say)

@@ -1,0 +1,144 @@
+"""``webhooks``: what sources were asked to announce to us, and what came of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.sources import open_subscription_source
+from openfaith_sync.commands.connections import load_usable_connection
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.domain.announcements import announcements
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import AdapterName
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.subscription import SubscriptionReport
+from openfaith_sync.engine.subscription_needs import SubscriptionSource, SubscriptionStore
+from openfaith_sync.engine.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
+from openfaith_sync.store.connections import load_connection, parse_org
+from openfaith_sync.store.database import open_database
+from openfaith_sync.store.subscriptions import open_subscriptions
+from openfaith_sync.store.webhook_status import WebhookStatus, load_webhook_status
+
+COLUMNS = ("event", "subscribed", "active", "checked", "received", "waiting", "malformed", "last_received")
+
+Change = Callable[[Manifest, SubscriptionSource, SubscriptionStore], SubscriptionReport]
+adapter_option = click.option("--adapter", default="pco", show_default=True, help="The connection that is meant.")
+
+
+@click.group()
+def webhooks() -> None:
+    """Have sources announce changes to the receiver (openfaith-sync serve)."""
+
+
+@webhooks.command()
+@click.argument("org")
+@adapter_option
+@as_json
+@pass_deployment
+@click.pass_context
+def status(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+    """Show which events ORG's source announces, as last seen, and what was received.
+
+    The exit status is 1 when an event that the manifest wants is not announced.
+    """
+    wanted = announcements(read_manifest(deployment.settings.manifests, adapter))
+    name = parse_org(org)
+    with open_database(deployment.settings) as database:
+        load_connection(database, name, AdapterName(adapter))
+        found = {row.name: row for row in load_webhook_status(database, name, AdapterName(adapter))}
+    rows = [_row(event, found.get(event)) for event in sorted({*wanted, *found})]
+    print_rows(rows, COLUMNS, as_json=as_json)
+    if not all(event in found and found[event].is_active for event in wanted):
+        context.exit(1)
+
+
+@webhooks.command()
+@click.argument("org")
+@adapter_option
+@as_json
+@pass_deployment
+@click.pass_context
+def ensure(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+    """Have ORG's source announce every event that the manifest wants, and fetch what was missed.
+
+    Creates what is not there, adopts or replaces what is, switches on what the
+    source switched off, removes what nobody wants. Needs OPENFAITH_PUBLIC_URL.
+    The exit status is 1 when the source refuses an event.
+    """
+    public_url = deployment.settings.public_url
+    if public_url is None:
+        raise UsageError("OPENFAITH_PUBLIC_URL is not set; it says where sources reach openfaith-sync serve")
+    report = _change(
+        deployment, org, adapter, lambda m, source, store: ensure_subscriptions(m, source, store, public_url)
+    )
+    _print(report, as_json=as_json)
+    if report.refused:
+        context.exit(1)
+
+
+@webhooks.command()
+@click.argument("org")
+@adapter_option
+@as_json
+@pass_deployment
+@click.pass_context
+def rotate(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+    """Have ORG's source sign with new secrets; the old ones are believed for 24 hours more."""
+    report = _change(deployment, org, adapter, lambda _, source, store: rotate_secrets(source, store))
+    _print(report, as_json=as_json)
+    if report.refused:
+        context.exit(1)
+
+
+@webhooks.command()
+@click.argument("org")
+@adapter_option
+@as_json
+@pass_deployment
+def remove(deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+    """Have ORG's source announce nothing more to us."""
+    public_url = deployment.settings.public_url
+    report = _change(deployment, org, adapter, lambda _, source, store: remove_subscriptions(source, store, public_url))
+    _print(report, as_json=as_json)
+
+
+def _change(deployment: Deployment, org: str, adapter: str, change: Change) -> SubscriptionReport:
+    manifest = read_manifest(deployment.settings.manifests, adapter)
+    with open_database(deployment.settings) as database:
+        connection = load_usable_connection(database, org, manifest.adapter)
+        with (
+            open_subscription_source(manifest, connection) as source,
+            open_subscriptions(database, connection.org, manifest.adapter) as store,
+        ):
+            return change(manifest, source, store)
+
+
+def _row(event: str, found: WebhookStatus | None) -> dict[str, Any]:
+    return {
+        "event": event,
+        "subscribed": bool(found and found.url),
+        "active": bool(found and found.is_active),
+        "url": found and found.url,
+        "checked": found and found.checked_at,
+        "received": found.received if found else 0,
+        "waiting": found.waiting if found else 0,
+        "malformed": found.malformed if found else 0,
+        "last_received": found and found.last_received_at,
+    }
+
+
+def _print(report: SubscriptionReport, *, as_json: bool) -> None:
+    lists = ("created", "adopted", "reactivated", "rotated", "removed")
+    if as_json:
+        told = {name: list(getattr(report, name)) for name in lists}
+        print_json({"wanted": report.wanted, **told, "refused": dict(report.refused), "missed": report.missed_events})
+        return
+    done = [f"{len(getattr(report, name))} {name}" for name in lists if getattr(report, name)]
+    if report.missed_events:
+        done.append(f"{report.missed_events} missed events fetched")
+    click.echo(", ".join(done) or f"all {report.wanted} are as they should be")
+    for name, why in report.refused.items():
+        click.echo(f"{name}: {why}", err=True)

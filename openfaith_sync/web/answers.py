@@ -1,0 +1,19 @@
+"""The answers: few, the same for everyone, and with nothing of a request in them."""
+
+from math import ceil
+
+from starlette.responses import Response
+
+_CLOSE = {"Connection": "close"}
+
+# The source's documents say 200; any 2xx is taken (planningcenter/developers #944).
+STORED = Response(status_code=200)
+REFUSED = Response(status_code=401)
+TOO_LARGE = Response(status_code=413, headers=_CLOSE)
+TOO_SLOW = Response(status_code=408, headers=_CLOSE)
+NOT_FOUND = Response(status_code=404)
+
+
+def try_again(status: int, wait_seconds: float) -> Response:
+    """Give the answer to what may be asked again later; never 410, which ends a subscription at once."""
+    return Response(status_code=status, headers={"Retry-After": str(max(1, ceil(wait_seconds))), **_CLOSE})

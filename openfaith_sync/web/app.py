@@ -1,0 +1,101 @@
+"""The ASGI application: which paths there are, and what every answer carries."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openfaith_sync.adapters.webhooks import WebhookReader
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.subscriptions import load_secrets
+from openfaith_sync.web.health import Health
+from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
+from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
+from openfaith_sync.web.pool import ConnectionPool
+from openfaith_sync.web.receiving import WebhookReceiver
+from openfaith_sync.web.signing_secrets import Secrets, SigningSecrets
+from openfaith_sync.web.tally import Tally
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def build_app(
+    database: Database, manifests: Iterable[Manifest], limits: Limits = DEFAULT_LIMITS, on_step: OnStep | None = None
+) -> Starlette:
+    """Give the application that receives for these adapters; it opens no connection before it is asked.
+
+    Raises:
+        DefinitionError: None of the adapters has webhooks.
+    """
+    readers = {m.adapter: WebhookReader(m) for m in manifests if m.adapter_file.webhooks is not None}
+    if not readers:
+        raise DefinitionError("none of the manifests has webhooks; there is nothing to receive")
+    pool, tally = ConnectionPool(database, limits.database_connections), Tally()
+
+    async def load(org: OrgId, adapter: AdapterName) -> Secrets:
+        return await pool.run(lambda connection: load_secrets(connection, database.keys, org, adapter))
+
+    secrets = SigningSecrets(load, limits.secrets_seconds)
+    receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, on_step), limits, tally)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        telling = asyncio.create_task(tally.run())
+        yield
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+        tally.say()
+        await asyncio.to_thread(pool.close)
+
+    routes = [
+        Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
+        Route("/health", Health(pool).answer, methods=["GET"]),
+    ]
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(SecurityHeaders)],
+        exception_handlers={HTTPException: _answer_nothing, Exception: _answer_nothing},
+    )
+
+
+class SecurityHeaders:
+    """Puts what browsers and caches must know on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Answer as this application does."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+async def _answer_nothing(_: Request, error: Exception) -> Response:
+    """Answer a wrong path, a wrong method or a mistake of ours by its status alone."""
+    if isinstance(error, HTTPException):
+        return Response(status_code=error.status_code, headers=error.headers)
+    return Response(status_code=500)

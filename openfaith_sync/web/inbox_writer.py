@@ -1,0 +1,87 @@
+"""Stores deliveries so that thousands at once cost few transactions.
+
+A delivery goes to the database at once when a connection is free. While none is, an org's
+deliveries gather, and the next free connection stores them together: the more arrive, the less
+each costs. Nobody's wait ends before the transaction that holds his events has ended (law 7).
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.store.inbox import receive_on
+from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.unreadable import keep_unreadable_on
+from openfaith_sync.web.pool import ConnectionPool
+
+_MOST_TOGETHER = 200
+
+OnStep = Callable[[str], None]
+"""Called with ``read`` before deliveries are stored and with ``stored`` after."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Deliveries of one org that are stored together."""
+
+    stored: "asyncio.Future[None]"
+    deliveries: list[Delivery] = field(default_factory=list)
+
+
+class InboxWriter:
+    """Puts deliveries into the inbox. Used from one event loop."""
+
+    def __init__(self, pool: ConnectionPool, on_step: OnStep | None = None) -> None:
+        """Write through these connections. ``on_step`` is the seam of the kill tests."""
+        self._pool = pool
+        self._on_step = on_step or (lambda _: None)
+        self._gathering: dict[tuple[OrgId, AdapterName], _Gathered] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def store(self, org: OrgId, adapter: AdapterName, delivery: Delivery) -> None:
+        """Return once a delivery's events are in the inbox, where each event is once.
+
+        Raises:
+            TransientError: The database is away; nothing is promised.
+            DefinitionError: The database refuses us.
+        """
+        key = (org, adapter)
+        gathered = self._gathering.get(key)
+        if gathered is None or len(gathered.deliveries) >= _MOST_TOGETHER:
+            gathered = self._gathering[key] = _Gathered(asyncio.get_running_loop().create_future())
+            task = asyncio.create_task(self._write(key, gathered))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        gathered.deliveries.append(delivery)
+        await asyncio.shield(gathered.stored)
+
+    async def _write(self, key: tuple[OrgId, AdapterName], gathered: _Gathered) -> None:
+        def write(connection: Connection) -> None:
+            self._write_on(connection, key, gathered.deliveries)
+
+        def close() -> None:
+            # From here on newcomers gather anew.
+            if self._gathering.get(key) is gathered:
+                del self._gathering[key]
+
+        try:
+            await self._pool.run(write, on_turn=close)
+        except Exception as error:  # noqa: BLE001  whoever waits raises it
+            close()
+            gathered.stored.set_exception(error)
+            # Those who wait may all have given up.
+            gathered.stored.exception()
+        else:
+            gathered.stored.set_result(None)
+
+    def _write_on(self, connection: Connection, key: tuple[OrgId, AdapterName], deliveries: list[Delivery]) -> None:
+        self._on_step("read")
+        events = {event.event_id: event for delivery in deliveries for event in delivery.events}
+        parts = {part.event_id: part for delivery in deliveries for part in delivery.unreadable}
+        if events:
+            receive_on(connection, *key, list(events.values()))
+        if parts:
+            keep_unreadable_on(connection, *key, list(parts.values()))
+        self._on_step("stored")
