@@ -7,6 +7,7 @@ import dagster as dg
 from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
 from openfaith_sync.defs.adapter import build_adapter
 from openfaith_sync.defs.io import FRAMES, CanonicalFrameIOManager
+from openfaith_sync.defs.pruning import build_pruning
 from openfaith_sync.defs.resources import build_database
 from openfaith_sync.domain.settings import Settings
 
@@ -15,7 +16,8 @@ manifests = [read_manifest(settings.manifests, name) for name in list_adapters(s
 database = build_database(settings)
 
 defs = dg.Definitions.merge(
-    *map(build_adapter, manifests),
+    *(build_adapter(manifest, settings.public_url) for manifest in manifests),
+    build_pruning(manifest.adapter for manifest in manifests),
     dg.Definitions(
         resources={"database": database, FRAMES: CanonicalFrameIOManager(database=database)},
         executor=dg.in_process_executor,

@@ -8,6 +8,8 @@ import click
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.org_life import WHAT_REPEATS, pause, remove, resume
+from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.partition import register_partition
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import BasicCredentials, Connection
@@ -15,6 +17,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.connections import add_connection, list_connections, parse_org
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.work import make_due
 
 
 @click.group()
@@ -61,6 +64,7 @@ def add(
     account = verify_connection(manifest, connection)
     with open_database(deployment.settings) as database:
         is_new = add_connection(database, connection)
+        make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "connected again")
     register_partition(deployment, connection.org)
     if as_json:
         print_json(
@@ -95,6 +99,10 @@ def list_(deployment: Deployment, as_json: bool) -> None:
             for connection in list_connections(database)
         ]
     print_rows(rows, ("org", "adapter", "base_url", "status", "reason"), as_json=as_json)
+
+
+for command in (pause, resume, remove, set_):
+    org.add_command(command)
 
 
 def _parse_name(given: str) -> OrgId:

@@ -16,6 +16,17 @@ def register_partition(deployment: Deployment, org: OrgId) -> None:
         register_org(instance, org)
 
 
+def unregister_partition(deployment: Deployment, org: OrgId) -> None:
+    """Have the org no more among the partitions; what Dagster noted of it stays."""
+    from dagster import DagsterInstance  # noqa: PLC0415
+
+    from openfaith_sync.defs.partitions import unregister_org  # noqa: PLC0415
+
+    make_dagster_home(deployment)
+    with DagsterInstance.from_config(str(deployment.dagster_home)) as instance:
+        unregister_org(instance, org)
+
+
 def make_dagster_home(deployment: Deployment) -> None:
     """Have the folder of Dagster's instance; with the package's configuration when it is ours."""
     home = deployment.dagster_home

@@ -2,22 +2,29 @@
 
 import dagster as dg
 
-from openfaith_sync.defs.entity_assets import SyncConfig, build_entity_assets
+from openfaith_sync.defs.bulk_sensors import build_connections_sensor, build_reconciliation_sensor, build_weekly_full
+from openfaith_sync.defs.delta_sensor import build_delta_sensor
+from openfaith_sync.defs.entity_assets import build_entity_assets
+from openfaith_sync.defs.jobs import build_bulk_jobs, build_record_job
+from openfaith_sync.defs.webhook_sensor import build_webhook_sensor
+from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.store.work import Plan
 
 
-def build_adapter(manifest: Manifest) -> dg.Definitions:
-    """Give an adapter's assets and jobs. They need the resources of ``definitions.py``."""
+def build_adapter(manifest: Manifest, public_url: str | None = None) -> dg.Definitions:
+    """Give an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
-    full = {asset.op.name: SyncConfig(mode="full") for asset in assets}
+    jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
+    plan = Plan.of(manifest, build_graph(manifest).entities)
     return dg.Definitions(
         assets=assets,
-        jobs=[
-            dg.define_asset_job(
-                f"{manifest.adapter}_full_sync",
-                selection=assets,
-                config=dg.RunConfig(ops=full),
-                description=f"Reads everything one church has in {manifest.adapter_file.title}, again from the start.",
-            )
+        jobs=[*jobs.values(), records],
+        sensors=[
+            build_connections_sensor(manifest, plan, jobs["full"], public_url),
+            build_delta_sensor(manifest, plan, jobs["auto"]),
+            build_reconciliation_sensor(manifest, plan, jobs["reconciliation"]),
+            build_webhook_sensor(manifest, plan, records.name),
         ],
+        schedules=[build_weekly_full(manifest, jobs["full"])],
     )

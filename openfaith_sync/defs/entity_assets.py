@@ -25,11 +25,12 @@ Foreseen ones never come here; ``failures.py`` decides about them."""
 class SyncConfig(dg.Config):
     """What a person may ask of one entity's sync."""
 
-    mode: Literal["auto", "full", "delta"] = Field(
+    mode: Literal["auto", "full", "delta", "reconciliation"] = Field(
         default="auto",
         description=(
             "auto: everything the first time, later only what changed. "
-            "full: everything again. delta: only what changed, where the source can tell."
+            "full: everything again. delta: only what changed, where the source can tell. "
+            "reconciliation: everything compared, and what is missing on either side settled."
         ),
     )
 

@@ -8,6 +8,7 @@ from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.materialization import build_materialization
 from openfaith_sync.defs.preview import read_preview
 from openfaith_sync.defs.progress import ProgressLog
+from openfaith_sync.defs.reconnecting import noting_reconnect
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Entity, Manifest
@@ -21,13 +22,17 @@ def sync_entity(
 ) -> dg.MaterializeResult[None]:
     """Bring one entity of the run's org up to date; a retry goes on from the last commit."""
     org = OrgId(context.partition_key)
-    request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run_id)
+    request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run.run_id)
     progress_log = ProgressLog(context.log, entity.name)
     with dagster_failures(context.retry_number):
         database = resource.open()
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
-        with open_source(manifest, connection) as source, database.open_store(org) as store:
+        with (
+            noting_reconnect(database, connection),
+            open_source(manifest, connection) as source,
+            database.open_store(org) as store,
+        ):
             result = run_entity(manifest, source, store, request, progress_log)
         preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
         return build_materialization(result, preview, check)

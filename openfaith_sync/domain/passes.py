@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType
+from typing import NewType, TypeAlias
 
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 
 PassId = NewType("PassId", int)
+Report: TypeAlias = Mapping[str, int | str | None]
+"""What else a pass found: what, how many, why."""
 
 
 class SyncMode(StrEnum):
@@ -149,6 +151,9 @@ class Tombstone:
     table: str
     external_id: ExternalId
     entity_id: EntityId
+    proven_at: datetime | None = None
+    """When the proof began, by the database's clock: what was written to the record since then is newer
+    than the proof, and the record stays. ``None`` where nobody else can have read it since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,8 @@ class PageCommit:
     waited: timedelta = timedelta()
     """How long the budget held this page's requests back."""
     listed: tuple[ExternalId, ...] = ()
-    """Reconciliation: every external id that the page listed, kept until the listings are compared."""
+    """Reconciliation: every external id that the page listed, kept until the listings are compared.
+    Being listed, they are candidates for deletion no more."""
     parents: tuple[ParentListing, ...] = ()
     """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
     memberships: tuple[Membership, ...] = ()
@@ -173,6 +179,8 @@ class PageCommit:
     """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
     handled: Mapping[str, str] = field(default_factory=dict)
     """Events of the inbox that this settles, each with what came of it."""
+    found: Mapping[str, int] = field(default_factory=dict)
+    """What else it found; added up in the pass's report."""
 
 
 @dataclass(frozen=True, slots=True)

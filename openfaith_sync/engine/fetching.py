@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.listing import ListingQuery, Page
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
@@ -23,12 +23,15 @@ class FetchedPage:
 class Fetcher:
     """Fetches and maps the pages of one entity and the children that ride along. Thread-safe."""
 
-    def __init__(self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName) -> None:
-        """Compile the mappers once."""
+    def __init__(
+        self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName, *, notes_ids: bool = False
+    ) -> None:
+        """Compile the mappers once. With ``notes_ids``, every id that a page lists is to be kept."""
         part = manifest.entities[entity]
         names = [entity, *(EntityName(child) for child in part.sideload.values())]
         self._source = source
         self._entity = entity
+        self._notes_ids = notes_ids
         self._mappers: Mapping[EntityName, Mapper] = {
             name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
         }
@@ -39,11 +42,20 @@ class Fetcher:
         page = self._source.read_page(query)
         return FetchedPage(
             page=page,
-            batch=map_batch(self._mappers[self._entity], self._entity, page.records),
+            # A record of a sparse listing is nothing but its id.
+            batch=self.map_records(() if query.is_sparse else page.records),
             children=tuple(
                 map_batch(self._mappers[name], name, page.children.get(name, ())) for name in query.children
             ),
         )
+
+    def map_records(self, raws: Iterable[RawRecord]) -> MappedBatch:
+        """Give records of the entity, mapped."""
+        return map_batch(self._mappers[self._entity], self._entity, raws)
+
+    def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
+        """Give the ids of a page that are to be kept: all of them, also those that were read before."""
+        return tuple(record.external_id for record in fetched.page.records) if self._notes_ids else ()
 
     def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
         """Give the batches of a page without the records that were read before, nor their children."""

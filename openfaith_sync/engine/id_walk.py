@@ -18,17 +18,22 @@ from openfaith_sync.engine.walk_step import Split, Step
 class IdWalk:
     """The requests and moves of a walk ordered by id."""
 
-    def __init__(self, entity: Entity, children: tuple[EntityName, ...], page_size: int) -> None:
-        """Walk this entity, with these children."""
+    def __init__(
+        self, entity: Entity, children: tuple[EntityName, ...], page_size: int, *, is_sparse: bool = False
+    ) -> None:
+        """Walk this entity, with these children; a sparse walk reads ids and versions only."""
         self._entity = entity
         self._children = children
         self._page_size = page_size
+        self._is_sparse = is_sparse
         # Where the count cannot be believed, only an answer without anything new ends the listing.
         self._must_see_the_end = entity.total_count != "exact"
 
     def query(self, part: Slice) -> ListingQuery:
         """Give the request that reads on from here."""
-        return ListingQuery(self._entity.name, Order.ID, offset=part.offset, children=self._children)
+        return ListingQuery(
+            self._entity.name, Order.ID, offset=part.offset, children=self._children, is_sparse=self._is_sparse
+        )
 
     def advance(self, part: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query, or back when the ground moved."""

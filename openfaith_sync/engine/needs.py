@@ -12,6 +12,7 @@ from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
 from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import JsonObject, MappedBatch, RawRecord
+from openfaith_sync.engine.evidence import Evidence
 
 
 class Source(Protocol):
@@ -96,6 +97,10 @@ class Store(Protocol):
 
         Law 3: only here does a watermark move. ``requests`` adds those made outside pages.
         """
+        ...
+
+    def open_evidence(self, lease: Lease, pass_id: PassId) -> Evidence:
+        """Give what an open pass proves about what is gone."""
         ...
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:

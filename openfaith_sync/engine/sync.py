@@ -25,8 +25,11 @@ from openfaith_sync.domain.place import Slice, WalkPlace, version_key
 from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
-from openfaith_sync.engine.merges import follow_up
+from openfaith_sync.engine.merges import follow_up, poll_merges
 from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.nested import NestedWalk
+from openfaith_sync.engine.reconciliation import Reconciliation
+from openfaith_sync.engine.session import Session
 from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.walk_step import Walk
 from openfaith_sync.engine.walking import Progress, StartThreads, Walking, start_threads
@@ -66,7 +69,15 @@ def run_entity(
         raise UsageError(f"there is no entity {request.entity!r} in the {manifest.adapter} manifest; it has {known}")
     key = SyncKey(request.org, manifest.adapter, request.entity)
     with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
+        session = Session(manifest, source, store, lease, request.trigger, request.run_id, on_progress, threads)
+        if session.entity.nested is not None:
+            result = NestedWalk(session, request.mode).run()
+        elif session.wants_reconciliation(request.mode):
+            # What was merged is not missing.
+            poll_merges(manifest, source, store, key)
+            result = Reconciliation(session).run()
+        else:
+            result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
         return follow_up(manifest, source, store, result)
 
 

@@ -16,7 +16,6 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.listing import ListingQuery
 from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import MappedBatch
 from openfaith_sync.engine.fetching import FetchedPage, Fetcher
 from openfaith_sync.engine.interpreter import tuned_for_pages
 from openfaith_sync.engine.needs import Store
@@ -162,7 +161,7 @@ class Walking:
             step = self._walk.advance(part, fetched.page)
             place = self._place.with_slice(index, step.part)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
-            self._commit(place, self._fetcher.only(fetched, step.fresh), fetched)
+            self._commit(place, fetched, step.fresh)
             return
         split = self._walk.split(part, asked.query, fetched.page)
         if split is None:
@@ -170,23 +169,24 @@ class Walking:
             return
         place = self._place.with_slice(index, split.left)
         place = replace(place, slices=(*place.slices, split.right))
-        self._commit(place, self._fetcher.only(fetched, split.fresh), fetched)
+        self._commit(place, fetched, split.fresh)
 
-    def _commit(self, place: WalkPlace, batches: tuple[MappedBatch, ...], fetched: FetchedPage) -> None:
-        page = fetched.page
-        commit = PageCommit(self._pass_id, place, batches, page.requests, page.waited)
+    def _commit(self, place: WalkPlace, fetched: FetchedPage, fresh: tuple[int, ...]) -> None:
+        page, batches = fetched.page, self._fetcher.only(fetched, fresh)
+        listed = self._fetcher.listed(fetched)
+        commit = PageCommit(self._pass_id, place, batches, page.requests, page.waited, listed)
         counts = self._store.commit_page(self._lease, commit)
         self._place = place
-        total = self.progress.counts + counts.get(batches[0].entity, Counts())
+        records = self.progress.records + len(fresh)
         remaining = [part.remaining for part in place.slices if not part.done]
-        known = None if None in remaining else total.records + sum(part or 0 for part in remaining)
+        known = None if None in remaining else records + sum(part or 0 for part in remaining)
         self.progress = Progress(
-            records=total.records,
+            records=records,
             total=known,
             pages=self.progress.pages + 1,
             requests=self.progress.requests + page.requests,
             waited=self.progress.waited + page.waited,
-            counts=total,
+            counts=self.progress.counts + counts.get(batches[0].entity, Counts()),
         )
         self._on_page(self.progress)
 

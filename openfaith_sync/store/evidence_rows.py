@@ -1,28 +1,34 @@
 """What a page says beside its records, as statements with their parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
+import orjson
+
+from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes import Lease, PageCommit
+from openfaith_sync.domain.storable import storable_text
 from openfaith_sync.store import evidence_sql
 from openfaith_sync.store.page_rows import Parameters
 
 
+def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
+    """Give the step of a commit that notes what was listed, and how we held it until now."""
+    if page.listed:
+        yield "note_listed", evidence_sql.NOTE_LISTED, _common(lease, page) | {"ids": _ids(page.listed)}
+
+
 def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
-    """Give the steps of a commit about what is gone, what was listed and which events are settled."""
-    key = lease.key
-    common = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "pass": page.pass_id}
-    tombstones = sorted(page.tombstones, key=attrgetter("entity", "table", "external_id"))
-    for (entity, table), gone in groupby(tombstones, key=attrgetter("entity", "table")):
+    """Give the steps of a commit about what is gone, what left a parent's list and which events are settled."""
+    common = _common(lease, page)
+    tombstones = sorted(page.tombstones, key=lambda one: (*_kind(one)[:2], str(one.proven_at), one.external_id))
+    for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
         dead = list(gone)
         ids = {"ids": [one.external_id for one in dead], "entity_ids": [one.entity_id for one in dead]}
-        yield "tombstone", evidence_sql.tombstone(table), common | {"entity": entity} | ids
-    if page.listed:
-        listed = {"org": key.org, "pass": page.pass_id, "ids": list(page.listed)}
-        yield "note_listed", evidence_sql.NOTE_LISTED, listed
+        yield "tombstone", evidence_sql.tombstone(table), common | {"entity": entity, "proven_at": proven_at} | ids
     for parent in page.parents:
-        told = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": list(parent.listed)}
+        told = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
         yield "note_parent", evidence_sql.NOTE_PARENT, common | told
     members = sorted(page.memberships, key=attrgetter("entity", "parent_id", "external_id"))
     for entity, group in groupby(members, key=attrgetter("entity")):
@@ -31,4 +37,20 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
         yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | told
     if page.handled:
         events = {"ids": list(page.handled), "outcomes": list(page.handled.values())}
-        yield "settle_events", evidence_sql.SETTLE_EVENTS, {"org": key.org, "adapter": key.adapter} | events
+        yield "settle_events", evidence_sql.SETTLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events
+    if page.found:
+        found = {"found": orjson.dumps(dict(page.found)).decode()}
+        yield "note_report", evidence_sql.NOTE_REPORT, {"org": lease.key.org, "pass": page.pass_id} | found
+
+
+def _common(lease: Lease, page: PageCommit) -> Parameters:
+    key = lease.key
+    return {"org": key.org, "adapter": key.adapter, "entity": key.entity, "pass": page.pass_id}
+
+
+def _ids(listed: Iterable[ExternalId]) -> list[str]:
+    """Give ids as dead letters and links name them."""
+    return [storable_text(external_id) for external_id in listed]
+
+
+_kind = attrgetter("entity", "table", "proven_at")

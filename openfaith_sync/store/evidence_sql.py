@@ -8,6 +8,7 @@ from openfaith_sync.domain.errors import DefinitionError
 # A link is made even where none was: a page that was read before the record
 # went, and is committed after, then meets the tombstone (see page_sql.py).
 # A merged link is one already, and leads to a row that lives.
+# What was written to a link since the proof began is newer than the proof.
 _TOMBSTONE = """
 WITH gone AS (
   INSERT INTO sync.external_links AS link
@@ -16,7 +17,7 @@ WITH gone AS (
   FROM unnest(%(ids)s::text[], %(entity_ids)s::text[]) AS given (external_id, entity_id)
   ORDER BY given.external_id
   ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE SET deleted_at = now(), updated_at = now()
-  WHERE link.deleted_at IS NULL
+  WHERE link.deleted_at IS NULL AND (link.updated_at <= %(proven_at)s::timestamptz) IS NOT FALSE
   RETURNING entity_id, xmax <> 0 AS was_live
 ), stored AS (
   UPDATE openfaith."{table}" held SET deleted_at = now(), synced_at = now()
@@ -34,9 +35,20 @@ SET tombstoned = tombstoned + (SELECT count(*) FROM gone WHERE was_live)
 WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 """
 
+# Noted before the page's records are stored, so that the end of the pass can tell
+# what was undeleted, and what had changed without a new version.
 NOTE_LISTED = b"""
-INSERT INTO sync.listed_ids (org_id, pass_id, external_id)
-SELECT %(org)s, %(pass)s::bigint, external_id FROM unnest(%(ids)s::text[]) AS given (external_id)
+WITH back AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+)
+INSERT INTO sync.listed_ids (org_id, pass_id, external_id, held_hash, held_version, was_deleted)
+SELECT %(org)s, %(pass)s::bigint, given.external_id, link.content_hash, link.source_version,
+       link.deleted_at IS NOT NULL
+FROM unnest(%(ids)s::text[]) AS given (external_id)
+LEFT JOIN sync.external_links link
+  ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.external_id = given.external_id
 ON CONFLICT DO NOTHING
 """
 
@@ -63,6 +75,13 @@ INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_has
 VALUES (%(org)s, %(adapter)s, %(entity)s, %(parent)s, %(hash)s, %(listed)s::text[], %(pass)s::bigint)
 ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
 SET parent_hash = EXCLUDED.parent_hash, listed = EXCLUDED.listed, pass_id = EXCLUDED.pass_id, listed_at = now()
+"""
+
+NOTE_REPORT = b"""
+UPDATE sync.passes SET report = COALESCE(report, '{}') || (
+  SELECT jsonb_object_agg(key, COALESCE((report ->> key)::bigint, 0) + value::bigint)
+  FROM jsonb_each_text(%(found)s::jsonb))
+WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 """
 
 # Whose list was never read has no hash: its parent counts as changed, and is listed.

@@ -1,6 +1,6 @@
 """Commits a page: its records, links, dead letters, counts and place, whole or not at all (law 1)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.record import MappedBatch, Record, Rejection
 from openfaith_sync.store import page_sql
-from openfaith_sync.store.evidence_rows import evidence_of
+from openfaith_sync.store.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.page_rows import (
     Parameters,
     newest_each,
@@ -25,12 +25,13 @@ from openfaith_sync.store.rows import Connection
 COMMIT_STEPS = (
     "begin",
     "check_lease",
+    "note_listed",
     "store_records",
     "store_dead_letters",
     "tombstone",
-    "note_listed",
     "note_parent",
     "settle_events",
+    "note_report",
     "advance",
     "commit",
     "committed",
@@ -117,10 +118,11 @@ class PageWriter:
             wait = pipeline.sync if self._on_step else None
             self._send("begin", b"BEGIN", {}, wait)
             self._send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page), wait)
+            self._note(listing_of(lease, page), wait)
             for batch, known in told:
                 answers.append(self._store(batch, batch.records, known, wait) if batch.records else None)
                 self._set_aside(batch.rejected, known, wait)
-            self._note_evidence(lease, page, wait)
+            self._note(evidence_of(lease, page), wait)
             self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page), wait)
             self._send("commit", b"COMMIT", {}, wait)
         self._step("committed")
@@ -135,12 +137,13 @@ class PageWriter:
         self._step("begin")
         with self._connection.transaction():
             self._send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
+            self._note(listing_of(lease, page))
             for batch, known in told:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
                 self._set_aside(rejected, known)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
-            self._note_evidence(lease, page)
+            self._note(evidence_of(lease, page))
             self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")
@@ -176,9 +179,9 @@ class PageWriter:
             parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
             self._send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters, wait)
 
-    def _note_evidence(self, lease: Lease, page: PageCommit, wait: Callable[[], None] | None = None) -> None:
-        """Store what the page proves gone, what it listed, and the events that it settles."""
-        for step, statement, parameters in evidence_of(lease, page):
+    def _note(self, evidence: Iterable[tuple[str, bytes, Parameters]], wait: Callable[[], None] | None = None) -> None:
+        """Store what the page listed, what it proves gone, and the events that it settles."""
+        for step, statement, parameters in evidence:
             self._send(step, statement, parameters, wait)
 
     def _send(

@@ -13,6 +13,7 @@ from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 from openfaith_sync.store import inbox_rows as inbox
 from openfaith_sync.store import leases, merges, news, passes
+from openfaith_sync.store.evidence import PostgresEvidence
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.pages import OnStep, PageWriter
 from openfaith_sync.store.rows import Connection
@@ -28,6 +29,7 @@ class PostgresStore:
         """Serve this org only."""
         self._connection = connection
         self._org = org
+        self._on_step = on_step
         self._pages = PageWriter(connection, on_step)
         self._held: set[SyncKey] = set()
 
@@ -68,6 +70,11 @@ class PostgresStore:
         self._guard(lease.key)
         with translated():
             passes.close_pass(self._connection, lease, pass_id, watermark, requests)
+
+    def open_evidence(self, lease: Lease, pass_id: PassId) -> PostgresEvidence:
+        """Give what an open pass proves."""
+        self._guard(lease.key)
+        return PostgresEvidence(self._connection, lease, pass_id, self._on_step)
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
         """End a pass that will not be finished; the watermark stays."""

@@ -1,14 +1,17 @@
 """Chains and fans of merges, told in any order and at any time, end where the source ends them."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
 
 from openfaith_sync.domain.errors import AccessDenied
-from openfaith_sync.domain.ids import SyncKey, derive_entity_id, merges_of
+from openfaith_sync.domain.ids import ExternalId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.inbox import EventAction
+from openfaith_sync.domain.merges import Merge, MergeCommit, references_to
 from openfaith_sync.engine.merges import run_merges
+from openfaith_sync.store.database import Database
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import (
     EMAIL,
@@ -167,3 +170,55 @@ def test_a_merge_of_another_org_touches_nothing(cases):
     case.source.reached = 1
     case.poll(PERSON)
     other.assert_holds(HOME)
+
+
+def test_a_merge_that_the_source_refuses_to_list_is_believed_of_its_event(cases):
+    case = cases.of(HOME, HOME.merged("2", "1", 3))
+    poll_all(case)
+    case.source.reached = 1
+    case.source.before_read = lambda entity, _: AccessDenied("no") if entity == "person_merger" else None
+    case.receive(announced(3, EventAction.MERGED, merger("2", "1", 3)))
+    assert case.drain().waiting == 0
+    case.assert_holds(HOME.merged("2", "1", 3))
+    assert case.outcomes()["3-merged-person-1"] == "merged into 2"
+
+
+def test_a_merge_that_the_source_does_not_list_yet_waits_and_the_record_is_gone(cases):
+    gone = HOME.without(PERSON, "1")
+    case = cases.of(HOME, gone, HOME.merged("2", "1", 3))
+    poll_all(case)
+    case.source.reached = 1
+    case.receive(announced(3, EventAction.MERGED, merger("2", "1", 3)))
+    assert case.drain().waiting == 1
+    assert case.live(PERSON).keys() == {"2", "3"}
+    case.source.reached = 2
+    case.let_time_pass()
+    case.drain_until_nothing_waits()
+    case.assert_holds(HOME.merged("2", "1", 3))
+
+
+def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases, module_database):
+    case = cases.of(HOME, HOME.with_record(EMAIL, email("59", "1", 9)))
+    poll_all(case)
+    key = SyncKey(case.org, case.manifest.adapter, merges_of(PERSON))
+    known = (Merge(ExternalId("2"), ExternalId("1"), at(3)),)
+    references = references_to(case.manifest, PERSON)
+    case.source.reached = 1
+    with (
+        module_database.open_store(case.org) as store,
+        store.hold_lease(key, "a test") as lease,
+        ThreadPoolExecutor(1) as thread,
+        store._connection.transaction(),
+    ):
+        store.commit_merges(lease, MergeCommit(PERSON, "people", known, references))
+        # Stores the e-mail with the reference of old, and waits to follow what is not committed yet.
+        stored = thread.submit(case.poll, EMAIL)
+        wait_until(module_database, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    assert stored.result(timeout=30).counts.created == 1
+    assert case.live(EMAIL)["59"] == ("59@9.org", "2")
+
+
+def wait_until(database: Database, statement: str) -> None:
+    with database.connect() as connection:
+        while not connection.execute(statement.encode()).fetchall()[0][0]:
+            connection.execute("SELECT pg_sleep(0.01)")

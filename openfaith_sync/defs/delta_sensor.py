@@ -1,0 +1,180 @@
+"""The sensor for changes: asks each source what is new before it asks for any run.
+
+An org with nothing new costs one request an entity and two rows that say when it
+was asked: no run, no event of Dagster's.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from time import monotonic
+
+import dagster as dg
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.defs.asking import Ask, ask_runs, due_epoch, settle_asked, skip
+from openfaith_sync.defs.entity_assets import asset_key
+from openfaith_sync.defs.jobs import Job, run_config
+from openfaith_sync.defs.reconnecting import noting_reconnect
+from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.domain.errors import ReconnectRequired, SyncError, TransientError
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.work import Work, WorkChange, WorkMode
+from openfaith_sync.engine.probe import probe_entity
+from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
+
+TICK_SECONDS = 15.0
+"""Then what is not answered is left to the next tick; it is still due. A whole tick stays within 20 s."""
+ORGS_SIDE_BY_SIDE = 8
+MOST_ORGS = 200
+"""One tick looks at; at a tenth of a second each and eight at a time it reaches them all."""
+MOST_UNDER_WAY = 50
+ATTEMPTS = 2
+
+
+@dataclass(slots=True)
+class Answers:
+    """What one org's source said."""
+
+    asked: list[Work] = field(default_factory=list)
+    changed: list[Work] = field(default_factory=list)
+    quiet: list[Work] = field(default_factory=list)
+    failed: dict[EntityName, tuple[Work, SyncError | Exception]] = field(default_factory=dict)
+
+
+def build_delta_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
+    """Give the sensor that looks for changes, for each entity at its own cadence."""
+
+    def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
+        return ask_for_changes(context, database.open(), manifest, plan)
+
+    return dg.SensorDefinition(
+        name=f"{manifest.adapter}_delta",
+        evaluation_fn=evaluate,
+        job=job,
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Asks the source what changed, and asks for a run only where something did.",
+    )
+
+
+def ask_for_changes(
+    context: dg.SensorEvaluationContext, database: Database, manifest: Manifest, plan: Plan
+) -> dg.SensorResult | dg.SkipReason:
+    """Look at every org that is due, as far as the time goes, and ask for runs where something is new."""
+    settled = settle_asked(context.instance, database, plan, [WorkMode.DELTA])
+    room = max(MOST_UNDER_WAY - settled.under_way, 0)
+    due = load_due(database, plan, WorkMode.DELTA, MOST_ORGS) if room else []
+    answers = probe_orgs(context, database, manifest, due)
+    now = load_now(database)
+    settle_work(database, [change for answer in answers for change in _changes(answer, now)])
+    with_changes = [answer for answer in answers if answer.changed]
+    asks = [_ask(manifest, answer.changed) for answer in with_changes[:room]]
+    told = _told(answers, due)
+    context.log.info(told)
+    return ask_runs(context.instance, database, plan, asks) or skip(database, plan, WorkMode.DELTA, told, str(settled))
+
+
+def probe_orgs(
+    context: dg.SensorEvaluationContext, database: Database, manifest: Manifest, due: Sequence[Work]
+) -> list[Answers]:
+    """Give the answers that came in time; an org whose source fails or hangs keeps no other waiting."""
+    until = monotonic() + TICK_SECONDS
+    works_of = [(org, list(works)) for org, works in groupby(due, key=lambda work: work.key.org)]
+    with_answers: dict[Future[None], Answers] = {}
+    threads = ThreadPoolExecutor(ORGS_SIDE_BY_SIDE, thread_name_prefix="probe")
+    for org, works in works_of:
+        answers = Answers()
+        with_answers[threads.submit(_probe_org, database, manifest, org, works, until, answers)] = answers
+    wait(with_answers, timeout=TICK_SECONDS)
+    # What hangs ends by its own timeouts; nobody waits for it here.
+    threads.shutdown(wait=False, cancel_futures=True)
+    for future in with_answers:
+        error = future.exception() if future.done() and not future.cancelled() else None
+        if error is not None:
+            # A bug of ours or an answer nobody foresaw: shown, and no other org pays for it.
+            context.log.error("probing failed", exc_info=error)
+    return [answers for future, answers in with_answers.items() if future.done()]
+
+
+def _probe_org(
+    database: Database, manifest: Manifest, org: OrgId, works: Sequence[Work], until: float, answers: Answers
+) -> None:
+    left = list(works)
+    try:
+        connection = load_connection(database, org, manifest.adapter)
+        with (
+            noting_reconnect(database, connection),
+            open_source(manifest, connection, attempts=ATTEMPTS) as source,
+            database.open_store(org) as store,
+        ):
+            while left and monotonic() < until:
+                work = left[0]
+                try:
+                    probe = probe_entity(manifest, source, store, org, work.key.entity)
+                except (TransientError, ReconnectRequired):
+                    raise
+                except SyncError:
+                    # A run will fail of the same, where people see it.
+                    answers.changed.append(work)
+                else:
+                    (answers.changed if probe.has_work else answers.quiet).append(work)
+                left.pop(0)
+    except Exception as error:
+        answers.failed = {work.key.entity: (work, error) for work in left}
+        if not isinstance(error, SyncError):
+            raise
+
+
+def _changes(answers: Answers, now: datetime) -> Iterable[WorkChange]:
+    for work in answers.quiet:
+        yield WorkChange.done(work, now, "nothing new")
+    for work, error in answers.failed.values():
+        retry_after = error.retry_after if isinstance(error, TransientError) else None
+        yield WorkChange.failed(work, now, _reason(error), retry_after or timedelta())
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, SyncError) else f"an unforeseen {type(error).__name__}; see the tick's log"
+
+
+def _ask(manifest: Manifest, changed: Sequence[Work]) -> Ask:
+    names = [work.key.entity for work in changed]
+    along = with_companions(manifest, names)
+    # What is only listed with another is not in the plan's answer, but in the run.
+    return Ask(
+        tuple(changed),
+        due_epoch(changed),
+        what="+".join(sorted(names)),
+        assets=[asset_key(manifest.adapter, entity) for entity in along],
+        run_config=run_config(manifest.adapter, along, "auto"),
+    )
+
+
+def with_companions(manifest: Manifest, entities: Iterable[EntityName]) -> list[EntityName]:
+    """Add what can only be synced after these: the nested ones below them, and children that rode along."""
+    chosen = set(entities)
+    for part in list(manifest.entities.values()):
+        if part.parent in chosen:
+            chosen.add(part.name)
+        if part.name in chosen:
+            riding = (EntityName(child) for child in part.sideload.values())
+            chosen |= {child for child in riding if manifest.entities[child].delta.by is not DeltaCapability.FILTER}
+    return [entity for entity in manifest.entities if entity in chosen]
+
+
+def _told(answers: Sequence[Answers], due: Sequence[Work]) -> str:
+    orgs = len({work.key.org for work in due})
+    counts = {
+        "with changes": sum(bool(answer.changed) for answer in answers),
+        "quiet": sum(bool(answer.quiet) and not answer.changed and not answer.failed for answer in answers),
+        "not answering": sum(bool(answer.failed) for answer in answers),
+        "not reached in time": orgs - len(answers),
+    }
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{orgs} orgs were due: {said}" if orgs else "no org is due"

@@ -1,0 +1,82 @@
+"""What a store must keep and compare to tell what is gone from what was merely not seen."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.passes import Report
+
+
+class Evidence(Protocol):
+    """The evidence of one open pass. Everything that writes checks the lease, and may be repeated."""
+
+    def load_report(self) -> Report:
+        """Give what the pass has found so far."""
+        ...
+
+    def note_report(self, report: Report) -> None:
+        """Put these figures in the place of those of the same name."""
+        ...
+
+    def count_listed(self) -> int:
+        """Count the different ids that the pass has listed."""
+        ...
+
+    def compare_listing(self) -> None:
+        """Make what the complete listing lacks a candidate: only what was held and alive before the pass.
+
+        Candidates that were listed, written to, or settled otherwise are candidates no more.
+        """
+        ...
+
+    def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
+        """Give ids that were listed and of which nothing is held, in their order, after this one."""
+        ...
+
+    def load_parents(
+        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+    ) -> Sequence[ParentPlace]:
+        """Give live parents whose lists this pass has still to read, in the order of their ids, after this one."""
+        ...
+
+    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
+        """Count the parents whose lists this pass reads, and those that it has read already."""
+        ...
+
+    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
+        """Make what no parent's list holds a candidate; after a walk of some parents, what these lists lost."""
+        ...
+
+    def weigh(self, parent: EntityName | None) -> Weighing:
+        """Give how much is missing of how much, how much may be, and the hold that stands.
+
+        What hung below a ``parent`` that is a tombstone is missing with it, and explained.
+        """
+        ...
+
+    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
+        """Have an open hold; an approval that it goes beyond is over."""
+        ...
+
+    def settle_hold(self) -> None:
+        """Have no hold stand."""
+        ...
+
+    def lower_ceiling(self, missing: int) -> None:
+        """Have an approval allow no more than what is still missing."""
+        ...
+
+    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        """Give candidates in the order of their ids, after this one, and the store's time when they were given."""
+        ...
+
+    def note_findings(self) -> Report:
+        """Note what was undeleted and what had changed unseen, and give the whole report."""
+        ...
+
+    def forget_listed(self) -> None:
+        """Empty what passes that are over listed: while one is open, what it listed is its evidence."""
+        ...

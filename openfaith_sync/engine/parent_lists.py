@@ -1,0 +1,89 @@
+"""Reads one parent's list from its beginning to its end, and proves that it is whole."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.listing import Page
+from openfaith_sync.domain.nesting import ParentPlace
+from openfaith_sync.domain.passes import ParentListing
+from openfaith_sync.domain.place import Slice
+from openfaith_sync.domain.record import MappedBatch, RawRecord
+from openfaith_sync.engine.fetching import Fetcher
+from openfaith_sync.engine.id_walk import IdWalk
+from openfaith_sync.engine.session import Session
+
+MAX_STEPS = 1_000
+"""A list of 100,000 records, read without a hitch; or one that moves faster than it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRead:
+    """One parent's whole list, mapped; or why there is none."""
+
+    parent: ParentPlace
+    batch: MappedBatch
+    listed: tuple[ExternalId, ...] = ()
+    requests: int = 1
+    waited: timedelta = timedelta()
+    is_gone: bool = False
+    """The source has no such parent."""
+    refusal: AccessDenied | None = None
+    """The token may not read the list, which says nothing about what it holds."""
+
+    @property
+    def listing(self) -> ParentListing:
+        """Give what is kept of it. The list of a parent that is gone counts as never read."""
+        return ParentListing(self.parent.external_id, None if self.is_gone else self.parent.content_hash, self.listed)
+
+
+class ParentLists:
+    """Reads the lists of a nested entity's parents. Thread-safe."""
+
+    def __init__(self, session: Session, fetcher: Fetcher) -> None:
+        """Read what belongs to the session's entity."""
+        self._source = session.source
+        self._entity = session.entity
+        self._fetcher = fetcher
+        self._page_size = session.manifest.adapter_file.paging.size
+        self._walk = IdWalk(session.entity, (), self._page_size)
+
+    def read(self, parent: ParentPlace) -> ParentRead:
+        """Give one parent's whole list.
+
+        Raises:
+            TransientError: The source failed, or the list never came to a proven end.
+        """
+        try:
+            records, requests, waited = self._gather(parent)
+        except NotFoundAtSource:
+            return ParentRead(parent, self._fetcher.map_records(()), is_gone=True)
+        except AccessDenied as refusal:
+            return ParentRead(parent, self._fetcher.map_records(()), refusal=refusal)
+        batch = self._fetcher.map_records(records.values())
+        return ParentRead(parent, batch, tuple(records), requests, waited)
+
+    def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
+        records: dict[ExternalId, RawRecord] = {}
+        part, requests, waited = Slice(), 0, timedelta()
+        for _ in range(MAX_STEPS):
+            page = self._source.read_page(replace(self._walk.query(part), parent=parent.external_id))
+            requests, waited = requests + page.requests, waited + page.waited
+            step = self._walk.advance(part, page)
+            records.update((page.records[i].external_id, page.records[i]) for i in step.fresh)
+            part = step.part
+            if self._is_whole(len(records), page, is_done=part.done):
+                return records, requests, waited
+            if part.done:
+                # It ended with fewer than there are: something moved, or an answer was not what was asked for.
+                records, part = {}, Slice()
+        raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
+
+    def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
+        if self._entity.total_count == "exact":
+            return is_done and read >= page.total_count
+        # A count that is not believed may still say that there is more, and then the walk reads on
+        # until an answer brings nothing new.
+        is_last = not page.has_next and len(page.records) < self._page_size and read >= page.total_count
+        return is_done or is_last

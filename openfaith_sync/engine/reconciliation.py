@@ -1,0 +1,123 @@
+"""Compares the source's complete set of ids with ours, and settles what is missing on either side.
+
+Everything is listed by id, also what could be filtered: a filter shows what changed, never what is gone.
+"""
+
+from dataclasses import replace
+
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.listing import ListingQuery
+from openfaith_sync.domain.manifest import DeltaCapability, Entity
+from openfaith_sync.domain.passes import OpenPass, PageCommit, PassResult, SyncMode
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.engine.evidence import Evidence
+from openfaith_sync.engine.id_walk import IdWalk
+from openfaith_sync.engine.session import Session
+from openfaith_sync.engine.settling import READS_AT_ONCE, Settling
+from openfaith_sync.engine.single_reads import read_records
+from openfaith_sync.engine.walking import Walking
+
+
+class Reconciliation:
+    """One reconciliation of one entity, from wherever it was to its end.
+
+    Its phases are the listing, whose place is in the checkpoint, and the settling, which asks the
+    database what is left to do. Killed anywhere, it goes on.
+    """
+
+    def __init__(self, session: Session) -> None:
+        """Reconcile the session's entity."""
+        self._session = session
+        self._fetcher = session.build_fetcher()
+        self._requests = 0
+
+    def run(self) -> PassResult:
+        """List, prove the listing complete, fetch what is missing here, settle what is missing there.
+
+        Raises:
+            SafetyStop: So much is missing that a person must look first. All else is done.
+            TransientError: The listing was not complete; nothing is believed of it.
+            SyncError: The source or the store failed; a later call goes on from there.
+        """
+        opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
+        evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
+        if "listed" not in evidence.load_report():
+            opened = self._list(opened, evidence)
+            self._prove_complete(opened, evidence)
+        evidence.compare_listing()
+        if "missing" not in evidence.load_report():
+            evidence.note_report({"missing": evidence.weigh(None).missing})
+        self._fetch_missing(opened, evidence)
+        settled = Settling(self._session, self._fetcher, evidence, opened).run()
+        result = self._session.close_pass(opened, evidence, settled.report, requests=self._requests, resumed=is_resumed)
+        if settled.stop is not None:
+            raise settled.stop
+        return result
+
+    def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Walk the whole listing; records are stored from it where changes can hide."""
+        if "counted_before" not in evidence.load_report():
+            evidence.note_report({"counted_before": self._count()})
+        entity, session = self._session.entity, self._session
+        is_sparse = not self._reads_records(entity)
+        walk = IdWalk(entity, (), session.manifest.adapter_file.paging.size, is_sparse=is_sparse)
+        walking = Walking(
+            walk,
+            self._fetcher,
+            session.store,
+            session.lease,
+            opened,
+            session.manifest.adapter_file.paging,
+            session.on_progress,
+            session.threads,
+        )
+        walking.progress = replace(walking.progress, records=evidence.count_listed())
+        walking.run()
+        return replace(opened, place=WalkPlace(()))
+
+    def _reads_records(self, entity: Entity) -> bool:
+        """Whether changes can hide from deltas, or what is stored may have been mapped by another manifest."""
+        is_blind = any(spot.covered_by == "reconciliation" for spot in entity.blind_spots)
+        mapped_by = self._session.store.load_checkpoint(self._session.key).manifest_version
+        return is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
+
+    def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Compare the number listed with what the source counted before and after.
+
+        A walk that ended too early, on a page that was repeated or on an answer that was cut short, has
+        fewer than both. Records that come and go meanwhile make the two differ from each other.
+        """
+        listed, after = evidence.count_listed(), self._count()
+        before = evidence.load_report().get("counted_before")
+        if isinstance(before, int) and after is not None and listed < min(before, after):
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise TransientError(
+                f"the listing of {self._session.key} was not complete: it had {listed:,} records, while the source "
+                f"counted {before:,} before and {after:,} after it; nothing was deleted, and it is listed again"
+            )
+        evidence.note_report({"listed": listed, "source_count": after})
+
+    def _count(self) -> int | None:
+        if self._session.entity.total_count != "exact":
+            return None
+        page = self._session.source.read_page(ListingQuery(self._session.entity.name, size=1, is_sparse=True))
+        self._requests += page.requests
+        return page.total_count
+
+    def _fetch_missing(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Read what was listed and is not held here, one by one, and store it."""
+        after: ExternalId | None = None
+        while missing := evidence.load_missing(after, READS_AT_ONCE):
+            after = missing[-1]
+            readings = read_records(self._session, ((external_id, None) for external_id in missing))
+            found = [reading.record for reading in readings if reading.record]
+            refused = sum(1 for reading in readings if reading.refusal)
+            commit = PageCommit(
+                pass_id=opened.pass_id,
+                place=opened.place,
+                batches=(self._fetcher.map_records(found),),
+                requests=len(readings),
+                found={"fetched": len(found), "unreadable": refused},
+            )
+            self._session.store.commit_page(self._session.lease, commit)

@@ -1,0 +1,134 @@
+"""The engine's ``Evidence``: one open pass, its lease checked in each transaction that writes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.passes import Lease, PassId, Report
+from openfaith_sync.store import comparison, holds, news, parents
+from openfaith_sync.store.failures import translated
+from openfaith_sync.store.leases import check_lease
+from openfaith_sync.store.pages import OnStep
+from openfaith_sync.store.rows import Connection, fetch_one
+
+EVIDENCE_STEPS = (
+    "note_report",
+    "compare_listing",
+    "compare_parents",
+    "open_hold",
+    "settle_hold",
+    "lower_ceiling",
+    "note_findings",
+    "forget_listed",
+)
+"""What ``on_step`` is told before each of these transactions, and after it with ``_committed``."""
+
+_REPORT = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND pass_id = %s"
+
+
+class PostgresEvidence:
+    """What one open pass proves; implements ``engine.evidence.Evidence``. Used from one thread."""
+
+    def __init__(self, connection: Connection, lease: Lease, pass_id: PassId, on_step: OnStep | None) -> None:
+        """Speak of this pass only."""
+        self._connection = connection
+        self._lease = lease
+        self._key = lease.key
+        self._pass_id = pass_id
+        self._on_step = on_step
+
+    def load_report(self) -> Report:
+        """Give what the pass has found so far."""
+        with translated():
+            found: Report = fetch_one(self._connection, _REPORT, (self._key.org, self._pass_id))[0]
+            return found
+
+    def note_report(self, report: Report) -> None:
+        """Put these figures in the place of those of the same name."""
+        with self._writing("note_report"):
+            news.write_report(self._connection, self._lease, self._pass_id, report)
+
+    def count_listed(self) -> int:
+        """Count the different ids that the pass has listed."""
+        with translated():
+            return comparison.count_listed(self._connection, self._key, self._pass_id)
+
+    def compare_listing(self) -> None:
+        """Make what the complete listing lacks a candidate: only what was held and alive before the pass."""
+        with self._writing("compare_listing"):
+            comparison.compare_listing(self._connection, self._key, self._pass_id)
+
+    def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
+        """Give ids that were listed and of which nothing is held, in their order, after this one."""
+        with translated():
+            return comparison.load_missing(self._connection, self._key, self._pass_id, after or "", limit)
+
+    def load_parents(
+        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+    ) -> Sequence[ParentPlace]:
+        """Give live parents whose lists this pass has still to read, in the order of their ids, after this one."""
+        told = (self._connection, self._key, nesting, self._pass_id)
+        with translated():
+            return parents.load_parents(*told, after or "", limit, is_full=is_full)
+
+    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
+        """Count the parents whose lists this pass reads, and those that it has read already."""
+        with translated():
+            return parents.count_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
+
+    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
+        """Make what no parent's list holds a candidate; after a walk of some parents, what these lists lost."""
+        with self._writing("compare_parents"):
+            parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
+
+    def weigh(self, parent: EntityName | None) -> Weighing:
+        """Give how much is missing of how much, how much may be, and the hold that stands."""
+        with translated():
+            return holds.weigh(self._connection, self._key, parent)
+
+    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
+        """Have an open hold; an approval that it goes beyond is over."""
+        with self._writing("open_hold"):
+            return holds.open_hold(self._connection, self._key, self._pass_id, weighed, reason)
+
+    def settle_hold(self) -> None:
+        """Have no hold stand."""
+        with self._writing("settle_hold"):
+            holds.settle_hold(self._connection, self._key)
+
+    def lower_ceiling(self, missing: int) -> None:
+        """Have an approval allow no more than what is still missing."""
+        with self._writing("lower_ceiling"):
+            holds.lower_ceiling(self._connection, self._key, missing)
+
+    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        """Give candidates in the order of their ids, after this one, and the database's time when they were given."""
+        with translated():
+            return comparison.load_candidates(self._connection, self._key, after or "", limit)
+
+    def note_findings(self) -> Report:
+        """Note what was undeleted and what had changed unseen, and give the whole report."""
+        with self._writing("note_findings"):
+            found = comparison.load_findings(self._connection, self._key, self._pass_id)
+            news.write_report(self._connection, self._lease, self._pass_id, found)
+        return self.load_report()
+
+    def forget_listed(self) -> None:
+        """Empty what passes that are over listed."""
+        with self._writing("forget_listed"):
+            comparison.forget_listed(self._connection, self._key)
+
+    @contextmanager
+    def _writing(self, step: str) -> Iterator[None]:
+        self._step(step)
+        with translated(), self._connection.transaction():
+            check_lease(self._connection, self._lease)
+            yield
+        self._step(f"{step}_committed")
+
+    def _step(self, step: str) -> None:
+        if self._on_step is not None:
+            self._on_step(step)

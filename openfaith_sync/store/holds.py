@@ -1,0 +1,102 @@
+"""Safety stops: how much is missing of how much, and which hold stands."""
+
+from typing import Any
+
+from psycopg import Cursor
+from psycopg.rows import dict_row
+
+from openfaith_sync.domain.deletions import Hold, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
+from openfaith_sync.domain.passes import PassId
+from openfaith_sync.store.leases import key_parameters
+from openfaith_sync.store.rows import Connection
+
+_WEIGH = """
+SELECT (SELECT count(*) FROM sync.deletion_candidates
+        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s),
+       (SELECT count(*) FROM sync.external_links
+        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+          AND deleted_at IS NULL AND merged_into IS NULL),
+       (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
+       (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s),
+       (SELECT count(*) FROM sync.deletion_candidates nested
+        JOIN sync.external_links parent
+          ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+          AND parent.external_id = nested.parent_id
+        WHERE nested.org_id = %(org)s AND nested.adapter = %(adapter)s AND nested.entity = %(entity)s
+          AND parent.deleted_at IS NOT NULL)
+"""
+_STANDING = """
+SELECT * FROM sync.holds
+WHERE org_id = %s AND adapter = %s AND entity = %s AND status IN ('open', 'approved')
+"""
+_OPEN = """
+INSERT INTO sync.holds AS held (org_id, adapter, entity, pass_id, missing, live, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (org_id, adapter, entity) WHERE status IN ('open', 'approved') DO UPDATE
+SET pass_id = EXCLUDED.pass_id, missing = EXCLUDED.missing, live = EXCLUDED.live, reason = EXCLUDED.reason
+RETURNING *
+"""
+# An approval of fewer than are missing now is over: a person is asked again.
+_SETTLE_APPROVED = """
+UPDATE sync.holds SET status = 'settled'
+WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'approved' AND approved_up_to < %s
+"""
+_SETTLE = """
+UPDATE sync.holds SET status = 'settled'
+WHERE org_id = %s AND adapter = %s AND entity = %s AND status IN ('open', 'approved')
+"""
+_LOWER = """
+UPDATE sync.holds SET approved_up_to = LEAST(approved_up_to, %s)
+WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'approved'
+"""
+
+
+def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
+    """Give how much is missing, how much of that may be, and the hold that stands."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    missing, live, count, share, explained = connection.execute(_WEIGH, told).fetchone() or (0, 0, None, None, 0)
+    limits = Limits() if count is None else Limits(count, share)
+    row = _rows(connection).execute(_STANDING, key_parameters(key)).fetchone()
+    return Weighing(missing, live, limits, parse_hold(row) if row else None, explained)
+
+
+def open_hold(connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str) -> Hold:
+    """Have an open hold of this key; an approval that it goes beyond is over."""
+    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), weighed.unexplained))
+    told = (*key_parameters(key), pass_id, weighed.unexplained, weighed.live, reason)
+    row = _rows(connection).execute(_OPEN, told).fetchone()
+    if row is None:
+        raise LookupError("a hold was neither made nor found")
+    return parse_hold(row)
+
+
+def settle_hold(connection: Connection, key: SyncKey) -> None:
+    """Have no hold of this key stand."""
+    connection.execute(_SETTLE, key_parameters(key))
+
+
+def lower_ceiling(connection: Connection, key: SyncKey, missing: int) -> None:
+    """Have an approval allow no more than what is still missing: what went is used up."""
+    connection.execute(_LOWER, (missing, *key_parameters(key)))
+
+
+def parse_hold(row: dict[str, Any]) -> Hold:
+    """Give the hold of a row of ``sync.holds``."""
+    return Hold(
+        hold_id=row["hold_id"],
+        key=SyncKey(OrgId(row["org_id"]), AdapterName(row["adapter"]), EntityName(row["entity"])),
+        pass_id=PassId(row["pass_id"]),
+        missing=row["missing"],
+        live=row["live"],
+        reason=row["reason"],
+        status=HoldStatus(row["status"]),
+        approved_up_to=row["approved_up_to"],
+        created_at=row["created_at"],
+        decided_at=row["decided_at"],
+    )
+
+
+def _rows(connection: Connection) -> Cursor[dict[str, Any]]:
+    return connection.cursor(row_factory=dict_row)

@@ -1,0 +1,123 @@
+"""An org's plan driven by hand: sensors evaluated in this process, on a real database, against a simulated church."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+from dagster._core.test_utils import create_run_for_test
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.io import FRAMES
+from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.org import run_org
+from openfaith_sync.simulator.server import RunningSimulator
+from openfaith_sync.store.connections import add_connection, load_connection
+from openfaith_sync.store.database import Database
+
+PCO = AdapterName("pco")
+RUN_KEY = "dagster/run_key"
+
+
+@dataclass
+class Ticking:
+    """A deployment whose daemon is the test."""
+
+    database: Database
+    manifest: Manifest
+    resource: DatabaseResource
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions
+
+    def connect(self, name: str, church: RunningSimulator) -> OrgId:
+        org, credentials = OrgId(name), BasicCredentials(church.application_id, church.secret)
+        add_connection(self.database, Connection(org, PCO, church.base_url, credentials))
+        return org
+
+    def tick(self, sensor: str) -> SensorExecutionData:
+        """Evaluate a sensor and do with its partitions what the daemon does."""
+        repository = self.definitions.get_repository_def()
+        context = dg.build_sensor_context(
+            instance_ref=self.instance.get_ref(), repository_def=repository, resources={"database": self.resource}
+        )
+        with context:
+            answer = repository.get_sensor_def(f"pco_{sensor}").evaluate_tick(context)
+        for request in answer.dynamic_partitions_requests or ():
+            if isinstance(request, dg.AddDynamicPartitionsRequest):
+                self.instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+            else:
+                for key in request.partition_keys:
+                    self.instance.delete_dynamic_partition(request.partitions_def_name, key)
+        return answer
+
+    def start(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> str:
+        """Have a run for a request, without doing what it would do."""
+        tags = {**request.tags, RUN_KEY: str(request.run_key)}
+        return create_run_for_test(self.instance, job_name="any", status=status, tags=tags).run_id
+
+    def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        """Do what a run of the request does."""
+        tags = {**request.tags, RUN_KEY: str(request.run_key)}
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=request.partition_key,
+            run_config=request.run_config,
+            asset_selection=request.asset_selection,
+            tags=tags,
+            raise_on_error=False,
+        )
+
+    def full_sync(self, *orgs: OrgId) -> None:
+        """Have orgs that were synced and whose plan knows it, without the time that Dagster takes."""
+        requests = {request.partition_key: request for request in self.tick("connections").run_requests or ()}
+        graph = build_graph(self.manifest)
+        for org in orgs:
+            connection = load_connection(self.database, org, PCO)
+            with open_source(self.manifest, connection) as source, self.database.open_store(org) as store:
+                synced = run_org(self.manifest, graph.entities, graph.hard, source, store, org, mode=SyncMode.FULL)
+                assert all(outcome.result for outcome in synced)
+            self.start(requests[org], dg.DagsterRunStatus.SUCCESS)
+        self.tick("connections")
+
+    def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self.database.connect() as session:
+            return session.execute(statement.encode(), parameters).fetchall()
+
+    def run(self, statement: str, *parameters: object) -> None:
+        with self.database.connect() as session:
+            session.execute(statement.encode(), parameters)
+
+    def work(self, mode: str, org: OrgId, entity: str = "*") -> dict[str, Any]:
+        """Give a row of the plan; moments are given as how far they are from now."""
+        columns = ("due_in", "reason", "run_key", "run_id", "attempts")
+        rows = self.fetch(
+            "SELECT not_before - now(), reason, run_key, run_id, attempts FROM sync.work "
+            "WHERE (org_id, entity, mode) = (%s, %s, %s)",
+            org, entity, mode,
+        )  # fmt: skip
+        return dict(zip(columns, rows[0], strict=True)) if rows else {}
+
+    def pass_time(self, span: timedelta) -> None:
+        """Let time pass for the plan, by moving all of it back."""
+        self.run("UPDATE sync.work SET not_before = not_before - %s, asked_at = asked_at - %s", span, span)
+
+
+@contextmanager
+def ticking(database: Database, manifest: Manifest, home: Path, public_url: str | None = None) -> Iterator[Ticking]:
+    resource = DatabaseResource(home=str(home), database_url=database.libpq_url)
+    resources = {"database": resource, FRAMES: dg.mem_io_manager}
+    definitions = dg.Definitions.merge(
+        build_adapter(manifest, public_url), dg.Definitions(resources=resources, executor=dg.in_process_executor)
+    )
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        yield Ticking(database, manifest, resource, instance, definitions)
