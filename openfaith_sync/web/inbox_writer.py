@@ -14,10 +14,16 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.inbox import receive_on
 from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.subscriptions import keep_subscribed
 from openfaith_sync.store.unreadable import keep_unreadable_on
 from openfaith_sync.web.pool import ConnectionPool
 
 _MOST_TOGETHER = 200
+
+
+class NotSubscribed(Exception):
+    """The org was removed a moment ago; nothing of it is stored any more."""
+
 
 OnStep = Callable[[str], None]
 """Called with ``read`` before deliveries are stored and with ``stored`` after."""
@@ -46,6 +52,7 @@ class InboxWriter:
         """Return once a delivery's events are in the inbox, where each event is once.
 
         Raises:
+            NotSubscribed: The org has no subscriptions any more.
             TransientError: The database is away, or too many wait for it; nothing is promised.
             DefinitionError: The database refuses us.
         """
@@ -87,8 +94,10 @@ class InboxWriter:
         self._on_step("read")
         events = {event.event_id: event for delivery in deliveries for event in delivery.events}
         parts = {part.event_id: part for delivery in deliveries for part in delivery.unreadable}
-        if events:
+        with connection.transaction():
+            if not keep_subscribed(connection, *key):
+                raise NotSubscribed
             receive_on(connection, *key, list(events.values()))
-        if parts:
-            keep_unreadable_on(connection, *key, list(parts.values()))
+            if parts:
+                keep_unreadable_on(connection, *key, list(parts.values()))
         self._on_step("stored")

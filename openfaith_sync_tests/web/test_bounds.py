@@ -130,7 +130,7 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well
         start_embedded(home)
         assert post(receiver, body(part("e-2"))).status_code == 200
         # A connection that was lost while nobody used it is made again for the delivery that finds it so.
-        kill_postgres(home)
+        stop_embedded(home)
         start_embedded(home)
         assert post(receiver, body(part("e-3"))).status_code == 200
         assert count(database) == 3

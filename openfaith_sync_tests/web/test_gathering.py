@@ -1,7 +1,9 @@
 """While all connections are busy an org's deliveries gather, and nobody waits for less than his own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -32,9 +34,17 @@ class OneConnection:
                 raise TransientError("away")
             call(self)
 
-    def execute(self, _: str, told: dict, **more) -> "OneConnection":
-        self.stored.append((told["org"], told["ids"]))
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield
+
+    def execute(self, _: str, told: Any, **more: Any) -> "OneConnection":
+        if isinstance(told, dict):
+            self.stored.append((told["org"], told["ids"]))
         return self
+
+    def fetchone(self) -> tuple[bool]:
+        return (True,)
 
     rowcount = 1
 
