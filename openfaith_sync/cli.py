@@ -8,6 +8,7 @@ from openfaith_sync.commands.database import db
 from openfaith_sync.commands.demo import demo
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.commands.graph import graph
+from openfaith_sync.commands.holds import holds
 from openfaith_sync.commands.manifest import manifest
 from openfaith_sync.commands.one_line_errors import OneLineErrors
 from openfaith_sync.commands.org import org
@@ -43,5 +44,5 @@ def main(context: click.Context) -> None:
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}
 
 
-for command in (demo, simulate, org, status, sync, serve, webhooks, graph, manifest, db):
+for command in (demo, simulate, org, status, sync, holds, serve, webhooks, graph, manifest, db):
     main.add_command(command)

@@ -11,6 +11,7 @@ from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.passes import OpenPass
 from openfaith_sync.store.connections import list_connections, parse_org
 from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.inbox import list_inboxes
 from openfaith_sync.store.reports import EntityStatus, status_rows
 
 COLUMNS = (
@@ -40,9 +41,13 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         if wanted is not None and wanted not in known and not found:
             raise UsageError(f"there is no org {org!r}; the known ones: {', '.join(known) or 'none yet'}")
         rows = [_row(database, entity) for entity in found]
+        inboxes = list_inboxes(database, wanted)
     synced = {row["org"] for row in rows}
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
+    for inbox in inboxes:
+        due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
+        click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
     for name in [wanted] if wanted else known:
         if name not in synced:
             click.echo(f"{name} was never synced; sync it with: openfaith-sync sync {name}", err=True)

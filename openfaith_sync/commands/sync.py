@@ -20,8 +20,8 @@ from openfaith_sync.engine.org import EntityOutcome, run_org
 from openfaith_sync.store.database import open_database
 
 COLUMNS = (
-    "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "dead_letters",
-    "pages", "requests", "seconds",
+    "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
+    "dead_letters", "pages", "requests", "seconds",
 )  # fmt: skip
 
 
@@ -31,10 +31,11 @@ COLUMNS = (
 @click.option("--entity", "entities", multiple=True, help="Only this one; may be given several times.")
 @click.option(
     "--mode",
-    type=click.Choice(["auto", "full", "delta"]),
+    type=click.Choice(["auto", "full", "delta", "reconciliation"]),
     default="auto",
     show_default=True,
-    help="auto: go on with what was begun, else only what changed, else everything.",
+    help="auto: go on with what was begun, else only what changed, else everything. "
+    "reconciliation: compare everything, and settle what is missing on either side.",
 )
 @as_json
 @pass_deployment
@@ -117,8 +118,10 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
         "created": result.counts.created,
         "updated": result.counts.updated,
         "unchanged": result.counts.unchanged,
+        "tombstoned": result.counts.tombstoned,
         "dead_letters": result.counts.dead,
         "pages": result.pages,
         "requests": result.requests,
         "seconds": round(result.duration.total_seconds(), 2),
+        "report": result.report,
     }

@@ -128,8 +128,9 @@ def _ending(outcome: EntityOutcome) -> str:
         because = outcome.skipped_because
         return f"skipped, since {because} was not synced" if because else f"failed: {outcome.error}"
     counts = result.counts
+    tombstoned = f"{counts.tombstoned:,} tombstoned, " if counts.tombstoned else ""
     return (
-        f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, "
+        f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, {tombstoned}"
         f"{counts.dead:,} dead; "
         f"{result.requests} requests, {result.duration.total_seconds():.1f} s"
     )

@@ -30,7 +30,7 @@ class SyncConfig(dg.Config):
         description=(
             "auto: everything the first time, later only what changed. "
             "full: everything again. delta: only what changed, where the source can tell. "
-            "reconciliation: all ids compared, so that what is gone or was missed is found."
+            "reconciliation: everything compared, and what is missing on either side settled."
         ),
     )
 

@@ -18,6 +18,7 @@ def build_materialization(
         "created": counts.created,
         "updated": counts.updated,
         "unchanged": counts.unchanged,
+        "tombstoned": counts.tombstoned,
         "dead_letters": counts.dead,
         "pages": result.pages,
         "requests": result.requests,
@@ -26,6 +27,8 @@ def build_materialization(
         "dagster/partition_row_count": result.stored_count,
         "preview": preview,
     }
+    if result.report:
+        metadata["report"] = dg.MetadataValue.json(dict(result.report))
     if result.source_count is not None:
         metadata["source_count"] = result.source_count
     if result.watermark is not None:

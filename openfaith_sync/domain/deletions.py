@@ -83,14 +83,21 @@ class Weighing:
     limits: Limits
     hold: Hold | None = None
     """The one that is open or approved."""
+    explained: int = 0
+    """Of the missing ones, those whose parent is a tombstone here: it took them with it, by evidence of its own."""
+
+    @property
+    def unexplained(self) -> int:
+        """Those that are weighed."""
+        return self.missing - self.explained
 
     @property
     def is_over(self) -> bool:
         """Whether more is missing than may vanish without a person."""
-        return self.limits.are_exceeded(self.missing, self.live)
+        return self.limits.are_exceeded(self.unexplained, self.live)
 
     @property
     def is_approved(self) -> bool:
         """Whether a person allowed at least so many to go."""
         ceiling = self.hold.approved_up_to if self.hold and self.hold.status is HoldStatus.APPROVED else None
-        return ceiling is not None and self.missing <= ceiling
+        return ceiling is not None and self.unexplained <= ceiling

@@ -1,10 +1,13 @@
 """What an event's payload shows of its record, where the record itself does not say enough."""
 
+from contextlib import suppress
+
 from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent, Reading
+from openfaith_sync.domain.inbox import EventAction, Held, InboxEvent, Reading
 from openfaith_sync.domain.listing import version_keys
 from openfaith_sync.domain.manifest import Entity
+from openfaith_sync.domain.merges import Merge, parse_merge
 from openfaith_sync.domain.record import RawRecord
 from openfaith_sync.engine.needs import Source
 
@@ -38,6 +41,21 @@ def is_behind(source: Source, part: Entity, reading: Reading, record: RawRecord)
         return False
     shown = [found for event in reading.events if (found := _parse(source, part, event, None)) is not None]
     return max(version_keys(shown, attribute), default="") > version_keys([record], attribute)[0]
+
+
+def tells_of_merge(reading: Reading) -> bool:
+    """Whether an event tells that the record became part of another, which is not known yet."""
+    return reading.held is not Held.MERGED and any(event.action is EventAction.MERGED for event in reading.events)
+
+
+def read_merges(source: Source, part: Entity, reading: Reading) -> list[Merge]:
+    """Give the merges that the events of a record show."""
+    found = []
+    for event in reading.events:
+        if event.action is EventAction.MERGED and event.payload is not None and part.merges is not None:
+            with suppress(MalformedAnswer):
+                found.append(parse_merge(part.merges, source.parse_payload(part.name, event.payload)))
+    return [merge for merge in found if merge is not None and merge.removed == reading.external_id]
 
 
 def _parse(source: Source, part: Entity, event: InboxEvent, parent: ExternalId | None) -> RawRecord | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
-from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.passes import Report
 
@@ -50,8 +50,11 @@ class Evidence(Protocol):
         """Make what no parent's list holds a candidate; after a walk of some parents, what these lists lost."""
         ...
 
-    def weigh(self) -> Weighing:
-        """Give how much is missing of how much, how much may be, and the hold that stands."""
+    def weigh(self, parent: EntityName | None) -> Weighing:
+        """Give how much is missing of how much, how much may be, and the hold that stands.
+
+        What hung below a ``parent`` that is a tombstone is missing with it, and explained.
+        """
         ...
 
     def open_hold(self, weighed: Weighing, reason: str) -> Hold:

@@ -30,12 +30,15 @@ from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 MAX_STEPS_WITHOUT_MERGES = 50
 
 
-def run_merges(manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName) -> MergesResult:
+def run_merges(
+    manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName, told: tuple[Merge, ...] = ()
+) -> MergesResult:
     """Apply every merge of an entity that the source has shown since the last look.
 
     Each page is applied in one transaction, and the watermark moves with the last
     one, so this may be killed anywhere and called again. A source that refuses to
-    tell of merges is no failure: what was merged is then found gone.
+    list merges is no failure: what events ``told`` is then believed, and what else
+    was merged is found gone.
 
     Raises:
         LeaseHeld: Another worker is at it.
@@ -52,27 +55,31 @@ def run_merges(manifest: Manifest, source: Source, store: Store, org: OrgId, ent
         try:
             return poll.run(since)
         except (AccessDenied, NotFoundAtSource):
-            return replace(poll.result, is_denied=True)
+            return poll.believe(told)
 
 
 def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
     """Give the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
     key = result.key
-    if manifest.entities[key.entity].merges is not None:
-        try:
-            merges = run_merges(manifest, source, store, key.org, key.entity)
-        except LeaseHeld:
-            # The worker that is at it reads what we would.
-            pass
-        else:
-            result = replace(
-                result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)}
-            )
-            if merges.applied:
-                # Of the entity's records, those that were removed are no longer held.
-                result = replace(result, stored_count=store.count_live(key))
+    merges = poll_merges(manifest, source, store, key)
+    if merges is not None:
+        result = replace(result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)})
+        if merges.applied:
+            # Of the entity's records, those that were removed are no longer held.
+            result = replace(result, stored_count=store.count_live(key))
     follow(manifest, store, key)
     return result
+
+
+def poll_merges(manifest: Manifest, source: Source, store: Store, key: SyncKey) -> MergesResult | None:
+    """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
+    if manifest.entities[key.entity].merges is None:
+        return None
+    try:
+        return run_merges(manifest, source, store, key.org, key.entity)
+    except LeaseHeld:
+        # The worker that is at it reads what we would.
+        return None
 
 
 def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:
@@ -116,6 +123,11 @@ class _Poll:
             self._apply(page, step.fresh, is_last=place.done)
         return self.result
 
+    def believe(self, told: tuple[Merge, ...]) -> MergesResult:
+        """Apply what was told of, since the source refuses to list merges."""
+        applied = self._commit(told, None) if told else 0
+        return replace(self.result, applied=self.result.applied + applied, is_denied=True)
+
     def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
         rule = self._part.merges
         assert rule is not None
@@ -125,10 +137,7 @@ class _Poll:
         newest = parse_key(max(keys, default=None))
         self._newest = max(filter(None, (self._newest, newest)), default=None)
         watermark = self._newest if is_last else None
-        applied = 0
-        if merges or watermark is not None:
-            commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
-            applied = self._store.commit_merges(self._lease, commit)
+        applied = self._commit(merges, watermark) if merges or watermark is not None else 0
         self.result = replace(
             self.result,
             read=self.result.read + len(merges),
@@ -136,3 +145,7 @@ class _Poll:
             requests=self.result.requests + page.requests,
             unreadable=self.result.unreadable + found.count(None),
         )
+
+    def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
+        commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
+        return self._store.commit_merges(self._lease, commit)

@@ -56,7 +56,9 @@ class NestedWalk:
         self._walk(opened, evidence, is_full=is_full)
         evidence.compare_parents(self._nesting, is_full=is_full)
         if "missing" not in evidence.load_report():
-            evidence.note_report({"listed": evidence.count_listed(), "missing": evidence.weigh().missing})
+            evidence.note_report(
+                {"listed": evidence.count_listed(), "missing": evidence.weigh(session.entity.parent).missing}
+            )
         settled = Settling(session, self._fetcher, evidence, opened).run()
         report = {**settled.report, "parents_refused": len(self._refused)}
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)

@@ -47,7 +47,7 @@ class Reconciliation:
             self._prove_complete(opened, evidence)
         evidence.compare_listing()
         if "missing" not in evidence.load_report():
-            evidence.note_report({"missing": evidence.weigh().missing})
+            evidence.note_report({"missing": evidence.weigh(None).missing})
         self._fetch_missing(opened, evidence)
         settled = Settling(self._session, self._fetcher, evidence, opened).run()
         result = self._session.close_pass(opened, evidence, settled.report, requests=self._requests, resumed=is_resumed)

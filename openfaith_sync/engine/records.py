@@ -12,16 +12,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from openfaith_sync.domain.errors import AccessDenied, LeaseLost, ReconnectRequired, SyncError
+from openfaith_sync.domain.errors import AccessDenied, LeaseHeld, LeaseLost, ReconnectRequired, SyncError
 from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver, OrgId, SyncKey
-from openfaith_sync.domain.inbox import EventAction, Held, Reading, RecordsResult, Wait
+from openfaith_sync.domain.inbox import Held, Reading, RecordsResult, Wait
 from openfaith_sync.domain.listing import FreshRecord
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.merges import ReferenceColumn, merging_references
 from openfaith_sync.domain.passes import Counts, Lease, Membership, PageCommit, PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch, RawRecord
-from openfaith_sync.engine.events import is_behind, read_parent, read_payload
+from openfaith_sync.engine.events import is_behind, read_merges, read_parent, read_payload, tells_of_merge
 from openfaith_sync.engine.fetching import RecordMapper
 from openfaith_sync.engine.merges import run_merges
 from openfaith_sync.engine.needs import RecordStore, Source
@@ -121,7 +121,8 @@ class _Drain:
     def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:
         readings = self._learn_merges(readings)
         opened = self._store.open_pass(self._lease, self._start, WalkPlace(()))
-        wanted, others = [], []
+        wanted: list[Reading] = []
+        others: list[Reading] = []
         for reading in readings:
             (wanted if self._is_to_be_read(reading) else others).append(reading)
         parents = [self._find_parent(reading) for reading in wanted]
@@ -154,24 +155,29 @@ class _Drain:
 
     def _learn_merges(self, readings: Sequence[Reading]) -> Sequence[Reading]:
         """Ask the source for its merges where an event tells of one, and say which records are merged now."""
-        told = {
-            reading.entity
-            for reading in readings
-            if reading.held is not Held.MERGED and any(event.action is EventAction.MERGED for event in reading.events)
-        }
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
-        for entity in sorted(told & {name for name, part in self._manifest.entities.items() if part.merges}):
-            found = run_merges(self._manifest, self._source, self._store, self._lease.key.org, entity)
-            self._result = replace(self._result, requests=self._result.requests + found.requests)
-            ids = [reading.external_id for reading in readings if reading.entity == entity]
-            known = self._store.load_merged(replace(self._lease.key, entity=entity), ids)
-            merged |= {(entity, removed): kept for removed, kept in known.items()}
+        for entity, part in self._manifest.entities.items():
+            told = [reading for reading in readings if reading.entity == entity and tells_of_merge(reading)]
+            if part.merges is not None and told:
+                self._poll_merges(part, told)
+                ids = [reading.external_id for reading in told]
+                known = self._store.load_merged(replace(self._lease.key, entity=entity), ids)
+                merged |= {(entity, removed): kept for removed, kept in known.items()}
         return [
             replace(reading, held=Held.MERGED, merged_into=kept)
             if (kept := merged.get((reading.entity, reading.external_id)))
             else reading
             for reading in readings
         ]
+
+    def _poll_merges(self, part: Entity, told: Sequence[Reading]) -> None:
+        merges = tuple(merge for reading in told for merge in read_merges(self._source, part, reading))
+        try:
+            found = run_merges(self._manifest, self._source, self._store, self._lease.key.org, part.name, merges)
+        except LeaseHeld:
+            # The worker that is at it applies them; here their events wait for that.
+            return
+        self._result = replace(self._result, requests=self._result.requests + found.requests)
 
     def _is_to_be_read(self, reading: Reading) -> bool:
         return reading.entity in self._manifest.entities and reading.held is not Held.MERGED
@@ -254,7 +260,7 @@ class _Drain:
 
     def _map(self, batch: _Batch) -> tuple[MappedBatch, ...]:
         """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""
-        return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if name in batch.raws)
+        return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
 
     def _note_set_aside(self, batch: _Batch, readings: Sequence[Reading], mapped: Sequence[MappedBatch]) -> None:
         """Say of the events whose record could not be mapped what became of it (law 5)."""

@@ -46,7 +46,7 @@ class Settling:
 
     def run(self) -> Settled:
         """Tombstone what is proven gone, unless so much is missing that a person must look first."""
-        weighed = self._evidence.weigh()
+        weighed = self._evidence.weigh(self._session.entity.parent)
         if weighed.is_over and not weighed.is_approved:
             reason = _describe(self._session.entity.name, weighed)
             hold = self._evidence.open_hold(weighed, reason)
@@ -55,7 +55,7 @@ class Settling:
         self._read_candidates()
         if not self._is_listing_doubted():
             self._believe_second_listing()
-        left = self._evidence.weigh()
+        left = self._evidence.weigh(self._session.entity.parent)
         self._settle_hold(left)
         return Settled({"held": None, "still_candidates": left.missing, "why": self._why(left)})
 
@@ -127,7 +127,7 @@ class Settling:
         if left.hold is None:
             return
         if left.is_over:
-            self._evidence.lower_ceiling(left.missing)
+            self._evidence.lower_ceiling(left.unexplained)
         else:
             self._evidence.settle_hold()
 
@@ -141,9 +141,9 @@ class Settling:
 
 def _describe(entity: str, weighed: Weighing) -> str:
     limits = weighed.limits
-    share = weighed.missing / weighed.live if weighed.live else 1.0
+    share = weighed.unexplained / weighed.live if weighed.live else 1.0
     reason = (
-        f"{weighed.missing:,} of {weighed.live:,} records of {entity} ({share:.1%}) are missing at the source; "
+        f"{weighed.unexplained:,} of {weighed.live:,} records of {entity} ({share:.1%}) are missing at the source; "
         f"more than {limits.count:,} and more than {limits.share:.0%} at once are not deleted before a person looks"
     )
     ceiling = weighed.hold.approved_up_to if weighed.hold else None

@@ -25,7 +25,7 @@ from openfaith_sync.domain.place import Slice, WalkPlace, version_key
 from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
-from openfaith_sync.engine.merges import follow_up
+from openfaith_sync.engine.merges import follow_up, poll_merges
 from openfaith_sync.engine.needs import Source, Store
 from openfaith_sync.engine.nested import NestedWalk
 from openfaith_sync.engine.reconciliation import Reconciliation
@@ -71,8 +71,10 @@ def run_entity(
     with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
         session = Session(manifest, source, store, lease, request.trigger, request.run_id, on_progress, threads)
         if session.entity.nested is not None:
-            return NestedWalk(session, request.mode).run()
-        if session.wants_reconciliation(request.mode):
+            result = NestedWalk(session, request.mode).run()
+        elif session.wants_reconciliation(request.mode):
+            # What was merged is not missing.
+            poll_merges(manifest, source, store, key)
             result = Reconciliation(session).run()
         else:
             result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()

@@ -1,5 +1,6 @@
 """The control surface below ``/_sim/``: neither guarded, nor limited, nor logged."""
 
+import math
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -67,6 +68,7 @@ class Control:
             ("POST", "webhooks"): lambda body: newsroom.set_trouble(WebhookTrouble.model_validate(body)),
             ("DELETE", "webhooks"): lambda _: newsroom.reset(),
             ("GET", "webhooks/deliveries"): lambda _: [attempt.as_json() for attempt in newsroom.postman.log],
+            ("POST", "webhooks/show"): lambda _: newsroom.curtain.lift(math.inf),
             ("DELETE", "webhooks/deliveries"): lambda _: newsroom.postman.log.clear(),
             ("POST", "webhooks/retry_scale"): self._set_retry_scale,
         }

@@ -141,6 +141,10 @@ class ControlClient:
         """Forget the attempts so far."""
         self._call("DELETE", "webhooks/deliveries")
 
+    def show_hidden(self) -> None:
+        """Show now what was announced before the API showed it."""
+        self._call("POST", "webhooks/show")
+
     def wait_delivered(self, timeout_seconds: float = 10) -> None:
         """Return once nothing waits to be delivered and no new record is hidden.
 

@@ -1,5 +1,6 @@
 """The newsroom: makes events of what the church announces, and lets trouble have its share."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -41,6 +42,7 @@ class Newsroom:
         self.set_trouble(self._settings.webhook_trouble)
         self.postman.retry_scale = self._settings.webhook_retry_scale
         self.postman.log.clear()
+        self.curtain.lift(math.inf)
 
     def end(self, subscription: Subscription) -> None:
         """Hold a subscription no more, and deliver nothing to it."""

@@ -137,7 +137,7 @@ class WebhookApi:
         name, url = whole["name"], whole["url"]
         if name not in self._newsroom.names.known:
             yield "is not included in the list", "name"
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
+        if not _is_url(url):
             yield "is invalid", "url"
         if not isinstance(given.get("active", True), bool):
             yield "is not included in the list", "active"
@@ -153,6 +153,15 @@ class WebhookApi:
 
     def _single(self, record: Json) -> Answer:
         return Answer(200, orjson.dumps({"data": record, "included": [], "meta": self._parent}), count=1)
+
+
+def _is_url(url: object) -> bool:
+    try:
+        parts = urlsplit(str(url))
+        # Asking for the port is what finds a senseless one.
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _wanted_events(query: Query, subscription: Subscription) -> list[WebhookEvent]:

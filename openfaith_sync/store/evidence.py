@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from psycopg.types.json import Jsonb
-
 from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
-from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.passes import Lease, PassId, Report
-from openfaith_sync.store import comparison, holds, parents
+from openfaith_sync.store import comparison, holds, news, parents
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.leases import check_lease
 from openfaith_sync.store.pages import OnStep
@@ -29,7 +27,6 @@ EVIDENCE_STEPS = (
 """What ``on_step`` is told before each of these transactions, and after it with ``_committed``."""
 
 _REPORT = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND pass_id = %s"
-_NOTE = "UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s AND pass_id = %s"
 
 
 class PostgresEvidence:
@@ -52,7 +49,7 @@ class PostgresEvidence:
     def note_report(self, report: Report) -> None:
         """Put these figures in the place of those of the same name."""
         with self._writing("note_report"):
-            self._connection.execute(_NOTE, (Jsonb(dict(report)), self._key.org, self._pass_id))
+            news.write_report(self._connection, self._lease, self._pass_id, report)
 
     def count_listed(self) -> int:
         """Count the different ids that the pass has listed."""
@@ -87,10 +84,10 @@ class PostgresEvidence:
         with self._writing("compare_parents"):
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
-    def weigh(self) -> Weighing:
+    def weigh(self, parent: EntityName | None) -> Weighing:
         """Give how much is missing of how much, how much may be, and the hold that stands."""
         with translated():
-            return holds.weigh(self._connection, self._key)
+            return holds.weigh(self._connection, self._key, parent)
 
     def open_hold(self, weighed: Weighing, reason: str) -> Hold:
         """Have an open hold; an approval that it goes beyond is over."""
@@ -116,7 +113,7 @@ class PostgresEvidence:
         """Note what was undeleted and what had changed unseen, and give the whole report."""
         with self._writing("note_findings"):
             found = comparison.load_findings(self._connection, self._key, self._pass_id)
-            self._connection.execute(_NOTE, (Jsonb(found), self._key.org, self._pass_id))
+            news.write_report(self._connection, self._lease, self._pass_id, found)
         return self.load_report()
 
     def forget_listed(self) -> None:

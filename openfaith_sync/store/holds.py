@@ -18,7 +18,13 @@ SELECT (SELECT count(*) FROM sync.deletion_candidates
         WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
           AND deleted_at IS NULL AND merged_into IS NULL),
        (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
-       (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s)
+       (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s),
+       (SELECT count(*) FROM sync.deletion_candidates nested
+        JOIN sync.external_links parent
+          ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+          AND parent.external_id = nested.parent_id
+        WHERE nested.org_id = %(org)s AND nested.adapter = %(adapter)s AND nested.entity = %(entity)s
+          AND parent.deleted_at IS NOT NULL)
 """
 _STANDING = """
 SELECT * FROM sync.holds
@@ -46,20 +52,20 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'approved'
 """
 
 
-def weigh(connection: Connection, key: SyncKey) -> Weighing:
+def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
     """Give how much is missing, how much of that may be, and the hold that stands."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity}
-    missing, live, count, share = connection.execute(_WEIGH, told).fetchone() or (0, 0, None, None)
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    missing, live, count, share, explained = connection.execute(_WEIGH, told).fetchone() or (0, 0, None, None, 0)
     limits = Limits() if count is None else Limits(count, share)
     row = _rows(connection).execute(_STANDING, key_parameters(key)).fetchone()
-    return Weighing(missing, live, limits, parse_hold(row) if row else None)
+    return Weighing(missing, live, limits, parse_hold(row) if row else None, explained)
 
 
 def open_hold(connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str) -> Hold:
     """Have an open hold of this key; an approval that it goes beyond is over."""
-    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), weighed.missing))
-    told = (*key_parameters(key), pass_id, weighed.missing, weighed.live, reason)
+    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), weighed.unexplained))
+    told = (*key_parameters(key), pass_id, weighed.unexplained, weighed.live, reason)
     row = _rows(connection).execute(_OPEN, told).fetchone()
     if row is None:
         raise LookupError("a hold was neither made nor found")

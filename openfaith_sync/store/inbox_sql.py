@@ -38,7 +38,8 @@ WITH due AS (
   GROUP BY entity, external_id ORDER BY since, entity, external_id LIMIT %(most)s
 )
 SELECT entity, external_id, link.entity_id IS NOT NULL, link.deleted_at IS NOT NULL, link.merged_into,
-       before.applied_to, before.destroyed_at, event.event_id, event.name, event.action, event.parent_id, event.payload, event.event_time, event.attempts
+       before.applied_to, before.destroyed_at, event.event_id, event.name, event.action, event.parent_id,
+       event.payload, event.event_time, event.attempts
 FROM due
 JOIN sync.webhook_events event USING (entity, external_id)
 LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)

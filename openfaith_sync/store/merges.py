@@ -20,7 +20,7 @@ def commit_merges(connection: Connection, lease: Lease, page: MergeCommit) -> in
         check_lease(connection, lease)
         new = _store_redirects(connection, key, page.merges)
         if new:
-            # Whoever follows merges waits until these are all there; see `follow_merges`.
+            # Whoever follows merges meanwhile waits for these; see `follow_merges`.
             connection.execute(merges_sql.LOCK, (_lock_name(key),))
             _apply(connection, key, page, new)
         if page.watermark is not None:
@@ -31,19 +31,14 @@ def commit_merges(connection: Connection, lease: Lease, page: MergeCommit) -> in
 def follow_merges(connection: Connection, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
     """Lead references to merged records to what they became part of; gives how many did not yet.
 
-    Waits for merges that are being applied: what was stored while they were is
-    seen either by them or, after them, here.
+    Waits for merges that are being applied, but keeps nobody waiting: what was stored
+    before this call is seen by those that begin later, and those before are seen here.
     """
-    targets = sorted({reference.target for reference in references})
-    merged = [target for target in targets if _has_merges(connection, key, target)]
-    columns = [reference for reference in references if reference.target in merged]
-    if not columns:
+    merged = [target for target in sorted({one.target for one in references}) if _has_merges(connection, key, target)]
+    if not merged:
         return 0
     with connection.transaction():
-        for target in merged:
-            name = _lock_name(SyncKey(key.org, key.adapter, target))
-            connection.execute(merges_sql.LOCK_SHARED, (name,))
-        return _follow(connection, key, columns)
+        return _follow(connection, key, [one for one in references if one.target in merged])
 
 
 def load_merged(
@@ -97,6 +92,8 @@ def _follow(connection: Connection, key: SyncKey, references: Sequence[Reference
 
 
 def _has_merges(connection: Connection, key: SyncKey, target: EntityName) -> bool:
+    # A statement of its own: one sees only what was committed before it began to wait.
+    connection.execute(merges_sql.AWAIT, (_lock_name(SyncKey(key.org, key.adapter, target)),))
     row = connection.execute(merges_sql.HAS_MERGES, _parameters(key) | {"entity": target}).fetchone()
     return bool(row and row[0])
 

@@ -8,7 +8,7 @@ from openfaith_sync.domain.merges import ReferenceColumn
 from openfaith_sync.store.inbox_sql import check_column
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
-LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
+AWAIT = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 
 HAS_MERGES = """
 SELECT EXISTS (SELECT FROM sync.redirects WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s)

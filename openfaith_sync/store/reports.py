@@ -27,7 +27,8 @@ SELECT key.org_id, key.adapter, key.entity,
         WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND resolved_at IS NULL),
        held.watermark, done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
        done.ended_at, done.ended_at - done.started_at, going.pass_id, going.started_at
-FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes WHERE %(org)s::text IS NULL OR org_id = %(org)s) key
+FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes
+      WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND NOT starts_with(entity, '$')) key
 LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
 LEFT JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
 LEFT JOIN sync.passes going ON (going.org_id, going.adapter, going.entity) = (key.org_id, key.adapter, key.entity)

@@ -1,4 +1,4 @@
-"""``make bench``: full syncs at several sizes, again with nothing changed, and against a rate limit."""
+"""``make bench``: full syncs at several sizes, nothing changed, against a rate limit; and webhooks received."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync.store.database import open_database
+from openfaith_sync_tests.bench import webhooks
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
@@ -52,6 +53,7 @@ SCENARIOS = {
     "paced": Scenario("100 requests in 20 s, 150 ms away, ride along", 20_000, SIDELOAD, "100/20", 150),
     "paced-plain": Scenario("100 requests in 20 s, 150 ms away, each listed", 20_000, {}, "100/20", 150),
 }
+WEBHOOKS = "webhooks"
 USUAL = ("sideload", "plain")
 
 
@@ -90,11 +92,11 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    known = ", ".join(SCENARIOS)
+    known = ", ".join([*SCENARIOS, WEBHOOKS])
     parser.add_argument("scenarios", nargs="*", help=f"which of {known}; by default {' '.join(USUAL)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
     arguments = parser.parse_args()
-    unknown = set(arguments.scenarios) - set(SCENARIOS)
+    unknown = set(arguments.scenarios) - {*SCENARIOS, WEBHOOKS}
     if unknown:
         parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
     console = Console(width=170)
@@ -106,8 +108,13 @@ def main() -> None:
             row
             for number in range(arguments.rounds)
             for name in arguments.scenarios or USUAL
+            if name in SCENARIOS
             for row in run(SCENARIOS[name], number * 100 + list(SCENARIOS).index(name), database.libpq_url, home)
         ]
+        if WEBHOOKS in arguments.scenarios:
+            webhooks.show(webhooks.measure(database.libpq_url, home), console)
+    if not rows:
+        return
     table = Table("scenario", *(name.replace("_", " ") for name, _ in COLUMNS))
     for label, figures in rows:
         table.add_row(label, *(form.format(figures[name]) for name, form in COLUMNS))

@@ -8,7 +8,7 @@ from psycopg import sql
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.store.database import Database
 
-BOOKKEEPING = ("checkpoints", "dead_letters", "external_links", "leases", "passes")
+BOOKKEEPING = ("checkpoints", "dead_letters", "external_links", "leases", "passes", "redirects", "webhook_events")
 
 
 def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:

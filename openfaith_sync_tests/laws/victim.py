@@ -23,6 +23,7 @@ from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.engine.org import run_org
+from openfaith_sync.engine.records import run_records
 from openfaith_sync.store.database import open_database
 
 TRANSIENT = 75
@@ -40,6 +41,9 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
     order = [EntityName(name) for name in job.get("entities", ENTITIES)]
     database = open_database(settings)
     with database.open_store(org, on_step) as store, open_source(manifest, connection) as source:
+        if job.get("drain"):
+            run_records(manifest, source, store, org, trigger="test")
+            return
         if job.get("go_on"):
             keys = {name: SyncKey(org, manifest.adapter, name) for name in order}
             order = [name for name in order if store.load_checkpoint(keys[name]).completed_at is None]

@@ -1,0 +1,125 @@
+"""``holds``: deletions that wait for a person, and what the person says."""
+
+from typing import Any
+
+import click
+
+from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.domain.deletions import HeldRecord, Hold
+from openfaith_sync.store.connections import parse_org
+from openfaith_sync.store.database import open_database
+from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, load_hold, reject_hold
+
+COLUMNS = ("hold", "org", "entity", "missing", "live", "status", "approved_up_to", "created_at", "reason")
+RECORD_COLUMNS = ("external_id", "entity_id", "times_missed", "first_missed_at")
+SHOWN = 50
+
+
+@click.group()
+def holds() -> None:
+    """Look at deletions that wait for a person, and decide about them.
+
+    When more of an entity is missing at the source than may vanish at once,
+    nothing of it is deleted before a person has looked.
+    """
+
+
+@holds.command("list")
+@click.option("--org", help="Only those of this org.")
+@click.option("--all", "is_all", is_flag=True, help="Also those that are over.")
+@as_json
+@pass_deployment
+def list_(deployment: Deployment, org: str | None, is_all: bool, as_json: bool) -> None:
+    """List the holds that stand."""
+    wanted = None if org is None else parse_org(org)
+    with open_database(deployment.settings) as database:
+        rows = [_row(hold) for hold in list_holds(database, wanted, is_all=is_all)]
+    if as_json or rows:
+        print_rows(rows, COLUMNS, as_json=as_json)
+    else:
+        click.echo("nothing is held", err=True)
+
+
+@holds.command()
+@click.argument("hold_id", type=int, metavar="ID")
+@click.option("--limit", type=click.IntRange(min=1), help=f"Show so many records; without --json {SHOWN} are shown.")
+@click.option("--names", is_flag=True, help="Also show what the records are called.")
+@as_json
+@pass_deployment
+def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, as_json: bool) -> None:
+    """Show a hold, and the records that would be deleted.
+
+    Names are shown only when asked for: they are people's.
+    """
+    with open_database(deployment.settings) as database:
+        hold = load_hold(database, hold_id)
+        most = limit or (None if as_json else SHOWN)
+        rows = [
+            _record(record, with_names=names) for record in load_held_records(database, hold, most, with_names=names)
+        ]
+    if as_json:
+        print_json({**_row(hold), "records": rows})
+        return
+    click.echo(f"hold {hold.hold_id} ({hold.status}): {hold.reason}")
+    print_rows(rows, (*RECORD_COLUMNS, *(("name",) if names else ())), as_json=False)
+    if len(rows) < hold.missing:
+        click.echo(f"{len(rows):,} of {hold.missing:,} records shown; all of them: --json", err=True)
+
+
+@holds.command()
+@click.argument("hold_id", type=int, metavar="ID")
+@as_json
+@pass_deployment
+def approve(deployment: Deployment, hold_id: int, as_json: bool) -> None:
+    """Let the records of a hold be deleted, once the check was run again.
+
+    The number of records missing now is a ceiling: when the next reconciliation
+    finds more of them missing, it stops again and deletes nothing.
+    """
+    with open_database(deployment.settings) as database:
+        hold = approve_hold(database, hold_id)
+    if as_json:
+        print_json(_row(hold))
+        return
+    click.echo(f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} may go")
+    click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
+
+
+@holds.command()
+@click.argument("hold_id", type=int, metavar="ID")
+@as_json
+@pass_deployment
+def reject(deployment: Deployment, hold_id: int, as_json: bool) -> None:
+    """Close a hold and keep the rows; the next reconciliation may stop again."""
+    with open_database(deployment.settings) as database:
+        hold = reject_hold(database, hold_id)
+    if as_json:
+        print_json(_row(hold))
+        return
+    click.echo(f"rejected: {hold.missing:,} records of {hold.key.entity} of {hold.key.org} stay as they are")
+
+
+def _row(hold: Hold) -> dict[str, Any]:
+    return {
+        "hold": hold.hold_id,
+        "org": hold.key.org,
+        "entity": f"{hold.key.adapter}/{hold.key.entity}",
+        "missing": hold.missing,
+        "live": hold.live,
+        "status": hold.status.value,
+        "approved_up_to": hold.approved_up_to,
+        "created_at": hold.created_at,
+        "decided_at": hold.decided_at,
+        "reason": hold.reason,
+    }
+
+
+def _record(record: HeldRecord, *, with_names: bool) -> dict[str, Any]:
+    row = {
+        "external_id": record.external_id,
+        "entity_id": record.entity_id,
+        "times_missed": record.times_missed,
+        "first_missed_at": record.first_missed_at,
+    }
+    return {**row, "name": record.name} if with_names else row

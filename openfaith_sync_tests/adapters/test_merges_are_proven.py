@@ -1,0 +1,109 @@
+"""Merges are read like any other listing: what the source did not prove is refused."""
+
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.domain.errors import DefinitionError, SyncError
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.listing import ListingQuery, Order
+from openfaith_sync.domain.merges import parse_merge
+
+PERSON = EntityName("person")
+SINCE = datetime(2016, 6, 1, tzinfo=UTC)
+QUERY = ListingQuery(PERSON, Order.VERSION, version_from=SINCE, offset=0)
+
+
+def merger(number: int, created_at: str = "2016-06-15T16:07:33Z", **attributes) -> dict:
+    # As Planning Center published one: ids as numbers.
+    shown = {"created_at": created_at, "person_to_keep_id": 7504309, "person_to_remove_id": 14994497, **attributes}
+    return {"type": "PersonMerger", "id": str(number), "attributes": shown, "relationships": {}}
+
+
+def source(manifest, *data: dict, seen: list | None = None, total: int | None = None) -> JsonApiSource:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if seen is not None:
+            seen.append(request)
+        meta = {"total_count": len(data) if total is None else total, "count": len(data)}
+        return httpx.Response(200, json={"links": {}, "data": list(data), "included": [], "meta": meta})
+
+    client = HttpClient(
+        "http://x",
+        "Basic eA==",
+        manifest.adapter_file,
+        transport=httpx.MockTransport(answer),
+        pause=lambda _: None,
+        attempts=1,
+    )
+    return JsonApiSource(manifest, client)
+
+
+def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest):
+    seen: list[httpx.Request] = []
+    page = source(pco_manifest, merger(3518), seen=seen).read_merges(QUERY)
+    assert seen[0].url.path == "/people/v2/person_mergers"
+    assert dict(seen[0].url.params) == {
+        "per_page": "100",
+        "order": "created_at",
+        "where[created_at][gte]": "2016-06-01T00:00:00Z",
+    }
+    merge = parse_merge(pco_manifest.entities[PERSON].merges, page.records[0])
+    assert merge is not None
+    assert (merge.kept, merge.removed) == ("7504309", "14994497")
+    assert merge.merged_at == datetime(2016, 6, 15, 16, 7, 33, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [merger(1, "2016-06-20T00:00:00Z"), merger(2, "2016-06-19T00:00:00Z")],
+        [merger(1, "2016-05-01T00:00:00Z")],
+        [{**merger(1), "type": "Person"}],
+        [{"id": 1}],
+    ],
+    ids=["out of order", "older than asked for", "of another type", "no resource"],
+)
+def test_an_answer_that_proves_nothing_is_refused(pco_manifest, data):
+    with pytest.raises(SyncError):
+        source(pco_manifest, *data).read_merges(QUERY)
+
+
+def test_a_listing_that_ends_short_is_refused(pco_manifest):
+    with pytest.raises(SyncError, match="ended a listing at 1 of 2"):
+        source(pco_manifest, merger(1), total=2).read_merges(QUERY)
+
+
+def test_an_entity_without_merges_is_not_asked_for_any(pco_manifest):
+    with pytest.raises(DefinitionError, match="does not say where merges"):
+        source(pco_manifest).read_merges(ListingQuery(EntityName("email")))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"person_to_keep_id": None},
+        {"person_to_remove_id": ""},
+        {"person_to_keep_id": True},
+        {"person_to_keep_id": 14994497},
+    ],
+)
+def test_a_merge_that_names_no_two_people_is_none(pco_manifest, attributes):
+    page = source(pco_manifest, merger(1, **attributes)).read_merges(QUERY)
+    assert parse_merge(pco_manifest.entities[PERSON].merges, page.records[0]) is None
+
+
+def test_ids_may_be_text(pco_manifest):
+    texts = {"person_to_keep_id": "7", "person_to_remove_id": "8"}
+    page = source(pco_manifest, merger(1, **texts)).read_merges(QUERY)
+    merge = parse_merge(pco_manifest.entities[PERSON].merges, page.records[0])
+    assert merge is not None
+    assert (merge.kept, merge.removed) == ("7", "8")
+
+
+def test_a_payload_is_read_as_the_record_it_shows(pco_manifest):
+    payload = {"type": "Membership", "id": "5", "attributes": {"role": "leader"}, "relationships": {}}
+    record = source(pco_manifest).parse_payload(EntityName("group_membership"), payload, "40")
+    assert (record.external_id, record.attributes, record.references) == ("5", {"role": "leader"}, {"group": "40"})

@@ -1,0 +1,110 @@
+"""A church that was synced once, and what may stand between it and the engine."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.errors import AccessDenied
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import PassResult, SyncMode
+from openfaith_sync.engine.needs import Source
+from openfaith_sync.engine.sync import SyncRequest, run_entity
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database import Database
+from openfaith_sync_tests.store.making import fetch
+
+GRACE = OrgId("grace")
+PERSON = EntityName("person")
+EMAIL = EntityName("email")
+PHONE = EntityName("phone_number")
+CAMPUS = EntityName("campus")
+GROUP = EntityName("group")
+PEOPLE = 240
+
+
+@dataclass
+class Synced:
+    """A church that was synced once, and what stands between it and the engine."""
+
+    database: Database
+    manifest: Manifest
+    simulator: RunningSimulator
+    between: Callable[[Source], Source] = lambda source: source
+
+    def sync(self, entity: EntityName, mode: SyncMode = SyncMode.RECONCILIATION) -> PassResult:
+        connection = Connection(GRACE, self.manifest.adapter, self.simulator.base_url, BasicCredentials("demo", "demo"))
+        with (
+            self.database.open_store(GRACE) as store,
+            open_source(self.manifest, connection, attempts=1) as source,
+        ):
+            return run_entity(self.manifest, self.between(source), store, SyncRequest(GRACE, entity, mode))
+
+    def live(self, entity: EntityName) -> set[str]:
+        table = self.manifest.entities[entity].table
+        return {
+            row[0]
+            for row in fetch(
+                self.database,
+                f"SELECT link.external_id FROM sync.external_links link JOIN openfaith.{table} held"
+                " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
+                " WHERE link.entity = %s AND link.deleted_at IS NULL AND held.deleted_at IS NULL",
+                entity,
+            )
+        }
+
+    def truth(self, entity: EntityName) -> set[str]:
+        return set(self.simulator.truth(entity))
+
+    def delete(self, entity: EntityName, count: int) -> list[str]:
+        gone = sorted(self.truth(entity), key=int)[: 2 * count : 2]
+        for identity in gone:
+            self.simulator.delete(entity, identity)
+        return gone
+
+    def candidates(self) -> int:
+        return fetch(self.database, "SELECT count(*) FROM sync.deletion_candidates")[0][0]
+
+
+@contextmanager
+def running(manifest: Manifest, people: int = PEOPLE) -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=people, rate=parse_rate("1000000/20")), manifest) as simulator:
+        yield simulator
+
+
+@dataclass
+class Hiding:
+    """A source that shows less than there is, from some request on; lists stay whole and counted."""
+
+    inner: Source
+    hidden: set[str]
+    after: int = 0
+    answers: str = "denied"
+    """What reading a hidden record by its id gives: denied, gone or alive."""
+    asked: int = field(default=0)
+
+    def read_page(self, query: ListingQuery) -> Page:
+        self.asked += 1
+        if self.asked <= self.after:
+            return self.inner.read_page(query)
+        rows: list[Any] = []
+        while True:
+            page = self.inner.read_page(replace(query, offset=len(rows), size=100))
+            rows += page.records
+            if not page.has_next:
+                break
+        shown = [row for row in rows if row.external_id not in self.hidden]
+        end = query.offset + (query.size or 100)
+        return Page(tuple(shown[query.offset : end]), total_count=len(shown), has_next=end < len(shown))
+
+    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+        if external_id not in self.hidden or self.answers == "alive":
+            return self.inner.read_record(entity, external_id, parent)
+        if self.answers == "denied":
+            raise AccessDenied("the token's user may not read this")
+        return None

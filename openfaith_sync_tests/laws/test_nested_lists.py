@@ -1,0 +1,213 @@
+"""What exists only below a parent is listed where something changed, and ends only with evidence."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from openfaith_sync.domain.errors import AccessDenied, SafetyStop
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.needs import Source
+from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.store.hold_decisions import approve_hold, list_holds
+from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced
+from openfaith_sync_tests.store.making import fetch
+
+HOUSEHOLD = EntityName("household")
+FAMILY = EntityName("household_membership")
+MEMBER = EntityName("group_membership")
+BOTH = pytest.mark.parametrize(("entity", "parent"), [(FAMILY, HOUSEHOLD), (MEMBER, GROUP)])
+
+
+def lists_read(church: Synced) -> int:
+    return sum(1 for one in church.simulator.requests() if one["path"].endswith("memberships"))
+
+
+def below(church: Synced, entity: EntityName, relationship: str) -> dict[str, list[str]]:
+    """Give the live records of a nested entity by parent."""
+    found: dict[str, list[str]] = {}
+    for identity, record in church.simulator.truth(entity).items():
+        found.setdefault(str(record.relationships[relationship]), []).append(identity)
+    return found
+
+
+@BOTH
+def test_a_full_walk_reads_every_parents_list_once(synced, entity, parent):
+    church = synced(parent)
+    church.simulator.clear_requests()
+    result = church.sync(entity, SyncMode.AUTO)
+    assert (result.mode, result.source_count) == (SyncMode.FULL, None)
+    assert church.live(entity) == church.truth(entity)
+    assert len(church.live(entity)) > 40
+    assert result.report["parents_read"] == lists_read(church) == len(church.truth(parent))
+
+
+@BOTH
+def test_a_delta_asks_nothing_where_no_parent_changed(synced, entity, parent):
+    church = synced(parent, entity)
+    church.simulator.clear_requests()
+    result = church.sync(entity, SyncMode.AUTO)
+    assert (result.mode, lists_read(church), result.requests) == (SyncMode.DELTA, 0, 0)
+
+
+def test_a_delta_reads_only_the_lists_of_parents_that_changed(synced):
+    church = synced(GROUP, MEMBER)
+    (group, members), *_ = below(church, MEMBER, "group").items()
+    church.simulator.delete("group_membership", members[0])
+    person = next(
+        one for one in church.truth(PERSON)
+        if all(record.relationships["person"] != one for record in church.simulator.truth(MEMBER).values())
+    )  # fmt: skip
+    church.simulator.create("group_membership", {"role": "member"}, {"group": group, "person": person})
+    church.simulator.change("group", group, {"name": "Renamed"})
+    church.sync(GROUP, SyncMode.AUTO)
+    church.simulator.clear_requests()
+    result = church.sync(MEMBER, SyncMode.AUTO)
+    assert church.live(MEMBER) == church.truth(MEMBER)
+    assert (result.counts.created, result.counts.tombstoned) == (1, 1)
+    # The list, and the one that left it by its id.
+    assert lists_read(church) == 1
+
+
+def test_a_households_own_list_spares_the_walk_where_it_says_enough(synced):
+    church = synced(HOUSEHOLD, FAMILY)
+    families = [one for one, members in below(church, FAMILY, "household").items() if len(members) > 1]
+    church.simulator.change("household", families[0], {"name": "Only Renamed"})
+    leaver = below(church, FAMILY, "household")[families[1]][0]
+    church.simulator.delete("household_membership", leaver)
+    church.simulator.change("household", families[1], {"name": "Smaller Now"})
+    church.sync(HOUSEHOLD, SyncMode.AUTO)
+    church.simulator.clear_requests()
+    result = church.sync(FAMILY, SyncMode.DELTA)
+    assert (result.report["parents_spared"], result.report["parents_read"], lists_read(church)) == (1, 1, 1)
+    assert church.live(FAMILY) == church.truth(FAMILY)
+    assert leaver not in church.live(FAMILY)
+
+
+def test_a_member_that_moved_to_another_parent_is_never_deleted(synced):
+    church = synced(HOUSEHOLD, FAMILY)
+    families = [one for one, members in below(church, FAMILY, "household").items() if len(members) > 1]
+    moved = [below(church, FAMILY, "household")[families[0]][0], below(church, FAMILY, "household")[families[-1]][0]]
+    # One moves up and one down: its new list is read after the old one, and before it.
+    for membership, to in zip(moved, (families[-1], families[0]), strict=True):
+        church.simulator.move("household_membership", membership, "household", to)
+    for mode in (SyncMode.FULL, SyncMode.RECONCILIATION):
+        church.sync(HOUSEHOLD, SyncMode.FULL)
+        result = church.sync(FAMILY, mode)
+        assert result.counts.tombstoned == 0
+        assert church.live(FAMILY) == church.truth(FAMILY) >= set(moved)
+
+
+@BOTH
+@pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.DELTA])
+def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(synced, entity, parent, mode):
+    church = synced(parent, entity)
+    lists = below(church, entity, parent)
+    gone = max(lists, key=lambda one: len(lists[one]))
+    church.simulator.delete(parent, gone)
+    church.sync(parent)
+    # More of them than may vanish at once, but their parent's own evidence explains it.
+    assert church.sync(entity, mode).counts.tombstoned == len(lists[gone])
+    assert church.live(entity) == church.truth(entity)
+    assert fetch(church.database, "SELECT count(*) FROM sync.parent_listings WHERE parent_id = %s", gone) == [(0,)]
+
+
+@BOTH
+def test_a_list_that_answers_404_ends_what_it_held_by_evidence_of_each(synced, entity, parent):
+    church = synced(parent, entity)
+    lists = below(church, entity, parent)
+    gone = min(lists, key=lambda one: len(lists[one]))
+    church.simulator.delete(parent, gone)
+    result = church.sync(entity, SyncMode.FULL)
+    assert (result.report["parents_gone"], result.report["confirmed_by_read"]) == (1, len(lists[gone]))
+    assert church.live(entity) == church.truth(entity)
+
+
+def test_a_parent_that_comes_back_is_read_again(synced):
+    church = synced(GROUP, MEMBER)
+    before = church.live(MEMBER)
+    group = next(iter(below(church, MEMBER, "group")))
+    church.between = lambda source: Losing(source, group)
+    church.sync(GROUP)
+    church.sync(MEMBER, SyncMode.DELTA)
+    assert church.live(MEMBER) == before - set(below(church, MEMBER, "group")[group])
+    church.between = lambda source: source
+    church.sync(GROUP)
+    church.sync(MEMBER, SyncMode.DELTA)
+    assert church.live(MEMBER) == before
+
+
+@dataclass
+class Losing:
+    """A source that has one parent, and what hangs below it, no more."""
+
+    inner: Source
+    parent: str
+
+    def read_page(self, query: ListingQuery) -> Page:
+        page = self.inner.read_page(query)
+        if query.parent is not None or query.offset:
+            return page
+        kept = tuple(record for record in page.records if record.external_id != self.parent)
+        return replace(page, records=kept, total_count=page.total_count - 1)
+
+    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+        is_lost = self.parent in {external_id, parent}
+        return None if is_lost else self.inner.read_record(entity, external_id, parent)
+
+
+def test_a_third_of_the_members_gone_waits_for_a_person(synced):
+    church = synced(GROUP, MEMBER)
+    before = church.live(MEMBER)
+    gone = sorted(before)[: len(before) // 3]
+    for identity in gone:
+        church.simulator.delete("group_membership", identity)
+    church.sync(GROUP, SyncMode.AUTO)
+    with pytest.raises(SafetyStop, match=f"{len(gone):,} of {len(before):,} records of group_membership"):
+        church.sync(MEMBER, SyncMode.AUTO)
+    assert church.live(MEMBER) == before
+    # Nothing changed since, and it is still no success.
+    with pytest.raises(SafetyStop):
+        church.sync(MEMBER, SyncMode.AUTO)
+    approve_hold(church.database, list_holds(church.database)[0].hold_id)
+    assert church.sync(MEMBER, SyncMode.AUTO).counts.tombstoned == len(gone)
+    assert church.live(MEMBER) == church.truth(MEMBER)
+    assert list_holds(church.database) == []
+
+
+def test_a_list_that_may_not_be_read_says_nothing_of_what_it_holds(synced):
+    church = synced(GROUP, MEMBER)
+    before = church.live(MEMBER)
+    group = next(iter(below(church, MEMBER, "group")))
+    church.simulator.fault(Fault(kind="status", status=403, path=f"/groups/{group}/memberships"))
+    result = church.sync(MEMBER)
+    assert (result.report["parents_refused"], result.counts.tombstoned) == (1, 0)
+    church.simulator.fault(Fault(kind="status", status=403, path="/memberships"))
+    with pytest.raises(AccessDenied):
+        church.sync(MEMBER)
+    assert church.live(MEMBER) == before
+
+
+def test_a_role_that_changed_is_found_by_the_reconciliation(synced):
+    church = synced(HOUSEHOLD, FAMILY)
+    membership = min(church.truth(FAMILY))
+    church.simulator.change("household_membership", membership, {"household_role": "other_adult"}, touch=False)
+    assert church.sync(FAMILY, SyncMode.DELTA).counts.updated == 0
+    result = church.sync(FAMILY)
+    assert (result.counts.updated, result.report["changed_unseen"]) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["short_page", "empty_page", "repeat_page", "stuck_next", "lying_total"])
+@BOTH
+def test_a_damaged_list_ends_nobodys_membership(synced, kind, entity, parent):
+    church = synced(parent, entity)
+    before = church.live(entity)
+    church.simulator.fault(Fault(kind=kind, path="memberships", every=3, total=0))
+    try:
+        church.sync(entity)
+    except Exception:  # noqa: BLE001  whatever it was: what counts is what is left
+        church.simulator.clear_faults()
+        church.sync(entity)
+    assert church.live(entity) == before

@@ -1,0 +1,1 @@
+"""Whole deployments for some minutes: the daemon, the receiver and many simulated churches."""

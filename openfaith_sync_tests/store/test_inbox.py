@@ -1,0 +1,100 @@
+"""Events are stored once and for sure, found when they are due, and forgotten when they are old."""
+
+from datetime import timedelta
+
+import pytest
+
+from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
+from openfaith_sync.domain.inbox import EventAction, Held, InboxEvent, Wait
+from openfaith_sync.domain.passes import PassStart, SyncMode
+from openfaith_sync.store.inbox import list_due, list_inboxes, prune_events, receive, receive_on
+from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
+
+SINGLE = SyncKey(ORG, PCO, RECORDS)
+RECORD = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
+
+
+def event(event_id: str, external_id: str = "1", minutes: float = 0, **more) -> InboxEvent:
+    action = more.pop("action", EventAction.UPDATED)
+    return InboxEvent(event_id, "email.updated", EMAIL, ExternalId(external_id), action, event_time=at(minutes), **more)
+
+
+def test_what_was_received_is_stored_when_the_call_returns_and_once(database):
+    payload = {"id": "1", "type": "Email", "attributes": {"address": "a\0b\ud800@x.org"}}
+    events = [event("a", payload=payload, parent_id=ExternalId("9")), event("b\0"), event("a")]
+    assert receive(database, ORG, PCO, events) == 2
+    assert receive(database, ORG, PCO, events) == 0
+    assert receive(database, OTHER_ORG, PCO, events[:1]) == 1
+    assert receive(database, ORG, PCO, []) == 0
+    stored = fetch(database, "SELECT org_id, entity, external_id, action, parent_id FROM sync.webhook_events")
+    assert sorted(stored, key=str) == [
+        (ORG, EMAIL, "1", "updated", "9"),
+        (ORG, EMAIL, "1", "updated", None),
+        (OTHER_ORG, EMAIL, "1", "updated", "9"),
+    ]
+
+
+def test_a_delivery_that_cannot_be_stored_whole_is_not_stored_at_all(database):
+    with database.connect() as connection, connection.transaction(force_rollback=True):
+        assert receive_on(connection, ORG, PCO, [event("a"), event("b")]) == 2
+    assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
+
+
+def test_the_orgs_with_due_events_are_told_the_longest_waiting_first(database):
+    receive(database, OTHER_ORG, PCO, [event("a")])
+    receive(database, ORG, PCO, [event("a"), event("b"), event("c")])
+    run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id = 'c'")
+    assert [(found.org, found.waiting, found.due) for found in list_due(database)] == [(OTHER_ORG, 1, 1), (ORG, 2, 2)]
+    (status,) = list_inboxes(database, ORG)
+    assert (status.waiting, status.due) == (3, 2)
+    run(database, "UPDATE sync.webhook_events SET done_at = now()")
+    assert list_due(database) == list_inboxes(database) == []
+
+
+def test_only_what_was_settled_long_ago_is_forgotten(database):
+    receive(database, ORG, PCO, [event("old"), event("new"), event("waiting")])
+    run(database, "UPDATE sync.webhook_events SET done_at = now() - interval '40 days' WHERE event_id = 'old'")
+    run(database, "UPDATE sync.webhook_events SET done_at = now() WHERE event_id = 'new'")
+    run(database, "UPDATE sync.webhook_events SET received_at = now() - interval '90 days'")
+    assert prune_events(database, timedelta(days=30)) == 1
+    assert fetch(database, "SELECT event_id FROM sync.webhook_events ORDER BY 1") == [("new",), ("waiting",)]
+
+
+def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(database):
+    receive(database, ORG, PCO, [event("late", minutes=5), event("early", minutes=1), event("other", "2")])
+    receive(database, OTHER_ORG, PCO, [event("elsewhere")])
+    run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id <> 'early'")
+    with walking(database, SINGLE, RECORD) as records:
+        (reading,) = records.store.load_readings(SINGLE, 10)
+    assert [found.event_id for found in reading.events] == ["early", "late"]
+    assert (reading.entity, reading.external_id, reading.held) == (EMAIL, "1", Held.NEVER)
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        (None, Held.LIVE),
+        ("UPDATE sync.external_links SET deleted_at = now()", Held.GONE),
+        ("UPDATE sync.external_links SET deleted_at = now(), merged_into = '2'", Held.MERGED),
+    ],
+)
+def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(database, change, held):
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]))
+    if change:
+        run(database, change)
+    receive(database, ORG, PCO, [event("done", minutes=7, action=EventAction.DESTROYED), event("new", minutes=3)])
+    run(database, "UPDATE sync.webhook_events SET done_at = now() WHERE event_id = 'done'")
+    with walking(database, SINGLE, RECORD) as records:
+        (reading,) = records.store.load_readings(SINGLE, 10)
+    assert (reading.held, reading.applied_to, reading.destroyed_at) == (held, at(7), at(7))
+
+
+def test_waiting_is_a_row_with_a_time(database):
+    receive(database, ORG, PCO, [event("a"), event("b", "2")])
+    with walking(database, SINGLE, RECORD) as records:
+        records.store.postpone_events(records.lease, {"a": Wait(60, "not yet")})
+        assert [reading.external_id for reading in records.store.load_readings(SINGLE, 10)] == ["2"]
+        assert records.store.count_waiting(SINGLE) == 2
+    told = "SELECT attempts, outcome, round(extract(epoch FROM not_before - now())) FROM sync.webhook_events"
+    assert fetch(database, f"{told} WHERE event_id = 'a'") == [(1, "not yet", 60)]
