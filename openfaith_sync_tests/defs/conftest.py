@@ -100,6 +100,13 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
+    with new_deployment() as found:
+        yield found
+
+
+@contextmanager
+def new_deployment() -> Iterator[Deployment]:
+    """Give a folder where nothing was started yet."""
     # Not one of pytest's own folders: it shuts them to all but root when another session
     # starts, and the server runs as another user.
     with tempfile.TemporaryDirectory(prefix="openfaith-defs-", ignore_cleanup_errors=True) as name:

@@ -12,13 +12,15 @@ from openfaith_sync.domain.manifest import Manifest
 RESOURCES = {"database": dg.ResourceDefinition.none_resource(), FRAMES: dg.mem_io_manager}
 
 PCO = """
-pco/campus         people  priority 8
-pco/household      people  priority 7
-pco/person         people  priority 6
-pco/address        people  priority 5  after pco/person
-pco/email          people  priority 4  after pco/person
-pco/phone_number   people  priority 3  after pco/person
-pco/group          groups  priority 2
+pco/campus         people  priority 10
+pco/household      people  priority 9
+pco/person         people  priority 8
+pco/household_membership people  priority 7  after pco/household
+pco/address        people  priority 6  after pco/person
+pco/email          people  priority 5  after pco/person
+pco/phone_number   people  priority 4  after pco/person
+pco/group          groups  priority 3
+pco/group_membership groups  priority 2  after pco/group
 pco/event          groups  priority 1  after pco/group
 """
 

@@ -1,4 +1,4 @@
-"""`dagster dev` starts as things lie, shows the assets, and runs one partition."""
+"""`dagster dev` starts as things lie, shows the assets, runs one partition, and takes up orgs by itself."""
 
 import json
 import os
@@ -13,9 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from dagster import DagsterRun, RunsFilter
 
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync_tests.defs.conftest import Deployment
+from openfaith_sync.defs.launcher import CAN_FORK
+from openfaith_sync.defs.worker import WORKER_TAG, Worker
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database import open_database
+from openfaith_sync.store.reports import run_query
+from openfaith_sync_tests.defs.conftest import Deployment, new_deployment, open_instance
 
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"
 LAUNCH = """
@@ -103,3 +109,56 @@ def test_dev_shows_the_assets_and_materializes_one_partition(deployment: Deploym
         run_id = launched["run"]["runId"]
         wait_for(60, lambda: webserver.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"})
         assert webserver.status(run_id) == "SUCCESS"
+
+
+@pytest.fixture
+def slow_church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=400, latency_ms=300, rate=None), pco_manifest) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def fresh_deployment() -> Iterator[Deployment]:
+    """One with no other org in it, where run monitoring looks more often."""
+    with new_deployment() as deployment:
+        configuration = deployment.folder / "dagster.yaml"
+        quicker = configuration.read_text().replace("poll_interval_seconds: 15", "poll_interval_seconds: 2")
+        configuration.write_text(quicker)
+        yield deployment
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="only Linux forks")
+def test_an_org_is_taken_up_by_itself_and_goes_on_after_its_process_was_killed(
+    fresh_deployment: Deployment, slow_church: RunningSimulator
+) -> None:
+    deployment = fresh_deployment
+    org = deployment.add_org("taken-up", slow_church)
+    database = open_database(deployment.settings)
+
+    def ask(query: str) -> Any:
+        return run_query(database, query).rows[0][0]
+
+    def run_of(attempt: str) -> DagsterRun | None:
+        with open_instance(deployment) as instance:
+            runs = instance.get_runs(RunsFilter(job_name="pco_full_sync", tags={"dagster/partition": org}))
+        return next((run for run in runs if run.tags["dagster/run_key"].endswith(attempt)), None)
+
+    pages = f"SELECT coalesce(max(pages), 0) FROM sync.passes WHERE org_id = '{org}' AND entity = 'person'"
+    plan = f"FROM sync.work WHERE org_id = '{org}' AND mode = 'full'"
+    with dagster_dev(deployment):
+        wait_for(90, lambda: ask(pages) >= 1)
+        first = run_of("+00:00")
+        assert first is not None
+        worker = Worker.parse(first.tags[WORKER_TAG])
+        assert worker is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        slow_church.set_latency(0)
+        wait_for(60, lambda: ask(f"SELECT attempts {plan}") == 1)
+        assert ask(f"SELECT reason {plan}") == "its run failed"
+        with database.connect() as session:
+            # Its backoff is a minute; the test has less time.
+            session.execute("UPDATE sync.work SET not_before = now() WHERE org_id = %s AND mode = 'full'", [org])
+        wait_for(90, lambda: ask(f"SELECT reason {plan}") == "done")
+        assert run_of("/1") is not None
+    truth = slow_church.truth("person")
+    assert ask(f"SELECT count(*) FROM openfaith.people WHERE org_id = '{org}'") == len(truth)
