@@ -158,16 +158,16 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class PageCommit:
-    """Everything one page changes; stored whole or not at all."""
+    """Everything that one page changes, or several that were ready together; stored whole or not at all."""
 
     pass_id: PassId
     place: WalkPlace
-    """The place after this page."""
+    """The place after these pages."""
     batches: tuple[MappedBatch, ...]
     """The walked entity's records first, then those of each rider."""
     requests: int = 1
     waited: timedelta = timedelta()
-    """How long the budget held this page's requests back."""
+    """How long the budget held these requests back."""
     listed: tuple[ExternalId, ...] = ()
     """Reconciliation: every external id that the page listed, kept until the listings are compared.
     Being listed, they are candidates for deletion no more."""
@@ -181,6 +181,7 @@ class PageCommit:
     """Events of the inbox that this settles, each with what came of it."""
     found: Mapping[str, int] = field(default_factory=dict)
     """What else it found; added up in the pass's report."""
+    pages: int = 1
 
 
 @dataclass(frozen=True, slots=True)

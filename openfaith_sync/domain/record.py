@@ -1,7 +1,7 @@
 """A record on its way: as the source sent it, as we store it, or set aside with the reason."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -64,3 +64,14 @@ class MappedBatch:
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""
         return len(self.records) + len(self.rejected)
+
+
+def join_batches(batches: Sequence[MappedBatch]) -> MappedBatch:
+    """Give one batch with the records of several of the same entity, in their order."""
+    if len(batches) == 1:
+        return batches[0]
+    return replace(
+        batches[0],
+        records=tuple(record for batch in batches for record in batch.records),
+        rejected=tuple(bad for batch in batches for bad in batch.rejected),
+    )

@@ -66,7 +66,7 @@ class ParentLists:
 
     def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
         records: dict[ExternalId, RawRecord] = {}
-        part, requests, waited = Slice(), 0, timedelta()
+        part, requests, waited, before = Slice(), 0, timedelta(), -1
         for _ in range(MAX_STEPS):
             page = self._source.read_page(replace(self._walk.query(part), parent=parent.external_id))
             requests, waited = requests + page.requests, waited + page.waited
@@ -77,13 +77,22 @@ class ParentLists:
                 return records, requests, waited
             if part.done:
                 # It ended with fewer than there are: something moved, or an answer was not what was asked for.
-                records, part = {}, Slice()
+                if len(records) == before:
+                    return self._twice_the_same(records, page), requests, waited
+                before, records, part = len(records), {}, Slice()
         raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
+        """Whether nothing is left to read: as many came as the source counts, and no page follows."""
+        # Where the count is not believed, a full page may have a follower that it does not name.
+        is_last = not page.has_next and len(page.records) < self._page_size
+        return (is_done or is_last) and read >= page.total_count
+
+    def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:
+        """Believe two readings over a count, where the source's counts are known to be wrong."""
         if self._entity.total_count == "exact":
-            return is_done and read >= page.total_count
-        # A count that is not believed may still say that there is more, and then the walk reads on
-        # until an answer brings nothing new.
-        is_last = not page.has_next and len(page.records) < self._page_size and read >= page.total_count
-        return is_done or is_last
+            raise TransientError(
+                f"a list of {self._entity.name} has {len(records):,} records where the source counts "
+                f"{page.total_count:,}; nothing is believed of it"
+            )
+        return records

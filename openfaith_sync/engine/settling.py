@@ -19,6 +19,9 @@ READS_A_PASS = 500
 READS_AT_ONCE = 50
 """Read and committed together; what a kill makes to be read again."""
 
+TOMBSTONES_AT_ONCE = 500
+"""Committed together where nothing is read."""
+
 REFUSALS_TO_STOP = 10
 """After so many readings that prove nothing, the rest of them would prove nothing either."""
 
@@ -98,7 +101,7 @@ class Settling:
         """Tombstone what the budget left unread and a second complete listing in a row lacks."""
         after: ExternalId | None = None
         while True:
-            batch, given_at = self._evidence.load_candidates(after, READS_A_PASS)
+            batch, given_at = self._evidence.load_candidates(after, TOMBSTONES_AT_ONCE)
             if not batch:
                 return
             after = batch[-1].external_id

@@ -2,10 +2,11 @@
 
 Requests go out from threads; every decision and every commit is made here, in
 one thread. A slice asks for its next page only when the last one is committed,
-so a walk that is killed fetches again at most one page for each slice.
+so a walk that is killed fetches again at most one page for each slice. Pages of
+several slices that came in during a commit are committed together.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.listing import ListingQuery
 from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import MappedBatch, join_batches
 from openfaith_sync.engine.fetching import FetchedPage, Fetcher
 from openfaith_sync.engine.interpreter import tuned_for_pages
 from openfaith_sync.engine.needs import Store
@@ -50,6 +52,18 @@ class UnderWay:
     """Of the slice it is for."""
     query: ListingQuery
     purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPage:
+    """One page that waits for its commit."""
+
+    place: WalkPlace
+    """The place after it."""
+    batches: tuple[MappedBatch, ...]
+    fetched: FetchedPage
+    fresh: int
+    """How many records it brought that were not read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,9 @@ class Walking:
         self._on_page = on_page
         self._threads = threads
         self._under_way: dict[Future[FetchedPage], UnderWay] = {}
+        self._ready: list[ReadyPage] = []
+        # While these are committed, as many others are fetched and mapped.
+        self._most_together = max(1, paging.pages_in_flight // 2)
         self._unsplittable: set[int] = set()
         self._steps_without_records = 0
         self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
@@ -102,22 +119,34 @@ class Walking:
             SyncError: The source or the store failed; what is committed stays, and a
                 later walk goes on from there.
         """
-        failure: BaseException | None = None
+        failure: Exception | None = None
         with tuned_for_pages(), self._threads(self._paging.pages_in_flight) as threads:
             self._start(threads)
             while self._under_way:
-                done, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-                for future in [known for known in self._under_way if known in done]:
-                    asked = self._under_way.pop(future)
-                    try:
-                        self._take(asked, future.result())
-                    except Exception as error:  # noqa: BLE001  kept, and raised once the others are in
-                        failure = failure or error
+                wait(self._under_way, return_when=FIRST_COMPLETED)
+                failed = self._take_done()
+                failure = failure or failed
                 if failure is None:
                     self._start(threads)
         if failure is not None:
             raise failure
         return self.progress
+
+    def _take_done(self) -> Exception | None:
+        """Commit the pages that have come in, together; a failure is kept until all that came well are committed."""
+        failure: Exception | None = None
+        done = [future for future in self._under_way if future.done()]
+        for future in done[: self._most_together]:
+            asked = self._under_way.pop(future)
+            try:
+                self._take(asked, future.result())
+            except Exception as error:  # noqa: BLE001  raised by ``run``, once the others are in
+                failure = failure or error
+        try:
+            self._commit()
+        except Exception as error:  # noqa: BLE001  as above
+            failure = failure or error
+        return failure
 
     def _start(self, threads: Executor) -> None:
         """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
@@ -156,37 +185,60 @@ class Walking:
         return None
 
     def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
-        index, part = asked.index, self._place.slices[asked.index]
+        place = self._ready[-1].place if self._ready else self._place
+        index, part = asked.index, place.slices[asked.index]
         if asked.purpose is Purpose.READ_ON:
             step = self._walk.advance(part, fetched.page)
-            place = self._place.with_slice(index, step.part)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
-            self._commit(place, fetched, step.fresh)
+            self._hold(place.with_slice(index, step.part), step.fresh, fetched)
             return
         split = self._walk.split(part, asked.query, fetched.page)
         if split is None:
             self._unsplittable.add(index)
             return
-        place = self._place.with_slice(index, split.left)
-        place = replace(place, slices=(*place.slices, split.right))
-        self._commit(place, fetched, split.fresh)
+        place = place.with_slice(index, split.left)
+        self._hold(replace(place, slices=(*place.slices, split.right)), split.fresh, fetched)
 
-    def _commit(self, place: WalkPlace, fetched: FetchedPage, fresh: tuple[int, ...]) -> None:
-        page, batches = fetched.page, self._fetcher.only(fetched, fresh)
-        listed = self._fetcher.listed(fetched)
-        commit = PageCommit(self._pass_id, place, batches, page.requests, page.waited, listed)
+    def _hold(self, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
+        """Hold a page for the commit of all that are ready, but one with dead letters alone.
+
+        A record that moved may be bad in one page and good in the next: which came last decides.
+        """
+        batches = self._fetcher.only(fetched, fresh)
+        page = ReadyPage(place, batches, fetched, len(fresh))
+        is_alone = any(batch.rejected for batch in batches)
+        if is_alone:
+            self._commit()
+        self._ready.append(page)
+        if is_alone:
+            self._commit()
+
+    def _commit(self) -> None:
+        ready, self._ready = self._ready, []
+        if not ready:
+            return
+        place = ready[-1].place
+        commit = PageCommit(
+            pass_id=self._pass_id,
+            place=place,
+            batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
+            requests=sum(held.fetched.page.requests for held in ready),
+            waited=sum((held.fetched.page.waited for held in ready), timedelta()),
+            listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
+            pages=len(ready),
+        )
         counts = self._store.commit_page(self._lease, commit)
         self._place = place
-        records = self.progress.records + len(fresh)
+        records = self.progress.records + sum(held.fresh for held in ready)
         remaining = [part.remaining for part in place.slices if not part.done]
         known = None if None in remaining else records + sum(part or 0 for part in remaining)
         self.progress = Progress(
             records=records,
             total=known,
-            pages=self.progress.pages + 1,
-            requests=self.progress.requests + page.requests,
-            waited=self.progress.waited + page.waited,
-            counts=self.progress.counts + counts.get(batches[0].entity, Counts()),
+            pages=self.progress.pages + commit.pages,
+            requests=self.progress.requests + commit.requests,
+            waited=self.progress.waited + commit.waited,
+            counts=self.progress.counts + counts.get(commit.batches[0].entity, Counts()),
         )
         self._on_page(self.progress)
 

@@ -46,7 +46,8 @@ class SimulatorApp:
     def __init__(self, settings: SimulatorSettings, manifest: Manifest) -> None:
         """Fill the church."""
         world = populate(manifest, settings.people, settings.seed)
-        self._church = Church(world)
+        offset = settings.clock_offset_seconds
+        self._church = Church(world, lambda: time.time() + offset)
         self._libraries = Libraries(world, settings.seed)
         self._router = Router(world, manifest.adapter_file.auth.verify)
         self._reception = Reception(manifest, settings.application_id, settings.secret, settings.rate)

@@ -25,5 +25,7 @@ class SimulatorSettings:
     webhook_trouble: WebhookTrouble = NO_TROUBLE
     webhook_retry_scale: float = 1
     """Multiplies the source's waits before it delivers again, of which the first is 30 s."""
+    clock_offset_seconds: float = 0
+    """How far the source's clock goes before this machine's; less than nothing: behind it."""
     application_id: str = "demo"
     secret: str = "demo"  # noqa: S105  the demonstration's own, printed when it starts

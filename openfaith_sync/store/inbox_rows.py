@@ -4,7 +4,6 @@ Waiting is a row with a time before which it is left alone, never a sleeping pro
 """
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
@@ -18,19 +17,44 @@ from openfaith_sync.store.rows import Connection
 
 def load_readings(connection: Connection, key: SyncKey, most: int) -> list[Reading]:
     """Give the records with due events, the longest waiting first, each with all its waiting events."""
-    rows = connection.execute(
-        inbox_sql.READINGS, {"org": key.org, "adapter": key.adapter, "most": most}, prepare=True
-    ).fetchall()
-    return [_reading(list(events)) for _, events in groupby(rows, key=lambda row: row[:2])]
+    told = {"org": key.org, "adapter": key.adapter, "most": most}
+    due = connection.execute(inbox_sql.DUE_RECORDS, told, prepare=True).fetchall()
+    found: dict[tuple[str, str], Reading] = {}
+    for entity in sorted({entity for entity, _ in due}):
+        ids = [external_id for of, external_id in due if of == entity]
+        found |= _load_readings_of(connection, key, EntityName(entity), ids)
+    # What another worker settled meanwhile has no event left.
+    return [found[record] for record in due if record in found]
 
 
-def _reading(rows: list[tuple[Any, ...]]) -> Reading:
-    entity, external_id, is_known, is_gone, merged_into, applied_to, destroyed_at, *_ = rows[0]
-    held = Held.MERGED if merged_into else Held.GONE if is_gone else Held.LIVE if is_known else Held.NEVER
-    events = (InboxEvent(row[7], row[8], entity, external_id, EventAction(row[9]), *row[10:]) for row in rows)
-    return Reading(
-        EntityName(entity), ExternalId(external_id), tuple(events), held, merged_into, applied_to, destroyed_at
-    )
+def _load_readings_of(
+    connection: Connection, key: SyncKey, entity: EntityName, ids: list[str]
+) -> dict[tuple[str, str], Reading]:
+    told = {"org": key.org, "adapter": key.adapter, "entity": entity, "ids": ids}
+    events: dict[str, list[InboxEvent]] = {}
+    for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, told, prepare=True):
+        event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
+        events.setdefault(external_id, []).append(event)
+    held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, told, prepare=True)}
+    settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, told, prepare=True)}
+    return {
+        (entity, external_id): Reading(
+            entity,
+            ExternalId(external_id),
+            tuple(waiting),
+            _held(held.get(external_id)),
+            held.get(external_id, (None, None))[1],
+            *settled.get(external_id, ()),
+        )
+        for external_id, waiting in events.items()
+    }
+
+
+def _held(link: tuple[Any, ...] | None) -> Held:
+    if link is None:
+        return Held.NEVER
+    is_gone, merged_into = link
+    return Held.MERGED if merged_into else Held.GONE if is_gone else Held.LIVE
 
 
 def load_parent(

@@ -70,6 +70,7 @@ def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
         "org": lease.key.org,
         "pass": page.pass_id,
         "table": (page.batches[0].table or None) if page.batches else None,
+        "pages": page.pages,
         "requests": page.requests,
         "waited": page.waited,
         "newest": max(versions, default=None),

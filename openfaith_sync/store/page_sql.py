@@ -26,7 +26,7 @@ SELECT sync.check_lease(%(org)s, %(adapter)s, %(entity)s, %(token)s::bigint, %(p
 
 ADVANCE = b"""
 UPDATE sync.passes
-SET canonical_table = COALESCE(%(table)s, canonical_table), pages = pages + 1,
+SET canonical_table = COALESCE(%(table)s, canonical_table), pages = pages + %(pages)s,
     requests = requests + %(requests)s, waited = waited + %(waited)s, newest = GREATEST(newest, %(newest)s),
     place = %(place)s::jsonb
 WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint

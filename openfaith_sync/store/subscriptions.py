@@ -51,6 +51,10 @@ WHERE org_id = %s AND adapter = %s AND name = ANY (%s)
 _NOTE_INACTIVE = """
 UPDATE sync.webhook_subscriptions SET is_active = false WHERE org_id = %s AND adapter = %s AND name = %s
 """
+# Not more than a key lock: keeping a subscription right waits for nobody, removing it does.
+_KEEP = """
+SELECT true FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s LIMIT 1 FOR KEY SHARE
+"""
 _FORGET = "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s AND name = %s"
 _FORGET_ALL = "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s"
 
@@ -137,6 +141,15 @@ def forget_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -
     """Keep no subscription of an org, where its source cannot be asked to end them; says how many there were."""
     with database.connect() as connection:
         return connection.execute(_FORGET_ALL, (org, adapter)).rowcount
+
+
+def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) -> bool:
+    """Say whether an org has subscriptions, and keep it so until the transaction ends.
+
+    What is stored in that transaction is there when the org's subscriptions go, so whoever
+    deletes them and then the org's events leaves none.
+    """
+    return connection.execute(_KEEP, (org, adapter)).fetchone() is not None
 
 
 def load_secrets(

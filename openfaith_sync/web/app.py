@@ -52,7 +52,7 @@ def build_app(
         return await pool.run(lambda connection: load_secrets(connection, database.keys, org, adapter))
 
     secrets = SigningSecrets(load, limits.secrets_seconds)
-    receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, on_step), limits, tally)
+    receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, limits.waiting, on_step), limits, tally)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

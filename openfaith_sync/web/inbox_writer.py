@@ -10,13 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.inbox import receive_on
 from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.subscriptions import keep_subscribed
 from openfaith_sync.store.unreadable import keep_unreadable_on
 from openfaith_sync.web.pool import ConnectionPool
 
 _MOST_TOGETHER = 200
+
+
+class NotSubscribed(Exception):
+    """The org was removed a moment ago; nothing of it is stored any more."""
+
 
 OnStep = Callable[[str], None]
 """Called with ``read`` before deliveries are stored and with ``stored`` after."""
@@ -33,20 +40,24 @@ class _Gathered:
 class InboxWriter:
     """Puts deliveries into the inbox. Used from one event loop."""
 
-    def __init__(self, pool: ConnectionPool, on_step: OnStep | None = None) -> None:
+    def __init__(self, pool: ConnectionPool, most_waiting: int, on_step: OnStep | None = None) -> None:
         """Write through these connections. ``on_step`` is the seam of the kill tests."""
-        self._pool = pool
+        self._pool, self._most_waiting = pool, most_waiting
         self._on_step = on_step or (lambda _: None)
         self._gathering: dict[tuple[OrgId, AdapterName], _Gathered] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = 0
 
     async def store(self, org: OrgId, adapter: AdapterName, delivery: Delivery) -> None:
         """Return once a delivery's events are in the inbox, where each event is once.
 
         Raises:
-            TransientError: The database is away; nothing is promised.
+            NotSubscribed: The org has no subscriptions any more.
+            TransientError: The database is away, or too many wait for it; nothing is promised.
             DefinitionError: The database refuses us.
         """
+        if self._waiting >= self._most_waiting:
+            raise TransientError("too many deliveries wait for the database")
         key = (org, adapter)
         gathered = self._gathering.get(key)
         if gathered is None or len(gathered.deliveries) >= _MOST_TOGETHER:
@@ -55,6 +66,7 @@ class InboxWriter:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         gathered.deliveries.append(delivery)
+        self._waiting += 1
         await asyncio.shield(gathered.stored)
 
     async def _write(self, key: tuple[OrgId, AdapterName], gathered: _Gathered) -> None:
@@ -75,13 +87,17 @@ class InboxWriter:
             gathered.stored.exception()
         else:
             gathered.stored.set_result(None)
+        finally:
+            self._waiting -= len(gathered.deliveries)
 
     def _write_on(self, connection: Connection, key: tuple[OrgId, AdapterName], deliveries: list[Delivery]) -> None:
         self._on_step("read")
         events = {event.event_id: event for delivery in deliveries for event in delivery.events}
         parts = {part.event_id: part for delivery in deliveries for part in delivery.unreadable}
-        if events:
+        with connection.transaction():
+            if not keep_subscribed(connection, *key):
+                raise NotSubscribed
             receive_on(connection, *key, list(events.values()))
-        if parts:
-            keep_unreadable_on(connection, *key, list(parts.values()))
+            if parts:
+                keep_unreadable_on(connection, *key, list(parts.values()))
         self._on_step("stored")

@@ -19,6 +19,8 @@ class Limits:
     """From the whole body to the answer; the source gives up after about ten."""
     connections: int = 4000
     database_connections: int = 4
+    waiting: int = 10_000
+    """Deliveries that wait for the database: were it to hang, they would fill the memory."""
     secrets_seconds: float = 30
     """How long secrets are believed without looking again."""
     # One org: 900 at once, three times over, and then 200 each second.

@@ -20,7 +20,7 @@ from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.connections import parse_org
 from openfaith_sync.web.answers import REFUSED, STORED, TOO_LARGE, TOO_SLOW, try_again
 from openfaith_sync.web.bodies import Bodies, BodyTooLarge, BodyTooSlow, NoRoom
-from openfaith_sync.web.inbox_writer import InboxWriter
+from openfaith_sync.web.inbox_writer import InboxWriter, NotSubscribed
 from openfaith_sync.web.limits import Limits
 from openfaith_sync.web.signatures import candidates, is_signed
 from openfaith_sync.web.signing_secrets import SigningSecrets
@@ -102,7 +102,11 @@ class WebhookReceiver:
         self._orgs.take(key)
         delivery = await _soon(body, reader.read_delivery, request.headers, body)
         if delivery.events or delivery.unreadable:
-            await self._writer.store(org, adapter, delivery)
+            try:
+                await self._writer.store(org, adapter, delivery)
+            except NotSubscribed:
+                # Its secrets were still believed for a moment.
+                return self._note("refused", REFUSED)
         _say(org, delivery)
         return self._note("stored", STORED)
 

@@ -14,6 +14,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
+    FilterIgnored,
     MalformedAnswer,
     NotFoundAtSource,
     ReconnectRequired,
@@ -155,7 +156,7 @@ def test_rows_that_were_not_asked_for_are_refused(versions):
         record["attributes"]["updated_at"] = version
     source, _, _ = answering(ok(body))
     first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
-    with pytest.raises(MalformedAnswer, match=r"delta\.by"):
+    with pytest.raises(FilterIgnored, match=r"delta\.by"):
         source.read_page(ListingQuery(EntityName("email"), Order.VERSION, version_from=first, version_before=last))
 
 

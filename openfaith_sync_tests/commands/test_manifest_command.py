@@ -24,7 +24,7 @@ def replace(path: Path, old: str, new: str) -> None:
 def test_a_right_manifest_is_said_to_be_right_with_its_counts(run: Run):
     answer = run("manifest", "check")
     assert answer.exit_code == 0
-    assert answer.stdout.startswith("pco: right; 8 entities in 2 modules, ")
+    assert answer.stdout.startswith("pco: right; 10 entities in 2 modules, ")
 
 
 def test_every_mistake_is_a_line_on_standard_error(run: Run, manifests: Path):

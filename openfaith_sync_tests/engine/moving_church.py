@@ -152,7 +152,7 @@ class MemoryStore:
             opened,
             place=place,
             counts=opened.counts + counts,
-            pages=opened.pages + 1,
+            pages=opened.pages + page.pages,
             requests=opened.requests + page.requests,
             newest=newest,
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import DeltaCapability
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes import Counts, SyncMode
 from openfaith_sync.domain.place import Slice
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.sync import SyncRequest, run_entity
@@ -174,6 +174,25 @@ def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the
     assert step.part.done
 
 
+def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing():
+    manifest = small_pages(PCO, in_flight=1)
+    church = MovingChurch(manifest, CAMPUS)
+    for _ in range(9):
+        church.create(4)
+    walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
+    read = walk.advance(Slice(), church.read_page(walk.query(Slice()))).part
+    assert (read.lower, read.offset, read.anchor) == (at(4), 4, "5")
+    for number, second in ((6, 5), (5, 6), (1, 7), (7, 8), (8, 8), (9, 8)):
+        church.now = second
+        church.update(number)
+    page = church.read_page(walk.query(read))
+    assert page.records[0].external_id == "5"
+    step = walk.advance(read, page)
+    assert (step.part.lower, step.part.offset, step.fresh) == (at(4), 0, ())
+    again = church.read_page(walk.query(step.part))
+    assert "6" in [again.records[i].external_id for i in walk.advance(step.part, again).fresh]
+
+
 @pytest.mark.parametrize("version", [None, "yesterday", 7])
 def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(version):
     manifest = small_pages(PCO, in_flight=1)
@@ -186,6 +205,32 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
     step = walk.advance(Slice(), replace(page, records=(*page.records[:-1], damaged)))
     assert step.fresh == (0, 1, 2, 3, 4)
     assert (step.part.lower, step.part.anchor) == (at(3), "5")
+
+
+def test_pages_that_are_in_together_are_committed_together_and_all_are_counted():
+    manifest = small_pages(PCO, in_flight=4)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(100):
+        church.create(second)
+    store = MemoryStore(manifest.entities[CAMPUS])
+    result = sync(manifest, church, store)
+    # No more than half of those under way, so that the others are fetched meanwhile.
+    assert max(page.pages for page in store.pages) == 2
+    assert sum(page.pages for page in store.pages) == result.pages
+    assert sum(page.requests for page in store.pages) == result.requests - 1
+    assert result.counts == Counts(created=100)
+    assert len(store.pages) < result.pages
+
+
+def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn():
+    manifest = small_pages(PCO, in_flight=4)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(100):
+        church.create(second)
+    church.names[50] = church.names[51] = 7  # type: ignore[assignment]  no text, so no name
+    store = MemoryStore(manifest.entities[CAMPUS])
+    assert sync(manifest, church, store).counts == Counts(created=98, dead=2)
+    assert {page.pages for page in store.pages if page.batches[0].rejected} == {1}
 
 
 def test_a_second_with_more_records_than_pages_is_read_whole():

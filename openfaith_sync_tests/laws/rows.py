@@ -8,7 +8,10 @@ from psycopg import sql
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.store.database import Database
 
-BOOKKEEPING = ("checkpoints", "dead_letters", "external_links", "leases", "passes", "redirects", "webhook_events")
+BOOKKEEPING = (
+    "checkpoints", "dead_letters", "deletion_candidates", "external_links", "holds", "leases", "listed_ids",
+    "parent_listings", "passes", "redirects", "webhook_events",
+)  # fmt: skip
 
 
 def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
@@ -22,6 +25,30 @@ def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
             "SELECT org_id, adapter, entity, external_id, entity_id, content_hash, source_version, deleted_at"
             " FROM sync.external_links ORDER BY org_id, adapter, entity, external_id"
         ).fetchall()
+    return found
+
+
+def settled_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Give the same with whether, not when, a row was tombstoned; what is still open; and how often each counted."""
+    found = all_rows(database)
+    for name, rows in found.items():
+        if name == "links":
+            found[name] = [(*row[:-1], row[-1] is not None) for row in rows]
+        else:
+            found[name] = [({**row[0], "deleted_at": row[0]["deleted_at"] is not None},) for row in rows]
+    questions = {
+        "candidates": "SELECT entity, external_id FROM sync.deletion_candidates ORDER BY entity, external_id",
+        "listed": "SELECT count(*) FROM sync.listed_ids",
+        "parents": "SELECT entity, parent_id, parent_hash, listed FROM sync.parent_listings ORDER BY entity, parent_id",
+        "holds": "SELECT entity, missing, live, status FROM sync.holds ORDER BY hold_id",
+        "tombstoned": "SELECT entity, sum(tombstoned) FROM sync.passes GROUP BY entity ORDER BY entity",
+        "passes": "SELECT DISTINCT status FROM sync.passes WHERE parent_pass_id IS NULL",
+    }
+    with psycopg.connect(database.libpq_url) as connection:
+        for name, question in questions.items():
+            found[name] = connection.execute(question.encode()).fetchall()
+    for _, _, _, listed in found["parents"]:
+        listed.sort()
     return found
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from openfaith_sync.domain.deletions import HoldStatus
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
+from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes import SyncMode
@@ -336,3 +337,18 @@ def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced):
     church.sync(EMAIL)
     assert fetch(church.database, waiting) == [(0,)]
     assert church.live(EMAIL) == church.truth(EMAIL)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happened_a_reconciliation_of_all_entities_ends_in_the_truth(synced, seed):
+    church = synced()
+    order = build_graph(church.manifest).entities
+    for entity in order:
+        church.sync(entity, SyncMode.FULL)
+    for turn in range(2):
+        church.simulator.random(80, seed=10 * seed + turn)
+        for entity in order:
+            church.sync(entity)
+    for entity in order:
+        assert church.live(entity) == church.truth(entity), entity
+    assert church.candidates() == 0

@@ -1,7 +1,7 @@
 """Chains and fans of merges, told in any order and at any time, end where the source ends them."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
@@ -10,6 +10,7 @@ from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import ExternalId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.inbox import EventAction
 from openfaith_sync.domain.merges import Merge, MergeCommit, references_to
+from openfaith_sync.domain.passes import PassResult
 from openfaith_sync.engine.merges import run_merges
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
@@ -213,12 +214,14 @@ def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases, module_da
         store.commit_merges(lease, MergeCommit(PERSON, "people", known, references))
         # Stores the e-mail with the reference of old, and waits to follow what is not committed yet.
         stored = thread.submit(case.poll, EMAIL)
-        wait_until(module_database, "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        wait_until_it_waits(module_database, stored)
     assert stored.result(timeout=30).counts.created == 1
     assert case.live(EMAIL)["59"] == ("59@9.org", "2")
 
 
-def wait_until(database: Database, statement: str) -> None:
+def wait_until_it_waits(database: Database, work: Future[PassResult]) -> None:
+    """Return when another session waits for an advisory lock, or the work is done without waiting."""
     with database.connect() as connection:
-        while not connection.execute(statement.encode()).fetchall()[0][0]:
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not work.done() and not connection.execute(waiting).fetchall()[0][0]:
             connection.execute("SELECT pg_sleep(0.01)")

@@ -18,7 +18,7 @@ import psutil
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.errors import SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.domain.settings import Settings
@@ -27,6 +27,7 @@ from openfaith_sync.engine.records import run_records
 from openfaith_sync.store.database import open_database
 
 TRANSIENT = 75
+HELD = 76
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
 
@@ -52,8 +53,8 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
                 raise outcome.error
 
 
-def run_job(job: dict[str, Any]) -> int:
-    """Give the number of steps taken when it ran to its end."""
+def run_job(job: dict[str, Any]) -> tuple[int, int]:
+    """Give the exit status and the number of steps taken when it ran to its end."""
     steps = 0
 
     def on_step(_: str) -> None:
@@ -64,8 +65,11 @@ def run_job(job: dict[str, Any]) -> int:
         if steps == job.get("stop_postgres_at"):
             stop_postgres_immediately(Path(job["home"]) / "postgres")
 
-    sync(job, on_step)
-    return steps
+    try:
+        sync(job, on_step)
+    except SafetyStop:
+        return HELD, steps
+    return 0, steps
 
 
 def stop_postgres_immediately(folder: Path) -> None:
@@ -82,10 +86,11 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             try:
-                os.write(writing, json.dumps(run_job(json.loads(line))).encode())
+                status, steps_taken = run_job(json.loads(line))
             except TransientError:
                 os._exit(TRANSIENT)
-            os._exit(0)
+            os.write(writing, json.dumps(steps_taken).encode())
+            os._exit(status)
         os.close(writing)
         steps = os.read(reading, 100).decode()
         os.close(reading)

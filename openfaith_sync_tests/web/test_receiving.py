@@ -147,6 +147,21 @@ def test_a_secret_that_was_replaced_is_believed_until_its_time_is_over(stored, s
     assert status("new") == 401
 
 
+def test_an_org_that_was_removed_is_received_for_no_more_though_its_secrets_are_still_known(database):
+    subscribe(database)
+    with running_receiver(database, {"secrets_seconds": 3600}) as receiver, httpx.Client(trust_env=False) as client:
+
+        def status(event_id: str) -> int:
+            content = body(part(event_id))
+            return client.post(receiver.at(ORG), content=content, headers=headers(content)).status_code
+
+        assert status("e-1") == 200
+        forget_subscriptions(database, ORG, PCO)
+        run(database, "DELETE FROM sync.webhook_events")
+        assert status("e-2") == 401
+    assert events(database) == []
+
+
 def test_a_paused_orgs_events_are_kept_for_when_it_goes_on(stored, send):
     add_connection(stored, Connection(ORG, PCO, "https://x.example", BasicCredentials("a", "b")))
     subscribe(stored)

@@ -1,0 +1,141 @@
+"""Evidence in memory, by the rules of the real one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
+from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
+
+BEFORE_ALL = PassId(0)
+
+
+@dataclass
+class Missed:
+    times: int
+    last_pass: PassId
+
+
+@dataclass
+class MemoryEvidence:
+    """What passes over one entity listed, missed and proved."""
+
+    store: "DeletingStore"
+    limits: Limits = field(default_factory=Limits)
+    pass_id: PassId = BEFORE_ALL
+    listed: set[str] = field(default_factory=set)
+    missed: dict[str, Missed] = field(default_factory=dict)
+    report: dict[str, int | str | None] = field(default_factory=dict)
+    holds: list[Hold] = field(default_factory=list)
+
+    def of(self, pass_id: PassId) -> "MemoryEvidence":
+        if pass_id != self.pass_id:
+            self.pass_id, self.listed, self.report = pass_id, set(), {}
+        return self
+
+    def load_report(self) -> Report:
+        return dict(self.report)
+
+    def note_report(self, report: Report) -> None:
+        self.report |= report
+
+    def count_listed(self) -> int:
+        return len(self.listed)
+
+    def compare_listing(self) -> None:
+        held_before = {one for one, since in self.store.written_in.items() if since < self.pass_id}
+        absent = (self.store.live & held_before) - self.listed
+        for one in absent:
+            known = self.missed.setdefault(one, Missed(0, BEFORE_ALL))
+            if known.last_pass < self.pass_id:
+                known.times, known.last_pass = known.times + 1, self.pass_id
+        for one in set(self.missed) - absent:
+            del self.missed[one]
+
+    def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
+        found = sorted(ExternalId(one) for one in self.listed - self.store.live if one > (after or ""))
+        return found[:limit]
+
+    def load_parents(
+        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+    ) -> Sequence[ParentPlace]:
+        raise NotImplementedError
+
+    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
+        raise NotImplementedError
+
+    def weigh(self, parent: EntityName | None) -> Weighing:
+        assert parent is None
+        standing = [hold for hold in self.holds if hold.status in {HoldStatus.OPEN, HoldStatus.APPROVED}]
+        return Weighing(len(self.missed), len(self.store.live), self.limits, standing[-1] if standing else None)
+
+    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
+        key = SyncKey(*("grace", "pco", "campus"))  # type: ignore[arg-type]
+        counts = (weighed.missing, weighed.live)
+        self.holds = [Hold(1, key, self.pass_id, *counts, reason, HoldStatus.OPEN, None, EPOCH, None)]
+        return self.holds[0]
+
+    def settle_hold(self) -> None:
+        self.holds = []
+
+    def lower_ceiling(self, missing: int) -> None:
+        assert missing
+
+    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        found = sorted(one for one in self.missed if one > (after or ""))[:limit]
+        return [Candidate(ExternalId(one), self.missed[one].times) for one in found], EPOCH
+
+    def note_findings(self) -> Report:
+        return dict(self.report)
+
+    def forget_listed(self) -> None:
+        self.listed = set()
+
+
+class DeletingStore(MemoryStore):
+    """A store in memory that keeps tombstones, and what was listed."""
+
+    def __init__(self, entity, limits: Limits | None = None) -> None:
+        super().__init__(entity)
+        self.dead: set[str] = set()
+        self.written_in: dict[str, int] = {}
+        self.evidence = MemoryEvidence(self, limits or Limits())
+        self.buried: list[str] = []
+
+    @property
+    def live(self) -> set[str]:
+        return set(self.rows) - self.dead
+
+    def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
+        opened = super().open_pass(lease, start, place)
+        self.evidence.of(opened.pass_id)
+        return opened
+
+    def open_evidence(self, lease: Lease, pass_id: PassId) -> MemoryEvidence:
+        assert lease
+        return self.evidence.of(pass_id)
+
+    def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
+        before = dict(self.rows)
+        counts = super().commit_page(lease, page)
+        for record in page.batches[0].records:
+            self.dead.discard(record.external_id)
+            if before.get(record.external_id) != self.rows[record.external_id]:
+                self.written_in[record.external_id] = page.pass_id
+        self.evidence.listed |= set(page.listed)
+        for one in page.listed:
+            self.evidence.missed.pop(one, None)
+        for gone in page.tombstones:
+            self.dead.add(gone.external_id)
+            self.buried.append(gone.external_id)
+            self.evidence.missed.pop(gone.external_id, None)
+        for name, count in page.found.items():
+            self.evidence.report[name] = int(self.evidence.report.get(name) or 0) + count
+        return counts

@@ -1,0 +1,132 @@
+"""Laws 1 and 4: ended by SIGKILL anywhere in a reconciliation or a nested walk, the same rows are gone, once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.store.database import Database
+from openfaith_sync_tests.laws.rows import settled_rows
+from openfaith_sync_tests.laws.test_killed_anywhere import SIGKILLED, pages_fetched_again
+from openfaith_sync_tests.laws.victim import HELD, Victims
+from openfaith_sync_tests.store.making import fetch
+
+PEOPLE = 30
+PAGING = {"size": 12, "pages_in_flight": 2, "pages_a_slice": 20}
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    with Victims() as running:
+        yield running
+
+
+@pytest.fixture
+def simulator(pco_manifest: Any) -> Iterator[Any]:
+    with running_simulator(SimulatorSettings(people=PEOPLE, rate=parse_rate("1000000/20")), pco_manifest) as running:
+        yield running
+
+
+@contextmanager
+def copy_of(database: Database) -> Iterator[Database]:
+    """Give a database like this one, for as long as the block lasts."""
+    own = urlsplit(database.libpq_url).path[1:]
+    name = f"{own}_copy"
+    with psycopg.connect(database.url.with_database("postgres").libpq, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {own} STRATEGY file_copy".encode())
+        yield Database(database.url.with_database(name), database.keys)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def killed_at_every_step(
+    victims: Victims, simulator: Any, database: Database, job: dict[str, Any], status: int = 0, every: int = 1
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Run a job to its end, then again from the same rows with a kill at each of its steps; give what it leaves."""
+    with copy_of(database) as whole:
+        ended = victims.run({**job, "database_url": whole.libpq_url})
+        assert ended["status"] == status
+        expected = settled_rows(whole)
+        steps = ended["steps"]
+    assert steps
+    assert expected["listed"] == [(0,)]
+    assert expected["passes"] == [("complete",)]
+    for kill_at in range(1, steps + 1, every):
+        with copy_of(database) as copied:
+            own = {**job, "database_url": copied.libpq_url}
+            simulator.clear_requests()
+            assert victims.run({**own, "kill_at": kill_at})["status"] == SIGKILLED, f"step {kill_at} of {steps}"
+            is_open = fetch(copied, "SELECT EXISTS (SELECT FROM sync.passes WHERE status = 'open')")[0][0]
+            assert victims.run(own)["status"] == status
+            if job["mode"] == "full" and is_open:
+                assert pages_fetched_again(simulator) <= PAGING["pages_in_flight"], f"killed at step {kill_at}"
+            assert settled_rows(copied) == expected, f"killed at step {kill_at}"
+    return expected
+
+
+@pytest.fixture
+def job(simulator: Any, database: Database, tmp_path: Path) -> dict[str, Any]:
+    return {
+        "org": "grace",
+        "base_url": simulator.base_url,
+        "database_url": database.libpq_url,
+        "home": str(tmp_path),
+        "paging": PAGING,
+    }
+
+
+def ids(simulator: Any, entity: str) -> list[str]:
+    return sorted(simulator.truth(entity), key=int)
+
+
+@pytest.mark.parametrize("entity", ["person", "phone_number"], ids=["records are read", "ids only"])
+def test_a_reconciliation_killed_anywhere(job, simulator, victims, database, entity):
+    job = {**job, "entities": [entity]}
+    assert victims.run({**job, "mode": "full"})["status"] == 0
+    gone = ids(simulator, entity)[3:24:7]
+    for identity in gone:
+        simulator.delete(entity, identity)
+    owner = ids(simulator, "person")[0]
+    for _ in range(3):
+        simulator.create(entity, {}, {} if entity == "person" else {"person": owner})
+    expected = killed_at_every_step(victims, simulator, database, {**job, "mode": "reconciliation"})
+    assert dict(expected["tombstoned"])[entity] == len(gone)
+    live = [row[3] for row in expected["links"] if row[2] == entity and not row[-1]]
+    assert sorted(live, key=int) == ids(simulator, entity)
+
+
+def test_a_reconciliation_that_is_held_killed_anywhere(job, simulator, victims, database):
+    job = {**job, "entities": ["person"]}
+    assert victims.run({**job, "mode": "full"})["status"] == 0
+    for identity in ids(simulator, "person")[::2]:
+        simulator.delete("person", identity)
+    expected = killed_at_every_step(victims, simulator, database, {**job, "mode": "reconciliation"}, status=HELD)
+    assert [hold[-1] for hold in expected["holds"]] == ["open"]
+    assert dict(expected["tombstoned"])["person"] == 0
+
+
+@pytest.mark.parametrize(("parent", "entity"), [("household", "household_membership"), ("group", "group_membership")])
+def test_a_full_walk_of_parents_killed_anywhere(job, simulator, victims, database, parent, entity):
+    assert victims.run({**job, "mode": "full", "entities": [parent]})["status"] == 0
+    job = {**job, "entities": [entity], "mode": "full"}
+    expected = killed_at_every_step(victims, simulator, database, job, every=3)
+    assert sorted((row[3] for row in expected["links"] if row[2] == entity), key=int) == ids(simulator, entity)
+
+
+def test_the_end_of_memberships_killed_anywhere(job, simulator, victims, database):
+    entity = "household_membership"
+    assert victims.run({**job, "mode": "full", "entities": ["household", entity]})["status"] == 0
+    gone = ids(simulator, entity)[5:24:6]
+    for identity in gone:
+        simulator.delete(entity, identity)
+    job = {**job, "entities": [entity], "mode": "reconciliation"}
+    expected = killed_at_every_step(victims, simulator, database, job, every=3)
+    assert dict(expected["tombstoned"])[entity] == len(gone)
+    assert sorted((row[3] for row in expected["links"] if row[2] == entity and not row[-1]), key=int) == ids(
+        simulator, entity
+    )
