@@ -6,13 +6,15 @@ from openfaith_sync.defs.bulk_sensors import build_connections_sensor, build_rec
 from openfaith_sync.defs.delta_sensor import build_delta_sensor
 from openfaith_sync.defs.entity_assets import build_entity_assets
 from openfaith_sync.defs.jobs import build_bulk_jobs, build_record_job
-from openfaith_sync.defs.webhook_sensor import build_webhook_sensor
+from openfaith_sync.defs.webhook_sensor import LISTEN_SECONDS, build_webhook_sensor
 from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.store.work import Plan
 
 
-def build_adapter(manifest: Manifest, public_url: str | None = None) -> dg.Definitions:
+def build_adapter(
+    manifest: Manifest, public_url: str | None = None, listen_seconds: float = LISTEN_SECONDS
+) -> dg.Definitions:
     """Give an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
@@ -24,7 +26,7 @@ def build_adapter(manifest: Manifest, public_url: str | None = None) -> dg.Defin
             build_connections_sensor(manifest, plan, jobs["full"], public_url),
             build_delta_sensor(manifest, plan, jobs["auto"]),
             build_reconciliation_sensor(manifest, plan, jobs["reconciliation"]),
-            build_webhook_sensor(manifest, plan, records.name),
+            build_webhook_sensor(manifest, plan, records.name, listen_seconds),
         ],
         schedules=[build_weekly_full(manifest, jobs["full"])],
     )

@@ -1,5 +1,8 @@
 """The sensor for the inbox: asks for a run where events wait, one an org at a time."""
 
+from threading import Event
+from time import monotonic
+
 import dagster as dg
 
 from openfaith_sync.defs.asking import Ask, ask_runs, settle_asked
@@ -12,12 +15,18 @@ from openfaith_sync.store.work import Plan
 
 MOST_UNDER_WAY = 50
 
+LISTEN_SECONDS, LOOK_EVERY_SECONDS = 4.0, 0.4
+"""Dagster begins a tick at most every five seconds. A tick that has nothing to ask for looks again until
+shortly before the next one, so that an event that comes meanwhile need not wait for it."""
 
-def build_webhook_sensor(manifest: Manifest, plan: Plan, job_name: str) -> dg.SensorDefinition:
+
+def build_webhook_sensor(
+    manifest: Manifest, plan: Plan, job_name: str, listen_seconds: float = LISTEN_SECONDS
+) -> dg.SensorDefinition:
     """Give the sensor that drains the inbox."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
-        return ask_for_records(context.instance, database.open(), plan)
+        return listen(context.instance, database.open(), plan, listen_seconds)
 
     return dg.SensorDefinition(
         name=f"{manifest.adapter}_webhooks",
@@ -28,6 +37,18 @@ def build_webhook_sensor(manifest: Manifest, plan: Plan, job_name: str) -> dg.Se
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Asks for a run for each church whose events wait; many events are one run.",
     )
+
+
+def listen(
+    instance: dg.DagsterInstance, database: Database, plan: Plan, seconds: float
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask as soon as there is something to ask for, within so many seconds."""
+    until, nobody = monotonic() + seconds, Event()
+    while True:
+        asked = ask_for_records(instance, database, plan)
+        if isinstance(asked, dg.SensorResult) or monotonic() >= until:
+            return asked
+        nobody.wait(LOOK_EVERY_SECONDS)
 
 
 def ask_for_records(instance: dg.DagsterInstance, database: Database, plan: Plan) -> dg.SensorResult | dg.SkipReason:

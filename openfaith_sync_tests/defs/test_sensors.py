@@ -1,18 +1,22 @@
 """What starts by itself: new orgs, changes, nights, and what was lost on the way."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from openfaith_sync.defs.webhook_sensor import listen
 from openfaith_sync.domain.connection import ConnectionStatus
+from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.connections import set_connection_status
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.work import Plan
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 
 MINUTE = timedelta(minutes=1)
@@ -250,6 +254,18 @@ def test_events_are_asked_for_while_a_bulk_run_goes_on(plan: Ticking, church: Ru
     plan.tick("connections")
     announce(plan, org, range(1))
     assert plan.tick("webhooks").run_requests
+
+
+def test_an_event_that_comes_during_a_tick_does_not_wait_for_the_next(
+    database: Database, pco_manifest: Manifest, plan: Ticking, church: RunningSimulator
+) -> None:
+    org = plan.connect("grace", church)
+    plan.tick("connections")
+    rows = Plan.of(pco_manifest, build_graph(pco_manifest).entities)
+    with ThreadPoolExecutor(1) as thread:
+        listening = thread.submit(listen, plan.instance, database, rows, 60)
+        announce(plan, org, range(1))
+        assert isinstance(listening.result(timeout=30), dg.SensorResult)
 
 
 def announce(plan: Ticking, org: str, numbers: range) -> None:

@@ -117,7 +117,8 @@ def ticking(database: Database, manifest: Manifest, home: Path, public_url: str 
     resource = DatabaseResource(home=str(home), database_url=database.libpq_url)
     resources = {"database": resource, FRAMES: dg.mem_io_manager}
     definitions = dg.Definitions.merge(
-        build_adapter(manifest, public_url), dg.Definitions(resources=resources, executor=dg.in_process_executor)
+        build_adapter(manifest, public_url, listen_seconds=0),
+        dg.Definitions(resources=resources, executor=dg.in_process_executor),
     )
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         yield Ticking(database, manifest, resource, instance, definitions)
