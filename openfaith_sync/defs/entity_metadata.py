@@ -37,6 +37,10 @@ STORE_COLUMNS_AFTER = (
     dg.TableColumn("synced_at", "timestamp with time zone", description="When this row last changed."),
 )
 
+MERGED_INTO = dg.TableColumn(
+    "merged_into_id", "text", description="The record that this one became part of at its source; it is deleted then."
+)
+
 
 def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) -> dict[str, Any]:
     """Give the metadata of an entity's asset definition."""
@@ -66,7 +70,8 @@ def column_schema(entity: Entity) -> dg.TableSchema:
     """Give all columns of an entity's canonical table, each with where its value comes from."""
     sources = dict(_column_sources(entity))
     mapped = [_column(column, sources.get(column.name)) for column in entity.canonical.columns]
-    return dg.TableSchema([*STORE_COLUMNS_BEFORE, *mapped, *STORE_COLUMNS_AFTER])
+    merged = [MERGED_INTO] if entity.canonical.has_merges else []
+    return dg.TableSchema([*STORE_COLUMNS_BEFORE, *mapped, *merged, *STORE_COLUMNS_AFTER])
 
 
 def _column(column: Column, source: str | None) -> dg.TableColumn:

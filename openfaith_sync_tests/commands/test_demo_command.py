@@ -34,7 +34,7 @@ def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(
     assert "agrees with the simulator's truth" in output
     assert "dagster dev" in output
     first = table(output)
-    assert len(first) == 8
+    assert len(first) == 10
     assert first["pco/person"] == [30, 30, 30, 0]
     assert all(source == stored == created for source, stored, created, _ in first.values())
 

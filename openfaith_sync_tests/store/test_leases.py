@@ -149,7 +149,7 @@ def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database):
     assert waited == ["commit"]
 
 
-EVIDENCE = ("tombstone", "note_listed", "note_parent", "settle_events")
+EVIDENCE = ("note_listed", "tombstone", "note_parent", "settle_events", "note_report")
 PLAIN = tuple(step for step in COMMIT_STEPS if step not in EVIDENCE)
 STEPS = (*PLAIN[:2], "store_dead_letters", *PLAIN[2:])
 """Those of a page with one bad person, one e-mail address and one bad one."""
@@ -186,6 +186,7 @@ def test_the_steps_are_those_that_are_named(database):
             listed=(ExternalId("1"),),
             parents=(ParentListing(ExternalId("9"), None, ()),),
             handled={"event": "stored"},
+            found={"fetched": 1},
         )
         walk.store.commit_page(walk.lease, page)
     assert tuple(told) == COMMIT_STEPS
