@@ -1,4 +1,4 @@
-"""Twenty churches live for some minutes under `dagster dev`, and every copy ends in its church's truth.
+"""Churches live for some minutes under `dagster dev`, and every copy ends in its church's truth.
 
 Half of them announce what happens, with losses, repetitions and disorder; the others are polled. At no
 moment is a record tombstoned that its church still has. Once undisturbed, once with the daemon and the
@@ -32,8 +32,8 @@ from openfaith_sync_tests.scenarios.running import (
     receiver_service,
 )
 
-ORGS = int(os.environ.get("OPENFAITH_SCENARIO_ORGS", "20"))
-SECONDS = float(os.environ.get("OPENFAITH_SCENARIO_SECONDS", "150"))
+ORGS = int(os.environ.get("OPENFAITH_SCENARIO_ORGS", "4"))
+SECONDS = float(os.environ.get("OPENFAITH_SCENARIO_SECONDS", "80"))
 PEOPLE = 40
 SECONDS_BETWEEN_HAPPENINGS = 0.5
 SECONDS_BETWEEN_LOOKS = 5
