@@ -55,6 +55,9 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 # Read from top to bottom:
 # `held` is what the links say now, by one index scan for all ids of the page.
 # `changed` leaves out what is unchanged or older, so that it costs no lock and no write.
+#   Its conditions on tombstones are one column of `held`, since the planner then expects rows to
+#   be left and joins by hash; as conditions of their own they made it join pair by pair, which
+#   took 1.5 ms more a page.
 # `conflicts`: a record that was found gone after this pass began may have been read before
 #   that. The page does not bring it back; the inbox has it read once more by its id. A merged
 #   one never comes back.
@@ -71,7 +74,9 @@ WITH pass AS MATERIALIZED (
 ), page AS MATERIALIZED (
   SELECT * FROM ROWS FROM (unnest({arrays}), jsonb_array_elements(%(custom)s::jsonb)) AS page ({names})
 ), held AS MATERIALIZED (
-  SELECT external_id, content_hash, source_version, deleted_at, merged_into FROM sync.external_links
+  SELECT external_id, content_hash, source_version, deleted_at, merged_into,
+         merged_into IS NOT NULL OR COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred
+  FROM sync.external_links
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(c0)s::text[])
 ), changed AS MATERIALIZED (
   SELECT page.*, held.content_hash = page.content_hash AND held.deleted_at IS NULL AS is_same
@@ -80,13 +85,13 @@ WITH pass AS MATERIALIZED (
      OR (page.source_version >= held.source_version) IS NOT FALSE
         AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL
              OR page.source_version > held.source_version)
-        AND (held.deleted_at IS NULL OR held.deleted_at < (SELECT started_at FROM pass) AND held.merged_into IS NULL)
+        AND NOT held.is_barred
 ), conflicts AS (
   INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
   SELECT %(org)s, %(adapter)s, concat_ws(':', 'conflict', %(pass)s::text, %(entity)s, external_id), 'conflict',
          %(entity)s, external_id, 'check'
   FROM page JOIN held USING (external_id)
-  WHERE held.merged_into IS NULL AND held.deleted_at >= (SELECT started_at FROM pass)
+  WHERE held.is_barred AND held.merged_into IS NULL
   ON CONFLICT DO NOTHING
 ), links AS (
   INSERT INTO sync.external_links AS link
@@ -144,5 +149,6 @@ def store_records(table_name: str) -> bytes:
         values=", ".join("COALESCE(c.status, 'active')" if name == '"status"' else f"c.{name}" for name in own),
         updates=", ".join(f"{name} = EXCLUDED.{name}" for name in own),
     )
-    # The driver remembers how it read a statement only up to 4,096 characters.
+    # The driver remembers how it read a statement only up to 4,096 characters; longer ones (people,
+    # addresses) it reads anew for each page, in 0.2 ms.
     return " ".join(statement.split()).encode()
