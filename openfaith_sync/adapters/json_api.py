@@ -9,7 +9,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
+from openfaith_sync.adapters.answers import parse_json_object
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.wire import Request
 from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys

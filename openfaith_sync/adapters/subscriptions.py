@@ -9,8 +9,10 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from openfaith_sync.adapters.http import HttpClient, Request, parse_json_object
+from openfaith_sync.adapters.answers import parse_json_object
+from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.webhooks import WebhookReader
+from openfaith_sync.adapters.wire import Request
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.inbox import InboxEvent
 from openfaith_sync.domain.manifest import Manifest

@@ -1,0 +1,50 @@
+"""What the headers of an answer state: the limit, and how long to wait."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from openfaith_sync.domain.adapter_file import RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class StatedLimit:
+    """The budget as one answer states it; ``None`` where it says nothing."""
+
+    limit: int | None
+    period: timedelta | None
+    count: int | None
+
+
+def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
+    """Give the limit, its period and the count so far, as the answer states them."""
+    seconds = leading_integer(headers.get(rate.period_header))
+    return StatedLimit(
+        leading_integer(headers.get(rate.limit_header)),
+        timedelta(seconds=seconds) if seconds else None,
+        leading_integer(headers.get(rate.count_header)),
+    )
+
+
+def leading_integer(text: str | None) -> int | None:
+    """Give the number a header begins with: the period is ``20`` on the wire, ``20 seconds`` in the documents."""
+    digits = ""
+    for character in (text or "").strip():
+        if not character.isdecimal():
+            break
+        digits += character
+    return int(digits) if digits else None
+
+
+def parse_retry_after(text: str | None) -> timedelta | None:
+    """Give how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3)."""
+    seconds = leading_integer(text)
+    if seconds is None and text:
+        try:
+            seconds = int((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        except (TypeError, ValueError):
+            return None
+    # A lying header must not park a connection for days.
+    return None if seconds is None else timedelta(seconds=min(max(seconds, 0), 3600))
