@@ -1,5 +1,6 @@
 """``status``: what is stored for each org, and how fresh it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,6 +10,7 @@ from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.passes import OpenPass
+from openfaith_sync.store.alerts import Alert, list_alerts
 from openfaith_sync.store.connections import list_connections, parse_org
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.hold_decisions import list_holds
@@ -17,7 +19,7 @@ from openfaith_sync.store.reports import EntityStatus, status_rows
 
 COLUMNS = (
     "org", "entity", "live", "dead_letters", "completed", "mode", "created", "updated", "unchanged", "watermark",
-    "hold", "open_pass",
+    "hold", "alert", "open_pass",
 )  # fmt: skip
 
 
@@ -33,6 +35,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     completed     when the last complete pass ended; mode and counts are that pass's
     watermark     newest version at the source that a complete pass covers
     hold          deletions that wait for a person: openfaith-sync holds show
+    alert         what is wrong with the connection or its provider, for as long as it lasts
     open pass     a pass that has begun and not ended; the next sync goes on from there
     Example: openfaith-sync status grace --json
     """  # noqa: D301  click's sign for lines that stay as they are
@@ -45,13 +48,18 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         held = {
             (hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in list_holds(database, wanted)
         }
-        rows = [_row(database, entity, held.get((entity.org, entity.adapter, entity.entity))) for entity in found]
+        alerts = list_alerts(database, wanted)
+        rows = [
+            _row(database, entity, held.get((entity.org, entity.adapter, entity.entity)), alerts) for entity in found
+        ]
         inboxes = list_inboxes(database, wanted)
     synced = {row["org"] for row in rows}
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
     for hold_id in held.values():
         click.echo(f"deletions wait for a person: openfaith-sync holds show {hold_id}", err=True)
+    for alert in alerts:
+        click.echo(_describe_alert(alert), err=True)
     for inbox in inboxes:
         due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
@@ -62,7 +70,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
 
 
-def _row(database: Database, found: EntityStatus, hold: int | None) -> dict[str, Any]:
+def _row(database: Database, found: EntityStatus, hold: int | None, alerts: Sequence[Alert]) -> dict[str, Any]:
     last = found.last_pass
     return {
         "org": found.org,
@@ -76,8 +84,15 @@ def _row(database: Database, found: EntityStatus, hold: int | None) -> dict[str,
         "unchanged": last and last.counts.unchanged,
         "watermark": found.watermark,
         "hold": hold,
+        "alert": ", ".join(alert.cause for alert in alerts if alert.concerns(found.org, found.adapter)) or None,
         "open_pass": None if found.open_pass_id is None else _place(database, found),
     }
+
+
+def _describe_alert(alert: Alert) -> str:
+    """Say what is wrong, since when and for whom."""
+    whom = "every org" if alert.is_general else f"{len(alert.orgs):,} orgs" if len(alert.orgs) > 1 else min(alert.orgs)
+    return f"{alert.adapter} {alert.cause} since {alert.first_seen_at:%Y-%m-%d %H:%M:%S} UTC for {whom}: {alert.detail}"
 
 
 def _place(database: Database, found: EntityStatus) -> str | None:

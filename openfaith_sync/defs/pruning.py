@@ -1,6 +1,6 @@
-"""What is deleted by age, once a day: passes and settled events of ours, runs with their events of Dagster's.
+"""What is deleted by age, once a day: passes, settled events and closed alerts of ours, runs of Dagster's.
 
-Dagster never deletes a run by itself, and each is 160 to 350 KiB of its event log.
+Dagster never deletes a run by itself, and each with its events is 160 to 350 KiB of its event log.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,10 +11,11 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 
 from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.store.alerts import prune_alerts
 from openfaith_sync.store.inbox import prune_events
 from openfaith_sync.store.pruning import prune_passes
 
-PASSES, EVENTS = timedelta(days=90), timedelta(days=30)
+PASSES, EVENTS, ALERTS = timedelta(days=90), timedelta(days=30), timedelta(days=90)
 RECORD_RUNS, BULK_RUNS = timedelta(days=3), timedelta(days=30)
 RUNS_A_PAGE = 200
 DAILY = "30 5 * * *"
@@ -36,12 +37,13 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
                 {
                     "passes": prune_passes(found, PASSES),
                     "events": prune_events(found, EVENTS),
+                    "alerts": prune_alerts(found, ALERTS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
                     "bulk_runs": prune_bulk_runs(context.instance, names, now - BULK_RUNS),
                 }
             )
 
-    @dg.job(name="prune", description="Deletes what is old: passes, settled events, Dagster's runs.")
+    @dg.job(name="prune", description="Deletes what is old: passes, settled events, closed alerts, Dagster's runs.")
     def prune() -> None:
         prune_old()
 

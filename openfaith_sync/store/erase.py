@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from psycopg import sql
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
+from openfaith_sync.store.alerts import close_alerts_of
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.leases import hold_lease
 from openfaith_sync.store.rows import Connection
@@ -31,6 +32,7 @@ _DELETE = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} 
 def disconnect_org(database: Database, org: OrgId) -> bool:
     """Forget an org's credentials and its place in the plan; its data stays. Says whether it was connected."""
     with database.connect() as session, session.transaction():
+        close_alerts_of(session, org)
         return [session.execute(statement, (org,)).rowcount for statement in _DISCONNECT][-1] > 0
 
 

@@ -1,124 +1,47 @@
 """The tables as SQLAlchemy metadata: what migrations are compared with, never on the page path.
 
-Canonical tables are built from ``domain/canonical.py``; bookkeeping is written out here.
+The bookkeeping of syncs is written out here; the other tables are added from their own files.
 """
-
-from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Date,
-    DateTime,
     Double,
     Identity,
     Index,
     Integer,
     Interval,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
-    TextClause,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import TypeEngine
 
-from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable, ColumnType
+from openfaith_sync.store.canonical_tables import add_canonical_tables
+from openfaith_sync.store.columns import CANONICAL_SCHEMA, ID, MOMENT, NOW, SYNC_SCHEMA, ZERO, keyed, metadata, required
+from openfaith_sync.store.trouble_tables import add_trouble_tables
 
-CANONICAL_SCHEMA = "openfaith"
-SYNC_SCHEMA = "sync"
-DAGSTER_SCHEMA = "dagster"
+__all__ = ["CANONICAL_SCHEMA", "SYNC_SCHEMA", "metadata"]
 
-# Ids are compared byte by byte: quicker than a language's order, and an index
-# on them stays right when the machine's C library changes its sorting.
-_ID = Text(collation="C")
-_MOMENT = DateTime(timezone=True)
-_TYPES: dict[ColumnType, TypeEngine[Any]] = {
-    ColumnType.TEXT: Text(),
-    ColumnType.BOOLEAN: Boolean(),
-    ColumnType.INTEGER: Integer(),
-    ColumnType.FLOAT: Double(),
-    ColumnType.DATE: Date(),
-    ColumnType.TIMESTAMP: _MOMENT,
-    ColumnType.REFERENCE: _ID,
-}
-_NOW = text("now()")
-_ZERO = text("0")
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
-
-
-def _required(
-    name: str, kind: TypeEngine[Any], comment: str | None = None, default: TextClause | None = None
-) -> Column[Any]:
-    return Column(name, kind, nullable=False, server_default=default, comment=comment)
-
-
-def _keyed() -> Iterator[Column[Any]]:
-    """Give the columns of a sync key, the org first."""
-    yield _required("org_id", _ID, "The church; every statement is bound to one.")
-    yield _required("adapter", _ID)
-    yield _required("entity", _ID)
-
-
-def _merged(table: CanonicalTable) -> Iterator[Column[Any]]:
-    if table.has_merges:
-        yield Column("merged_into_id", _ID, comment="The record that this one became part of, at its source.")
-
-
-def _canonical(table: CanonicalTable) -> Table:
-    return Table(
-        table.name,
-        metadata,
-        _required("id", _ID, "TypeID, derived from the record's identity at its source."),
-        _required("org_id", _ID, "The church; every statement is bound to one."),
-        _required("type", _ID, "The adapter's entity that the record came as."),
-        *(Column(column.name, _TYPES[column.type]) for column in table.own),
-        *_merged(table),
-        _required("status", Text(), "active or inactive, as the source says.", text("'active'")),
-        _required("tags", JSONB(), None, text("'[]'")),
-        _required(
-            "custom_fields", JSONB(), "What the source sent that has no column, as <adapter>_<attribute>.", text("'{}'")
-        ),
-        Column("created_at", _MOMENT, comment="The source's."),
-        Column("updated_at", _MOMENT, comment="The source's."),
-        Column("inactivated_at", _MOMENT, comment="The source's."),
-        Column("deleted_at", _MOMENT, comment="When we learnt that the source has it no more; null while it lives."),
-        _required("synced_at", _MOMENT, "When this row last changed here.", _NOW),
-        PrimaryKeyConstraint("org_id", "id"),
-        CheckConstraint("status IN ('active', 'inactive')", name="status"),
-        *(Index(None, "org_id", column) for column in table.indexed),
-        schema=CANONICAL_SCHEMA,
-    )
-
-
-for _table in CANONICAL_TABLES.values():
-    _canonical(_table)
+add_canonical_tables()
+add_trouble_tables()
 
 Table(
     "connections",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
-    _required("adapter", _ID),
-    _required("base_url", Text()),
-    _required("auth_method", Text(), "basic, bearer or oauth2."),
-    _required("secret", LargeBinary(), "The credentials, encrypted with the newest of OPENFAITH_SECRET_KEYS."),
-    _required("status", Text(), "active, paused or reconnect_needed.", text("'active'")),
+    required("org_id", ID, "The church; every statement is bound to one."),
+    required("adapter", ID),
+    required("base_url", Text()),
+    required("auth_method", Text(), "basic, bearer or oauth2."),
+    required("secret", LargeBinary(), "The credentials, encrypted with the newest of OPENFAITH_SECRET_KEYS."),
+    required("status", Text(), "active, paused or reconnect_needed.", text("'active'")),
     Column("status_reason", Text()),
-    _required("created_at", _MOMENT, None, _NOW),
-    _required("updated_at", _MOMENT, None, _NOW),
+    required("created_at", MOMENT, None, NOW),
+    required("updated_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id", "adapter"),
     CheckConstraint("status IN ('active', 'paused', 'reconnect_needed')", name="status"),
     schema=SYNC_SCHEMA,
@@ -128,15 +51,15 @@ Table(
 Table(
     "external_links",
     metadata,
-    *_keyed(),
-    _required("external_id", _ID, "The source's id; unique within its entity only."),
-    _required("entity_id", _ID, "Ours: the id in the canonical table. Another one after a merge."),
-    _required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
-    Column("source_version", _MOMENT, comment="The source's version; an older one never overwrites."),
-    Column("deleted_at", _MOMENT, comment="When it was tombstoned; null while it lives."),
-    Column("merged_into", _ID, comment="The source's id of the record that this one became part of."),
-    _required("first_seen_at", _MOMENT, None, _NOW),
-    _required("updated_at", _MOMENT, "When a write last went through this link.", _NOW),
+    *keyed(),
+    required("external_id", ID, "The source's id; unique within its entity only."),
+    required("entity_id", ID, "Ours: the id in the canonical table. Another one after a merge."),
+    required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
+    Column("source_version", MOMENT, comment="The source's version; an older one never overwrites."),
+    Column("deleted_at", MOMENT, comment="When it was tombstoned; null while it lives."),
+    Column("merged_into", ID, comment="The source's id of the record that this one became part of."),
+    required("first_seen_at", MOMENT, None, NOW),
+    required("updated_at", MOMENT, "When a write last went through this link.", NOW),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
     schema=SYNC_SCHEMA,
     comment="Ties the source's ids to ours.",
@@ -145,12 +68,12 @@ Table(
 Table(
     "checkpoints",
     metadata,
-    *_keyed(),
-    Column("watermark", _MOMENT, comment="Newest source version that a complete pass covers; never goes back."),
-    Column("completed_at", _MOMENT, comment="When the last complete pass ended; for people, never for the sync."),
+    *keyed(),
+    Column("watermark", MOMENT, comment="Newest source version that a complete pass covers; never goes back."),
+    Column("completed_at", MOMENT, comment="When the last complete pass ended; for people, never for the sync."),
     Column("completed_pass_id", BigInteger()),
     Column("manifest_version", Text(), comment="What everything stored was mapped by; null when by more than one."),
-    Column("checked_at", _MOMENT, comment="When the source was last asked for changes; for people and cadences only."),
+    Column("checked_at", MOMENT, comment="When the source was last asked for changes; for people and cadences only."),
     PrimaryKeyConstraint("org_id", "adapter", "entity"),
     schema=SYNC_SCHEMA,
     comment="How far each entity is synced. The place inside an unfinished pass lies with that pass.",
@@ -159,28 +82,28 @@ Table(
 _passes = Table(
     "passes",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
+    required("org_id", ID, "The church; every statement is bound to one."),
     Column("pass_id", BigInteger(), Identity(always=True), nullable=False),
-    _required("adapter", _ID),
-    _required("entity", _ID),
+    required("adapter", ID),
+    required("entity", ID),
     Column("parent_pass_id", BigInteger(), comment="The pass whose pages these records rode along with."),
     Column("canonical_table", Text(), comment="Where its records went."),
-    _required("mode", Text(), "full, delta, reconciliation or sideload."),
-    _required("trigger", Text(), "Who asked: cli, dagster, sensor."),
-    _required("status", Text(), "open, complete or abandoned.", text("'open'")),
-    _required("place", JSONB(), "Where an open pass goes on.", text("'[]'")),
-    *(_required(name, Integer(), None, _ZERO) for name in ("created", "updated", "unchanged", "tombstoned", "dead")),
-    _required("pages", Integer(), None, _ZERO),
-    _required("requests", Integer(), None, _ZERO),
-    _required("waited", Interval(), "How long the provider's budget held it back.", text("'0'")),
-    Column("watermark_from", _MOMENT, comment="What a delta started from."),
-    Column("watermark_to", _MOMENT, comment="What it covers once complete."),
-    Column("newest", _MOMENT, comment="Newest source version committed so far."),
-    _required("manifest_version", Text()),
+    required("mode", Text(), "full, delta, reconciliation or sideload."),
+    required("trigger", Text(), "Who asked: cli, dagster, sensor."),
+    required("status", Text(), "open, complete or abandoned.", text("'open'")),
+    required("place", JSONB(), "Where an open pass goes on.", text("'[]'")),
+    *(required(name, Integer(), None, ZERO) for name in ("created", "updated", "unchanged", "tombstoned", "dead")),
+    required("pages", Integer(), None, ZERO),
+    required("requests", Integer(), None, ZERO),
+    required("waited", Interval(), "How long the provider's budget held it back.", text("'0'")),
+    Column("watermark_from", MOMENT, comment="What a delta started from."),
+    Column("watermark_to", MOMENT, comment="What it covers once complete."),
+    Column("newest", MOMENT, comment="Newest source version committed so far."),
+    required("manifest_version", Text()),
     Column("run_id", Text(), comment="The Dagster run."),
     Column("report", JSONB(), comment="What else it found: what, how many, why."),
-    _required("started_at", _MOMENT, None, _NOW),
-    Column("ended_at", _MOMENT),
+    required("started_at", MOMENT, None, NOW),
+    Column("ended_at", MOMENT),
     PrimaryKeyConstraint("org_id", "pass_id"),
     CheckConstraint("status IN ('open', 'complete', 'abandoned')", name="status"),
     schema=SYNC_SCHEMA,
@@ -199,17 +122,17 @@ Index("passes_rider_idx", _passes.c.org_id, _passes.c.parent_pass_id, postgresql
 _dead_letters = Table(
     "dead_letters",
     metadata,
-    *_keyed(),
-    _required("external_id", _ID),
-    _required("raw", JSONB(), "The record as the source sent it."),
-    _required("field", Text()),
-    _required("value_type", Text(), "The type found there; never the value."),
-    _required("reason", Text()),
-    _required("manifest_version", Text(), "What could not map it."),
-    _required("first_seen_at", _MOMENT, None, _NOW),
-    _required("last_seen_at", _MOMENT, None, _NOW),
-    _required("occurrences", Integer(), None, text("1")),
-    Column("resolved_at", _MOMENT, comment="When the record was stored after all; null while it waits."),
+    *keyed(),
+    required("external_id", ID),
+    required("raw", JSONB(), "The record as the source sent it."),
+    required("field", Text()),
+    required("value_type", Text(), "The type found there; never the value."),
+    required("reason", Text()),
+    required("manifest_version", Text(), "What could not map it."),
+    required("first_seen_at", MOMENT, None, NOW),
+    required("last_seen_at", MOMENT, None, NOW),
+    required("occurrences", Integer(), None, text("1")),
+    Column("resolved_at", MOMENT, comment="When the record was stored after all; null while it waits."),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
     schema=SYNC_SCHEMA,
     comment="Records set aside, each with the reason.",
@@ -223,11 +146,11 @@ Index(
 Table(
     "leases",
     metadata,
-    *_keyed(),
-    _required("token", BigInteger(), "Grows with every holder; a commit under an older one is refused."),
-    _required("holder", Text()),
-    _required("held_since", _MOMENT, None, _NOW),
-    Column("released_at", _MOMENT),
+    *keyed(),
+    required("token", BigInteger(), "Grows with every holder; a commit under an older one is refused."),
+    required("holder", Text()),
+    required("held_since", MOMENT, None, NOW),
+    Column("released_at", MOMENT),
     PrimaryKeyConstraint("org_id", "adapter", "entity"),
     schema=SYNC_SCHEMA,
     comment="Who may write under a sync key. The lock itself is a session's advisory lock.",
@@ -236,12 +159,12 @@ Table(
 Table(
     "redirects",
     metadata,
-    *_keyed(),
-    _required("external_id", _ID, "The source's id that is gone."),
-    _required("entity_id", _ID, "What references to it hold until they follow the merge."),
-    _required("kept_id", _ID, "The source's id that it became part of; may be gone itself by now."),
-    Column("merged_at", _MOMENT, comment="By the source's clock."),
-    _required("seen_at", _MOMENT, None, _NOW),
+    *keyed(),
+    required("external_id", ID, "The source's id that is gone."),
+    required("entity_id", ID, "What references to it hold until they follow the merge."),
+    required("kept_id", ID, "The source's id that it became part of; may be gone itself by now."),
+    Column("merged_at", MOMENT, comment="By the source's clock."),
+    required("seen_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
     Index("redirects_kept_idx", "org_id", "adapter", "entity", "kept_id"),
     schema=SYNC_SCHEMA,
@@ -251,12 +174,12 @@ Table(
 Table(
     "listed_ids",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
-    _required("pass_id", BigInteger()),
-    _required("external_id", _ID),
+    required("org_id", ID, "The church; every statement is bound to one."),
+    required("pass_id", BigInteger()),
+    required("external_id", ID),
     Column("held_hash", LargeBinary(), comment="The content that we held when it was listed."),
-    Column("held_version", _MOMENT, comment="The version that we held then."),
-    _required("was_deleted", Boolean(), "Whether it was tombstoned then.", text("false")),
+    Column("held_version", MOMENT, comment="The version that we held then."),
+    required("was_deleted", Boolean(), "Whether it was tombstoned then.", text("false")),
     PrimaryKeyConstraint("org_id", "pass_id", "external_id"),
     schema=SYNC_SCHEMA,
     comment="What a reconciliation under way has found at the source; emptied when it ends.",
@@ -265,13 +188,13 @@ Table(
 Table(
     "deletion_candidates",
     metadata,
-    *_keyed(),
-    _required("external_id", _ID),
-    Column("parent_id", _ID, comment="The parent whose listing lacks it, where it is nested."),
-    _required("first_pass_id", BigInteger()),
-    _required("last_pass_id", BigInteger()),
-    _required("times_missed", Integer(), "Complete listings in a row that lacked it.", text("1")),
-    _required("first_missed_at", _MOMENT, None, _NOW),
+    *keyed(),
+    required("external_id", ID),
+    Column("parent_id", ID, comment="The parent whose listing lacks it, where it is nested."),
+    required("first_pass_id", BigInteger()),
+    required("last_pass_id", BigInteger()),
+    required("times_missed", Integer(), "Complete listings in a row that lacked it.", text("1")),
+    required("first_missed_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
     schema=SYNC_SCHEMA,
     comment="Live records that a complete listing lacked and that are not proven gone yet.",
@@ -280,18 +203,18 @@ Table(
 _holds = Table(
     "holds",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
+    required("org_id", ID, "The church; every statement is bound to one."),
     Column("hold_id", BigInteger(), Identity(always=True), nullable=False),
-    _required("adapter", _ID),
-    _required("entity", _ID),
-    _required("pass_id", BigInteger(), "The pass that stopped."),
-    _required("missing", Integer(), "Records that would be tombstoned."),
-    _required("live", Integer(), "Records that we held then."),
-    _required("reason", Text()),
-    _required("status", Text(), "open, approved, rejected or settled.", text("'open'")),
+    required("adapter", ID),
+    required("entity", ID),
+    required("pass_id", BigInteger(), "The pass that stopped."),
+    required("missing", Integer(), "Records that would be tombstoned."),
+    required("live", Integer(), "Records that we held then."),
+    required("reason", Text()),
+    required("status", Text(), "open, approved, rejected or settled.", text("'open'")),
     Column("approved_up_to", Integer(), comment="So many may go when the check is run again."),
-    _required("created_at", _MOMENT, None, _NOW),
-    Column("decided_at", _MOMENT),
+    required("created_at", MOMENT, None, NOW),
+    Column("decided_at", MOMENT),
     PrimaryKeyConstraint("org_id", "hold_id"),
     CheckConstraint("status IN ('open', 'approved', 'rejected', 'settled')", name="status"),
     schema=SYNC_SCHEMA,
@@ -307,12 +230,12 @@ Index(
 Table(
     "parent_listings",
     metadata,
-    *_keyed(),
-    _required("parent_id", _ID, "The source's id of the parent."),
+    *keyed(),
+    required("parent_id", ID, "The source's id of the parent."),
     Column("parent_hash", LargeBinary(), comment="The parent's content when its list was read."),
-    _required("listed", ARRAY(Text(collation="C")), "The source's ids that the list held."),
-    _required("pass_id", BigInteger()),
-    _required("listed_at", _MOMENT, None, _NOW),
+    required("listed", ARRAY(Text(collation="C")), "The source's ids that the list held."),
+    required("pass_id", BigInteger()),
+    required("listed_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "parent_id"),
     schema=SYNC_SCHEMA,
     comment="The checkpoint of each parent whose nested records were listed.",
@@ -321,20 +244,20 @@ Table(
 _events = Table(
     "webhook_events",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
-    _required("adapter", _ID),
-    _required("event_id", _ID, "The source's id of the event; the same one is stored once."),
-    _required("name", Text(), "The event's name, or why we ask ourselves."),
-    _required("entity", _ID),
-    _required("external_id", _ID),
-    Column("parent_id", _ID, comment="The parent's external id, where the record is nested."),
-    _required("action", Text(), "created, updated, destroyed, merged or check."),
+    required("org_id", ID, "The church; every statement is bound to one."),
+    required("adapter", ID),
+    required("event_id", ID, "The source's id of the event; the same one is stored once."),
+    required("name", Text(), "The event's name, or why we ask ourselves."),
+    required("entity", ID),
+    required("external_id", ID),
+    Column("parent_id", ID, comment="The parent's external id, where the record is nested."),
+    required("action", Text(), "created, updated, destroyed, merged or check."),
     Column("payload", JSONB(), comment="The resource as the event shows it."),
-    Column("event_time", _MOMENT, comment="By the source's clock."),
-    _required("received_at", _MOMENT, None, _NOW),
-    _required("not_before", _MOMENT, "When it is looked at next.", _NOW),
-    _required("attempts", Integer(), None, _ZERO),
-    Column("done_at", _MOMENT, comment="When it was applied; null while it waits."),
+    Column("event_time", MOMENT, comment="By the source's clock."),
+    required("received_at", MOMENT, None, NOW),
+    required("not_before", MOMENT, "When it is looked at next.", NOW),
+    required("attempts", Integer(), None, ZERO),
+    Column("done_at", MOMENT, comment="When it was applied; null while it waits."),
     Column("outcome", Text()),
     PrimaryKeyConstraint("org_id", "adapter", "event_id"),
     Index("webhook_events_record_idx", "org_id", "adapter", "entity", "external_id", "received_at"),
@@ -350,17 +273,17 @@ Index(
 Table(
     "webhook_subscriptions",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
-    _required("adapter", _ID),
-    _required("name", _ID, "The event's name."),
-    _required("subscription_id", _ID, "The source's id of the subscription."),
-    _required("url", Text()),
-    _required("secret", LargeBinary(), "Encrypted with the newest of OPENFAITH_SECRET_KEYS."),
+    required("org_id", ID, "The church; every statement is bound to one."),
+    required("adapter", ID),
+    required("name", ID, "The event's name."),
+    required("subscription_id", ID, "The source's id of the subscription."),
+    required("url", Text()),
+    required("secret", LargeBinary(), "Encrypted with the newest of OPENFAITH_SECRET_KEYS."),
     Column("previous_secret", LargeBinary(), comment="Still believed for a while after a rotation."),
-    Column("previous_until", _MOMENT),
-    _required("is_active", Boolean(), "As the source said when last asked.", text("true")),
-    _required("created_at", _MOMENT, None, _NOW),
-    _required("checked_at", _MOMENT, None, _NOW),
+    Column("previous_until", MOMENT),
+    required("is_active", Boolean(), "As the source said when last asked.", text("true")),
+    required("created_at", MOMENT, None, NOW),
+    required("checked_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id", "adapter", "name"),
     schema=SYNC_SCHEMA,
     comment="What the source was asked to announce, and with which secret it signs.",
@@ -369,11 +292,11 @@ Table(
 Table(
     "orgs",
     metadata,
-    _required("org_id", _ID, "The church; every statement is bound to one."),
-    _required("time_zone", Text(), "An IANA name; nights are counted in it.", text("'UTC'")),
-    _required("deletion_count", Integer(), "So many may vanish at once without a person.", text("10")),
-    _required("deletion_share", Double(), "Or this share of what we hold.", text("0.1")),
-    _required("created_at", _MOMENT, None, _NOW),
+    required("org_id", ID, "The church; every statement is bound to one."),
+    required("time_zone", Text(), "An IANA name; nights are counted in it.", text("'UTC'")),
+    required("deletion_count", Integer(), "So many may vanish at once without a person.", text("10")),
+    required("deletion_share", Double(), "Or this share of what we hold.", text("0.1")),
+    required("created_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id"),
     schema=SYNC_SCHEMA,
     comment="What is set for one org; an org without a row has the defaults.",
@@ -382,9 +305,9 @@ Table(
 Table(
     "cadences",
     metadata,
-    *_keyed(),
-    _required("mode", Text(), "delta, reconciliation or full."),
-    _required("every", Interval()),
+    *keyed(),
+    required("mode", Text(), "delta, reconciliation or full."),
+    required("every", Interval()),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "mode"),
     schema=SYNC_SCHEMA,
     comment="How often an entity of an org is looked at, where it is not the default. Entity * is all of them.",
@@ -393,14 +316,14 @@ Table(
 Table(
     "work",
     metadata,
-    *_keyed(),
-    _required("mode", Text(), "full, delta, reconciliation, records or subscriptions."),
-    Column("not_before", _MOMENT, server_default=_NOW, comment="When it is due; null until somebody asks for it."),
-    _required("reason", Text()),
+    *keyed(),
+    required("mode", Text(), "full, delta, reconciliation, records or subscriptions."),
+    Column("not_before", MOMENT, server_default=NOW, comment="When it is due; null until somebody asks for it."),
+    required("reason", Text()),
     Column("run_key", Text(), comment="What a run was last asked for with."),
     Column("run_id", Text(), comment="The Dagster run that answers."),
-    Column("asked_at", _MOMENT),
-    _required("attempts", Integer(), "Runs in a row that failed or were lost.", _ZERO),
+    Column("asked_at", MOMENT),
+    required("attempts", Integer(), "Runs in a row that failed or were lost.", ZERO),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "mode"),
     Index("work_due_idx", "mode", "not_before"),
     schema=SYNC_SCHEMA,

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from openfaith_sync.adapters import http
+from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.alerts import close_alert, raise_alert
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 
@@ -34,6 +36,20 @@ def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: 
     status = {row["entity"]: row for row in json.loads(run_stored("status", "grace", "--json").stdout)}
     assert {name: row["live"] for name, row in status.items()} == {f"pco/{name}": counts[name] for name in rows}
     assert all(row["completed"] and row["open_pass"] is None for row in status.values())
+
+
+def test_the_status_tells_of_an_alert_while_it_lasts(run_stored: Run, church: RunningSimulator, database: Database):
+    connect(run_stored, church)
+    run_stored("sync", "grace", "--entity", "campus")
+    raise_alert(database, AdapterName("pco"), "outage", None, "it does not answer")
+    told = run_stored("status", "grace", "--json")
+    assert [row["alert"] for row in json.loads(told.stdout)] == ["outage"]
+    assert "pco outage since" in told.stderr
+    assert "UTC for every org: it does not answer" in told.stderr
+    close_alert(database, AdapterName("pco"), "outage", None)
+    over = run_stored("status", "grace", "--json")
+    assert [row["alert"] for row in json.loads(over.stdout)] == [None]
+    assert over.stderr == ""
 
 
 def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(run_stored: Run, church: RunningSimulator):
