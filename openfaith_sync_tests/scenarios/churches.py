@@ -105,3 +105,16 @@ def living_churches(database: Database, manifest: Manifest, count: int, people: 
             settings = SimulatorSettings(people=people, seed=number + 1, rate=None, faults=faults, **told)
             simulators[OrgId(f"church-{number:02}")] = stack.enter_context(running_simulator(settings, manifest))
         yield Churches(manifest, database, simulators)
+
+
+@contextmanager
+def calm_churches(database: Database, manifest: Manifest, count: int, people: int) -> Iterator[Churches]:
+    """Run so many churches whose webhooks all arrive, once and at once."""
+    with ExitStack() as stack:
+        simulators = {
+            OrgId(f"church-{number:02}"): stack.enter_context(
+                running_simulator(SimulatorSettings(people=people, seed=number + 1, rate=None), manifest)
+            )
+            for number in range(count)
+        }
+        yield Churches(manifest, database, simulators)

@@ -59,11 +59,16 @@ def new_deployment() -> Iterator[Deployment]:
 
 
 def connect_all(churches: Churches) -> None:
-    """Do what `openfaith-sync org add` and `org set` do; the sensors do the rest."""
+    """Do what `openfaith-sync org add` does; the sensors do the rest."""
     for org, simulator in churches.simulators.items():
         credentials = BasicCredentials(simulator.application_id, simulator.secret)
         add_connection(churches.database, Connection(org, PCO, simulator.base_url, credentials))
-        with churches.database.connect() as connection:
+
+
+def poll_often(churches: Churches) -> None:
+    """Do what `openfaith-sync org set --delta-every 20s` does."""
+    with churches.database.connect() as connection:
+        for org in churches.simulators:
             connection.execute(
                 "INSERT INTO sync.cadences (org_id, adapter, entity, mode, every)"
                 " VALUES (%s, %s, '*', 'delta', interval '20 seconds')",
@@ -130,6 +135,7 @@ def test_every_copy_ends_in_the_truth_and_no_tombstone_is_ever_false(is_killed, 
         database = open_database(deployment.settings)
         with living_churches(database, pco_manifest, ORGS, PEOPLE) as churches:
             connect_all(churches)
+            poll_often(churches)
             receiver = receiver_service(deployment, environment, port)
             dagster = dagster_service(deployment, environment)
             receiver.start()
