@@ -1,9 +1,9 @@
 """``adapter.yaml``: what all entities of an external system share."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from openfaith_sync.domain.part import Part, SnakeCase, UrlPath, VersionDate
 
@@ -52,12 +52,39 @@ class RateLimit(Part):
     assumed_period_seconds: int = Field(gt=0)
 
 
+class OAuth2(Part):
+    """How an org lets us read its data, and for how long (RFC 6749, with PKCE of RFC 7636)."""
+
+    authorize: UrlPath
+    """Where a person agrees; below the connection's base URL, as all paths."""
+    token: UrlPath
+    scopes: dict[SnakeCase, str]
+    """What must be granted to read each product."""
+    out_of_band: str = "urn:ietf:wg:oauth:2.0:oob"
+    """The redirect URI that has the source show the code instead of sending it to us."""
+    access_seconds: int = Field(gt=0)
+    """How long an access token is good when the source does not say."""
+    refresh_days: int = Field(gt=0)
+    """How long a refresh token is good that nobody uses."""
+    refresh_ahead_seconds: int = Field(ge=0)
+    """So long before its end an access token is replaced; more than the time between two looks at a quiet org."""
+    grant_is_gone: tuple[str, ...] = ()
+    """Text in the answer to a refresh that means what `invalid_grant` does."""
+
+
 class Auth(Part):
     """How a connection proves itself."""
 
     methods: tuple[Literal["basic", "bearer", "oauth2"], ...]
     verify: UrlPath
     """A request that any valid credential may make and that costs the source little."""
+    oauth2: OAuth2 | None = None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if ("oauth2" in self.methods) != (self.oauth2 is not None):
+            raise ValueError("the method oauth2, and only that one, needs the key oauth2 beside it")
+        return self
 
 
 class ErrorAction(StrEnum):

@@ -1,6 +1,7 @@
 """A connection: one org's authorised link to one adapter."""
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -16,8 +17,33 @@ class BasicCredentials:
     secret: str = field(repr=False)
 
 
-# OAuth tokens join here as a second kind.
-Credentials: TypeAlias = BasicCredentials
+@dataclass(frozen=True, slots=True)
+class BearerToken:
+    """A token that somebody made by hand; when it is refused nothing can renew it. Never shown."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthTokens:
+    """What an org's grant gave us; both tokens are replaced at each refresh. Never shown."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    lifetime: timedelta
+    """Of the access token, from when it was asked for."""
+    scopes: frozenset[str]
+
+
+Credentials: TypeAlias = BasicCredentials | BearerToken | OAuthTokens
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """Who this deployment is to an adapter's source; the secret is never shown."""
+
+    client_id: str
+    secret: str = field(repr=False)
 
 
 class ConnectionStatus(StrEnum):
@@ -38,6 +64,9 @@ class Connection:
     credentials: Credentials
     status: ConnectionStatus = ConnectionStatus.ACTIVE
     status_reason: str | None = None
+    status_since: datetime | None = None
+    version: int = 0
+    """Of the credentials: one more with each that are stored. 0: they are not stored."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.
@@ -51,4 +80,11 @@ class Connection:
         if self.status is ConnectionStatus.PAUSED:
             raise UsageError(f"{name} is paused{why}; resume it first")
         if self.status is ConnectionStatus.RECONNECT_NEEDED:
-            raise ReconnectRequired(f"{name} needs the org to connect again{why}: openfaith-sync org add {self.org}")
+            since = f" since {self.status_since:%Y-%m-%d %H:%M} UTC" if self.status_since else ""
+            raise ReconnectRequired(f"{name} needs the org to connect again{since}{why}: {self.how_to_reconnect}")
+
+    @property
+    def how_to_reconnect(self) -> str:
+        """Give the command that connects the org again."""
+        verb = "connect" if isinstance(self.credentials, OAuthTokens) else "add"
+        return f"openfaith-sync org {verb} {self.org} --adapter {self.adapter}"

@@ -1,8 +1,14 @@
 """What a deployment may set, from the environment it is given."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from openfaith_sync.domain.connection import OAuthClient
+from openfaith_sync.domain.ids import AdapterName
+
+_CLIENT_ID = re.compile(r"OPENFAITH_([A-Z][A-Z0-9_]*)_CLIENT_ID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,8 @@ class Settings:
     """Fernet keys, newest first; empty outside production."""
     public_url: str | None = None
     """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""
+    oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
+    """Who this deployment is to the sources of these adapters, where orgs are connected by OAuth."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -29,7 +37,23 @@ class Settings:
             database_url=environment.get("OPENFAITH_DATABASE_URL") or None,
             secret_keys=tuple(key.strip() for key in keys.split(",") if key.strip()),
             public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
+            oauth_clients=dict(_clients(environment)),
         )
+
+
+def client_variables(adapter: AdapterName) -> tuple[str, str]:
+    """Give the environment variables of an adapter's OAuth client: its id and its secret."""
+    return f"OPENFAITH_{adapter.upper()}_CLIENT_ID", f"OPENFAITH_{adapter.upper()}_CLIENT_SECRET"
+
+
+def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAuthClient]]:
+    """Give the clients whose id and secret are both set; half of one is as good as none."""
+    for name in environment:
+        if found := _CLIENT_ID.fullmatch(name):
+            adapter = AdapterName(found[1].lower())
+            client_id, secret = (environment.get(variable) for variable in client_variables(adapter))
+            if client_id and secret:
+                yield adapter, OAuthClient(client_id, secret)
 
 
 def _manifests(given: str | None) -> Path:

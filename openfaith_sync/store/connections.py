@@ -1,34 +1,42 @@
 """Connections: whose data may be read, where, and with which credentials."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus, Credentials
+from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.store.credentials import read, written
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.rows import fetch_one
 
 _ORG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 _ADD = """
-INSERT INTO sync.connections (org_id, adapter, base_url, auth_method, secret) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO sync.connections AS held
+  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes)
+VALUES (%(org)s, %(adapter)s, %(base_url)s, %(method)s, %(secret)s, now() + %(lifetime)s::interval, %(scopes)s)
 ON CONFLICT (org_id, adapter) DO UPDATE
 SET base_url = EXCLUDED.base_url, auth_method = EXCLUDED.auth_method, secret = EXCLUDED.secret,
-    status = 'active', status_reason = NULL, updated_at = now()
+    expires_at = EXCLUDED.expires_at, scopes = EXCLUDED.scopes,
+    credentials_version = held.credentials_version + 1,
+    status = 'active', status_reason = NULL, status_since = now(), updated_at = now()
 RETURNING xmax = 0
 """
+# What a source refused to the credentials before may be granted to these.
+_ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
-SELECT org_id, adapter, base_url, auth_method, status, status_reason, created_at FROM sync.connections
-WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
+SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes
+FROM sync.connections WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 """
 _LOAD = """
-SELECT base_url, auth_method, secret, status, status_reason FROM sync.connections WHERE org_id = %s AND adapter = %s
+SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version
+FROM sync.connections WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """
-UPDATE sync.connections SET status = %s, status_reason = %s, updated_at = now() WHERE org_id = %s AND adapter = %s
+UPDATE sync.connections SET status = %s, status_reason = %s, status_since = now(), updated_at = now()
+WHERE org_id = %s AND adapter = %s
 """
 
 
@@ -42,7 +50,10 @@ class ListedConnection:
     auth_method: str
     status: ConnectionStatus
     status_reason: str | None
+    status_since: datetime
     created_at: datetime
+    scopes: frozenset[str] | None
+    """What was granted; ``None`` where nothing is ever said of it."""
 
 
 def parse_org(text: str) -> OrgId:
@@ -60,12 +71,21 @@ def parse_org(text: str) -> OrgId:
 
 def add_connection(database: Database, connection: Connection) -> bool:
     """Store a connection, active and encrypted; says whether it is new or replaced one."""
-    method, secret = _written(connection.credentials)
-    encrypted = database.keys.encrypt(secret)
-    told = (connection.org, connection.adapter, connection.base_url, method, encrypted)
-    with database.connect() as session:
-        row = session.execute(_ADD, told).fetchone()
-    return bool(row and row[0])
+    credentials = connection.credentials
+    method, secret = written(credentials)
+    told = {
+        "org": connection.org,
+        "adapter": connection.adapter,
+        "base_url": connection.base_url,
+        "method": method,
+        "secret": database.keys.encrypt(secret),
+        "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
+        "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
+    }
+    with database.connect() as session, session.transaction():
+        is_new = bool(fetch_one(session, _ADD, told)[0])
+        session.execute(_ENABLE, (connection.org, connection.adapter))
+    return is_new
 
 
 def list_connections(database: Database, org: OrgId | None = None) -> list[ListedConnection]:
@@ -73,8 +93,18 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
     with database.connect() as session:
         rows = session.execute(_LIST, {"org": org}).fetchall()
     return [
-        ListedConnection(OrgId(row[0]), AdapterName(row[1]), row[2], row[3], ConnectionStatus(row[4]), row[5], row[6])
-        for row in rows
+        ListedConnection(
+            OrgId(org),
+            AdapterName(adapter),
+            url,
+            method,
+            ConnectionStatus(status),
+            why,
+            since,
+            created,
+            None if scopes is None else frozenset(scopes),
+        )
+        for org, adapter, url, method, status, why, since, created, scopes in rows
     ]
 
 
@@ -89,9 +119,9 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     if row is None:
         raise UsageError(f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org}")
-    base_url, method, encrypted, status, reason = row
+    base_url, method, encrypted, status, *rest = row
     secret = database.keys.decrypt(encrypted, f"{org}/{adapter}")
-    return Connection(org, adapter, base_url, _read(method, secret), ConnectionStatus(status), reason)
+    return Connection(org, adapter, base_url, read(method, secret), ConnectionStatus(status), *rest)
 
 
 def set_connection_status(
@@ -106,16 +136,3 @@ def set_connection_status(
         changed = session.execute(_SET_STATUS, (status.value, reason, org, adapter)).rowcount
     if not changed:
         raise UsageError(f"{org} is not connected to {adapter}")
-
-
-def _written(credentials: Credentials) -> tuple[str, bytes]:
-    """Give the method's name and what is to be encrypted."""
-    told = {"application_id": credentials.application_id, "secret": credentials.secret}
-    return "basic", json.dumps(told).encode()
-
-
-def _read(method: str, secret: bytes) -> Credentials:
-    if method != "basic":
-        raise UsageError(f"this version does not know the method {method!r} that a connection is stored with")
-    told: dict[str, Any] = json.loads(secret)
-    return BasicCredentials(told["application_id"], told["secret"])

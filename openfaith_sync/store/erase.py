@@ -22,6 +22,9 @@ WHERE table_schema IN ('openfaith', 'sync') AND column_name = 'org_id' ORDER BY 
 _DISCONNECT = (
     "DELETE FROM sync.work WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
+    "DELETE FROM sync.authorizations WHERE org_id = %s",
+    "DELETE FROM sync.token_refreshes WHERE org_id = %s",
+    "DELETE FROM sync.disabled_entities WHERE org_id = %s",
     "DELETE FROM sync.connections WHERE org_id = %s",
 )
 _KEYS = "SELECT adapter, entity FROM sync.leases WHERE org_id = %s ORDER BY adapter, entity"

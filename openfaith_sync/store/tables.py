@@ -23,30 +23,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from openfaith_sync.store.canonical_tables import add_canonical_tables
 from openfaith_sync.store.columns import CANONICAL_SCHEMA, ID, MOMENT, NOW, SYNC_SCHEMA, ZERO, keyed, metadata, required
+from openfaith_sync.store.connection_tables import add_connection_tables
 from openfaith_sync.store.trouble_tables import add_trouble_tables
 
 __all__ = ["CANONICAL_SCHEMA", "SYNC_SCHEMA", "metadata"]
 
 add_canonical_tables()
 add_trouble_tables()
-
-Table(
-    "connections",
-    metadata,
-    required("org_id", ID, "The church; every statement is bound to one."),
-    required("adapter", ID),
-    required("base_url", Text()),
-    required("auth_method", Text(), "basic, bearer or oauth2."),
-    required("secret", LargeBinary(), "The credentials, encrypted with the newest of OPENFAITH_SECRET_KEYS."),
-    required("status", Text(), "active, paused or reconnect_needed.", text("'active'")),
-    Column("status_reason", Text()),
-    required("created_at", MOMENT, None, NOW),
-    required("updated_at", MOMENT, None, NOW),
-    PrimaryKeyConstraint("org_id", "adapter"),
-    CheckConstraint("status IN ('active', 'paused', 'reconnect_needed')", name="status"),
-    schema=SYNC_SCHEMA,
-    comment="An org's authorised links to external systems.",
-)
+add_connection_tables()
 
 Table(
     "external_links",

@@ -3,11 +3,12 @@
 import multiprocessing
 import stat
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import DefinitionError, UsageError
 from openfaith_sync.store.connections import (
     add_connection,
@@ -17,7 +18,7 @@ from openfaith_sync.store.connections import (
     set_connection_status,
 )
 from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch
+from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("app-1", "s3cret"))
 
@@ -25,9 +26,42 @@ CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("a
 MADE = {name: Fernet.generate_key().decode() for name in ("old", "new", "other")}
 
 
-def test_a_connection_is_loaded_as_it_was_added(database):
-    assert add_connection(database, CONNECTION) is True
-    assert load_connection(database, ORG, PCO) == CONNECTION
+def loaded(database):
+    """The connection, without what only storing it gives it."""
+    return replace(load_connection(database, ORG, PCO), status_since=None, version=0)
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        BasicCredentials("app-1", "s3cret"),
+        BearerToken("t0ken"),
+        OAuthTokens("acc3ss", "r3fresh", timedelta(hours=2), frozenset({"people", "groups"})),
+    ],
+    ids=lambda credentials: type(credentials).__name__,
+)
+def test_a_connection_is_loaded_as_it_was_added_and_shows_no_secret(database, credentials):
+    connection = replace(CONNECTION, credentials=credentials)
+    assert add_connection(database, connection) is True
+    assert loaded(database) == connection
+    for secret in ("s3cret", "t0ken", "acc3ss", "r3fresh"):
+        assert secret not in repr(connection)
+        assert secret.encode() not in fetch(database, "SELECT secret FROM sync.connections")[0][0]
+
+
+def test_credentials_of_a_method_that_only_a_newer_version_knows_are_named(database):
+    add_connection(database, CONNECTION)
+    run(database, "UPDATE sync.connections SET auth_method = 'carrier_pigeon'")
+    with pytest.raises(DefinitionError, match="'carrier_pigeon'"):
+        load_connection(database, ORG, PCO)
+
+
+def test_the_version_grows_with_each_credentials(database):
+    versions = []
+    for _ in range(3):
+        add_connection(database, CONNECTION)
+        versions.append(load_connection(database, ORG, PCO).version)
+    assert versions == [1, 2, 3]
 
 
 def test_adding_again_replaces_it_and_makes_it_active(database):
@@ -36,7 +70,7 @@ def test_adding_again_replaces_it_and_makes_it_active(database):
     assert load_connection(database, ORG, PCO).status_reason == "token revoked"
     changed = replace(CONNECTION, credentials=BasicCredentials("app-2", "other"))
     assert add_connection(database, changed) is False
-    assert load_connection(database, ORG, PCO) == changed
+    assert loaded(database) == changed
 
 
 def test_connections_are_listed_without_any_key(database):
