@@ -16,11 +16,13 @@ from openfaith_sync.simulator.answers import Answer
 from openfaith_sync.simulator.church import Church
 from openfaith_sync.simulator.control import Control
 from openfaith_sync.simulator.damage import damage
+from openfaith_sync.simulator.grants import Grants
 from openfaith_sync.simulator.headers import HeaderWriter
 from openfaith_sync.simulator.ignoring import without_ignored
 from openfaith_sync.simulator.libraries import Libraries
 from openfaith_sync.simulator.listings import Document, Librarian
 from openfaith_sync.simulator.newsroom import Newsroom
+from openfaith_sync.simulator.oauth import OAuthServer
 from openfaith_sync.simulator.population import populate
 from openfaith_sync.simulator.query import Query, parse_query
 from openfaith_sync.simulator.rate import Verdict
@@ -50,11 +52,12 @@ class SimulatorApp:
         self._church = Church(world, lambda: time.time() + offset)
         self._libraries = Libraries(world, settings.seed)
         self._router = Router(world, manifest.adapter_file.auth.verify)
-        self._reception = Reception(manifest, settings.application_id, settings.secret, settings.rate)
+        self._oauth = OAuthServer(manifest.adapter_file, settings, Grants(lambda: time.time() + offset))
+        self._reception = Reception(manifest, settings, self._oauth)
         self._headers = HeaderWriter(manifest.adapter_file.rate_limit)
         self._newsroom = Newsroom(self._church, self._libraries, settings)
         self._webhooks = WebhookApi(self._newsroom, organization_id(settings.seed))
-        self._control = Control(self._church, self._reception, self._newsroom, settings)
+        self._control = Control(self._church, self._reception, self._newsroom, self._oauth, settings)
         self._most = manifest.adapter_file.paging.size
         self._version_header = manifest.adapter_file.version_header.lower().encode()
         self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
@@ -95,9 +98,13 @@ class SimulatorApp:
     def _answer(self, scope: Scope, body: bytes) -> tuple[Answer, list[tuple[bytes, bytes]]]:
         given = dict(scope["headers"])
         path: str = scope["path"]
-        guest = self._reception.greet(given.get(b"authorization", b"").decode("latin-1"))
-        if guest is None:
-            return answers.refused_credentials(), []
+        authorization = given.get(b"authorization", b"").decode("latin-1")
+        if path in self._oauth.paths:
+            query_string = scope["query_string"].decode("latin-1")
+            return self._damaged(path, self._oauth.answer(scope["method"], path, query_string, body, authorization)), []
+        guest = self._reception.greet(authorization, path)
+        if isinstance(guest, Answer):
+            return guest, []
         query = parse_query(scope["query_string"].decode("latin-1"), self._most)
         verdict = self._reception.count(guest, query.offset, time.monotonic())
         asked = given.get(self._version_header, b"").decode("latin-1")

@@ -16,6 +16,8 @@ from openfaith_sync.simulator.faults import ArmedFaults, parse_faults
 from openfaith_sync.simulator.happenings import Happening, ScriptPart
 from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.newsroom import Newsroom
+from openfaith_sync.simulator.oauth import OAuthServer
+from openfaith_sync.simulator.oauth_control import oauth_routes
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.reception import Reception
 from openfaith_sync.simulator.request_log import RequestLog
@@ -45,7 +47,14 @@ class _RetryScale(BaseModel):
 class Control:
     """What tests and demonstrations can see and do."""
 
-    def __init__(self, church: Church, reception: Reception, newsroom: Newsroom, settings: SimulatorSettings) -> None:
+    def __init__(
+        self,
+        church: Church,
+        reception: Reception,
+        newsroom: Newsroom,
+        oauth: OAuthServer,
+        settings: SimulatorSettings,
+    ) -> None:
         """Start with the faults and the latency of the settings."""
         self._church, self._reception, self._newsroom = church, reception, newsroom
         self.log = RequestLog()
@@ -71,6 +80,7 @@ class Control:
             ("POST", "webhooks/show"): lambda _: newsroom.curtain.lift(math.inf),
             ("DELETE", "webhooks/deliveries"): lambda _: newsroom.postman.log.clear(),
             ("POST", "webhooks/retry_scale"): self._set_retry_scale,
+            **oauth_routes(oauth),
         }
 
     def play_script(self) -> None:

@@ -9,6 +9,7 @@ import httpx
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.ignoring import Ignored
+from openfaith_sync.simulator.oauth import OAuthBehaviour
 from openfaith_sync.simulator.trouble import WebhookTrouble
 from openfaith_sync.simulator.truth import TrueRecord, parse_truth
 
@@ -156,6 +157,36 @@ class ControlClient:
             if time.monotonic() > deadline:
                 raise UsageError(f"after {timeout_seconds} s there still is to come: {counts}")
             time.sleep(_POLL_SECONDS)
+
+    def oauth(self) -> Json:
+        """Give all grants, every use of a refresh token, and how many were spent twice."""
+        found: Json = self._call("GET", "oauth").json()
+        return found
+
+    def behave(self, behaviour: OAuthBehaviour) -> None:
+        """Let the OAuth server behave so from now on."""
+        self._call("POST", "oauth", json=behaviour.model_dump(mode="json"))
+
+    def issue_tokens(self, *scopes: str, count: int = 1) -> list[Json]:
+        """Let so many people agree, and give the answers of the token endpoint, each with its grant's number."""
+        issued: list[Json] = self._call("POST", "oauth/issue", json={"scopes": scopes, "count": count}).json()
+        return issued
+
+    def revoke_grants(self, grants: list[int] | None = None) -> None:
+        """Let grants be gone, by number or all."""
+        self._call("POST", "oauth/revoke", json={"grants": grants})
+
+    def expire_tokens(self) -> None:
+        """Let every access token be past its end."""
+        self._call("POST", "oauth/expire")
+
+    def set_scopes(self, grant: int, *scopes: str) -> None:
+        """Let a grant hold for other scopes."""
+        self._call("POST", "oauth/scopes", json={"grant": grant, "scopes": scopes})
+
+    def clear_oauth(self) -> None:
+        """Leave no grant and no token, and behave as usual."""
+        self._call("DELETE", "oauth")
 
     def _call(self, method: str, name: str, **options: Any) -> httpx.Response:
         answer = self._client.request(method, name, **options)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.adapter_file import DeepOffset
 from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.answers import Answer, refused_credentials
+from openfaith_sync.simulator.oauth import OAuthServer
 from openfaith_sync.simulator.rate import RateRule, RateWindows, Verdict
+from openfaith_sync.simulator.settings import SimulatorSettings
 
 _OLDEST_VERSION = "2018-08-01"
 
@@ -20,20 +23,29 @@ class Guest:
 
 
 class Reception:
-    """Knows the one credential and counts what it asks for."""
+    """Knows the one credential, and the tokens of the OAuth server; counts what each asks for."""
 
-    def __init__(self, manifest: Manifest, application_id: str, secret: str, rate: RateRule | None) -> None:
-        """Accept the pair as Basic, and its secret as a Bearer token."""
+    def __init__(self, manifest: Manifest, settings: SimulatorSettings, oauth: OAuthServer) -> None:
+        """Accept the pair as Basic, its secret as a Bearer token, and tokens that were granted."""
+        application_id, secret = settings.application_id, settings.secret
         pair = base64.b64encode(f"{application_id}:{secret}".encode()).decode()
         self._methods = {f"Basic {pair}": "HTTPBasic", f"Bearer {secret}": "OAuth2"}
         self._deep: DeepOffset | None = manifest.adapter_file.paging.deep_offset
         self._windows = RateWindows()
-        self.rate = rate
+        self.rate = settings.rate
+        self._oauth = oauth
 
-    def greet(self, authorization: str) -> Guest | None:
-        """Give who asks; nothing when the credential is wrong."""
+    def greet(self, authorization: str, path: str) -> Guest | Answer:
+        """Give who asks, or the answer to a credential that is wrong."""
         method = self._methods.get(authorization)
-        return None if method is None else Guest(authorization, method)
+        if method is not None:
+            return Guest(authorization, method)
+        kind, _, token = authorization.partition(" ")
+        if kind != "Bearer":
+            return refused_credentials()
+        found = self._oauth.refusal_of(token, path)
+        # The limit is the person's, not the token's: a new token brings no new requests.
+        return found if isinstance(found, Answer) else Guest(f"grant {found}", "OAuth2")
 
     def count(self, guest: Guest, offset: int, at_seconds: float) -> Verdict | None:
         """Count a request; the verdict of the stricter limit when it refuses. Nothing without limits."""

@@ -18,6 +18,7 @@ from openfaith_sync.simulator.app import SimulatorApp
 from openfaith_sync.simulator.control_client import ControlClient
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.ignoring import Ignored
+from openfaith_sync.simulator.oauth import OAuthBehaviour
 from openfaith_sync.simulator.rate import RateRule, parse_rate
 from openfaith_sync.simulator.settings import SimulatorSettings
 from openfaith_sync.simulator.trouble import WebhookTrouble
@@ -25,6 +26,7 @@ from openfaith_sync.simulator.trouble import WebhookTrouble
 __all__ = [
     "Fault",
     "Ignored",
+    "OAuthBehaviour",
     "RateRule",
     "RunningSimulator",
     "SimulatorSettings",
@@ -47,6 +49,8 @@ class RunningSimulator(ControlClient):
         super().__init__(base_url)
         self.application_id = settings.application_id
         self.secret = settings.secret
+        self.client_id = settings.client_id
+        self.client_secret = settings.client_secret
 
 
 def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
@@ -64,7 +68,8 @@ def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
         port = listener.getsockname()[1]
         said = (
             f"simulating {manifest.adapter}: {settings.people} people at http://{settings.host}:{port} "
-            f"(application id {settings.application_id} secret {settings.secret})"
+            f"(application id {settings.application_id} secret {settings.secret}, "
+            f"OAuth client {settings.client_id} secret {settings.client_secret})"
         )
         # A fault that cuts an answer short would be reported as an error of the application.
         config = uvicorn.Config(

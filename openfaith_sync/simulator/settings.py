@@ -29,3 +29,5 @@ class SimulatorSettings:
     """How far the source's clock goes before this machine's; less than nothing: behind it."""
     application_id: str = "demo"
     secret: str = "demo"  # noqa: S105  the demonstration's own, printed when it starts
+    client_id: str = "demo-client"
+    client_secret: str = "demo-client-secret"  # noqa: S105  of the OAuth server; as well known

@@ -31,7 +31,8 @@ def test_the_command_says_where_it_listens_once_it_does():
         assert process.stdout
         said = process.stdout.readline()
         url = said.split(" at ")[1].split(" ")[0]
-        assert said == f"simulating pco: 12 people at {url} (application id demo secret demo)\n"
+        credentials = "application id demo secret demo, OAuth client demo-client secret demo-client-secret"
+        assert said == f"simulating pco: 12 people at {url} ({credentials})\n"
         assert httpx.get(f"{url}/people/v2/people", auth=("demo", "demo")).json()["meta"]["total_count"] == 12
         process.terminate()
 
