@@ -12,11 +12,11 @@ from typing import Self, TypeVar
 import httpx
 
 from openfaith_sync.adapters.budget import Budget
-from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, decide
+from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
 from openfaith_sync.adapters.wire import Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
-from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.errors import SyncError, TransientError
 
 T = TypeVar("T")
 
@@ -110,11 +110,10 @@ class HttpClient:
             self.requests += 1
         try:
             response = self._wire.send(request)
-        except httpx.RequestError as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             for budget in budgets:
                 budget.lose()
-            kind = NotTaken if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) else TransientError
-            raise kind(self._unreachable(request, error)) from error
+            raise self._unreachable(request, error) from error
         # The source counts deep requests apart, so their headers speak of that limit and not of the common one.
         stated = parse_limit(response.headers, self._adapter.rate_limit)
         budgets[0].learn(slots[0], stated.limit, stated.period, stated.count)
@@ -126,26 +125,33 @@ class HttpClient:
     def _raise_for_error(self, request: Request, response: httpx.Response) -> None:
         if response.is_success:
             return
-        rule = decide(response.status_code, response.text[:4096], self._adapter.errors)
-        if rule is None:
+        outcome = decide(response.status_code, response.text[:4096], self._adapter.errors)
+        if outcome is None:
             return
         asked = f"{request.method} {request.path}"
-        message = f"{self._adapter.title} answered {response.status_code} to {asked}: {rule.message}"
-        error = ERROR_OF_ACTION[rule.action]
-        if issubclass(error, TransientError):
-            wait = parse_retry_after(response.headers.get(self._adapter.rate_limit.retry_after_header))
-            if rule.action is ErrorAction.WAIT and wait is not None:
-                self._budget.close(wait)
-            kind = NotTaken if rule.action is ErrorAction.WAIT else error
-            raise kind(message, retry_after=wait)
-        raise error(message)
+        message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"
+        wait = parse_retry_after(response.headers.get(self._adapter.rate_limit.retry_after_header))
+        if outcome.action is ErrorAction.WAIT and wait is not None:
+            self._budget.close(wait)
+        raise _error(outcome, message, wait)
 
-    def _unreachable(self, request: Request, error: httpx.RequestError) -> str:
+    def _unreachable(self, request: Request, error: Exception) -> SyncError:
+        outcome = decide_failure(error)
+        if outcome is None:
+            raise error
         asked = f"{request.method} {request.path}"
-        return f"could not reach {self._adapter.title} at {self._wire.host} for {asked}: {type(error).__name__}"
+        whom = f"could not reach {self._adapter.title} at {self._wire.host} for {asked}"
+        return _error(outcome, f"{whom}: {outcome.message} ({type(error).__name__})")
 
     def _backoff(self, attempts: int, retry_after: timedelta | None) -> float:
         """Full jitter below a doubling ceiling, but never less than the source asked for."""
         ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempts)
         asked = retry_after.total_seconds() if retry_after else 0.0
         return asked + self._random.uniform(0, ceiling if not asked else FIRST_BACKOFF_SECONDS)
+
+
+def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None) -> SyncError:
+    kind = ERROR_OF_ACTION[outcome.action]
+    if issubclass(kind, TransientError):
+        return (NotTaken if outcome.is_untaken else kind)(message, retry_after=retry_after)
+    return kind(message)

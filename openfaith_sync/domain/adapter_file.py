@@ -88,14 +88,24 @@ class Auth(Part):
 
 
 class ErrorAction(StrEnum):
-    """What to do about an answer that is not a success."""
+    """What to do about an answer, or the lack of one, that is not a success."""
 
     RETRY = "retry"
+    """The world may heal: ask again, within bounds."""
     WAIT = "wait"
+    """Ask again when the source said, and count nothing against it."""
+    REFRESH = "refresh"
+    """Get a new token and ask again; where the credentials have none to get, connect again."""
     RECONNECT = "reconnect"
+    """The org must authorise again."""
+    DISABLE_ENTITY = "disable_entity"
+    """The credentials are right, but may not read this: this entity fails visibly, the others go on."""
     NOT_FOUND = "not_found"
-    DENIED = "denied"
+    """There is no such thing: evidence, where one record was asked for."""
+    DEAD_LETTER = "dead_letter"
+    """Set one record aside and go on."""
     STOP = "stop"
+    """The request is wrong; a person must change the manifest, the configuration or the code."""
 
 
 class ErrorRule(Part):
@@ -104,7 +114,16 @@ class ErrorRule(Part):
     status: int = Field(ge=100, le=599)
     contains: str | None = None
     """Text the body must hold for this row to match."""
-    action: ErrorAction
+    action: Literal[
+        ErrorAction.RETRY,
+        ErrorAction.WAIT,
+        ErrorAction.REFRESH,
+        ErrorAction.RECONNECT,
+        ErrorAction.DISABLE_ENTITY,
+        ErrorAction.NOT_FOUND,
+        ErrorAction.STOP,
+    ]
+    """Not ``dead_letter``: no status is about one record of many."""
     message: str
     """What it means and what to do, for a person."""
 

@@ -45,6 +45,15 @@ def test_each_kind_of_failure_says_what_to_do(database, statement, kind):
     assert type(failure.value) is kind
 
 
+def test_every_error_of_the_driver_itself_is_a_lost_connection_or_passes():
+    every = [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, psycopg.Error)]
+    own = {kind for kind in every if kind.sqlstate is None}
+    lost = {kind for kind in own if issubclass(kind, psycopg.OperationalError | psycopg.InterfaceError)}
+    assert {errors.ConnectionTimeout, errors.CancellationTimeout, errors.PipelineAborted} <= lost
+    for kind in own:
+        assert isinstance(translate(kind("said by the driver")), TransientError) == (kind in lost), kind
+
+
 def test_a_connection_that_breaks_is_transient():
     assert isinstance(translate(psycopg.OperationalError("gone")), TransientError)
     assert isinstance(translate(psycopg.InterfaceError("closed")), TransientError)
