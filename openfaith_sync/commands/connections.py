@@ -2,8 +2,8 @@
 
 from openfaith_sync.domain.connection import Connection
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName
-from openfaith_sync.store.connections import list_connections, load_connection, parse_org
+from openfaith_sync.domain.ids import AdapterName, parse_org
+from openfaith_sync.store.connections import list_connections, load_connection
 from openfaith_sync.store.database import Database
 
 

@@ -7,7 +7,7 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.deletions import HeldRecord, Hold
-from openfaith_sync.store.connections import parse_org
+from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, load_hold, reject_hold
 

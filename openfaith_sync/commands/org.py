@@ -14,8 +14,8 @@ from openfaith_sync.commands.partition import register_partition
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.store.connections import add_connection, list_connections, parse_org
+from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
+from openfaith_sync.store.connections import add_connection, list_connections
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.work import make_due
 

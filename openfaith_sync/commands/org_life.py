@@ -9,16 +9,10 @@ from openfaith_sync.commands.partition import unregister_partition
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import OrgId, parse_org
 from openfaith_sync.domain.work import WorkMode
 from openfaith_sync.engine.subscriptions import remove_subscriptions
-from openfaith_sync.store.connections import (
-    ListedConnection,
-    list_connections,
-    load_connection,
-    parse_org,
-    set_connection_status,
-)
+from openfaith_sync.store.connections import ListedConnection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.erase import count_rows, disconnect_org, erase_org
 from openfaith_sync.store.subscriptions import forget_subscriptions, open_subscriptions

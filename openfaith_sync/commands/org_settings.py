@@ -9,9 +9,8 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_life import require_connections
 from openfaith_sync.commands.printing import as_json, print_json
-from openfaith_sync.domain.ids import AdapterName
+from openfaith_sync.domain.ids import AdapterName, parse_org
 from openfaith_sync.domain.work import WorkMode
-from openfaith_sync.store.connections import parse_org
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.org_settings import set_cadence, set_org
 from openfaith_sync.store.work import replan_nights

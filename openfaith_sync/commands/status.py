@@ -8,10 +8,10 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
 from openfaith_sync.domain.passes import OpenPass
 from openfaith_sync.store.alerts import Alert, list_alerts
-from openfaith_sync.store.connections import list_connections, parse_org
+from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes

@@ -12,12 +12,12 @@ from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.announcements import announcements
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName
+from openfaith_sync.domain.ids import AdapterName, parse_org
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.subscription import SubscriptionReport
 from openfaith_sync.engine.subscription_needs import SubscriptionSource, SubscriptionStore
 from openfaith_sync.engine.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
-from openfaith_sync.store.connections import load_connection, parse_org
+from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.subscriptions import open_subscriptions
 from openfaith_sync.store.webhook_status import WebhookStatus, load_webhook_status

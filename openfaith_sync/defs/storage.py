@@ -39,7 +39,7 @@ class OpenFaithStorage(DagsterPostgresStorage):
         """Give the storage; its schema and tables are made when they are missing."""
         del config_value
         database = open_database(Settings.from_environment(os.environ))
-        with database.connect() as connection:
+        with database.connect_fleet() as connection:
             connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {DAGSTER_SCHEMA}")
             storage = cls(quick_url(database.dagster_url), inst_data=inst_data)

@@ -1,14 +1,36 @@
 """Identity: typed names for the strings that must never be swapped, and derived entity ids."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import NewType
+
+from openfaith_sync.domain.errors import UsageError
 
 OrgId = NewType("OrgId", str)
 AdapterName = NewType("AdapterName", str)
 EntityName = NewType("EntityName", str)
 ExternalId = NewType("ExternalId", str)
 EntityId = NewType("EntityId", str)
+
+NOBODY = OrgId("-")
+"""An org that there cannot be: what is looked up for it is not found."""
+
+_ORG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def parse_org(text: str) -> OrgId:
+    """Give an org's name: a slug that fits a URL, a partition key and a log line.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    if not _ORG.fullmatch(text):
+        raise UsageError(
+            f"an org's name is 1 to 63 lower-case letters, digits and hyphens, not a hyphen first; found {text[:80]!r}"
+        )
+    return OrgId(text)
+
 
 RECORDS = EntityName("$records")
 """What stands for the entity in the sync key of single records: one worker an org reads them."""

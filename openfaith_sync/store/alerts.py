@@ -82,7 +82,7 @@ def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId
     Only news is logged: what hits 500 orgs at once is one line and one row.
     """
     told = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         is_new = bool(fetch_one(session, _RAISE, told)[0])
     if is_new:
         _LOG.error("%s: %s: %s", adapter, cause, detail)
@@ -91,7 +91,7 @@ def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId
 
 def close_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId | None) -> bool:
     """Let a cause concern an org no more, or nobody; says whether that ended the alert."""
-    with database.connect() as session, session.transaction():
+    with database.connect_fleet() as session, session.transaction():
         rows = session.execute(_LOCK, {"adapter": adapter, "cause": cause}).fetchall()
         return _relieve(session, [row[0] for row in rows], org)
 
@@ -104,14 +104,14 @@ def close_alerts_of(session: Connection, org: OrgId) -> None:
 
 def list_alerts(database: Database, org: OrgId | None = None) -> list[Alert]:
     """Give the alerts that are open, of one org or of all, the oldest first."""
-    with database.connect() as session:
+    with database.connect_reading(org) as session:
         rows = session.execute(_OPEN, {"org": org})
         return [Alert(*(*told, frozenset(orgs))) for *told, orgs in rows]
 
 
 def prune_alerts(database: Database, older_than: timedelta) -> int:
     """Delete the alerts that were over longer ago than this; gives how many."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return session.execute(_PRUNE, (older_than,)).rowcount
 
 

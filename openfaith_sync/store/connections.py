@@ -1,6 +1,5 @@
 """Connections: whose data may be read, where, and with which credentials."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,8 +9,6 @@ from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.credentials import read, written
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import fetch_one
-
-_ORG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 _ADD = """
 INSERT INTO sync.connections AS held
@@ -56,19 +53,6 @@ class ListedConnection:
     """What was granted; ``None`` where nothing is ever said of it."""
 
 
-def parse_org(text: str) -> OrgId:
-    """Give an org's name: a slug that fits a URL, a partition key and a log line.
-
-    Raises:
-        UsageError: It is not one.
-    """
-    if not _ORG.fullmatch(text):
-        raise UsageError(
-            f"an org's name is 1 to 63 lower-case letters, digits and hyphens, not a hyphen first; found {text[:80]!r}"
-        )
-    return OrgId(text)
-
-
 def add_connection(database: Database, connection: Connection) -> bool:
     """Store a connection, active and encrypted; says whether it is new or replaced one."""
     credentials = connection.credentials
@@ -82,7 +66,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
         "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
         "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
     }
-    with database.connect() as session, session.transaction():
+    with database.connect(connection.org) as session, session.transaction():
         is_new = bool(fetch_one(session, _ADD, told)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
     return is_new
@@ -90,7 +74,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
 
 def list_connections(database: Database, org: OrgId | None = None) -> list[ListedConnection]:
     """Give the connections of one org or of all, in order; no key is needed for that."""
-    with database.connect() as session:
+    with database.connect_reading(org) as session:
         rows = session.execute(_LIST, {"org": org}).fetchall()
     return [
         ListedConnection(
@@ -115,7 +99,7 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
         UsageError: The org has none to this adapter.
         DefinitionError: Its credentials were encrypted with a key that we do not have.
     """
-    with database.connect() as session:
+    with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     if row is None:
         raise UsageError(f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org}")
@@ -132,7 +116,7 @@ def set_connection_status(
     Raises:
         UsageError: The org has none to this adapter.
     """
-    with database.connect() as session:
+    with database.connect(org) as session:
         changed = session.execute(_SET_STATUS, (status.value, reason, org, adapter)).rowcount
     if not changed:
         raise UsageError(f"{org} is not connected to {adapter}")

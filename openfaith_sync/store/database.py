@@ -1,14 +1,14 @@
 """Opens the database: found, migrated, and of a version that will do."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import LiteralString, Self
 
 import psycopg
 
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import NOBODY, OrgId, parse_org
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.store.embedded import start_embedded
 from openfaith_sync.store.failures import translate_refusal, translated
@@ -17,6 +17,7 @@ from openfaith_sync.store.revision import HEAD, REVISIONS
 from openfaith_sync.store.rows import Connection
 from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.walls import AS_ONE_ORG, raise_walls, walls_stand
 
 OLDEST_SERVER = 140000
 DAGSTER_SCHEMA = "dagster"
@@ -30,9 +31,11 @@ SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalive
        set_config('TimeZone', 'UTC', false)
 """
 _PAGE_PATH = """
-SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
        set_config('jit', 'off', false)
 """
+_ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
+_STORE_SESSION = f"{_SESSION}, {_PAGE_PATH}, {AS_ONE_ORG}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,20 @@ class Database:
         return self.url.dagster(DAGSTER_SCHEMA)
 
     @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """Give one connection in autocommit, closed at the end; its errors are ours."""
+    def connect(self, org: OrgId) -> Iterator[Connection]:
+        """Give one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
+        with _connect(self.url, _ORG_SESSION, _known(org)) as connection, translated():
+            yield connection
+
+    @contextmanager
+    def connect_fleet(self) -> Iterator[Connection]:
+        """Give one that sees all orgs, where it is about whose turn it is, or for people; a test lists its places."""
         with _connect(self.url) as connection, translated():
             yield connection
+
+    def connect_reading(self, org: OrgId | None) -> AbstractContextManager[Connection]:
+        """Give one that sees the org that was asked about, or all when none was."""
+        return self.connect_fleet() if org is None else self.connect(org)
 
     @contextmanager
     def open_store(self, org: OrgId, on_step: Callable[[str], None] | None = None) -> Iterator[PostgresStore]:
@@ -77,9 +90,7 @@ class Database:
         ``on_step`` is the seam of the kill tests: called with one of ``COMMIT_STEPS``
         before each statement of a page's commit, and after the last.
         """
-        with _connect(self.url) as connection:
-            with translated():
-                connection.execute(_PAGE_PATH)
+        with _connect(self.url, _STORE_SESSION, _known(org)) as connection:
             yield PostgresStore(connection, org, on_step)
 
 
@@ -102,6 +113,7 @@ def open_database(settings: Settings) -> Database:
                 f"the database at {url} is PostgreSQL {found}; at least {OLDEST_SERVER // 10000} is needed"
             )
         revision = _load_revision(connection)
+        is_walled = revision == HEAD and walls_stand(connection)
     if revision is not None and revision not in REVISIONS:
         raise DefinitionError(
             f"the database at {url} is at revision {revision}, which this code (at {HEAD}) does not know: "
@@ -112,7 +124,15 @@ def open_database(settings: Settings) -> Database:
         from openfaith_sync.store.migrate import migrate  # noqa: PLC0415
 
         migrate(url)
+    if not is_walled:
+        with _connect(url) as connection, translated():
+            raise_walls(connection)
     return Database(url, SecretKeys(settings.home, settings.secret_keys))
+
+
+def _known(org: OrgId) -> OrgId:
+    """Give an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
+    return org if org == NOBODY else parse_org(org)
 
 
 def _load_revision(connection: Connection) -> str | None:
@@ -124,15 +144,26 @@ def _load_revision(connection: Connection) -> str | None:
 
 
 @contextmanager
-def _connect(url: DatabaseUrl) -> Iterator[Connection]:
+def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) -> Iterator[Connection]:
     """Give one connection; an error here is one line, without the password."""
     try:
         connection = psycopg.connect(url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync")
-        connection.execute(_SESSION)
     except psycopg.ProgrammingError:
         # Not chained: the driver's own words can repeat the URL, password and all.
         raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from None
     except psycopg.Error as error:
         raise translate_refusal(error, str(url)) from error
     with connection:
+        with translated():
+            _begin(connection, session, told)
         yield connection
+
+
+def _begin(connection: Connection, session: LiteralString, told: tuple[str, ...]) -> None:
+    try:
+        connection.execute(session, told)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+        raise DefinitionError(
+            "the role that keeps orgs apart is gone, or shut to the database's login; what opens the database next "
+            "makes it again"
+        ) from error

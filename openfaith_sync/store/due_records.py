@@ -32,6 +32,6 @@ class DueRecords:
 
 def load_due_records(database: Database, plan: Plan, most_orgs: int) -> list[DueRecords]:
     """Give the orgs whose events wait longest, but for those that a run is at."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         rows = session.execute(_DUE, {**plan_parameters(plan), "orgs": most_orgs}).fetchall()
     return [DueRecords(read_work(row[:-2]), *row[-2:]) for row in rows]

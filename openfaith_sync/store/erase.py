@@ -16,8 +16,9 @@ BATCH = 10_000
 
 # Every table that is bound to an org, also one that is made after this was written.
 _TABLES = """
-SELECT table_schema, table_name FROM information_schema.columns
-WHERE table_schema IN ('openfaith', 'sync') AND column_name = 'org_id' ORDER BY table_schema, table_name
+SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
+JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
+WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') ORDER BY room.nspname, held.relname
 """
 _DISCONNECT = (
     "DELETE FROM sync.work WHERE org_id = %s",
@@ -34,14 +35,15 @@ _DELETE = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} 
 
 def disconnect_org(database: Database, org: OrgId) -> bool:
     """Forget an org's credentials and its place in the plan; its data stays. Says whether it was connected."""
-    with database.connect() as session, session.transaction():
+    # Who else an alert concerns decides whether it ends, so all orgs are seen.
+    with database.connect_fleet() as session, session.transaction():
         close_alerts_of(session, org)
         return [session.execute(statement, (org,)).rowcount for statement in _DISCONNECT][-1] > 0
 
 
 def count_rows(database: Database, org: OrgId) -> dict[str, int]:
     """Give how many rows an org has in each table where it has any."""
-    with database.connect() as session:
+    with database.connect(org) as session:
         counted = {name: _count(session, table, org) for name, table in _tables(session)}
     return {name: count for name, count in counted.items() if count}
 
@@ -55,12 +57,12 @@ def erase_org(database: Database, org: OrgId) -> dict[str, int]:
         LeaseHeld: A sync of the org is under way; nothing was deleted.
     """
     erased: dict[str, int] = {}
-    with database.connect() as session, _nobody_else(session, org):
+    with database.connect(org) as session, _nobody_else(session, org):
         for name, table in _tables(session):
             while gone := session.execute(sql.SQL(_DELETE).format(table=table), (org, BATCH)).rowcount:
                 erased[name] = erased.get(name, 0) + gone
     # Its own leases were given back just now, and are rows too.
-    with database.connect() as session:
+    with database.connect(org) as session:
         session.execute("DELETE FROM sync.leases WHERE org_id = %s", (org,))
     return erased
 

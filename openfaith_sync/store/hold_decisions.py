@@ -40,7 +40,7 @@ _NAMES = ("name", "address", "number", "street_line_1")
 
 def list_holds(database: Database, org: OrgId | None = None, *, is_all: bool = False) -> list[Hold]:
     """Give the holds that stand, of one org or of all; with ``is_all`` those that are over too."""
-    with database.connect() as session:
+    with database.connect_reading(org) as session:
         return [parse_hold(row) for row in _rows(session).execute(_LIST, {"org": org, "is_all": is_all})]
 
 
@@ -50,7 +50,7 @@ def load_hold(database: Database, hold_id: int) -> Hold:
     Raises:
         UsageError: There is none of this number.
     """
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         row = _rows(session).execute(_ONE, (hold_id,)).fetchone()
     if row is None:
         raise UsageError(f"there is no hold {hold_id}; list them with: openfaith-sync holds list")
@@ -80,7 +80,7 @@ def load_held_records(database: Database, hold: Hold, limit: int | None, *, with
     """Give the records that wait behind a hold, in the order of their ids."""
     org, adapter, entity = key_parameters(hold.key)
     told = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
-    with database.connect() as session:
+    with database.connect(hold.key.org) as session:
         name, join = _naming(session, hold) if with_names else (sql.SQL("NULL"), sql.SQL(""))
         rows = session.execute(sql.SQL(_RECORDS).format(name=name, join=join), told).fetchall()
     return [HeldRecord(ExternalId(row[0]), row[1] and EntityId(row[1]), *row[2:]) for row in rows]
@@ -102,7 +102,7 @@ def _naming(session: Connection, hold: Hold) -> tuple[sql.Composable, sql.Compos
 
 def _decide(database: Database, hold: Hold, status: HoldStatus, allowed: list[HoldStatus]) -> Hold:
     told = {"org": hold.key.org, "hold": hold.hold_id, "status": status, "from": list(map(str, allowed))}
-    with database.connect() as session:
+    with database.connect(hold.key.org) as session:
         row = _rows(session).execute(_DECIDE, told).fetchone()
     if row is None:
         found = load_hold(database, hold.hold_id).status

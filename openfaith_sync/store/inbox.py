@@ -15,7 +15,7 @@ from openfaith_sync.store.rows import Connection
 
 def receive(database: Database, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
     """Store events that have come in, over a connection of its own; see ``receive_on``."""
-    with database.connect() as connection:
+    with database.connect(org) as connection:
         return receive_on(connection, org, adapter, events)
 
 
@@ -49,14 +49,14 @@ def _columns(events: Iterable[InboxEvent]) -> dict[str, Any]:
 
 def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStatus]:
     """Give how the inbox of every org stands that has events waiting, the longest due first."""
-    with database.connect() as connection:
+    with database.connect_reading(org) as connection:
         rows = connection.execute(inbox_sql.STATUS, {"org": org}).fetchall()
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
 
 
 def list_due(database: Database) -> list[InboxStatus]:
     """Give the orgs with events to be looked at now, the longest waiting first."""
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         rows = connection.execute(inbox_sql.DUE).fetchall()
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
 
@@ -66,5 +66,5 @@ def prune_events(database: Database, older_than: timedelta) -> int:
 
     A source that repeats an event after that has it read once more, which changes nothing.
     """
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         return connection.execute(inbox_sql.PRUNE, (older_than,)).rowcount

@@ -43,7 +43,7 @@ def set_org(
 ) -> OrgSettings:
     """Set what is given and keep the rest; gives what holds then."""
     given = {"org": org, "zone": time_zone, "count": deletion_count, "share": deletion_share}
-    with database.connect() as session:
+    with database.connect(org) as session:
         row = session.execute(_SET, given).fetchone()
     assert row is not None
     return OrgSettings(*row)
@@ -58,7 +58,7 @@ def set_cadence(
     entity: EntityName = ALL,
 ) -> None:
     """Look at an entity, or at all of them, so often from its next time on; ``None`` for the usual."""
-    with database.connect() as session:
+    with database.connect(org) as session:
         if every is None:
             session.execute(_USUAL, (org, adapter, entity, mode.value))
         else:

@@ -25,7 +25,7 @@ _PRUNE = f"DELETE FROM sync.passes WHERE ctid = ANY (ARRAY({_OLD}))"  # noqa: S6
 def prune_passes(database: Database, older_than: timedelta) -> int:
     """Delete the passes of all orgs that ended longer ago than this, a batch at a time; gives how many."""
     gone = 0
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         while batch := session.execute(_PRUNE, (older_than, BATCH)).rowcount:
             gone += batch
     return gone

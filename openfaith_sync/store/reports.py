@@ -94,7 +94,7 @@ class QueryResult:
 
 def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
     """Give how every entity stands that was ever synced, of one org or of all."""
-    with database.connect() as session:
+    with database.connect_reading(org) as session:
         return [_status(row) for row in session.execute(_STATUS, {"org": org})]
 
 
@@ -115,7 +115,7 @@ def run_query(database: Database, query: str, parameters: Sequence[object] = ())
     Raises:
         UsageError: The statement is wrong, would write, or takes too long.
     """
-    with database.connect() as session, session.transaction():
+    with database.connect_fleet() as session, session.transaction():
         session.execute("SET TRANSACTION READ ONLY")
         session.execute(f"SET LOCAL statement_timeout = {QUERY_TIMEOUT // timedelta(milliseconds=1)}".encode())
         try:
@@ -137,7 +137,7 @@ def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: Ent
     """
     import pandas as pd  # noqa: PLC0415  half a second that only readers of frames should wait
 
-    with database.connect() as session:
+    with database.connect(org) as session:
         found = session.execute(_TABLE_OF, (org, adapter, entity)).fetchone()
         if found is None:
             raise UsageError(f"{adapter}/{entity} was never synced for {org}")

@@ -133,13 +133,13 @@ class PostgresSubscriptions:
 @contextmanager
 def open_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -> Iterator[PostgresSubscriptions]:
     """Give what we keep of an org's subscriptions, over one connection of its own."""
-    with database.connect() as connection:
+    with database.connect(org) as connection:
         yield PostgresSubscriptions(connection, database.keys, org, adapter)
 
 
 def forget_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -> int:
     """Keep no subscription of an org, where its source cannot be asked to end them; says how many there were."""
-    with database.connect() as connection:
+    with database.connect(org) as connection:
         return connection.execute(_FORGET_ALL, (org, adapter)).rowcount
 
 

@@ -37,12 +37,12 @@ def load_some_rows(
     statement = sql.SQL(_SOME_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(table)
     )
-    with database.connect() as session:
+    with database.connect(org) as session:
         return session.execute(statement, (org, entity, most)).fetchall()
 
 
 def load_dead_letter_reasons(database: Database, key: SyncKey) -> list[DeadLetterReason]:
     """Give the reasons of an entity's waiting dead letters, the most frequent first; no value of any record."""
-    with database.connect() as session:
+    with database.connect(key.org) as session:
         rows = session.execute(_REASONS, (key.org, key.adapter, key.entity)).fetchall()
     return [DeadLetterReason(*row) for row in rows]

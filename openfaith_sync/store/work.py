@@ -142,7 +142,7 @@ class Plan:
 
 def load_now(database: Database) -> datetime:
     """Give the database's time."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return _now(session)
 
 
@@ -153,7 +153,7 @@ def add_missing_work(database: Database, plan: Plan) -> int:
     back with its data, goes on from its watermarks instead.
     """
     entities, modes = zip(*plan.rows, strict=True)
-    with database.connect() as session, session.transaction():
+    with database.connect_fleet() as session, session.transaction():
         wanted = {"adapter": plan.adapter, "entities": list(entities), "modes": [mode.value for mode in modes]}
         missing = session.execute(_MISSING, wanted).fetchall()
         if not missing:
@@ -168,13 +168,13 @@ def load_due(database: Database, plan: Plan, mode: WorkMode, most_orgs: int) -> 
     """Give what is due and may be asked for, of the orgs that have waited longest; all rows of an org together."""
     entities = list(plan.entities) if mode is WorkMode.DELTA else [ALL]
     parameters = {**plan_parameters(plan), "mode": mode.value, "entities": entities, "orgs": most_orgs}
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return list(map(read_work, session.execute(_DUE, parameters)))
 
 
 def load_asked(database: Database, plan: Plan, modes: Collection[WorkMode]) -> list[Work]:
     """Give what runs were asked for and not heard of yet."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return list(
             map(read_work, session.execute(_ASKED, {**plan_parameters(plan), "modes": [mode.value for mode in modes]}))
         )
@@ -187,7 +187,7 @@ def ask_for(database: Database, adapter: AdapterName, asked: Mapping[str, Sequen
         return set()
     orgs, entities, modes, keys = map(list, zip(*rows, strict=True))
     parameters = {"adapter": adapter, "orgs": orgs, "entities": entities, "modes": modes, "keys": keys}
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return {str(row[0]) for row in session.execute(_ASK, parameters)}
 
 
@@ -195,33 +195,33 @@ def settle_work(database: Database, changes: Sequence[WorkChange], runs: Mapping
     """Store what became of rows, all at once; ``runs`` gives the Dagster run of a run key. Says how many changed."""
     if not changes:
         return 0
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return session.execute(_CHANGE, dict(_columns(changes, runs or {}))).rowcount
 
 
 def make_due(database: Database, org: OrgId, adapter: AdapterName, modes: Collection[WorkMode], reason: str) -> int:
     """Let an org's work of these kinds be due now, unless a run is at it; says how many rows are."""
     parameters = {"org": org, "adapter": adapter, "modes": [mode.value for mode in modes], "reason": reason}
-    with database.connect() as session:
+    with database.connect(org) as session:
         return session.execute(_RAISE, parameters).rowcount
 
 
 def replan_nights(database: Database, org: OrgId, time_zone: str) -> int:
     """Move an org's reconciliations to the nights of another time zone, unless a run is at them."""
-    with database.connect() as session:
+    with database.connect(org) as session:
         night = next_night(org, time_zone, _now(session))
         return session.execute(_NIGHT, (night, org)).rowcount
 
 
 def plan_weekly_full(database: Database, adapter: AdapterName, begin: datetime, span: timedelta) -> int:
     """Let every active org's full sync be due once in the span after ``begin``; the same again changes nothing."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return session.execute(_WEEKLY, {"adapter": adapter, "begin": begin, "span": span}).rowcount
 
 
 def load_next_time(database: Database, adapter: AdapterName, mode: WorkMode) -> datetime | None:
     """Give when work of a kind is due next."""
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         found: datetime | None = fetch_one(session, _NEXT, (adapter, mode.value))[0]
     return found
 

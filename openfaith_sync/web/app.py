@@ -49,7 +49,7 @@ def build_app(
     pool, tally = ConnectionPool(database, limits.database_connections), Tally()
 
     async def load(org: OrgId, adapter: AdapterName) -> Secrets:
-        return await pool.run(lambda connection: load_secrets(connection, database.keys, org, adapter))
+        return await pool.run(lambda connection: load_secrets(connection, database.keys, org, adapter), org)
 
     secrets = SigningSecrets(load, limits.secrets_seconds)
     receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, limits.waiting, on_step), limits, tally)

@@ -79,7 +79,7 @@ class InboxWriter:
                 del self._gathering[key]
 
         try:
-            await self._pool.run(write, on_turn=close)
+            await self._pool.run(write, org=key[0], on_turn=close)
         except Exception as error:  # noqa: BLE001  whoever waits raises it
             close()
             gathered.stored.set_exception(error)

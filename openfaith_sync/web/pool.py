@@ -8,9 +8,11 @@ from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 from openfaith_sync.domain.errors import SyncError, TransientError
+from openfaith_sync.domain.ids import NOBODY, OrgId
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.walls import enter_org
 
 T = TypeVar("T")
 
@@ -32,8 +34,10 @@ class ConnectionPool:
         self._held = threading.local()
         self._open: set[ExitStack] = set()
 
-    async def run(self, call: Callable[[Connection], T], on_turn: Callable[[], None] = lambda: None) -> T:
-        """Give what the call makes of a connection; it must be one that may be made twice.
+    async def run(
+        self, call: Callable[[Connection], T], org: OrgId = NOBODY, on_turn: Callable[[], None] = lambda: None
+    ) -> T:
+        """Give what the call makes of a connection that sees this org alone; it must be one that may be made twice.
 
         A connection that was lost while nobody used it is made again and the call with it.
         ``on_turn`` is called in the event loop just before the call is made in its thread.
@@ -45,7 +49,7 @@ class ConnectionPool:
         await self._turns.acquire()
         on_turn()
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._threads, self._call, call)
+        work = loop.run_in_executor(self._threads, self._call, call, org)
         # Whoever waits may give up; the thread is free only when it ends.
         work.add_done_callback(self._end_turn)
         return await asyncio.shield(work)
@@ -62,36 +66,41 @@ class ConnectionPool:
         if not work.cancelled():
             work.exception()
 
-    def _call(self, call: Callable[[Connection], T]) -> T:
+    def _call(self, call: Callable[[Connection], T], org: OrgId) -> T:
         connection, is_fresh = self._connection()
         try:
-            with translated():
-                return call(connection)
+            return self._call_on(connection, call, org)
         except TransientError:
             self._drop()
             if is_fresh:
                 raise
         connection, _ = self._connection()
         try:
-            with translated():
-                return call(connection)
+            return self._call_on(connection, call, org)
         except TransientError:
             self._drop()
             raise
+
+    def _call_on(self, connection: Connection, call: Callable[[Connection], T], org: OrgId) -> T:
+        with translated():
+            if self._held.org != org:
+                enter_org(connection, org)
+                self._held.org = org
+            return call(connection)
 
     def _connection(self) -> tuple[Connection, bool]:
         held: tuple[Connection, ExitStack] | None = getattr(self._held, "now", None)
         if held is not None:
             return held[0], False
         stack = ExitStack()
-        connection = stack.enter_context(self._database.connect())
+        connection = stack.enter_context(self._database.connect(NOBODY))
         try:
             with translated():
                 connection.execute(_SESSION)
         except TransientError:
             stack.close()
             raise
-        self._held.now = (connection, stack)
+        self._held.now, self._held.org = (connection, stack), NOBODY
         self._open.add(stack)
         return connection, True
 

@@ -16,8 +16,7 @@ from starlette.responses import Response
 from openfaith_sync.adapters.webhooks import WebhookReader
 from openfaith_sync.domain.delivery import Delivery
 from openfaith_sync.domain.errors import SyncError, UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.store.connections import parse_org
+from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
 from openfaith_sync.web.answers import REFUSED, STORED, TOO_LARGE, TOO_SLOW, try_again
 from openfaith_sync.web.bodies import Bodies, BodyTooLarge, BodyTooSlow, NoRoom
 from openfaith_sync.web.inbox_writer import InboxWriter, NotSubscribed
@@ -33,7 +32,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger("openfaith_sync.web")
 # Hashing and reading more than this would keep all others waiting.
 _BYTES_AT_ONCE = 64 << 10
-_NOBODY = OrgId("")
 _NAME = re.compile(r"[a-z0-9_.]{1,100}")
 _RETRY_SECONDS = 30
 
@@ -131,7 +129,7 @@ def _asked_for(request: Request) -> tuple[AdapterName, OrgId]:
     try:
         org = parse_org(request.path_params["org"])
     except UsageError:
-        org = _NOBODY
+        org = NOBODY
     adapter = request.path_params["adapter"]
     return AdapterName(adapter if _NAME.fullmatch(adapter) else ""), org
 

@@ -74,7 +74,7 @@ def time_changes(database: Database, churches: Churches) -> Measured:
     began: dict[tuple[OrgId, str], float] = {}
     found: list[float] = []
     next_change, made = time.monotonic(), 0
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         while made < CHANGES or began:
             now = time.monotonic()
             if made < CHANGES and now >= next_change:

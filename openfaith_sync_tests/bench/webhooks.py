@@ -72,7 +72,7 @@ async def steady(port: int, requests: Sequence[bytes], rate: int) -> list[Answer
 
 
 def count(database: Database) -> int:
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         row = connection.execute("SELECT count(*) FROM sync.webhook_events").fetchone()
     assert row
     return int(row[0])

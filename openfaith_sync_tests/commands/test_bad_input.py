@@ -97,7 +97,7 @@ def test_a_database_url_that_is_none(run: Run):
 
 
 def test_a_database_newer_than_the_code(run_stored: Run, database: Database):
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         session.execute("update sync.alembic_version set version_num = '9999'")
     expect_line(run_stored("status"), FAILED, "9999", "newer version")
 

@@ -15,7 +15,7 @@ def test_an_org_is_stored_encrypted_and_becomes_a_partition(
     answer = run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith(f"connected grace to Planning Center Online at {church.base_url}")
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         (secret,) = session.execute("select secret from sync.connections").fetchone()
     assert b"demo" not in secret
     for name, value in deployment.items():
@@ -49,7 +49,7 @@ def test_refused_credentials_leave_nothing_behind(
     assert "401" in answer.stderr
     assert "wrong-secret" not in answer.output
     assert list_connections(database) == []
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         assert session.execute("select to_regclass('dagster.dynamic_partitions')").fetchone() == (None,)
     assert not (tmp_path / "home").exists()
 

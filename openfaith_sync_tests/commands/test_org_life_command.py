@@ -37,7 +37,7 @@ def partitions(deployment: dict[str, str], monkeypatch) -> list[str]:
 
 
 def fetch(database: Database, statement: str, *parameters: object) -> list[tuple]:
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         return session.execute(statement.encode(), parameters).fetchall()
 
 
@@ -50,7 +50,7 @@ def test_a_paused_org_is_not_synced_until_it_is_resumed(
     assert refused.exit_code == 1
     assert "is paused (moving house)" in refused.stderr
     fetch_one = "INSERT INTO sync.work (org_id, adapter, entity, mode, reason, not_before, attempts) "
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         session.execute(fetch_one + "VALUES ('grace', 'pco', 'person', 'delta', 'x', now() + interval '1 hour', 3)")
     assert run_stored("org", "resume", "grace").exit_code == 0
     assert fetch(database, "SELECT not_before <= now(), attempts, reason FROM sync.work") == [(True, 0, "resumed")]
@@ -139,7 +139,7 @@ def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, data
 def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: RunningSimulator, database: Database):
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
-    with database.connect() as session:
+    with database.connect_fleet() as session:
         session.execute("SELECT pg_advisory_lock(hashtextextended('grace/pco/campus', 0))")
         answer = run_stored("org", "remove", "grace", "--erase", "--yes")
         assert answer.exit_code == 1

@@ -155,7 +155,7 @@ def test_an_org_is_taken_up_by_itself_and_goes_on_after_its_process_was_killed(
         slow_church.set_latency(0)
         wait_for(60, lambda: ask(f"SELECT attempts {plan}") == 1)
         assert ask(f"SELECT reason {plan}") == "its run failed"
-        with database.connect() as session:
+        with database.connect_fleet() as session:
             # Its backoff is a minute; the test has less time.
             session.execute("UPDATE sync.work SET not_before = now() WHERE org_id = %s AND mode = 'full'", [org])
         wait_for(90, lambda: ask(f"SELECT reason {plan}") == "done")

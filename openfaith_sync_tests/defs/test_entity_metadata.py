@@ -22,7 +22,7 @@ def spec_of(manifest: Manifest, entity: str) -> dg.AssetSpec:
 
 
 def test_every_asset_shows_the_columns_that_its_table_has(database: Database, pco_manifest: Manifest) -> None:
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         for entity in pco_manifest.entities.values():
             real = dict(connection.execute(COLUMNS, [entity.table]).fetchall())
             told = {column.name: column.type for column in column_schema(entity).columns}

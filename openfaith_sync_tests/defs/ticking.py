@@ -90,11 +90,11 @@ class Ticking:
         self.tick("connections")
 
     def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with self.database.connect() as session:
+        with self.database.connect_fleet() as session:
             return session.execute(statement.encode(), parameters).fetchall()
 
     def run(self, statement: str, *parameters: object) -> None:
-        with self.database.connect() as session:
+        with self.database.connect_fleet() as session:
             session.execute(statement.encode(), parameters)
 
     def work(self, mode: str, org: OrgId, entity: str = "*") -> dict[str, Any]:

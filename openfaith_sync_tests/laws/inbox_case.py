@@ -16,6 +16,7 @@ from openfaith_sync.store.database import Database
 from openfaith_sync.store.inbox import receive_on
 from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.walls import enter_org
 from openfaith_sync_tests.engine.moving_church import EagerThreads
 from openfaith_sync_tests.laws.known_history import EMAIL, MEMBERSHIP, PERSON, KnownHistory, State
 
@@ -30,9 +31,15 @@ class Case:
     """One org of its own."""
 
     manifest: Manifest
-    connection: Connection
+    shared: Connection
     source: KnownHistory
     org: OrgId
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that all cases share, let into this one's org."""
+        enter_org(self.shared, self.org)
+        return self.shared
 
     @property
     def store(self) -> PostgresStore:

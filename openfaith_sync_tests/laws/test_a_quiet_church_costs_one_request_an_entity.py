@@ -39,7 +39,7 @@ def test_nothing_new_costs_one_request_an_entity_and_writes_only_that_it_was_ask
     assert {name: probe.reason for name, probe in found.items() if probe.has_work} == {}
     listed = [name for name, entity in pco_manifest.entities.items() if entity.nested is None]
     assert len(simulator.requests()) == len(listed)
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         (unchecked,) = connection.execute("SELECT count(*) FROM sync.checkpoints WHERE checked_at IS NULL").fetchall()
     assert unchecked == (0,)
 

@@ -221,7 +221,7 @@ def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases, module_da
 
 def wait_until_it_waits(database: Database, work: Future[PassResult]) -> None:
     """Return when another session waits for an advisory lock, or the work is done without waiting."""
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         while not work.done() and not connection.execute(waiting).fetchall()[0][0]:
             connection.execute("SELECT pg_sleep(0.01)")

@@ -82,7 +82,7 @@ class Churches:
 
     def ask_for(self, mode: str) -> None:
         """Have work of a mode due now, as a person does who cannot wait for the night."""
-        with self.database.connect() as connection:
+        with self.database.connect_fleet() as connection:
             connection.execute("UPDATE sync.work SET not_before = now() WHERE mode = %s AND run_key IS NULL", [mode])
 
     def waiting_events(self) -> int:

@@ -67,7 +67,7 @@ def connect_all(churches: Churches) -> None:
 
 def poll_often(churches: Churches) -> None:
     """Do what `openfaith-sync org set --delta-every 20s` does."""
-    with churches.database.connect() as connection:
+    with churches.database.connect_fleet() as connection:
         for org in churches.simulators:
             connection.execute(
                 "INSERT INTO sync.cadences (org_id, adapter, entity, mode, every)"
@@ -88,7 +88,7 @@ def wait_for(
 
 
 def completed(churches: Churches) -> int:
-    with churches.database.connect() as connection:
+    with churches.database.connect_fleet() as connection:
         rows = connection.execute("SELECT count(*) FROM sync.checkpoints WHERE completed_at IS NOT NULL").fetchall()
     return int(rows[0][0])
 

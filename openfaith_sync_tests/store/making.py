@@ -85,10 +85,10 @@ def walking(database: Database, key: SyncKey = EMAILS, start: PassStart = FULL, 
 
 
 def fetch(database: Database, statement: str, *parameters: object) -> list[tuple]:
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         return connection.execute(statement.encode(), parameters).fetchall()
 
 
 def run(database: Database, statement: str, *parameters: object) -> None:
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         connection.execute(statement.encode(), parameters)

@@ -10,13 +10,8 @@ from cryptography.fernet import Fernet
 
 from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.store.connections import (
-    add_connection,
-    list_connections,
-    load_connection,
-    parse_org,
-    set_connection_status,
-)
+from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 

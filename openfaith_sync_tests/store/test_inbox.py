@@ -35,7 +35,7 @@ def test_what_was_received_is_stored_when_the_call_returns_and_once(database):
 
 
 def test_a_delivery_that_cannot_be_stored_whole_is_not_stored_at_all(database):
-    with database.connect() as connection, connection.transaction(force_rollback=True):
+    with database.connect_fleet() as connection, connection.transaction(force_rollback=True):
         assert receive_on(connection, ORG, PCO, [event("a"), event("b")]) == 2
     assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
 

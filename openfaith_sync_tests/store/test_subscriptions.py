@@ -93,7 +93,7 @@ def test_another_process_is_told_who_holds_it(database):
 
 def test_a_replaced_secret_is_believed_for_a_day(database):
     def believed() -> dict[str, tuple[bytes, ...]]:
-        with database.connect() as connection:
+        with database.connect_fleet() as connection:
             return dict(load_secrets(connection, database.keys, ORG, PCO))
 
     with open_subscriptions(database, ORG, PCO) as store:
@@ -132,7 +132,7 @@ def test_orgs_do_not_meet(database: Database):
             store.save(replace(KEPT, secret=secret))
         receive(database, org, PCO, [event("e")])
     assert forget_subscriptions(database, ORG, PCO) == 1
-    with database.connect() as connection:
+    with database.connect_fleet() as connection:
         assert load_secrets(connection, database.keys, ORG, PCO) == {}
         assert load_secrets(connection, database.keys, OTHER_ORG, PCO) == {NAME: (b"b",)}
         assert load_secrets(connection, database.keys, OrgId("x"), PCO) == {}

@@ -26,7 +26,7 @@ class OneConnection:
         self.stored: list[tuple[str, list[str]]] = []
         self.fails = False
 
-    async def run(self, call: Callable[[object], None], on_turn: Callable[[], None]) -> None:
+    async def run(self, call: Callable[[object], None], org: str, on_turn: Callable[[], None]) -> None:
         async with self.turn:
             on_turn()
             await self.gate.acquire()
