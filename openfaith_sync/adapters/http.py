@@ -11,12 +11,13 @@ from typing import Self, TypeVar
 
 import httpx
 
+from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import Budget
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
-from openfaith_sync.adapters.wire import Request, Wire
+from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
-from openfaith_sync.domain.errors import SyncError, TransientError
+from openfaith_sync.domain.errors import DefinitionError, SyncError, TransientError
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
         attempts: int | None = None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         """Open the pool; nothing is sent yet.
 
@@ -64,7 +66,7 @@ class HttpClient:
         deep = adapter.paging.deep_offset
         self._deep = Budget(deep.requests, timedelta(seconds=deep.period_seconds)) if deep else None
         self._random = random.Random()  # noqa: S311  jitter, not a secret
-        self._wire = Wire(base_url, authorization, adapter, transport)
+        self._wire = Wire(base_url, authorization, adapter, transport, bounds)
         self._lock = threading.Lock()
         self.requests = 0
 
@@ -91,7 +93,7 @@ class HttpClient:
         deadline = time.monotonic() + MAX_TRYING.total_seconds()
         while True:
             try:
-                return parse(self._ask(request, effort)), effort
+                return parse(self._ask_to_the_end(request, effort)), effort
             except TransientError as error:
                 if effort.requests >= self._attempts or not (request.is_repeatable or isinstance(error, NotTaken)):
                     raise
@@ -100,6 +102,20 @@ class HttpClient:
                     raise
                 effort.waited += timedelta(seconds=seconds)
                 self._pause(seconds)
+
+    def _ask_to_the_end(self, request: Request, effort: Effort) -> httpx.Response:
+        """Give the success that a request leads to; each step on the way is a request like any other."""
+        asked = request
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._ask(asked, effort)
+            further = self._wire.follow(asked, response)
+            if further is None:
+                self._raise_for_error(request, response)
+                return response
+            asked = further
+        raise DefinitionError(
+            f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"
+        )
 
     def _ask(self, request: Request, effort: Effort) -> httpx.Response:
         budgets = [self._deep, self._budget] if request.is_deep and self._deep else [self._budget]
@@ -110,16 +126,18 @@ class HttpClient:
             self.requests += 1
         try:
             response = self._wire.send(request)
-        except (httpx.RequestError, httpx.InvalidURL) as error:
+        except Exception as error:
             for budget in budgets:
                 budget.lose()
-            raise self._unreachable(request, error) from error
+            ours = self._unreachable(request, error)
+            if ours is None:
+                raise
+            raise ours from error
         # The source counts deep requests apart, so their headers speak of that limit and not of the common one.
         stated = parse_limit(response.headers, self._adapter.rate_limit)
         budgets[0].learn(slots[0], stated.limit, stated.period, stated.count)
         for budget, slot in zip(budgets[1:], slots[1:], strict=True):
             budget.learn(slot, None, None, None)
-        self._raise_for_error(request, response)
         return response
 
     def _raise_for_error(self, request: Request, response: httpx.Response) -> None:
@@ -135,10 +153,10 @@ class HttpClient:
             self._budget.close(wait)
         raise _error(outcome, message, wait)
 
-    def _unreachable(self, request: Request, error: Exception) -> SyncError:
+    def _unreachable(self, request: Request, error: Exception) -> SyncError | None:
         outcome = decide_failure(error)
         if outcome is None:
-            raise error
+            return None
         asked = f"{request.method} {request.path}"
         whom = f"could not reach {self._adapter.title} at {self._wire.host} for {asked}"
         return _error(outcome, f"{whom}: {outcome.message} ({type(error).__name__})")

@@ -1,8 +1,8 @@
-"""One request over the wire and its answer: the pool, the URL, the time-outs."""
+"""One request over the wire and its answer: the pool, the URL, where a redirect may lead."""
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from typing import Literal
@@ -10,10 +10,13 @@ from urllib.parse import urlencode
 
 import httpx
 
+from openfaith_sync.adapters.bounds import BOUNDS, GZIP, Bounds, bound_connections, deadline, read_body
 from openfaith_sync.domain.adapter_file import AdapterFile
+from openfaith_sync.domain.errors import DefinitionError
 
 USER_AGENT = f"openfaith-sync/{version('openfaith-sync')} (+https://github.com/fold-dev/openfaith)"
-TIMEOUT = httpx.Timeout(60, connect=10, pool=None)
+MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Request:
     method: Literal["GET", "POST", "PATCH", "DELETE"] = "GET"
     body: bytes | None = None
     """JSON."""
+    target: str | None = None
+    """Where the source sent us on to, on its own host; in place of path and parameters."""
 
     @property
     def is_repeatable(self) -> bool:
@@ -39,20 +44,33 @@ class Wire:
     """Sends requests below one base URL. Safe to use from several threads."""
 
     def __init__(
-        self, base_url: str, authorization: str, adapter: AdapterFile, transport: httpx.BaseTransport | None = None
+        self,
+        base_url: str,
+        authorization: str,
+        adapter: AdapterFile,
+        transport: httpx.BaseTransport | None = None,
+        bounds: Bounds = BOUNDS,
     ) -> None:
         """Open the pool; nothing is sent yet."""
         self._base_url = base_url.rstrip("/")
+        self._title = adapter.title
         self._version_header = adapter.version_header
+        self._bounds = bounds
         in_flight = adapter.paging.pages_in_flight
         self._client = httpx.Client(
-            headers={"Authorization": authorization, "User-Agent": USER_AGENT, "Accept": "application/json"},
-            timeout=TIMEOUT,
+            headers={
+                "Authorization": authorization,
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                "Accept-Encoding": GZIP,
+            },
+            timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
             verify=_trust(),
             limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
             transport=transport,
             follow_redirects=False,
         )
+        bound_connections(self._client)
 
     @property
     def host(self) -> str:
@@ -64,18 +82,53 @@ class Wire:
         self._client.close()
 
     def send(self, request: Request) -> httpx.Response:
-        """Give the answer, whatever it says.
+        """Give the answer, whatever it says, read whole within the bounds.
 
         Raises:
             httpx.RequestError: There is none.
+            MalformedAnswer: It is larger than it may be.
         """
         headers = {self._version_header: request.api_version} if request.api_version else {}
-        url = self._base_url + request.path
-        if request.parameters:
+        url = request.target or self._base_url + request.path
+        if request.parameters and not request.target:
             url += "?" + urlencode(request.parameters)
         if request.body is not None:
             headers["Content-Type"] = "application/json"
-        return self._client.request(request.method, url, headers=headers, content=request.body)
+        with (
+            deadline(self._bounds.whole_seconds),
+            self._client.stream(request.method, url, headers=headers, content=request.body) as answer,
+        ):
+            body = read_body(answer, self._bounds.body_bytes)
+        answer.headers.pop("content-encoding", None)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
+
+    def follow(self, request: Request, answer: httpx.Response) -> Request | None:
+        """Give the request that a redirect asks for; ``None`` when the answer is none.
+
+        The credentials go where they belong: to the scheme, host and port of the connection.
+
+        Raises:
+            DefinitionError: It leads anywhere else, or what was asked would be another thing there.
+        """
+        if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
+            return None
+        asked = f"{request.method} {request.path}"
+        if request.method != "GET":
+            raise DefinitionError(f"{self._title} redirects {asked}, which is not a reading; check the base URL")
+        try:
+            target = answer.request.url.join(answer.headers["location"])
+        except httpx.InvalidURL:
+            raise DefinitionError(f"{self._title} redirects {asked} to what is no URL") from None
+        if _origin(target) != _origin(answer.request.url) or target.userinfo:
+            raise DefinitionError(
+                f"{self._title} redirects {asked} to another place ({target.scheme}://{target.host[:100]}); "
+                "nothing was sent there; check the connection's base URL"
+            )
+        return replace(request, target=str(target))
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 @cache

@@ -187,7 +187,7 @@ CAPUCHIN = {"errors": [{"code": "unauthorized", "status": "401", "detail": "Erro
         (httpx.Response(404, json={"errors": []}), NotFoundAtSource, 1),
         (httpx.Response(400, json={"errors": []}), DefinitionError, 1),
         (httpx.Response(418), DefinitionError, 1),
-        (httpx.Response(302, headers={"location": "https://elsewhere.example"}), DefinitionError, 1),
+        (httpx.Response(302, headers={"location": "https://other.example"}), DefinitionError, 1),
         (httpx.Response(408), TransientError, 6),
         (httpx.Response(500, json={"errors": []}), TransientError, 6),
         (httpx.Response(502, text="<html>"), TransientError, 6),
