@@ -15,8 +15,9 @@ install: $(READY) ## Make .venv with pinned versions; does nothing when it is up
 demo: $(READY) ## Sync a simulated church of 2,000 people through Dagster into PostgreSQL
 	@$(BIN)/openfaith-sync demo
 
-test: $(READY) ## Run all tests; make test ARGS="-k commands" for some
-	@$(BIN)/pytest $(ARGS)
+# Each worker has a PostgreSQL of its own, so more of them than these ask for much memory.
+test: $(READY) ## Run all tests side by side; make test ARGS="-k commands" for some
+	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(READY) ## Check format, lint, types and import floors
 	$(BIN)/ruff format --check .
