@@ -1,12 +1,27 @@
 """Answers as they leave: status, headers, body; the source's error bodies."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import orjson
 
 JSON_API = "application/vnd.api+json; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
+
+
+class Ending(StrEnum):
+    """How an answer leaves."""
+
+    WHOLE = "whole"
+    CUT = "cut"
+    """The connection closes in the middle of a body whose length was stated."""
+    CUT_CHUNKED = "cut_chunked"
+    """The same of a body whose length was not stated: no last chunk."""
+    RESET = "reset"
+    """The connection is reset in the middle of the body."""
+    NOTHING = "nothing"
+    """The connection is reset before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +35,9 @@ class Answer:
     """How many records of the asked kind are in it."""
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0
-    is_cut: bool = False
-    """Whether the connection closes in the middle of the body."""
+    ending: Ending = Ending.WHOLE
+    drip_seconds: float = 0
+    """Between two parts of the body, which comes in ``DRIPS`` of them; 0 for all at once."""
 
 
 _TITLES = {

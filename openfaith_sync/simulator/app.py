@@ -19,6 +19,7 @@ from openfaith_sync.simulator.damage import damage
 from openfaith_sync.simulator.grants import Grants
 from openfaith_sync.simulator.headers import HeaderWriter
 from openfaith_sync.simulator.ignoring import without_ignored
+from openfaith_sync.simulator.leaving import Scope, Send, send_answer
 from openfaith_sync.simulator.libraries import Libraries
 from openfaith_sync.simulator.listings import Document, Librarian
 from openfaith_sync.simulator.newsroom import Newsroom
@@ -34,9 +35,7 @@ from openfaith_sync.simulator.strangers import organization_id
 from openfaith_sync.simulator.webhook_api import WebhookApi, WebhookRequest
 from openfaith_sync.simulator.writes import write
 
-Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 CONTROL_PREFIX = "/_sim/"
 _OK = 200
@@ -72,7 +71,7 @@ class SimulatorApp:
         path: str = scope["path"]
         if path.startswith(CONTROL_PREFIX):
             answer = self._control.answer(scope, await _read_body(receive))
-            await _send(send, answer, [(b"content-type", answer.content_type.encode())])
+            await send_answer(scope, send, answer, [(b"content-type", answer.content_type.encode())])
             return
         control = self._control
         sequence = control.log.next_sequence()
@@ -93,7 +92,7 @@ class SimulatorApp:
         if answer.delay_seconds:
             await asyncio.sleep(answer.delay_seconds)
         headers += self._headers.closing(answer, digest, time.perf_counter() - started)
-        await _send(send, answer, headers)
+        await send_answer(scope, send, answer, headers)
 
     def _answer(self, scope: Scope, body: bytes) -> tuple[Answer, list[tuple[bytes, bytes]]]:
         given = dict(scope["headers"])
@@ -101,7 +100,8 @@ class SimulatorApp:
         authorization = given.get(b"authorization", b"").decode("latin-1")
         if path in self._oauth.paths:
             query_string = scope["query_string"].decode("latin-1")
-            return self._damaged(path, self._oauth.answer(scope["method"], path, query_string, body, authorization)), []
+            answer = self._oauth.answer(scope["method"], path, query_string, body, authorization)
+            return self._damaged(scope, answer), []
         guest = self._reception.greet(authorization, path)
         if isinstance(guest, Answer):
             return guest, []
@@ -110,7 +110,7 @@ class SimulatorApp:
         asked = given.get(self._version_header, b"").decode("latin-1")
         version = resolve_version(asked, self._versions.get("/".join(path.split("/")[:3]), "2018-08-01"))
         answer = self._judge(verdict, version, asked) or self._read_or_write(scope, given, query, body)
-        answer = self._damaged(path, answer)
+        answer = self._damaged(scope, answer)
         return answer, self._headers.opening(guest, verdict, version)
 
     def _judge(self, verdict: Verdict | None, version: str | None, asked: str) -> Answer | None:
@@ -157,12 +157,13 @@ class SimulatorApp:
             case _:
                 return None
 
-    def _damaged(self, path: str, answer: Answer) -> Answer:
-        faults = self._control.faults
+    def _damaged(self, scope: Scope, answer: Answer) -> Answer:
+        faults, path = self._control.faults, scope["path"]
         if faults:
             fault = faults.hit(path)
             if fault is not None:
-                return damage(fault, answer, self._last_bodies.get(path))
+                address = f"{path}?{scope['query_string'].decode('latin-1')}"
+                return damage(fault, answer, address, self._last_bodies.get(path))
         if answer.status == _OK:
             self._last_bodies[path] = answer.body
         return answer
@@ -175,14 +176,3 @@ async def _read_body(receive: Receive) -> bytes:
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
-
-
-async def _send(send: Send, answer: Answer, headers: list[tuple[bytes, bytes]]) -> None:
-    headers = [*headers, (b"content-length", str(len(answer.body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if answer.is_cut:
-        # Ending without the rest makes the server close the connection.
-        half = answer.body[: len(answer.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        return
-    await send({"type": "http.response.body", "body": answer.body})

@@ -6,13 +6,21 @@ import click
 
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.simulator.faults import read_faults
+from openfaith_sync.simulator.faults import KINDS, read_faults
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import serve
 from openfaith_sync.simulator.settings import SimulatorSettings
 
+_KINDS = "\n".join(f"  {kind:15} {what}" for kind, what in KINDS.items())
+_EPILOG = f"""\b
+Each fault of the file is one mapping: its kind, which requests it hits (path: text in the path; after: how many
+are left alone first; at: only the n-th; every: each k-th; times: at most so many), and what the kind takes:
+{_KINDS}
+Example: - {{kind: status, status: 403, path: /groups/v2}}
+GET /_sim/faults shows them too, with what is armed."""
 
-@click.command()
+
+@click.command(epilog=_EPILOG)
 @click.argument("adapter", default="pco")
 @click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="How many people.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.answers import JSON, Answer
 from openfaith_sync.simulator.church import Church
-from openfaith_sync.simulator.faults import ArmedFaults, parse_faults
+from openfaith_sync.simulator.faults import KINDS, ArmedFaults, parse_faults
 from openfaith_sync.simulator.happenings import Happening, ScriptPart
 from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.newsroom import Newsroom
@@ -67,6 +67,7 @@ class Control:
             ("GET", "counts"): lambda _: self._counts(),
             ("GET", "requests"): lambda _: [request.as_json() for request in self.log.requests],
             ("DELETE", "requests"): lambda _: self.log.clear(),
+            ("GET", "faults"): lambda _: {"kinds": KINDS, "armed": self.faults.as_json()},
             ("POST", "faults"): lambda body: self.faults.arm(parse_faults(body, "the request")),
             ("DELETE", "faults"): lambda _: self.faults.clear(),
             ("POST", "script"): self._set_script,

@@ -1,35 +1,65 @@
 """Damage: what a fault makes of an answer that was right."""
 
+import gzip
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import orjson
 
 from openfaith_sync.simulator import answers
-from openfaith_sync.simulator.answers import Answer
+from openfaith_sync.simulator.answers import Answer, Ending
 from openfaith_sync.simulator.faults import Fault
 
 Json = dict[str, Any]
 
+_ENDINGS: Mapping[str, Ending] = {
+    "cut": Ending.CUT,
+    "cut_chunked": Ending.CUT_CHUNKED,
+    "reset": Ending.RESET,
+    "outage": Ending.NOTHING,
+}
+_BOMB_BYTES = 64 << 20
 _HTML_STATUSES = frozenset({502, 504})
 _TOO_MANY = 429
 
 
-def damage(fault: Fault, answer: Answer, last: bytes | None) -> Answer:
+def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> Answer:
     """Give what is sent instead; ``last`` is the body sent before on the same path."""
+    if fault.kind in _ENDINGS:
+        return replace(answer, ending=_ENDINGS[fault.kind])
+    delay_seconds = fault.delay_ms / 1000
     match fault.kind:
-        case "status":
-            return _status(fault)
-        case "html_200":
-            return answers.html(200, "Sign in", "Please sign in to continue")
+        case "slow":
+            return replace(answer, delay_seconds=delay_seconds)
+        case "drip":
+            return replace(answer, drip_seconds=delay_seconds)
         case "truncated_json":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
-        case "reset":
-            return replace(answer, is_cut=True)
-        case "slow":
-            return replace(answer, delay_seconds=fault.delay_ms / 1000)
-        case _:
+        case "missing_key" | "wrong_type" | "stuck_next" | "empty_page" | "short_page" | "repeat_page" | "lying_total":
             return _document(fault, answer, last)
+        case _:
+            return _another(fault, address)
+
+
+def _another(fault: Fault, address: str) -> Answer:
+    """Give an answer that has nothing of the right one."""
+    match fault.kind:
+        case "html_200":
+            return answers.html(200, "Sign in", "Please sign in to continue")
+        case "bomb":
+            return Answer(200, _bomb(), answers.JSON_API, headers={"content-encoding": "gzip"})
+        case "redirect":
+            place = "" if fault.to == "here" else "https://elsewhere.invalid"
+            return Answer(302, headers={"location": place + address})
+        case _:
+            return _status(fault)
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(b'{"data": "' + b"0" * _BOMB_BYTES + b'"}')
 
 
 def _status(fault: Fault) -> Answer:

@@ -1,6 +1,7 @@
 """Faults as data: what goes wrong, with which request, how often."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -20,9 +21,36 @@ FaultKind = Literal[
     "short_page",
     "repeat_page",
     "lying_total",
-    "reset",
     "slow",
+    "drip",
+    "cut",
+    "cut_chunked",
+    "reset",
+    "outage",
+    "bomb",
+    "redirect",
 ]
+
+KINDS: Mapping[FaultKind, str] = {
+    "status": "an error with this status, body, detail and retry_after; 403 with a path denies one resource",
+    "html_200": "a page for people, with status 200",
+    "truncated_json": "half of the document, as if it were whole",
+    "missing_key": "the document without its key",
+    "wrong_type": "a value of a wrong type in the document: wrong",
+    "stuck_next": "a next page that is this one",
+    "empty_page": "a page without records that looks like the end",
+    "short_page": "half a page that looks like the end",
+    "repeat_page": "the records of the answer before on the same path",
+    "lying_total": "another total_count: total",
+    "slow": "the answer after delay_ms",
+    "drip": "the body in 20 parts, delay_ms between them",
+    "cut": "half a body of stated length, then the end of the connection",
+    "cut_chunked": "half a body in chunks without the last one, then the end of the connection",
+    "reset": "half a body, then the connection is reset",
+    "outage": "the connection is reset before any answer; with after and times, for a span of requests",
+    "bomb": "a compressed body of 64 MiB in 64 KiB",
+    "redirect": "a redirect here (to the same address) or elsewhere: to",
+}
 
 
 class Fault(BaseModel):
@@ -39,6 +67,8 @@ class Fault(BaseModel):
     """Hit the n-th request that matches."""
     every: int | None = Field(default=None, ge=1)
     """Hit every k-th request that matches."""
+    after: int = Field(default=0, ge=0)
+    """Leave so many requests that match alone first; ``at`` and ``every`` count from there."""
     path: str = ""
     """Text the request's path must hold."""
     times: int | None = Field(default=None, ge=1)
@@ -56,9 +86,11 @@ class Fault(BaseModel):
     wrong: Literal["data_object", "id_number", "attributes_list"] = "data_object"
     """What kind `wrong_type` makes of the answer."""
     delay_ms: int = Field(default=1000, ge=0)
-    """How long kind `slow` waits."""
+    """How long kinds `slow` and `drip` wait."""
     total: int = 0
     """What kind `lying_total` says."""
+    to: Literal["here", "elsewhere"] = "elsewhere"
+    """Where kind `redirect` leads."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
@@ -119,6 +151,13 @@ class ArmedFaults:
         """Whether any fault is armed."""
         return bool(self._armed)
 
+    def as_json(self) -> list[dict[str, object]]:
+        """Give what is armed, each with how many requests it saw and hit."""
+        return [
+            armed.fault.model_dump(mode="json", exclude_defaults=True) | {"seen": armed.seen, "hits": armed.hits}
+            for armed in self._armed
+        ]
+
     def hit(self, path: str) -> Fault | None:
         """Count the request with every fault it matches, and give the first that hits it."""
         hits = [armed for armed in self._armed if armed.matches(path)]
@@ -139,6 +178,9 @@ class _Armed:
         self.seen += 1
         if fault.times is not None and self.hits >= fault.times:
             return False
+        place = self.seen - fault.after
+        if place < 1:
+            return False
         if fault.at is not None:
-            return self.seen == fault.at
-        return fault.every is None or self.seen % fault.every == 0
+            return place == fault.at
+        return fault.every is None or place % fault.every == 0

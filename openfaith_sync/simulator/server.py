@@ -18,6 +18,7 @@ from openfaith_sync.simulator.app import SimulatorApp
 from openfaith_sync.simulator.control_client import ControlClient
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.ignoring import Ignored
+from openfaith_sync.simulator.leaving import ResettableProtocol
 from openfaith_sync.simulator.oauth import OAuthBehaviour
 from openfaith_sync.simulator.rate import RateRule, parse_rate
 from openfaith_sync.simulator.settings import SimulatorSettings
@@ -74,6 +75,7 @@ def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
         # A fault that cuts an answer short would be reported as an error of the application.
         config = uvicorn.Config(
             app,
+            http=ResettableProtocol,
             access_log=False,
             log_level="critical",
             lifespan="off",

@@ -1,6 +1,8 @@
 """Each kind of fault, as a client meets it."""
 
+import gzip
 import json
+from typing import get_args
 
 import httpx
 import pytest
@@ -8,7 +10,7 @@ from click.testing import CliRunner
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.command import simulate
-from openfaith_sync.simulator.faults import ArmedFaults, Fault, read_faults
+from openfaith_sync.simulator.faults import KINDS, ArmedFaults, Fault, FaultKind, read_faults
 
 URL = "/people/v2/people?per_page=100"
 
@@ -99,9 +101,64 @@ def test_a_page_that_comes_twice(hit, moving, client):
     assert "offset=100" in page["links"]["self"]
 
 
-def test_a_connection_cut_in_the_middle(hit):
+@pytest.mark.parametrize("kind", ["cut", "cut_chunked"])
+def test_a_connection_cut_in_the_middle(hit, kind):
     with pytest.raises(httpx.RemoteProtocolError):
-        hit(kind="reset")
+        hit(kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["reset", "outage"])
+def test_a_connection_that_is_reset(hit, kind):
+    with pytest.raises(httpx.ReadError):
+        hit(kind=kind)
+
+
+def test_an_outage_is_a_span_of_requests(moving, client):
+    moving.fault(Fault(kind="outage", after=1, times=2))
+    answers = []
+    for _ in range(4):
+        try:
+            answers.append(client.get(f"{moving.base_url}{URL}").status_code)
+        except httpx.ReadError:
+            answers.append(None)
+    assert answers == [200, None, None, 200]
+
+
+def test_one_resource_is_denied_and_no_other(moving, client):
+    moving.fault(Fault(kind="status", status=403, path="/people/v2/emails"))
+    found = [client.get(f"{moving.base_url}/people/v2/{name}").status_code for name in ("emails", "people", "emails")]
+    assert found == [403, 200, 403]
+
+
+def test_a_body_that_drips(moving, client):
+    moving.fault(Fault(kind="drip", delay_ms=1, times=1))
+    with client.stream("GET", f"{moving.base_url}{URL}") as answer:
+        assert sum(1 for _ in answer.iter_raw()) > 2
+    assert len(answer.headers["content-length"]) > 3
+
+
+def test_a_bomb(moving, client):
+    moving.fault(Fault(kind="bomb", times=1))
+    with client.stream("GET", f"{moving.base_url}{URL}") as answer:
+        packed = b"".join(answer.iter_raw())
+    assert (answer.headers["content-encoding"], len(packed) < 100_000) == ("gzip", True)
+    assert len(gzip.decompress(packed)) > 64 << 20
+
+
+def test_redirects(hit, moving):
+    here = hit("&offset=100", kind="redirect", to="here")
+    assert (here.status_code, here.headers["location"]) == (302, f"{URL}&offset=100")
+    assert hit(kind="redirect").headers["location"].startswith("https://elsewhere.invalid/people")
+
+
+def test_every_kind_is_explained_in_the_command_and_by_the_control_surface(moving):
+    assert set(KINDS) == set(get_args(FaultKind))
+    moving.fault(Fault(kind="slow", at=3, delay_ms=5))
+    shown = httpx.get(f"{moving.base_url}/_sim/faults", trust_env=False).json()
+    assert shown["kinds"] == KINDS
+    assert shown["armed"] == [{"kind": "slow", "at": 3, "delay_ms": 5, "seen": 0, "hits": 0}]
+    told = CliRunner().invoke(simulate, ["--help"], terminal_width=200).output
+    assert all(f"  {kind} " in told and what in told for kind, what in KINDS.items())
 
 
 def test_a_slow_answer(moving, client):
@@ -118,6 +175,11 @@ def test_faults_hit_the_requests_they_are_meant_for():
     armed = ArmedFaults((Fault(kind="html_200", at=2, path="/emails"), Fault(kind="reset", every=3)))
     hits = [armed.hit(path) for path in ("/people", "/emails", "/emails", "/emails", "/people", "/people")]
     assert [fault and fault.kind for fault in hits] == [None, None, "html_200", None, None, "reset"]
+
+
+def test_a_fault_leaves_the_first_requests_alone():
+    armed = ArmedFaults((Fault(kind="reset", after=2, every=2),))
+    assert [bool(armed.hit("/people")) for _ in range(6)] == [False, False, False, True, False, True]
 
 
 def test_a_fault_hits_no_more_often_than_it_may():

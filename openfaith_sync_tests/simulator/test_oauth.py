@@ -174,7 +174,7 @@ def test_grants_are_revoked_in_bulk_or_one_by_one(sim):
 
 def test_the_answer_to_a_refresh_can_be_lost_after_the_token_was_spent(sim):
     (pair,) = sim.issue_tokens("people")
-    sim.fault(Fault(kind="reset", path="/oauth/token", times=1))
+    sim.fault(Fault(kind="cut", path="/oauth/token", times=1))
     with pytest.raises(httpx.RemoteProtocolError):
         refresh(sim, pair)
     assert [attempt["outcome"] for attempt in sim.oauth()["refreshes"]] == ["spent"]
