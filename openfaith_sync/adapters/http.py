@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 
 import httpx
 
+from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import Budget
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
@@ -31,6 +32,10 @@ class NotTaken(TransientError):
     """The source surely did nothing about the request: it never got it, or refused it for its rate."""
 
 
+class Renewed(NotTaken):
+    """The source refused a proof of ours, and there is another one now."""
+
+
 @dataclass(slots=True)
 class Effort:
     """What answering one call took."""
@@ -45,7 +50,7 @@ class HttpClient:
     def __init__(
         self,
         base_url: str,
-        authorization: str,
+        authorization: Authorization,
         adapter: AdapterFile,
         *,
         transport: httpx.BaseTransport | None = None,
@@ -66,7 +71,8 @@ class HttpClient:
         deep = adapter.paging.deep_offset
         self._deep = Budget(deep.requests, timedelta(seconds=deep.period_seconds)) if deep else None
         self._random = random.Random()  # noqa: S311  jitter, not a secret
-        self._wire = Wire(base_url, authorization, adapter, transport, bounds)
+        self._authorization = authorization
+        self._wire = Wire(base_url, adapter, transport, bounds)
         self._lock = threading.Lock()
         self.requests = 0
 
@@ -89,13 +95,18 @@ class HttpClient:
             ReconnectRequired: The source refuses the credentials.
             DefinitionError: The request is wrong, denied, or asks for what is not there.
         """
-        effort = Effort()
+        effort, renewals = Effort(), 0
         deadline = time.monotonic() + MAX_TRYING.total_seconds()
         while True:
             try:
                 return parse(self._ask_to_the_end(request, effort)), effort
+            except Renewed:
+                if time.monotonic() > deadline:
+                    raise
+                renewals += 1
             except TransientError as error:
-                if effort.requests >= self._attempts or not (request.is_repeatable or isinstance(error, NotTaken)):
+                is_repeatable = request.is_repeatable or isinstance(error, NotTaken)
+                if effort.requests - renewals >= self._attempts or not is_repeatable:
                     raise
                 seconds = self._backoff(effort.requests, error.retry_after)
                 if time.monotonic() + seconds > deadline:
@@ -107,17 +118,18 @@ class HttpClient:
         """Give the success that a request leads to; each step on the way is a request like any other."""
         asked = request
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask(asked, effort)
+            response, proof = self._ask(asked, effort)
             further = self._wire.follow(asked, response)
             if further is None:
-                self._raise_for_error(request, response)
+                self._raise_for_error(request, proof, response)
+                self._authorization.note_accepted(proof)
                 return response
             asked = further
         raise DefinitionError(
             f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"
         )
 
-    def _ask(self, request: Request, effort: Effort) -> httpx.Response:
+    def _ask(self, request: Request, effort: Effort) -> tuple[httpx.Response, Proof]:
         budgets = [self._deep, self._budget] if request.is_deep and self._deep else [self._budget]
         slots = [budget.take() for budget in budgets]
         effort.waited += sum((slot.waited for slot in slots), timedelta())
@@ -125,7 +137,9 @@ class HttpClient:
         with self._lock:
             self.requests += 1
         try:
-            response = self._wire.send(request)
+            # Only now: whoever waited for a slot finds what was renewed meanwhile.
+            proof = self._authorization.prove()
+            response = self._wire.send(request, proof.header)
         except Exception as error:
             for budget in budgets:
                 budget.lose()
@@ -138,9 +152,9 @@ class HttpClient:
         budgets[0].learn(slots[0], stated.limit, stated.period, stated.count)
         for budget, slot in zip(budgets[1:], slots[1:], strict=True):
             budget.learn(slot, None, None, None)
-        return response
+        return response, proof
 
-    def _raise_for_error(self, request: Request, response: httpx.Response) -> None:
+    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response) -> None:
         if response.is_success:
             return
         outcome = decide(response.status_code, response.text[:4096], self._adapter.errors)
@@ -151,6 +165,12 @@ class HttpClient:
         wait = parse_retry_after(response.headers.get(self._adapter.rate_limit.retry_after_header))
         if outcome.action is ErrorAction.WAIT and wait is not None:
             self._budget.close(wait)
+        if outcome.action is ErrorAction.REFRESH:
+            self._authorization.renew(proof, message)
+            raise Renewed(message)
+        if outcome.action is ErrorAction.RECONNECT:
+            self._authorization.end(proof, message)
+            raise Renewed(message)
         raise _error(outcome, message, wait)
 
     def _unreachable(self, request: Request, error: Exception) -> SyncError | None:

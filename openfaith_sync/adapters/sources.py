@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
-from openfaith_sync.adapters.auth import authorization
+from openfaith_sync.adapters.auth import Authorization
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.adapters.needs import Shared
+from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
-from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.connection import Connection, OAuthTokens
 from openfaith_sync.domain.manifest import Manifest
 
 # Somebody waits for the answer, and can ask again.
@@ -15,24 +18,28 @@ ATTEMPTS_TO_VERIFY = 2
 
 
 @contextmanager
-def open_source(manifest: Manifest, connection: Connection, *, attempts: int | None = None) -> Iterator[JsonApiSource]:
-    """Give the connection's records for as long as the context lasts."""
-    secret = authorization(connection.credentials)
-    with HttpClient(connection.base_url, secret, manifest.adapter_file, attempts=attempts) as client:
+def open_source(
+    manifest: Manifest, connection: Connection, shared: Shared | None = None, *, attempts: int | None = None
+) -> Iterator[JsonApiSource]:
+    """Give the connection's records for as long as the context lasts.
+
+    ``shared`` is what all processes that use the connection have in common; without it
+    nothing is renewed, and nobody else learns what came of it.
+    """
+    with _open_client(manifest, connection, shared, attempts) as client:
         yield JsonApiSource(manifest, client)
 
 
 @contextmanager
 def open_subscription_source(
-    manifest: Manifest, connection: Connection, *, attempts: int | None = None
+    manifest: Manifest, connection: Connection, shared: Shared | None = None, *, attempts: int | None = None
 ) -> Iterator[JsonApiSubscriptions]:
     """Give the connection's webhook subscriptions for as long as the context lasts.
 
     Raises:
         DefinitionError: The adapter's source has no webhooks.
     """
-    secret = authorization(connection.credentials)
-    with HttpClient(connection.base_url, secret, manifest.adapter_file, attempts=attempts) as client:
+    with _open_client(manifest, connection, shared, attempts) as client:
         yield JsonApiSubscriptions(manifest, client)
 
 
@@ -45,3 +52,19 @@ def verify_connection(manifest: Manifest, connection: Connection) -> str:
     """
     with open_source(manifest, connection, attempts=ATTEMPTS_TO_VERIFY) as source:
         return source.read_account()
+
+
+def _open_client(manifest: Manifest, connection: Connection, shared: Shared | None, attempts: int | None) -> HttpClient:
+    authorization = _authorize(manifest, connection, shared)
+    return HttpClient(connection.base_url, authorization, manifest.adapter_file, attempts=attempts)
+
+
+def _authorize(manifest: Manifest, connection: Connection, shared: Shared | None) -> Authorization:
+    credentials = connection.credentials
+    if shared is None:
+        return Authorization(connection)
+    if not isinstance(credentials, OAuthTokens):
+        return Authorization(connection, shared.tokens)
+    endpoints = OAuthEndpoints(manifest.adapter_file, connection.base_url, shared.client)
+    ahead = timedelta(seconds=endpoints.oauth2.refresh_ahead_seconds)
+    return Authorization(connection, shared.tokens, lambda token: endpoints.refresh(token, credentials.scopes), ahead)

@@ -46,7 +46,6 @@ class Wire:
     def __init__(
         self,
         base_url: str,
-        authorization: str,
         adapter: AdapterFile,
         transport: httpx.BaseTransport | None = None,
         bounds: Bounds = BOUNDS,
@@ -59,13 +58,12 @@ class Wire:
         in_flight = adapter.paging.pages_in_flight
         self._client = httpx.Client(
             headers={
-                "Authorization": authorization,
                 "User-Agent": USER_AGENT,
                 "Accept": "application/json",
                 "Accept-Encoding": GZIP,
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
-            verify=_trust(),
+            verify=trust(),
             limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
             transport=transport,
             follow_redirects=False,
@@ -81,14 +79,16 @@ class Wire:
         """Close the pool."""
         self._client.close()
 
-    def send(self, request: Request) -> httpx.Response:
+    def send(self, request: Request, authorization: str) -> httpx.Response:
         """Give the answer, whatever it says, read whole within the bounds.
 
         Raises:
             httpx.RequestError: There is none.
             MalformedAnswer: It is larger than it may be.
         """
-        headers = {self._version_header: request.api_version} if request.api_version else {}
+        headers = {"Authorization": authorization}
+        if request.api_version:
+            headers[self._version_header] = request.api_version
         url = request.target or self._base_url + request.path
         if request.parameters and not request.target:
             url += "?" + urlencode(request.parameters)
@@ -132,6 +132,6 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def trust() -> ssl.SSLContext:
     """Read the certificates of the authorities once: it takes 30 ms."""
     return httpx.create_ssl_context()

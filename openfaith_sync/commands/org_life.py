@@ -15,6 +15,7 @@ from openfaith_sync.engine.subscriptions import remove_subscriptions
 from openfaith_sync.store.connections import ListedConnection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.erase import count_rows, disconnect_org, erase_org
+from openfaith_sync.store.sharing import share
 from openfaith_sync.store.subscriptions import forget_subscriptions, open_subscriptions
 from openfaith_sync.store.work import make_due
 
@@ -122,7 +123,10 @@ def _unsubscribe(deployment: Deployment, database: Database, listed: ListedConne
             if not store.load() and public_url is None:
                 return 0
             connection = load_connection(database, org, adapter)
-            with open_subscription_source(manifest, connection) as source:
+            with (
+                share(database, connection) as shared,
+                open_subscription_source(manifest, connection, shared) as source,
+            ):
                 return len(remove_subscriptions(source, store, public_url).removed)
     except SyncError as error:
         if not force:

@@ -18,6 +18,7 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.org import EntityOutcome, run_org
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.sharing import share
 
 COLUMNS = (
     "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
@@ -65,7 +66,8 @@ def sync(
     with open_database(deployment.settings) as database:
         connection = load_usable_connection(database, org, AdapterName(adapter))
         with (
-            open_source(manifest, connection) as source,
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared) as source,
             database.open_store(connection.org) as store,
             open_display() as display,
         ):

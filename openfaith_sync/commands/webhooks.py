@@ -19,6 +19,7 @@ from openfaith_sync.engine.subscription_needs import SubscriptionSource, Subscri
 from openfaith_sync.engine.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.sharing import share
 from openfaith_sync.store.subscriptions import open_subscriptions
 from openfaith_sync.store.webhook_status import WebhookStatus, load_webhook_status
 
@@ -110,7 +111,8 @@ def _change(deployment: Deployment, org: str, adapter: str, change: Change) -> S
     with open_database(deployment.settings) as database:
         connection = load_usable_connection(database, org, manifest.adapter)
         with (
-            open_subscription_source(manifest, connection) as source,
+            share(database, connection) as shared,
+            open_subscription_source(manifest, connection, shared) as source,
             open_subscriptions(database, connection.org, manifest.adapter) as store,
         ):
             return change(manifest, source, store)

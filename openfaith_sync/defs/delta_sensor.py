@@ -17,7 +17,6 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.asking import Ask, ask_runs, due_epoch, settle_asked, skip
 from openfaith_sync.defs.entity_assets import asset_key
 from openfaith_sync.defs.jobs import Job, run_config
-from openfaith_sync.defs.reconnecting import noting_reconnect
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.errors import ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
@@ -26,6 +25,7 @@ from openfaith_sync.domain.work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.probe import probe_entity
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.sharing import share
 from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 
 TICK_SECONDS = 15.0
@@ -109,8 +109,8 @@ def _probe_org(
     try:
         connection = load_connection(database, org, manifest.adapter)
         with (
-            noting_reconnect(database, connection),
-            open_source(manifest, connection, attempts=ATTEMPTS) as source,
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared, attempts=ATTEMPTS) as source,
             database.open_store(org) as store,
         ):
             while left and monotonic() < until:

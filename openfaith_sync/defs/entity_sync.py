@@ -8,13 +8,13 @@ from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.materialization import build_materialization
 from openfaith_sync.defs.preview import read_preview
 from openfaith_sync.defs.progress import ProgressLog
-from openfaith_sync.defs.reconnecting import noting_reconnect
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.sharing import share
 
 
 def sync_entity(
@@ -29,8 +29,8 @@ def sync_entity(
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
         with (
-            noting_reconnect(database, connection),
-            open_source(manifest, connection) as source,
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared) as source,
             database.open_store(org) as store,
         ):
             result = run_entity(manifest, source, store, request, progress_log)

@@ -4,12 +4,12 @@ import dagster as dg
 
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.failures import dagster_failures
-from openfaith_sync.defs.reconnecting import noting_reconnect
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.engine.records import run_records
 from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.sharing import share
 
 MOST_SECONDS = 60.0
 """Then another run goes on, so that one org's flood leaves its place to others."""
@@ -23,8 +23,8 @@ def sync_records(context: dg.OpExecutionContext, manifest: Manifest, resource: D
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
         with (
-            noting_reconnect(database, connection),
-            open_source(manifest, connection) as source,
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared) as source,
             database.open_store(org) as store,
         ):
             result = run_records(

@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from openfaith_sync.domain.settings import Settings
+from openfaith_sync.domain.settings import Settings, client_variables
 from openfaith_sync.store.database import Database, open_database
 
 
@@ -13,6 +13,9 @@ class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
     home: str = Field(description="The folder of the embedded PostgreSQL and of the development key.")
     database_url: str | None = Field(default=None, description="Empty for the embedded PostgreSQL.")
     secret_keys: str | None = Field(default=None, description="Fernet keys, newest first, with commas between.")
+    oauth_clients: dict[str, str] = Field(
+        default_factory=dict, description="The ids and secrets of OAuth clients, by their environment variables."
+    )
 
     _database: Database | None = PrivateAttr(default=None)
 
@@ -34,14 +37,17 @@ class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
                 "OPENFAITH_HOME": self.home,
                 "OPENFAITH_DATABASE_URL": self.database_url or "",
                 "OPENFAITH_SECRET_KEYS": self.secret_keys or "",
+                **self.oauth_clients,
             }
         )
 
 
 def build_database(settings: Settings) -> DatabaseResource:
     """Give the resource of a deployment; secrets stay names of environment variables until a run needs them."""
+    clients = [variable for adapter in settings.oauth_clients for variable in client_variables(adapter)]
     return DatabaseResource(
         home=str(settings.home),
         database_url=dg.EnvVar("OPENFAITH_DATABASE_URL") if settings.database_url else None,
         secret_keys=dg.EnvVar("OPENFAITH_SECRET_KEYS") if settings.secret_keys else None,
+        oauth_clients={variable: dg.EnvVar(variable) for variable in clients},
     )

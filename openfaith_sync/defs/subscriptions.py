@@ -3,13 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from openfaith_sync.adapters.sources import open_subscription_source
-from openfaith_sync.defs.reconnecting import noting_reconnect
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.subscriptions import ensure_subscriptions
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.sharing import share
 from openfaith_sync.store.subscriptions import open_subscriptions
 from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 
@@ -51,8 +51,8 @@ def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, publi
 def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -> str:
     connection = load_connection(database, work.key.org, manifest.adapter)
     with (
-        noting_reconnect(database, connection),
-        open_subscription_source(manifest, connection, attempts=ATTEMPTS) as source,
+        share(database, connection) as shared,
+        open_subscription_source(manifest, connection, shared, attempts=ATTEMPTS) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
         report = ensure_subscriptions(manifest, source, store, public_url)

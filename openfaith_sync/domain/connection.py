@@ -39,6 +39,17 @@ Credentials: TypeAlias = BasicCredentials | BearerToken | OAuthTokens
 
 
 @dataclass(frozen=True, slots=True)
+class HeldCredentials:
+    """What a connection's row holds at one moment."""
+
+    credentials: Credentials
+    version: int
+    """One more with each credentials that are stored."""
+    left: timedelta | None = None
+    """How long an access token has still to live, by the database's clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthClient:
     """Who this deployment is to an adapter's source; the secret is never shown."""
 
@@ -67,6 +78,8 @@ class Connection:
     status_since: datetime | None = None
     version: int = 0
     """Of the credentials: one more with each that are stored. 0: they are not stored."""
+    left: timedelta | None = None
+    """How long an access token has still to live, by the database's clock, when the connection was loaded."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.

@@ -4,6 +4,7 @@
       TransientError       the world may heal            -> retry, waiting ``retry_after``
         LeaseLost          another worker holds the walk -> stop writing, let the other go on
         LeaseHeld          another worker is at it now   -> try again later
+        AnswerLost         it may have been done         -> never ask the same again
       ReconnectRequired    the org must act              -> no retry, one alert
       RecordRejected       set the record aside, go on   -> a dead letter
       DefinitionError      we must fix manifest or code  -> no retry
@@ -43,6 +44,10 @@ class LeaseLost(TransientError):
 
 class LeaseHeld(TransientError):
     """Another live worker holds this sync now."""
+
+
+class AnswerLost(TransientError):
+    """The source may have done what it was asked, and nobody knows."""
 
 
 class ReconnectRequired(SyncError):

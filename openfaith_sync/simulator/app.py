@@ -15,7 +15,7 @@ from openfaith_sync.simulator import answers, webhook_api
 from openfaith_sync.simulator.answers import Answer
 from openfaith_sync.simulator.church import Church
 from openfaith_sync.simulator.control import Control
-from openfaith_sync.simulator.damage import damage
+from openfaith_sync.simulator.damage import OF_RECORDS, damage
 from openfaith_sync.simulator.grants import Grants
 from openfaith_sync.simulator.headers import HeaderWriter
 from openfaith_sync.simulator.ignoring import without_ignored
@@ -38,7 +38,7 @@ from openfaith_sync.simulator.writes import write
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 CONTROL_PREFIX = "/_sim/"
-_OK = 200
+_OK, _GATEWAY_TIMEOUT = 200, 504
 
 
 class SimulatorApp:
@@ -99,9 +99,7 @@ class SimulatorApp:
         path: str = scope["path"]
         authorization = given.get(b"authorization", b"").decode("latin-1")
         if path in self._oauth.paths:
-            query_string = scope["query_string"].decode("latin-1")
-            answer = self._oauth.answer(scope["method"], path, query_string, body, authorization)
-            return self._damaged(scope, answer), []
+            return self._answer_oauth(scope, body, authorization), []
         guest = self._reception.greet(authorization, path)
         if isinstance(guest, Answer):
             return guest, []
@@ -112,6 +110,15 @@ class SimulatorApp:
         answer = self._judge(verdict, version, asked) or self._read_or_write(scope, given, query, body)
         answer = self._damaged(scope, answer)
         return answer, self._headers.opening(guest, verdict, version)
+
+    def _answer_oauth(self, scope: Scope, body: bytes, authorization: str) -> Answer:
+        path, query_string = scope["path"], scope["query_string"].decode("latin-1")
+        fault = self._control.faults.hit(path) if self._control.faults else None
+        if fault is not None and fault.kind == "status" and fault.status != _GATEWAY_TIMEOUT:
+            # The source says that it did nothing. What a proxy says of a time-out means nothing.
+            return damage(fault, Answer(_OK), path, None)
+        answer = self._oauth.answer(scope["method"], path, query_string, body, authorization)
+        return damage(fault, answer, path, None) if fault is not None and fault.kind not in OF_RECORDS else answer
 
     def _judge(self, verdict: Verdict | None, version: str | None, asked: str) -> Answer | None:
         if verdict is not None and verdict.is_refused:

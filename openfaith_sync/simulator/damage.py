@@ -20,6 +20,11 @@ _ENDINGS: Mapping[str, Ending] = {
     "reset": Ending.RESET,
     "outage": Ending.NOTHING,
 }
+OF_RECORDS = frozenset(
+    {"missing_key", "wrong_type", "stuck_next", "empty_page", "short_page", "repeat_page", "lying_total"}
+)
+"""Kinds that need a document of records."""
+
 _BOMB_BYTES = 64 << 20
 _HTML_STATUSES = frozenset({502, 504})
 _TOO_MANY = 429
@@ -37,7 +42,7 @@ def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> An
             return replace(answer, drip_seconds=delay_seconds)
         case "truncated_json":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
-        case "missing_key" | "wrong_type" | "stuck_next" | "empty_page" | "short_page" | "repeat_page" | "lying_total":
+        case kind if kind in OF_RECORDS:
             return _document(fault, answer, last)
         case _:
             return _another(fault, address)

@@ -6,6 +6,7 @@ from datetime import datetime
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.store.alerts import close_alert
 from openfaith_sync.store.credentials import read, written
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import fetch_one
@@ -28,7 +29,7 @@ SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_sin
 FROM sync.connections WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 """
 _LOAD = """
-SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version
+SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now()
 FROM sync.connections WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """
@@ -69,6 +70,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
     with database.connect(connection.org) as session, session.transaction():
         is_new = bool(fetch_one(session, _ADD, told)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
+    close_alert(database, connection.adapter, ConnectionStatus.RECONNECT_NEEDED, connection.org)
     return is_new
 
 

@@ -1,14 +1,15 @@
 """Opens the database: found, migrated, and of a version that will do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import LiteralString, Self
 
 import psycopg
 
+from openfaith_sync.domain.connection import OAuthClient
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.domain.ids import NOBODY, OrgId, parse_org
+from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.store.embedded import start_embedded
 from openfaith_sync.store.failures import translate_refusal, translated
@@ -44,6 +45,8 @@ class Database:
 
     url: DatabaseUrl
     keys: SecretKeys
+    oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
+    """Who this deployment is to the sources whose tokens lie here."""
 
     def __enter__(self) -> Self:
         """Give itself: nothing is held open between two uses."""
@@ -127,7 +130,7 @@ def open_database(settings: Settings) -> Database:
     if not is_walled:
         with _connect(url) as connection, translated():
             raise_walls(connection)
-    return Database(url, SecretKeys(settings.home, settings.secret_keys))
+    return Database(url, SecretKeys(settings.home, settings.secret_keys), settings.oauth_clients)
 
 
 def _known(org: OrgId) -> OrgId:

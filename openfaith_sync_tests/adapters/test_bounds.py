@@ -16,6 +16,7 @@ from openfaith_sync.adapters.bounds import Bounds
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, SyncError, TransientError
+from openfaith_sync_tests.adapters.credentials import anybody
 
 BOUNDS = Bounds(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
 ASKED = Request("/people/v2/people", {"where[name]": "Anna"})
@@ -70,7 +71,7 @@ def dripping(text: bytes) -> Serve:
 
 def read(pco_manifest, base_url: str, attempts: int = 1):
     adapter = pco_manifest.adapter_file
-    with HttpClient(base_url, "Basic hush", adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None) as client:
+    with HttpClient(base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None) as client:
         return client.read(ASKED, lambda answer: parse_json_object(answer, json.loads))
 
 
@@ -160,7 +161,7 @@ def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest):
         found, effort = read(pco_manifest, base_url)
     assert (found, effort.requests) == ({"a": 1}, 2)
     assert heads[1].startswith("GET /moved?page=2 HTTP/1.1")
-    assert "authorization: Basic hush" in heads[1].replace("Authorization", "authorization")
+    assert "authorization: Basic YW5uYTp4" in heads[1].replace("Authorization", "authorization")
 
 
 def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentials(pco_manifest):
@@ -204,7 +205,7 @@ def test_a_circle_ends(pco_manifest):
 def test_only_a_reading_is_sent_on(pco_manifest):
     with (
         serving(redirecting("/moved")) as (base_url, heads),
-        HttpClient(base_url, "Basic hush", pco_manifest.adapter_file, bounds=BOUNDS) as client,
+        HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=BOUNDS) as client,
         pytest.raises(DefinitionError, match="not a reading"),
     ):
         client.read(Request("/webhooks", {}, method="POST", body=b"{}"), lambda answer: answer)

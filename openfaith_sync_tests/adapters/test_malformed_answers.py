@@ -22,6 +22,7 @@ from openfaith_sync.domain.errors import (
 )
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import ListingQuery, Order
+from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
 EMAILS = ListingQuery(EntityName("email"))
@@ -56,7 +57,7 @@ def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Reque
         return answers[min(len(asked), len(answers)) - 1]
 
     client = HttpClient(
-        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(answer), pause=pauses.append
+        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(answer), pause=pauses.append
     )
     return JsonApiSource(PCO, client), asked, pauses
 
@@ -219,7 +220,7 @@ def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query():
         raise httpx.ConnectError("refused", request=request)
 
     client = HttpClient(
-        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(fail), pause=lambda _: None
+        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(fail), pause=lambda _: None
     )
     with pytest.raises(TransientError, match=r"could not reach Planning Center Online at pco\.example") as caught:
         JsonApiSource(PCO, client).read_page(EMAILS)
@@ -238,7 +239,7 @@ def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_pla
         return ok(listing())
 
     client = HttpClient(
-        "https://pco.example", "Basic x", PCO.adapter_file, transport=httpx.MockTransport(answer), pause=lambda _: None
+        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(answer), pause=lambda _: None
     )
     assert len(JsonApiSource(PCO, client).read_page(EMAILS).records) == 2
     assert len(asked) == 3
@@ -250,4 +251,4 @@ def test_a_request_says_who_asks_and_for_which_version():
     request = asked[0]
     assert request.headers["user-agent"].startswith("openfaith-sync/")
     assert request.headers["x-pco-api-version"] == "2025-11-10"
-    assert request.headers["authorization"] == "Basic x"
+    assert request.headers["authorization"] == "Basic YW5uYTp4"

@@ -11,6 +11,7 @@ from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import ListingQuery, Order
 from openfaith_sync.domain.merges import parse_merge
+from openfaith_sync_tests.adapters.credentials import anybody
 
 PERSON = EntityName("person")
 SINCE = datetime(2016, 6, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ def source(manifest, *data: dict, seen: list | None = None, total: int | None = 
 
     client = HttpClient(
         "http://x",
-        "Basic eA==",
+        anybody(),
         manifest.adapter_file,
         transport=httpx.MockTransport(answer),
         pause=lambda _: None,

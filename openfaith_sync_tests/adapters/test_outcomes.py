@@ -121,7 +121,7 @@ def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter():
     [
         (401, "Error Code Hint: (BABOON)", ErrorAction.REFRESH),
         (401, "Error Code Hint: (CAPUCHIN)", ErrorAction.REFRESH),
-        (401, "HTTP Basic: Access denied.\n", ErrorAction.RECONNECT),
+        (401, "HTTP Basic: Access denied.\n", ErrorAction.REFRESH),
         (401, "Error Code Hint: (PELICAN)", ErrorAction.DISABLE_ENTITY),
         (402, "", ErrorAction.DISABLE_ENTITY),
         (403, "You do not have access to this resource", ErrorAction.DISABLE_ENTITY),

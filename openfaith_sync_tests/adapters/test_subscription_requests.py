@@ -15,6 +15,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
 from openfaith_sync.domain.errors import AccessDenied, MalformedAnswer, TransientError
 from openfaith_sync.domain.subscription import Subscription
+from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
 PATH = "/webhooks/v2/subscriptions"
@@ -51,7 +52,7 @@ def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, 
         return found
 
     transport = httpx.MockTransport(reply)
-    client = HttpClient("https://pco.example", "Basic x", PCO.adapter_file, transport=transport, pause=lambda _: None)
+    client = HttpClient("https://pco.example", anybody(), PCO.adapter_file, transport=transport, pause=lambda _: None)
     return JsonApiSubscriptions(PCO, client), asked
 
 

@@ -23,7 +23,7 @@ MADE = {name: Fernet.generate_key().decode() for name in ("old", "new", "other")
 
 def loaded(database):
     """The connection, without what only storing it gives it."""
-    return replace(load_connection(database, ORG, PCO), status_since=None, version=0)
+    return replace(load_connection(database, ORG, PCO), status_since=None, version=0, left=None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,38 @@
+"""What a client of a source needs of others, as Protocols: implemented by the store, handed in by callers."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from openfaith_sync.domain.connection import HeldCredentials, OAuthClient, OAuthTokens
+
+Exchange = Callable[[str], OAuthTokens]
+"""Spends a refresh token. What it raises says what became of the token: ``ReconnectRequired``, the grant is
+gone; ``AnswerLost``, it may be spent; every other ``SyncError``, the source surely did nothing."""
+
+
+class Tokens(Protocol):
+    """The credentials of one connection, as all processes that use it share them."""
+
+    def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
+        """Give newer credentials than this version: those that are stored, or else what the exchange gives.
+
+        Raises:
+            ReconnectRequired: There is nothing to get newer ones with; noted for all.
+            AnswerLost: They are not refused yet, and their refresh token may be spent.
+            TransientError: Not now.
+        """
+
+    def refuse(self, version: int, reason: str) -> HeldCredentials | None:
+        """Note for all that the source refuses this version, and give the newer one where there is one."""
+
+
+class Shared(Protocol):
+    """What all processes that use one connection have in common."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """Give its credentials."""
+
+    @property
+    def client(self) -> OAuthClient | None:
+        """Give who this deployment is to the source."""

@@ -1,0 +1,177 @@
+"""The source's OAuth endpoints: where a person agrees, what a code gives, what a refresh token gives.
+
+What is raised says what became of what was sent, since a code and a refresh token are good for one use
+(see ``needs.Exchange``). Nothing is sent twice here.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import httpx
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from openfaith_sync.adapters.bounds import GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.stated import parse_retry_after
+from openfaith_sync.adapters.wire import USER_AGENT, trust
+from openfaith_sync.domain.adapter_file import AdapterFile, OAuth2
+from openfaith_sync.domain.connection import OAuthClient, OAuthTokens
+from openfaith_sync.domain.errors import (
+    AnswerLost,
+    DefinitionError,
+    MalformedAnswer,
+    ReconnectRequired,
+    SyncError,
+    TransientError,
+)
+from openfaith_sync.domain.ids import AdapterName
+from openfaith_sync.domain.settings import client_variables
+
+# The answer is worth waiting for: one that comes after we gave up holds tokens that nobody has.
+TOKEN_BOUNDS = Bounds(read_seconds=90, body_bytes=64 << 10)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+
+
+class _Granted(BaseModel):
+    """What a token endpoint answers (RFC 6749 5.1)."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    access_token: str = Field(min_length=1)
+    refresh_token: str = Field(min_length=1)
+    expires_in: float | None = Field(default=None, gt=0)
+    scope: str | None = None
+
+
+class _Refused(BaseModel):
+    """What it answers otherwise (RFC 6749 5.2)."""
+
+    error: str = ""
+    error_description: str = ""
+
+
+class OAuthEndpoints:
+    """The endpoints of one source, for this deployment's client."""
+
+    def __init__(
+        self,
+        adapter: AdapterFile,
+        base_url: str,
+        client: OAuthClient | None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        """Ask below the base URL; nothing is sent yet.
+
+        Raises:
+            DefinitionError: The adapter knows no OAuth.
+        """
+        if adapter.auth.oauth2 is None:
+            raise DefinitionError(f"{adapter.title} is not connected to by OAuth; use: openfaith-sync org add")
+        self._adapter, self._oauth2 = adapter, adapter.auth.oauth2
+        self._base_url, self._client, self._transport = base_url.rstrip("/"), client, transport
+
+    @property
+    def oauth2(self) -> OAuth2:
+        """Give what the manifest says of them."""
+        return self._oauth2
+
+    def link(self, redirect_uri: str, scopes: frozenset[str], state: str, challenge: str) -> str:
+        """Give where a person agrees; what comes of it goes to the redirect URI with the state.
+
+        Raises:
+            DefinitionError: This deployment has no client.
+        """
+        asked = {
+            "client_id": self._require_client().client_id,
+            "redirect_uri": redirect_uri,
+            "response_type": "code",
+            "scope": " ".join(sorted(scopes)),
+            "state": state,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{self._base_url}{self._oauth2.authorize}?{urlencode(asked)}"
+
+    def exchange_code(self, code: str, verifier: str, redirect_uri: str, asked: frozenset[str]) -> OAuthTokens:
+        """Give the tokens of a code, which is spent by this.
+
+        Raises:
+            ReconnectRequired: The code is not good; a person must agree again.
+            AnswerLost: It may be spent.
+            TransientError: The source surely did nothing.
+            DefinitionError: It does not know our client.
+        """
+        told = {"code": code, "code_verifier": verifier, "redirect_uri": redirect_uri}
+        return self._ask("authorization_code", told, asked)
+
+    def refresh(self, token: str, before: frozenset[str]) -> OAuthTokens:
+        """Give the next pair; the token is spent by this. See ``needs.Exchange`` for what is raised."""
+        return self._ask("refresh_token", {"refresh_token": token}, before)
+
+    def _ask(self, grant_type: str, told: Mapping[str, str], scopes: frozenset[str]) -> OAuthTokens:
+        client = self._require_client()
+        form = {"grant_type": grant_type, "client_id": client.client_id, "client_secret": client.secret, **told}
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": GZIP}
+        bounds = TOKEN_BOUNDS
+        timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
+        url = self._base_url + self._oauth2.token
+        try:
+            # A connection of its own: one that was kept may be closed by the source just as the token is sent on it.
+            with httpx.Client(headers=headers, timeout=timeout, verify=trust(), transport=self._transport) as http:
+                bound_connections(http)
+                with deadline(bounds.whole_seconds), http.stream("POST", url, data=form) as answer:
+                    body = read_body(answer, bounds.body_bytes)
+        except _NEVER_SENT as error:
+            raise TransientError(f"{self._title} cannot be reached for a token: {type(error).__name__}") from None
+        except (httpx.RequestError, MalformedAnswer) as error:
+            what = f"the answer of {self._title} to a {grant_type} was lost"
+            raise AnswerLost(f"{what}: {type(error).__name__}") from None
+        if answer.is_success:
+            return self._parse(grant_type, body, scopes)
+        raise self._refusal(grant_type, answer, body)
+
+    def _parse(self, grant_type: str, body: bytes, scopes: frozenset[str]) -> OAuthTokens:
+        try:
+            found = _Granted.model_validate(orjson.loads(body))
+        except (ValidationError, ValueError):
+            raise AnswerLost(f"the answer of {self._title} to a {grant_type} holds no pair of tokens") from None
+        lifetime = timedelta(seconds=found.expires_in or self._oauth2.access_seconds)
+        # An answer without a scope grants what was asked for (RFC 6749 5.1).
+        granted = scopes if found.scope is None else frozenset(found.scope.split())
+        return OAuthTokens(found.access_token, found.refresh_token, lifetime, granted)
+
+    def _refusal(self, grant_type: str, response: httpx.Response, body: bytes) -> SyncError:
+        try:
+            said = _Refused.model_validate(orjson.loads(body))
+        except (ValidationError, ValueError):
+            said = _Refused()
+        status = response.status_code
+        # Only words of the standard are repeated: a description may hold what was sent.
+        message = f"{self._title} answered {status} to a {grant_type}"
+        is_gone = any(text in said.error_description for text in self._oauth2.grant_is_gone)
+        if said.error == "invalid_grant" or is_gone:
+            days = self._oauth2.refresh_days
+            return ReconnectRequired(f"{message}: the grant was revoked, or is not good any more ({days} days unused)")
+        if said.error == "invalid_client":
+            id_variable, secret_variable = client_variables(AdapterName(self._adapter.adapter))
+            return DefinitionError(
+                f"{message}: it does not know this deployment's client; check {id_variable} and {secret_variable}"
+            )
+        if status in {408, 504}:
+            # What a proxy says of a time-out says nothing of what is behind it.
+            return AnswerLost(f"{message}: the answer did not come in time")
+        if status >= 500 or status in {425, 429}:  # noqa: PLR2004  the source's own word that it did nothing
+            return TransientError(message, retry_after=parse_retry_after(response.headers.get("Retry-After")))
+        return DefinitionError(f"{message}: {said.error or 'without a reason'}; check the oauth2 part of its manifest")
+
+    def _require_client(self) -> OAuthClient:
+        if self._client is None:
+            variables = " and ".join(client_variables(AdapterName(self._adapter.adapter)))
+            raise DefinitionError(f"this deployment is no OAuth client of {self._title} yet; set {variables}")
+        return self._client
+
+    @property
+    def _title(self) -> str:
+        return self._adapter.title

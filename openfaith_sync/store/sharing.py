@@ -1,0 +1,24 @@
+"""What all processes that use one connection have in common, gathered for a source's client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from openfaith_sync.domain.connection import Connection, OAuthClient
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.tokens import ConnectionTokens
+
+
+@dataclass(frozen=True, slots=True)
+class SharedConnection:
+    """Implements ``adapters.needs.Shared``."""
+
+    tokens: ConnectionTokens
+    client: OAuthClient | None
+
+
+@contextmanager
+def share(database: Database, connection: Connection) -> Iterator[SharedConnection]:
+    """Give what is shared, for as long as the connection is used."""
+    client = database.oauth_clients.get(connection.adapter)
+    yield SharedConnection(ConnectionTokens(database, connection), client)
