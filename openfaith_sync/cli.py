@@ -39,6 +39,8 @@ def main(context: click.Context) -> None:
       OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
       OPENFAITH_HOME           folder of what is started and made here (.openfaith/)
       OPENFAITH_PUBLIC_URL     where sources reach `serve`; unset: no webhooks are asked for
+      OPENFAITH_PCO_CLIENT_ID, OPENFAITH_PCO_CLIENT_SECRET
+                               the OAuth client that `org connect` connects orgs with
     """  # noqa: D301  click's sign for lines that stay as they are
     context.obj = deployment = Deployment.from_environment(os.environ)
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}

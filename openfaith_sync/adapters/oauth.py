@@ -4,6 +4,8 @@ What is raised says what became of what was sent, since a code and a refresh tok
 (see ``needs.Exchange``). Nothing is sent twice here.
 """
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -77,19 +79,19 @@ class OAuthEndpoints:
         """Give what the manifest says of them."""
         return self._oauth2
 
-    def link(self, redirect_uri: str, scopes: frozenset[str], state: str, challenge: str) -> str:
+    def link(self, redirect_uri: str, scopes: frozenset[str], state: str, verifier: str) -> str:
         """Give where a person agrees; what comes of it goes to the redirect URI with the state.
 
         Raises:
             DefinitionError: This deployment has no client.
         """
         asked = {
-            "client_id": self._require_client().client_id,
+            "client_id": self.require_client().client_id,
             "redirect_uri": redirect_uri,
             "response_type": "code",
             "scope": " ".join(sorted(scopes)),
             "state": state,
-            "code_challenge": challenge,
+            "code_challenge": _challenge(verifier),
             "code_challenge_method": "S256",
         }
         return f"{self._base_url}{self._oauth2.authorize}?{urlencode(asked)}"
@@ -111,7 +113,7 @@ class OAuthEndpoints:
         return self._ask("refresh_token", {"refresh_token": token}, before)
 
     def _ask(self, grant_type: str, told: Mapping[str, str], scopes: frozenset[str]) -> OAuthTokens:
-        client = self._require_client()
+        client = self.require_client()
         form = {"grant_type": grant_type, "client_id": client.client_id, "client_secret": client.secret, **told}
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": GZIP}
         bounds = TOKEN_BOUNDS
@@ -166,7 +168,12 @@ class OAuthEndpoints:
             return TransientError(message, retry_after=parse_retry_after(response.headers.get("Retry-After")))
         return DefinitionError(f"{message}: {said.error or 'without a reason'}; check the oauth2 part of its manifest")
 
-    def _require_client(self) -> OAuthClient:
+    def require_client(self) -> OAuthClient:
+        """Give who this deployment is to the source.
+
+        Raises:
+            DefinitionError: It is nobody yet.
+        """
         if self._client is None:
             variables = " and ".join(client_variables(AdapterName(self._adapter.adapter)))
             raise DefinitionError(f"this deployment is no OAuth client of {self._title} yet; set {variables}")
@@ -175,3 +182,8 @@ class OAuthEndpoints:
     @property
     def _title(self) -> str:
         return self._adapter.title
+
+
+def _challenge(verifier: str) -> str:
+    """Give what proves later that who brings the code is who asked for it (RFC 7636 4.2, S256)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

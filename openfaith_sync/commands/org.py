@@ -1,20 +1,19 @@
 """``org add`` and ``org list``."""
 
-import sys
-from urllib.parse import urlsplit
-
 import click
 
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import verify_connection
+from openfaith_sync.commands.connect import connect
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.org_life import WHAT_REPEATS, pause, remove, resume
+from openfaith_sync.commands.org_life import pause, remove, resume
 from openfaith_sync.commands.org_settings import set_
+from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
 from openfaith_sync.commands.partition import register_partition
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
+from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.work import WHAT_REPEATS
 from openfaith_sync.store.connections import add_connection, list_connections
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.work import make_due
@@ -26,10 +25,11 @@ def org() -> None:
 
 
 @org.command()
-@click.argument("name", callback=lambda _context, _parameter, given: _parse_name(given))
+@click.argument("name", callback=lambda _context, _parameter, given: parse_name(given))
 @click.option("--adapter", default="pco", show_default=True, help="The system to connect to.")
 @click.option("--basic", metavar="ID:SECRET", help="Application id and secret. It stays in the shell's history.")
 @click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or ask for it on a terminal.")
+@click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or ask for it on a terminal.")
 @click.option("--base-url", metavar="URL", help="Where the system answers, when not at its usual address.")
 @as_json
 @pass_deployment
@@ -39,6 +39,7 @@ def add(
     adapter: str,
     basic: str | None,
     basic_stdin: bool,
+    bearer_stdin: bool,
     base_url: str | None,
     as_json: bool,
 ) -> None:
@@ -52,8 +53,8 @@ def add(
       openfaith-sync org add grace --basic-stdin < credentials.txt
       openfaith-sync org add demo --basic demo:demo --base-url http://127.0.0.1:8765
     """  # noqa: D301  click's sign for lines that stay as they are
-    credentials = _parse_basic(_one_of(basic, is_from_stdin=basic_stdin))
-    url = None if base_url is None else _parse_base_url(base_url)
+    credentials = read_credentials(basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin)
+    url = None if base_url is None else parse_base_url(base_url)
     manifest = read_manifest(deployment.settings.manifests, adapter)
     connection = Connection(
         org=name,
@@ -93,57 +94,15 @@ def list_(deployment: Deployment, as_json: bool) -> None:
                 "org": connection.org,
                 "adapter": connection.adapter,
                 "base_url": connection.base_url,
+                "method": connection.auth_method,
                 "status": connection.status.value,
+                "since": connection.status_since,
                 "reason": connection.status_reason,
             }
             for connection in list_connections(database)
         ]
-    print_rows(rows, ("org", "adapter", "base_url", "status", "reason"), as_json=as_json)
+    print_rows(rows, ("org", "adapter", "base_url", "method", "status", "since", "reason"), as_json=as_json)
 
 
-for command in (pause, resume, remove, set_):
+for command in (connect, pause, resume, remove, set_):
     org.add_command(command)
-
-
-def _parse_name(given: str) -> OrgId:
-    try:
-        return parse_org(given)
-    except UsageError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _one_of(given: str | None, *, is_from_stdin: bool) -> str:
-    if (given is not None) == is_from_stdin:
-        raise click.UsageError("give the credentials with either --basic ID:SECRET or --basic-stdin")
-    if given is not None:
-        return given
-    if sys.stdin.isatty():
-        return str(click.prompt("ID:SECRET", hide_input=True))
-    return sys.stdin.readline().strip()
-
-
-def _parse_basic(given: str) -> BasicCredentials:
-    """Read ``ID:SECRET``; a refusal does not repeat what was given."""
-    application_id, _, secret = given.partition(":")
-    if not application_id or not secret or any(character.isspace() for character in given):
-        raise click.BadParameter("expected ID:SECRET, an application id, a colon and its secret", param_hint="--basic")
-    return BasicCredentials(application_id, secret)
-
-
-def _parse_base_url(given: str) -> str:
-    wanted = "expected http(s)://host[:port][/path] without user, query or fragment"
-    try:
-        parts = urlsplit(given)
-        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_right = False
-    if (
-        not is_right
-        or parts.username
-        or parts.password
-        or parts.query
-        or parts.fragment
-        or any(map(str.isspace, given))
-    ):
-        raise click.BadParameter(wanted, param_hint="--base-url")
-    return given.rstrip("/")

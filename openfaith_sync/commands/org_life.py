@@ -10,7 +10,7 @@ from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
-from openfaith_sync.domain.work import WorkMode
+from openfaith_sync.domain.work import WHAT_REPEATS
 from openfaith_sync.engine.subscriptions import remove_subscriptions
 from openfaith_sync.store.connections import ListedConnection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.database import Database, open_database
@@ -18,8 +18,6 @@ from openfaith_sync.store.erase import count_rows, disconnect_org, erase_org
 from openfaith_sync.store.sharing import share
 from openfaith_sync.store.subscriptions import forget_subscriptions, open_subscriptions
 from openfaith_sync.store.work import make_due
-
-WHAT_REPEATS = (WorkMode.DELTA, WorkMode.RECORDS, WorkMode.SUBSCRIPTIONS)
 
 
 @click.command()
@@ -35,7 +33,7 @@ def pause(deployment: Deployment, name: str, reason: str | None) -> None:
     with open_database(deployment.settings) as database:
         for connection in require_connections(database, org):
             if connection.status is ConnectionStatus.RECONNECT_NEEDED:
-                raise UsageError(f"{org} needs to connect again, so nothing runs for it: openfaith-sync org add {org}")
+                raise UsageError(f"{org} needs to connect again, so nothing runs for it: {connection.how_to_reconnect}")
             set_connection_status(database, org, connection.adapter, ConnectionStatus.PAUSED, reason)
     click.echo(f"paused {org}; go on with: openfaith-sync org resume {org}")
 
@@ -49,7 +47,7 @@ def resume(deployment: Deployment, name: str) -> None:
     with open_database(deployment.settings) as database:
         for connection in require_connections(database, org):
             if connection.status is ConnectionStatus.RECONNECT_NEEDED:
-                raise UsageError(f"the source refuses {org}'s credentials: openfaith-sync org add {org}")
+                raise UsageError(f"the source refuses {org}'s credentials: {connection.how_to_reconnect}")
             set_connection_status(database, org, connection.adapter, ConnectionStatus.ACTIVE)
             make_due(database, org, connection.adapter, WHAT_REPEATS, "resumed")
     click.echo(f"resumed {org}")

@@ -99,5 +99,9 @@ class Connection:
     @property
     def how_to_reconnect(self) -> str:
         """Give the command that connects the org again."""
-        verb = "connect" if isinstance(self.credentials, OAuthTokens) else "add"
-        return f"openfaith-sync org {verb} {self.org} --adapter {self.adapter}"
+        return reconnect_command(self.org, self.adapter, is_granted=isinstance(self.credentials, OAuthTokens))
+
+
+def reconnect_command(org: OrgId, adapter: AdapterName, *, is_granted: bool) -> str:
+    """Give the command that connects an org again, in the way it was connected."""
+    return f"openfaith-sync org {'connect' if is_granted else 'add'} {org} --adapter {adapter}"

@@ -36,6 +36,10 @@ class WorkMode(StrEnum):
     SUBSCRIPTIONS = "subscriptions"
 
 
+WHAT_REPEATS = (WorkMode.DELTA, WorkMode.RECORDS, WorkMode.SUBSCRIPTIONS)
+"""What is due at once for an org that was away."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkKey:
     """Names one row of the plan."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.alerts import close_alert
@@ -52,6 +52,11 @@ class ListedConnection:
     created_at: datetime
     scopes: frozenset[str] | None
     """What was granted; ``None`` where nothing is ever said of it."""
+
+    @property
+    def how_to_reconnect(self) -> str:
+        """Give the command that connects the org again."""
+        return reconnect_command(self.org, self.adapter, is_granted=self.auth_method == "oauth2")
 
 
 def add_connection(database: Database, connection: Connection) -> bool:

@@ -104,7 +104,8 @@ WHERE (work.org_id, work.adapter, work.entity, work.mode)
 """
 _RAISE = """
 UPDATE sync.work SET not_before = now(), reason = %(reason)s, attempts = 0
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND mode = ANY(%(modes)s) AND run_key IS NULL
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND run_key IS NULL
+  AND (mode = ANY(%(modes)s) OR (attempts > 0 AND not_before IS NOT NULL))
 """
 _WEEKLY = """
 UPDATE sync.work SET reason = 'weekly', not_before = %(begin)s
@@ -200,7 +201,7 @@ def settle_work(database: Database, changes: Sequence[WorkChange], runs: Mapping
 
 
 def make_due(database: Database, org: OrgId, adapter: AdapterName, modes: Collection[WorkMode], reason: str) -> int:
-    """Let an org's work of these kinds be due now, unless a run is at it; says how many rows are."""
+    """Let an org's work of these kinds, and all that failed, be due now, unless a run is at it; says how many rows."""
     parameters = {"org": org, "adapter": adapter, "modes": [mode.value for mode in modes], "reason": reason}
     with database.connect(org) as session:
         return session.execute(_RAISE, parameters).rowcount

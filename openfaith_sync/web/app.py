@@ -19,6 +19,8 @@ from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.subscriptions import load_secrets
+from openfaith_sync.web.callback import PATH as CALLBACK_PATH
+from openfaith_sync.web.callback import OAuthCallback
 from openfaith_sync.web.health import Health
 from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
 from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
@@ -43,6 +45,7 @@ def build_app(
     Raises:
         DefinitionError: None of the adapters has webhooks.
     """
+    manifests = list(manifests)
     readers = {m.adapter: WebhookReader(m) for m in manifests if m.adapter_file.webhooks is not None}
     if not readers:
         raise DefinitionError("none of the manifests has webhooks; there is nothing to receive")
@@ -53,6 +56,8 @@ def build_app(
 
     secrets = SigningSecrets(load, limits.secrets_seconds)
     receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, limits.waiting, on_step), limits, tally)
+
+    callback = OAuthCallback(database, {m.adapter: m for m in manifests if m.adapter_file.auth.oauth2}, limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -66,6 +71,7 @@ def build_app(
 
     routes = [
         Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
+        Route(CALLBACK_PATH, callback.answer, methods=["GET"]),
         Route("/health", Health(pool).answer, methods=["GET"]),
     ]
     return Starlette(

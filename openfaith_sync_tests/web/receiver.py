@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.domain.connection import OAuthClient
+from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.web.limits import Limits
@@ -80,7 +82,8 @@ def main() -> None:
             if job["kill_at"] and job["kill_at"] == [step, seen[step]]:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    settings = Settings(Path(job["home"]), MANIFESTS, job["database_url"], tuple(job["keys"]))
+    clients = {AdapterName("pco"): OAuthClient("demo-client", "demo-client-secret")}
+    settings = Settings(Path(job["home"]), MANIFESTS, job["database_url"], tuple(job["keys"]), oauth_clients=clients)
     with open_database(settings) as database:
         manifest = read_manifest(MANIFESTS, "pco")
         limits = Limits(**job["limits"])

@@ -1,0 +1,180 @@
+"""The way back from consent: one state is one connection, and every state that is not good is one answer."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+import pytest
+
+from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.domain.connection import ConnectionStatus, OAuthClient, OAuthTokens
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.server import OAuthBehaviour, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.authorizations import Progress, begin_authorization, load_progress
+from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.database import Database
+from openfaith_sync_tests.store.making import PCO, fetch, run
+from openfaith_sync_tests.web.receiver import Receiver
+
+GRACE = OrgId("grace")
+SCOPES = frozenset({"people", "groups"})
+CLIENT = OAuthClient("demo-client", "demo-client-secret")
+
+
+@pytest.fixture(scope="module")
+def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=3), pco_manifest) as simulator:
+        yield simulator
+
+
+@dataclass
+class Person:
+    """Somebody of an org, with a browser."""
+
+    database: Database
+    receiver: Receiver
+    church: RunningSimulator
+    manifest: Manifest
+    state: str = ""
+
+    def begin(self, org: OrgId = GRACE) -> str:
+        """Give the link that `org connect` prints."""
+        redirect = f"{self.receiver.url}/oauth/callback"
+        begun = begin_authorization(self.database, org, PCO, self.church.base_url, redirect, SCOPES)
+        self.state = begun.state
+        endpoints = OAuthEndpoints(self.manifest.adapter_file, self.church.base_url, CLIENT)
+        return endpoints.link(redirect, SCOPES, begun.state, begun.verifier)
+
+    def agree(self) -> str:
+        """Give where the source sends the browser to."""
+        return httpx.get(self.begin(), trust_env=False).headers["location"]
+
+    def open(self, url: str) -> httpx.Response:
+        return httpx.get(url, trust_env=False, timeout=20)
+
+    @property
+    def progress(self) -> Progress:
+        return load_progress(self.database, self.state)
+
+
+@pytest.fixture
+def person(stored: Database, receiver: Receiver, church: RunningSimulator, pco_manifest: Manifest) -> Person:
+    run(stored, "DELETE FROM sync.authorizations")
+    church.clear_oauth()
+    return Person(stored, receiver, church, pco_manifest)
+
+
+def changed(url: str, **parameters: str) -> str:
+    query = dict(parse_qsl(urlsplit(url).query)) | parameters
+    return url.partition("?")[0] + "?" + urlencode(query)
+
+
+def test_consent_is_a_connection(person: Person):
+    answer = person.open(person.agree())
+    assert answer.status_code == 200
+    assert "grace is connected to Planning Center Online" in answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    connection = load_connection(person.database, GRACE, PCO)
+    assert isinstance(connection.credentials, OAuthTokens)
+    assert connection.credentials.scopes == SCOPES
+    assert (connection.base_url, connection.status) == (person.church.base_url, ConnectionStatus.ACTIVE)
+    for secret in (connection.credentials.access_token, connection.credentials.refresh_token, person.state):
+        assert secret not in answer.text
+    assert person.progress.is_finished
+    assert person.progress.failure is None
+
+
+def test_what_is_stored_gives_no_state_away(person: Person):
+    url = person.agree()
+    row = fetch(person.database, "SELECT state_hash, verifier FROM sync.authorizations")[0]
+    query = dict(parse_qsl(urlsplit(url).query))
+    for secret in (query["state"], query["code"]):
+        assert secret.encode() not in b"".join(row)
+
+
+def test_a_state_is_good_once_and_its_code_is_exchanged_once(person: Person):
+    url = person.agree()
+    assert person.open(url).status_code == 200
+    again = person.open(url)
+    assert again.status_code == 400
+    # The simulator would have ended the grant of a code that comes twice.
+    assert [grant["is_revoked"] for grant in person.church.oauth()["grants"]] == [False]
+    assert load_connection(person.database, GRACE, PCO).version == 1
+
+
+def test_of_two_at_the_same_instant_one_connects(person: Person):
+    url = person.agree()
+    with ThreadPoolExecutor(4) as threads:
+        statuses = sorted(answer.status_code for answer in threads.map(person.open, [url] * 4))
+    assert statuses == [200, 400, 400, 400]
+    assert [grant["is_revoked"] for grant in person.church.oauth()["grants"]] == [False]
+
+
+def test_every_state_that_is_not_good_is_the_same_answer(person: Person):
+    used = person.agree()
+    person.open(used)
+    old = person.agree()
+    run(person.database, "UPDATE sync.authorizations SET expires_at = now() WHERE used_at IS NULL")
+    good = person.agree()
+    state = person.state
+    base, query = good.partition("?")[0], dict(parse_qsl(urlsplit(good).query))
+    bad = [
+        used,
+        old,
+        base,
+        changed(good, state="x"),
+        changed(good, state=state[:-1] + ("A" if state[-1] != "A" else "B")),
+        changed(good, state=state.replace("grace", "other")),
+        changed(good, state=state.replace("pco", "abc")),
+        changed(good, state=state.replace("grace", "gr\x00ce")),
+        changed(good, code=""),
+        changed(good, code="c" * 5000),
+        changed(good, error="access_denied"),
+        f"{base}?state={query['state']}",
+        f"{good}&state={query['state']}",
+    ]
+    answers = [person.open(url) for url in bad]
+    assert {answer.status_code for answer in answers} == {400}
+    assert len({answer.text for answer in answers}) == 1
+    assert "not good any more" in answers[0].text
+    assert person.open(good).status_code == 200
+
+
+def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person):
+    person.church.behave(OAuthBehaviour(consent="deny"))
+    url = person.agree()
+    answer = person.open(url)
+    assert answer.status_code == 400
+    assert "grace is not connected: the person did not agree" in answer.text
+    assert person.progress.failure == "the person did not agree"
+    assert person.open(url).status_code == 400
+    with pytest.raises(UsageError):
+        load_connection(person.database, GRACE, PCO)
+
+
+def test_a_code_that_the_source_refuses_is_said_without_it(person: Person):
+    answer = person.open(changed(person.agree(), code="c0de-of-a-stranger"))
+    assert answer.status_code == 502
+    assert "Planning Center Online answered 400 to a authorization_code" in answer.text
+    assert "c0de" not in answer.text
+    assert person.progress.failure is not None
+    assert "c0de" not in person.progress.failure
+
+
+def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person):
+    person.open(person.agree())
+    run(person.database, "UPDATE sync.connections SET status = 'reconnect_needed', status_reason = 'revoked'")
+    assert person.open(person.agree()).status_code == 200
+    connection = load_connection(person.database, GRACE, PCO)
+    assert (connection.status, connection.version) == (ConnectionStatus.ACTIVE, 2)
+
+
+def test_other_verbs_are_not_there(person: Person):
+    assert httpx.post(f"{person.receiver.url}/oauth/callback", trust_env=False).status_code == 405
