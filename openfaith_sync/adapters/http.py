@@ -13,12 +13,15 @@ import httpx
 
 from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
-from openfaith_sync.adapters.budget import Budget
+from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
+from openfaith_sync.adapters.needs import Ledger
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
+from openfaith_sync.adapters.pacing import Pace
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
 from openfaith_sync.domain.errors import DefinitionError, SyncError, TransientError
+from openfaith_sync.domain.lanes import Lane
 
 T = TypeVar("T")
 
@@ -30,6 +33,10 @@ MAX_BACKOFF_SECONDS = 60.0
 
 class NotTaken(TransientError):
     """The source surely did nothing about the request: it never got it, or refused it for its rate."""
+
+
+class RateRefused(NotTaken):
+    """The source wants no request for a while; all processes were told."""
 
 
 class Renewed(NotTaken):
@@ -56,20 +63,24 @@ class HttpClient:
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
         attempts: int | None = None,
+        patience: timedelta | None = None,
         bounds: Bounds = BOUNDS,
+        ledger: Ledger | None = None,
+        lane: Lane = Lane.INTERACTIVE,
     ) -> None:
         """Open the pool; nothing is sent yet.
 
-        A request is tried ``MAX_ATTEMPTS`` times unless told otherwise. ``pause`` waits between
-        two tries, in a thread that has nothing else to do; tests pass one that does not wait.
+        A request is tried ``MAX_ATTEMPTS`` times unless told otherwise, and no longer than
+        ``patience`` lasts, or ``MAX_TRYING``. To be refused for the rate is no attempt: it is
+        waited for, as the budget is. ``pause`` waits between two tries, in a thread that has
+        nothing else to do; tests pass one that does not wait. Without a ``ledger`` nobody else
+        is thought to use the connection.
         """
         self._attempts = attempts or MAX_ATTEMPTS
         self._adapter = adapter
         self._pause = pause
-        rate = adapter.rate_limit
-        self._budget = Budget(rate.assumed_limit, timedelta(seconds=rate.assumed_period_seconds))
-        deep = adapter.paging.deep_offset
-        self._deep = Budget(deep.requests, timedelta(seconds=deep.period_seconds)) if deep else None
+        self._patience = MAX_TRYING if patience is None else patience
+        self._pace = Pace(adapter, ledger, lane)
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._authorization = authorization
         self._wire = Wire(base_url, adapter, transport, bounds)
@@ -81,8 +92,9 @@ class HttpClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close the pool."""
+        """Close the pool, and give back what is left of the budget."""
         self._wire.close()
+        self._pace.close()
 
     def read(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
         """Give what ``parse`` makes of a success, and what it took.
@@ -95,30 +107,38 @@ class HttpClient:
             ReconnectRequired: The source refuses the credentials.
             DefinitionError: The request is wrong, denied, or asks for what is not there.
         """
-        effort, renewals = Effort(), 0
-        deadline = time.monotonic() + MAX_TRYING.total_seconds()
+        effort, failed = Effort(), 0
+        refusal: RateRefused | None = None
+        deadline = time.monotonic() + self._patience.total_seconds()
         while True:
             try:
-                return parse(self._ask_to_the_end(request, effort)), effort
+                return parse(self._ask_to_the_end(request, effort, deadline)), effort
             except Renewed:
                 if time.monotonic() > deadline:
                     raise
-                renewals += 1
+            except RateRefused as error:
+                # The budget is closed for everybody now: the next slot is worth waiting for.
+                refusal = error
+            except BudgetUsedUp as error:
+                raise refusal or error from None
+            except LedgerUnreachable:
+                # No failure of the source: whoever called tries again, as with all of the database's.
+                raise
             except TransientError as error:
-                is_repeatable = request.is_repeatable or isinstance(error, NotTaken)
-                if effort.requests - renewals >= self._attempts or not is_repeatable:
+                failed += 1
+                if failed >= self._attempts or not (request.is_repeatable or isinstance(error, NotTaken)):
                     raise
-                seconds = self._backoff(effort.requests, error.retry_after)
+                seconds = self._backoff(failed, error.retry_after)
                 if time.monotonic() + seconds > deadline:
                     raise
                 effort.waited += timedelta(seconds=seconds)
                 self._pause(seconds)
 
-    def _ask_to_the_end(self, request: Request, effort: Effort) -> httpx.Response:
+    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> httpx.Response:
         """Give the success that a request leads to; each step on the way is a request like any other."""
         asked = request
         for _ in range(MAX_REDIRECTS + 1):
-            response, proof = self._ask(asked, effort)
+            response, proof = self._ask(asked, effort, deadline)
             further = self._wire.follow(asked, response)
             if further is None:
                 self._raise_for_error(request, proof, response)
@@ -129,10 +149,9 @@ class HttpClient:
             f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"
         )
 
-    def _ask(self, request: Request, effort: Effort) -> tuple[httpx.Response, Proof]:
-        budgets = [self._deep, self._budget] if request.is_deep and self._deep else [self._budget]
-        slots = [budget.take() for budget in budgets]
-        effort.waited += sum((slot.waited for slot in slots), timedelta())
+    def _ask(self, request: Request, effort: Effort, deadline: float) -> tuple[httpx.Response, Proof]:
+        ticket = self._pace.take(deadline, is_deep=request.is_deep)
+        effort.waited += ticket.waited
         effort.requests += 1
         with self._lock:
             self.requests += 1
@@ -141,30 +160,33 @@ class HttpClient:
             proof = self._authorization.prove()
             response = self._wire.send(request, proof.header)
         except Exception as error:
-            for budget in budgets:
-                budget.lose()
+            ticket.lost()
             ours = self._unreachable(request, error)
             if ours is None:
                 raise
             raise ours from error
-        # The source counts deep requests apart, so their headers speak of that limit and not of the common one.
         stated = parse_limit(response.headers, self._adapter.rate_limit)
-        budgets[0].learn(slots[0], stated.limit, stated.period, stated.count)
-        for budget, slot in zip(budgets[1:], slots[1:], strict=True):
-            budget.learn(slot, None, None, None)
+        outcome = self._decide(response)
+        if outcome is not None and outcome.action is ErrorAction.WAIT:
+            ticket.refused(stated, parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header))
+        else:
+            ticket.answered(stated)
         return response, proof
 
-    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response) -> None:
+    def _decide(self, response: httpx.Response) -> Outcome | None:
         if response.is_success:
-            return
-        outcome = decide(response.status_code, response.text[:4096], self._adapter.errors)
+            return None
+        return decide(response.status_code, response.text[:4096], self._adapter.errors)
+
+    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response) -> None:
+        outcome = self._decide(response)
         if outcome is None:
             return
         asked = f"{request.method} {request.path}"
         message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"
-        wait = parse_retry_after(response.headers.get(self._adapter.rate_limit.retry_after_header))
-        if outcome.action is ErrorAction.WAIT and wait is not None:
-            self._budget.close(wait)
+        wait = parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header)
+        if outcome.action is ErrorAction.WAIT:
+            raise RateRefused(message, retry_after=wait)
         if outcome.action is ErrorAction.REFRESH:
             self._authorization.renew(proof, message)
             raise Renewed(message)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from openfaith_sync.domain.budget import Budget, Grant, Visit
 from openfaith_sync.domain.connection import HeldCredentials, OAuthClient, OAuthTokens
 
 Exchange = Callable[[str], OAuthTokens]
@@ -26,6 +27,17 @@ class Tokens(Protocol):
         """Note for all that the source refuses this version, and give the newer one where there is one."""
 
 
+class Ledger(Protocol):
+    """Where all processes that use one connection agree on who sends how many requests."""
+
+    def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
+        """Settle a visit to one bucket; ``assumed`` is what is believed of one that nobody visited yet.
+
+        Raises:
+            TransientError: The ledger cannot be reached: nothing may be sent.
+        """
+
+
 class Shared(Protocol):
     """What all processes that use one connection have in common."""
 
@@ -36,3 +48,7 @@ class Shared(Protocol):
     @property
     def client(self) -> OAuthClient | None:
         """Give who this deployment is to the source."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Give where its budget is shared."""

@@ -165,7 +165,7 @@ class OAuthEndpoints:
             # What a proxy says of a time-out says nothing of what is behind it.
             return AnswerLost(f"{message}: the answer did not come in time")
         if status >= 500 or status in {425, 429}:  # noqa: PLR2004  the source's own word that it did nothing
-            return TransientError(message, retry_after=parse_retry_after(response.headers.get("Retry-After")))
+            return TransientError(message, retry_after=parse_retry_after(response.headers))
         return DefinitionError(f"{message}: {said.error or 'without a reason'}; check the oauth2 part of its manifest")
 
     def require_client(self) -> OAuthClient:

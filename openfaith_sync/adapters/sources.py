@@ -11,6 +11,7 @@ from openfaith_sync.adapters.needs import Shared
 from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
 from openfaith_sync.domain.connection import Connection, OAuthTokens
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 
 # Somebody waits for the answer, and can ask again.
@@ -19,27 +20,39 @@ ATTEMPTS_TO_VERIFY = 2
 
 @contextmanager
 def open_source(
-    manifest: Manifest, connection: Connection, shared: Shared | None = None, *, attempts: int | None = None
+    manifest: Manifest,
+    connection: Connection,
+    shared: Shared | None = None,
+    *,
+    lane: Lane = Lane.INTERACTIVE,
+    attempts: int | None = None,
+    patience: timedelta | None = None,
 ) -> Iterator[JsonApiSource]:
     """Give the connection's records for as long as the context lasts.
 
     ``shared`` is what all processes that use the connection have in common; without it
-    nothing is renewed, and nobody else learns what came of it.
+    nothing is renewed, nobody else learns what came of it, and nobody else is thought to send
+    requests. ``patience`` is how long one question may take with all its waiting.
     """
-    with _open_client(manifest, connection, shared, attempts) as client:
+    with _open_client(manifest, connection, shared, lane, attempts, patience) as client:
         yield JsonApiSource(manifest, client)
 
 
 @contextmanager
 def open_subscription_source(
-    manifest: Manifest, connection: Connection, shared: Shared | None = None, *, attempts: int | None = None
+    manifest: Manifest,
+    connection: Connection,
+    shared: Shared | None = None,
+    *,
+    attempts: int | None = None,
+    patience: timedelta | None = None,
 ) -> Iterator[JsonApiSubscriptions]:
     """Give the connection's webhook subscriptions for as long as the context lasts.
 
     Raises:
         DefinitionError: The adapter's source has no webhooks.
     """
-    with _open_client(manifest, connection, shared, attempts) as client:
+    with _open_client(manifest, connection, shared, Lane.INTERACTIVE, attempts, patience) as client:
         yield JsonApiSubscriptions(manifest, client)
 
 
@@ -54,9 +67,23 @@ def verify_connection(manifest: Manifest, connection: Connection) -> str:
         return source.read_account()
 
 
-def _open_client(manifest: Manifest, connection: Connection, shared: Shared | None, attempts: int | None) -> HttpClient:
-    authorization = _authorize(manifest, connection, shared)
-    return HttpClient(connection.base_url, authorization, manifest.adapter_file, attempts=attempts)
+def _open_client(
+    manifest: Manifest,
+    connection: Connection,
+    shared: Shared | None,
+    lane: Lane,
+    attempts: int | None,
+    patience: timedelta | None,
+) -> HttpClient:
+    return HttpClient(
+        connection.base_url,
+        _authorize(manifest, connection, shared),
+        manifest.adapter_file,
+        attempts=attempts,
+        patience=patience,
+        ledger=shared.ledger if shared else None,
+        lane=lane,
+    )
 
 
 def _authorize(manifest: Manifest, connection: Connection, shared: Shared | None) -> Authorization:

@@ -8,14 +8,17 @@ import httpx
 
 from openfaith_sync.domain.adapter_file import RateLimit
 
+MOST_DIGITS = 12
+"""Of a number in a header: what is longer is no number of seconds or requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class StatedLimit:
     """The budget as one answer states it; ``None`` where it says nothing."""
 
-    limit: int | None
-    period: timedelta | None
-    count: int | None
+    limit: int | None = None
+    period: timedelta | None = None
+    count: int | None = None
 
 
 def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
@@ -31,20 +34,32 @@ def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
 def leading_integer(text: str | None) -> int | None:
     """Give the number a header begins with: the period is ``20`` on the wire, ``20 seconds`` in the documents."""
     digits = ""
-    for character in (text or "").strip():
+    for character in (text or "").strip()[:MOST_DIGITS]:
         if not character.isdecimal():
             break
         digits += character
     return int(digits) if digits else None
 
 
-def parse_retry_after(text: str | None) -> timedelta | None:
-    """Give how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3)."""
+def parse_retry_after(headers: httpx.Headers, name: str = "Retry-After") -> timedelta | None:
+    """Give how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3).
+
+    A date is read by the source's own clock, which stands in the same answer.
+    """
+    text = headers.get(name)
     seconds = leading_integer(text)
-    if seconds is None and text:
-        try:
-            seconds = int((parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-        except (TypeError, ValueError):
+    if seconds is None:
+        asked, now = _parse_date(text), _parse_date(headers.get("Date"))
+        if asked is None:
             return None
+        seconds = int((asked - (now or datetime.now(UTC))).total_seconds())
     # A lying header must not park a connection for days.
-    return None if seconds is None else timedelta(seconds=min(max(seconds, 0), 3600))
+    return timedelta(seconds=min(max(seconds, 0), 3600))
+
+
+def _parse_date(text: str | None) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text or "")
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -14,6 +14,7 @@ from openfaith_sync.commands.sync_progress import Display, open_display
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.graph import DependencyGraph, build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.org import EntityOutcome, run_org
@@ -67,7 +68,7 @@ def sync(
         connection = load_usable_connection(database, org, AdapterName(adapter))
         with (
             share(database, connection) as shared,
-            open_source(manifest, connection, shared) as source,
+            open_source(manifest, connection, shared, lane=Lane.INTERACTIVE) as source,
             database.open_store(connection.org) as store,
             open_display() as display,
         ):

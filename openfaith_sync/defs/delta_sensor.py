@@ -20,6 +20,7 @@ from openfaith_sync.defs.jobs import Job, run_config
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.errors import ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import DeltaCapability, Manifest
 from openfaith_sync.domain.work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.probe import probe_entity
@@ -35,6 +36,7 @@ MOST_ORGS = 200
 """One tick looks at; at a tenth of a second each and eight at a time it reaches them all."""
 MOST_UNDER_WAY = 50
 ATTEMPTS = 2
+PATIENCE = timedelta(seconds=TICK_SECONDS)
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ def _probe_org(
         connection = load_connection(database, org, manifest.adapter)
         with (
             share(database, connection) as shared,
-            open_source(manifest, connection, shared, attempts=ATTEMPTS) as source,
+            open_source(manifest, connection, shared, lane=Lane.DELTA, attempts=ATTEMPTS, patience=PATIENCE) as source,
             database.open_store(org) as store,
         ):
             while left and monotonic() < until:

@@ -9,11 +9,13 @@ from openfaith_sync.defs.materialization import build_materialization
 from openfaith_sync.defs.preview import read_preview
 from openfaith_sync.defs.progress import ProgressLog
 from openfaith_sync.defs.resources import DatabaseResource
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.domain.lanes import Lane, lane_of
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync.store.sharing import share
 
 
@@ -30,9 +32,14 @@ def sync_entity(
         connection.require_usable()
         with (
             share(database, connection) as shared,
-            open_source(manifest, connection, shared) as source,
             database.open_store(org) as store,
+            open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,
         ):
             result = run_entity(manifest, source, store, request, progress_log)
         preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
         return build_materialization(result, preview, check)
+
+
+def _lane(store: PostgresStore, manifest: Manifest, request: SyncRequest) -> Lane:
+    checkpoint = store.load_checkpoint(SyncKey(request.org, manifest.adapter, request.entity))
+    return lane_of(request.mode, has_watermark=checkpoint.watermark is not None)

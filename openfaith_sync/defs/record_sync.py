@@ -6,6 +6,7 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.engine.records import run_records
 from openfaith_sync.store.connections import load_connection
@@ -24,7 +25,7 @@ def sync_records(context: dg.OpExecutionContext, manifest: Manifest, resource: D
         connection.require_usable()
         with (
             share(database, connection) as shared,
-            open_source(manifest, connection, shared) as source,
+            open_source(manifest, connection, shared, lane=Lane.WEBHOOK) as source,
             database.open_store(org) as store,
         ):
             result = run_records(

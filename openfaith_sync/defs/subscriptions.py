@@ -1,6 +1,7 @@
 """Webhook subscriptions, looked after once a day: work of the plan that needs no run."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 
 from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.domain.errors import SyncError
@@ -16,6 +17,7 @@ from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 MOST_ORGS, SIDE_BY_SIDE = 16, 4
 TICK_SECONDS = 12.0
 ATTEMPTS = 2
+PATIENCE = timedelta(seconds=TICK_SECONDS)
 
 
 def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, public_url: str | None) -> str:
@@ -52,7 +54,7 @@ def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -
     connection = load_connection(database, work.key.org, manifest.adapter)
     with (
         share(database, connection) as shared,
-        open_subscription_source(manifest, connection, shared, attempts=ATTEMPTS) as source,
+        open_subscription_source(manifest, connection, shared, attempts=ATTEMPTS, patience=PATIENCE) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
         report = ensure_subscriptions(manifest, source, store, public_url)

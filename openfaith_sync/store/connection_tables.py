@@ -10,7 +10,7 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from openfaith_sync.store.columns import ID, MOMENT, NOW, SYNC_SCHEMA, keyed, metadata, required
 
@@ -72,6 +72,19 @@ def add_connection_tables() -> None:
         PrimaryKeyConstraint("org_id", "adapter", "state_hash"),
         schema=SYNC_SCHEMA,
         comment="Orgs that were sent to a source to agree, each once.",
+    )
+    Table(
+        "budgets",
+        metadata,
+        required("org_id", ID, "The church; every statement is bound to one."),
+        required("adapter", ID),
+        required("bucket", ID, "common, or deep for requests far into a listing."),
+        required("version", BigInteger(), "One more with each visit."),
+        required("budget", JSONB(), "The limit, what is spent and held of it, and who waits."),
+        required("updated_at", MOMENT, None, NOW),
+        PrimaryKeyConstraint("org_id", "adapter", "bucket"),
+        schema=SYNC_SCHEMA,
+        comment="How many requests a connection may still make, for all processes that use it.",
     )
     Table(
         "disabled_entities",

@@ -1,10 +1,11 @@
 """What all processes that use one connection have in common, gathered for a source's client."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from openfaith_sync.domain.connection import Connection, OAuthClient
+from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.tokens import ConnectionTokens
 
@@ -15,10 +16,12 @@ class SharedConnection:
 
     tokens: ConnectionTokens
     client: OAuthClient | None
+    ledger: PostgresLedger
 
 
 @contextmanager
 def share(database: Database, connection: Connection) -> Iterator[SharedConnection]:
     """Give what is shared, for as long as the connection is used."""
     client = database.oauth_clients.get(connection.adapter)
-    yield SharedConnection(ConnectionTokens(database, connection), client)
+    with closing(PostgresLedger(database, connection.org, connection.adapter)) as ledger:
+        yield SharedConnection(ConnectionTokens(database, connection), client, ledger)

@@ -1,17 +1,25 @@
-"""A lone process never goes over the source's limit, whichever way the source counts."""
+"""Processes that share a budget never go over the source's limit, whichever way the source counts."""
 
 import heapq
+import itertools
 import threading
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.adapters.budget import Budget, Slot
+from openfaith_sync.adapters.budget import BudgetUsedUp, OwnLedger, Share, Slot
+from openfaith_sync.adapters.stated import StatedLimit
+from openfaith_sync.domain.budget import COMMON, Budget, Grant, Visit
+from openfaith_sync.domain.lanes import Lane
 
-PERIOD = timedelta(seconds=20)
+SECONDS = 20.0
+PERIOD = timedelta(seconds=SECONDS)
+ASSUMED = Budget(100, SECONDS)
 # Answers of no length at all make both ends of a period equal, and floats then round either way.
 ROUNDING = 1e-6
 
@@ -26,7 +34,7 @@ class Clock:
         return self.now
 
     def wait(self, _: threading.Condition, seconds: float | None) -> None:
-        assert seconds is not None, "waits for ever: nothing is under way that could end it"
+        assert seconds is not None
         assert seconds > 0
         self.now += seconds
 
@@ -35,12 +43,14 @@ class FixedWindows:
     """Counts as the source does: a window begins with the first request after the last one ended."""
 
     def __init__(self, limit: int) -> None:
-        self.limit, self.began, self.count = limit, -1e9, 0
+        self.limit, self.began, self.count, self.used = limit, -1e9, 0, [0]
 
     def arrive(self, now: float) -> int:
-        if now >= self.began + 20 - ROUNDING:
+        if now >= self.began + SECONDS - ROUNDING:
+            self.used.append(0)
             self.began, self.count = now, 0
         self.count += 1
+        self.used[-1] += 1
         return self.count
 
 
@@ -49,108 +59,234 @@ class SlidingWindow:
         self.limit, self.arrivals = limit, deque()
 
     def arrive(self, now: float) -> int:
-        while self.arrivals and self.arrivals[0] <= now - 20 + ROUNDING:
+        while self.arrivals and self.arrivals[0] <= now - SECONDS + ROUNDING:
             self.arrivals.popleft()
         self.arrivals.append(now)
         return len(self.arrivals)
 
 
-class Wire:
-    """Requests on their way to a source that counts them as they arrive, and answers on their way back."""
+class FarLedger:
+    """A ledger that is some way off: its clock shows another time when it answers than when it was asked."""
 
-    def __init__(self, server: FixedWindows | SlidingWindow) -> None:
+    def __init__(self, inner: OwnLedger, clock: Clock, ways: Callable[[], float]) -> None:
+        self.inner, self.clock, self.ways, self.visits = inner, clock, ways, 0
+
+    def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
+        self.visits += 1
+        self.clock.now += self.ways()
+        grant = self.inner.visit(bucket, assumed, visit)
+        self.clock.now += self.ways()
+        return grant
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Process:
+    share: Share
+    left: int
+    most_under_way: int
+    dies_with: int | None = None
+    """With so many left to send it sends one more and is no more."""
+    gap: float = 0.0
+    under_way: int = 0
+    ready_at: float = 0.0
+    waits: list[float] = field(default_factory=list)
+    wants_since: float | None = None
+
+    def wants(self, now: float) -> bool:
+        return self.left > 0 and self.under_way < self.most_under_way and self.ready_at <= now
+
+
+class World:
+    """Processes, requests on their way to a source that counts them as they arrive, and answers on their way back."""
+
+    def __init__(self, server: FixedWindows | SlidingWindow, ways: list[float], ledger_ways: list[float]) -> None:
         self.server, self.clock = server, Clock()
-        self.budget = Budget(100, PERIOD, clock=self.clock, wait=self.wait)
-        self.events: list[tuple[float, int, str, float, int, Slot]] = []
-        self.under_way = 0
+        self.ways, self.numbers = itertools.cycle(ways), itertools.count()
+        far = itertools.cycle(ledger_ways)
+        clock = self.clock
+        # The ledger's clock is another one.
+        ledger = OwnLedger(lambda: clock.now + 5e8)
+        # What is promised is promised from the first answer on.
+        ledger.visit(COMMON, ASSUMED, Visit("first", Lane.WEBHOOK, limit=server.limit, period=SECONDS, heard=True))
+        self.ledger = FarLedger(ledger, clock, lambda: next(far))
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self.processes: list[Process] = []
+        self.sent = 0
 
-    def send(self, there: float, back: float) -> None:
-        slot = self.budget.take()
-        self.under_way += 1
-        heapq.heappush(self.events, (self.clock.now + there, slot.number, "arrives", back, 0, slot))
+    def add(
+        self, lane: Lane, left: int, most_under_way: int, dies_with: int | None = None, gap: float = 0.0
+    ) -> Process:
+        share = Share(self.ledger, COMMON, ASSUMED, lane, clock=self.clock)
+        self.processes.append(Process(share, left, most_under_way, dies_with, gap, ready_at=self.clock.now))
+        return self.processes[-1]
 
-    def step(self) -> None:
-        self.clock.now, number, kind, back, count, slot = heapq.heappop(self.events)
-        if kind == "arrives":
-            count = self.server.arrive(self.clock.now)
-            assert count <= self.server.limit
-            heapq.heappush(self.events, (self.clock.now + back, number, "answered", 0.0, count, slot))
-        else:
-            self.under_way -= 1
-            self.budget.learn(slot, self.server.limit, PERIOD, count)
+    def at(self, seconds: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self.events, (self.clock.now + seconds, next(self.numbers), do))
 
-    def wait(self, condition: threading.Condition, seconds: float | None) -> None:
-        if self.events and (seconds is None or self.events[0][0] <= self.clock.now + seconds):
-            self.step()
-        else:
-            self.clock.wait(condition, seconds)
+    def send(self, process: Process, slot: Slot) -> None:
+        if process.left == process.dies_with:
+            process.left = 0
+            # What it sent goes on its way, and nobody hears the answer.
+            self.at(next(self.ways), self.arrive)
+            return
+        process.left -= 1
+        process.under_way += 1
+        process.ready_at = self.clock.now + process.gap
+        self.sent += 1
+
+        def answer(count: int) -> None:
+            process.under_way -= 1
+            process.share.learn(slot, StatedLimit(self.server.limit, PERIOD, count))
+
+        self.at(next(self.ways), lambda: self.arrive(answer))
+
+    def arrive(self, answer: Callable[[int], None] = lambda _: None) -> None:
+        count = self.server.arrive(self.clock.now)
+        assert count <= self.server.limit
+        self.at(next(self.ways), lambda: answer(count))
+
+    def run(self, until: float = 1e9, step: float = 0.02) -> None:
+        while self.clock.now < until and (any(p.left for p in self.processes) or self.events):
+            for process in self.processes:
+                while process.wants(self.clock.now):
+                    if process.wants_since is None:
+                        process.wants_since = self.clock.now
+                    if (slot := process.share.try_take()) is None:
+                        break
+                    process.waits.append(self.clock.now - process.wants_since)
+                    process.wants_since = None
+                    self.send(process, slot)
+            upto = self.clock.now + step
+            while self.events and self.events[0][0] <= upto:
+                moment, _, do = heapq.heappop(self.events)
+                # Never back: a visit to the ledger takes time too.
+                self.clock.now = max(self.clock.now, moment)
+                do()
+            self.clock.now = max(self.clock.now, upto)
+
+
+Ways = st.lists(st.floats(0, 2), min_size=1, max_size=20)
+Processes = st.lists(
+    st.tuples(st.sampled_from(Lane), st.integers(1, 60), st.integers(1, 8), st.none() | st.integers(1, 60)),
+    min_size=1,
+    max_size=5,
+)
 
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
-@given(
-    limit=st.integers(1, 30),
-    ways=st.lists(st.tuples(st.floats(0, 2), st.floats(0, 2)), min_size=1, max_size=150),
-    in_flight=st.integers(1, 8),
-)
-@settings(max_examples=200, deadline=None)
-def test_the_source_never_counts_more_than_its_limit(window, limit, ways, in_flight):
-    wire = Wire(window(limit))
-    for there, back in ways:
-        while wire.under_way >= in_flight:
-            wire.step()
-        wire.send(there, back)
-    while wire.events:
-        wire.step()
+@given(limit=st.integers(1, 40), ways=Ways, far=st.lists(st.floats(0, 0.3), min_size=1, max_size=5), who=Processes)
+@settings(max_examples=150, deadline=None)
+def test_the_source_never_counts_more_than_its_limit(window, limit, ways, far, who):
+    world = World(window(limit), ways, far)
+    for process in who:
+        world.add(*process)
+    world.run(until=world.clock.now + 4000, step=0.1)
+    assert not any(process.left for process in world.processes)
+
+
+@pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
+@pytest.mark.parametrize("processes", [1, 4])
+def test_the_whole_budget_is_used_while_work_waits(window, processes):
+    world = World(window(100), [0.07], [0.001])
+    for _ in range(processes):
+        world.add(Lane.BACKFILL, 10_000, 8)
+    world.run(until=world.clock.now + 5 * SECONDS)
+    assert world.sent >= 0.95 * 5 * 100
+
+
+@pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
+@pytest.mark.parametrize("every", [1.0, 3.0])
+def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window, every):
+    world = World(window(100), [0.07], [0.001])
+    for _ in range(2):
+        world.add(Lane.BACKFILL, 10_000, 8)
+    world.add(Lane.DELTA, 10_000, 1, gap=2.0)
+    hook = world.add(Lane.WEBHOOK, 10_000, 1, gap=every)
+    world.run(until=world.clock.now + 10 * SECONDS)
+    assert world.sent >= 0.95 * 10 * 100
+    assert sorted(hook.waits)[len(hook.waits) * 95 // 100] < 2
+
+
+def test_a_lone_backfill_is_about_as_fast_as_the_limit_allows_and_visits_seldom():
+    world = World(FixedWindows(100), [0.07], [0.001])
+    world.add(Lane.BACKFILL, 205, 8)
+    began = world.clock.now
+    world.run()
+    assert world.sent == 205
+    assert world.clock.now - began < 1.04 * (2 * SECONDS + 0.14)
+    assert world.ledger.visits < 100
+
+
+def lone(limit: int = 100) -> tuple[Share, Clock]:
+    """Give the share of a process that is alone and has heard this limit."""
+    clock = Clock()
+    share = Share(OwnLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait)
+    share.learn(share.take(), StatedLimit(limit, PERIOD, 1))
+    return share, clock
 
 
 def test_only_one_request_goes_out_before_the_first_answer_states_the_limit():
     clock = Clock()
-    waits: list[float | None] = []
+    waits: list[float] = []
 
-    def wait(condition: threading.Condition, seconds: float | None) -> None:
+    def wait(_: threading.Condition, seconds: float) -> None:
         waits.append(seconds)
-        budget.learn(first, 2, PERIOD, 1)
+        clock.now += seconds
+        share.learn(first, StatedLimit(2, PERIOD, 1))
 
-    budget = Budget(100, PERIOD, clock=clock, wait=wait)
-    first = budget.take()
-    budget.take()
-    assert waits == [None]
-
-
-def test_what_others_spend_on_the_same_token_leaves_less():
-    clock = Clock()
-    budget = Budget(100, PERIOD, clock=clock, wait=clock.wait)
-    budget.learn(budget.take(), 100, PERIOD, 99)
-    slot = budget.take()
-    assert slot.waited == timedelta(0)
-    budget.learn(slot, 100, PERIOD, 100)
-    assert budget.take().waited == PERIOD
-
-
-def test_a_fresh_window_is_used_at_once():
-    clock = Clock()
-    budget = Budget(3, PERIOD, clock=clock, wait=clock.wait)
-    for count in (1, 2, 3):
-        budget.learn(budget.take(), 3, PERIOD, count)
-        clock.now += 6
-    slot = budget.take()
-    assert slot.waited == timedelta(seconds=2)
-    budget.learn(slot, 3, PERIOD, 1)
-    assert [budget.take().waited for _ in range(2)] == [timedelta(0)] * 2
-
-
-def test_nothing_goes_out_while_the_source_asked_to_wait():
-    clock = Clock()
-    budget = Budget(100, PERIOD, clock=clock, wait=clock.wait)
-    budget.learn(budget.take(), 100, PERIOD, 1)
-    budget.close(timedelta(seconds=7))
-    assert budget.take().waited == timedelta(seconds=7)
+    share = Share(OwnLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=wait)
+    first = share.take()
+    share.take()
+    assert len(waits) == 1
 
 
 def test_a_request_without_an_answer_counts_as_spent():
+    share, clock = lone(limit=2)
+    share.lose(share.take())
+    began = clock.now
+    share.take()
+    assert clock.now - began >= SECONDS
+
+
+def test_nothing_goes_out_while_the_source_asked_to_wait():
+    share, _ = lone()
+    share.refuse(share.take(), StatedLimit(100, PERIOD, 118), timedelta(seconds=7))
+    assert share.take().waited == timedelta(seconds=7)
+
+
+def test_who_would_wait_longer_than_there_is_patience_is_told_how_long():
+    share, clock = lone()
+    share.refuse(share.take(), StatedLimit(100, PERIOD, 118), timedelta(seconds=30))
+    with pytest.raises(BudgetUsedUp) as told:
+        share.take(until=clock.now + 10)
+    assert told.value.retry_after == timedelta(seconds=30)
+
+
+def test_a_lower_limit_is_heeded_with_what_is_already_held():
+    share, clock = lone()
+    slots = [share.take() for _ in range(4)]
+    share.learn(slots[0], StatedLimit(5, PERIOD, 2))
+    began = clock.now
+    share.take()
+    assert clock.now - began >= SECONDS / 2
+
+
+def test_an_absurd_period_is_not_believed():
+    share, clock = lone(limit=1)
+    share.learn(share.take(), StatedLimit(1, timedelta(days=90_000), 1))
+    began = clock.now
+    share.take()
+    assert clock.now - began < 11 * SECONDS
+
+
+def test_what_is_left_is_given_back_at_the_end():
     clock = Clock()
-    budget = Budget(100, PERIOD, clock=clock, wait=clock.wait)
-    budget.learn(budget.take(), 2, PERIOD, 1)
-    budget.take()
-    budget.lose()
-    assert budget.take().waited == PERIOD
+    ledger = OwnLedger(clock)
+    shares = [Share(ledger, COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait) for _ in range(2)]
+    shares[0].learn(shares[0].take(), StatedLimit(10, PERIOD, 1))
+    for _ in range(4):
+        shares[0].take()
+    shares[0].close()
+    assert [shares[1].take().waited for _ in range(5)] == [timedelta(0)] * 5

@@ -1,7 +1,7 @@
 """Every malformed answer is a named error, never the end of a listing."""
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -57,7 +57,13 @@ def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Reque
         return answers[min(len(asked), len(answers)) - 1]
 
     client = HttpClient(
-        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(answer), pause=pauses.append
+        "https://pco.example",
+        anybody(),
+        PCO.adapter_file,
+        transport=httpx.MockTransport(answer),
+        pause=pauses.append,
+        # Less than a budget is closed for when the source asks for long.
+        patience=timedelta(seconds=50),
     )
     return JsonApiSource(PCO, client), asked, pauses
 
@@ -194,7 +200,7 @@ CAPUCHIN = {"errors": [{"code": "unauthorized", "status": "401", "detail": "Erro
         (httpx.Response(502, text="<html>"), TransientError, 6),
         (httpx.Response(503), TransientError, 6),
         (httpx.Response(599), TransientError, 6),
-        (httpx.Response(429, headers={"retry-after": "0"}), TransientError, 6),
+        (httpx.Response(429, headers={"retry-after": "700"}), TransientError, 1),
     ],
     ids=lambda value: str(value.status_code) if isinstance(value, httpx.Response) else None,
 )

@@ -40,6 +40,9 @@ def answer(status: int, document: Any = None) -> httpx.Response:
     return httpx.Response(status, content=json.dumps(document).encode(), headers=headers)
 
 
+REFUSED = httpx.Response(429, headers={"retry-after": "0"})
+
+
 def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, list[httpx.Request]]:
     """Give a source that answers in turn; an error is raised instead, and one answer too few is a failure."""
     asked: list[httpx.Request] = []
@@ -105,7 +108,7 @@ def test_a_post_of_which_nobody_knows_whether_it_was_done_is_not_repeated(failur
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), answer(429)])
+@pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), REFUSED])
 def test_a_post_that_surely_was_not_done_is_repeated(failure):
     found, asked = source(failure, failure, answer(201, {"data": resource(5)}))
     found.create_subscription(NAME, "u")

@@ -1,0 +1,83 @@
+"""When a request may go out: a slot of the common budget, and one of the deep budget for what is far into a listing."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from openfaith_sync.adapters.budget import OwnLedger, Share, Slot
+from openfaith_sync.adapters.needs import Ledger
+from openfaith_sync.adapters.stated import StatedLimit
+from openfaith_sync.domain.adapter_file import AdapterFile
+from openfaith_sync.domain.budget import COMMON, DEEP, Budget
+from openfaith_sync.domain.lanes import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to send one request, to be ended in one of three ways."""
+
+    waited: timedelta
+    common: tuple[Share, Slot]
+    deep: tuple[Share, Slot] | None = None
+    deep_limit: int = 0
+
+    def answered(self, stated: StatedLimit) -> None:
+        """Believe what the answer said of the budget."""
+        whose, other = self._whose(stated)
+        whose[0].learn(whose[1], stated)
+        if other:
+            other[0].learn(other[1], StatedLimit())
+
+    def refused(self, stated: StatedLimit, retry_after: timedelta | None) -> None:
+        """Tell all processes that the source refuses requests for its rate."""
+        whose, other = self._whose(stated)
+        if other:
+            other[0].learn(other[1], StatedLimit())
+        whose[0].refuse(whose[1], stated, retry_after)
+
+    def lost(self) -> None:
+        """Count a request without an answer as spent."""
+        for share, slot in filter(None, (self.common, self.deep)):
+            share.lose(slot)
+
+    def _whose(self, stated: StatedLimit) -> tuple[tuple[Share, Slot], tuple[Share, Slot] | None]:
+        """Give the budget that an answer speaks of, and the other that the request was counted in."""
+        # Headers of a deep request may state either limit; the stricter one is told by its number.
+        if self.deep and (stated.limit is None or stated.limit <= self.deep_limit):
+            return self.deep, self.common
+        return self.common, self.deep
+
+
+class Pace:
+    """One process's shares of a connection's budgets. Safe to use from several threads."""
+
+    def __init__(self, adapter: AdapterFile, ledger: Ledger | None, lane: Lane) -> None:
+        """Assume what the manifest says until answers say otherwise; without a ledger, be alone."""
+        ledger = ledger or OwnLedger()
+        rate, deep = adapter.rate_limit, adapter.paging.deep_offset
+        self._common = Share(ledger, COMMON, Budget(rate.assumed_limit, rate.assumed_period_seconds), lane)
+        self._deep = Share(ledger, DEEP, Budget(deep.requests, deep.period_seconds), lane) if deep else None
+        self._deep_limit = deep.requests if deep else 0
+
+    def take(self, until: float, *, is_deep: bool = False) -> Ticket:
+        """Wait until one more request may go out, at most until this moment of the monotonic clock.
+
+        Raises:
+            BudgetUsedUp: It may not by then.
+            LedgerUnreachable: It could not be asked for.
+        """
+        if self._deep is None or not is_deep:
+            slot = self._common.take(until)
+            return Ticket(slot.waited, (self._common, slot))
+        deep = self._deep.take(until)
+        try:
+            slot = self._common.take(until)
+        except BaseException:
+            self._deep.lose(deep)
+            raise
+        return Ticket(deep.waited + slot.waited, (self._common, slot), (self._deep, deep), self._deep_limit)
+
+    def close(self) -> None:
+        """Give back what is left, for others to use."""
+        self._common.close()
+        if self._deep:
+            self._deep.close()

@@ -1,0 +1,222 @@
+"""The rules of a shared budget, one by one; that they hold in every order is tried in adapters/test_budget.py."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openfaith_sync.domain.budget import Answered, Budget, Grant, Refusal, Visit
+from openfaith_sync.domain.lanes import Lane, keep_back, lane_of
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.spending import MOST_CLOSED, STALE, settle, wait_after
+
+NOW = 5000.0
+SURE = Budget(limit=100, period=20.0, heard_at=NOW, share_since=NOW)
+
+
+class Ledger:
+    """A budget, and who visits it when."""
+
+    def __init__(self, budget: Budget = SURE) -> None:
+        self.budget = budget
+
+    def visit(self, holder: str, at: float, lane: Lane = Lane.WEBHOOK, **told: object) -> Grant:
+        self.budget, grant = settle(self.budget, Visit(holder, lane, **told), NOW + at)
+        return grant
+
+    def spend(self, holder: str, at: float, lane: Lane = Lane.WEBHOOK, most: int = 1000) -> int:
+        """Take what there is and have it answered at once; gives how much that was."""
+        spent = 0
+        while spent < most and (slots := self.visit(holder, at, lane, wanted=most - spent).slots):
+            spent += slots
+            self.visit(holder, at, lane, answered=(Answered(NOW + at, NOW + at),) * slots, limit=100, heard=True)
+        return spent
+
+
+def test_a_slice_is_a_tenth_of_the_limit_and_no_more_than_is_wanted():
+    ledger = Ledger()
+    assert ledger.visit("a", 0, wanted=50).slots == 10
+    assert ledger.visit("b", 0, wanted=3).slots == 3
+
+
+def test_slices_of_all_processes_together_are_no_more_than_the_limit():
+    ledger = Ledger()
+    granted = [ledger.visit(str(number), 0, wanted=10).slots for number in range(15)]
+    assert granted == [10] * 10 + [0] * 5
+
+
+def test_what_was_not_sent_is_given_back():
+    ledger = Ledger()
+    for number in range(10):
+        ledger.visit(str(number), 0, wanted=10)
+    ledger.visit("0", 1, answered=(Answered(NOW, NOW + 1),) * 4)
+    assert ledger.visit("x", 1, wanted=10).slots == 6
+
+
+def test_a_dead_processs_slice_lapses_by_itself_and_is_free_one_period_later():
+    ledger = Ledger()
+    for number in range(10):
+        ledger.visit(str(number), 0, wanted=10)
+    assert ledger.visit("x", 31.9, wanted=10).slots == 0
+    assert ledger.visit("x", 32.1, wanted=10).slots == 10
+
+
+def test_a_backfill_leaves_places_that_melt_away_as_the_window_ends():
+    ledger = Ledger()
+    assert ledger.spend("fill", 0, Lane.BACKFILL) == 96
+    assert ledger.spend("fill", 6, Lane.BACKFILL) == 1
+    assert ledger.spend("fill", 19, Lane.BACKFILL) == 2
+    assert ledger.spend("hook", 19.5) == 1
+
+
+def test_a_lane_that_asked_lately_is_kept_more_for():
+    ledger = Ledger()
+    ledger.spend("hook", 0, most=1)
+    assert ledger.spend("fill", 0, Lane.BACKFILL) == 100 - 1 - 28
+    assert ledger.spend("hook", 1) == 28
+
+
+def test_who_waits_in_a_higher_lane_is_served_first():
+    ledger = Ledger()
+    ledger.spend("other", 0)
+    assert ledger.visit("hook", 15, Lane.WEBHOOK, wanted=4).slots == 0
+    # All comes free at once, and the lower lane comes first.
+    assert ledger.visit("fill", 20.2, Lane.BACKFILL, wanted=100).slots == 10
+    held = sum(ledger.visit(f"fill-{n}", 20.2, Lane.BACKFILL, wanted=10).slots for n in range(30))
+    assert 10 + held <= 96
+    assert ledger.visit("hook", 20.3, Lane.WEBHOOK, wanted=4).slots == 4
+
+
+def test_equals_that_wait_share_what_there_is():
+    ledger = Ledger()
+    ledger.spend("other", 0, most=90)
+    ledger.spend("another", 10)
+    for name in "abcd":
+        assert ledger.visit(name, 15, Lane.WEBHOOK, wanted=10).slots == 0
+    assert [ledger.visit(name, 15.1, wanted=10).slots for name in "abcd"] == [0] * 4
+    assert ledger.visit("a", 20.2, wanted=50).slots == 10
+
+
+def test_nobody_sends_more_than_one_request_before_an_answer_states_the_limit():
+    ledger = Ledger(Budget(limit=100, period=20.0))
+    assert [ledger.visit(name, 0, wanted=10).slots for name in "abc"] == [1, 0, 0]
+    ledger.visit("a", 1, answered=(Answered(NOW, NOW + 1, 1),), limit=40, period=10.0, heard=True)
+    grant = ledger.visit("b", 1, wanted=10)
+    assert (grant.slots, grant.limit, grant.period) == (4, 40, 10.0)
+
+
+def test_what_was_stated_long_ago_is_asked_again_first():
+    assert Ledger().visit("a", STALE, wanted=10).slots == 1
+
+
+def test_what_others_spend_on_the_same_token_leaves_less():
+    ledger = Ledger()
+    ledger.visit("a", 0, wanted=1)
+    ledger.visit("a", 1, answered=(Answered(NOW, NOW + 1, 95),), limit=100, heard=True)
+    assert ledger.spend("b", 1) == 5
+
+
+def test_a_fresh_window_is_used_at_once():
+    ledger = Ledger()
+    ledger.spend("a", 0, most=10)
+    ledger.spend("a", 19)
+    assert ledger.visit("a", 20.2, wanted=1).slots == 1
+    ledger.visit("a", 20.3, answered=(Answered(NOW + 20.2, NOW + 20.3, 1),), limit=100, heard=True)
+    assert ledger.spend("b", 20.4) == 99
+
+
+def refuse(ledger: Ledger, at: float, retry_after: float | None, limit: int | None = 100) -> None:
+    ledger.visit("x", at, wanted=1)
+    ledger.visit("x", at, answered=(Answered(NOW + at, NOW + at),), limit=limit, heard=True,
+                 refusal=Refusal(NOW + at, retry_after))  # fmt: skip
+
+
+def test_a_refusal_closes_the_budget_for_all_and_halves_it():
+    ledger = Ledger()
+    refuse(ledger, 1, retry_after=7)
+    grant = ledger.visit("b", 2, wanted=10)
+    assert (grant.slots, grant.come_back) == (0, 6.0)
+    assert ledger.spend("b", 8.5) == 49
+
+
+def test_requests_that_are_refused_together_are_one_refusal():
+    ledger = Ledger()
+    refuse(ledger, 1, retry_after=1)
+    ledger.visit("y", 1.5, refusal=Refusal(NOW + 0.5, 1))
+    assert ledger.budget.share == 0.5
+    refuse(ledger, 9, retry_after=1)
+    assert ledger.budget.share == 0.25
+
+
+def test_the_limit_is_grown_back_to_while_nothing_is_refused():
+    ledger = Ledger()
+    refuse(ledger, 0, retry_after=5)
+    shares = []
+    for period in range(1, 8):
+        ledger.visit("b", 5.1 + 20 * period)
+        shares.append(round(ledger.budget.share, 3))
+    assert shares == [0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0]
+
+
+def test_a_limit_that_falls_holds_from_the_first_answer_that_says_so():
+    ledger = Ledger()
+    ledger.spend("a", 0, most=50)
+    refuse(ledger, 1, retry_after=2, limit=10)
+    assert ledger.spend("b", 4) == 0
+    assert ledger.visit("b", 30, wanted=10).slots == 1
+    assert ledger.budget.limit == 10
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusals", "seconds"),
+    [
+        (7, 1, 7),
+        (None, 1, 20),
+        (0, 1, 1),
+        (0, 3, 4),
+        (0, 30, 20),
+        (3600, 1, 60),
+        (3600, 4, 480),
+        (3600, 9, MOST_CLOSED),
+        (1e11, 60, MOST_CLOSED),
+    ],
+)
+def test_every_wait_that_is_asked_for_has_its_bounds(asked, refusals, seconds):
+    assert wait_after(asked, 20.0, refusals) == seconds
+
+
+@given(
+    lane=st.sampled_from(Lane),
+    allowed=st.integers(1, 1000),
+    left=st.floats(-1, 2),
+    active=st.sets(st.sampled_from(Lane)),
+)
+def test_every_lane_leaves_one_for_those_above_and_takes_at_least_one(lane, allowed, left, active):
+    kept = keep_back(lane, allowed, left, active)
+    assert 0 <= kept <= min(allowed - 1, allowed // 2 + 1)
+    if lane.above and allowed > 1 and left > 0.001:
+        assert kept >= 1
+    if lane is Lane.WEBHOOK:
+        assert kept == 0
+
+
+def test_what_is_read_whole_gives_way_to_what_is_read_for_news():
+    assert lane_of(SyncMode.AUTO, has_watermark=False) is Lane.BACKFILL
+    assert lane_of(SyncMode.AUTO, has_watermark=True) is Lane.DELTA
+    assert lane_of(SyncMode.FULL, has_watermark=True) is Lane.BACKFILL
+    assert lane_of(SyncMode.RECONCILIATION, has_watermark=True) is Lane.RECONCILIATION
+
+
+def test_a_count_above_the_limit_on_a_success_is_not_believed():
+    ledger = Ledger()
+    ledger.visit("a", 0, wanted=1)
+    ledger.visit("a", 1, answered=(Answered(NOW, NOW + 1, 900),), limit=100, heard=True)
+    assert ledger.spend("b", 1) == 99
+
+
+def test_a_count_is_worth_nothing_while_the_source_refuses():
+    ledger = Ledger(replace(SURE, share=0.5, refused_at=NOW - 1))
+    ledger.spend("a", 0)
+    ledger.visit("a", 1, answered=(Answered(NOW + 0.5, NOW + 1, 1),), limit=100, heard=True)
+    assert ledger.visit("a", 1, wanted=5).slots == 0
