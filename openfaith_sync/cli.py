@@ -12,6 +12,7 @@ from openfaith_sync.commands.holds import holds
 from openfaith_sync.commands.manifest import manifest
 from openfaith_sync.commands.one_line_errors import OneLineErrors
 from openfaith_sync.commands.org import org
+from openfaith_sync.commands.secrets import secrets
 from openfaith_sync.commands.serve import serve
 from openfaith_sync.commands.status import status
 from openfaith_sync.commands.sync import sync
@@ -35,7 +36,7 @@ def main(context: click.Context) -> None:
     \b
     Environment (all may be unset):
       OPENFAITH_DATABASE_URL   PostgreSQL to use; unset: one is started in OPENFAITH_HOME
-      OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first
+      OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first; needed with a URL
       OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
       OPENFAITH_HOME           folder of what is started and made here (.openfaith/)
       OPENFAITH_PUBLIC_URL     where sources reach `serve`; unset: no webhooks are asked for
@@ -46,5 +47,5 @@ def main(context: click.Context) -> None:
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}
 
 
-for command in (demo, simulate, org, status, sync, holds, serve, webhooks, graph, manifest, db):
+for command in (demo, simulate, org, status, sync, holds, serve, webhooks, secrets, graph, manifest, db):
     main.add_command(command)

@@ -18,6 +18,8 @@ from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.urls import DatabaseUrl
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
+# A deployment with a database of its own has keys of its own.
+SECRET_KEY = "dGhlLWtleS1vZi1hbGwtdGVzdHMtMzItYnl0ZXMtbG8="
 MEMORY_NEEDED_BYTES = 2 << 30
 _numbers = itertools.count()
 
@@ -80,7 +82,7 @@ def pco_manifest() -> Manifest:
 
 def settings_for(url: DatabaseUrl, home: Path = Path("/nonexistent")) -> Settings:
     """Give settings that point at this database."""
-    return Settings(home=home, manifests=MANIFESTS, database_url=url.libpq, secret_keys=())
+    return Settings(home=home, manifests=MANIFESTS, database_url=url.libpq, secret_keys=(SECRET_KEY,))
 
 
 def _quick_folder() -> Path | None:

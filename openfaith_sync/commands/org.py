@@ -62,8 +62,9 @@ def add(
         base_url=url or manifest.adapter_file.base_url,
         credentials=credentials,
     )
-    account = verify_connection(manifest, connection)
     with open_database(deployment.settings) as database:
+        database.keys.require()
+        account = verify_connection(manifest, connection)
         is_new = add_connection(database, connection)
         make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "connected again")
     register_partition(deployment, connection.org)

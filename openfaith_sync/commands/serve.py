@@ -46,4 +46,5 @@ def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
         click.echo(f"receiving webhooks at {url} ({reached})")
 
     with open_database(settings) as database:
+        database.keys.require()
         run_server(database, manifests, Address(host, port, proxies), say)

@@ -18,9 +18,9 @@ class Settings:
     home: Path
     """What the embedded server and the development key live in."""
     manifests: Path
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     """``None`` for the embedded PostgreSQL."""
-    secret_keys: tuple[str, ...]
+    secret_keys: tuple[str, ...] = field(repr=False)
     """Fernet keys, newest first; empty outside production."""
     public_url: str | None = None
     """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""

@@ -130,12 +130,16 @@ def open_database(settings: Settings) -> Database:
     if not is_walled:
         with _connect(url) as connection, translated():
             raise_walls(connection)
-    return Database(url, SecretKeys(settings.home, settings.secret_keys), settings.oauth_clients)
+    return Database(url, _keys(settings), settings.oauth_clients)
 
 
 def _known(org: OrgId) -> OrgId:
     """Give an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
     return org if org == NOBODY else parse_org(org)
+
+
+def _keys(settings: Settings) -> SecretKeys:
+    return SecretKeys(settings.home, settings.secret_keys, is_production=settings.database_url is not None)
 
 
 def _load_revision(connection: Connection) -> str | None:

@@ -1,5 +1,6 @@
 """Credentials at rest: encrypted with keys that can be replaced one after the other."""
 
+import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from openfaith_sync.domain.errors import DefinitionError
 
 VARIABLE = "OPENFAITH_SECRET_KEYS"
 DEVELOPMENT_KEY = "secret.key"
+_HOW_TO_MAKE = (
+    'make one with: python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,42 @@ class SecretKeys:
     home: Path
     given: tuple[str, ...] = field(default=(), repr=False)
     """Empty for a development key, made in ``home`` when it is first needed."""
+    is_production: bool = False
+    """Whether the database is the operator's own: what guards it is then not made up beside the code."""
+
+    def require(self) -> None:
+        """Return when there are keys that can be used.
+
+        Raises:
+            DefinitionError: There are none, or one of them is no key.
+        """
+        self._fernets()
 
     def encrypt(self, secret: bytes) -> bytes:
         """Encrypt with the newest key."""
-        return self._keys().encrypt(secret)
+        return self._fernets()[0].encrypt(secret)
+
+    def re_encrypt(self, encrypted: bytes) -> bytes | None:
+        """Give the same secret under the newest key; ``None`` where no key of ours opens it."""
+        try:
+            return MultiFernet(self._fernets()).rotate(encrypted)
+        except InvalidToken:
+            return None
+
+    def holder(self, encrypted: bytes) -> int | None:
+        """Give the place of the key that this was encrypted with, 0 for the newest; ``None`` for none of ours."""
+        for place, fernet in enumerate(self._fernets()):
+            try:
+                fernet.decrypt(encrypted)
+            except InvalidToken:
+                continue
+            return place
+        return None
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Give what tells the keys apart, newest first, and says nothing of them."""
+        return [hashlib.sha256(key.encode()).hexdigest()[:8] for key in self._all()]
 
     def decrypt(self, encrypted: bytes, whose: str) -> bytes:
         """Give what was encrypted with any of the keys.
@@ -32,7 +68,7 @@ class SecretKeys:
             DefinitionError: With none of them.
         """
         try:
-            return self._keys().decrypt(encrypted)
+            return MultiFernet(self._fernets()).decrypt(encrypted)
         except InvalidToken as error:
             place = VARIABLE if self.given else f"{self.home / DEVELOPMENT_KEY} ({VARIABLE} is not set)"
             raise DefinitionError(
@@ -40,18 +76,27 @@ class SecretKeys:
                 "add that key, or connect the org again"
             ) from error
 
-    def _keys(self) -> MultiFernet:
-        keys = self.given or (_development_key(self.home),)
-        fernets = []
+    def _all(self) -> tuple[str, ...]:
+        if self.given:
+            return self.given
+        if self.is_production:
+            raise DefinitionError(
+                f"{VARIABLE} is not set, and with a database of your own (OPENFAITH_DATABASE_URL) no key is made up: "
+                f"{_HOW_TO_MAKE}; if credentials were stored without it, use what is in {self.home / DEVELOPMENT_KEY}"
+            )
+        return (_development_key(self.home),)
+
+    def _fernets(self) -> list[Fernet]:
+        keys, fernets = self._all(), []
         for place, key in enumerate(keys, start=1):
             try:
                 fernets.append(Fernet(key))
-            except ValueError as error:
+            except ValueError:
+                # Not chained, so that no traceback shows what was given.
                 raise DefinitionError(
-                    f"key {place} of {len(keys)} in {VARIABLE} is not a Fernet key; make one with "
-                    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-                ) from error
-        return MultiFernet(fernets)
+                    f"key {place} of {len(keys)} in {VARIABLE} is not a Fernet key; {_HOW_TO_MAKE}"
+                ) from None
+        return fernets
 
 
 def _development_key(home: Path) -> str:

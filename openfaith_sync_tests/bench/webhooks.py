@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +37,7 @@ class Measured:
 
 
 def measure(database_url: str, home: Path) -> list[Measured]:
-    database = open_database(Settings(home, MANIFESTS, database_url, ()))
+    database = open_database(Settings(home, MANIFESTS, database_url, (Fernet.generate_key().decode(),)))
     subscribe(database)
     path = f"/webhooks/pco/{ORG}"
     found = []

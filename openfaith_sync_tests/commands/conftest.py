@@ -12,6 +12,7 @@ from openfaith_sync.cli import main
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database import Database
+from openfaith_sync_tests.conftest import SECRET_KEY
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
@@ -47,6 +48,7 @@ def run(deployment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def run_stored(run: Run, deployment: dict[str, str], database: Database) -> Run:
     """Runs a command in this process, on a fresh database."""
     deployment["OPENFAITH_DATABASE_URL"] = database.libpq_url
+    deployment["OPENFAITH_SECRET_KEYS"] = SECRET_KEY
     return run
 
 

@@ -36,6 +36,7 @@ FLEET = {
     "store/inbox.py": 2,  # whose turn it is; pruning
     "store/pruning.py": 1,
     "store/reports.py": 1,  # a person's own query
+    "store/rotation.py": 2,  # keys are everybody's
     "store/work.py": 8,  # the plan: whose turn it is
 }
 """Where all orgs are seen, and how often."""

@@ -38,13 +38,14 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 @pytest.fixture
 def environment(database: Database, tmp_path: Path) -> dict[str, str]:
+    database.keys.require()
     (tmp_path / "dagster.yaml").symlink_to(MANIFESTS.parent / "dagster.yaml")
     return {
         **os.environ,
         "OPENFAITH_HOME": str(database.keys.home),
         "OPENFAITH_MANIFESTS": str(MANIFESTS),
         "OPENFAITH_DATABASE_URL": database.libpq_url,
-        "OPENFAITH_SECRET_KEYS": "",
+        "OPENFAITH_SECRET_KEYS": (database.keys.home / "secret.key").read_text(),
         "OPENFAITH_PUBLIC_URL": "",
         "DAGSTER_HOME": str(tmp_path),
     }
