@@ -1,5 +1,6 @@
 """Answers as they leave: status, headers, body; the source's error bodies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,6 +35,8 @@ class Answer:
     count: int = 0
     """How many records of the asked kind are in it."""
     headers: dict[str, str] = field(default_factory=dict)
+    lies: Mapping[str, str | None] = field(default_factory=dict)
+    """What its headers say of the limit instead of the truth."""
     delay_seconds: float = 0
     ending: Ending = Ending.WHOLE
     drip_seconds: float = 0

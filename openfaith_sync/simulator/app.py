@@ -26,7 +26,7 @@ from openfaith_sync.simulator.newsroom import Newsroom
 from openfaith_sync.simulator.oauth import OAuthServer
 from openfaith_sync.simulator.population import populate
 from openfaith_sync.simulator.query import Query, parse_query
-from openfaith_sync.simulator.rate import Verdict
+from openfaith_sync.simulator.rate import Verdict, parse_rate
 from openfaith_sync.simulator.reception import Reception, resolve_version
 from openfaith_sync.simulator.request_log import LoggedRequest
 from openfaith_sync.simulator.routes import Listing, Me, Nested, Root, Route, Router, Single
@@ -80,13 +80,13 @@ class SimulatorApp:
             await asyncio.sleep(control.latency_seconds)
         body = await _read_body(receive) if scope["method"] in ("POST", "PATCH", "PUT") else b""
         started = time.perf_counter()
-        answer, headers = self._answer(scope, body)
+        answer, headers, verdict = self._answer(scope, body)
         # Only tells pages apart; md5 is what the source's own weak tags are.
         digest = hashlib.md5(answer.body, usedforsecurity=False).hexdigest()
         query_string = scope["query_string"].decode("latin-1")
         control.log.requests.append(
             LoggedRequest(
-                sequence, scope["method"], path, query_string, answer.status, answer.count, digest, time.time()
+                sequence, scope["method"], path, query_string, answer.status, answer.count, digest, time.time(), verdict
             )
         )
         if answer.delay_seconds:
@@ -94,22 +94,22 @@ class SimulatorApp:
         headers += self._headers.closing(answer, digest, time.perf_counter() - started)
         await send_answer(scope, send, answer, headers)
 
-    def _answer(self, scope: Scope, body: bytes) -> tuple[Answer, list[tuple[bytes, bytes]]]:
+    def _answer(self, scope: Scope, body: bytes) -> tuple[Answer, list[tuple[bytes, bytes]], Verdict | None]:
         given = dict(scope["headers"])
         path: str = scope["path"]
         authorization = given.get(b"authorization", b"").decode("latin-1")
         if path in self._oauth.paths:
-            return self._answer_oauth(scope, body, authorization), []
+            return self._answer_oauth(scope, body, authorization), [], None
         guest = self._reception.greet(authorization, path)
         if isinstance(guest, Answer):
-            return guest, []
+            return guest, [], None
         query = parse_query(scope["query_string"].decode("latin-1"), self._most)
         verdict = self._reception.count(guest, query.offset, time.monotonic())
         asked = given.get(self._version_header, b"").decode("latin-1")
         version = resolve_version(asked, self._versions.get("/".join(path.split("/")[:3]), "2018-08-01"))
         answer = self._judge(verdict, version, asked) or self._read_or_write(scope, given, query, body)
         answer = self._damaged(scope, answer)
-        return answer, self._headers.opening(guest, verdict, version)
+        return answer, self._headers.opening(guest, verdict, version, answer), verdict
 
     def _answer_oauth(self, scope: Scope, body: bytes, authorization: str) -> Answer:
         path, query_string = scope["path"], scope["query_string"].decode("latin-1")
@@ -168,7 +168,9 @@ class SimulatorApp:
         faults, path = self._control.faults, scope["path"]
         if faults:
             fault = faults.hit(path)
-            if fault is not None:
+            if fault is not None and fault.rate is not None:
+                self._reception.rate = parse_rate(fault.rate)
+            elif fault is not None:
                 address = f"{path}?{scope['query_string'].decode('latin-1')}"
                 return damage(fault, answer, address, self._last_bodies.get(path))
         if answer.status == _OK:

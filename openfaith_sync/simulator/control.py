@@ -124,7 +124,7 @@ class Control:
         self._script_start = self.log.last_sequence
 
     def _set_rate(self, body: Any) -> None:
-        self._reception.rate = parse_rate(_Rate.model_validate(body).rate)
+        self._reception.set_rate(parse_rate(_Rate.model_validate(body).rate))
 
     def _set_latency(self, body: Any) -> None:
         self.latency_seconds = _Latency.model_validate(body).latency_ms / 1000

@@ -10,6 +10,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.oauth import OAuthBehaviour
+from openfaith_sync.simulator.request_log import WindowUse, read_window_uses
 from openfaith_sync.simulator.trouble import WebhookTrouble
 from openfaith_sync.simulator.truth import TrueRecord, parse_truth
 
@@ -43,9 +44,13 @@ class ControlClient:
         return counts
 
     def requests(self) -> list[Json]:
-        """Give the request log: sequence, method, path, query, status, count, digest, at_seconds."""
+        """Give the request log: sequence, method, path, query, status, count, digest, at_seconds, rate."""
         logged: list[Json] = self._call("GET", "requests").json()
         return logged
+
+    def window_uses(self) -> list[WindowUse]:
+        """Give how full each window of the limit was, and what came beyond it."""
+        return read_window_uses(self.requests())
 
     def clear_requests(self) -> None:
         """Forget the request log and count from one again."""
@@ -105,7 +110,7 @@ class ControlClient:
         self._call("DELETE", "faults")
 
     def set_rate(self, rate: str) -> None:
-        """Set the limit: ``100/20`` or ``off``."""
+        """Set the limit, ``100/20`` or ``off``, and count from nothing; fault ``rate`` goes on counting."""
         self._call("POST", "rate", json={"rate": rate})
 
     def set_latency(self, latency_ms: int) -> None:

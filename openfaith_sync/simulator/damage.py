@@ -34,12 +34,12 @@ def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> An
     """Give what is sent instead; ``last`` is the body sent before on the same path."""
     if fault.kind in _ENDINGS:
         return replace(answer, ending=_ENDINGS[fault.kind])
-    delay_seconds = fault.delay_ms / 1000
     match fault.kind:
-        case "slow":
-            return replace(answer, delay_seconds=delay_seconds)
-        case "drip":
-            return replace(answer, drip_seconds=delay_seconds)
+        case "headers":
+            return _lying(fault, answer)
+        case "slow" | "drip" as kind:
+            seconds = fault.delay_ms / 1000
+            return replace(answer, delay_seconds=seconds) if kind == "slow" else replace(answer, drip_seconds=seconds)
         case "truncated_json":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
         case kind if kind in OF_RECORDS:
@@ -60,6 +60,15 @@ def _another(fault: Fault, address: str) -> Answer:
             return Answer(302, headers={"location": place + address})
         case _:
             return _status(fault)
+
+
+def _lying(fault: Fault, answer: Answer) -> Answer:
+    headers = dict(answer.headers)
+    if answer.status == _TOO_MANY and "retry_after" in fault.says:
+        headers.pop("retry-after", None)
+        if (said := fault.says["retry_after"]) is not None:
+            headers["retry-after"] = said
+    return replace(answer, headers=headers, lies=dict(fault.says.items()))
 
 
 @cache

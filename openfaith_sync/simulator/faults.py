@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.simulator.rate import parse_rate
 
 FaultKind = Literal[
     "status",
@@ -29,6 +30,8 @@ FaultKind = Literal[
     "outage",
     "bomb",
     "redirect",
+    "rate",
+    "headers",
 ]
 
 KINDS: Mapping[FaultKind, str] = {
@@ -49,6 +52,8 @@ KINDS: Mapping[FaultKind, str] = {
     "reset": "half a body, then the connection is reset",
     "outage": "the connection is reset before any answer; with after and times, for a span of requests",
     "bomb": "a compressed body of 64 MiB in 64 KiB",
+    "rate": "another limit from the next request on: rate; the window goes on with its count",
+    "headers": "other words about the limit: says, for limit, period, count, and retry_after of a 429; null for none",
     "redirect": "a redirect here (to the same address) or elsewhere: to",
 }
 
@@ -89,6 +94,10 @@ class Fault(BaseModel):
     """How long kinds `slow` and `drip` wait."""
     total: int = 0
     """What kind `lying_total` says."""
+    rate: str | None = None
+    """What kind `rate` sets, such as 10/20 or off."""
+    says: Mapping[Literal["limit", "period", "count", "retry_after"], str | None] = Field(default_factory=dict)
+    """What kind `headers` writes instead of the truth."""
     to: Literal["here", "elsewhere"] = "elsewhere"
     """Where kind `redirect` leads."""
 
@@ -96,6 +105,10 @@ class Fault(BaseModel):
     def _is_consistent(self) -> Self:
         if (self.kind == "status") != (self.status is not None):
             raise ValueError("kind status, and only that one, needs a status")
+        if (self.kind == "rate") != (self.rate is not None):
+            raise ValueError("kind rate, and only that one, needs a rate")
+        if self.rate is not None:
+            parse_rate(self.rate)
         if self.at is not None and self.every is not None:
             raise ValueError("at and every exclude each other")
         return self

@@ -36,18 +36,25 @@ class HeaderWriter:
 
     def __init__(self, rate_limit: RateLimit) -> None:
         """Take the names."""
-        names = (rate_limit.count_header, rate_limit.limit_header, rate_limit.period_header)
-        self._count, self._limit, self._period = (name.lower().encode() for name in names)
+        names = {
+            "count": rate_limit.count_header,
+            "limit": rate_limit.limit_header,
+            "period": rate_limit.period_header,
+        }
+        self._names = {word: name.lower().encode() for word, name in names.items()}
 
-    def opening(self, guest: Guest, verdict: Verdict | None, version: str | None) -> Headers:
-        """Give the headers that say how the request was taken."""
+    def opening(self, guest: Guest, verdict: Verdict | None, version: str | None, answer: Answer) -> Headers:
+        """Give the headers that say how the request was taken, but for what the answer lies about."""
         headers = [*_PROCESSOR, (b"x-pco-api-auth-method", guest.auth_method.encode())]
         if verdict is not None:
-            headers += [
-                (self._count, str(verdict.count).encode()),
-                (self._limit, str(verdict.rule.requests).encode()),
-                (self._period, str(verdict.rule.period_seconds).encode()),
-            ]
+            rule = verdict.rule
+            said: dict[str, str | None] = {
+                "count": str(verdict.count),
+                "limit": str(rule.requests),
+                "period": str(rule.period_seconds),
+            }
+            said |= {word: lie for word, lie in answer.lies.items() if word in self._names}
+            headers += [(self._names[word], value.encode()) for word, value in said.items() if value is not None]
         if version is not None:
             headers.append((b"x-pco-api-processed-as-version", version.encode()))
         return headers

@@ -39,6 +39,8 @@ class Verdict:
     rule: RateRule
     count: int
     """Requests in this window with this one, refused ones among them."""
+    began_seconds: float
+    """When this window began."""
     retry_after_seconds: int
     """Until the window ends, rounded up."""
 
@@ -53,18 +55,23 @@ class RateWindows:
 
     A window starts with the first request after the one before it ended, and
     lasts its period. Refused requests count too: that is why a client that
-    hammers stays refused and sees a count above the limit.
+    hammers stays refused and sees a count above the limit. When the rule changes,
+    the window goes on with its count.
     """
 
     def __init__(self) -> None:
         """Start without any window."""
-        self._windows: dict[tuple[str, RateRule], list[float]] = {}
+        self._windows: dict[str, list[float]] = {}
+
+    def clear(self) -> None:
+        """Have no window under way."""
+        self._windows.clear()
 
     def count(self, credential: str, rule: RateRule, at_seconds: float) -> Verdict:
         """Count one request of the credential against the rule."""
-        window = self._windows.setdefault((credential, rule), [-math.inf, 0])
+        window = self._windows.setdefault(credential, [-math.inf, 0])
         if at_seconds >= window[0] + rule.period_seconds:
             window[0], window[1] = at_seconds, 0
         window[1] += 1
         left = window[0] + rule.period_seconds - at_seconds
-        return Verdict(rule, int(window[1]), max(1, math.ceil(left)))
+        return Verdict(rule, int(window[1]), window[0], max(1, math.ceil(left)))

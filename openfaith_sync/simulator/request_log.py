@@ -1,9 +1,13 @@
 """The request log: what was asked, and what came of it."""
 
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qsl
+
+from openfaith_sync.simulator.rate import Verdict
 
 _MOST = 500_000
 
@@ -23,6 +27,8 @@ class LoggedRequest:
     """Equal for equal bodies."""
     at_seconds: float
     """When it was answered, in seconds since 1970."""
+    verdict: Verdict | None = None
+    """What it did to its window; nothing where no limit is kept."""
 
     def as_json(self) -> dict[str, Any]:
         """Give the request as the control surface shows it."""
@@ -35,7 +41,36 @@ class LoggedRequest:
             "count": self.count,
             "digest": self.digest,
             "at_seconds": self.at_seconds,
+            "rate": self.verdict
+            and {
+                "limit": self.verdict.rule.requests,
+                "count": self.verdict.count,
+                "window": self.verdict.began_seconds,
+            },
         }
+
+
+@dataclass(frozen=True, slots=True)
+class WindowUse:
+    """What was made of one window of the limit."""
+
+    began_seconds: float
+    limit: int
+    """As it was at the window's end."""
+    count: int
+    over: int
+    """Requests beyond the limit as it was when they came."""
+
+
+def read_window_uses(logged: Iterable[Mapping[str, Any]]) -> list[WindowUse]:
+    """Give the windows of a log as the control surface shows it, in their order; of one credential."""
+    found = sorted((row["rate"] for row in logged if row["rate"]), key=lambda rate: (rate["window"], rate["count"]))
+    uses = []
+    for began, rates in groupby(found, key=lambda rate: rate["window"]):
+        window = list(rates)
+        over = sum(rate["count"] > rate["limit"] for rate in window)
+        uses.append(WindowUse(began, window[-1]["limit"], len(window), over))
+    return uses
 
 
 class RequestLog:

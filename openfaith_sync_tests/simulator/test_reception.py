@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.rate import RateRule, RateWindows, parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 
@@ -79,11 +80,36 @@ def test_the_limit_is_stated_counted_and_kept(moving, client):
     assert refused.json()["errors"][0]["detail"] == "Rate limit exceeded: 5 of 3 requests per 60 seconds"
 
 
+def test_a_limit_may_change_in_the_middle_of_a_window(moving, client):
+    moving.set_rate("10/60")
+    moving.clear_requests()
+    moving.fault(Fault(kind="rate", at=4, rate="5/60"))
+    answers = [client.get(f"{moving.base_url}/people/v2/campuses") for _ in range(8)]
+    assert [a.status_code for a in answers] == [200] * 5 + [429] * 3
+    assert [a.headers["x-pco-api-request-rate-limit"] for a in answers] == ["10"] * 4 + ["5"] * 4
+    assert [(use.limit, use.count, use.over) for use in moving.window_uses()] == [(5, 8, 3)]
+    moving.clear_faults()
+
+
+def test_headers_may_lie_about_the_limit(moving, client):
+    moving.set_rate("2/60")
+    says = {"limit": "1000", "period": "soon", "count": None, "retry_after": "-5"}
+    moving.fault(Fault(kind="headers", says=says))
+    answers = [client.get(f"{moving.base_url}/people/v2/campuses") for _ in range(3)]
+    assert [a.status_code for a in answers] == [200, 200, 429]
+    assert {a.headers["x-pco-api-request-rate-limit"] for a in answers} == {"1000"}
+    assert {a.headers["x-pco-api-request-rate-period"] for a in answers} == {"soon"}
+    assert not any("x-pco-api-request-rate-count" in a.headers for a in answers)
+    assert [a.headers.get("retry-after") for a in answers] == [None, None, "-5"]
+    moving.clear_faults()
+
+
 def test_a_window_starts_with_the_first_request_after_the_last_one():
     windows, rule = RateWindows(), RateRule(2, 20)
     counts = [windows.count("token", rule, at).count for at in (0, 19, 20.5, 39, 40.4, 41)]
     assert counts == [1, 2, 1, 2, 3, 1]
     assert windows.count("other", rule, 41).count == 1
+    assert windows.count("token", RateRule(1, 20), 41.1).is_refused
     assert windows.count("token", rule, 41.2).retry_after_seconds == 20
 
 
