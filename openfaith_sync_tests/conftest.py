@@ -52,7 +52,7 @@ def database(postgres_url: str, _template: str, tmp_path: Path) -> Iterator[Data
     """A fresh migrated database, dropped after the test."""
     name = f"test_{next(_numbers)}"
     _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
-    yield Database(DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path, ()))
+    yield Database(DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path, (SECRET_KEY,)))
     _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -61,7 +61,9 @@ def module_database(postgres_url: str, _template: str, tmp_path_factory: pytest.
     """A fresh migrated database for all tests of a file, which keep apart by org."""
     name = f"test_{next(_numbers)}"
     _run(postgres_url, f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
-    yield Database(DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path_factory.mktemp(name), ()))
+    yield Database(
+        DatabaseUrl.parse(postgres_url).with_database(name), SecretKeys(tmp_path_factory.mktemp(name), (SECRET_KEY,))
+    )
     _run(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 

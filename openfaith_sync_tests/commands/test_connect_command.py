@@ -19,6 +19,7 @@ from openfaith_sync.store.connections import list_connections, load_connection
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import PROGRAM, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
+from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import PCO
 
 GRACE = OrgId("grace")
@@ -30,7 +31,7 @@ Open = Callable[..., "subprocess.Popen[str]"]
 def program(deployment: dict[str, str], database: Database, tmp_path) -> Open:
     """Starts the program on a fresh database, with somebody at its standard input."""
     deployment["OPENFAITH_DATABASE_URL"] = database.libpq_url
-    deployment["OPENFAITH_SECRET_KEYS"] = ""
+    deployment["OPENFAITH_SECRET_KEYS"] = SECRET_KEY
     deployment["OPENFAITH_HOME"] = str(database.keys.home)
 
     @contextmanager

@@ -35,7 +35,7 @@ CLIENT = OAuthClient("demo-client", "demo-client-secret")
 def read(job: dict[str, Any], number: int, wait: Callable[[], None]) -> None:
     manifest = read_manifest(MANIFESTS, "pco")
     org = OrgId(job["org"])
-    database = open_database(Settings(Path(job["home"]), MANIFESTS, job["database_url"], ()))
+    database = open_database(Settings(Path(job["home"]), MANIFESTS, job["database_url"], tuple(job["keys"])))
     connection = load_connection(database, org, PCO)
     connection.require_usable()
 

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -87,8 +86,9 @@ class Church:
 
     @property
     def job(self) -> dict[str, Any]:
-        keys: Path = self.database.keys.home
-        return {"org": self.org, "database_url": self.database.libpq_url, "home": str(keys)}
+        keys = self.database.keys
+        told = {"org": self.org, "database_url": self.database.libpq_url}
+        return {**told, "home": str(keys.home), "keys": list(keys.given)}
 
     @property
     def connection(self) -> Connection:

@@ -71,7 +71,7 @@ def test_adding_again_replaces_it_and_makes_it_active(database):
 def test_connections_are_listed_without_any_key(database):
     add_connection(database, CONNECTION)
     add_connection(database, replace(CONNECTION, org=OTHER_ORG))
-    (database.keys.home / "secret.key").unlink()
+    database = replace(database, keys=SecretKeys(database.keys.home, (), is_production=True))
     assert [(c.org, c.adapter, c.auth_method, c.status) for c in list_connections(database)] == [
         (ORG, PCO, "basic", ConnectionStatus.ACTIVE),
         (OTHER_ORG, PCO, "basic", ConnectionStatus.ACTIVE),

@@ -7,6 +7,7 @@ import pytest
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import run
 from openfaith_sync_tests.web.making import ORG, headers
 from openfaith_sync_tests.web.receiver import Receiver, running_receiver
@@ -23,7 +24,7 @@ def standing(
     home = tmp_path_factory.mktemp("web")
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {NAME} TEMPLATE {_template} STRATEGY file_copy".encode())
-        database = Database(DatabaseUrl.parse(postgres_url).with_database(NAME), SecretKeys(home, ()))
+        database = Database(DatabaseUrl.parse(postgres_url).with_database(NAME), SecretKeys(home, (SECRET_KEY,)))
         with running_receiver(database, {"secrets_seconds": 0, "refused_burst": 100_000}) as receiver:
             yield database, receiver
         server.execute(f"DROP DATABASE {NAME} WITH (FORCE)".encode())

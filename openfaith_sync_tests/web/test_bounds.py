@@ -12,6 +12,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.embedded import start_embedded, stop_embedded
 from openfaith_sync.web.token_buckets import TokenBuckets, address_key
+from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import fetch
 from openfaith_sync_tests.web.flood import flood
 from openfaith_sync_tests.web.making import ORG, body, headers, part, subscribe
@@ -115,7 +116,7 @@ def test_who_keeps_guessing_is_not_listened_to_and_keeps_nobody_out(database):
 def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well(tmp_path):
     tmp_path.chmod(0o755)
     home = tmp_path / "home"
-    database = open_database(Settings(home, MANIFESTS, None, ()))
+    database = open_database(Settings(home, MANIFESTS, None, (SECRET_KEY,)))
     subscribe(database)
     with running_receiver(database) as receiver:
         assert post(receiver, body(part("e-1"))).status_code == 200

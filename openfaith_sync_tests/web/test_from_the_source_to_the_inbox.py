@@ -19,7 +19,7 @@ from openfaith_sync.domain.announcements import announcements
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, WebhookTrouble, running_simulator
 from openfaith_sync.store.database import Database
-from openfaith_sync_tests.conftest import MANIFESTS
+from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
 from openfaith_sync_tests.store.making import fetch
 
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
@@ -38,14 +38,13 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 @pytest.fixture
 def environment(database: Database, tmp_path: Path) -> dict[str, str]:
-    database.keys.require()
     (tmp_path / "dagster.yaml").symlink_to(MANIFESTS.parent / "dagster.yaml")
     return {
         **os.environ,
         "OPENFAITH_HOME": str(database.keys.home),
         "OPENFAITH_MANIFESTS": str(MANIFESTS),
         "OPENFAITH_DATABASE_URL": database.libpq_url,
-        "OPENFAITH_SECRET_KEYS": (database.keys.home / "secret.key").read_text(),
+        "OPENFAITH_SECRET_KEYS": SECRET_KEY,
         "OPENFAITH_PUBLIC_URL": "",
         "DAGSTER_HOME": str(tmp_path),
     }

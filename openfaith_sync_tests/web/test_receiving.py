@@ -3,14 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
+from cryptography.fernet import Fernet
 
 from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.connections import add_connection, set_connection_status
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.subscriptions import forget_subscriptions
 from openfaith_sync_tests.store.making import fetch, run
 from openfaith_sync_tests.web.conftest import Send
@@ -172,8 +175,8 @@ def test_a_paused_orgs_events_are_kept_for_when_it_goes_on(stored, send):
 
 def test_a_key_that_is_missing_is_no_refusal(database):
     subscribe(database)
-    (database.keys.home / "secret.key").unlink()
-    with running_receiver(database) as receiver:
+    other = SecretKeys(database.keys.home, (Fernet.generate_key().decode(),))
+    with running_receiver(replace(database, keys=other)) as receiver:
         content = body(part("e-1"))
         answer = httpx.post(receiver.at(ORG), content=content, headers=headers(content), trust_env=False)
     assert answer.status_code == 503
