@@ -14,19 +14,22 @@ import httpx
 from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
-from openfaith_sync.adapters.needs import Ledger
+from openfaith_sync.adapters.needs import Breaker, Ledger
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
 from openfaith_sync.adapters.pacing import Pace
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
+from openfaith_sync.adapters.watching import Watch
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
-from openfaith_sync.domain.errors import DefinitionError, SyncError, TransientError
+from openfaith_sync.domain.errors import DefinitionError, SourceAway, SourceFailed, SyncError, TransientError
 from openfaith_sync.domain.lanes import Lane
 
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 6
 MAX_TRYING = timedelta(minutes=10)
+PATIENCE_TO_TELL = timedelta(seconds=30)
+"""For the budget, when all that is asked is whether anybody answers."""
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
 
@@ -37,6 +40,10 @@ class NotTaken(TransientError):
 
 class RateRefused(NotTaken):
     """The source wants no request for a while; all processes were told."""
+
+
+class Unreached(NotTaken, SourceFailed):
+    """No connection was made."""
 
 
 class Renewed(NotTaken):
@@ -67,6 +74,7 @@ class HttpClient:
         bounds: Bounds = BOUNDS,
         ledger: Ledger | None = None,
         lane: Lane = Lane.INTERACTIVE,
+        breaker: Breaker | None = None,
     ) -> None:
         """Open the pool; nothing is sent yet.
 
@@ -84,6 +92,7 @@ class HttpClient:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._authorization = authorization
         self._wire = Wire(base_url, adapter, transport, bounds)
+        self._watch = Watch(breaker, Request(adapter.auth.verify, {}), self._ask_once)
         self._lock = threading.Lock()
         self.requests = 0
 
@@ -103,15 +112,21 @@ class HttpClient:
         tried again only when the source surely did nothing: whether it did is for the caller to find out.
 
         Raises:
+            SourceAway: The source is known to be away; nothing was sent.
             TransientError: Every attempt failed, or the time for them ran out.
             ReconnectRequired: The source refuses the credentials.
             DefinitionError: The request is wrong, denied, or asks for what is not there.
         """
+        with self._watch.over(request):
+            return self._try(request, parse)
+
+    def _try(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
         effort, failed = Effort(), 0
         refusal: RateRefused | None = None
         deadline = time.monotonic() + self._patience.total_seconds()
         while True:
             try:
+                self._watch.admit()
                 return parse(self._ask_to_the_end(request, effort, deadline)), effort
             except Renewed:
                 if time.monotonic() > deadline:
@@ -121,8 +136,8 @@ class HttpClient:
                 refusal = error
             except BudgetUsedUp as error:
                 raise refusal or error from None
-            except LedgerUnreachable:
-                # No failure of the source: whoever called tries again, as with all of the database's.
+            except (LedgerUnreachable, SourceAway):
+                # Nothing that the next try would change: whoever called tries again later.
                 raise
             except TransientError as error:
                 failed += 1
@@ -133,6 +148,12 @@ class HttpClient:
                     raise
                 effort.waited += timedelta(seconds=seconds)
                 self._pause(seconds)
+
+    def _ask_once(self, request: Request) -> None:
+        """Find out whether anything answers, without another try."""
+        self._ask_to_the_end(
+            request, Effort(), time.monotonic() + min(self._patience, PATIENCE_TO_TELL).total_seconds()
+        )
 
     def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> httpx.Response:
         """Give the success that a request leads to; each step on the way is a request like any other."""
@@ -212,6 +233,8 @@ class HttpClient:
 
 def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None) -> SyncError:
     kind = ERROR_OF_ACTION[outcome.action]
-    if issubclass(kind, TransientError):
-        return (NotTaken if outcome.is_untaken else kind)(message, retry_after=retry_after)
-    return kind(message)
+    if not issubclass(kind, TransientError):
+        return kind(message)
+    if outcome.is_untaken:
+        kind = Unreached
+    return kind(message, retry_after=retry_after)

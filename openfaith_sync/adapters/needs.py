@@ -1,6 +1,7 @@
 """What a client of a source needs of others, as Protocols: implemented by the store, handed in by callers."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Protocol
 
 from openfaith_sync.domain.budget import Budget, Grant, Visit
@@ -38,6 +39,23 @@ class Ledger(Protocol):
         """
 
 
+class Breaker(Protocol):
+    """What all processes know of whether a source is there. Costs nothing while it is."""
+
+    def admit(self) -> None:
+        """Let a request go out.
+
+        Raises:
+            SourceAway: The source is away, and it is not time for a probe.
+        """
+
+    def note_answer(self) -> None:
+        """Note that the source answered, whatever it said."""
+
+    def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
+        """Note that a request found nobody for so long; says whether another one is wanted to tell why."""
+
+
 class Shared(Protocol):
     """What all processes that use one connection have in common."""
 
@@ -52,3 +70,7 @@ class Shared(Protocol):
     @property
     def ledger(self) -> Ledger:
         """Give where its budget is shared."""
+
+    @property
+    def breaker(self) -> Breaker:
+        """Give what is known of whether its source is there."""

@@ -4,7 +4,7 @@ The words are close to those of Airbyte's connector kit, so that a manifest can 
 
 | our action     | Airbyte's ResponseAction | its failure type | becomes           |
 |----------------|--------------------------|------------------|-------------------|
-| retry          | RETRY                    | transient_error  | TransientError    |
+| retry          | RETRY                    | transient_error  | SourceFailed      |
 | wait           | RATE_LIMITED             | transient_error  | TransientError    |
 | refresh        | REFRESH_TOKEN_THEN_RETRY | config_error     | ReconnectRequired |
 | reconnect      | FAIL                     | config_error     | ReconnectRequired |
@@ -32,12 +32,13 @@ from openfaith_sync.domain.errors import (
     NotFoundAtSource,
     ReconnectRequired,
     RecordRejected,
+    SourceFailed,
     SyncError,
     TransientError,
 )
 
 ERROR_OF_ACTION: Mapping[ErrorAction, type[SyncError]] = {
-    ErrorAction.RETRY: TransientError,
+    ErrorAction.RETRY: SourceFailed,
     ErrorAction.WAIT: TransientError,
     ErrorAction.REFRESH: ReconnectRequired,
     ErrorAction.RECONNECT: ReconnectRequired,

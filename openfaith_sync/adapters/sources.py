@@ -83,6 +83,7 @@ def _open_client(
         patience=patience,
         ledger=shared.ledger if shared else None,
         lane=lane,
+        breaker=shared.breaker if shared else None,
     )
 
 

@@ -11,6 +11,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
 from openfaith_sync.domain.passes import OpenPass
 from openfaith_sync.store.alerts import Alert, list_alerts
+from openfaith_sync.store.breakers import Away, list_away
 from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.hold_decisions import list_holds
@@ -52,6 +53,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         rows = [
             _row(database, entity, held.get((entity.org, entity.adapter, entity.entity)), alerts) for entity in found
         ]
+        away = [one for one in list_away(database) if wanted is None or one.org in {None, wanted}]
         inboxes = list_inboxes(database, wanted)
     synced = {row["org"] for row in rows}
     if as_json or rows:
@@ -60,6 +62,8 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         click.echo(f"deletions wait for a person: openfaith-sync holds show {hold_id}", err=True)
     for alert in alerts:
         click.echo(_describe_alert(alert), err=True)
+    for one in away:
+        click.echo(_describe_away(one), err=True)
     for inbox in inboxes:
         due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
@@ -93,6 +97,15 @@ def _describe_alert(alert: Alert) -> str:
     """Say what is wrong, since when and for whom."""
     whom = "every org" if alert.is_general else f"{len(alert.orgs):,} orgs" if len(alert.orgs) > 1 else min(alert.orgs)
     return f"{alert.adapter} {alert.cause} since {alert.first_seen_at:%Y-%m-%d %H:%M:%S} UTC for {whom}: {alert.detail}"
+
+
+def _describe_away(away: Away) -> str:
+    """Say whom nothing is asked of, and when somebody tries."""
+    whom = away.adapter if away.org is None else f"{away.org}/{away.adapter}"
+    return (
+        f"nothing is asked of {whom} since {away.since:%Y-%m-%d %H:%M:%S} UTC; "
+        f"{away.probes} probes were in vain, the next goes out at {away.probe_at:%H:%M:%S} UTC"
+    )
 
 
 def _place(database: Database, found: EntityStatus) -> str | None:

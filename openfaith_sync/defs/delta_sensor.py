@@ -17,6 +17,7 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.asking import Ask, ask_runs, due_epoch, settle_asked, skip
 from openfaith_sync.defs.entity_assets import asset_key
 from openfaith_sync.defs.jobs import Job, run_config
+from openfaith_sync.defs.probing import probe_away
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.errors import ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
@@ -61,7 +62,7 @@ def build_delta_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDef
         job=job,
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Asks the source what changed, and asks for a run only where something did.",
+        description="Asks the source what changed, and asks for a run only where something did. Probes who is away.",
     )
 
 
@@ -69,6 +70,7 @@ def ask_for_changes(
     context: dg.SensorEvaluationContext, database: Database, manifest: Manifest, plan: Plan
 ) -> dg.SensorResult | dg.SkipReason:
     """Look at every org that is due, as far as the time goes, and ask for runs where something is new."""
+    probe_away(database, manifest)
     settled = settle_asked(context.instance, database, plan, [WorkMode.DELTA])
     room = max(MOST_UNDER_WAY - settled.under_way, 0)
     due = load_due(database, plan, WorkMode.DELTA, MOST_ORGS) if room else []

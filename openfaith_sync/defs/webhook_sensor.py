@@ -6,6 +6,7 @@ from time import monotonic
 import dagster as dg
 
 from openfaith_sync.defs.asking import Ask, ask_runs, settle_asked
+from openfaith_sync.defs.probing import describe_away
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.work import WorkMode
@@ -46,8 +47,11 @@ def listen(
     until, nobody = monotonic() + seconds, Event()
     while True:
         asked = ask_for_records(instance, database, plan)
-        if isinstance(asked, dg.SensorResult) or monotonic() >= until:
+        if isinstance(asked, dg.SensorResult):
             return asked
+        if monotonic() >= until:
+            away = describe_away(database, plan.adapter)
+            return dg.SkipReason("; ".join(part for part in (asked.skip_message, away) if part))
         nobody.wait(LOOK_EVERY_SECONDS)
 
 

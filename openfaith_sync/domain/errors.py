@@ -2,6 +2,8 @@
 
     SyncError
       TransientError       the world may heal            -> retry, waiting ``retry_after``
+        SourceFailed       no answer, or none that is -> counted; when it lasts, the source is away
+        SourceAway         nobody answers for a while -> nothing is sent; a probe finds out when it ends
         LeaseLost          another worker holds the walk -> stop writing, let the other go on
         LeaseHeld          another worker is at it now   -> try again later
         AnswerLost         it may have been done         -> never ask the same again
@@ -34,7 +36,15 @@ class TransientError(SyncError):
         self.retry_after = retry_after
 
 
-class MalformedAnswer(TransientError):
+class SourceFailed(TransientError):
+    """The source did not answer, or not as it should."""
+
+
+class SourceAway(TransientError):
+    """The source is known to be away: nothing but a probe is asked of it before one is answered."""
+
+
+class MalformedAnswer(SourceFailed):
     """The source answered with something that is not an answer: never an end of a listing."""
 
 

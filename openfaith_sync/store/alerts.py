@@ -14,6 +14,9 @@ from openfaith_sync.store.rows import Connection, fetch_one
 
 _LOG = logging.getLogger("openfaith_sync.alerts")
 
+OUTAGE = "outage"
+"""The cause that a source does not answer."""
+
 _RAISE = """
 WITH raised AS (
   INSERT INTO sync.alerts (adapter, cause, detail, is_general)
@@ -81,19 +84,34 @@ def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId
 
     Only news is logged: what hits 500 orgs at once is one line and one row.
     """
-    told = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
     with database.connect_fleet() as session:
-        is_new = bool(fetch_one(session, _RAISE, told)[0])
+        is_new = raise_alert_on(session, adapter, cause, org, detail)
     if is_new:
-        _LOG.error("%s: %s: %s", adapter, cause, detail)
+        log_alert(adapter, cause, detail)
     return is_new
+
+
+def raise_alert_on(session: Connection, adapter: AdapterName, cause: str, org: OrgId | None, detail: str) -> bool:
+    """Do the same within a transaction; what is news is logged by the caller, once it is committed."""
+    told = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
+    return bool(fetch_one(session, _RAISE, told)[0])
+
+
+def log_alert(adapter: AdapterName, cause: str, detail: str) -> None:
+    """Log what is news."""
+    _LOG.error("%s: %s: %s", adapter, cause, detail)
 
 
 def close_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId | None) -> bool:
     """Let a cause concern an org no more, or nobody; says whether that ended the alert."""
     with database.connect_fleet() as session, session.transaction():
-        rows = session.execute(_LOCK, {"adapter": adapter, "cause": cause}).fetchall()
-        return _relieve(session, [row[0] for row in rows], org)
+        return close_alert_on(session, adapter, cause, org)
+
+
+def close_alert_on(session: Connection, adapter: AdapterName, cause: str, org: OrgId | None) -> bool:
+    """Do the same within a transaction."""
+    rows = session.execute(_LOCK, {"adapter": adapter, "cause": cause}).fetchall()
+    return _relieve(session, [row[0] for row in rows], org)
 
 
 def close_alerts_of(session: Connection, org: OrgId) -> None:

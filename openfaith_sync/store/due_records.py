@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from openfaith_sync.domain.work import Work
+from openfaith_sync.store.breakers import LEFT_ALONE
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.work import WORK_COLUMNS, WORK_TABLES, Plan, plan_parameters, read_work
 
@@ -16,6 +17,7 @@ JOIN (
   FROM sync.webhook_events WHERE adapter = %(adapter)s AND done_at IS NULL AND not_before <= now() GROUP BY org_id
 ) inbox ON inbox.org_id = work.org_id
 WHERE work.adapter = %(adapter)s AND work.mode = 'records' AND work.run_key IS NULL AND work.not_before <= now()
+{LEFT_ALONE}
 ORDER BY inbox.since LIMIT %(orgs)s
 """  # noqa: S608  joined of our own constants
 

@@ -22,6 +22,7 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') ORDER
 """
 _DISCONNECT = (
     "DELETE FROM sync.work WHERE org_id = %s",
+    "DELETE FROM sync.breakers WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
     "DELETE FROM sync.authorizations WHERE org_id = %s",
     "DELETE FROM sync.token_refreshes WHERE org_id = %s",

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from openfaith_sync.domain.connection import Connection, OAuthClient
+from openfaith_sync.store.breakers import SharedBreaker
 from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.tokens import ConnectionTokens
@@ -17,11 +18,13 @@ class SharedConnection:
     tokens: ConnectionTokens
     client: OAuthClient | None
     ledger: PostgresLedger
+    breaker: SharedBreaker
 
 
 @contextmanager
 def share(database: Database, connection: Connection) -> Iterator[SharedConnection]:
     """Give what is shared, for as long as the connection is used."""
     client = database.oauth_clients.get(connection.adapter)
+    breaker = SharedBreaker(database, connection.org, connection.adapter)
     with closing(PostgresLedger(database, connection.org, connection.adapter)) as ledger:
-        yield SharedConnection(ConnectionTokens(database, connection), client, ledger)
+        yield SharedConnection(ConnectionTokens(database, connection), client, ledger, breaker)

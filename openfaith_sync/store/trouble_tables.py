@@ -1,8 +1,9 @@
-"""The tables of trouble with sources, as SQLAlchemy metadata: who was told of it."""
+"""The tables of trouble with sources, as SQLAlchemy metadata: who was told of it, and whom nobody asks for now."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from openfaith_sync.store.columns import ID, MOMENT, NOW, SYNC_SCHEMA, metadata, required
+from openfaith_sync.store.columns import ID, MOMENT, NOW, SYNC_SCHEMA, ZERO, metadata, required
 
 
 def add_trouble_tables() -> None:
@@ -35,4 +36,33 @@ def add_trouble_tables() -> None:
         Index("alert_orgs_alert_idx", "alert_id"),
         schema=SYNC_SCHEMA,
         comment="Whom an open alert concerns.",
+    )
+    Table(
+        "breakers",
+        metadata,
+        required("org_id", ID, "The church; every statement is bound to one."),
+        required("adapter", ID),
+        required("failing", ARRAY(Text(collation="C")), "Different requests that found nobody, in a row."),
+        required("first_failed_at", MOMENT, "When the first of them was tried first."),
+        required("last_failed_at", MOMENT),
+        required("reason", Text(), "What the last one met."),
+        Column("opened_at", MOMENT, comment="Since when only probes are sent; null while it is suspected."),
+        Column("probe_at", MOMENT, comment="When the next probe may go out."),
+        required("probes", Integer(), "In vain so far.", ZERO),
+        PrimaryKeyConstraint("org_id", "adapter"),
+        Index("breakers_adapter_idx", "adapter"),
+        schema=SYNC_SCHEMA,
+        comment="Connections whose source did not answer lately; a row goes with the first answer.",
+    )
+    Table(
+        "adapter_breakers",
+        metadata,
+        required("adapter", ID),
+        required("opened_at", MOMENT, "Since when only probes are sent, for any org.", NOW),
+        required("probe_at", MOMENT, "When the next probe may go out."),
+        required("probes", Integer(), "In vain so far.", ZERO),
+        required("reason", Text(), "What the last request met."),
+        PrimaryKeyConstraint("adapter"),
+        schema=SYNC_SCHEMA,
+        comment="Providers that are away for every org.",
     )

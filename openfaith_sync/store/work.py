@@ -12,6 +12,7 @@ from typing import Any
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest import DeltaCapability, Manifest
 from openfaith_sync.domain.work import ALL, Work, WorkChange, WorkKey, WorkMode, next_night
+from openfaith_sync.store.breakers import LEFT_ALONE
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import Connection, fetch_one
 
@@ -34,8 +35,8 @@ FROM unnest(%(orgs)s::text[], %(entities)s::text[], %(modes)s::text[], %(times)s
      AS new(org_id, entity, mode, not_before)
 ON CONFLICT DO NOTHING
 """
-# What is not asked for while a run reads the org, or while something greater is due.
-_MAY_BE_ASKED = """
+# What is not asked for while a run reads the org, something greater is due, or the source is away.
+_MAY_BE_ASKED = f"""
 work.adapter = %(adapter)s AND work.mode = %(mode)s AND work.entity = ANY(%(entities)s)
 AND work.run_key IS NULL AND work.not_before <= now()
 AND (work.mode = 'subscriptions' OR NOT EXISTS (
@@ -44,6 +45,7 @@ AND (work.mode = 'subscriptions' OR NOT EXISTS (
     AND (other.entity, other.mode) <> (work.entity, work.mode)
     AND other.mode IN ('full', 'delta', 'reconciliation')
     AND (other.run_key IS NOT NULL OR (other.mode = 'full' AND other.not_before <= now()))))
+{LEFT_ALONE}
 """
 WORK_COLUMNS = """
 SELECT work.org_id, work.adapter, work.entity, work.mode, work.not_before, work.reason, work.run_key, work.asked_at,

@@ -28,6 +28,7 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
 """
 FLEET = {
     "store/alerts.py": 3,  # an alert is one for all whom it concerns
+    "store/breakers.py": 5,  # a provider is away for all
     "defs/storage.py": 1,  # makes Dagster's schema
     "store/database.py": 1,  # the reading of one org or of all
     "store/erase.py": 1,  # ends alerts

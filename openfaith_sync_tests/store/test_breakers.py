@@ -1,0 +1,251 @@
+"""A source that is away is asked by one probe at a time, all processes and orgs together, until it answers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.errors import SourceAway
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.store.alerts import OUTAGE, list_alerts
+from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away, load_orgs_to_probe
+from openfaith_sync.store.connections import add_connection
+from openfaith_sync.store.erase import disconnect_org
+from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
+
+AT_ONCE = replace(RULES, lasting=timedelta())
+"""As in life, but that nobody has to wait for it."""
+NOW = timedelta()
+
+
+def breaker(database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
+    return SharedBreaker(database, org, PCO, rules)
+
+
+def fail(database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> SharedBreaker:
+    """Give the breaker of an org so many of whose requests found nobody."""
+    found = breaker(database, org, rules)
+    for number in range(requests):
+        found.note_failure(f"request {number}", "nobody there", NOW)
+    return found
+
+
+def let_time_pass(database, span: str) -> None:
+    for table in ("breakers", "adapter_breakers"):
+        run(database, f"UPDATE sync.{table} SET probe_at = probe_at - interval '{span}'")
+
+
+def is_away(found: SharedBreaker) -> bool:
+    try:
+        found.admit()
+    except SourceAway:
+        return True
+    return False
+
+
+def test_one_request_that_fails_alone_closes_nothing(database):
+    found = breaker(database)
+    assert [found.note_failure("the same", "nobody there", NOW) for _ in range(5)] == [True] * 5
+    assert not is_away(breaker(database))
+    assert list_alerts(database) == []
+
+
+def test_two_that_fail_in_a_row_open_it_for_every_process(database):
+    here, knows_nothing, elsewhere = breaker(database), breaker(database), breaker(database)
+    knows_nothing.admit()
+    assert here.note_failure("one", "nobody there", NOW)
+    assert not elsewhere.note_failure("two", "nobody there", NOW)
+    for one in (elsewhere, breaker(database)):
+        with pytest.raises(SourceAway, match=r"pco is away since .* UTC \(nobody there\)") as refused:
+            one.admit()
+        assert timedelta() < refused.value.retry_after <= RULES.first_probe
+    # Whoever found it there before is not asked to look at the database again.
+    knows_nothing.admit()
+    assert not is_away(breaker(database, OTHER_ORG))
+    (alert,) = list_alerts(database)
+    assert (alert.cause, alert.orgs, alert.is_general) == (OUTAGE, {ORG}, False)
+
+
+def test_an_answer_in_between_begins_the_count_anew(database):
+    found = fail(database, requests=1)
+    found.note_answer()
+    found.note_failure("another", "nobody there", NOW)
+    assert not is_away(breaker(database))
+
+
+def test_a_hiccup_is_no_outage(database):
+    found = fail(database, requests=5, rules=RULES)
+    assert not is_away(breaker(database))
+    found.note_failure("another", "nobody there", RULES.lasting)
+    assert is_away(breaker(database))
+
+
+def test_what_failed_long_ago_is_forgotten(database):
+    fail(database, requests=1)
+    run(database, "UPDATE sync.breakers SET last_failed_at = now() - interval '11 minutes'")
+    assert breaker(database).note_failure("another", "nobody there", NOW)
+    assert not is_away(breaker(database))
+
+
+def test_of_all_who_ask_at_once_one_is_the_probe(database):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    with ThreadPoolExecutor(8) as threads:
+        away = list(threads.map(is_away, [breaker(database) for _ in range(8)]))
+    assert away.count(False) == 1
+
+
+def test_the_probes_own_tries_go_out_and_no_other_threads(database):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    found = breaker(database)
+    found.admit()
+    found.admit()
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(is_away, found).result()
+
+
+def test_a_probe_in_vain_makes_the_next_one_wait_twice_as_long_within_bounds(database):
+    fail(database)
+    waits = []
+    for _ in range(8):
+        let_time_pass(database, "1 day")
+        found = breaker(database)
+        found.admit()
+        found.note_failure("probe", "still nobody", NOW)
+        ((wait,),) = fetch(database, "SELECT probe_at - last_failed_at FROM sync.breakers")
+        waits.append(wait)
+    assert waits[:4] == [RULES.first_probe * 2**power for power in (1, 2, 3, 4)]
+    assert waits[-1] == RULES.last_probe
+    assert list_away(database)[0].probes == 8
+
+
+def test_a_prober_that_was_lost_is_followed_by_another(database):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    breaker(database).admit()
+    assert is_away(breaker(database))
+    let_time_pass(database, "181 seconds")
+    assert not is_away(breaker(database))
+
+
+def test_an_answer_ends_it_for_all_and_what_waited_is_due(database):
+    add_connection(database, Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b")))
+    run(
+        database,
+        "INSERT INTO sync.work (org_id, adapter, entity, mode, reason, attempts, not_before)"
+        " VALUES (%s, 'pco', '*', 'full', 'failed', 3, now() + interval '1 hour')",
+        ORG,
+    )
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    assert load_orgs_to_probe(database, PCO, 5) == [ORG]
+    found = breaker(database)
+    found.admit()
+    found.note_answer()
+    assert not is_away(breaker(database))
+    assert list_alerts(database) == []
+    assert list_away(database) == []
+    assert fetch(database, "SELECT attempts, not_before <= now() FROM sync.work") == [(0, True)]
+
+
+ORGS = [OrgId(f"church-{number}") for number in range(6)]
+
+
+def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(database, caplog):
+    for org in ORGS[:3]:
+        fail(database, org)
+    (whole, *_) = list_away(database)
+    assert (whole.adapter, whole.org) == (PCO, None)
+    # An org that never asked is spared the asking.
+    assert is_away(breaker(database, ORGS[5]))
+    for org in ORGS[3:5]:
+        fail(database, org)
+    (alert,) = list_alerts(database)
+    assert alert.is_general
+    assert len([record for record in caplog.records if OUTAGE in record.message]) == 1
+    let_time_pass(database, "16 seconds")
+    found = breaker(database, ORGS[5])
+    found.admit()
+    assert is_away(breaker(database, ORGS[0]))
+    found.note_answer()
+    assert not any(is_away(breaker(database, org)) for org in ORGS)
+    assert list_alerts(database) == []
+    assert fetch(database, "SELECT count(*) FROM sync.breakers") == [(0,)]
+
+
+def test_a_probe_of_the_provider_in_vain_waits_longer(database):
+    for org in ORGS[:3]:
+        fail(database, org)
+    let_time_pass(database, "16 seconds")
+    found = breaker(database, ORGS[5])
+    found.admit()
+    found.note_failure("probe", "still nobody", NOW)
+    (whole, *_) = list_away(database)
+    assert (whole.probes, whole.reason) == (1, "still nobody")
+    assert is_away(breaker(database, ORGS[0]))
+
+
+def test_three_sick_churches_among_many_are_not_the_provider(database):
+    healthy = [OrgId(f"healthy-{number}") for number in range(9)]
+    for org in healthy:
+        run(
+            database,
+            "INSERT INTO sync.checkpoints (org_id, adapter, entity, checked_at) VALUES (%s, 'pco', 'person', now())",
+            org,
+        )
+    # What was answered within the last seconds was answered while they failed.
+    rules = replace(RULES, lasting=timedelta(seconds=10))
+    for org in ORGS[:3]:
+        found = breaker(database, org, rules)
+        for number in range(2):
+            found.note_failure(f"request {number}", "nobody there", timedelta(minutes=1))
+    assert {away.org for away in list_away(database)} == set(ORGS[:3])
+    assert not is_away(breaker(database, healthy[0]))
+    (alert,) = list_alerts(database)
+    assert alert.orgs == set(ORGS[:3])
+
+
+def test_a_removed_org_leaves_no_breaker(database):
+    add_connection(database, Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b")))
+    fail(database)
+    disconnect_org(database, ORG)
+    assert list_away(database) == []
+    assert list_alerts(database) == []
+
+
+def test_many_fail_and_heal_at_once_without_a_deadlock(database):
+    def live(number: int) -> None:
+        found = fail(database, ORGS[number % 6])
+        if number % 4 == 0:
+            found.note_answer()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(live, range(48))) == [None] * 48
+
+
+@dataclass
+class Counted:
+    """A database that counts who connects."""
+
+    database: object
+    connects: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def connect_fleet(self) -> Iterator:
+        self.connects.append("fleet")
+        with self.database.connect_fleet() as session:
+            yield session
+
+
+def test_while_the_source_answers_a_request_costs_no_word_with_the_database(database):
+    counted = Counted(database)
+    found = breaker(counted)
+    for _ in range(1000):
+        found.admit()
+        found.note_answer()
+    assert counted.connects == ["fleet"]
