@@ -113,8 +113,19 @@ class Ticking:
 
 
 @contextmanager
-def ticking(database: Database, manifest: Manifest, home: Path, public_url: str | None = None) -> Iterator[Ticking]:
-    resource = DatabaseResource(home=str(home), database_url=database.libpq_url)
+def ticking(
+    database: Database,
+    manifest: Manifest,
+    home: Path,
+    public_url: str | None = None,
+    oauth_clients: dict[str, str] | None = None,
+) -> Iterator[Ticking]:
+    resource = DatabaseResource(
+        home=str(home),
+        database_url=database.libpq_url,
+        secret_keys=",".join(database.keys.given),
+        oauth_clients=oauth_clients or {},
+    )
     resources = {"database": resource, FRAMES: dg.mem_io_manager}
     definitions = dg.Definitions.merge(
         build_adapter(manifest, public_url, listen_seconds=0),

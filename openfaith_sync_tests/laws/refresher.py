@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import OAuthClient
 from openfaith_sync.domain.errors import ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.passes import SyncMode
@@ -23,13 +22,11 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.engine.org import run_org
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.sharing import SharedConnection
-from openfaith_sync.store.tokens import ConnectionTokens
+from openfaith_sync_tests.laws.sharing import watch
 
 TRANSIENT, RECONNECT, KILLED = 75, 77, -signal.SIGKILL
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
-CLIENT = OAuthClient("demo-client", "demo-client-secret")
 
 
 def read(job: dict[str, Any], number: int, wait: Callable[[], None]) -> None:
@@ -43,8 +40,9 @@ def read(job: dict[str, Any], number: int, wait: Callable[[], None]) -> None:
         if step == job.get("kill_at"):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    shared = SharedConnection(ConnectionTokens(database, connection, on_step), CLIENT)
-    with open_source(manifest, connection, shared) as source:
+    with (
+        open_source(manifest, connection, watch(database, connection, on_step=on_step)) as source,
+    ):
         wait()
         for _ in range(job.get("reads", 1)):
             source.read_account()

@@ -31,9 +31,9 @@ from openfaith_sync.simulator.server import (
 from openfaith_sync.store.alerts import list_alerts
 from openfaith_sync.store.connections import add_connection, load_connection
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.sharing import SharedConnection
 from openfaith_sync.store.tokens import REFRESH_STEPS, ConnectionTokens
-from openfaith_sync_tests.laws.refresher import CLIENT, KILLED, MANIFESTS, PCO, RECONNECT, Refreshers
+from openfaith_sync_tests.laws.refresher import KILLED, MANIFESTS, PCO, RECONNECT, Refreshers
+from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import fetch, run
 
 PEOPLE = 230
@@ -100,8 +100,11 @@ class Church:
 
     def read(self, times: int = 1, **more: Any) -> None:
         """Read a few times in this process."""
-        shared = SharedConnection(ConnectionTokens(self.database, self.connection, **more), CLIENT)
-        with open_source(self.manifest, self.connection, shared, attempts=2) as source:
+        with (
+            open_source(
+                self.manifest, self.connection, watch(self.database, self.connection, **more), attempts=2
+            ) as source,
+        ):
             for _ in range(times):
                 source.read_account()
 
@@ -299,9 +302,12 @@ def point_to(church: Church, url: str) -> None:
 
 def test_a_client_that_the_source_does_not_know_is_not_the_orgs_fault(church: Church):
     church.expire()
-    shared = SharedConnection(ConnectionTokens(church.database, church.connection), OAuthClient("demo-client", "wrong"))
     with (
-        open_source(church.manifest, church.connection, shared) as source,
+        open_source(
+            church.manifest,
+            church.connection,
+            watch(church.database, church.connection, OAuthClient("demo-client", "wrong")),
+        ) as source,
         pytest.raises(DefinitionError, match="OPENFAITH_PCO_CLIENT_SECRET"),
     ):
         source.read_account()
@@ -311,8 +317,9 @@ def test_a_client_that_the_source_does_not_know_is_not_the_orgs_fault(church: Ch
 
 def test_a_process_with_old_credentials_takes_the_new_ones_and_marks_nothing(church: Church):
     old = church.connection
-    shared = SharedConnection(ConnectionTokens(church.database, old), CLIENT)
-    with open_source(church.manifest, old, shared) as source:
+    with (
+        open_source(church.manifest, old, watch(church.database, old)) as source,
+    ):
         church.simulator.revoke_grants([church.grant])
         connect(church, HOURS)
         source.read_account()
@@ -322,8 +329,9 @@ def test_a_process_with_old_credentials_takes_the_new_ones_and_marks_nothing(chu
 
 def test_new_credentials_for_elsewhere_are_not_shown_to_the_old_source(church: Church):
     old = church.connection
-    shared = SharedConnection(ConnectionTokens(church.database, old), CLIENT)
-    with open_source(church.manifest, old, shared, attempts=1) as source:
+    with (
+        open_source(church.manifest, old, watch(church.database, old), attempts=1) as source,
+    ):
         church.expire()
         point_to(church, "https://other.example")
         with pytest.raises(TransientError, match="begin again"):
