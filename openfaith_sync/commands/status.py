@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.domain.errors import UsageError
@@ -14,6 +15,7 @@ from openfaith_sync.store.alerts import Alert, list_alerts
 from openfaith_sync.store.breakers import Away, list_away
 from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.disabled import load_refused
 from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes
 from openfaith_sync.store.reports import EntityStatus, status_rows
@@ -55,15 +57,14 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         ]
         away = [one for one in list_away(database) if wanted is None or one.org in {None, wanted}]
         inboxes = list_inboxes(database, wanted)
+        refused = _load_refused(deployment, database, wanted)
     synced = {row["org"] for row in rows}
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
     for hold_id in held.values():
         click.echo(f"deletions wait for a person: openfaith-sync holds show {hold_id}", err=True)
-    for alert in alerts:
-        click.echo(_describe_alert(alert), err=True)
-    for one in away:
-        click.echo(_describe_away(one), err=True)
+    for line in (*map(_describe_alert, alerts), *map(_describe_away, away), *refused):
+        click.echo(line, err=True)
     for inbox in inboxes:
         due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
@@ -91,6 +92,18 @@ def _row(database: Database, found: EntityStatus, hold: int | None, alerts: Sequ
         "alert": ", ".join(alert.cause for alert in alerts if alert.concerns(found.org, found.adapter)) or None,
         "open_pass": None if found.open_pass_id is None else _place(database, found),
     }
+
+
+def _load_refused(deployment: Deployment, database: Database, wanted: OrgId | None) -> list[str]:
+    """Say which entities sources refuse, and why."""
+    folder = deployment.settings.manifests
+    adapters = {connection.adapter for connection in list_connections(database, wanted)} & set(list_adapters(folder))
+    return [
+        f"{org} {adapter}/{entity} is not asked for: {reason}"
+        for adapter in sorted(adapters)
+        for org, entities in sorted(load_refused(database, read_manifest(folder, adapter), wanted).items())
+        for entity, reason in sorted(entities.items())
+    ]
 
 
 def _describe_alert(alert: Alert) -> str:

@@ -11,7 +11,8 @@ from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.commands.sync_progress import Display, open_display
-from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.errors import AccessDenied, UsageError
+from openfaith_sync.domain.granting import find_ungranted, granted_scopes
 from openfaith_sync.domain.graph import DependencyGraph, build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.lanes import Lane
@@ -19,6 +20,7 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.org import EntityOutcome, run_org
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.disabled import note_access
 from openfaith_sync.store.sharing import share
 
 COLUMNS = (
@@ -66,6 +68,7 @@ def sync(
     order = _selected(graph, manifest, entities)
     with open_database(deployment.settings) as database:
         connection = load_usable_connection(database, org, AdapterName(adapter))
+        ungranted = find_ungranted(manifest, granted_scopes(connection))
         with (
             share(database, connection) as shared,
             open_source(manifest, connection, shared, lane=Lane.INTERACTIVE) as source,
@@ -82,11 +85,16 @@ def sync(
                         store,
                         connection.org,
                         mode=SyncMode(mode),
+                        refused=ungranted,
                         on_progress=display.show,
                     ),
                     display,
                 )
             )
+        for outcome in finished:
+            is_told = outcome.result is not None or isinstance(outcome.error, AccessDenied)
+            if is_told and outcome.entity not in ungranted:
+                note_access(database, connection, outcome.entity, str(outcome.error) if outcome.error else None)
     print_rows([_row(outcome) for outcome in finished], COLUMNS, as_json=as_json)
     if any(outcome.result is None for outcome in finished):
         context.exit(1)

@@ -1,18 +1,24 @@
 """What asks for whole orgs: the first full sync of new ones, a weekly one, and the nightly reconciliation."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import dagster as dg
 
 from openfaith_sync.defs.asking import Ask, ask_runs, due_epoch, settle_asked, skip
+from openfaith_sync.defs.entity_assets import asset_key
 from openfaith_sync.defs.jobs import Job, run_config
 from openfaith_sync.defs.partitions import ORG_PARTITIONS_NAME, org_partitions
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.defs.subscriptions import keep_subscriptions
+from openfaith_sync.domain.granting import without_refused
+from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.work import WorkMode
+from openfaith_sync.domain.work import Work, WorkMode
 from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.disabled import load_refused
 from openfaith_sync.store.work import Plan, add_missing_work, load_due, plan_weekly_full
 
 MOST_UNDER_WAY = 8
@@ -105,10 +111,19 @@ def ask_for_whole_orgs(
     settled = settle_asked(instance, database, plan, [mode])
     room = max(MOST_UNDER_WAY - settled.under_way, 0)
     due = load_due(database, plan, mode, room) if room else []
-    config = run_config(manifest.adapter, manifest.entities, mode.value)
-    asks = [Ask((work,), due_epoch([work]), run_config=config) for work in due]
+    refused = load_refused(database, manifest) if due else {}
+    asks = [_ask(manifest, work, refused.get(work.key.org, {})) for work in due]
     why = "nothing is due" if room else "enough is under way"
     return ask_runs(instance, database, plan, asks) or skip(database, plan, mode, why, str(settled), *told)
+
+
+def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, str]) -> Ask:
+    """Ask for all that the source lets the org read, or for all when that is nothing, where people see it fail."""
+    graph = build_graph(manifest)
+    left = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
+    assets = [asset_key(manifest.adapter, entity) for entity in left]
+    config = run_config(manifest.adapter, left or manifest.entities, work.key.mode.value)
+    return Ask((work,), due_epoch([work]), assets=assets, run_config=config)
 
 
 def _partition_changes(

@@ -27,6 +27,7 @@ from openfaith_sync.domain.work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.probe import probe_entity
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.disabled import Refused, load_refused
 from openfaith_sync.store.sharing import share
 from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 
@@ -74,14 +75,29 @@ def ask_for_changes(
     settled = settle_asked(context.instance, database, plan, [WorkMode.DELTA])
     room = max(MOST_UNDER_WAY - settled.under_way, 0)
     due = load_due(database, plan, WorkMode.DELTA, MOST_ORGS) if room else []
-    answers = probe_orgs(context, database, manifest, due)
+    refused = load_refused(database, manifest) if due else {}
+    asked, unasked = _split(due, refused)
+    answers = probe_orgs(context, database, manifest, asked)
     now = load_now(database)
-    settle_work(database, [change for answer in answers for change in _changes(answer, now)])
+    changes = [WorkChange.done(work, now, reason) for work, reason in unasked]
+    settle_work(database, [*changes, *(change for answer in answers for change in _changes(answer, now))])
     with_changes = [answer for answer in answers if answer.changed]
-    asks = [_ask(manifest, answer.changed) for answer in with_changes[:room]]
-    told = _told(answers, due)
+    asks = [_ask(manifest, answer.changed, refused) for answer in with_changes[:room]]
+    told = _told(answers, asked)
     context.log.info(told)
     return ask_runs(context.instance, database, plan, asks) or skip(database, plan, WorkMode.DELTA, told, str(settled))
+
+
+def _split(due: Sequence[Work], refused: Refused) -> tuple[list[Work], list[tuple[Work, str]]]:
+    """Tell what is asked of sources from what they refuse, with the reason."""
+    asked, unasked = [], []
+    for work in due:
+        reason = refused.get(work.key.org, {}).get(work.key.entity)
+        if reason is None:
+            asked.append(work)
+        else:
+            unasked.append((work, reason))
+    return asked, unasked
 
 
 def probe_orgs(
@@ -147,9 +163,10 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, SyncError) else f"an unforeseen {type(error).__name__}; see the tick's log"
 
 
-def _ask(manifest: Manifest, changed: Sequence[Work]) -> Ask:
+def _ask(manifest: Manifest, changed: Sequence[Work], refused: Refused) -> Ask:
     names = [work.key.entity for work in changed]
-    along = with_companions(manifest, names)
+    lacking = refused.get(changed[0].key.org, {})
+    along = [entity for entity in with_companions(manifest, names) if entity not in lacking]
     # What is only listed with another is not in the plan's answer, but in the run.
     return Ask(
         tuple(changed),

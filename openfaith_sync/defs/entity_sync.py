@@ -9,12 +9,14 @@ from openfaith_sync.defs.materialization import build_materialization
 from openfaith_sync.defs.preview import read_preview
 from openfaith_sync.defs.progress import ProgressLog
 from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.domain.granting import require_granted
 from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.lanes import Lane, lane_of
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.store.connections import load_connection
+from openfaith_sync.store.disabled import noting_access
 from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync.store.sharing import share
 
@@ -30,7 +32,9 @@ def sync_entity(
         database = resource.open()
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
+        require_granted(manifest, connection, entity.name)
         with (
+            noting_access(database, connection, entity.name),
             share(database, connection) as shared,
             database.open_store(org) as store,
             open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,

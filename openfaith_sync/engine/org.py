@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from openfaith_sync.domain.errors import SyncError
+from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import PassResult, SyncMode
@@ -33,10 +34,12 @@ def run_org(
     *,
     mode: SyncMode = SyncMode.AUTO,
     trigger: str = "cli",
+    refused: Mapping[EntityName, str] = MappingProxyType({}),
     on_progress: Callable[[EntityName, Progress], None] = lambda _entity, _progress: None,
 ) -> Iterator[EntityOutcome]:
     """Sync these entities in this order, and tell of each as it ends.
 
+    ``refused`` are those that the source is known to refuse, and why: it is not asked.
     Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
     """
     not_synced: set[EntityName] = set()
@@ -45,6 +48,12 @@ def run_org(
         if missing:
             not_synced.add(entity)
             yield EntityOutcome(entity, skipped_because=missing[0])
+            continue
+        if entity in refused:
+            not_synced.add(entity)
+            yield EntityOutcome(
+                entity, error=AccessDenied(f"{manifest.adapter}/{entity} is not read: {refused[entity]}")
+            )
             continue
         request = SyncRequest(org, entity, mode, trigger)
         try:

@@ -7,15 +7,16 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
 from dagster import DagsterInstance
 
-from openfaith_sync.domain.connection import OAuthTokens
+from openfaith_sync.domain.connection import Connection, OAuthTokens
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import list_connections, load_connection
+from openfaith_sync.store.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import PROGRAM, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
@@ -185,3 +186,19 @@ def test_a_malformed_bearer_token(run: Run, given: str):
     answer = run("org", "add", "grace", "--bearer-stdin", stdin=given)
     expect_line(answer, WRONG_USAGE, "--bearer-stdin", "expected a token")
     assert not given.strip() or given.strip() not in answer.stderr
+
+
+def test_what_was_not_granted_is_said_and_nothing_else_suffers(
+    run_stored: Run, church: RunningSimulator, database: Database
+):
+    (pair,) = church.issue_tokens("people")
+    tokens = OAuthTokens(pair["access_token"], pair["refresh_token"], timedelta(hours=2), frozenset({"people"}))
+    add_connection(database, Connection(GRACE, PCO, church.base_url, tokens))
+    answer = run_stored("sync", "grace", "--json", **CLIENT)
+    assert answer.exit_code == FAILED
+    results = {row["entity"]: row for row in json.loads(answer.stdout)}
+    assert results["person"]["result"] == "complete"
+    assert results["group"]["result"] == "failed"
+    assert "did not grant the scope 'groups'" in results["group"]["reason"]
+    status = run_stored("status", "grace")
+    assert "grace pco/group is not asked for: the org did not grant the scope 'groups'" in status.stderr

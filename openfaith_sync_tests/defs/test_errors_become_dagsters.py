@@ -11,6 +11,7 @@ import pytest
 import openfaith_sync
 from openfaith_sync.defs.failures import BACKOFF, LEASE_WAIT_SECONDS, WHAT_TO_DO, as_dagster, dagster_failures
 from openfaith_sync.domain.errors import (
+    AccessDenied,
     DefinitionError,
     LeaseHeld,
     ReconnectRequired,
@@ -36,7 +37,8 @@ def import_everything() -> None:
 
 def test_every_kind_of_error_has_exactly_one_row_in_the_table() -> None:
     import_everything()
-    rows = (TransientError, *WHAT_TO_DO)
+    # Of the kinds of definition errors, this one has a row of its own, since it is no mistake of ours.
+    rows = (TransientError, *(kind for kind in WHAT_TO_DO if kind is not AccessDenied))
     # A refused value never leaves the mapping of its record.
     for kind in set(all_kinds()) - {Refused}:
         assert sum(issubclass(kind, row) for row in rows) == 1, kind

@@ -1,0 +1,133 @@
+"""Law 6: what an org did not grant, or its source refuses, disables those entities alone and heals by itself."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.settings import client_variables
+from openfaith_sync.domain.work import WHAT_REPEATS
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.alerts import list_alerts
+from openfaith_sync.store.connections import add_connection, load_connection
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.disabled import load_refused
+from openfaith_sync.store.work import make_due
+from openfaith_sync_tests.defs.ticking import Ticking, ticking
+from openfaith_sync_tests.laws.sharing import CLIENT
+from openfaith_sync_tests.store.making import PCO, fetch, run
+
+GRACE = OrgId("grace")
+
+
+@pytest.fixture(scope="module")
+def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=60, rate=parse_rate("1000000/20")), pco_manifest) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def deployment(
+    database: Database, pco_manifest: Manifest, tmp_path: Path, church: RunningSimulator
+) -> Iterator[Ticking]:
+    church.clear_oauth()
+    client = dict(zip(client_variables(PCO), (CLIENT.client_id, CLIENT.secret), strict=True))
+    with ticking(database, pco_manifest, tmp_path, oauth_clients=client) as running:
+        yield running
+
+
+def connect(deployment: Ticking, church: RunningSimulator, *scopes: str) -> dict[str, Any]:
+    (pair,) = church.issue_tokens(*scopes)
+    tokens = OAuthTokens(pair["access_token"], pair["refresh_token"], timedelta(hours=2), frozenset(scopes))
+    add_connection(deployment.database, Connection(GRACE, PCO, church.base_url, tokens))
+    make_due(deployment.database, GRACE, PCO, WHAT_REPEATS, "connected again")
+    return pair
+
+
+def request_of(deployment: Ticking, sensor: str) -> dg.RunRequest:
+    (request,) = deployment.tick(sensor).run_requests or ()
+    return request
+
+
+def asked_of_groups(church: RunningSimulator) -> int:
+    return sum(request["path"].startswith("/groups/") for request in church.requests())
+
+
+def synced(deployment: Ticking) -> set[str]:
+    rows = fetch(deployment.database, "SELECT entity FROM sync.checkpoints WHERE completed_at IS NOT NULL")
+    return {entity for (entity,) in rows if not entity.startswith("$")}
+
+
+def in_groups(manifest: Manifest) -> set[str]:
+    return {str(name) for name, entity in manifest.entities.items() if entity.path == "/groups/v2"}
+
+
+def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimulator):
+    everything = set(map(str, deployment.manifest.entities))
+    connect(deployment, church, "people")
+    church.clear_requests()
+    request = request_of(deployment, "connections")
+    assert deployment.execute("pco_full_sync", request).success
+    deployment.start(request, dg.DagsterRunStatus.SUCCESS)
+    assert synced(deployment) == everything - in_groups(deployment.manifest)
+    deployment.tick("connections")
+    deployment.pass_time(timedelta(hours=2))
+    assert not deployment.tick("delta").run_requests
+    assert asked_of_groups(church) == 0
+    work = deployment.work("delta", GRACE, "group")
+    assert "did not grant the scope 'groups'" in work["reason"]
+    assert work["due_in"] > timedelta()
+    # Whoever asks for it all the same is told, and the source is not asked.
+    alone = dg.RunRequest(run_key="x", partition_key=GRACE, asset_selection=[dg.AssetKey(["pco", "group"])])
+    ended = deployment.execute("pco_full_sync", alone)
+    assert not ended.success
+    failure = next(event for event in ended.all_events if event.is_step_failure)
+    assert "pco/group is not read: the org did not grant the scope 'groups'" in str(failure.event_specific_data)
+    assert asked_of_groups(church) == 0
+    # Connected again with the scope, it comes by itself.
+    connect(deployment, church, "people", "groups")
+    assert load_refused(deployment.database, deployment.manifest) == {}
+    request = request_of(deployment, "delta")
+    assert {str(key.path[1]) for key in request.asset_selection or ()} >= in_groups(deployment.manifest)
+    assert deployment.execute("pco_delta_sync", request).success
+    assert synced(deployment) == everything
+
+
+def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: RunningSimulator):
+    everything = set(map(str, deployment.manifest.entities))
+    pair = connect(deployment, church, "people", "groups")
+    church.set_scopes(pair["grant"], "people")
+    request = request_of(deployment, "connections")
+    assert not deployment.execute("pco_full_sync", request).success
+    deployment.start(request, dg.DagsterRunStatus.FAILURE)
+    assert synced(deployment) == everything - in_groups(deployment.manifest)
+    connection = load_connection(deployment.database, GRACE, PCO)
+    assert connection.status is ConnectionStatus.ACTIVE
+    assert list_alerts(deployment.database) == []
+    refused = load_refused(deployment.database, deployment.manifest)[GRACE]
+    assert "lacks the scope" in refused[next(name for name in deployment.manifest.entities if name == "group")]
+    # It is asked for again soon, without what was refused, and so succeeds.
+    deployment.tick("connections")
+    deployment.pass_time(timedelta(minutes=2))
+    church.clear_requests()
+    again = request_of(deployment, "connections")
+    assert {str(key.path[1]) for key in again.asset_selection or ()} == everything - in_groups(deployment.manifest)
+    assert deployment.execute("pco_full_sync", again).success
+    deployment.start(again, dg.DagsterRunStatus.SUCCESS)
+    deployment.tick("connections")
+    assert asked_of_groups(church) == 0
+    # A day later the source is asked, and lets us.
+    church.set_scopes(pair["grant"], "people", "groups")
+    run(deployment.database, "UPDATE sync.disabled_entities SET ask_again_at = now()")
+    deployment.pass_time(timedelta(hours=2))
+    request = request_of(deployment, "delta")
+    assert deployment.execute("pco_delta_sync", request).success
+    assert synced(deployment) == everything
+    assert fetch(deployment.database, "SELECT FROM sync.disabled_entities") == []
