@@ -20,6 +20,7 @@ import psycopg
 
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, HeldCredentials, OAuthTokens
 from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncError, TransientError
+from openfaith_sync.store import tokens_sql as sql
 from openfaith_sync.store.alerts import close_alert, raise_alert
 from openfaith_sync.store.credentials import read, written
 from openfaith_sync.store.database import Database
@@ -36,50 +37,6 @@ _KEPT = 20
 """Refreshes of one connection that stay in the journal."""
 
 _LOG = logging.getLogger("openfaith_sync.tokens")
-
-# Another key than a sync's: the name of an entity never has a space.
-_LOCK = "SELECT pg_advisory_lock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"
-_LOOK = """
-SELECT held.auth_method, held.secret, held.credentials_version, held.expires_at - now(), held.base_url,
-       journal.outcome, journal.begun_at, journal.holder, journal.detail
-FROM sync.connections held
-LEFT JOIN sync.token_refreshes journal
-  ON (journal.org_id, journal.adapter, journal.version) = (held.org_id, held.adapter, held.credentials_version)
-WHERE held.org_id = %s AND held.adapter = %s
-"""
-_BEGIN = """
-INSERT INTO sync.token_refreshes (org_id, adapter, version, holder) VALUES (%s, %s, %s, %s)
-ON CONFLICT (org_id, adapter, version) DO UPDATE
-SET outcome = 'begun', detail = NULL, holder = EXCLUDED.holder, begun_at = now(), ended_at = NULL
-WHERE token_refreshes.outcome = 'unspent'
-"""
-_END = """
-UPDATE sync.token_refreshes SET outcome = %s, detail = %s, ended_at = now()
-WHERE org_id = %s AND adapter = %s AND version = %s
-"""
-_STORE = """
-WITH ended AS (
-  UPDATE sync.token_refreshes SET outcome = 'stored', detail = NULL, ended_at = now()
-  WHERE org_id = %(org)s AND adapter = %(adapter)s AND version = %(version)s RETURNING begun_at),
-forgotten AS (
-  DELETE FROM sync.token_refreshes
-  WHERE org_id = %(org)s AND adapter = %(adapter)s AND version < %(version)s - %(kept)s)
-UPDATE sync.connections SET secret = %(secret)s, expires_at = ended.begun_at + %(lifetime)s, scopes = %(scopes)s,
-  credentials_version = %(version)s + 1, updated_at = now(),
-  status = CASE WHEN status = 'reconnect_needed' THEN 'active' ELSE status END,
-  status_reason = CASE WHEN status = 'reconnect_needed' THEN NULL ELSE status_reason END,
-  status_since = CASE WHEN status = 'reconnect_needed' THEN now() ELSE status_since END
-FROM ended WHERE org_id = %(org)s AND adapter = %(adapter)s AND credentials_version = %(version)s
-"""
-_HOLD = """
-SELECT status FROM sync.connections
-WHERE org_id = %s AND adapter = %s AND credentials_version = %s FOR UPDATE
-"""
-_REFUSE = """
-UPDATE sync.connections SET status = 'reconnect_needed', status_reason = %s, status_since = now(), updated_at = now()
-WHERE org_id = %s AND adapter = %s
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +80,7 @@ class ConnectionTokens:
             self._require_unspent(version, held, journal, is_refused=is_refused)
             assert isinstance(held.credentials, OAuthTokens)
             self._on_step("begin")
-            if session.execute(_BEGIN, (*self._key, version, _holder())).rowcount == 0:
+            if session.execute(sql.BEGIN, (*self._key, version, _holder())).rowcount == 0:
                 # Somebody began although the lock is ours: a pooler or a failover gave it away.
                 raise TransientError("another process is renewing this token now")
             tokens = self._send(session, version, held.credentials.refresh_token, exchange)
@@ -148,17 +105,17 @@ class ConnectionTokens:
         """Be the only process that renews these credentials; those that waited find them renewed."""
         self._on_step("wait")
         with translated():
-            session.execute(_LOCK, self._key)
+            session.execute(sql.LOCK, self._key)
         try:
             yield
         finally:
             # A session that broke has given its lock back already.
             with suppress(psycopg.Error):
-                session.execute(_UNLOCK, self._key)
+                session.execute(sql.UNLOCK, self._key)
 
     def _look(self, session: Session) -> tuple[HeldCredentials, _Journal | None]:
         with translated():
-            row = session.execute(_LOOK, self._key).fetchone()
+            row = session.execute(sql.LOOK, self._key).fetchone()
         if row is None or row[4] != self._base_url:
             # Newer credentials are for there, and nobody else may see them.
             raise TransientError(f"the connection of {self._org} to {self._adapter} was changed; begin again")
@@ -202,7 +159,7 @@ class ConnectionTokens:
 
     def _end(self, session: Session, version: int, outcome: str, error: SyncError) -> None:
         with translated():
-            session.execute(_END, (outcome, str(error), *self._key, version))
+            session.execute(sql.END, (outcome, str(error), *self._key, version))
 
     def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
         """Have the new pair in the database, however often that must be tried: here is its only copy."""
@@ -220,7 +177,7 @@ class ConnectionTokens:
         self._on_step("store")
         try:
             with translated():
-                is_stored = session.execute(_STORE, told).rowcount > 0
+                is_stored = session.execute(sql.STORE, told).rowcount > 0
         except TransientError as error:
             is_stored = self._store_elsewhere(told, error)
         if is_stored:
@@ -234,19 +191,19 @@ class ConnectionTokens:
             pause = min(2 * pause, _LONGEST_PAUSE)
             # Whatever the database says now, it may say something else soon.
             with suppress(SyncError), self._database.connect(self._org) as session:
-                return session.execute(_STORE, told).rowcount > 0
+                return session.execute(sql.STORE, told).rowcount > 0
         raise error
 
     def _mark(self, version: int, reason: str) -> None:
         """Have the connection say that the org must connect again, and people told once of all such orgs."""
         with self._database.connect(self._org) as session, session.transaction():
-            row = session.execute(_HOLD, (*self._key, version)).fetchone()
+            row = session.execute(sql.HOLD, (*self._key, version)).fetchone()
             if row is None or row[0] != ConnectionStatus.ACTIVE:
                 return
             # First: ended in between, the next process comes here again.
             cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}"
             raise_alert(self._database, self._adapter, cause, self._org, detail)
-            session.execute(_REFUSE, (reason, *self._key))
+            session.execute(sql.REFUSE, (reason, *self._key))
 
 
 def _holder() -> str:
