@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
-from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, UsageError
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    DefinitionError,
+    FilterIgnored,
+    NotFoundAtSource,
+    SourceFailed,
+    UsageError,
+)
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.listing import ListingQuery, Order, version_keys
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
@@ -159,13 +166,17 @@ class EntitySync:
             manifest_version=self._version,
             watermark_from=watermark,
             watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
-            riders=tuple(self._rider(child) for child in self._riding_children(mode)),
+            riders=tuple(filter(None, map(self._rider, self._riding_children(mode)))),
         )
         lower = version_key(watermark - self._entity.delta.overlap) if watermark else None
         return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
 
-    def _rider(self, child: EntityName) -> Rider:
-        newest = self._newest_version(self._manifest.entities[child])
+    def _rider(self, child: EntityName) -> Rider | None:
+        """Give a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
+        try:
+            newest = self._newest_version(self._manifest.entities[child])
+        except (AccessDenied, NotFoundAtSource, SourceFailed):
+            return None
         return Rider(child, newest, self._manifest.entity_fingerprint(child))
 
     def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:

@@ -90,7 +90,9 @@ WHERE %(orgs)s <= (
   WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s
     AND failing.first_failed_at <= now() - %(lasting)s)
 AND (SELECT count(DISTINCT asked.org_id) FROM sync.checkpoints asked
-     WHERE asked.adapter = %(adapter)s AND greatest(asked.checked_at, asked.completed_at) > now() - %(lasting)s)
+     WHERE asked.adapter = %(adapter)s AND greatest(asked.checked_at, asked.completed_at) > now() - %(lasting)s
+       AND NOT EXISTS (SELECT FROM sync.breakers failing
+                       WHERE failing.org_id = asked.org_id AND failing.adapter = asked.adapter))
   <= (SELECT count(*) FROM sync.breakers failing
       WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s)
 ON CONFLICT (adapter) DO NOTHING

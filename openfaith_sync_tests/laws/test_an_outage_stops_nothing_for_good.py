@@ -1,0 +1,157 @@
+"""An outage of the provider is one alert, costs a probe in a while, and is over with the first answer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from openfaith_sync.adapters.auth import Authorization
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.errors import SourceAway, SourceFailed
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.org import EntityOutcome, run_org
+from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.server import RunningSimulator
+from openfaith_sync.store.alerts import OUTAGE, list_alerts
+from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away
+from openfaith_sync.store.database import Database
+from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
+from openfaith_sync_tests.laws.synced_church import GRACE, running
+from openfaith_sync_tests.store.making import run
+
+ORGS = ("first", "second", "third", "fourth")
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def church_process(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    with running(pco_manifest, 12) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def church(church_process: RunningSimulator) -> Iterator[RunningSimulator]:
+    yield church_process
+    church_process.clear_faults()
+    church_process.clear_requests()
+
+
+@pytest.fixture
+def plan(database: Database, pco_manifest: Manifest, tmp_path: Path) -> Iterator[Ticking]:
+    with ticking(database, pco_manifest, tmp_path) as found:
+        yield found
+
+
+def let_a_minute_pass(plan: Ticking) -> None:
+    plan.pass_time(MINUTE)
+    for column in ("first_failed_at", "probe_at"):
+        run(plan.database, f"UPDATE sync.breakers SET {column} = {column} - interval '1 minute'")
+    run(plan.database, "UPDATE sync.adapter_breakers SET probe_at = probe_at - interval '1 minute'")
+
+
+def test_from_the_first_failure_to_the_first_answer(plan: Ticking, church: RunningSimulator, caplog):
+    orgs = [plan.connect(name, church) for name in ORGS]
+    plan.full_sync(*orgs)
+    church.fault(Fault(kind="outage"))
+
+    # A hiccup yet: every org is tried again by itself.
+    plan.tick("delta")
+    assert list_alerts(plan.database) == []
+    let_a_minute_pass(plan)
+    plan.tick("delta")
+    (alert,) = list_alerts(plan.database)
+    assert (alert.cause, alert.is_general) == (OUTAGE, True)
+    assert list_away(plan.database)[0].org is None
+
+    # Nobody is asked for anything any more, not even what was never tried.
+    church.clear_requests()
+    plan.connect("fifth", church)
+    for sensor in ("delta", "connections", "reconciliation", "webhooks"):
+        answer = plan.tick(sensor)
+        assert not answer.run_requests
+        assert "pco is away since" in (answer.skip_message or "")
+    assert church.requests() == []
+
+    # One probe, in vain; the next waits longer.
+    let_a_minute_pass(plan)
+    plan.tick("delta")
+    assert len(church.requests()) == 1
+    assert [(away.org, away.probes) for away in list_away(plan.database)[:1]] == [(None, 1)]
+    assert len([line for line in caplog.records if OUTAGE in line.message]) == 1
+
+    # The source is back, and changed meanwhile.
+    person = min(church.truth("person"))
+    church.change("person", person, {"first_name": "Lazarus"})
+    church.clear_faults()
+    let_a_minute_pass(plan)
+    answer = plan.tick("delta")
+    assert list_alerts(plan.database) == []
+    assert list_away(plan.database) == []
+    assert {request.partition_key for request in answer.run_requests or ()} == set(orgs)
+    assert {request.partition_key for request in plan.tick("connections").run_requests or ()} == {"fifth"}
+
+
+def sync(
+    database: Database, manifest: Manifest, church: RunningSimulator, breaker: SharedBreaker
+) -> dict[EntityName, EntityOutcome]:
+    """Sync all entities, each request tried once."""
+    connection = Connection(GRACE, PCO, church.base_url, BasicCredentials("demo", "demo"))
+    authorization, adapter = Authorization(connection), manifest.adapter_file
+    with (
+        HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker) as client,
+        database.open_store(GRACE) as store,
+    ):
+        source = JsonApiSource(manifest, client)
+        found = run_org(manifest, list(manifest.entities), {}, source, store, GRACE, mode=SyncMode.FULL)
+        return {outcome.entity: outcome for outcome in found}
+
+
+AT_ONCE = replace(RULES, lasting=timedelta())
+
+
+def test_a_run_ends_at_once_and_says_when_to_come_again(database, pco_manifest, church):
+    church.fault(Fault(kind="outage"))
+    outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
+    first, *others = [outcome.error for outcome in outcomes.values()]
+    assert type(first) is SourceFailed
+    # Nested entities have no parents to ask for yet.
+    away = [error for error in others if error is not None]
+    assert len(away) > 5
+    assert all(isinstance(error, SourceAway) and timedelta() < error.retry_after <= RULES.first_probe for error in away)
+    # The request, and the cheapest one that told why it failed.
+    assert [request["path"] for request in church.requests()][1:] == [pco_manifest.adapter_file.auth.verify]
+    # The next run finds it away before it asks anything.
+    church.clear_requests()
+    sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
+    assert church.requests() == []
+
+
+def test_one_listing_that_always_fails_is_no_outage(database, pco_manifest, church):
+    church.fault(Fault(kind="status", status=500, path="/people/v2/campuses"))
+    for _ in range(3):
+        outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
+        assert [name for name, outcome in outcomes.items() if outcome.error] == ["campus"]
+    assert list_alerts(database) == []
+    assert list_away(database) == []
+
+
+def test_a_denied_entity_fails_visibly_and_buries_nobody(database, pco_manifest, church):
+    breaker = SharedBreaker(database, GRACE, PCO, AT_ONCE)
+    sync(database, pco_manifest, church, breaker)
+    church.fault(Fault(kind="status", status=403, path="/people/v2/emails"))
+    outcomes = sync(database, pco_manifest, church, breaker)
+    assert {name: type(outcome.error).__name__ for name, outcome in outcomes.items() if outcome.error} == {
+        "email": "AccessDenied"
+    }
+    with database.connect(GRACE) as session:
+        live = session.execute(
+            "SELECT count(*), count(deleted_at) FROM openfaith.emails WHERE org_id = %s", (GRACE,)
+        ).fetchone()
+    assert live == (len(church.truth("email")), 0)
+    assert list_away(database) == []
