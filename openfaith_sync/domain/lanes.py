@@ -10,6 +10,8 @@ KEPT_FOR_AN_ACTIVE_LANE = 0.25
 """Of the limit, by every lane below one that asked lately."""
 KEPT_FOR_A_QUIET_LANE = 0.01
 MOST_KEPT = 0.5
+KEPT_UNTIL = 0.05
+"""Of a period before the budget renews itself. For so short a time anybody may take the last places."""
 
 
 class Lane(StrEnum):
@@ -32,12 +34,13 @@ def keep_back(lane: Lane, allowed: int, left: float, active: Collection[Lane]) -
     """Give how many requests a lane leaves for those above it.
 
     What is kept is for the time until the budget renews itself, of which the share
-    ``left`` is still to come. So it melts away as that time does and nothing of the
-    budget lapses unused, while whoever comes from above finds a place until then.
+    ``left`` of a period is still to come. So it melts away as that time does and nothing of
+    the budget lapses unused, while whoever comes from above finds a place until shortly before.
     A budget of one request is for everybody.
     """
     share = sum(KEPT_FOR_AN_ACTIVE_LANE if above in active else KEPT_FOR_A_QUIET_LANE for above in lane.above)
-    kept = allowed * min(share, MOST_KEPT) * min(max(left, 0.0), 1.0)
+    melted = min(max((left - KEPT_UNTIL) / (1 - KEPT_UNTIL), 0.0), 1.0)
+    kept = allowed * min(share, MOST_KEPT) * melted
     # 28 of 100 are not 29 for a rounding of floats.
     return min(allowed - 1, math.ceil(kept - 1e-9))
 

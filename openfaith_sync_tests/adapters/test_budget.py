@@ -182,7 +182,7 @@ def test_the_source_never_counts_more_than_its_limit(window, limit, ways, far, w
     world = World(window(limit), ways, far)
     for process in who:
         world.add(*process)
-    world.run(until=world.clock.now + 4000, step=0.1)
+    world.run(until=world.clock.now + 12_000, step=0.1)
     assert not any(process.left for process in world.processes)
 
 

@@ -17,7 +17,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync.store.database import open_database
-from openfaith_sync_tests.bench import latency, webhooks
+from openfaith_sync_tests.bench import latency, sharing, webhooks
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
@@ -55,6 +55,7 @@ SCENARIOS = {
 }
 WEBHOOKS = "webhooks"
 LATENCY = "latency"
+SHARING = "sharing"
 USUAL = ("sideload", "plain")
 
 
@@ -93,11 +94,11 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    known = ", ".join([*SCENARIOS, WEBHOOKS, LATENCY])
+    known = ", ".join([*SCENARIOS, WEBHOOKS, LATENCY, SHARING])
     parser.add_argument("scenarios", nargs="*", help=f"which of {known}; by default {' '.join(USUAL)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
     arguments = parser.parse_args()
-    unknown = set(arguments.scenarios) - {*SCENARIOS, WEBHOOKS, LATENCY}
+    unknown = set(arguments.scenarios) - {*SCENARIOS, WEBHOOKS, LATENCY, SHARING}
     if unknown:
         parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
     console = Console(width=170)
@@ -114,6 +115,8 @@ def main() -> None:
         ]
         if WEBHOOKS in arguments.scenarios:
             webhooks.show(webhooks.measure(database.libpq_url, home), console)
+        if SHARING in arguments.scenarios:
+            sharing.show(sharing.measure(database.libpq_url, home), console)
     if LATENCY in arguments.scenarios:
         latency.show(latency.measure(), console)
     if not rows:

@@ -1,0 +1,55 @@
+"""A church whose source keeps a limit that a sync runs into, and all processes share what there is."""
+
+from dataclasses import dataclass
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.lanes import Lane
+from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.engine.org import run_org
+from openfaith_sync.simulator.server import RunningSimulator
+from openfaith_sync.store.database import Database
+from openfaith_sync.store.sharing import share
+from openfaith_sync_tests.laws.sharer import PCO
+from openfaith_sync_tests.store.making import fetch
+
+ENTITIES = tuple(map(EntityName, ("campus", "household", "person", "address", "email", "phone_number")))
+
+
+@dataclass(frozen=True)
+class LimitedChurch:
+    """One org of a simulator that others may have been read from."""
+
+    database: Database
+    manifest: Manifest
+    simulator: RunningSimulator
+    org: OrgId
+
+    def sync(self) -> None:
+        """Read everything, and have it succeed."""
+        connection = Connection(self.org, PCO, self.simulator.base_url, BasicCredentials("demo", "demo"))
+        with (
+            share(self.database, connection) as shared,
+            open_source(self.manifest, connection, shared, lane=Lane.BACKFILL, attempts=3) as source,
+            self.database.open_store(self.org) as store,
+        ):
+            outcomes = list(run_org(self.manifest, ENTITIES, {}, source, store, self.org, mode=SyncMode.FULL))
+        assert [outcome.error for outcome in outcomes if outcome.error] == []
+
+    def assert_holds_the_truth(self) -> None:
+        for entity in ENTITIES:
+            table = self.manifest.entities[entity].table
+            held = fetch(
+                self.database,
+                f"SELECT link.external_id FROM sync.external_links link JOIN openfaith.{table} held"
+                " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
+                " WHERE link.org_id = %s AND link.entity = %s AND held.deleted_at IS NULL",
+                self.org,
+                entity,
+            )
+            assert {row[0] for row in held} == self.simulator.truth(entity).keys(), entity
+
+    def statuses(self) -> list[int]:
+        return [request["status"] for request in self.simulator.requests()]
