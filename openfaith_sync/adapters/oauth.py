@@ -128,7 +128,7 @@ class OAuthEndpoints:
         except _NEVER_SENT as error:
             raise TransientError(f"{self._title} cannot be reached for a token: {type(error).__name__}") from None
         except (httpx.RequestError, MalformedAnswer) as error:
-            what = f"the answer of {self._title} to a {grant_type} was lost"
+            what = f"the answer of {self._title} to the {grant_type} was lost"
             raise AnswerLost(f"{what}: {type(error).__name__}") from None
         if answer.is_success:
             return self._parse(grant_type, body, scopes)
@@ -138,7 +138,7 @@ class OAuthEndpoints:
         try:
             found = _Granted.model_validate(orjson.loads(body))
         except (ValidationError, ValueError):
-            raise AnswerLost(f"the answer of {self._title} to a {grant_type} holds no pair of tokens") from None
+            raise AnswerLost(f"the answer of {self._title} to the {grant_type} holds no pair of tokens") from None
         lifetime = timedelta(seconds=found.expires_in or self._oauth2.access_seconds)
         # An answer without a scope grants what was asked for (RFC 6749 5.1).
         granted = scopes if found.scope is None else frozenset(found.scope.split())
@@ -151,7 +151,7 @@ class OAuthEndpoints:
             said = _Refused()
         status = response.status_code
         # Only words of the standard are repeated: a description may hold what was sent.
-        message = f"{self._title} answered {status} to a {grant_type}"
+        message = f"{self._title} answered {status} to the {grant_type}"
         is_gone = any(text in said.error_description for text in self._oauth2.grant_is_gone)
         if said.error == "invalid_grant" or is_gone:
             days = self._oauth2.refresh_days

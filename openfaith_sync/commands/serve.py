@@ -25,7 +25,9 @@ from openfaith_sync.web.server import serve as run_server
 )
 @pass_deployment
 def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
-    """Receive webhooks until stopped; a source's word is stored before it is acknowledged.
+    """Receive webhooks until stopped, and people who come back from `org connect`.
+
+    A source's word is stored before it is acknowledged.
 
     It listens on this machine only and speaks HTTP: put a proxy with TLS before
     it, and say in OPENFAITH_PUBLIC_URL where sources reach that. `webhooks ensure`

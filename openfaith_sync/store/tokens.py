@@ -62,6 +62,7 @@ class ConnectionTokens:
         """Serve one connection, for as long as it points at the same URL."""
         self._database, self._base_url = database, connection.base_url
         self._org, self._adapter = self._key = (connection.org, connection.adapter)
+        self._remedy = connection.how_to_reconnect
         self._on_step, self._pause = on_step, pause
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
@@ -201,7 +202,7 @@ class ConnectionTokens:
             if row is None or row[0] != ConnectionStatus.ACTIVE:
                 return
             # First: ended in between, the next process comes here again.
-            cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}"
+            cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}; {self._remedy}"
             raise_alert(self._database, self._adapter, cause, self._org, detail)
             session.execute(sql.REFUSE, (reason, *self._key))
 

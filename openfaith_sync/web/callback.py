@@ -58,9 +58,9 @@ class OAuthCallback:
                 self._refused.take(client)
                 return _page(400, "This link is not good any more", f"It was used, or is too old. {_BEGIN_AGAIN}")
             except SyncError as error:
-                # Ours hold no code and no token (domain/errors.py).
+                # Ours hold no code and no token (domain/errors.py), but say more of us than a browser need know.
                 _LOG.error("an org was not connected: %s", error)
-                return _page(502, "Not connected", f"{error}. {_BEGIN_AGAIN}")
+                return _page(502, "Not connected", f"Whoever began it is told why. {_BEGIN_AGAIN}")
 
     async def _answer(self, request: Request) -> Response:
         state, code, problem = (_single(request, name) for name in ("state", "code", "error"))

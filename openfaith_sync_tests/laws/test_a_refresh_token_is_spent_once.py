@@ -260,7 +260,7 @@ def elsewhere(database: Database) -> Any:
 def test_an_answer_that_was_lost_is_not_asked_for_again(church: Church):
     church.expire()
     church.simulator.fault(Fault(kind="reset", path="/oauth/token"))
-    with pytest.raises(ReconnectRequired, match="the answer of Planning Center Online to a refresh_token was lost"):
+    with pytest.raises(ReconnectRequired, match="the answer of Planning Center Online to the refresh_token was lost"):
         church.read()
     church.simulator.clear_faults()
     with pytest.raises(ReconnectRequired, match="may be spent"):

@@ -162,10 +162,22 @@ def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person):
 def test_a_code_that_the_source_refuses_is_said_without_it(person: Person):
     answer = person.open(changed(person.agree(), code="c0de-of-a-stranger"))
     assert answer.status_code == 502
-    assert "Planning Center Online answered 400 to a authorization_code" in answer.text
-    assert "c0de" not in answer.text
+    assert "Not connected" in answer.text
     assert person.progress.failure is not None
-    assert "c0de" not in person.progress.failure
+    assert "Planning Center Online answered 400 to the authorization_code" in person.progress.failure
+    assert "c0de" not in answer.text + person.progress.failure
+
+
+def test_a_database_that_is_away_is_not_described_to_strangers(person: Person):
+    url = person.agree()
+    run(person.database, "ALTER TABLE sync.authorizations RENAME TO gone")
+    try:
+        answer = person.open(url)
+    finally:
+        run(person.database, "ALTER TABLE sync.gone RENAME TO authorizations")
+    assert answer.status_code == 502
+    assert "authorizations" not in answer.text
+    assert person.open(url).status_code == 200
 
 
 def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person):
