@@ -16,6 +16,7 @@ from openfaith_sync.domain.connection import (
     Connection,
     Credentials,
     HeldCredentials,
+    Hidden,
     OAuthTokens,
 )
 from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, TransientError
@@ -158,6 +159,6 @@ def authorization(credentials: Credentials) -> str:
     match credentials:
         case BasicCredentials(application_id, secret):
             pair = f"{application_id}:{secret}"
-            return "Basic " + base64.b64encode(pair.encode()).decode()
+            return Hidden("Basic " + base64.b64encode(pair.encode()).decode())
         case BearerToken(token) | OAuthTokens(access_token=token):
-            return f"Bearer {token}"
+            return Hidden(f"Bearer {token}")

@@ -13,6 +13,7 @@ from openfaith_sync.commands.parameters import parse_base_url, parse_name
 from openfaith_sync.commands.partition import register_partition
 from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.adapter_file import OAuth2
+from openfaith_sync.domain.connection import Hidden
 from openfaith_sync.domain.errors import TransientError, UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
@@ -115,7 +116,7 @@ def _read_code(state: str) -> str:
         given = query.get("code", [""])[0]
     if not given or any(map(str.isspace, given)):
         raise UsageError("no code was pasted; begin again")
-    return given
+    return Hidden(given)
 
 
 def _read_line(asked: str) -> str:

@@ -9,6 +9,22 @@ from openfaith_sync.domain.errors import ReconnectRequired, UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 
 
+class Hidden(str):
+    """A secret text: itself wherever it is used, and nothing wherever a variable is shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show that there is one."""
+        return "'…'"
+
+
+def _hide(value: object, *names: str) -> None:
+    for name in names:
+        # The way around a frozen class that the standard library documents.
+        object.__setattr__(value, name, Hidden(getattr(value, name)))
+
+
 @dataclass(frozen=True, slots=True)
 class BasicCredentials:
     """An application id and its secret, sent as HTTP Basic; never shown."""
@@ -16,12 +32,20 @@ class BasicCredentials:
     application_id: str
     secret: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        """Hide the secret wherever it goes from here."""
+        _hide(self, "secret")
+
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
     """A token that somebody made by hand; when it is refused nothing can renew it. Never shown."""
 
     token: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Hide the token wherever it goes from here."""
+        _hide(self, "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,10 @@ class OAuthTokens:
     lifetime: timedelta
     """Of the access token, from when it was asked for."""
     scopes: frozenset[str]
+
+    def __post_init__(self) -> None:
+        """Hide both tokens wherever they go from here."""
+        _hide(self, "access_token", "refresh_token")
 
 
 Credentials: TypeAlias = BasicCredentials | BearerToken | OAuthTokens
@@ -55,6 +83,10 @@ class OAuthClient:
 
     client_id: str
     secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Hide the secret wherever it goes from here."""
+        _hide(self, "secret")
 
 
 class ConnectionStatus(StrEnum):

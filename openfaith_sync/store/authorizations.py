@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from openfaith_sync.domain.connection import Hidden
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
 from openfaith_sync.store.database import Database
@@ -78,7 +79,7 @@ def begin_authorization(
     database: Database, org: OrgId, adapter: AdapterName, base_url: str, redirect_uri: str, scopes: frozenset[str]
 ) -> Begun:
     """Give out a state; others of the org stay good for their time."""
-    begun = Begun(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", secrets.token_urlsafe(48))
+    begun = Begun(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
     encrypted = database.keys.encrypt(begun.verifier.encode())
     told = (org, adapter, _hash(begun.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
     with database.connect(org) as session:
@@ -99,7 +100,7 @@ def take_authorization(database: Database, state: str) -> Authorization:
     if row is None:
         raise NotAuthorized("the state is not known, has expired or was used before")
     verifier, redirect_uri, base_url, scopes = row
-    decrypted = database.keys.decrypt(verifier, f"{org}/{adapter}").decode()
+    decrypted = Hidden(database.keys.decrypt(verifier, f"{org}/{adapter}").decode())
     return Authorization(org, adapter, decrypted, redirect_uri, base_url, frozenset(scopes))
 
 

@@ -7,7 +7,7 @@ from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuth
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.alerts import close_alert
-from openfaith_sync.store.credentials import read, written
+from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import fetch_one
 
@@ -62,13 +62,13 @@ class ListedConnection:
 def add_connection(database: Database, connection: Connection) -> bool:
     """Store a connection, active and encrypted; says whether it is new or replaced one."""
     credentials = connection.credentials
-    method, secret = written(credentials)
+    method, sealed_credentials = sealed(database.keys, credentials)
     told = {
         "org": connection.org,
         "adapter": connection.adapter,
         "base_url": connection.base_url,
         "method": method,
-        "secret": database.keys.encrypt(secret),
+        "secret": sealed_credentials,
         "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
         "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
     }

@@ -6,10 +6,17 @@ from typing import Any
 
 from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Credentials, OAuthTokens
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.store.secrets import SecretKeys
 
 
-def written(credentials: Credentials) -> tuple[str, bytes]:
-    """Give the method's name and what is to be encrypted."""
+def sealed(keys: SecretKeys, credentials: Credentials) -> tuple[str, bytes]:
+    """Give the method's name and the credentials encrypted; what is not stands in no caller's variable."""
+    keys.require()
+    method, told = _written(credentials)
+    return method, keys.encrypt(told)
+
+
+def _written(credentials: Credentials) -> tuple[str, bytes]:
     told: dict[str, Any]
     match credentials:
         case BasicCredentials(application_id, secret):

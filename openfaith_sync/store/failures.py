@@ -52,7 +52,13 @@ def translated() -> Iterator[None]:
         ours = translate(error)
         if ours is None:
             raise
-        raise ours from error
+        # Whoever stores or shows an error stores its cause too, and some hold a row.
+        raise ours from (None if _tells_values(error) else error)
+
+
+def _tells_values(error: psycopg.Error) -> bool:
+    state = error.diag.sqlstate or ""
+    return state[:2] in _TELLS_VALUES or error.diag.message_detail is not None
 
 
 def translate(error: psycopg.Error) -> SyncError | None:

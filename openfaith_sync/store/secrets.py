@@ -87,16 +87,20 @@ class SecretKeys:
         return (_development_key(self.home),)
 
     def _fernets(self) -> list[Fernet]:
-        keys, fernets = self._all(), []
-        for place, key in enumerate(keys, start=1):
-            try:
-                fernets.append(Fernet(key))
-            except ValueError:
-                # Not chained, so that no traceback shows what was given.
-                raise DefinitionError(
-                    f"key {place} of {len(keys)} in {VARIABLE} is not a Fernet key; {_HOW_TO_MAKE}"
-                ) from None
-        return fernets
+        # No key stands in a variable here, where an error tracker would keep it.
+        count = len(self._all())
+        wrong = [place for place, key in enumerate(self._all(), start=1) if not _is_key(key)]
+        if wrong:
+            raise DefinitionError(f"key {wrong[0]} of {count} in {VARIABLE} is not a Fernet key; {_HOW_TO_MAKE}")
+        return [Fernet(key) for key in self._all()]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        Fernet(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _development_key(home: Path) -> str:

@@ -22,7 +22,7 @@ from openfaith_sync.domain.connection import Connection, ConnectionStatus, HeldC
 from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.store import tokens_sql as sql
 from openfaith_sync.store.alerts import close_alert, raise_alert
-from openfaith_sync.store.credentials import read, written
+from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.rows import Connection as Session
@@ -164,12 +164,12 @@ class ConnectionTokens:
 
     def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
         """Have the new pair in the database, however often that must be tried: here is its only copy."""
-        method, secret = written(tokens)
+        method, secret = sealed(self._database.keys, tokens)
         told = {
             "org": self._org,
             "adapter": self._adapter,
             "version": version,
-            "secret": self._database.keys.encrypt(secret),
+            "secret": secret,
             "lifetime": tokens.lifetime,
             "scopes": sorted(tokens.scopes),
             "kept": _KEPT,

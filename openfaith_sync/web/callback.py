@@ -12,6 +12,7 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from openfaith_sync.domain.connection import Hidden
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.manifest import Manifest
@@ -63,7 +64,7 @@ class OAuthCallback:
                 return _page(502, "Not connected", f"Whoever began it is told why. {_BEGIN_AGAIN}")
 
     async def _answer(self, request: Request) -> Response:
-        state, code, problem = (_single(request, name) for name in ("state", "code", "error"))
+        state, code, problem = (Hidden(_single(request, name)) for name in ("state", "code", "error"))
         if not state or bool(code) == bool(problem):
             raise NotAuthorized("an answer without a state, or without one of code and error")
         if problem:
