@@ -19,11 +19,12 @@ demo: $(READY) ## Sync a simulated church of 2,000 people through Dagster into P
 test: $(READY) ## Run all tests side by side; make test ARGS="-k commands" for some
 	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
-check: $(READY) ## Check format, lint, types and import floors
+check: $(READY) ## Check format, lint, types, import floors and known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(BIN)/python -m openfaith_sync_tests.audit constraints.txt
 
 format: $(READY) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -5,13 +5,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openfaith_sync.adapters.webhooks import WebhookReader
 from openfaith_sync.domain.errors import DefinitionError
@@ -29,12 +26,13 @@ from openfaith_sync.web.receiving import WebhookReceiver
 from openfaith_sync.web.signing_secrets import Secrets, SigningSecrets
 from openfaith_sync.web.tally import Tally
 
-_HEADERS = {
+HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+"""What browsers and caches must know, on every answer; the server puts it there, on its own answers too."""
 
 
 def build_app(
@@ -77,27 +75,8 @@ def build_app(
     return Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(SecurityHeaders)],
         exception_handlers={HTTPException: _answer_nothing, Exception: _answer_nothing},
     )
-
-
-class SecurityHeaders:
-    """Puts what browsers and caches must know on every answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Answer as this application does."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 async def _answer_nothing(_: Request, error: Exception) -> Response:

@@ -11,7 +11,7 @@ import uvicorn
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.store.database import Database
-from openfaith_sync.web.app import build_app
+from openfaith_sync.web.app import HEADERS, build_app
 from openfaith_sync.web.inbox_writer import OnStep
 from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
 from openfaith_sync.web.protocol import bounded_protocol
@@ -60,6 +60,7 @@ def serve(
             # Its warnings are about what strangers send.
             log_level="error",
             server_header=False,
+            headers=list(HEADERS.items()),
             proxy_headers=True,
             forwarded_allow_ips=address.proxies,
             limit_concurrency=limits.connections,

@@ -1,0 +1,123 @@
+"""Whatever a stranger asks of ``serve``: three doors, each with its proof, and bounds that hold at all of them."""
+
+import socket
+import time
+from contextlib import closing
+
+import httpx
+import pytest
+
+from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.web.app import HEADERS, build_app
+from openfaith_sync.web.server import Address
+from openfaith_sync_tests.web.making import ORG
+from openfaith_sync_tests.web.receiver import MANIFESTS, Receiver, running_receiver
+
+DOORS = {
+    ("/webhooks/{adapter}/{org}", frozenset({"POST"})): 401,  # a signature
+    ("/oauth/callback", frozenset({"GET", "HEAD"})): 400,  # a state
+    ("/health", frozenset({"GET", "HEAD"})): 200,  # nothing: it says nothing
+}
+"""Every way in, and what it answers to somebody who proves nothing."""
+HOSTILE = (
+    "..",
+    "../grace",
+    "grace%2f..",
+    "%00",
+    "'%20OR%20true--",
+    "grace%0a",
+    "%F0%9F%98%80",
+    "a" * 5000,
+    "Grace",
+    "*",
+    "-",
+)
+
+
+@pytest.fixture(scope="module")
+def small(standing) -> Receiver:
+    """One with little patience."""
+    with running_receiver(standing[0], {"head_seconds": 0.5, "head_bytes": 4096, "body_seconds": 0.5}) as receiver:
+        yield receiver
+
+
+def test_it_listens_on_this_machine_alone_unless_told_otherwise():
+    assert Address().host == "127.0.0.1"
+    assert Address().proxies == "127.0.0.1"
+
+
+def test_there_is_no_other_way_in(standing):
+    routes = build_app(standing[0], [read_manifest(MANIFESTS, "pco")]).routes
+    assert {(route.path, frozenset(route.methods)) for route in routes} == set(DOORS)
+
+
+@pytest.mark.parametrize(("door", "status"), DOORS.items(), ids=lambda given: given[0] if type(given) is tuple else "")
+def test_who_proves_nothing_is_told_nothing(receiver, door, status):
+    path, methods = door
+    url = receiver.url + path.format(adapter="pco", org=ORG)
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
+        answer = httpx.request(method, url, trust_env=False)
+        assert answer.status_code == (status if method in methods else 405)
+        assert_guarded(answer)
+        assert len(answer.content) < 400
+        assert ORG not in answer.text
+
+
+@pytest.mark.parametrize("org", HOSTILE)
+def test_what_cannot_be_an_org_is_nobody(receiver, org):
+    answer = httpx.post(f"{receiver.url}/webhooks/pco/{org}", content=b"{}", trust_env=False)
+    assert answer.status_code in (401, 404)
+    assert answer.content == b""
+    answer = httpx.get(f"{receiver.url}/oauth/callback?code=x&state=pco.{org}.x", trust_env=False)
+    assert answer.status_code in (400, 429)
+
+
+def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver):
+    for told in (b"nonsense\r\n\r\n", b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
+        with closing(socket.create_connection(("127.0.0.1", receiver.port), timeout=10)) as line:
+            line.sendall(told)
+            head = line.recv(4096).decode().lower()
+        assert head.startswith("http/1.1 4"), head
+        for name, value in HEADERS.items():
+            assert f"{name}: {value}".lower() in head
+        assert "server:" not in head
+
+
+@pytest.mark.parametrize("path", ["/webhooks/pco/grace", "/oauth/callback", "/health", "/nothing"])
+def test_a_head_that_does_not_end_is_cut_off_at_every_door(small, path):
+    began = time.monotonic()
+    for drip in (b"", b"x: " + b"y" * 8000):
+        with closing(socket.create_connection(("127.0.0.1", small.port), timeout=10)) as line:
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n".encode() + drip)
+            assert ended(line)
+    assert time.monotonic() - began < 8
+
+
+def ended(line: socket.socket) -> bool:
+    try:
+        return line.recv(4096) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("path", ["/oauth/callback?state=pco.grace.x&code=x", "/health"])
+def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small, path):
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+    with closing(socket.create_connection(("127.0.0.1", small.port), timeout=10)) as line:
+        line.sendall(head.encode() + b"x" * 100_000)
+        assert line.recv(4096).startswith(b"HTTP/1.1 ")
+
+
+def test_guessing_states_is_slowed_down(standing):
+    with running_receiver(standing[0], {"refused_burst": 3}) as receiver:
+        statuses = [
+            httpx.get(f"{receiver.url}/oauth/callback?state=pco.grace.x{n}&code=x", trust_env=False).status_code
+            for n in range(5)
+        ]
+    assert statuses == [400, 400, 400, 429, 429]
+
+
+def assert_guarded(answer: httpx.Response) -> None:
+    for name, value in HEADERS.items():
+        assert answer.headers.get_list(name) == [value]
+    assert "server" not in answer.headers
