@@ -1,5 +1,6 @@
 """One request over the wire and its answer: the pool, the URL, where a redirect may lead."""
 
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ from openfaith_sync.domain.errors import DefinitionError
 
 USER_AGENT = f"openfaith-sync/{version('openfaith-sync')} (+https://github.com/fold-dev/openfaith)"
 MAX_REDIRECTS = 3
+# Their INFO and DEBUG lines hold URLs with their queries, and headers.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 

@@ -5,6 +5,7 @@ processes, well and badly, and then everything that came out is searched: as it 
 """
 
 import base64
+import logging
 import os
 import re
 import subprocess
@@ -333,6 +334,11 @@ def test_no_traceback_shows_a_secret_even_with_what_functions_held(done, pco_man
 def read_away(database: Database, manifest: Manifest, connection: Connection) -> None:
     with share(database, connection) as shared, open_source(manifest, connection, shared, attempts=1) as source:
         source.read_account()
+
+
+def test_libraries_that_log_addresses_and_headers_are_quiet():
+    for name in ("httpx", "httpcore.http11", "httpcore.connection"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
 
 
 def test_no_repr_shows_a_secret(done):
