@@ -105,6 +105,11 @@ class ControlClient:
         """Arm faults; their counts start now."""
         self._call("POST", "faults", json=[fault.model_dump(mode="json") for fault in faults])
 
+    def armed_faults(self) -> list[Json]:
+        """Give what is armed, each with how many requests it saw and hit."""
+        armed: list[Json] = self._call("GET", "faults").json()["armed"]
+        return armed
+
     def clear_faults(self) -> None:
         """Leave no fault."""
         self._call("DELETE", "faults")
