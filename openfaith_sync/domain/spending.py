@@ -16,7 +16,7 @@ from itertools import groupby
 from openfaith_sync.domain.budget import Answered, Budget, Counted, Grant, Held, Refusal, Visit, Waiting
 from openfaith_sync.domain.lanes import keep_back
 
-GRAINS = 256
+GRAINS = 512
 """Moments a period that are told apart: the log stays short however high the limit is."""
 SLICES = 10
 """A slice is at most this part of the limit."""
@@ -145,7 +145,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
         free, kept, beside = 1 - budget.held_slots(), 0, 0
     room = 0 if now < budget.closed_until else max(0, free - kept)
     slots = min(visit.wanted, math.ceil(room / (beside + 1)), max(1, budget.allowed // SLICES))
-    come_back = _come_back(budget, visit, now, missing=kept + 1 - free)
+    come_back = _come_back(budget, now, missing=kept + 1 - free)
     mine = budget.held[visit.holder]
     held = {**budget.held, visit.holder: Held(mine.slots + slots, mine.until)}
     if not slots and visit.wanted:
@@ -171,11 +171,11 @@ def _free(budget: Budget, now: float) -> tuple[int, float]:
     return by_count, (budget.counted.began + budget.period - now) / budget.period
 
 
-def _come_back(budget: Budget, visit: Visit, now: float, missing: int) -> float:
-    """Give when it is worth asking again: for the lower lanes a moment later, so that a visit finds several slots."""
+def _come_back(budget: Budget, now: float, missing: int) -> float:
+    """Give when it is worth asking again: a moment after enough of the log has aged."""
     if now < budget.closed_until:
         return budget.closed_until - now
-    patience = budget.period / (100 if visit.lane.above else 400)
+    patience = budget.period / 400
     room = 0
     for ended, count in _within(budget, now):
         room += count

@@ -13,12 +13,14 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.engine import fetching
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.sharing import share
 
 
 class Stopwatch:
@@ -59,7 +61,11 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.perf_counter()
     records = requests = 0
-    with database.open_store(org) as store, open_source(manifest, connection) as source:
+    with (
+        database.open_store(org) as store,
+        share(database, connection) as shared,
+        open_source(manifest, connection, shared, lane=Lane.BACKFILL) as source,
+    ):
         source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]
         store.commit_page = watch.timed("database", store.commit_page)  # type: ignore[method-assign]
         for entity in job["entities"]:

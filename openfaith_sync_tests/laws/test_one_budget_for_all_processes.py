@@ -9,7 +9,7 @@ from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync_tests.laws.sharer import Sharer
 
-LIMIT, PERIOD, WINDOWS = 60, 3, 5
+LIMIT, PERIOD, WINDOWS = 80, 5, 4
 
 
 def test_four_processes_use_the_whole_budget_and_never_more(module_database, pco_manifest, tmp_path):
@@ -44,4 +44,5 @@ def test_four_processes_use_the_whole_budget_and_never_more(module_database, pco
     assert sum(use.count for use in full) >= 0.95 * LIMIT * len(full)
     waits = sorted(figures[3]["waits"])
     assert len(waits) > 10
-    assert waits[len(waits) * 95 // 100] < 2
+    # Two seconds are promised with windows of 20; whoever waits for the end of one of these waits longer than that.
+    assert waits[len(waits) * 95 // 100] < 1
