@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -10,17 +10,27 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from openfaith_sync.domain.budget import Budget, Visit
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.ids import RECORDS, ExternalId, OrgId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.inbox import EventAction, InboxEvent, Wait
+from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.merges import Merge, MergeCommit, ReferenceColumn
 from openfaith_sync.domain.passes import PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.record import Record
 from openfaith_sync.domain.subscription import Subscription
 from openfaith_sync.domain.work import WorkMode
+from openfaith_sync.store.authorizations import (
+    begin_authorization,
+    finish_authorization,
+    load_progress,
+    take_authorization,
+)
+from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.disabled import note_access
 from openfaith_sync.store.erase import count_rows, erase_org
 from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes, receive
@@ -151,6 +161,21 @@ class Neighbour:
         make_due(self.database, self.org, PCO, list(WorkMode), f"{self.org} {minutes}")
         replan_nights(self.database, self.org, "Asia/Tokyo")
 
+    def agree(self, _: list[str], text: str, minutes: int) -> None:
+        """Be sent to a source, and come back with a state or not."""
+        begun = begin_authorization(self.database, self.org, PCO, "http://x", "http://y", frozenset({"people"}))
+        if minutes % 2:
+            assert take_authorization(self.database, begun.state).org == self.org
+            finish_authorization(self.database, begun.state, f"{self.org} {len(text)}")
+        assert load_progress(self.database, begun.state).is_used == bool(minutes % 2)
+
+    def spend(self, _: list[str], __: str, minutes: int) -> None:
+        """Take slots of the budget, and be refused an entity by the source."""
+        with closing(PostgresLedger(self.database, self.org, PCO)) as ledger:
+            ledger.visit("common", Budget(100, 600.0), Visit(f"{self.org} {minutes}", Lane.WEBHOOK, 3))
+        connection = Connection(self.org, PCO, "http://x", BasicCredentials(self.org, "x"))
+        note_access(self.database, connection, EMAIL, f"{self.org} may not" if minutes % 2 else None)
+
     def look(self, _: list[str], __: str, ___: int) -> None:
         """Read every way there is; what is read is its own."""
         if fetch(self.database, "SELECT FROM sync.passes WHERE org_id = %s AND canonical_table IS NOT NULL", self.org):
@@ -172,7 +197,7 @@ class Neighbour:
 
 DEEDS: tuple[Callable[[Neighbour, list[str], str, int], None], ...] = (
     Neighbour.commit, Neighbour.commit, Neighbour.bury, Neighbour.merge, Neighbour.announce, Neighbour.connect,
-    Neighbour.subscribe, Neighbour.settle, Neighbour.look, Neighbour.erase,
+    Neighbour.subscribe, Neighbour.settle, Neighbour.agree, Neighbour.spend, Neighbour.look, Neighbour.erase,
 )  # fmt: skip
 
 

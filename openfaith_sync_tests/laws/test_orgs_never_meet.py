@@ -98,7 +98,7 @@ def furnish(neighbours: list[Neighbour]) -> None:
 
 
 @settings(
-    max_examples=10,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],
@@ -124,7 +124,10 @@ def do_often(actor: Neighbour, deed: Any) -> None:
         do(actor, deed, list(IDS[:3]), "later", number)
 
 
-@pytest.mark.parametrize("deed", dict.fromkeys(DEEDS), ids=lambda deed: deed.__name__)
+# A state is found by its hash, which no two orgs share: there the org is a wall behind a wall.
+@pytest.mark.parametrize(
+    "deed", [deed for deed in dict.fromkeys(DEEDS) if deed is not Neighbour.agree], ids=lambda deed: deed.__name__
+)
 def test_with_both_walls_down_orgs_would_meet(module_database, furnished, deed):
     """The law above would tell: each deed crosses where nothing stands in its way."""
     with walls(module_database, False, False), pytest.raises((AssertionError, SyncError, psycopg.Error)):
