@@ -87,7 +87,9 @@ def main() -> None:
         if child == 0:
             try:
                 status, steps_taken = run_job(json.loads(line))
-            except TransientError:
+            except TransientError as error:
+                # Whoever reads a failure sees why the sync was not over; some tests expect it.
+                os.write(2, f"{error}\n".encode())
                 os._exit(TRANSIENT)
             os.write(writing, json.dumps(steps_taken).encode())
             os._exit(status)
