@@ -19,7 +19,7 @@ from openfaith_sync.domain.connection import (
     Hidden,
     OAuthTokens,
 )
-from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, TransientError
+from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncError
 
 _LOG = logging.getLogger("openfaith_sync.tokens")
 _SECONDS_BETWEEN_TRIES = 30.0
@@ -120,9 +120,10 @@ class Authorization:
         return self._tokens.refresh(version, self._counted(self._exchange), is_refused=True)
 
     def _counted(self, exchange: Exchange) -> Exchange:
-        def spend(token: str) -> OAuthTokens:
+        def spend(held: OAuthTokens) -> OAuthTokens:
+            made = exchange(held)
             self._unused += 1
-            return exchange(token)
+            return made
 
         return spend
 
@@ -145,7 +146,8 @@ class Authorization:
             # The access token may last a while; nothing is gained by looking again before it is refused.
             self._renew_at = math.inf
             _LOG.warning("%s: %s", self._whose, error)
-        except TransientError as error:
+        except SyncError as error:
+            # Whatever it is, the page that was just read is good; once the token is refused, it is raised.
             _LOG.warning("%s: its token is not renewed yet: %s", self._whose, error)
 
     def _hold(self, held: HeldCredentials) -> None:

@@ -7,9 +7,9 @@ from typing import Protocol
 from openfaith_sync.domain.budget import Budget, Grant, Visit
 from openfaith_sync.domain.connection import HeldCredentials, OAuthClient, OAuthTokens
 
-Exchange = Callable[[str], OAuthTokens]
-"""Spends a refresh token. What it raises says what became of the token: ``ReconnectRequired``, the grant is
-gone; ``AnswerLost``, it may be spent; every other ``SyncError``, the source surely did nothing."""
+Exchange = Callable[[OAuthTokens], OAuthTokens]
+"""Spends the refresh token of those that are held. What it raises says what became of the token: ``ReconnectRequired``,
+the grant is gone; ``AnswerLost``, it may be spent; every other ``SyncError``, the source surely did nothing."""
 
 
 class Tokens(Protocol):

@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx
@@ -18,7 +19,7 @@ from openfaith_sync.adapters.bounds import GZIP, Bounds, bound_connections, dead
 from openfaith_sync.adapters.stated import parse_retry_after
 from openfaith_sync.adapters.wire import USER_AGENT, trust
 from openfaith_sync.domain.adapter_file import AdapterFile, OAuth2
-from openfaith_sync.domain.connection import OAuthClient, OAuthTokens
+from openfaith_sync.domain.connection import Hidden, OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import (
     AnswerLost,
     DefinitionError,
@@ -32,6 +33,9 @@ from openfaith_sync.domain.settings import client_variables
 
 # The answer is worth waiting for: one that comes after we gave up holds tokens that nobody has.
 TOKEN_BOUNDS = Bounds(read_seconds=90, body_bytes=64 << 10)
+_LONGEST_SECONDS = timedelta(days=365).total_seconds()
+# Said by what stands before the source: it got no answer, or none that it could read.
+_GATEWAYS_WORD = frozenset({408, 502, 504, 520, 524})
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 
@@ -40,10 +44,20 @@ class _Granted(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    access_token: str = Field(min_length=1)
-    refresh_token: str = Field(min_length=1)
-    expires_in: float | None = Field(default=None, gt=0)
-    scope: str | None = None
+    access_token: str = Field(min_length=1, repr=False)
+    refresh_token: str = Field(min_length=1, repr=False)
+    # A pair in hand is never thrown away over these two.
+    expires_in: Any = None
+    scope: Any = None
+
+    @property
+    def lifetime(self) -> timedelta | None:
+        """Give how long the access token lasts, where that is said and can be."""
+        try:
+            seconds = float(self.expires_in)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return timedelta(seconds=seconds) if 0 < seconds <= _LONGEST_SECONDS else None
 
 
 class _Refused(BaseModel):
@@ -124,7 +138,7 @@ class OAuthEndpoints:
             with httpx.Client(headers=headers, timeout=timeout, verify=trust(), transport=self._transport) as http:
                 bound_connections(http)
                 with deadline(bounds.whole_seconds), http.stream("POST", url, data=form) as answer:
-                    body = read_body(answer, bounds.body_bytes)
+                    body = Hidden(read_body(answer, bounds.body_bytes).decode(errors="replace"))
         except _NEVER_SENT as error:
             raise TransientError(f"{self._title} cannot be reached for a token: {type(error).__name__}") from None
         except (httpx.RequestError, MalformedAnswer) as error:
@@ -134,19 +148,19 @@ class OAuthEndpoints:
             return self._parse(grant_type, body, scopes)
         raise self._refusal(grant_type, answer, body)
 
-    def _parse(self, grant_type: str, body: bytes, scopes: frozenset[str]) -> OAuthTokens:
+    def _parse(self, grant_type: str, body: Hidden, scopes: frozenset[str]) -> OAuthTokens:
         try:
-            found = _Granted.model_validate(orjson.loads(body))
+            found = _Granted.model_validate(orjson.loads(body.encode()))
         except (ValidationError, ValueError):
             raise AnswerLost(f"the answer of {self._title} to the {grant_type} holds no pair of tokens") from None
-        lifetime = timedelta(seconds=found.expires_in or self._oauth2.access_seconds)
+        lifetime = found.lifetime or timedelta(seconds=self._oauth2.access_seconds)
         # An answer without a scope grants what was asked for (RFC 6749 5.1).
-        granted = scopes if found.scope is None else frozenset(found.scope.split())
+        granted = frozenset(found.scope.split()) if isinstance(found.scope, str) else scopes
         return OAuthTokens(found.access_token, found.refresh_token, lifetime, granted)
 
-    def _refusal(self, grant_type: str, response: httpx.Response, body: bytes) -> SyncError:
+    def _refusal(self, grant_type: str, response: httpx.Response, body: Hidden) -> SyncError:
         try:
-            said = _Refused.model_validate(orjson.loads(body))
+            said = _Refused.model_validate(orjson.loads(body.encode()))
         except (ValidationError, ValueError):
             said = _Refused()
         status = response.status_code
@@ -161,9 +175,8 @@ class OAuthEndpoints:
             return DefinitionError(
                 f"{message}: it does not know this deployment's client; check {id_variable} and {secret_variable}"
             )
-        if status in {408, 504}:
-            # What a proxy says of a time-out says nothing of what is behind it.
-            return AnswerLost(f"{message}: the answer did not come in time")
+        if status in _GATEWAYS_WORD:
+            return AnswerLost(f"{message}: a gateway says so, and not what is behind it")
         if status >= 500 or status in {425, 429}:  # noqa: PLR2004  the source's own word that it did nothing
             return TransientError(message, retry_after=parse_retry_after(response.headers))
         return DefinitionError(f"{message}: {said.error or 'without a reason'}; check the oauth2 part of its manifest")

@@ -88,11 +88,12 @@ def _open_client(
 
 
 def _authorize(manifest: Manifest, connection: Connection, shared: Shared | None) -> Authorization:
-    credentials = connection.credentials
     if shared is None:
         return Authorization(connection)
-    if not isinstance(credentials, OAuthTokens):
+    if not isinstance(connection.credentials, OAuthTokens):
         return Authorization(connection, shared.tokens)
     endpoints = OAuthEndpoints(manifest.adapter_file, connection.base_url, shared.client)
     ahead = timedelta(seconds=endpoints.oauth2.refresh_ahead_seconds)
-    return Authorization(connection, shared.tokens, lambda token: endpoints.refresh(token, credentials.scopes), ahead)
+    return Authorization(
+        connection, shared.tokens, lambda held: endpoints.refresh(held.refresh_token, held.scopes), ahead
+    )

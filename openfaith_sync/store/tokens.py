@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 
@@ -27,12 +27,12 @@ from openfaith_sync.store.database import Database
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.rows import Connection as Session
 
-Exchange: TypeAlias = Callable[[str], OAuthTokens]
+Exchange: TypeAlias = Callable[[OAuthTokens], OAuthTokens]
 
 REFRESH_STEPS = ("wait", "look", "begin", "send", "answered", "store", "stored")
 """The seam of the kill tests: each is told just before what it names, ``answered`` and ``stored`` just after."""
 
-_STORE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 120.0, 0.1, 5.0
+_WRITE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 120.0, 0.1, 5.0
 _KEPT = 20
 """Refreshes of one connection that stay in the journal."""
 
@@ -84,7 +84,7 @@ class ConnectionTokens:
             if session.execute(sql.BEGIN, (*self._key, version, _holder())).rowcount == 0:
                 # Somebody began although the lock is ours: a pooler or a failover gave it away.
                 raise TransientError("another process is renewing this token now")
-            tokens = self._send(session, version, held.credentials.refresh_token, exchange)
+            tokens = self._send(session, version, held.credentials, exchange)
             self._on_step("answered")
             self._store(session, version, tokens)
             self._on_step("stored")
@@ -143,13 +143,15 @@ class ConnectionTokens:
         self._mark(version, reason)
         raise ReconnectRequired(f"the org must connect again: {reason}")
 
-    def _send(self, session: Session, version: int, token: str, exchange: Exchange) -> OAuthTokens:
+    def _send(self, session: Session, version: int, held: OAuthTokens, exchange: Exchange) -> OAuthTokens:
         self._on_step("send")
         try:
-            return exchange(token)
+            return exchange(held)
         except ReconnectRequired as error:
             self._end(session, version, "refused", error)
-            self._mark(version, str(error))
+            # The journal says it to the next process, should the database be away.
+            with suppress(SyncError):
+                self._mark(version, str(error))
             raise
         except AnswerLost as error:
             self._end(session, version, "lost", error)
@@ -159,15 +161,17 @@ class ConnectionTokens:
             raise
 
     def _end(self, session: Session, version: int, outcome: str, error: SyncError) -> None:
-        with translated():
-            session.execute(sql.END, (outcome, str(error), *self._key, version))
+        """Have the journal say what became of the token, if it can; the caller raises what the source said."""
+        told = {"outcome": outcome, "detail": str(error), "version": version}
+        try:
+            self._write(session, sql.END, told)
+        except SyncError as failure:
+            _LOG.warning("%s/%s: the journal does not say that its token is %s: %s", *self._key, outcome, failure)
 
     def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
         """Have the new pair in the database, however often that must be tried: here is its only copy."""
         method, secret = sealed(self._database.keys, tokens)
         told = {
-            "org": self._org,
-            "adapter": self._adapter,
             "version": version,
             "secret": secret,
             "lifetime": tokens.lifetime,
@@ -176,23 +180,27 @@ class ConnectionTokens:
         }
         assert method == "oauth2"
         self._on_step("store")
-        try:
-            with translated():
-                is_stored = session.execute(sql.STORE, told).rowcount > 0
-        except TransientError as error:
-            is_stored = self._store_elsewhere(told, error)
-        if is_stored:
+        if self._write(session, sql.STORE, told) > 0:
             close_alert(self._database, self._adapter, ConnectionStatus.RECONNECT_NEEDED, self._org)
 
-    def _store_elsewhere(self, told: dict[str, Any], error: TransientError) -> bool:
-        until, pause = time.monotonic() + _STORE_SECONDS, _FIRST_PAUSE
+    def _write(self, session: Session, statement: LiteralString, told: dict[str, Any]) -> int:
+        """Write how it ended, in another session where this one broke during the call; gives how many rows it is in."""
+        told = {**told, "org": self._org, "adapter": self._adapter}
+        try:
+            with translated():
+                return session.execute(statement, told).rowcount
+        except TransientError as error:
+            return self._write_elsewhere(statement, told, error)
+
+    def _write_elsewhere(self, statement: LiteralString, told: dict[str, Any], error: TransientError) -> int:
+        until, pause = time.monotonic() + _WRITE_SECONDS, _FIRST_PAUSE
         while time.monotonic() < until:
-            _LOG.warning("%s/%s: new tokens are not stored yet: %s", self._org, self._adapter, error)
+            _LOG.warning("%s/%s: what became of its token is not stored yet: %s", *self._key, error)
             self._pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
             # Whatever the database says now, it may say something else soon.
             with suppress(SyncError), self._database.connect(self._org) as session:
-                return session.execute(sql.STORE, told).rowcount > 0
+                return session.execute(statement, told).rowcount
         raise error
 
     def _mark(self, version: int, reason: str) -> None:

@@ -18,8 +18,8 @@ SET outcome = 'begun', detail = NULL, holder = EXCLUDED.holder, begun_at = now()
 WHERE token_refreshes.outcome = 'unspent'
 """
 END = """
-UPDATE sync.token_refreshes SET outcome = %s, detail = %s, ended_at = now()
-WHERE org_id = %s AND adapter = %s AND version = %s
+UPDATE sync.token_refreshes SET outcome = %(outcome)s, detail = %(detail)s, ended_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND version = %(version)s AND outcome = 'begun'
 """
 STORE = """
 WITH ended AS (

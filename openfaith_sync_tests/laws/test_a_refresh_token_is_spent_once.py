@@ -13,11 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 
+from openfaith_sync.adapters.auth import MOST_UNUSED
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthClient, OAuthTokens
-from openfaith_sync.domain.errors import DefinitionError, ReconnectRequired, TransientError
+from openfaith_sync.domain.errors import AnswerLost, DefinitionError, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.rate import parse_rate
@@ -277,7 +278,7 @@ def test_an_answer_that_cannot_be_read_is_lost(church: Church, kind: Any):
     assert church.uses == ["spent"]
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status: int):
     church.expire()
     church.simulator.fault(Fault(kind="status", status=status, path="/oauth/token", times=1))
@@ -285,12 +286,80 @@ def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status
     assert church.uses == ["spent"]
 
 
+@pytest.mark.parametrize("status", [408, 502, 504, 520, 524])
+def test_what_a_gateway_says_leaves_open_what_the_source_did(church: Church, status: int):
+    church.expire()
+    church.simulator.fault(Fault(kind="status", status=status, path="/oauth/token", times=1))
+    for _ in range(2):
+        with pytest.raises(ReconnectRequired, match="may be spent"):
+            church.read()
+    # The simulator's 504 comes after it did what it was asked.
+    assert church.uses == (["spent"] if status == 504 else [])
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ReconnectRequired("revoked"), "refused"),
+        (AnswerLost("no answer"), "lost"),
+        (TransientError("busy"), "unspent"),
+        (DefinitionError("another client"), "unspent"),
+    ],
+    ids=lambda given: given if isinstance(given, str) else type(given).__name__,
+)
+def test_what_the_source_said_is_kept_though_the_session_broke_meanwhile(
+    church: Church, error: SyncError, outcome: str
+):
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            let_in(church.database)
+
+    def exchange(_: OAuthTokens) -> OAuthTokens:
+        cut_off(church.database)
+        raise error
+
+    tokens = ConnectionTokens(church.database, church.connection, pause=pause)
+    with pytest.raises(type(error)) as raised:
+        tokens.refresh(church.connection.version, exchange, is_refused=True)
+    assert raised.value is error
+    journal = fetch(church.database, "SELECT outcome, detail FROM sync.token_refreshes WHERE org_id = %s", church.org)
+    assert journal == [(outcome, str(error))]
+    assert len(pauses) == 2
+
+
+def test_exchanges_that_failed_are_no_renewals(church: Church):
+    church.expire()
+    church.simulator.fault(Fault(kind="status", status=503, path="/oauth/token", times=MOST_UNUSED + 1))
+    with open_source(
+        church.manifest, church.connection, watch(church.database, church.connection), attempts=1
+    ) as source:
+        for _ in range(MOST_UNUSED + 1):
+            with pytest.raises(TransientError):
+                source.read_account()
+        source.read_account()
+    assert church.connection.status is ConnectionStatus.ACTIVE
+    assert church.uses == ["spent"]
+
+
+def test_a_token_that_cannot_be_renewed_early_is_used_to_its_end(church: Church):
+    connect(church, SOON)
+    wrong = watch(church.database, church.connection, OAuthClient("demo-client", "wrong"))
+    with open_source(church.manifest, church.connection, wrong) as source:
+        source.read_account()
+        church.expire()
+        with pytest.raises(DefinitionError, match="OPENFAITH_PCO_CLIENT_SECRET"):
+            source.read_account()
+
+
 def test_a_source_that_is_not_there_got_nothing(church: Church, free_port: int):
     point_to(church, f"http://127.0.0.1:{free_port}")
     tokens = ConnectionTokens(church.database, church.connection)
     endpoints = OAuthEndpoints(church.manifest.adapter_file, church.connection.base_url, CLIENT)
     with pytest.raises(TransientError, match="ConnectError"):
-        tokens.refresh(1, lambda token: endpoints.refresh(token, frozenset()), is_refused=True)
+        tokens.refresh(1, lambda held: endpoints.refresh(held.refresh_token, held.scopes), is_refused=True)
     journal = fetch(church.database, "SELECT outcome FROM sync.token_refreshes WHERE org_id = %s", church.org)
     assert journal == [("unspent",)]
     assert church.connection.status is ConnectionStatus.ACTIVE
