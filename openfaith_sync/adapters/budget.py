@@ -148,10 +148,11 @@ class Share:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give back what is left."""
+        """Give back what is left, and the place of who waited."""
         with self._changed:
-            # Nobody can be told; what we hold lapses by itself.
-            if self._grant is not None and (self._unspent or self._ended):
+            grant = self._grant
+            if grant is not None and (self._unspent or self._ended or not grant.slots):
+                # Nobody can be told; what we hold lapses by itself.
                 with suppress(TransientError):
                     self._visit(0)
 

@@ -15,7 +15,7 @@ from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
 from openfaith_sync.adapters.needs import Breaker, Ledger
-from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, Outcome, decide, decide_failure
+from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, SENT_ON_TO_NOTHING, Outcome, decide, decide_failure
 from openfaith_sync.adapters.pacing import Pace
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
 from openfaith_sync.adapters.watching import Watch
@@ -162,7 +162,7 @@ class HttpClient:
             response, proof = self._ask(asked, effort, deadline)
             further = self._wire.follow(asked, response)
             if further is None:
-                self._raise_for_error(request, proof, response)
+                self._raise_for_error(request, proof, response, is_sent_on=asked is not request)
                 self._authorization.note_accepted(proof)
                 return response
             asked = further
@@ -199,10 +199,12 @@ class HttpClient:
             return None
         return decide(response.status_code, response.text[:4096], self._adapter.errors)
 
-    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response) -> None:
+    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response, *, is_sent_on: bool) -> None:
         outcome = self._decide(response)
         if outcome is None:
             return
+        if is_sent_on and outcome.action is ErrorAction.NOT_FOUND:
+            outcome = SENT_ON_TO_NOTHING
         asked = f"{request.method} {request.path}"
         message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"
         wait = parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header)

@@ -78,6 +78,9 @@ BY_STATUS: Mapping[range, Outcome] = {
     range(429, 430): Outcome(ErrorAction.WAIT, "the rate limit was exceeded", is_untaken=True),
 }
 
+# Never evidence that a record is gone: what is not there is the place that we were sent on to.
+SENT_ON_TO_NOTHING = Outcome(_RETRY, "the source redirects to what is not there")
+
 # The nearest class decides. The rest of httpx's errors are mistakes of ours: they pass through.
 BY_TRANSPORT: Mapping[type[Exception], Outcome] = {
     httpx.RequestError: Outcome(_RETRY, "the request failed"),

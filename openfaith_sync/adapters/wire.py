@@ -17,6 +17,8 @@ from openfaith_sync.domain.errors import DefinitionError
 
 USER_AGENT = f"openfaith-sync/{version('openfaith-sync')} (+https://github.com/fold-dev/openfaith)"
 MAX_REDIRECTS = 3
+KEPT_SECONDS = 60.0
+"""Longer than a window of any limit: whoever rested until the next one finds the connections still open."""
 # Their INFO and DEBUG lines hold URLs with their queries, and headers.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -68,7 +70,9 @@ class Wire:
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
             verify=trust(),
-            limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
+            limits=httpx.Limits(
+                max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEPT_SECONDS
+            ),
             transport=transport,
             follow_redirects=False,
         )

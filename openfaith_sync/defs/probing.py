@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
+from openfaith_sync.adapters.http import PATIENCE_TO_TELL
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
@@ -45,5 +46,8 @@ def _probe(database: Database, manifest: Manifest, org: OrgId) -> None:
     # What it finds is told to the breaker on the way.
     with suppress(SyncError):
         connection = load_connection(database, org, manifest.adapter)
-        with share(database, connection) as shared, open_source(manifest, connection, shared, attempts=1) as source:
+        with (
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared, attempts=1, patience=PATIENCE_TO_TELL) as source,
+        ):
             source.read_account()

@@ -149,7 +149,9 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     mine = budget.held[visit.holder]
     held = {**budget.held, visit.holder: Held(mine.slots + slots, mine.until)}
     if not slots and visit.wanted:
-        waiting[visit.holder] = Waiting(visit.lane, visit.wanted, now + 2 * come_back + SHORTEST_VALIDITY / 4)
+        # Long enough to come back late, and no longer: one that was killed must not keep its place.
+        late = max(min(come_back, budget.period / 20), SHORTEST_VALIDITY / 4)
+        waiting[visit.holder] = Waiting(visit.lane, visit.wanted, now + come_back + late)
     counted = budget.counted
     budget = replace(
         budget,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import LiteralString, Self
+from typing import Any, LiteralString, Self
 
 import psycopg
 
@@ -37,6 +37,15 @@ set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_s
 """
 _ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
 _STORE_SESSION = f"{_SESSION}, {_PAGE_PATH}, {AS_ONE_ORG}"
+
+
+# The same from our side: a database whose machine vanished blocks nobody for longer than a minute.
+_ALIVE: Mapping[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,9 @@ def _load_revision(connection: Connection) -> str | None:
 def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) -> Iterator[Connection]:
     """Give one connection; an error here is one line, without the password."""
     try:
-        connection = psycopg.connect(url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync")
+        connection = psycopg.connect(
+            url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync", **_ALIVE
+        )
     except psycopg.ProgrammingError:
         # Not chained: the driver's own words can repeat the URL, password and all.
         raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from None

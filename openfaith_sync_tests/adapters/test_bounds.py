@@ -15,7 +15,7 @@ from openfaith_sync.adapters.answers import parse_json_object
 from openfaith_sync.adapters.bounds import Bounds
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request
-from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, SyncError, TransientError
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, SourceFailed, SyncError, TransientError
 from openfaith_sync_tests.adapters.credentials import anybody
 
 BOUNDS = Bounds(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
@@ -162,6 +162,15 @@ def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest):
     assert (found, effort.requests) == ({"a": 1}, 2)
     assert heads[1].startswith("GET /moved?page=2 HTTP/1.1")
     assert "authorization: Basic YW5uYTp4" in heads[1].replace("Authorization", "authorization")
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
+def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for(pco_manifest, status):
+    def serve(peer: socket.socket, head: str) -> None:
+        step = redirecting("/maintenance") if "/maintenance" not in head else answering(b"{}", status=status)
+        step(peer, head)
+
+    assert "redirects to what is not there" in refused(pco_manifest, serve, SourceFailed)
 
 
 def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentials(pco_manifest):

@@ -290,3 +290,16 @@ def test_what_is_left_is_given_back_at_the_end():
         shares[0].take()
     shares[0].close()
     assert [shares[1].take().waited for _ in range(5)] == [timedelta(0)] * 5
+
+
+def test_whoever_gave_up_keeps_no_place():
+    clock = Clock()
+    ledger = OwnLedger(clock)
+    lanes = (Lane.WEBHOOK, Lane.WEBHOOK, Lane.BACKFILL)
+    refused, hook, fill = (Share(ledger, COMMON, ASSUMED, lane, clock=clock) for lane in lanes)
+    refused.refuse(refused.take(), StatedLimit(2, PERIOD, 3), timedelta(seconds=30))
+    with pytest.raises(BudgetUsedUp):
+        hook.take(until=clock.now)
+    hook.close()
+    clock.now += 30.1
+    assert fill.try_take() is not None

@@ -148,6 +148,14 @@ def test_requests_that_are_refused_together_are_one_refusal():
     assert ledger.budget.share == 0.25
 
 
+def test_whoever_waited_for_the_end_of_a_closure_and_was_killed_keeps_no_place():
+    ledger = Ledger()
+    refuse(ledger, 0, retry_after=60)
+    assert ledger.visit("killed", 1, Lane.WEBHOOK, wanted=90).slots == 0
+    assert ledger.visit("fill", 60.1, Lane.BACKFILL, wanted=10).slots == 0
+    assert ledger.visit("fill", 61.1, Lane.BACKFILL, wanted=10).slots > 0
+
+
 def test_the_limit_is_grown_back_to_while_nothing_is_refused():
     ledger = Ledger()
     refuse(ledger, 0, retry_after=5)

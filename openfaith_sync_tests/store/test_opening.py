@@ -75,3 +75,10 @@ def test_dagster_has_a_schema_of_its_own(database):
         cursor.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'runs'")
         assert cursor.fetchone() == ("dagster",)
     connection.close()
+
+
+def test_a_database_that_vanished_keeps_nobody_waiting_for_long(database):
+    with database.connect_fleet() as session:
+        told = session.info.get_parameters()
+    assert told["tcp_user_timeout"] == "60000"
+    assert (told["keepalives_idle"], told["keepalives_interval"], told["keepalives_count"]) == ("30", "10", "3")
