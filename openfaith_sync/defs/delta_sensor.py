@@ -32,11 +32,16 @@ from openfaith_sync.store.sharing import share
 from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 
 TICK_SECONDS = 15.0
-"""Then what is not answered is left to the next tick; it is still due. A whole tick stays within 20 s."""
+"""Whoever is being asked then did not answer, and whoever was not reached comes first at the next tick, which is
+within 20 s."""
+PROBING_SECONDS = 13.0
+"""After so long an org's next entity is left to the next tick: whoever answers, if slowly, is no failure."""
 ORGS_SIDE_BY_SIDE = 8
 MOST_ORGS = 200
 """One tick looks at; at a tenth of a second each and eight at a time it reaches them all."""
 MOST_UNDER_WAY = 50
+WAITS_FOR_A_PLACE = timedelta(minutes=1)
+"""Asked again only then, whether it changed."""
 ATTEMPTS = 2
 PATIENCE = timedelta(seconds=TICK_SECONDS)
 
@@ -45,10 +50,16 @@ PATIENCE = timedelta(seconds=TICK_SECONDS)
 class Answers:
     """What one org's source said."""
 
-    asked: list[Work] = field(default_factory=list)
     changed: list[Work] = field(default_factory=list)
     quiet: list[Work] = field(default_factory=list)
     failed: dict[EntityName, tuple[Work, SyncError | Exception]] = field(default_factory=dict)
+
+    def so_far(self, works: Sequence[Work]) -> "Answers":
+        """Give what was said by now, while the source is still being asked; of the rest, that it did not answer."""
+        changed, quiet = list(self.changed), list(self.quiet)
+        told = {work.key for work in (*changed, *quiet)}
+        late = TransientError(f"did not answer within {TICK_SECONDS:.0f} s")
+        return Answers(changed, quiet, {work.key.entity: (work, late) for work in works if work.key not in told})
 
 
 def build_delta_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
@@ -80,9 +91,11 @@ def ask_for_changes(
     answers = probe_orgs(context, database, manifest, asked)
     now = load_now(database)
     changes = [WorkChange.done(work, now, reason) for work, reason in unasked]
-    settle_work(database, [*changes, *(change for answer in answers for change in _changes(answer, now))])
-    with_changes = [answer for answer in answers if answer.changed]
-    asks = [_ask(manifest, answer.changed, refused) for answer in with_changes[:room]]
+    changes += [change for answer in answers for change in _changes(answer, now)]
+    with_changes = [answer.changed for answer in answers if answer.changed]
+    changes += [_wait_for_a_place(work, now) for changed in with_changes[room:] for work in changed]
+    settle_work(database, changes)
+    asks = [_ask(manifest, changed, refused) for changed in with_changes[:room]]
     told = _told(answers, asked)
     context.log.info(told)
     return ask_runs(context.instance, database, plan, asks) or skip(database, plan, WorkMode.DELTA, told, str(settled))
@@ -103,23 +116,23 @@ def _split(due: Sequence[Work], refused: Refused) -> tuple[list[Work], list[tupl
 def probe_orgs(
     context: dg.SensorEvaluationContext, database: Database, manifest: Manifest, due: Sequence[Work]
 ) -> list[Answers]:
-    """Give the answers that came in time; an org whose source fails or hangs keeps no other waiting."""
-    until = monotonic() + TICK_SECONDS
+    """Give what became of each org that was reached; one whose source fails or hangs keeps no other waiting."""
+    until = monotonic() + PROBING_SECONDS
     works_of = [(org, list(works)) for org, works in groupby(due, key=lambda work: work.key.org)]
-    with_answers: dict[Future[None], Answers] = {}
+    with_answers: dict[Future[None], tuple[list[Work], Answers]] = {}
     threads = ThreadPoolExecutor(ORGS_SIDE_BY_SIDE, thread_name_prefix="probe")
     for org, works in works_of:
         answers = Answers()
-        with_answers[threads.submit(_probe_org, database, manifest, org, works, until, answers)] = answers
+        with_answers[threads.submit(_probe_org, database, manifest, org, works, until, answers)] = (works, answers)
     wait(with_answers, timeout=TICK_SECONDS)
     # What hangs ends by its own timeouts; nobody waits for it here.
     threads.shutdown(wait=False, cancel_futures=True)
-    for future in with_answers:
-        error = future.exception() if future.done() and not future.cancelled() else None
-        if error is not None:
-            # A bug of ours or an answer nobody foresaw: shown, and no other org pays for it.
-            context.log.error("probing failed", exc_info=error)
-    return [answers for future, answers in with_answers.items() if future.done()]
+    reached = {future: found for future, found in with_answers.items() if not future.cancelled()}
+    is_done = {future for future in reached if future.done()}
+    for error in filter(None, (future.exception() for future in is_done)):
+        # A bug of ours or an answer nobody foresaw: shown, and no other org pays for it.
+        context.log.error("probing failed", exc_info=error)
+    return [answers if future in is_done else answers.so_far(works) for future, (works, answers) in reached.items()]
 
 
 def _probe_org(
@@ -157,6 +170,10 @@ def _changes(answers: Answers, now: datetime) -> Iterable[WorkChange]:
     for work, error in answers.failed.values():
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         yield WorkChange.failed(work, now, _reason(error), retry_after or timedelta())
+
+
+def _wait_for_a_place(work: Work, now: datetime) -> WorkChange:
+    return WorkChange(work, now + WAITS_FOR_A_PLACE, "changed; waits for a place", work.attempts)
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from openfaith_sync.defs import delta_sensor
 from openfaith_sync.defs.webhook_sensor import listen
 from openfaith_sync.domain.connection import ConnectionStatus
 from openfaith_sync.domain.graph import build_graph
@@ -171,6 +172,44 @@ def test_a_source_that_fails_keeps_no_other_org_waiting(
     assert "1 quiet, 1 not answering" in (answer.skip_message or "")
     assert plan.work("delta", sick, "campus")["attempts"] == 1
     assert plan.work("delta", well, "campus")["attempts"] == 0
+
+
+def test_a_source_that_hangs_goes_to_the_back_of_the_queue(
+    plan: Ticking, own_church: RunningSimulator, church: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, well = plan.connect("a-slow", own_church), plan.connect("b-well", church)
+    plan.full_sync(slow, well)
+    monkeypatch.setattr(delta_sensor, "ORGS_SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(delta_sensor, "TICK_SECONDS", 1.0)
+    own_church.fault(Fault(path="/people/v2/households", kind="slow", delay_ms=3000))
+    answer = plan.tick("delta")
+    assert "2 orgs were due: 1 not answering, 1 not reached in time" in (answer.skip_message or "")
+    assert plan.work("delta", slow, "campus")["attempts"] == 0
+    late = plan.work("delta", slow, "household")
+    assert (late["attempts"], late["reason"]) == (1, "did not answer within 1 s")
+    monkeypatch.undo()
+    assert "1 orgs were due: 1 quiet" in (plan.tick("delta").skip_message or "")
+
+
+def test_what_changed_and_finds_no_place_is_not_asked_about_at_each_tick(
+    plan: Ticking, own_church: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orgs = [plan.connect(name, own_church) for name in ("a", "b")]
+    plan.full_sync(*orgs)
+    change(own_church, "person", "last_name")
+    monkeypatch.setattr(delta_sensor, "MOST_UNDER_WAY", 1)
+    (request,) = plan.tick("delta").run_requests or ()
+    (left,) = set(orgs) - {request.partition_key}
+    waits = plan.work("delta", left, "person")
+    assert (waits["run_key"], waits["reason"], waits["attempts"]) == (None, "changed; waits for a place", 0)
+    assert timedelta() < waits["due_in"] <= MINUTE
+    monkeypatch.undo()
+    own_church.clear_requests()
+    assert not plan.tick("delta").run_requests
+    assert own_church.requests() == []
+    plan.pass_time(MINUTE)
+    (request,) = plan.tick("delta").run_requests or ()
+    assert request.partition_key == left
 
 
 def test_refused_credentials_set_the_connection_aside(plan: Ticking, own_church: RunningSimulator) -> None:
