@@ -56,14 +56,14 @@ def open_subscription_source(
         yield JsonApiSubscriptions(manifest, client)
 
 
-def verify_connection(manifest: Manifest, connection: Connection) -> str:
+def verify_connection(manifest: Manifest, connection: Connection, patience: timedelta | None = None) -> str:
     """Prove that the source accepts the credentials; gives the id of the account they act as.
 
     Raises:
         ReconnectRequired: The credentials are refused.
         TransientError: The source cannot be reached.
     """
-    with open_source(manifest, connection, attempts=ATTEMPTS_TO_VERIFY) as source:
+    with open_source(manifest, connection, attempts=ATTEMPTS_TO_VERIFY, patience=patience) as source:
         return source.read_account()
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -26,6 +27,8 @@ from openfaith_sync.web.connecting import complete
 
 LOOK_EVERY_SECONDS = 0.5
 TELL_EVERY_SECONDS = 60
+LONGEST_EXCHANGE = timedelta(minutes=15)
+"""After a link's end, for who used it in its last moment; no callback takes longer with all its waiting."""
 
 
 @click.command()
@@ -129,7 +132,7 @@ def _wait(database: Database, begun: Begun) -> None:
 
     Raises:
         UsageError: The person did not agree, or the source refused.
-        TransientError: Nobody came in time.
+        TransientError: Nobody came in time, or serve did not finish.
     """
     minutes = GOOD_FOR.total_seconds() / 60
     click.echo(f"open it and agree; the link is good for {minutes:.0f} minutes, waiting …", err=True)
@@ -142,9 +145,14 @@ def _wait(database: Database, begun: Begun) -> None:
             return
         if progress.left.total_seconds() <= 0 and not progress.is_used:
             raise TransientError("nobody agreed in time; begin again")
+        if progress.left <= -LONGEST_EXCHANGE:
+            raise TransientError(
+                "somebody agreed, but openfaith-sync serve did not finish; see what it logged, and begin again"
+            )
         if time.monotonic() - told >= TELL_EVERY_SECONDS:
             told = time.monotonic()
-            click.echo(f"still waiting; {progress.left.total_seconds() / 60:.0f} minutes are left", err=True)
+            left = f"{progress.left.total_seconds() / 60:.0f} minutes are left"
+            click.echo(f"still waiting; {'somebody came back' if progress.is_used else left}", err=True)
         time.sleep(LOOK_EVERY_SECONDS)
 
 

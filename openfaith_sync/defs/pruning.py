@@ -13,9 +13,10 @@ from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.resources import DatabaseResource
 from openfaith_sync.store.alerts import prune_alerts
 from openfaith_sync.store.inbox import prune_events
-from openfaith_sync.store.pruning import prune_passes
+from openfaith_sync.store.pruning import prune_authorizations, prune_passes
 
 PASSES, EVENTS, ALERTS = timedelta(days=90), timedelta(days=30), timedelta(days=90)
+AUTHORIZATIONS = timedelta(days=1)
 RECORD_RUNS, BULK_RUNS = timedelta(days=3), timedelta(days=30)
 RUNS_A_PAGE = 200
 DAILY = "30 5 * * *"
@@ -38,6 +39,7 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
                     "passes": prune_passes(found, PASSES),
                     "events": prune_events(found, EVENTS),
                     "alerts": prune_alerts(found, ALERTS),
+                    "authorizations": prune_authorizations(found, AUTHORIZATIONS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
                     "bulk_runs": prune_bulk_runs(context.instance, names, now - BULK_RUNS),
                 }

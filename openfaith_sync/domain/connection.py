@@ -72,7 +72,7 @@ class HeldCredentials:
 
     credentials: Credentials
     version: int
-    """One more with each credentials that are stored."""
+    """One more with each credentials that are stored; never one that an org had before it was removed."""
     left: timedelta | None = None
     """How long an access token has still to live, by the database's clock."""
 

@@ -59,7 +59,7 @@ class Authorization:
 
     org: OrgId
     adapter: AdapterName
-    verifier: str = field(repr=False)
+    sealed_verifier: bytes = field(repr=False)
     redirect_uri: str
     base_url: str
     scopes: frozenset[str]
@@ -100,8 +100,17 @@ def take_authorization(database: Database, state: str) -> Authorization:
     if row is None:
         raise NotAuthorized("the state is not known, has expired or was used before")
     verifier, redirect_uri, base_url, scopes = row
-    decrypted = Hidden(database.keys.decrypt(verifier, f"{org}/{adapter}").decode())
-    return Authorization(org, adapter, decrypted, redirect_uri, base_url, frozenset(scopes))
+    return Authorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes))
+
+
+def open_verifier(database: Database, authorization: Authorization) -> str:
+    """Give the verifier that the source wants with the code.
+
+    Raises:
+        DefinitionError: It was encrypted with a key that we do not have.
+    """
+    whose = f"{authorization.org}/{authorization.adapter}"
+    return Hidden(database.keys.decrypt(authorization.sealed_verifier, whose).decode())
 
 
 def finish_authorization(database: Database, state: str, failure: str | None = None) -> None:

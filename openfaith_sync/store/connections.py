@@ -6,15 +6,17 @@ from datetime import datetime
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.store.alerts import close_alert
+from openfaith_sync.store.alerts import close_alert_on
 from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import fetch_one
 
+# A first version is the moment itself: an org that was removed and added has none of those it had before.
 _ADD = """
 INSERT INTO sync.connections AS held
-  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes)
-VALUES (%(org)s, %(adapter)s, %(base_url)s, %(method)s, %(secret)s, now() + %(lifetime)s::interval, %(scopes)s)
+  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes, credentials_version)
+VALUES (%(org)s, %(adapter)s, %(base_url)s, %(method)s, %(secret)s, now() + %(lifetime)s::interval, %(scopes)s,
+  (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 ON CONFLICT (org_id, adapter) DO UPDATE
 SET base_url = EXCLUDED.base_url, auth_method = EXCLUDED.auth_method, secret = EXCLUDED.secret,
     expires_at = EXCLUDED.expires_at, scopes = EXCLUDED.scopes,
@@ -72,10 +74,11 @@ def add_connection(database: Database, connection: Connection) -> bool:
         "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
         "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
     }
-    with database.connect(connection.org) as session, session.transaction():
+    # Who else an alert concerns decides whether it ends, so all orgs are seen.
+    with database.connect_fleet() as session, session.transaction():
         is_new = bool(fetch_one(session, _ADD, told)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
-    close_alert(database, connection.adapter, ConnectionStatus.RECONNECT_NEEDED, connection.org)
+        close_alert_on(session, connection.adapter, ConnectionStatus.RECONNECT_NEEDED, connection.org)
     return is_new
 
 

@@ -1,4 +1,4 @@
-"""What is deleted by age: passes that nothing points at any more."""
+"""What is deleted by age: passes that nothing points at any more, and consents that nobody waits for."""
 
 from datetime import timedelta
 
@@ -20,6 +20,7 @@ WHERE old.ended_at < now() - %s AND old.status <> 'open'
 LIMIT %s
 """
 _PRUNE = f"DELETE FROM sync.passes WHERE ctid = ANY (ARRAY({_OLD}))"  # noqa: S608  our own constant
+_PRUNE_AUTHORIZATIONS = "DELETE FROM sync.authorizations WHERE expires_at < now() - %s"
 
 
 def prune_passes(database: Database, older_than: timedelta) -> int:
@@ -29,3 +30,9 @@ def prune_passes(database: Database, older_than: timedelta) -> int:
         while batch := session.execute(_PRUNE, (older_than, BATCH)).rowcount:
             gone += batch
     return gone
+
+
+def prune_authorizations(database: Database, older_than: timedelta) -> int:
+    """Delete what orgs were sent to agree to and was over longer ago than this; gives how many."""
+    with database.connect_fleet() as session:
+        return session.execute(_PRUNE_AUTHORIZATIONS, (older_than,)).rowcount

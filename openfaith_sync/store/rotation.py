@@ -6,6 +6,7 @@ was read. Killed anywhere, it is done by doing it again.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -20,6 +21,12 @@ ENCRYPTED = (
 )
 """Every column of the schema ``sync`` that holds what a key opens; a test finds one that is not here."""
 
+_STILL_READ: dict[tuple[str, str], LiteralString] = {
+    ("webhook_subscriptions", "previous_secret"): "AND held.previous_until > now()",
+    ("authorizations", "verifier"): "AND held.used_at IS NULL AND held.expires_at > now()",
+}
+"""What else holds of a secret that somebody will read; a key is needed for no other."""
+
 BATCH = 500
 # Rows that others changed meanwhile are found by looking again; somebody who still stores
 # with an older key would keep this going for ever.
@@ -27,7 +34,7 @@ _LOOKS = 5
 
 _READ = """
 SELECT held.ctid::text, held.org_id, held.{column} FROM sync.{table} held
-WHERE held.ctid > %s::tid AND held.{column} IS NOT NULL ORDER BY held.ctid LIMIT %s
+WHERE held.ctid > %s::tid AND held.{column} IS NOT NULL {still_read} ORDER BY held.ctid LIMIT %s
 """
 # A row that moved is another version of it, and a place that was used again holds another secret.
 _REPLACE = """
@@ -99,7 +106,8 @@ def _old_ones(database: Database, batch: list[tuple[str, str, bytes]]) -> Iterat
 
 
 def _batches(session: Connection, table: str, column: str) -> Iterator[list[tuple[str, str, bytes]]]:
-    statement = sql.SQL(_READ).format(table=sql.Identifier(table), column=sql.Identifier(column))
+    names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
+    statement = sql.SQL(_READ).format(**names, still_read=sql.SQL(_STILL_READ.get((table, column), "")))
     after = _BEGINNING
     while batch := session.execute(statement, (after, BATCH)).fetchall():
         after = batch[-1][0]

@@ -58,7 +58,8 @@ FROM pg_roles login LEFT JOIN pg_roles engine ON engine.rolname = {_ENGINE} WHER
 _KEPT = """
 SELECT room.nspname, held.relname,
        EXISTS (SELECT FROM pg_attribute own
-               WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped)
+               WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped),
+       pg_get_userbyid(held.relowner)
 FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND held.relname = ANY (%s)
 """
@@ -68,7 +69,7 @@ ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS one_org ON {table};
 CREATE POLICY one_org ON {table} USING (org_id = current_setting('openfaith.org', true));
 DROP POLICY IF EXISTS fleet ON {table};
-CREATE POLICY fleet ON {table} TO CURRENT_USER
+CREATE POLICY fleet ON {table} TO {owner}
   USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''));
 """
 _LOCK = 0x0FA17_3A115
@@ -173,11 +174,11 @@ def _wall(connection: Connection, login: _Login, tables: Sequence[str]) -> None:
     if login.has_engine:
         engine = sql.Identifier(login.engine)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA openfaith, sync TO {}").format(engine))
-    for schema, name, is_of_org in connection.execute(_KEPT, (list(tables),)).fetchall():
+    for schema, name, is_of_org, owner in connection.execute(_KEPT, (list(tables),)).fetchall():
         table = sql.Identifier(schema, name)
         with connection.transaction():
             if login.has_engine:
                 grant = sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}")
                 connection.execute(grant.format(table, engine))
             if is_of_org:
-                connection.execute(sql.SQL(_WALL).format(table=table))
+                connection.execute(sql.SQL(_WALL).format(table=table, owner=sql.Identifier(owner)))

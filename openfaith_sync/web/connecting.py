@@ -1,7 +1,10 @@
 """What a person's consent becomes: a connection, stored encrypted, whose work is due."""
 
+import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import verify_connection
@@ -10,10 +13,16 @@ from openfaith_sync.domain.errors import DefinitionError, ReconnectRequired, Syn
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.work import WHAT_REPEATS
-from openfaith_sync.store.authorizations import Authorization, finish_authorization, take_authorization
-from openfaith_sync.store.connections import add_connection
+from openfaith_sync.store.authorizations import Authorization, finish_authorization, open_verifier, take_authorization
+from openfaith_sync.store.connections import add_connection, load_connection
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.tokens import ConnectionTokens
 from openfaith_sync.store.work import make_due
+
+_STORE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 0.1, 5.0
+_PATIENCE = timedelta(seconds=20)
+"""Of whoever looks at a browser meanwhile."""
+_LOG = logging.getLogger("openfaith_sync.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +45,15 @@ def complete(database: Database, manifests: Mapping[AdapterName, Manifest], stat
         SyncError: The source or the database refused; the org must agree again.
     """
     authorization = take_authorization(database, state)
+    failure: str | None = "a mistake of this program; see what openfaith-sync serve logged"
     try:
         connected = _connect(database, _known(manifests, authorization.adapter), authorization, code)
+        failure = None
     except SyncError as error:
-        finish_authorization(database, state, str(error))
+        failure = str(error)
         raise
-    finish_authorization(database, state)
+    finally:
+        finish_authorization(database, state, failure)
     return connected
 
 
@@ -59,18 +71,42 @@ def refuse(database: Database, state: str, why: str) -> Authorization:
 def _connect(database: Database, manifest: Manifest, authorization: Authorization, code: str) -> Connected:
     org, adapter, base_url = authorization.org, authorization.adapter, authorization.base_url
     endpoints = OAuthEndpoints(manifest.adapter_file, base_url, database.oauth_clients.get(adapter))
-    tokens = endpoints.exchange_code(code, authorization.verifier, authorization.redirect_uri, authorization.scopes)
-    connection = Connection(org, adapter, base_url, tokens)
-    try:
-        verify_connection(manifest, connection)
-    except ReconnectRequired as error:
-        raise ReconnectRequired(f"the source granted tokens, and refuses them: {error}") from error
-    except TransientError:
-        # The source gave us the tokens just now; a code that is spent must not be lost to a busy moment.
-        pass
-    is_new = add_connection(database, connection)
+    verifier = open_verifier(database, authorization)
+    tokens = endpoints.exchange_code(code, verifier, authorization.redirect_uri, authorization.scopes)
+    is_new = _store(database, Connection(org, adapter, base_url, tokens))
     make_due(database, org, adapter, WHAT_REPEATS, "connected again")
+    _verify(database, manifest, load_connection(database, org, adapter))
     return Connected(org, adapter, manifest.adapter_file.title, base_url, tokens.scopes, is_new)
+
+
+def _store(database: Database, connection: Connection) -> bool:
+    """Have the tokens in the database, however often that must be tried: here is their only copy."""
+    until, pause = time.monotonic() + _STORE_SECONDS, _FIRST_PAUSE
+    while True:
+        try:
+            return add_connection(database, connection)
+        except TransientError as error:
+            if time.monotonic() >= until:
+                raise
+            _LOG.warning("%s/%s: new tokens are not stored yet: %s", connection.org, connection.adapter, error)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _verify(database: Database, manifest: Manifest, stored: Connection) -> None:
+    """Have whoever waits hear of tokens that are refused; all else is for the next sync to find.
+
+    Raises:
+        ReconnectRequired: The source refuses what it granted; the connection says so too.
+    """
+    try:
+        verify_connection(manifest, stored, _PATIENCE)
+    except ReconnectRequired as error:
+        reason = f"the source granted tokens, and refuses them: {error}"
+        if ConnectionTokens(database, stored).refuse(stored.version, reason) is None:
+            raise ReconnectRequired(reason) from error
+    except SyncError as error:
+        _LOG.warning("%s/%s: its new tokens are not verified: %s", stored.org, stored.adapter, error)
 
 
 def _known(manifests: Mapping[AdapterName, Manifest], adapter: AdapterName) -> Manifest:

@@ -13,15 +13,18 @@ import httpx
 import pytest
 from dagster import DagsterInstance
 
+from openfaith_sync.commands import connect
 from openfaith_sync.domain.connection import Connection, OAuthTokens
+from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.simulator.server import RunningSimulator
+from openfaith_sync.store.authorizations import begin_authorization
 from openfaith_sync.store.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import PROGRAM, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
 from openfaith_sync_tests.conftest import SECRET_KEY
-from openfaith_sync_tests.store.making import PCO
+from openfaith_sync_tests.store.making import PCO, run
 
 GRACE = OrgId("grace")
 CLIENT = {"OPENFAITH_PCO_CLIENT_ID": "demo-client", "OPENFAITH_PCO_CLIENT_SECRET": "demo-client-secret"}
@@ -123,6 +126,13 @@ def test_a_code_of_somebody_else_connects_nobody(program: Open, church: RunningS
     assert "openfaith-sync: Planning Center Online answered 400" in also
     assert "ffff" not in said + also
     assert list_connections(database) == []
+
+
+def test_a_callback_that_never_ends_ends_the_waiting(database: Database):
+    begun = begin_authorization(database, GRACE, PCO, "http://x", "http://x", frozenset())
+    run(database, "UPDATE sync.authorizations SET used_at = now(), expires_at = now() - interval '15 minutes'")
+    with pytest.raises(TransientError, match="somebody agreed, but openfaith-sync serve did not finish"):
+        connect._wait(database, begun)
 
 
 def test_an_address_of_another_link_is_refused(run_stored: Run):

@@ -9,10 +9,13 @@ import pytest
 from cryptography.fernet import Fernet
 
 from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Connection, ConnectionStatus, OAuthTokens
-from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.errors import DefinitionError, SyncError, UsageError
 from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.store.alerts import list_alerts
 from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
+from openfaith_sync.store.erase import disconnect_org
 from openfaith_sync.store.secrets import SecretKeys
+from openfaith_sync.store.tokens import ConnectionTokens
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("app-1", "s3cret"))
@@ -56,7 +59,28 @@ def test_the_version_grows_with_each_credentials(database):
     for _ in range(3):
         add_connection(database, CONNECTION)
         versions.append(load_connection(database, ORG, PCO).version)
-    assert versions == [1, 2, 3]
+    assert versions == [versions[0], versions[0] + 1, versions[0] + 2]
+
+
+def test_an_org_that_was_removed_and_added_has_no_version_that_it_had_before(database):
+    add_connection(database, CONNECTION)
+    before = load_connection(database, ORG, PCO).version
+    disconnect_org(database, ORG)
+    add_connection(database, CONNECTION)
+    assert load_connection(database, ORG, PCO).version > before
+
+
+def test_credentials_and_the_end_of_their_alert_are_one_step(database):
+    add_connection(database, CONNECTION)
+    before = load_connection(database, ORG, PCO)
+    ConnectionTokens(database, before).refuse(before.version, "refused")
+    run(database, "ALTER TABLE sync.alert_orgs RENAME TO gone")
+    with pytest.raises(SyncError):
+        add_connection(database, CONNECTION)
+    assert load_connection(database, ORG, PCO).status is ConnectionStatus.RECONNECT_NEEDED
+    run(database, "ALTER TABLE sync.gone RENAME TO alert_orgs")
+    add_connection(database, CONNECTION)
+    assert list_alerts(database) == []
 
 
 def test_adding_again_replaces_it_and_makes_it_active(database):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from openfaith_sync.domain.subscription import Subscription
 from openfaith_sync.store import rotation
 from openfaith_sync.store.connections import add_connection, load_connection
 from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.pruning import prune_authorizations
 from openfaith_sync.store.rotation import ENCRYPTED, count_key_use, rotate_secrets
 from openfaith_sync.store.secrets import SecretKeys
 from openfaith_sync.store.subscriptions import open_subscriptions
@@ -57,13 +59,23 @@ def filled(database: Database, small_batches: None) -> Database:
     run(
         old,
         "INSERT INTO sync.authorizations (org_id, adapter, state_hash, verifier, redirect_uri, base_url, scopes,"
-        " expires_at) VALUES ('church-1', 'pco', '', %s, '', '', '{}', now())",
+        " expires_at) VALUES ('church-1', 'pco', '', %s, '', '', '{}', now() + interval '1 minute')",
         old.keys.encrypt(b"verifier"),
     )
     return with_keys(database, NEW, OLD)
 
 
 SECRETS = 3 * len(ORGS) + 1
+
+
+def test_what_nobody_will_read_needs_no_key(filled):
+    run(filled, "UPDATE sync.authorizations SET expires_at = now() - interval '25 hours'")
+    run(filled, "UPDATE sync.webhook_subscriptions SET previous_until = now()")
+    assert sum(count_key_use(filled).by_key) == 2 * len(ORGS)
+    assert rotate_secrets(filled) == 2 * len(ORGS)
+    assert count_key_use(with_keys(filled, NEW)).is_rotated
+    assert prune_authorizations(filled, timedelta(days=1)) == 1
+    assert prune_authorizations(filled, timedelta(days=1)) == 0
 
 
 def test_every_secret_column_takes_part(database):

@@ -14,6 +14,7 @@ from openfaith_sync.domain.ids import NOBODY, OrgId
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.erase import erase_org
 from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.walls import walls_stand
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, batch, email, fetch, run, walking
 
@@ -30,12 +31,13 @@ FLEET = {
     "store/alerts.py": 3,  # an alert is one for all whom it concerns
     "store/breakers.py": 5,  # a provider is away for all
     "defs/storage.py": 1,  # makes Dagster's schema
+    "store/connections.py": 1,  # ends an alert
     "store/database.py": 1,  # the reading of one org or of all
     "store/erase.py": 1,  # ends alerts
     "store/due_records.py": 1,  # whose turn it is
     "store/hold_decisions.py": 1,  # a hold is named by its number
     "store/inbox.py": 2,  # whose turn it is; pruning
-    "store/pruning.py": 1,
+    "store/pruning.py": 2,
     "store/reports.py": 1,  # a person's own query
     "store/rotation.py": 2,  # keys are everybody's
     "store/work.py": 8,  # the plan: whose turn it is
@@ -207,6 +209,15 @@ def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login, empty_url):
         pass
     open_database(settings_for(url))
     assert_walled(database)
+
+
+def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login, empty_url):
+    owners = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
+    store_one(owners, ORG)
+    open_database(settings_for(empty_url))
+    assert fetch(owners, "SELECT org_id FROM openfaith.emails") == [(ORG,)]
+    with psycopg.connect(owners.url.libpq) as session:
+        assert walls_stand(session)
 
 
 def test_a_login_that_does_not_own_the_tables_is_refused(login):

@@ -13,7 +13,13 @@ from openfaith_sync.domain.connection import ConnectionStatus, OAuthClient, OAut
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import OAuthBehaviour, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server import (
+    Fault,
+    OAuthBehaviour,
+    RunningSimulator,
+    SimulatorSettings,
+    running_simulator,
+)
 from openfaith_sync.store.authorizations import Progress, begin_authorization, load_progress
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
@@ -65,6 +71,7 @@ class Person:
 def person(stored: Database, receiver: Receiver, church: RunningSimulator, pco_manifest: Manifest) -> Person:
     run(stored, "DELETE FROM sync.authorizations")
     church.clear_oauth()
+    church.clear_faults()
     return Person(stored, receiver, church, pco_manifest)
 
 
@@ -106,7 +113,7 @@ def test_a_state_is_good_once_and_its_code_is_exchanged_once(person: Person):
     assert again.status_code == 400
     # The simulator would have ended the grant of a code that comes twice.
     assert [grant["is_revoked"] for grant in person.church.oauth()["grants"]] == [False]
-    assert load_connection(person.database, GRACE, PCO).version == 1
+    assert fetch(person.database, "SELECT count(*) FROM sync.connections") == [(1,)]
 
 
 def test_of_two_at_the_same_instant_one_connects(person: Person):
@@ -182,10 +189,40 @@ def test_a_database_that_is_away_is_not_described_to_strangers(person: Person):
 
 def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person):
     person.open(person.agree())
+    first = load_connection(person.database, GRACE, PCO).version
     run(person.database, "UPDATE sync.connections SET status = 'reconnect_needed', status_reason = 'revoked'")
     assert person.open(person.agree()).status_code == 200
     connection = load_connection(person.database, GRACE, PCO)
-    assert (connection.status, connection.version) == (ConnectionStatus.ACTIVE, 2)
+    assert (connection.status, connection.version) == (ConnectionStatus.ACTIVE, first + 1)
+
+
+def test_tokens_that_the_source_refuses_at_once_are_kept_and_said(person: Person):
+    url = person.agree()
+    person.church.fault(Fault(kind="status", status=401, path="/current/v2/me"))
+    assert person.open(url).status_code == 502
+    assert person.progress.failure is not None
+    assert "the source granted tokens, and refuses them" in person.progress.failure
+    connection = load_connection(person.database, GRACE, PCO)
+    assert connection.status is ConnectionStatus.RECONNECT_NEEDED
+    person.church.clear_faults()
+    assert person.open(person.agree()).status_code == 200
+
+
+@pytest.mark.parametrize("status", [403, 503])
+def test_all_else_that_goes_wrong_at_first_loses_no_tokens(person: Person, status: int):
+    url = person.agree()
+    person.church.fault(Fault(kind="status", status=status, path="/current/v2/me"))
+    assert person.open(url).status_code == 200
+    assert load_connection(person.database, GRACE, PCO).status is ConnectionStatus.ACTIVE
+    assert person.progress.is_finished
+
+
+def test_a_verifier_under_a_key_that_is_gone_ends_the_waiting(person: Person):
+    url = person.agree()
+    run(person.database, "UPDATE sync.authorizations SET verifier = 'x'")
+    assert person.open(url).status_code == 502
+    assert person.progress.failure is not None
+    assert "OPENFAITH_SECRET_KEYS" in person.progress.failure
 
 
 def test_other_verbs_are_not_there(person: Person):
