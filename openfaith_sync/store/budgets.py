@@ -7,13 +7,13 @@ stops there for good keeps nobody waiting. The database's clock alone tells the 
 
 import threading
 from contextlib import ExitStack
-from typing import LiteralString
+from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from openfaith_sync.domain.budget import Budget, Grant, Visit
-from openfaith_sync.domain.errors import SyncError, TransientError
+from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.spending import settle
 from openfaith_sync.store.database import Database
@@ -61,7 +61,7 @@ class PostgresLedger:
         with self._lock:
             try:
                 return self._settle(self._connected(), bucket, assumed, visit)
-            except SyncError:
+            except BaseException:
                 self._hang_up()
                 raise
 
@@ -75,7 +75,7 @@ class PostgresLedger:
         with translated():
             for _ in range(MOST_TRIES):
                 version, found, now = fetch_one(session, _LOAD, key)
-                budget, grant = settle(_BUDGET.validate_python(found) if found else assumed, visit, now)
+                budget, grant = settle(_read(found, assumed), visit, now)
                 told = {"version": version or 0, "budget": Jsonb(_BUDGET.dump_python(budget, mode="json"))}
                 if session.execute(_STORE, key | told).rowcount:
                     return grant
@@ -84,10 +84,21 @@ class PostgresLedger:
     def _connected(self) -> Connection:
         if self._session is None:
             session = self._open.enter_context(self._database.connect(self._org))
-            session.execute(_SESSION)
+            with translated():
+                session.execute(_SESSION)
             self._session = session
         return self._session
 
     def _hang_up(self) -> None:
         self._session = None
         self._open.close()
+
+
+def _read(found: Any, assumed: Budget) -> Budget:
+    if found is None:
+        return assumed
+    try:
+        return _BUDGET.validate_python(found)
+    except ValidationError:
+        # Another version wrote it. One request finds out anew what the source says.
+        return assumed

@@ -12,9 +12,10 @@ from openfaith_sync.domain.budget import Answered, Budget, Visit
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.lanes import Lane
+from openfaith_sync.store import budgets
 from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.database import Database
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import fetch, run
 
 PCO = AdapterName("pco")
 ASSUMED = Budget(100, 600.0)
@@ -87,4 +88,24 @@ def test_a_slice_costs_two_statements_and_a_connection_is_opened_once(database):
     assert fetch(database, "SELECT version FROM sync.budgets") == [(5,)]
     opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     assert fetch(database, opened) == [(1,)]
+    own.close()
+
+
+def test_a_session_that_cannot_begin_is_an_error_of_ours_and_not_left_open(database, monkeypatch):
+    own = ledger(database)
+    monkeypatch.setattr(budgets, "_SESSION", "SELECT 1 / 0")
+    with pytest.raises(SyncError):
+        own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 1))
+    opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert fetch(database, opened) == [(0,)]
+    monkeypatch.undo()
+    assert own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 1)).slots == 1
+    own.close()
+
+
+def test_what_another_version_wrote_is_found_out_anew(database):
+    own = ledger(database)
+    own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, **HEARD))
+    run(database, """UPDATE sync.budgets SET budget = '{"limit": "many"}'""")
+    assert own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
     own.close()
