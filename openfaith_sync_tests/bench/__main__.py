@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync.store.database import open_database
+from openfaith_sync.store.embedded import stop_embedded
 from openfaith_sync_tests.bench import latency, sharing, webhooks
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -102,9 +104,10 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
     console = Console(width=170)
-    with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder, ExitStack() as at_end:
         home = Path(folder)
         home.chmod(0o755)
+        at_end.callback(stop_embedded, home)
         database = open_database(Settings(home, MANIFESTS, None, ()))
         rows = [
             row
