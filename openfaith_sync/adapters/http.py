@@ -205,6 +205,8 @@ class HttpClient:
             return
         if is_sent_on and outcome.action is ErrorAction.NOT_FOUND:
             outcome = SENT_ON_TO_NOTHING
+        if outcome.action is not ErrorAction.RETRY:
+            self._watch.answered()
         asked = f"{request.method} {request.path}"
         message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"
         wait = parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header)

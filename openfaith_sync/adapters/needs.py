@@ -52,6 +52,9 @@ class Breaker(Protocol):
     def note_answer(self) -> None:
         """Note that the source answered, whatever it said."""
 
+    def end_probe(self) -> None:
+        """Let a probe of this thread be over, if it was one, whatever it found out."""
+
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
         """Note that a request found nobody for so long; says whether another one is wanted to tell why."""
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from openfaith_sync.adapters.needs import Breaker
 from openfaith_sync.adapters.wire import Request
-from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, SourceFailed, SyncError
+from openfaith_sync.domain.errors import SourceFailed, SyncError
 
 
 class Watch:
@@ -27,6 +27,11 @@ class Watch:
         if self._breaker is not None:
             self._breaker.admit()
 
+    def answered(self) -> None:
+        """Note that somebody is there, whatever was said."""
+        if self._breaker is not None:
+            self._breaker.note_answer()
+
     @contextmanager
     def over(self, request: Request) -> Iterator[None]:
         """Note what comes of a request, all its tries together."""
@@ -41,10 +46,10 @@ class Watch:
             if self._breaker.note_failure(_name(request), str(error), lasted):
                 self._tell_apart(self._breaker, lasted)
             raise
-        except (AccessDenied, NotFoundAtSource):
+        else:
             self._breaker.note_answer()
-            raise
-        self._breaker.note_answer()
+        finally:
+            self._breaker.end_probe()
 
     def _tell_apart(self, breaker: Breaker, lasted: timedelta) -> None:
         """Tell a source that is away from a request that it cannot answer."""
@@ -52,10 +57,8 @@ class Watch:
             self._ask(self._cheapest)
         except SourceFailed as error:
             breaker.note_failure(_name(self._cheapest), str(error), lasted)
-        except (AccessDenied, NotFoundAtSource):
-            breaker.note_answer()
         except SyncError:
-            # The credentials' or the budget's trouble says nothing of the source.
+            # A refusal was noted as the answer that it is; the budget's trouble says nothing of the source.
             return
         else:
             breaker.note_answer()

@@ -15,7 +15,7 @@ from openfaith_sync.domain.errors import SourceAway
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.alerts import OUTAGE, close_alert_on, log_alert, raise_alert_on
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.rows import Connection, fetch_one
+from openfaith_sync.store.rows import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NOT NULL AND p
 """
 _FAIL = """
 INSERT INTO sync.breakers AS held (org_id, adapter, failing, first_failed_at, last_failed_at, reason)
-VALUES (%(org)s, %(adapter)s, ARRAY[%(request)s], now() - %(lasted)s, now(), %(reason)s)
+SELECT org_id, adapter, ARRAY[%(request)s], now() - %(lasted)s, now(), %(reason)s
+FROM sync.connections WHERE org_id = %(org)s AND adapter = %(adapter)s
 ON CONFLICT (org_id, adapter) DO UPDATE SET
   failing = CASE WHEN held.opened_at IS NULL AND held.last_failed_at < now() - %(span)s THEN EXCLUDED.failing
                  WHEN cardinality(held.failing) >= %(requests)s OR held.failing @> EXCLUDED.failing THEN held.failing
@@ -81,7 +82,8 @@ _OPEN = """
 UPDATE sync.breakers SET opened_at = now(), probe_at = now() + %(first)s, probes = 0
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NULL
 """
-# Who asked and was answered is seen by what a sync leaves behind; the table of those that were not is short.
+# Who asked and was answered since so many fail is seen by what a sync leaves behind; the table of those that were
+# not is short.
 _OPEN_ADAPTER = """
 INSERT INTO sync.adapter_breakers (adapter, probe_at, reason)
 SELECT %(adapter)s, now() + %(first)s, %(reason)s
@@ -90,7 +92,10 @@ WHERE %(orgs)s <= (
   WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s
     AND failing.first_failed_at <= now() - %(lasting)s)
 AND (SELECT count(DISTINCT asked.org_id) FROM sync.checkpoints asked
-     WHERE asked.adapter = %(adapter)s AND greatest(asked.checked_at, asked.completed_at) > now() - %(lasting)s
+     WHERE asked.adapter = %(adapter)s AND greatest(asked.checked_at, asked.completed_at) > (
+         SELECT failing.first_failed_at FROM sync.breakers failing
+         WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s
+         ORDER BY failing.first_failed_at DESC OFFSET %(orgs)s - 1 LIMIT 1)
        AND NOT EXISTS (SELECT FROM sync.breakers failing
                        WHERE failing.org_id = asked.org_id AND failing.adapter = asked.adapter))
   <= (SELECT count(*) FROM sync.breakers failing
@@ -185,13 +190,22 @@ class SharedBreaker:
                 self._close()
             self._is_closed, self._has_failed, self._prober = True, False, None
 
+    def end_probe(self) -> None:
+        """Let a probe of this thread be over; one that found nothing out is followed by another as a lost one is."""
+        if self._prober == threading.get_ident():
+            self._prober = None
+
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
         """Count a request that found nobody for so long; says whether another one is wanted to tell why."""
         told = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
         news = None
         with self._turn, self._database.connect_fleet() as session, session.transaction():
             session.execute(_ALONE, told)
-            is_several, is_lasting, is_open = fetch_one(session, _FAIL, told)
+            found = session.execute(_FAIL, told).fetchone()
+            if found is None:
+                # The org was removed meanwhile: nobody would ever close what it opens.
+                return False
+            is_several, is_lasting, is_open = found
             if self._prober == threading.get_ident():
                 self._probe_later(session, told)
                 self._prober = None

@@ -20,6 +20,7 @@ from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.server import RunningSimulator
 from openfaith_sync.store.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away
+from openfaith_sync.store.connections import add_connection
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import GRACE, running
@@ -51,6 +52,9 @@ def plan(database: Database, pco_manifest: Manifest, tmp_path: Path) -> Iterator
 def let_a_minute_pass(plan: Ticking) -> None:
     plan.pass_time(MINUTE)
     run(plan.database, "UPDATE sync.breakers SET first_failed_at = first_failed_at - interval '1 minute'")
+    # Whoever was answered before the failures was so a minute earlier too.
+    earlier = "checked_at = checked_at - interval '1 minute', completed_at = completed_at - interval '1 minute'"
+    run(plan.database, f"UPDATE sync.checkpoints SET {earlier}")
 
 
 def plan_probe(plan: Ticking, wait: timedelta) -> None:
@@ -108,6 +112,7 @@ def sync(
 ) -> dict[EntityName, EntityOutcome]:
     """Sync all entities, each request tried once."""
     connection = Connection(GRACE, PCO, church.base_url, BasicCredentials("demo", "demo"))
+    add_connection(database, connection)
     authorization, adapter = Authorization(connection), manifest.adapter_file
     with (
         HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker) as client,

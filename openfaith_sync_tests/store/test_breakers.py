@@ -2,24 +2,39 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import httpx
 import pytest
 
+from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.needs import Ledger
+from openfaith_sync.adapters.wire import Request
+from openfaith_sync.domain.budget import Grant
 from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.errors import SourceAway
+from openfaith_sync.domain.errors import SourceAway, SyncError, TransientError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away, load_orgs_to_probe
 from openfaith_sync.store.connections import add_connection
+from openfaith_sync.store.database import Database
 from openfaith_sync.store.erase import disconnect_org
+from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 AT_ONCE = replace(RULES, lasting=timedelta())
 """As in life, but that nobody has to wait for it."""
 NOW = timedelta()
+ORGS = [OrgId(f"church-{number}") for number in range(6)]
+
+
+@pytest.fixture
+def database(database: Database) -> Database:
+    for org in (ORG, *ORGS):
+        add_connection(database, Connection(org, PCO, "https://pco.example", BasicCredentials("a", "b")))
+    return database
 
 
 def breaker(database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
@@ -124,6 +139,57 @@ def test_a_probe_in_vain_makes_the_next_one_wait_twice_as_long_within_bounds(dat
     assert list_away(database)[0].probes == 8
 
 
+class Nowhere:
+    """A ledger that nobody can ask."""
+
+    def visit(self, *_: object) -> Grant:
+        raise TransientError("not now")
+
+
+def ask(pco_manifest, found: SharedBreaker, status: int, ledger: Ledger | None = None) -> None:
+    """Ask a source that answers nothing but this."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, json={}))
+    with (
+        HttpClient(
+            "https://pco.example",
+            anybody(),
+            pco_manifest.adapter_file,
+            transport=transport,
+            pause=lambda _: None,
+            attempts=1,
+            patience=NOW,
+            ledger=ledger,
+            breaker=found,
+        ) as client,
+        suppress(SyncError),
+    ):
+        client.read(Request("/people", {}), lambda answer: answer)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429])
+def test_a_probe_that_is_answered_whatever_is_said_closes_it(database, pco_manifest, status):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    ask(pco_manifest, breaker(database), status)
+    assert not is_away(breaker(database))
+    assert list_alerts(database) == []
+
+
+def test_a_probe_that_was_answered_by_nobody_leaves_it_open(database, pco_manifest):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    ask(pco_manifest, breaker(database), 503)
+    assert is_away(breaker(database))
+
+
+def test_a_probe_that_never_went_out_is_no_licence_for_what_its_thread_asks_later(database, pco_manifest):
+    fail(database)
+    let_time_pass(database, "16 seconds")
+    found = breaker(database)
+    ask(pco_manifest, found, 200, ledger=Nowhere())
+    assert is_away(found)
+
+
 def test_a_prober_that_was_lost_is_followed_by_another(database):
     fail(database)
     let_time_pass(database, "16 seconds")
@@ -134,7 +200,6 @@ def test_a_prober_that_was_lost_is_followed_by_another(database):
 
 
 def test_an_answer_ends_it_for_all_and_what_waited_is_due(database):
-    add_connection(database, Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b")))
     run(
         database,
         "INSERT INTO sync.work (org_id, adapter, entity, mode, reason, attempts, not_before)"
@@ -151,9 +216,6 @@ def test_an_answer_ends_it_for_all_and_what_waited_is_due(database):
     assert list_alerts(database) == []
     assert list_away(database) == []
     assert fetch(database, "SELECT attempts, not_before <= now() FROM sync.work") == [(0, True)]
-
-
-ORGS = [OrgId(f"church-{number}") for number in range(6)]
 
 
 def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(database, caplog):
@@ -190,30 +252,37 @@ def test_a_probe_of_the_provider_in_vain_waits_longer(database):
     assert is_away(breaker(database, ORGS[0]))
 
 
-def test_three_sick_churches_among_many_are_not_the_provider(database):
+@pytest.mark.parametrize(("answered", "is_provider"), [("30 seconds", False), ("2 minutes", True)])
+def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_provider(
+    database, answered, is_provider
+):
     healthy = [OrgId(f"healthy-{number}") for number in range(9)]
     for org in healthy:
         run(
             database,
-            "INSERT INTO sync.checkpoints (org_id, adapter, entity, checked_at) VALUES (%s, 'pco', 'person', now())",
+            "INSERT INTO sync.checkpoints (org_id, adapter, entity, checked_at)"
+            " VALUES (%s, 'pco', 'person', now() - %s::interval)",
             org,
+            answered,
         )
-    # What was answered within the last seconds was answered while they failed.
     rules = replace(RULES, lasting=timedelta(seconds=10))
     for org in ORGS[:3]:
         found = breaker(database, org, rules)
         for number in range(2):
             found.note_failure(f"request {number}", "nobody there", timedelta(minutes=1))
-    assert {away.org for away in list_away(database)} == set(ORGS[:3])
-    assert not is_away(breaker(database, healthy[0]))
+    assert {away.org for away in list_away(database)} == {*ORGS[:3], *([None] if is_provider else [])}
+    assert is_away(breaker(database, healthy[0])) is is_provider
     (alert,) = list_alerts(database)
     assert alert.orgs == set(ORGS[:3])
 
 
 def test_a_removed_org_leaves_no_breaker(database):
-    add_connection(database, Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b")))
     fail(database)
     disconnect_org(database, ORG)
+    assert list_away(database) == []
+    assert list_alerts(database) == []
+    # Nor does a run of its own that goes on.
+    fail(database)
     assert list_away(database) == []
     assert list_alerts(database) == []
 
