@@ -72,6 +72,7 @@ class Pace:
         try:
             slot = self._common.take(until)
         except BaseException:
+            # Ctrl-C too: a slot that nobody ends would count as under way. Raised again.
             self._deep.lose(deep)
             raise
         return Ticket(deep.waited + slot.waited, (self._common, slot), (self._deep, deep), self._deep_limit)

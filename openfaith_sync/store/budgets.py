@@ -62,6 +62,7 @@ class PostgresLedger:
             try:
                 return self._settle(self._connected(), bucket, assumed, visit)
             except BaseException:
+                # Ctrl-C too: what a session was in the middle of is not gone on with. Raised again.
                 self._hang_up()
                 raise
 

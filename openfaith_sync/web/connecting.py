@@ -89,6 +89,7 @@ def _store(database: Database, connection: Connection) -> bool:
             if time.monotonic() >= until:
                 raise
             _LOG.warning("%s/%s: new tokens are not stored yet: %s", connection.org, connection.adapter, error)
+        # In a thread of the callback's own, which has nothing else to do.
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
