@@ -127,6 +127,7 @@ class Killer:
         self._next = time.monotonic() + SECONDS_BETWEEN_KILLS
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_killed", [False, True], ids=["undisturbed", "daemon and receiver killed"])
 def test_every_copy_ends_in_the_truth_and_no_tombstone_is_ever_false(is_killed, pco_manifest):
     port = free_port()

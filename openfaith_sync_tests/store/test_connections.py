@@ -1,9 +1,11 @@
 """Connections are kept with their credentials encrypted, under keys that can be replaced."""
 
-import multiprocessing
 import stat
+import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from subprocess import PIPE, Popen
 
 import pytest
 from cryptography.fernet import Fernet
@@ -155,13 +157,25 @@ def test_the_development_key_is_for_its_owner_only_and_stays(tmp_path):
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret.key"]
 
 
-def encrypt_in(home):
-    return SecretKeys(home).encrypt(b"token")
+RACER = """
+import sys
+from pathlib import Path
+from openfaith_sync.store.secrets import SecretKeys
+print("ready", flush=True)
+sys.stdin.readline()
+print(SecretKeys(Path(sys.argv[1])).encrypt(b"token").hex())
+"""
 
 
 def test_processes_that_race_for_the_first_key_use_the_same(tmp_path):
-    with multiprocessing.get_context("fork").Pool(8) as pool:
-        written = pool.map(encrypt_in, [tmp_path / "home"] * 8, chunksize=1)
+    command = [sys.executable, "-c", RACER, str(tmp_path / "home")]
+    with ExitStack() as racers:
+        racing = [racers.enter_context(Popen(command, stdin=PIPE, stdout=PIPE, text=True)) for _ in range(8)]
+        assert [process.stdout.readline() for process in racing] == ["ready\n"] * 8
+        for process in racing:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        written = [bytes.fromhex(process.communicate()[0]) for process in racing]
     assert [SecretKeys(tmp_path / "home").decrypt(one, "x") for one in written] == [b"token"] * 8
 
 
