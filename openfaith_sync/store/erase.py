@@ -20,15 +20,19 @@ SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON r
 JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
 WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') ORDER BY room.nspname, held.relname
 """
-_DISCONNECT = (
+# In the order in which whoever changes several of these takes their rows, so that no two wait in a circle: tokens,
+# the newest first (a refresh forgets old ones last), breakers, the connection, what it is refused, and alerts, which
+# orgs share, at the very end.
+_FORGET = (
     "DELETE FROM sync.work WHERE org_id = %s",
-    "DELETE FROM sync.breakers WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
     "DELETE FROM sync.authorizations WHERE org_id = %s",
+    "SELECT FROM sync.token_refreshes WHERE org_id = %s ORDER BY version DESC FOR UPDATE",
     "DELETE FROM sync.token_refreshes WHERE org_id = %s",
-    "DELETE FROM sync.disabled_entities WHERE org_id = %s",
-    "DELETE FROM sync.connections WHERE org_id = %s",
+    "DELETE FROM sync.breakers WHERE org_id = %s",
 )
+_DISCONNECT = "DELETE FROM sync.connections WHERE org_id = %s"
+_FORGET_REFUSALS = "DELETE FROM sync.disabled_entities WHERE org_id = %s"
 _KEYS = "SELECT adapter, entity FROM sync.leases WHERE org_id = %s ORDER BY adapter, entity"
 _COUNT = "SELECT count(*) FROM {table} WHERE org_id = %s"
 _DELETE = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE org_id = %s LIMIT %s))"
@@ -38,8 +42,12 @@ def disconnect_org(database: Database, org: OrgId) -> bool:
     """Forget an org's credentials and its place in the plan; its data stays. Says whether it was connected."""
     # Who else an alert concerns decides whether it ends, so all orgs are seen.
     with database.connect_fleet() as session, session.transaction():
+        for statement in _FORGET:
+            session.execute(statement, (org,))
+        was_connected = session.execute(_DISCONNECT, (org,)).rowcount > 0
+        session.execute(_FORGET_REFUSALS, (org,))
         close_alerts_of(session, org)
-        return [session.execute(statement, (org,)).rowcount for statement in _DISCONNECT][-1] > 0
+    return was_connected
 
 
 def count_rows(database: Database, org: OrgId) -> dict[str, int]:
