@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ PROJECT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
 
 Run = Callable[..., Result]
+Start = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 
 @pytest.fixture
@@ -60,11 +62,12 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def start(deployment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts the installed program in a process and a folder of its own."""
+def start(deployment: dict[str, str], tmp_path: Path) -> Start:
+    """Starts the installed program in a process and a folder of its own, and ends it with the block."""
 
-    def start_process(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def start_process(*words: str) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
             [PROGRAM, *words],
             cwd=tmp_path,
             env={**os.environ, **deployment},
@@ -72,6 +75,10 @@ def start(deployment: dict[str, str], tmp_path: Path) -> Callable[..., subproces
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     return start_process

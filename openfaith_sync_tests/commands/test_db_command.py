@@ -1,12 +1,11 @@
 import json
 import subprocess
-from collections.abc import Callable
 
 import pytest
 
 from openfaith_sync.commands.database import _shipped_psql, _split_password
 from openfaith_sync.store.database import Database
-from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.conftest import Run, Start
 
 
 def test_a_query_gives_rows_as_json(run_stored: Run):
@@ -50,9 +49,7 @@ def test_the_password_is_shown_when_asked_for(run_stored: Run, database: Databas
     assert run_stored("db", "url", "--show-password").stdout.strip() == database.libpq_url
 
 
-def test_the_shell_is_psql_with_what_stands_behind_the_dashes(
-    run_stored: Run, start: Callable[..., subprocess.Popen[str]]
-):
+def test_the_shell_is_psql_with_what_stands_behind_the_dashes(run_stored: Run, start: Start):
     with start("db", "shell", "--", "-Atc", "select 42") as process:
         assert process.communicate()[0] == "42\n"
     assert process.returncode == 0

@@ -1,5 +1,3 @@
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.server import RunningSimulator
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.reports import run_query
-from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.conftest import Run, Start
 
 PCO = AdapterName("pco")
 PERSON = EntityName("person")
@@ -24,9 +22,7 @@ def table(output: str) -> dict[str, list[int]]:
     return {row[0]: [int(cell.replace(",", "")) for cell in row[1:5]] for row in rows}
 
 
-def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-):
+def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(start: Start, tmp_path: Path):
     # Everything real: a folder of its own, the embedded PostgreSQL, Dagster in its own process.
     with start("demo", "--people", "30") as process:
         output, errors = process.communicate()

@@ -1,7 +1,5 @@
 import json
 import signal
-import subprocess
-from collections.abc import Callable
 
 import pytest
 
@@ -11,7 +9,7 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.alerts import close_alert, raise_alert
 from openfaith_sync.store.database import Database
-from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.conftest import Run, Start
 
 
 def connect(run_stored: Run, simulator: RunningSimulator) -> None:
@@ -83,7 +81,7 @@ def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: Runni
 
 
 def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
-    run_stored: Run, start: Callable[..., subprocess.Popen[str]], pco_manifest: Manifest, database: Database
+    run_stored: Run, start: Start, pco_manifest: Manifest, database: Database
 ):
     # One page at a time, and slow enough that the interrupt comes in the middle.
     settings = SimulatorSettings(people=1500, rate=None, latency_ms=100)

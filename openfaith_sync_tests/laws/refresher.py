@@ -6,12 +6,10 @@ Each of a job's processes waits until all are ready, so that they all ask at the
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
@@ -22,6 +20,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.engine.org import run_org
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database, open_database
+from openfaith_sync_tests.laws.jobs import JobProcess
 from openfaith_sync_tests.laws.sharing import watch
 
 TRANSIENT, RECONNECT, KILLED = 75, 77, -signal.SIGKILL
@@ -81,6 +80,8 @@ def run_together(job: dict[str, Any]) -> list[int]:
 
             def wait() -> None:
                 os.write(ready, b".")
+                # So that the parent waits for nobody who ended before it was ready; the exit status tells of it.
+                os.close(ready)
                 os.read(waiting, 1)
 
             os._exit(run(job, number, wait))
@@ -98,30 +99,11 @@ def main() -> None:
         print(json.dumps(run_together(json.loads(line))), flush=True)
 
 
-class Refreshers:
+class Refreshers(JobProcess):
     """The other end: runs jobs in the refreshers' process."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "openfaith_sync_tests.laws.refresher"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
-
-    def run(self, job: dict[str, Any]) -> list[int]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        ended: list[int] = json.loads(self._process.stdout.readline())
-        return ended
+        super().__init__("openfaith_sync_tests.laws.refresher")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ Started once, so that the imports are paid once; each job is a fork of its own.
 import json
 import os
 import signal
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 
@@ -25,6 +23,7 @@ from openfaith_sync.domain.settings import Settings
 from openfaith_sync.engine.org import run_org
 from openfaith_sync.engine.records import run_records
 from openfaith_sync.store.database import open_database
+from openfaith_sync_tests.laws.jobs import JobProcess
 
 TRANSIENT = 75
 HELD = 76
@@ -101,30 +100,11 @@ def main() -> None:
         sys.stdout.flush()
 
 
-class Victims:
+class Victims(JobProcess):
     """The other end: runs jobs in the victims' process."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "openfaith_sync_tests.laws.victim"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait(timeout=30)
-        self._process.stdout.close()
-
-    def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(job) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        super().__init__("openfaith_sync_tests.laws.victim")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,14 @@ def test_the_command_says_where_it_listens_once_it_does():
     command = [sys.executable, "-m", "openfaith_sync.simulator", "pco", "--people", "12", "--manifests", str(MANIFESTS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        said = process.stdout.readline()
-        url = said.split(" at ")[1].split(" ")[0]
-        credentials = "application id demo secret demo, OAuth client demo-client secret demo-client-secret"
-        assert said == f"simulating pco: 12 people at {url} ({credentials})\n"
-        assert httpx.get(f"{url}/people/v2/people", auth=("demo", "demo")).json()["meta"]["total_count"] == 12
-        process.terminate()
+        try:
+            said = process.stdout.readline()
+            url = said.split(" at ")[1].split(" ")[0]
+            credentials = "application id demo secret demo, OAuth client demo-client secret demo-client-secret"
+            assert said == f"simulating pco: 12 people at {url} ({credentials})\n"
+            assert httpx.get(f"{url}/people/v2/people", auth=("demo", "demo")).json()["meta"]["total_count"] == 12
+        finally:
+            process.terminate()
 
 
 def test_all_settings_reach_the_process(manifest):
