@@ -33,6 +33,8 @@ class Slot:
 
     taken: float
     waited: timedelta
+    valid_until: float
+    """Whoever has not sent it by then, but waits for something else, must end it and take another."""
 
 
 class BudgetUsedUp(TransientError):
@@ -86,6 +88,7 @@ class Share:
         self._stated = StatedLimit()
         self._heard = False
         self._refusal: tuple[float, timedelta | None] | None = None
+        self._withdrawn_at = -math.inf
 
     def take(self, until: float = math.inf) -> Slot:
         """Wait until one more request may go out, and count it as under way.
@@ -115,11 +118,18 @@ class Share:
                 self._visit(max(self._waiters, self._lately(), 1))
             if not self._is_spendable():
                 return None
+            assert self._grant
             now = self._clock()
             self._unspent -= 1
             self._under_way += 1
             self._taken.append(now)
-            return Slot(now, timedelta(seconds=now - (now if began is None else began)))
+            waited = timedelta(seconds=now - (now if began is None else began))
+            return Slot(now, waited, self._asked_at + self._grant.valid)
+
+    def is_valid(self, slot: Slot) -> bool:
+        """Whether a slot that was taken and not used yet may still be used."""
+        with self._changed:
+            return slot.taken >= self._withdrawn_at and self._clock() < slot.valid_until
 
     def learn(self, slot: Slot, stated: StatedLimit) -> None:
         """Count a request as answered and believe what its answer said of the budget."""
@@ -143,7 +153,7 @@ class Share:
             self._end(slot, now, None)
             self._hear(stated)
             self._refusal = (slot.taken, retry_after)
-            self._unspent = 0
+            self._withdraw()
             self._visit(0)
             self._changed.notify_all()
 
@@ -170,7 +180,11 @@ class Share:
         is_used_up = stated.count is not None and stated.limit is not None and stated.count >= stated.limit
         if grant is not None and (is_used_up or (self._stated.limit or grant.limit) < grant.limit):
             # What we still hold was granted on what is no longer so.
-            self._unspent = 0
+            self._withdraw()
+
+    def _withdraw(self) -> None:
+        self._unspent = 0
+        self._withdrawn_at = self._clock()
 
     def _believed(self, period: timedelta) -> timedelta:
         return min(period, timedelta(seconds=self._assumed.period * MOST_TIMES_THE_ASSUMED_PERIOD))

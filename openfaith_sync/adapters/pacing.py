@@ -1,5 +1,6 @@
 """When a request may go out: a slot of the common budget, and one of the deep budget for what is far into a listing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -50,12 +51,18 @@ class Ticket:
 class Pace:
     """One process's shares of a connection's budgets. Safe to use from several threads."""
 
-    def __init__(self, adapter: AdapterFile, ledger: Ledger | None, lane: Lane) -> None:
+    def __init__(
+        self,
+        adapter: AdapterFile,
+        ledger: Ledger | None,
+        lane: Lane,
+        share: Callable[[Ledger, str, Budget, Lane], Share] = Share,
+    ) -> None:
         """Assume what the manifest says until answers say otherwise; without a ledger, be alone."""
         ledger = ledger or OwnLedger()
         rate, deep = adapter.rate_limit, adapter.paging.deep_offset
-        self._common = Share(ledger, COMMON, Budget(rate.assumed_limit, rate.assumed_period_seconds), lane)
-        self._deep = Share(ledger, DEEP, Budget(deep.requests, deep.period_seconds), lane) if deep else None
+        self._common = share(ledger, COMMON, Budget(rate.assumed_limit, rate.assumed_period_seconds), lane)
+        self._deep = share(ledger, DEEP, Budget(deep.requests, deep.period_seconds), lane) if deep else None
         self._deep_limit = deep.requests if deep else 0
 
     def take(self, until: float, *, is_deep: bool = False) -> Ticket:
@@ -68,14 +75,25 @@ class Pace:
         if self._deep is None or not is_deep:
             slot = self._common.take(until)
             return Ticket(slot.waited, (self._common, slot))
-        deep = self._deep.take(until)
+        # The scarcer first: a common slot that waits for a deep one is kept from everybody.
+        needed = (self._deep, self._common)
+        held: dict[Share, Slot] = {}
+        waited = timedelta()
         try:
-            slot = self._common.take(until)
+            # A slot lapses while the other is waited for. It is taken again beside a fresh one, so this
+            # ends as soon as either comes within the validity of the other, or at the moment given.
+            while lacking := [share for share in needed if share not in held or not share.is_valid(held[share])]:
+                share = lacking[0]
+                if share in held:
+                    share.lose(held.pop(share))
+                held[share] = share.take(until)
+                waited += held[share].waited
         except BaseException:
             # Ctrl-C too: a slot that nobody ends would count as under way. Raised again.
-            self._deep.lose(deep)
+            for share, slot in held.items():
+                share.lose(slot)
             raise
-        return Ticket(deep.waited + slot.waited, (self._common, slot), (self._deep, deep), self._deep_limit)
+        return Ticket(waited, (self._common, held[self._common]), (self._deep, held[self._deep]), self._deep_limit)
 
     def close(self) -> None:
         """Give back what is left, for others to use."""

@@ -1,20 +1,26 @@
 """Requests far into a listing keep within a stricter limit of their own, besides the common one."""
 
+import math
+import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from openfaith_sync.adapters.budget import BudgetUsedUp
+from openfaith_sync.adapters.budget import BudgetUsedUp, OwnLedger, Share
 from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.needs import Ledger
 from openfaith_sync.adapters.pacing import Pace
 from openfaith_sync.adapters.stated import StatedLimit, parse_limit, parse_retry_after
+from openfaith_sync.domain.budget import COMMON, DEEP, Budget, Grant, Visit
 from openfaith_sync.domain.lanes import Lane
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco").adapter_file
 PERIOD = timedelta(seconds=20)
+LIMITS = {COMMON: Budget(100, 20), DEEP: Budget(10, 20)}
 
 
 def pace() -> Pace:
@@ -86,3 +92,112 @@ def test_every_retry_after_is_read_by_the_sources_own_clock(text, seconds):
     if text is not None:
         headers["Retry-After"] = text
     assert parse_retry_after(headers) == (None if seconds is None else timedelta(seconds=seconds))
+
+
+class Scene:
+    """One process that wants to send deep requests, and others on the same ledger."""
+
+    def __init__(self, meanwhile: Callable[[float], None] = lambda _: None) -> None:
+        self.now, self.meanwhile = 1000.0, meanwhile
+        self.told: dict[str, Visit] = {}
+        self.ledger = OwnLedger(self.clock)
+        self.pace = Pace(PCO, self, Lane.WEBHOOK, self.share)
+        for bucket in (COMMON, DEEP):
+            self.told_limit(bucket)
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, _: threading.Condition, seconds: float | None) -> None:
+        assert seconds is not None
+        self.now += min(max(seconds, 0.001), 0.5)
+        self.meanwhile(self.now)
+
+    def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
+        self.told[bucket] = visit
+        return self.ledger.visit(bucket, assumed, visit)
+
+    def close(self) -> None: ...
+
+    def share(self, ledger: Ledger, bucket: str, assumed: Budget, lane: Lane) -> Share:
+        return Share(ledger, bucket, assumed, lane, clock=self.clock, wait=self.wait)
+
+    def another(self, bucket: str) -> Share:
+        """Give the share of another process."""
+        return self.share(self.ledger, bucket, LIMITS[bucket], Lane.WEBHOOK)
+
+    def told_limit(self, bucket: str) -> None:
+        other = self.another(bucket)
+        other.learn(other.take(self.now), StatedLimit(LIMITS[bucket].limit, PERIOD))
+        other.close()
+
+    def close_for(self, bucket: str, seconds: float) -> None:
+        other = self.another(bucket)
+        other.refuse(other.take(self.now), StatedLimit(), timedelta(seconds=seconds))
+
+
+def test_a_deep_slot_that_lapsed_while_the_common_one_was_waited_for_is_taken_again():
+    sent: list[float] = []
+
+    def send_deep(now: float) -> None:
+        # By then the slot that our process holds was long counted as sent, and is free again.
+        while now > 1035 and len(sent) < 10 and (slot := other.try_take()):
+            sent.append(now)
+            other.learn(slot, StatedLimit())
+
+    scene = Scene(send_deep)
+    other = scene.another(DEEP)
+    scene.close_for(COMMON, 40)
+    ticket = scene.pace.take(math.inf, is_deep=True)
+    assert ticket.waited == timedelta(seconds=scene.now - 1000)
+    assert len(sent) == 10
+    assert sum(scene.now - 20 < moment for moment in sent) < 10
+    ticket.answered(StatedLimit(100, PERIOD))
+    assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
+
+
+def test_a_deep_slot_is_taken_again_when_the_source_refuses_deep_requests_meanwhile():
+    def refuse(now: float) -> None:
+        if under_way and now > 1000.5:
+            under_way.pop().refused(StatedLimit(10, PERIOD, 11), timedelta(seconds=15))
+
+    scene = Scene(refuse)
+    under_way = [scene.pace.take(scene.now, is_deep=True)]
+    scene.close_for(COMMON, 1)
+    scene.pace.take(math.inf, is_deep=True)
+    assert scene.now > 1015
+
+
+@pytest.mark.parametrize("moment", [1005, 1045])
+def test_whoever_is_stopped_while_waiting_for_either_slot_keeps_none(moment):
+    def stop(now: float) -> None:
+        if now > 1035 and (slot := other.try_take()):
+            other.refuse(slot, StatedLimit(), timedelta(seconds=30))
+        if now > moment:
+            raise KeyboardInterrupt
+
+    scene = Scene(stop)
+    other = scene.another(DEEP)
+    scene.close_for(COMMON, 40)
+    with pytest.raises(KeyboardInterrupt):
+        scene.pace.take(math.inf, is_deep=True)
+    assert moment < scene.now < moment + 2
+    scene.pace.close()
+    assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
+
+
+def test_waiting_for_two_slots_in_turn_ends_at_the_moment_that_was_given():
+    def keep_apart(now: float) -> None:
+        """Let the common slots be had in every second half minute, and the deep ones in the others."""
+        bucket = COMMON if now % 60 < 30 else DEEP
+        if slot := others[bucket].try_take():
+            others[bucket].refuse(slot, StatedLimit(), timedelta(seconds=30 - now % 30))
+
+    scene = Scene(keep_apart)
+    others = {bucket: scene.another(bucket) for bucket in LIMITS}
+    scene.close_for(COMMON, 20)
+    with pytest.raises(BudgetUsedUp):
+        scene.pace.take(1500, is_deep=True)
+    assert 1490 < scene.now <= 1500
+    scene.pace.close()
+    assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
