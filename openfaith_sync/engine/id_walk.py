@@ -44,7 +44,11 @@ class IdWalk:
         end = len(ids) if part.upper is None else _first_at_or_above(ids, part.upper)
         fresh = tuple(i for i in range(start, end) if ids[i] not in part.seen)
         is_done = end < len(ids) or (not page.has_next and not (self._must_see_the_end and fresh))
-        moved = replace(part, done=is_done, remaining=0 if is_done else page.total_count - part.offset - len(ids))
+        left = page.total_count - part.offset - len(ids)
+        if part.upper is not None and part.remaining is not None:
+            # The answer counts to the end of the listing, a slice that was cut ends before.
+            left = max(0, min(left, part.remaining - len(fresh)))
+        moved = replace(part, done=is_done, remaining=0 if is_done else left)
         if end:
             offset = part.offset + end - 1
             moved = replace(moved, offset=offset, anchor=ids[end - 1], seen=tuple(ids[:end]))

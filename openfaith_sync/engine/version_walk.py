@@ -53,7 +53,9 @@ class VersionWalk:
             i for i in range(end) if not (keys[i] == (part.lower or "") and page.records[i].external_id in seen)
         )
         is_done = end < len(keys) or not page.has_next
-        remaining = max(0, page.total_count - part.offset - len(keys))
+        left = max(0, page.total_count - part.offset - len(keys))
+        # A slice that was cut since the query was made has less left than the answer counts.
+        remaining = left if part.remaining is None else min(left, part.remaining)
         if not end:
             return Step(replace(part, done=is_done, remaining=0 if is_done else remaining), fresh)
         moved = self._moved(part, page.records[:end], keys[:end])

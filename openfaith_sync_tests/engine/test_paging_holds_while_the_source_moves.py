@@ -174,6 +174,25 @@ def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the
     assert step.part.done
 
 
+def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads():
+    manifest = small_pages(PCO, in_flight=1, size=10)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(60):
+        church.create(second)
+    walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
+    part = Slice(upper=at(25), remaining=25)
+    part = walk.advance(part, church.read_page(walk.query(Slice()))).part
+    assert part.remaining == 25
+    part = walk.advance(part, church.read_page(walk.query(part))).part
+    assert part.remaining == 25 - 19
+    ids = IdWalk(manifest.entities[CAMPUS], (), 10)
+    part = Slice(upper="26", remaining=25)
+    for left in (15, 6, 0):
+        part = ids.advance(part, church.read_page(ids.query(part))).part
+        assert part.remaining == left
+    assert part.done
+
+
 def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing():
     manifest = small_pages(PCO, in_flight=1)
     church = MovingChurch(manifest, CAMPUS)
