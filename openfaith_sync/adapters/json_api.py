@@ -1,7 +1,6 @@
 """The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
@@ -146,7 +145,7 @@ def _below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawR
     """Give a nested record with the reference to its parent, which the wire shows in links only."""
     if entity.nested is None or parent is None:
         return record
-    return replace(record, references={**record.references, entity.nested.under: parent})
+    return record._replace(references={**record.references, entity.nested.under: parent})
 
 
 def read_resource(found: object, resource: str | None = None) -> RawRecord:

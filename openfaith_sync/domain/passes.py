@@ -1,6 +1,6 @@
 """A pass: one walk through one entity's listing, its checkpoint and its counts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -182,6 +182,10 @@ class PageCommit:
     found: Mapping[str, int] = field(default_factory=dict)
     """What else it found; added up in the pass's report."""
     pages: int = 1
+
+
+Committed: TypeAlias = Callable[[], Mapping[EntityName, Counts]]
+"""Waits until a page is stored, and gives its counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.inbox import Reading, Wait
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
-from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
+from openfaith_sync.domain.passes import (
+    Checkpoint,
+    Committed,
+    Counts,
+    Lease,
+    OpenPass,
+    PageCommit,
+    PassId,
+    PassStart,
+    RiderPass,
+)
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import JsonObject, MappedBatch, RawRecord
 from openfaith_sync.engine.evidence import Evidence
@@ -89,6 +99,14 @@ class Store(Protocol):
 
         Raises:
             LeaseLost: Another worker took over; nothing was written.
+        """
+        ...
+
+    def begin_commit(self, lease: Lease, page: PageCommit) -> Committed:
+        """Do the same without waiting: what is given waits, and raises.
+
+        Pages are stored in the order in which they were begun, each only when all before it
+        were. Nothing else is to be asked of the store before the last of them is waited for.
         """
         ...
 

@@ -3,11 +3,14 @@
 Requests go out from threads; every decision and every commit is made here, in
 one thread. A slice asks for its next page only when the last one is committed,
 so a walk that is killed fetches again at most one page for each slice. Pages of
-several slices that came in during a commit are committed together.
+several slices that came in during a commit are committed together, and sent to the
+database while the commit before them is under way there.
 """
 
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
@@ -15,7 +18,7 @@ from enum import Enum, auto
 from openfaith_sync.domain.adapter_file import Paging
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.listing import ListingQuery
-from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId
+from openfaith_sync.domain.passes import Committed, Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch, join_batches
 from openfaith_sync.engine.fetching import FetchedPage, Fetcher
@@ -58,12 +61,23 @@ class UnderWay:
 class ReadyPage:
     """One page that waits for its commit."""
 
+    index: int
+    """Of the slice that reads on only after it."""
     place: WalkPlace
     """The place after it."""
     batches: tuple[MappedBatch, ...]
     fetched: FetchedPage
     fresh: int
     """How many records it brought that were not read before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """Pages that are on their way into the database."""
+
+    pages: tuple[ReadyPage, ...]
+    commit: PageCommit
+    wait: Committed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +114,15 @@ class Walking:
         self._store = store
         self._lease = lease
         self._pass_id: PassId = opened.pass_id
+        # After all pages that were taken, committed or not.
         self._place: WalkPlace = opened.place
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
         self._under_way: dict[Future[FetchedPage], UnderWay] = {}
         self._ready: list[ReadyPage] = []
+        self._committing: deque[Committing] = deque()
+        self._may_commit = True
         # While these are committed, as many others are fetched and mapped.
         self._most_together = max(1, paging.pages_in_flight // 2)
         self._unsplittable: set[int] = set()
@@ -122,9 +139,8 @@ class Walking:
         failure: Exception | None = None
         with tuned_for_pages(), self._threads(self._paging.pages_in_flight) as threads:
             self._start(threads)
-            while self._under_way:
-                wait(self._under_way, return_when=FIRST_COMPLETED)
-                failed = self._take_done()
+            while self._under_way or self._committing:
+                failed = self._go_on()
                 failure = failure or failed
                 if failure is None:
                     self._start(threads)
@@ -132,15 +148,27 @@ class Walking:
             raise failure
         return self.progress
 
-    def _take_done(self) -> Exception | None:
-        """Commit the pages that have come in, together; a failure is kept until all that came well are committed."""
-        failure: Exception | None = None
+    def _go_on(self) -> Exception | None:
+        """Take what has come in and commit it, or wait for what comes first; a failure is kept until all is in."""
         done = [future for future in self._under_way if future.done()]
+        failure = self._take_done(done)
+        try:
+            if self._committing and (not done or len(self._committing) > 1):
+                self._finish_commit()
+            elif not done:
+                wait(self._under_way, return_when=FIRST_COMPLETED)
+        except Exception as error:  # noqa: BLE001  raised by ``run``, once the others are in
+            failure = failure or error
+        return failure
+
+    def _take_done(self, done: Sequence[Future[FetchedPage]]) -> Exception | None:
+        """Send the pages that have come in, together, to be committed."""
+        failure: Exception | None = None
         for future in done[: self._most_together]:
             asked = self._under_way.pop(future)
             try:
                 self._take(asked, future.result())
-            except Exception as error:  # noqa: BLE001  raised by ``run``, once the others are in
+            except Exception as error:  # noqa: BLE001  as above
                 failure = failure or error
         try:
             self._commit()
@@ -151,6 +179,7 @@ class Walking:
     def _start(self, threads: Executor) -> None:
         """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
         busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
+        busy.update(page.index for committing in self._committing for page in committing.pages)
         for index, part in enumerate(self._place.slices):
             if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
                 self._send(threads, UnderWay(index, self._walk.query(part), Purpose.READ_ON))
@@ -185,52 +214,66 @@ class Walking:
         return None
 
     def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
-        place = self._ready[-1].place if self._ready else self._place
-        index, part = asked.index, place.slices[asked.index]
+        place, index = self._place, asked.index
+        part = place.slices[index]
         if asked.purpose is Purpose.READ_ON:
             step = self._walk.advance(part, fetched.page)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
-            self._hold(place.with_slice(index, step.part), step.fresh, fetched)
+            self._hold(index, place.with_slice(index, step.part), step.fresh, fetched)
             return
         split = self._walk.split(part, asked.query, fetched.page)
         if split is None:
             self._unsplittable.add(index)
             return
         place = place.with_slice(index, split.left)
-        self._hold(replace(place, slices=(*place.slices, split.right)), split.fresh, fetched)
+        place = replace(place, slices=(*place.slices, split.right))
+        self._hold(len(place.slices) - 1, place, split.fresh, fetched)
 
-    def _hold(self, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
+    def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
         """Hold a page for the commit of all that are ready, but one with dead letters alone.
 
         A record that moved may be bad in one page and good in the next: which came last decides.
         """
         batches = self._fetcher.only(fetched, fresh)
-        page = ReadyPage(place, batches, fetched, len(fresh))
+        page = ReadyPage(index, place, batches, fetched, len(fresh))
         is_alone = any(batch.rejected for batch in batches)
         if is_alone:
             self._commit()
+        self._place = place
         self._ready.append(page)
         if is_alone:
             self._commit()
 
     def _commit(self) -> None:
-        ready, self._ready = self._ready, []
-        if not ready:
+        """Send what is ready to be committed, behind at most one other commit.
+
+        After a commit that failed there is none: the place after any later page lies behind what was lost.
+        """
+        while len(self._committing) > 1:
+            self._finish_commit()
+        ready, self._ready = tuple(self._ready), []
+        if not ready or not self._may_commit:
             return
-        place = ready[-1].place
         commit = PageCommit(
             pass_id=self._pass_id,
-            place=place,
+            place=ready[-1].place,
             batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
             requests=sum(held.fetched.page.requests for held in ready),
             waited=sum((held.fetched.page.waited for held in ready), timedelta()),
             listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
             pages=len(ready),
         )
-        counts = self._store.commit_page(self._lease, commit)
-        self._place = place
-        records = self.progress.records + sum(held.fresh for held in ready)
-        remaining = [part.remaining for part in place.slices if not part.done]
+        with self._last_if_it_fails():
+            self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
+
+    def _finish_commit(self) -> None:
+        """Wait for the commit that was sent first."""
+        committing = self._committing.popleft()
+        commit = committing.commit
+        with self._last_if_it_fails():
+            counts = committing.wait()
+        records = self.progress.records + sum(held.fresh for held in committing.pages)
+        remaining = [part.remaining for part in commit.place.slices if not part.done]
         known = None if None in remaining else records + sum(part or 0 for part in remaining)
         self.progress = Progress(
             records=records,
@@ -241,6 +284,15 @@ class Walking:
             counts=self.progress.counts + counts.get(commit.batches[0].entity, Counts()),
         )
         self._on_page(self.progress)
+
+    @contextmanager
+    def _last_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            # Whatever it is, it is raised again.
+            self._may_commit = False
+            raise
 
     def _guard_progress(self, *, is_moving: bool) -> None:
         self._steps_without_records = 0 if is_moving else self._steps_without_records + 1

@@ -34,7 +34,7 @@ def newest_each(records: Iterable[Record]) -> list[Record]:
 def record_parameters(records: Sequence[Record]) -> Parameters:
     """Give the parameters ``c0`` … and ``custom`` of ``page_sql.store_records``."""
     rows = [(record.external_id, record.entity_id, record.version, *record.values) for record in records]
-    columns = [_array(column) for column in zip(*rows, strict=True)]
+    columns = [array_literal(column) for column in zip(*rows, strict=True)]
     hashes = ",".join([f'"\\\\x{record.content_hash.hex()}"' for record in records])
     columns.insert(3, f"{{{hashes}}}")
     parameters: Parameters = {f"c{place}": column for place, column in enumerate(columns)}
@@ -46,7 +46,9 @@ def rejection_parameters(rejected: Iterable[Rejection]) -> Parameters:
     """Give the parameters ``c0`` … and ``raw`` of ``page_sql.STORE_DEAD_LETTERS``; each id once, the last."""
     last = {bad.external_id: bad for bad in rejected}.values()
     rows = [tuple(map(storable_text, (bad.external_id, bad.field, bad.value_type, bad.reason))) for bad in last]
-    parameters: Parameters = {f"c{place}": _array(column) for place, column in enumerate(zip(*rows, strict=True))}
+    parameters: Parameters = {
+        f"c{place}": array_literal(column) for place, column in enumerate(zip(*rows, strict=True))
+    }
     parameters["raw"] = f"[{b','.join([storable_json(bad.body) for bad in last]).decode()}]"
     return parameters
 
@@ -86,8 +88,8 @@ def _is_newer(record: Record, held: Record) -> bool:
     return record.version is None or held.version is None or record.version >= held.version
 
 
-def _array(column: Sequence[object]) -> str:
-    """Give an array literal. JSON's form is PostgreSQL's but for the braces and the escapes."""
+def array_literal(column: Sequence[object]) -> str:
+    """Give a list as PostgreSQL's text of an array: JSON's, but for the braces and the escapes."""
     text = orjson.dumps(column).decode()
     if "\\" in text:
         return f"{{{','.join([_element(value) for value in column])}}}"

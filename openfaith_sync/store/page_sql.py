@@ -149,6 +149,4 @@ def store_records(table_name: str) -> bytes:
         values=", ".join("COALESCE(c.status, 'active')" if name == '"status"' else f"c.{name}" for name in own),
         updates=", ".join(f"{name} = EXCLUDED.{name}" for name in own),
     )
-    # The driver remembers how it read a statement only up to 4,096 characters; longer ones (people,
-    # addresses) it reads anew for each page, in 0.2 ms.
-    return " ".join(statement.split()).encode()
+    return statement.encode()

@@ -1,12 +1,14 @@
 """Commits a page: its records, links, dead letters, counts and place, whole or not at all (law 1)."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import orjson
 import psycopg
 
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.record import MappedBatch, Record, Rejection
@@ -20,6 +22,7 @@ from openfaith_sync.store.page_rows import (
     refused_record,
     rejection_parameters,
 )
+from openfaith_sync.store.pipeline import Answer, Pipeline
 from openfaith_sync.store.rows import Connection
 
 COMMIT_STEPS = (
@@ -43,7 +46,9 @@ COMMIT_STEPS = (
 """
 
 OnStep = Callable[[str], None]
-Answer = psycopg.Cursor[tuple[Any, ...]]
+Send = Callable[[str, bytes, Parameters], Answer]
+Told: TypeAlias = list[tuple[MappedBatch, Parameters]]
+"""Each batch with what its statements are told: whose it is, and the pass that counts it."""
 
 # What one record alone can cause. Everything else is everybody's failure.
 _RECORDS_OWN_FAULT = (
@@ -55,36 +60,111 @@ _RECORDS_OWN_FAULT = (
 )
 
 
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A page whose statements were sent."""
+
+    lease: Lease
+    page: PageCommit
+    told: Told
+    stored: list[Answer | None] = field(default_factory=list)
+    committed: Answer | None = None
+    counts: dict[EntityName, Counts] | None = None
+    """Once it is in the database."""
+
+
 class PageWriter:
     """Commits pages over one connection.
 
-    All statements of a page travel together and are answered together, so a page
-    costs one round trip. The lease check comes first, and when it fails the server
-    skips the rest.
+    All statements of a page are sent together and answered together, so a page costs one
+    round trip; the next page may be sent before the first is answered, so that the server
+    need not wait for us. The lease check comes first, and when it fails the server skips
+    the rest, and whatever was sent behind it.
     """
 
     def __init__(self, connection: Connection, on_step: OnStep | None) -> None:
         """Write over this connection; with ``on_step``, wait for each statement's answer before the next."""
         self._connection = connection
         self._on_step = on_step
+        self._pipeline = Pipeline(connection)
+        self._under_way: deque[_UnderWay] = deque()
         self._riders_of: PassId | None = None
         self._riders: dict[EntityName, PassId] = {}
 
-    def commit(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
-        """Store the page; a record that the database itself refuses becomes a dead letter (law 5)."""
-        told = self._told_of_batches(lease, page)
-        try:
-            return self._commit_together(lease, page, told)
-        except _RECORDS_OWN_FAULT:
-            self._roll_back()
-            return self._commit_apart(lease, page, told)
-        except BaseException:
-            # Ctrl-C and a test's stop too: the connection must not keep a half-sent page open. Raised again below.
-            self._roll_back()
-            raise
+    def begin(self, lease: Lease, page: PageCommit) -> Callable[[], Mapping[EntityName, Counts]]:
+        """Have the page stored behind those that are under way; what is given waits until it is.
 
-    def _told_of_batches(self, lease: Lease, page: PageCommit) -> list[tuple[MappedBatch, Parameters]]:
-        """Give each batch with what its statements are told: whose it is, and the pass that counts it."""
+        A record that the database itself refuses becomes a dead letter (law 5).
+        """
+        sent = _UnderWay(lease, page, self._told_of_batches(lease, page))
+        try:
+            self._send_page(sent)
+        except _RECORDS_OWN_FAULT:
+            # What was sent of this page is taken back; those before it are whole.
+            self._finish_all()
+            self._under_way.append(sent)
+            self._recover()
+        except BaseException:
+            # Ctrl-C and a test's stop too: the connection must not keep a half-sent page open. Raised again.
+            self._give_up()
+            raise
+        else:
+            self._under_way.append(sent)
+        return lambda: self._finish(sent)
+
+    def rest(self) -> None:
+        """Have the connection free for other uses: see to the end of what is under way, whatever that is."""
+        try:
+            self._finish_all()
+        except psycopg.Error:
+            # Whoever waits for a page is told; who asks for rest only needs the connection.
+            return
+
+    def _finish(self, sent: _UnderWay) -> Mapping[EntityName, Counts]:
+        while sent in self._under_way:
+            self._finish_oldest()
+        if sent.counts is None:
+            raise TransientError("a page was not stored: the one before it could not be")
+        return sent.counts
+
+    def _finish_all(self) -> None:
+        while self._under_way:
+            self._finish_oldest()
+
+    def _finish_oldest(self) -> None:
+        oldest = self._under_way[0]
+        assert oldest.committed is not None
+        try:
+            if len(self._under_way) == 1:
+                self._pipeline.rest()
+            else:
+                self._pipeline.wait(oldest.committed)
+        except _RECORDS_OWN_FAULT:
+            self._recover()
+            return
+        except BaseException:
+            # As above.
+            self._give_up()
+            raise
+        self._under_way.popleft()
+        pairs = zip(oldest.page.batches, oldest.stored, strict=True)
+        oldest.counts = {
+            batch.entity: _count(len(batch.records), answer, len(batch.rejected)) for batch, answer in pairs
+        }
+        self._step("committed")
+
+    def _recover(self) -> None:
+        """Store what is under way, of which the first has a record that is refused, one page after the other."""
+        pages = list(self._under_way)
+        self._give_up()
+        for sent in pages:
+            sent.counts = self._commit_apart(sent)
+
+    def _give_up(self) -> None:
+        self._under_way.clear()
+        self._pipeline.abort()
+
+    def _told_of_batches(self, lease: Lease, page: PageCommit) -> Told:
         key, entities = lease.key, [batch.entity for batch in page.batches]
         if key.entity == RECORDS:
             common = {"org": key.org, "adapter": key.adapter, "pass": page.pass_id}
@@ -99,52 +179,48 @@ class PageWriter:
         ]
 
     def _know_riders(self, lease: Lease, pass_id: PassId, entities: Sequence[EntityName]) -> None:
+        if not entities:
+            return
         if self._riders_of != pass_id:
-            rows = self._connection.execute(page_sql.RIDERS, (lease.key.org, pass_id)).fetchall() if entities else []
+            self._finish_all()
+            rows = self._connection.execute(page_sql.RIDERS, (lease.key.org, pass_id)).fetchall()
             self._riders = {EntityName(entity): PassId(rider) for entity, rider in rows}
-            self._riders_of = pass_id if entities else None
+            self._riders_of = pass_id
         for entity in entities:
             if entity not in self._riders:
                 raise DefinitionError(
                     f"{entity} came with a page of {lease.key}, but rides along with no pass {pass_id}"
                 )
 
-    def _commit_together(
-        self, lease: Lease, page: PageCommit, told: list[tuple[MappedBatch, Parameters]]
-    ) -> dict[EntityName, Counts]:
+    def _send_page(self, sent: _UnderWay) -> None:
         """Send everything at once; no statement's answer is known before all are."""
-        answers: list[Answer | None] = []
-        with self._connection.pipeline() as pipeline:
-            wait = pipeline.sync if self._on_step else None
-            self._send("begin", b"BEGIN", {}, wait)
-            self._send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page), wait)
-            self._note(listing_of(lease, page), wait)
-            for batch, known in told:
-                answers.append(self._store(batch, batch.records, known, wait) if batch.records else None)
-                self._set_aside(batch.rejected, known, wait)
-            self._note(evidence_of(lease, page), wait)
-            self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page), wait)
-            self._send("commit", b"COMMIT", {}, wait)
-        self._step("committed")
-        pairs = zip(page.batches, answers, strict=True)
-        return {batch.entity: _count(len(batch.records), answer, len(batch.rejected)) for batch, answer in pairs}
+        lease, page, send = sent.lease, sent.page, self._send
+        send("begin", b"BEGIN", {})
+        send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
+        _note(listing_of(lease, page), send)
+        for batch, known in sent.told:
+            sent.stored.append(_store(batch, batch.records, known, send) if batch.records else None)
+            _set_aside(batch.rejected, known, send)
+        _note(evidence_of(lease, page), send)
+        send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
+        sent.committed = send("commit", b"COMMIT", {})
+        self._pipeline.flush()
 
-    def _commit_apart(
-        self, lease: Lease, page: PageCommit, told: list[tuple[MappedBatch, Parameters]]
-    ) -> dict[EntityName, Counts]:
+    def _commit_apart(self, sent: _UnderWay) -> dict[EntityName, Counts]:
         """Store the page in one transaction too, but find the records that the database refuses."""
+        lease, page, send = sent.lease, sent.page, self._send_alone
         counts: dict[EntityName, Counts] = {}
         self._step("begin")
         with self._connection.transaction():
-            self._send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
-            self._note(listing_of(lease, page))
-            for batch, known in told:
+            send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
+            _note(listing_of(lease, page), send)
+            for batch, known in sent.told:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
-                self._set_aside(rejected, known)
+                _set_aside(rejected, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
-            self._note(evidence_of(lease, page))
-            self._send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
+            _note(evidence_of(lease, page), send)
+            send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")
         return counts
@@ -157,7 +233,7 @@ class PageWriter:
             return Counts(), []
         try:
             with self._connection.transaction():
-                return _count(len(records), self._store(batch, records, known)), []
+                return _count(len(records), _store(batch, records, known, self._send_alone)), []
         except _RECORDS_OWN_FAULT as error:
             if len(records) == 1:
                 return Counts(), [refused_record(records[0], batch.table, error)]
@@ -166,40 +242,38 @@ class PageWriter:
         second, second_bad = self._store_some(batch, records[middle:], known)
         return first + second, first_bad + second_bad
 
-    def _store(
-        self, batch: MappedBatch, records: Sequence[Record], known: Parameters, wait: Callable[[], None] | None = None
-    ) -> Answer:
-        parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
-        return self._send("store_records", page_sql.store_records(batch.table), parameters, wait)
-
-    def _set_aside(
-        self, rejected: Sequence[Rejection], known: Parameters, wait: Callable[[], None] | None = None
-    ) -> None:
-        if rejected:
-            parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
-            self._send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters, wait)
-
-    def _note(self, evidence: Iterable[tuple[str, bytes, Parameters]], wait: Callable[[], None] | None = None) -> None:
-        """Store what the page listed, what it proves gone, and the events that it settles."""
-        for step, statement, parameters in evidence:
-            self._send(step, statement, parameters, wait)
-
-    def _send(
-        self, step: str, statement: bytes, parameters: Parameters, wait: Callable[[], None] | None = None
-    ) -> Answer:
-        """Send one statement; it is planned once for the connection, since the same ones come for every page."""
-        if wait is not None:
-            wait()
+    def _send(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+        if self._on_step is not None:
+            self._pipeline.catch_up()
         self._step(step)
-        return self._connection.execute(statement, parameters or None, prepare=bool(parameters))
+        return self._pipeline.send(statement, parameters)
+
+    def _send_alone(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+        """Send one statement and wait for its answer."""
+        self._step(step)
+        found = self._connection.execute(statement, parameters, prepare=True)
+        return Answer(found.fetchone() if found.description else None)
 
     def _step(self, step: str) -> None:
         if self._on_step is not None:
             self._on_step(step)
 
-    def _roll_back(self) -> None:
-        if not self._connection.closed and not self._connection.broken:
-            self._connection.rollback()
+
+def _store(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> Answer:
+    parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
+    return send("store_records", page_sql.store_records(batch.table), parameters)
+
+
+def _set_aside(rejected: Sequence[Rejection], known: Parameters, send: Send) -> None:
+    if rejected:
+        parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
+        send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters)
+
+
+def _note(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send) -> None:
+    """Store what the page listed, what it proves gone, and the events that it settles."""
+    for step, statement, parameters in evidence:
+        send(step, statement, parameters)
 
 
 def _claim(lease: Lease, page: PageCommit) -> Parameters:
@@ -214,5 +288,5 @@ def _claim(lease: Lease, page: PageCommit) -> Parameters:
 
 
 def _count(records: int, answer: Answer | None, dead: int = 0) -> Counts:
-    created, updated = (answer.fetchone() if answer else None) or (0, 0)
+    created, updated = (int(count) for count in (answer and answer.row) or (0, 0))
     return Counts(created=created, updated=updated, unchanged=records - created - updated, dead=dead)

@@ -8,7 +8,17 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.inbox import Reading, Wait
 from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
-from openfaith_sync.domain.passes import Checkpoint, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, RiderPass
+from openfaith_sync.domain.passes import (
+    Checkpoint,
+    Committed,
+    Counts,
+    Lease,
+    OpenPass,
+    PageCommit,
+    PassId,
+    PassStart,
+    RiderPass,
+)
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 from openfaith_sync.store import inbox_rows as inbox
@@ -46,6 +56,7 @@ class PostgresStore:
                 yield lease
             finally:
                 self._held.discard(key)
+                self._pages.rest()
 
     def load_checkpoint(self, key: SyncKey) -> Checkpoint:
         """Give the durable place to resume from; an empty one for a new key."""
@@ -61,9 +72,19 @@ class PostgresStore:
 
     def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
         """Store a page, its checkpoint and its counts in one transaction."""
-        self._guard(lease.key)
+        return self.begin_commit(lease, page)()
+
+    def begin_commit(self, lease: Lease, page: PageCommit) -> Committed:
+        """Send a page; what is given waits until it is stored."""
+        self._guard_org(lease.key)
         with translated():
-            return self._pages.commit(lease, page)
+            wait = self._pages.begin(lease, page)
+
+        def waited() -> Mapping[EntityName, Counts]:
+            with translated():
+                return wait()
+
+        return waited
 
     def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
         """Mark a pass complete and move the watermark up to the given one, never back."""
@@ -175,5 +196,10 @@ class PostgresStore:
             return inbox.count_waiting(self._connection, key)
 
     def _guard(self, key: SyncKey) -> None:
+        self._guard_org(key)
+        # Nothing else can be asked of a connection over which a page is being stored.
+        self._pages.rest()
+
+    def _guard_org(self, key: SyncKey) -> None:
         if key.org != self._org:
             raise DefinitionError(f"{key} was asked of the store of {self._org}")

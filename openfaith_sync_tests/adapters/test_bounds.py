@@ -133,6 +133,16 @@ def test_what_comes_without_a_length_is_bounded_too(pco_manifest):
     assert "larger than" in refused(pco_manifest, serve, MalformedAnswer)
 
 
+def test_no_cookie_is_kept(pco_manifest):
+    setting = answering(b'{"a": 1}', JSON + "set-cookie: session=hush; Path=/\r\n")
+    adapter = pco_manifest.adapter_file
+    with serving(setting) as (base_url, heads), HttpClient(base_url, anybody(), adapter) as client:
+        for _ in range(2):
+            client.read(ASKED, lambda answer: parse_json_object(answer, json.loads))
+    assert len(heads) == 2
+    assert "cookie" not in heads[1].lower()
+
+
 def test_a_compressed_answer_is_read(pco_manifest):
     with serving(answering(gzip.compress(b'{"a": 1}'), JSON + "content-encoding: gzip\r\n")) as (base_url, heads):
         assert read(pco_manifest, base_url)[0] == {"a": 1}

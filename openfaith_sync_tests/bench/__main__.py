@@ -1,4 +1,4 @@
-"""``make bench``: full syncs at several sizes, nothing changed, against a rate limit; and webhooks received."""
+"""``make bench``: full syncs at several sizes and limits, beside a bare script; webhooks; budgets shared."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.console import Console
@@ -46,11 +47,13 @@ class Scenario:
     latency_ms: int = 0
     is_repeated: bool = False
     paging: dict[str, int] = field(default_factory=dict)
+    is_bare: bool = False
 
 
 SCENARIOS = {
     "sideload": Scenario("children ride along", 20_000, SIDELOAD, is_repeated=True),
     "plain": Scenario("each entity listed", 20_000, is_repeated=True),
+    "bare": Scenario("a bare script: httpx, COPY, upsert", 20_000, is_bare=True),
     "large": Scenario("children ride along", 200_000, SIDELOAD),
     "paced": Scenario("100 requests in 20 s, 150 ms away, ride along", 20_000, SIDELOAD, "100/20", 150),
     "paced-plain": Scenario("100 requests in 20 s, 150 ms away, each listed", 20_000, {}, "100/20", 150),
@@ -58,7 +61,13 @@ SCENARIOS = {
 WEBHOOKS = "webhooks"
 LATENCY = "latency"
 SHARING = "sharing"
-USUAL = ("sideload", "plain")
+USUAL = ("sideload", "plain", "bare")
+
+
+def measured(module: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Give the figures of one run in a process of its own."""
+    command = [sys.executable, "-m", f"openfaith_sync_tests.bench.{module}", json.dumps(job)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -67,20 +76,27 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
     rows = []
     with running_simulator(settings, manifest) as simulator:
         for again in range(2 if scenario.is_repeated else 1):
-            job = {
-                "manifests": str(MANIFESTS),
-                "home": str(home),
-                "database_url": database_url,
-                "base_url": simulator.base_url,
-                "org": f"bench-{number}",
-                "sideload": scenario.sideload,
-                "entities": ENTITIES,
-                "mode": "full",
-                "paging": scenario.paging,
-            }
-            command = [sys.executable, "-m", "openfaith_sync_tests.bench.measured", json.dumps(job)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            figures = json.loads(done.stdout)
+            common = {"database_url": database_url, "org": f"bench-{number}"}
+            if scenario.is_bare:
+                listings = {
+                    name: simulator.base_url + manifest.entities[name].path + manifest.entities[name].endpoints.list
+                    for name in ENTITIES
+                }
+                figures = measured("bare", {**common, "listings": listings})
+            else:
+                figures = measured(
+                    "measured",
+                    {
+                        **common,
+                        "manifests": str(MANIFESTS),
+                        "home": str(home),
+                        "base_url": simulator.base_url,
+                        "sideload": scenario.sideload,
+                        "entities": ENTITIES,
+                        "mode": "full",
+                        "paging": scenario.paging,
+                    },
+                )
             label = f"{scenario.name}, {scenario.people:,} people" + (", nothing changed" if again else "")
             rows.append((label, figures))
         if scenario.latency_ms:
@@ -92,6 +108,17 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
                 f"this took {rows[-1][1]['seconds'] / least:.3f} times as long"
             )
     return rows
+
+
+def share_of_bare(rows: list[tuple[str, dict[str, Any]]]) -> float | None:
+    """Give how fast the plain scenario ran beside the bare script; nothing when one of the two was not run."""
+    speeds: dict[str, list[float]] = {}
+    for label, figures in rows:
+        speeds.setdefault(label, []).append(figures["records_a_second"])
+    plain, bare = (
+        speeds.get(f"{SCENARIOS[name].name}, {SCENARIOS[name].people:,} people") for name in ("plain", "bare")
+    )
+    return median(plain) / median(bare) if plain and bare else None
 
 
 def main() -> None:
@@ -128,6 +155,9 @@ def main() -> None:
     for label, figures in rows:
         table.add_row(label, *(form.format(figures[name]) for name, form in COLUMNS))
     console.print(table)
+    share = share_of_bare(rows)
+    if share:
+        console.print(f"{SCENARIOS['plain'].name}: {share:.2f} of the bare script's records a second, by the medians")
     for label, figures in rows:
         if "note" in figures:
             console.print(f"{label}: {figures['note']}")

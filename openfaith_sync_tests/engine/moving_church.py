@@ -13,6 +13,7 @@ from openfaith_sync.domain.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import (
     Checkpoint,
+    Committed,
     Counts,
     Lease,
     OpenPass,
@@ -158,6 +159,9 @@ class MemoryStore:
         )
         self.checkpoint = replace(self.checkpoint, open_pass=opened)
         return {batch.entity: counts}
+
+    def begin_commit(self, lease: Lease, page: PageCommit) -> Committed:
+        return lambda: self.commit_page(lease, page)
 
     def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
         assert lease

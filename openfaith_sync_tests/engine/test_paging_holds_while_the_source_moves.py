@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import DeltaCapability
-from openfaith_sync.domain.passes import Counts, SyncMode
+from openfaith_sync.domain.passes import Committed, Counts, Lease, PageCommit, SyncMode
 from openfaith_sync.domain.place import Slice
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.sync import SyncRequest, run_entity
@@ -220,7 +220,7 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
         church.create(second)
     walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
     page = church.read_page(walk.query(Slice()))
-    damaged = replace(page.records[-1], attributes={"updated_at": version})
+    damaged = page.records[-1]._replace(attributes={"updated_at": version})
     step = walk.advance(Slice(), replace(page, records=(*page.records[:-1], damaged)))
     assert step.fresh == (0, 1, 2, 3, 4)
     assert (step.part.lower, step.part.anchor) == (at(3), "5")
@@ -274,3 +274,40 @@ def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests():
     slices = store.pages[-1].place.slices
     assert len(slices) >= 8
     assert len(church.queries) <= 1.1 * 200
+
+
+class LosingStore(MemoryStore):
+    """Loses one of its commits, at the moment that it is waited for, and those begun behind it."""
+
+    def __init__(self, entity, lost: int) -> None:
+        super().__init__(entity)
+        self.lost = lost
+        self.begun = 0
+        self.is_lost = False
+
+    def begin_commit(self, lease: Lease, page: PageCommit) -> Committed:
+        self.begun += 1
+        number, is_late = self.begun, self.is_lost
+
+        def wait():
+            self.is_lost |= number == self.lost
+            if self.is_lost and not is_late:
+                raise ConnectionError
+            return self.commit_page(lease, page)
+
+        return wait
+
+
+@pytest.mark.parametrize("lost", range(1, 27))
+@pytest.mark.parametrize("in_flight", [2, 8])
+def test_after_a_commit_that_failed_nothing_later_is_committed(in_flight, lost):
+    manifest = small_pages(PCO, in_flight=in_flight)
+    church = MovingChurch(manifest, CAMPUS)
+    for second in range(300):
+        church.create(second)
+    store = LosingStore(manifest.entities[CAMPUS], lost)
+    with pytest.raises(ConnectionError):
+        sync(manifest, church, store)
+    sync(manifest, church, store)
+    assert sorted(map(int, store.rows)) == sorted(church.versions)
+    assert len(store.created) == len(set(store.created))

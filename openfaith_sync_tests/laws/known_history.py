@@ -137,7 +137,7 @@ class KnownHistory:
 
     def parse_payload(self, entity: EntityName, payload: Body, parent: ExternalId | None = None) -> RawRecord:
         raw = read_resource(dict(payload))
-        return replace(raw, references={**raw.references, "group": parent}) if parent else raw
+        return raw._replace(references={**raw.references, "group": parent}) if parent else raw
 
     def _children(self, child: str, owners: set[ExternalId]) -> tuple[RawRecord, ...]:
         raws = [read_resource(body) for (entity, _), body in self.state.records.items() if entity == child]

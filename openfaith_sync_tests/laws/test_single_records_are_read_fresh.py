@@ -235,7 +235,7 @@ def test_what_is_read_by_its_own_id_counts_before_what_came_along(cases):
     lagging = email("5", "1", 1) | {"attributes": {**email("5", "1", 1)["attributes"], "primary": False}}
     children = case.source._children
     case.source._children = lambda child, owners: (  # type: ignore[method-assign]
-        tuple(replace(raw, attributes=lagging["attributes"]) for raw in children(child, owners))
+        tuple(raw._replace(attributes=lagging["attributes"]) for raw in children(child, owners))
     )
     case.receive(announced(1, CREATED, person("1", 1)), announced(1, UPDATED, email("5", "1", 1), EMAIL))
     case.drain()

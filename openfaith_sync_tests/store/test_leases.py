@@ -139,12 +139,12 @@ def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database):
     def take_over(step):
         if step != "commit":
             return
-        lose_lock(database, walk)
         with pytest.raises(TransientError):
             run(database, "SET lock_timeout = '50ms'; UPDATE sync.leases SET token = token + 1")
         waited.append(step)
 
     with walking(database, on_step=take_over) as walk:
+        lose_lock(database, walk)
         walk.commit(batch([email("1")]))
     assert waited == ["commit"]
 

@@ -1,0 +1,131 @@
+"""A page may be sent before the one before it is answered; each is stored only when all before it were."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from openfaith_sync.domain.errors import LeaseLost, TransientError
+from openfaith_sync.domain.passes import Counts
+from openfaith_sync.domain.place import Slice, WalkPlace
+from openfaith_sync_tests.store.making import EMAIL, EMAILS, at, batch, email, fetch, run, walking
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+PASS = "SELECT place, created, dead, pages FROM sync.passes"
+
+
+def begin(walk, *records, offset=1):
+    page = walk.page(batch(records), place=WalkPlace((Slice(offset=offset),)))
+    return walk.store.begin_commit(walk.lease, page)
+
+
+def stored(database):
+    return sorted(row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links"))
+
+
+def backend(walk):
+    return walk.store._connection.info.backend_pid
+
+
+def until_it_waits_for_a_lock(database, pid):
+    while not fetch(database, WAITING, pid)[0][0]:
+        time.sleep(0.01)
+
+
+def test_both_are_stored_in_their_order_and_counted(database):
+    with walking(database) as walk:
+        first = begin(walk, email("1", "old@x.org"), email("2"), offset=2)
+        second = begin(walk, email("1", "new@x.org", at(1)), offset=3)
+        assert second() == {EMAIL: Counts(updated=1)}
+        assert first() == {EMAIL: Counts(created=2)}
+        assert walk.store.load_checkpoint(EMAILS).open_pass.place == WalkPlace((Slice(offset=3),))
+    assert fetch(database, "SELECT address FROM openfaith.emails ORDER BY updated_at DESC LIMIT 1") == [("new@x.org",)]
+
+
+def test_a_record_that_is_refused_in_the_first_is_set_aside_and_the_second_is_whole(database):
+    bad = email("bad")._replace(values=(*email("bad").values[:5], "asleep", *email("bad").values[6:]))
+    with walking(database) as walk:
+        first = begin(walk, email("1"), bad, offset=2)
+        second = begin(walk, email("2"), offset=3)
+        assert first() == {EMAIL: Counts(created=1, dead=1)}
+        assert second() == {EMAIL: Counts(created=1)}
+    assert stored(database) == ["1", "2"]
+    assert [row[1:] for row in fetch(database, PASS)] == [(2, 1, 2)]
+
+
+@pytest.mark.parametrize("text", ["nul \0 inside", "\ud800"])
+def test_a_record_that_cannot_be_sent_is_set_aside_and_the_page_before_it_is_whole(database, text):
+    with walking(database) as walk:
+        first = begin(walk, email("1"), offset=2)
+        second = begin(walk, email("2"), email("bad", text), offset=3)
+        assert first() == {EMAIL: Counts(created=1)}
+        assert second() == {EMAIL: Counts(created=1, dead=1)}
+    assert stored(database) == ["1", "2"]
+
+
+def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(database):
+    with walking(database) as walk:
+        before = fetch(database, PASS)
+        run(database, "UPDATE sync.leases SET token = token + 1")
+        first, second = begin(walk, email("1"), offset=2), begin(walk, email("2"), offset=3)
+        with pytest.raises(LeaseLost):
+            first()
+        run(database, "UPDATE sync.leases SET token = token - 1")
+        with pytest.raises(TransientError, match="the one before it"):
+            second()
+        assert fetch(database, PASS) == before
+        assert walk.commit(batch([email("3")])) == {EMAIL: Counts(created=1)}
+    assert stored(database) == ["3"]
+
+
+def test_a_connection_that_breaks_fails_both(database):
+    with walking(database) as walk:
+        begin(walk, email("0"))()
+        run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
+        with pytest.raises(TransientError):
+            begin(walk, email("1"))()
+        with pytest.raises(TransientError):
+            begin(walk, email("2"))()
+    assert stored(database) == ["0"]
+
+
+def test_whoever_asks_for_something_else_meanwhile_is_answered_after_both(database):
+    with walking(database) as walk:
+        first, second = begin(walk, email("1")), begin(walk, email("2"))
+        assert walk.store.count_live(EMAILS) == 2
+        assert second() == first() == {EMAIL: Counts(created=1)}
+
+
+def test_a_page_that_nobody_waited_for_is_in_when_the_lease_is_given_back(database):
+    with walking(database) as walk:
+        begin(walk, email("1"))
+        begin(walk, email("2"))
+    assert stored(database) == ["1", "2"]
+
+
+def test_ctrl_c_ends_a_wait_for_a_lock_at_once_and_leaves_the_connection_whole(database):
+    with walking(database) as walk, database.connect_fleet() as other:
+        with other.transaction():
+            other.execute("SELECT FROM sync.passes FOR UPDATE")
+            first = begin(walk, email("1"))
+
+            def interrupt():
+                until_it_waits_for_a_lock(database, backend(walk))
+                os.kill(os.getpid(), signal.SIGINT)
+
+            presser = threading.Thread(target=interrupt)
+            presser.start()
+            with pytest.raises(KeyboardInterrupt):
+                first()
+            presser.join()
+        assert walk.commit(batch([email("2")])) == {EMAIL: Counts(created=1)}
+    assert stored(database) == ["2"]
+
+
+def test_more_than_the_sockets_hold_goes_through(database):
+    many = [email(f"{number}", "x" * 2000) for number in range(4000)]
+    with walking(database) as walk:
+        waits = [begin(walk, *many[place : place + 1000], offset=place) for place in range(0, 4000, 1000)]
+        assert [wait() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
