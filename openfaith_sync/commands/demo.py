@@ -18,6 +18,7 @@ from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.connections import add_connection
 from openfaith_sync.store.database import Database, open_database
@@ -34,8 +35,14 @@ COLUMNS = ("entity", "source", "stored", "created", "dead_letters", "seconds")
     "--people", type=click.IntRange(1, 1_000_000), default=PEOPLE, show_default=True, help="The church's size."
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The simulator's port.  [default: a free one]")
+@click.option(
+    "--rate",
+    default="1000/20",
+    show_default=True,
+    help="Requests/seconds that the church allows, or off; Planning Center Online itself: 100/20.",
+)
 @pass_deployment
-def demo(deployment: Deployment, people: int, port: int) -> None:
+def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
     """Sync a simulated church through Dagster into PostgreSQL, and prove it right.
 
     Starts all it needs and leaves the data, so that the Dagster UI has
@@ -45,11 +52,12 @@ def demo(deployment: Deployment, people: int, port: int) -> None:
     Example: openfaith-sync demo --people 500
     """  # noqa: D301  click's sign for lines that stay as they are
     manifest = read_manifest(deployment.settings.manifests, ADAPTER)
+    settings = SimulatorSettings(people=people, port=port, rate=parse_rate(rate))
     # Another size is another church: its ids mean other people.
     org = OrgId("demo" if people == PEOPLE else f"demo-{people}")
     click.echo(f"inventing a church of {people:,} people")
     with (
-        running_simulator(SimulatorSettings(people=people, port=port), manifest) as simulator,
+        running_simulator(settings, manifest) as simulator,
         open_database(deployment.settings) as database,
     ):
         add_connection(database, _connection(org, simulator))
