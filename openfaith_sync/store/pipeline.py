@@ -163,7 +163,11 @@ class Pipeline:
         while self._pq.is_busy():
             self._socket.select()
             self._pq.consume_input()
-        return self._pq.get_result()
+        result = self._pq.get_result()
+        if result is None and self._pq.status != pq.ConnStatus.OK:
+            # There will be no other, however often one asks.
+            raise psycopg.OperationalError("the connection was lost")
+        return result
 
     def _push(self) -> None:
         while self._pq.flush():

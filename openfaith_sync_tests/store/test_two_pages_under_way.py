@@ -129,3 +129,14 @@ def test_more_than_the_sockets_hold_goes_through(database):
     with walking(database) as walk:
         waits = [begin(walk, *many[place : place + 1000], offset=place) for place in range(0, 4000, 1000)]
         assert [wait() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
+
+
+def test_a_connection_that_breaks_after_the_last_answer_is_not_waited_for(database):
+    with walking(database) as walk:
+        pipeline = walk.store._pages._pipeline
+        wait = begin(walk, email("1"))
+        pipeline.catch_up()
+        run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
+        with pytest.raises(TransientError):
+            wait()
+    assert stored(database) == ["1"]
