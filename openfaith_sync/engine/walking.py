@@ -254,16 +254,16 @@ class Walking:
         ready, self._ready = tuple(self._ready), []
         if not ready or not self._may_commit:
             return
-        commit = PageCommit(
-            pass_id=self._pass_id,
-            place=ready[-1].place,
-            batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
-            requests=sum(held.fetched.page.requests for held in ready),
-            waited=sum((held.fetched.page.waited for held in ready), timedelta()),
-            listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
-            pages=len(ready),
-        )
         with self._last_if_it_fails():
+            commit = PageCommit(
+                pass_id=self._pass_id,
+                place=ready[-1].place,
+                batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
+                requests=sum(held.fetched.page.requests for held in ready),
+                waited=sum((held.fetched.page.waited for held in ready), timedelta()),
+                listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
+                pages=len(ready),
+            )
             self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
 
     def _finish_commit(self) -> None:

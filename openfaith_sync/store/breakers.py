@@ -198,6 +198,7 @@ class SharedBreaker:
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
         """Count a request that found nobody for so long; says whether another one is wanted to tell why."""
         told = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
+        is_probe = self._prober == threading.get_ident()
         news = None
         with self._turn, self._database.connect_fleet() as session, session.transaction():
             session.execute(_ALONE, told)
@@ -206,7 +207,7 @@ class SharedBreaker:
                 # The org was removed meanwhile: nobody would ever close what it opens.
                 return False
             is_several, is_lasting, is_open = found
-            if self._prober == threading.get_ident():
+            if is_probe:
                 self._probe_later(session, told)
                 self._prober = None
             elif is_several and is_lasting:
@@ -215,7 +216,8 @@ class SharedBreaker:
             self._has_failed, self._is_closed = True, self._is_closed and not is_open
         if news:
             log_alert(self._adapter, OUTAGE, news)
-        return not is_several
+        # A probe in vain is one more of what is known already.
+        return not is_several and not is_probe
 
     def _look(self) -> None:
         """Learn whether the breaker is closed; where it is open and a probe is due, this request is it."""

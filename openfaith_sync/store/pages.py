@@ -71,6 +71,8 @@ class _UnderWay:
     committed: Answer | None = None
     counts: dict[EntityName, Counts] | None = None
     """Once it is in the database."""
+    failure: Exception | None = None
+    """Once it is known that it is not, and why."""
 
 
 class PageWriter:
@@ -97,55 +99,74 @@ class PageWriter:
         A record that the database itself refuses becomes a dead letter (law 5).
         """
         sent = _UnderWay(lease, page, self._told_of_batches(lease, page))
+        is_refused = False
         try:
             self._send_page(sent)
-        except _RECORDS_OWN_FAULT:
-            # What was sent of this page is taken back; those before it are whole.
-            self._finish_all()
             self._under_way.append(sent)
-            self._recover()
+        except _RECORDS_OWN_FAULT:
+            # Seen to below: what is raised there must not carry this one along, which may tell a value.
+            is_refused = True
+        except Exception:
+            # Those before it are whole; what was sent of this one is taken back by it.
+            self.rest()
+            raise
         except BaseException:
             # Ctrl-C and a test's stop too: the connection must not keep a half-sent page open. Raised again.
-            self._give_up()
+            self._give_up(is_hasty=True)
             raise
-        else:
+        if is_refused:
+            while self._under_way:
+                self._finish_oldest()
             self._under_way.append(sent)
+            self._recover()
         return lambda: self._finish(sent)
 
     def rest(self) -> None:
-        """Have the connection free for other uses: see to the end of what is under way, whatever that is."""
+        """Have the connection free for other uses, or closed: see to the end of what is under way.
+
+        Whoever waits for a page is told how it ended.
+        """
         try:
-            self._finish_all()
+            while self._under_way:
+                self._finish_oldest()
         except psycopg.Error:
-            # Whoever waits for a page is told; who asks for rest only needs the connection.
             return
+        finally:
+            if not self._pipeline.is_resting:
+                self._give_up()
 
     def _finish(self, sent: _UnderWay) -> Mapping[EntityName, Counts]:
         while sent in self._under_way:
+            if len(self._under_way) == 1:
+                self._pipeline.end()
             self._finish_oldest()
+        if not self._under_way:
+            self.rest()
         if sent.counts is None:
-            raise TransientError("a page was not stored: the one before it could not be")
+            raise sent.failure or TransientError("a page was not stored: the one before it could not be")
         return sent.counts
 
-    def _finish_all(self) -> None:
-        while self._under_way:
-            self._finish_oldest()
-
     def _finish_oldest(self) -> None:
+        """Wait for one page, or store it apart; what keeps it from being stored is raised."""
         oldest = self._under_way[0]
         assert oldest.committed is not None
+        is_refused = False
         try:
-            if len(self._under_way) == 1:
-                self._pipeline.rest()
-            else:
-                self._pipeline.wait(oldest.committed)
+            self._pipeline.wait(oldest.committed)
         except _RECORDS_OWN_FAULT:
-            self._recover()
-            return
-        except BaseException:
             # As above.
+            is_refused = True
+        except Exception as error:
+            oldest.failure = error
             self._give_up()
             raise
+        except BaseException:
+            # As above.
+            self._give_up(is_hasty=True)
+            raise
+        if is_refused:
+            self._recover()
+            return
         self._under_way.popleft()
         pairs = zip(oldest.page.batches, oldest.stored, strict=True)
         oldest.counts = {
@@ -158,11 +179,15 @@ class PageWriter:
         pages = list(self._under_way)
         self._give_up()
         for sent in pages:
-            sent.counts = self._commit_apart(sent)
+            try:
+                sent.counts = self._commit_apart(sent)
+            except Exception as error:
+                sent.failure = error
+                raise
 
-    def _give_up(self) -> None:
+    def _give_up(self, *, is_hasty: bool = False) -> None:
         self._under_way.clear()
-        self._pipeline.abort()
+        self._pipeline.abort(is_hasty=is_hasty)
 
     def _told_of_batches(self, lease: Lease, page: PageCommit) -> Told:
         key, entities = lease.key, [batch.entity for batch in page.batches]
@@ -182,7 +207,7 @@ class PageWriter:
         if not entities:
             return
         if self._riders_of != pass_id:
-            self._finish_all()
+            self.rest()
             rows = self._connection.execute(page_sql.RIDERS, (lease.key.org, pass_id)).fetchall()
             self._riders = {EntityName(entity): PassId(rider) for entity, rider in rows}
             self._riders_of = pass_id
@@ -251,7 +276,7 @@ class PageWriter:
     def _send_alone(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
         """Send one statement and wait for its answer."""
         self._step(step)
-        found = self._connection.execute(statement, parameters, prepare=True)
+        found = self._connection.execute(statement, parameters)
         return Answer(found.fetchone() if found.description else None)
 
     def _step(self, step: str) -> None:

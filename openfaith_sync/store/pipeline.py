@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -21,7 +22,8 @@ from openfaith_sync.store.page_rows import array_literal
 from openfaith_sync.store.rows import Connection
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-_MICROSECOND = timedelta(microseconds=1)
+# Names are the connection's, which several pipelines may use in turn.
+_numbers = count(1)
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -44,13 +46,17 @@ class Pipeline:
     """
 
     def __init__(self, connection: Connection) -> None:
-        """Use this connection, which is in autocommit."""
+        """Use this connection, which is in autocommit.
+
+        The driver prepares nothing over it from now on: when one of its transactions is
+        rolled back it has the server forget all that was prepared, ours too.
+        """
+        connection.prepare_threshold = None
         self._connection = connection
         self._pq = connection.pgconn
         self._socket = _Selector()
         self._socket.register(self._pq.socket, selectors.EVENT_READ)
         self._names: dict[bytes, bytes] = {}
-        self._named = 0
         # None is for a statement that was only prepared.
         self._awaited: deque[Answer | None] = deque()
         self._failure: psycopg.Error | None = None
@@ -58,20 +64,21 @@ class Pipeline:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the connection can be used otherwise."""
-        return self._pq.pipeline_status == pq.PipelineStatus.OFF
+        """Whether the connection can be used otherwise, or never again."""
+        return self._connection.closed or self._pq.pipeline_status == pq.PipelineStatus.OFF
 
     def send(self, statement: bytes, parameters: Mapping[str, Any]) -> Answer:
         """Queue one statement; it is planned once for the connection, since the same ones come for every page."""
         if self.is_resting:
             self._pq.enter_pipeline_mode()
+            self._is_ending = False
         text, names = _numbered(statement)
         values = [_encoded(parameters[name]) for name in names]
         if statement not in self._names:
-            self._named += 1
-            self._names[statement] = f"page_{self._named}".encode()
-            self._pq.send_prepare(self._names[statement], text)
+            name = f"page_{next(_numbers)}".encode()
+            self._pq.send_prepare(name, text)
             self._awaited.append(None)
+            self._names[statement] = name
         self._pq.send_query_prepared(self._names[statement], values)
         answer = Answer()
         self._awaited.append(answer)
@@ -102,6 +109,13 @@ class Pipeline:
         while not answer.is_read:
             self._read_next()
 
+    def end(self) -> None:
+        """Say that nothing more comes before ``rest``, which then need not ask."""
+        if not self._is_ending:
+            self._is_ending = True
+            self._pq.pipeline_sync()
+        self._push()
+
     def rest(self) -> None:
         """Have the connection as it was, after every answer was read.
 
@@ -110,39 +124,46 @@ class Pipeline:
         """
         if self.is_resting:
             return
-        self._end()
+        self.end()
         while self._awaited:
             self._read_next()
         self._leave()
 
-    def abort(self) -> None:
-        """Have the connection as it was whatever is under way, outside of any transaction."""
+    def abort(self, *, is_hasty: bool = False) -> None:
+        """Have the connection as it was whatever is under way, outside of any transaction; or closed.
+
+        Who is hasty has the server stop what it is at, for instance to wait for a lock.
+        """
         # What was prepared behind a failure was not.
         self._names.clear()
         is_waiting = bool(self._awaited) and self._failure is None
         self._awaited.clear()
         self._failure = None
-        if self._connection.closed or self._pq.status != pq.ConnStatus.OK:
+        if self._connection.closed:
             return
-        if is_waiting:
-            # Ctrl-C must not wait for what waits for a lock.
-            self._connection.cancel_safe(timeout=5)
-        if not self.is_resting:
-            self._leave()
-        self._connection.rollback()
-
-    def _end(self) -> None:
-        if not self._is_ending:
-            self._pq.pipeline_sync()
-            self._push()
-        self._is_ending = True
+        try:
+            if is_hasty and is_waiting:
+                self._connection.cancel_safe(timeout=5)
+            if not self.is_resting:
+                self._leave()
+            self._connection.rollback()
+        except psycopg.Error:
+            # The server is lost; why it was aborted says more.
+            self._connection.close()
+        except BaseException:
+            # Ctrl-C once more: what is half read would answer the next question. Raised again.
+            self._connection.close()
+            raise
 
     def _leave(self) -> None:
-        self._end()
+        self.end()
+        nothing = 0
         while (result := self._result()) is None or result.status != pq.ExecStatus.PIPELINE_SYNC:
-            pass
+            # One ends the answers to each statement; a second has no Sync behind it.
+            nothing = nothing + 1 if result is None else 0
+            if nothing > 1:
+                raise psycopg.OperationalError("the end of the answers is missing")
         self._pq.exit_pipeline_mode()
-        self._is_ending = False
 
     def _read_next(self) -> None:
         """Read the answer to the next statement: its result, and the mark that there are no more."""
@@ -203,7 +224,7 @@ def _encoded(value: Any) -> bytes | None:
         case datetime():
             text = value.isoformat()
         case timedelta():
-            text = f"{value // _MICROSECOND} microseconds"
+            text = f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
         case bytes():
             text = f"\\x{value.hex()}"
         case Sequence():

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.pipeline import Pipeline
 from openfaith_sync_tests.laws.neighbours import DEEDS, Neighbour, do, walls_down, without_org
 
 IDS = (
@@ -79,8 +80,15 @@ def forgetful() -> Iterator[None]:
             of_one_org.add(self)
         return execute(self, without_org(query) if self in of_one_org else query, *told, **more)
 
+    send = Pipeline.send
+
+    def forget_too(self: Pipeline, statement: bytes, parameters: Any) -> Any:
+        is_of_one_org = self._connection in of_one_org
+        return send(self, without_org(statement) if is_of_one_org else statement, parameters)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(psycopg.Connection, "execute", forget)
+        patch.setattr(Pipeline, "send", forget_too)
         yield
 
 

@@ -252,6 +252,16 @@ def test_a_probe_of_the_provider_in_vain_waits_longer(database):
     assert is_away(breaker(database, ORGS[0]))
 
 
+def test_a_probe_in_vain_by_a_church_that_never_failed_is_the_only_request(database):
+    for org in ORGS[:5]:
+        fail(database, org)
+    assert list_away(database)[0].org is None
+    let_time_pass(database, "1 hour")
+    fresh = breaker(database)
+    fresh.admit()
+    assert not fresh.note_failure("probe", "nobody there", NOW)
+
+
 @pytest.mark.parametrize(("answered", "is_provider"), [("30 seconds", False), ("2 minutes", True)])
 def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_provider(
     database, answered, is_provider

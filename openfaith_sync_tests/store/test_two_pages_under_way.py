@@ -4,13 +4,32 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
-from openfaith_sync.domain.errors import LeaseLost, TransientError
+from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.domain.errors import DefinitionError, LeaseLost, TransientError
+from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes import Counts
 from openfaith_sync.domain.place import Slice, WalkPlace
-from openfaith_sync_tests.store.making import EMAIL, EMAILS, at, batch, email, fetch, run, walking
+from openfaith_sync.domain.record import Record
+from openfaith_sync.store.pipeline import Pipeline
+from openfaith_sync_tests.store.making import (
+    EMAIL,
+    EMAILS,
+    ORG,
+    PCO,
+    PEOPLE,
+    PERSON,
+    at,
+    batch,
+    email,
+    fetch,
+    riders,
+    run,
+    walking,
+)
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
 PASS = "SELECT place, created, dead, pages FROM sync.passes"
@@ -131,12 +150,81 @@ def test_more_than_the_sockets_hold_goes_through(database):
         assert [wait() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
 
 
-def test_a_connection_that_breaks_after_the_last_answer_is_not_waited_for(database):
+def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database):
     with walking(database) as walk:
-        pipeline = walk.store._pages._pipeline
         wait = begin(walk, email("1"))
-        pipeline.catch_up()
+        walk.store._pages._pipeline.catch_up()
         run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
+        assert wait() == {EMAIL: Counts(created=1)}
         with pytest.raises(TransientError):
-            wait()
+            walk.commit(batch([email("2")]))
     assert stored(database) == ["1"]
+
+
+def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind_it_holds(database):
+    """The server refuses a person of the second page; an address of the same page could not even be sent."""
+    asleep = tuple("asleep" if column.name == "status" else None for column in CANONICAL_TABLES["people"].columns)
+    person = Record(ExternalId("p"), derive_entity_id(ORG, PCO, PERSON, "p"), at(0), asleep, b"{}", b"hash")
+    with walking(database, PEOPLE, riders(EMAIL)) as walk:
+
+        def begin_both(people, *emails):
+            page = walk.page(batch(people, entity=PERSON), batch(emails))
+            return walk.store.begin_commit(walk.lease, page)
+
+        first = begin_both([], email("1"))
+        second = begin_both([person], email("2"), email("bad", "nul \0"))
+        assert first()[EMAIL] == Counts(created=1)
+        assert second() == {PERSON: Counts(dead=1), EMAIL: Counts(created=1, dead=1)}
+    found = fetch(database, "SELECT entity, pages, created, unchanged, dead FROM sync.passes ORDER BY pass_id")
+    assert found == [("person", 2, 0, 0, 1), ("email", 0, 2, 0, 1)]
+
+
+def test_a_transaction_that_is_rolled_back_over_the_same_connection_takes_no_page_along(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]))
+        evidence = walk.store.open_evidence(walk.lease, walk.opened.pass_id)
+        for _ in range(10):
+            evidence.load_report()
+        run(database, "UPDATE sync.leases SET token = token + 1")
+        with pytest.raises(LeaseLost):
+            evidence.note_report({"a": 1})
+        run(database, "UPDATE sync.leases SET token = token - 1")
+        assert walk.commit(batch([email("2")])) == {EMAIL: Counts(created=1)}
+
+
+def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database):
+    with walking(database) as walk:
+        first = begin(walk, email("1"))
+        nowhere = replace(batch([email("2")]), table="nowhere")
+        with pytest.raises(DefinitionError, match="nowhere"):
+            walk.store.begin_commit(walk.lease, walk.page(nowhere))
+        assert first() == {EMAIL: Counts(created=1)}
+        assert walk.commit(batch([email("3")])) == {EMAIL: Counts(created=1)}
+    assert stored(database) == ["1", "3"]
+
+
+def test_who_is_told_late_why_a_page_failed_is_told_the_reason(database):
+    with walking(database) as walk:
+        run(database, "UPDATE sync.leases SET token = token + 1")
+        first = begin(walk, email("1"))
+        assert walk.store.count_live(EMAILS) == 0
+        with pytest.raises(LeaseLost):
+            first()
+
+
+def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(database, monkeypatch):
+    with walking(database) as walk:
+
+        def interrupted(*_: object, **__: object):
+            raise KeyboardInterrupt
+
+        begin(walk, email("1"))
+        begin(walk, email("2"))
+        connection = walk.store._connection
+        monkeypatch.setattr(connection, "cancel_safe", interrupted)
+        monkeypatch.setattr(Pipeline, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            walk.commit(batch([email("3")]))
+        assert connection.closed
+        with pytest.raises(TransientError):
+            walk.store.count_live(EMAILS)
