@@ -105,7 +105,7 @@ class Share:
                     seconds = self._seconds_until_visit()
                     if self._clock() + seconds > until:
                         after = timedelta(seconds=math.ceil(seconds))
-                        raise BudgetUsedUp("the source's budget is used up for now", retry_after=after)
+                        raise BudgetUsedUp("the source's budget is used up", retry_after=after)
                     self._wait(self._changed, seconds)
             finally:
                 self._waiters -= 1

@@ -68,7 +68,7 @@ class HttpClient:
         adapter: AdapterFile,
         *,
         transport: httpx.BaseTransport | None = None,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] = time.sleep,  # between two tries, in a thread with nothing else to do
         attempts: int | None = None,
         patience: timedelta | None = None,
         bounds: Bounds = BOUNDS,

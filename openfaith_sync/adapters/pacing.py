@@ -88,8 +88,7 @@ class Pace:
                     share.lose(held.pop(share))
                 held[share] = share.take(until)
                 waited += held[share].waited
-        except BaseException:
-            # Ctrl-C too: a slot that nobody ends would count as under way. Raised again.
+        except BaseException:  # Ctrl-C too: a slot that nobody ends would count as under way; raised again
             for share, slot in held.items():
                 share.lose(slot)
             raise

@@ -153,8 +153,7 @@ def _wait(database: Database, begun: Begun) -> None:
             told = time.monotonic()
             left = f"{progress.left.total_seconds() / 60:.0f} minutes are left"
             click.echo(f"still waiting; {'somebody came back' if progress.is_used else left}", err=True)
-        # Another process does the work and has no way to tell us; asking is all there is.
-        time.sleep(LOOK_EVERY_SECONDS)
+        time.sleep(LOOK_EVERY_SECONDS)  # another process does the work and has no way to tell us; we can only ask
 
 
 def _print(connected: ListedConnection, manifest: Manifest, *, as_json: bool) -> None:

@@ -79,7 +79,6 @@ def _running(command: list[str], deployment: Deployment) -> Iterator[tuple[subpr
         assert process.stdout is not None
         try:
             yield process, process.stdout
-        except BaseException:
-            # Ctrl-C too: the run must not outlive the demonstration. Raised again below.
+        except BaseException:  # Ctrl-C too: the run must not outlive the demonstration; raised again
             process.terminate()
             raise

@@ -289,8 +289,7 @@ class Walking:
     def _last_if_it_fails(self) -> Iterator[None]:
         try:
             yield
-        except BaseException:
-            # Whatever it is, it is raised again.
+        except BaseException:  # Ctrl-C too: what was not committed is lost to this walk; raised again
             self._may_commit = False
             raise
 

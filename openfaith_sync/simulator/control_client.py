@@ -166,7 +166,7 @@ class ControlClient:
         while (counts := self.webhooks())["pending"] or counts["hidden"]:
             if time.monotonic() > deadline:
                 raise UsageError(f"after {timeout_seconds} s there still is to come: {counts}")
-            time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)  # the simulator is another process and tells nobody when it is done
 
     def oauth(self) -> Json:
         """Give all grants, every use of a refresh token, and how many were spent twice."""

@@ -61,8 +61,7 @@ class PostgresLedger:
         with self._lock:
             try:
                 return self._settle(self._connected(), bucket, assumed, visit)
-            except BaseException:
-                # Ctrl-C too: what a session was in the middle of is not gone on with. Raised again.
+            except BaseException:  # Ctrl-C too: what a session was in the middle of is not gone on with; raised again
                 self._hang_up()
                 raise
 

@@ -106,12 +106,10 @@ class PageWriter:
         except _RECORDS_OWN_FAULT:
             # Seen to below: what is raised there must not carry this one along, which may tell a value.
             is_refused = True
-        except Exception:
-            # Those before it are whole; what was sent of this one is taken back by it.
+        except Exception:  # whatever it is, those before it are whole and this one is taken back; raised again
             self.rest()
             raise
-        except BaseException:
-            # Ctrl-C and a test's stop too: the connection must not keep a half-sent page open. Raised again.
+        except BaseException:  # Ctrl-C too: the connection must not keep a half-sent page open; raised again
             self._give_up(is_hasty=True)
             raise
         if is_refused:
@@ -160,8 +158,7 @@ class PageWriter:
             oldest.failure = error
             self._give_up()
             raise
-        except BaseException:
-            # As above.
+        except BaseException:  # Ctrl-C too: nobody waits for what is under way any more; raised again
             self._give_up(is_hasty=True)
             raise
         if is_refused:

@@ -150,8 +150,7 @@ class Pipeline:
         except psycopg.Error:
             # The server is lost; why it was aborted says more.
             self._connection.close()
-        except BaseException:
-            # Ctrl-C once more: what is half read would answer the next question. Raised again.
+        except BaseException:  # Ctrl-C once more: what is half read would answer the next question; raised again
             self._connection.close()
             raise
 

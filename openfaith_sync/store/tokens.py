@@ -57,7 +57,7 @@ class ConnectionTokens:
         database: Database,
         connection: Connection,
         on_step: Callable[[str], None] = lambda _: None,
-        pause: Callable[[float], None] = time.sleep,
+        pause: Callable[[float], None] = time.sleep,  # until the database takes what cannot be asked for again
     ) -> None:
         """Serve one connection, for as long as it points at the same URL."""
         self._database, self._base_url = database, connection.base_url

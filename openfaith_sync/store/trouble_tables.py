@@ -1,4 +1,4 @@
-"""The tables of trouble with sources, as SQLAlchemy metadata: who was told of it, and whom nobody asks for now."""
+"""The tables of trouble with sources, as SQLAlchemy metadata: who was told of it, and whom nothing but probes asks."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY

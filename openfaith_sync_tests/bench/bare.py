@@ -15,7 +15,7 @@ import httpx
 import orjson
 import psycopg
 
-from openfaith_sync_tests.bench.measured import peak_mb
+from openfaith_sync_tests.bench.measured import figures
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS bare;
@@ -62,16 +62,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
                 records += len(rows)
                 requests += 1
                 offset = body["meta"].get("next", {}).get("offset")
-    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "records": records,
-        "seconds": seconds,
-        "records_a_second": records / seconds,
-        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mb": peak_mb(),
-        "requests": requests,
-        **{f"{name}_seconds": passed for name, passed in spent.items()},
-    }
+    return figures(before, time.perf_counter() - began, records, requests, spent)
 
 
 if __name__ == "__main__":

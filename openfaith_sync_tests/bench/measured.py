@@ -31,6 +31,22 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def figures(
+    before: resource.struct_rusage, seconds: float, records: int, requests: int, spent: dict[str, float]
+) -> dict[str, Any]:
+    """Give what a run is shown by; ``spent`` are seconds by what they went to, over all threads."""
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "records": records,
+        "seconds": seconds,
+        "records_a_second": records / seconds,
+        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mb": peak_mb(),
+        "requests": requests,
+        **{f"{name}_seconds": spent.get(name, 0.0) for name in ("network", "mapping", "database")},
+    }
+
+
 class Stopwatch:
     """Adds up the seconds spent in calls, over all threads."""
 
@@ -82,17 +98,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
             result = run_entity(manifest, source, store, request)
             records += result.counts.records
             requests += result.requests
-    seconds = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    return {
-        "records": records,
-        "seconds": seconds,
-        "records_a_second": records / seconds,
-        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        "peak_mb": peak_mb(),
-        "requests": requests,
-        **{f"{name}_seconds": watch.seconds.get(name, 0.0) for name in ("network", "mapping", "database")},
-    }
+    return figures(before, time.perf_counter() - began, records, requests, watch.seconds)
 
 
 if __name__ == "__main__":

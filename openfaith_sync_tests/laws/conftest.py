@@ -1,12 +1,19 @@
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.simulator.rate import parse_rate
+from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database import Database
+from openfaith_sync_tests.laws.consenting_church import HOURS, PEOPLE, connect
+from openfaith_sync_tests.laws.consenting_church import Church as ConsentingChurch
 from openfaith_sync_tests.laws.synced_church import Synced, running
+
+_names = itertools.count()
 
 
 @pytest.fixture
@@ -21,3 +28,21 @@ def synced(database: Database, pco_manifest: Manifest) -> Iterator[Callable[...,
             return church
 
         yield sync
+
+
+@pytest.fixture(scope="module")
+def oauth_simulator(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    settings = SimulatorSettings(people=PEOPLE, rate=parse_rate("1000000/20"))
+    with running_simulator(settings, pco_manifest) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def church(
+    module_database: Database, oauth_simulator: RunningSimulator, pco_manifest: Manifest
+) -> Iterator[ConsentingChurch]:
+    """Gives an org that is connected by OAuth, which nobody had before."""
+    org = OrgId(f"church-{next(_names)}")
+    yield connect(ConsentingChurch(org, 0, module_database, oauth_simulator, pco_manifest), HOURS)
+    oauth_simulator.clear_oauth()
+    oauth_simulator.clear_faults()
