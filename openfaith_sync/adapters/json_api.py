@@ -89,7 +89,7 @@ class JsonApiSource:
 
     def _listing_request(self, entity: Entity, query: ListingQuery, includes: Iterable[str]) -> Request:
         paging = self._manifest.adapter_file.paging
-        parameters: dict[str, str | int] = {paging.size_parameter: query.size or paging.size}
+        parameters: dict[str, str | int] = {**entity.parameters, paging.size_parameter: query.size or paging.size}
         if query.offset:
             parameters[paging.offset_parameter] = query.offset
         version = entity.delta.attribute

@@ -6,6 +6,7 @@ says what a right manifest is.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
@@ -18,6 +19,8 @@ from openfaith_sync.domain.adapter_file import AdapterFile
 from openfaith_sync.domain.canonical import CANONICAL_TABLES, CanonicalTable
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.part import Part, SnakeCase, UrlPath, VersionDate
+
+_WHERE = re.compile(r"where\[([a-z0-9_]+)\](?:\[(?:gt|gte|lt|lte)\])?")
 
 
 class AttributeType(StrEnum):
@@ -168,6 +171,9 @@ class EntityPart(Part):
     """Attributes that `where[...]` really filters; unknown ones return all rows."""
     includes: tuple[SnakeCase, ...] = ()
     """Relationships the source can include."""
+    parameters: dict[str, str] = Field(default_factory=dict)
+    """Query parameters of every listing, such as `where[archive_status]: include`
+    where the source would otherwise leave records out."""
     delta: Delta
     total_count: Literal["exact", "unreliable"] = "exact"
     """Whether `meta.total_count` can be believed."""
@@ -223,7 +229,7 @@ class Entity(EntityPart):
         endpoints = self.endpoints.model_copy(update={"list": self.merges.list})
         delta = self.delta.model_copy(update={"by": DeltaCapability.FILTER, "attribute": "created_at"})
         listing = {"resource": self.merges.resource, "endpoints": endpoints, "delta": delta, "sideload": {}}
-        return self.model_copy(update={**listing, "total_count": "exact"})
+        return self.model_copy(update={**listing, "parameters": {}, "total_count": "exact"})
 
     @property
     def canonical(self) -> CanonicalTable:
@@ -286,11 +292,24 @@ def _entity_problems(entity: EntityPart) -> list[str]:
         for include in entity.sideload
         if include not in entity.includes
     ]
+    problems += _parameter_problems(entity)
     problems += _delta_problems(entity)
     problems += _nested_problems(entity)
     if "{id}" not in entity.endpoints.get:
         problems.append(f"endpoints.get: found {entity.endpoints.get!r}, expected a path with {{id}}")
     return problems
+
+
+def _parameter_problems(entity: EntityPart) -> Iterator[str]:
+    for name in entity.parameters:
+        filtered = _WHERE.fullmatch(name)
+        if filtered is None and name != "filter":
+            yield f"parameters: found {name!r}, expected where[...] or filter; all others are set by the engine"
+        elif filtered and filtered[1] not in entity.filters:
+            known = ", ".join(entity.filters)
+            yield f"parameters: found {name!r}, expected one of filters: {known}; the source ignores unknown ones"
+        elif filtered and filtered[1] == entity.delta.attribute:
+            yield f"parameters: found {name!r}, which deltas set themselves"
 
 
 def _nested_problems(entity: EntityPart) -> Iterator[str]:

@@ -14,6 +14,8 @@ from openfaith_sync.simulator.tables import Row, Table
 
 Test = Callable[[Row], bool]
 
+_ARCHIVE_STATUS = "archive_status"
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -32,8 +34,14 @@ def _nothing(_row: Row) -> bool:
 
 
 def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Condition]:
-    """Give the conditions that count; a filter the entity does not have is ignored."""
+    """Return the conditions that count.
+
+    A filter the entity does not have is ignored. Archived records are hidden unless the request asks for
+    them (planningcenter/developers #781, #1189).
+    """
     known = table.entity.filters
+    if _ARCHIVE_STATUS in known and not any(where.name == _ARCHIVE_STATUS for where in wheres):
+        wheres = (*wheres, Where(_ARCHIVE_STATUS, "", "not_archived"))
     return [found for where in wheres if where.name in known for found in _condition(world, table, where)]
 
 
@@ -49,7 +57,7 @@ def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
     elif where.name.removesuffix("_id") in table.link_position:
         place = table.link_position[where.name.removesuffix("_id")]
         yield Condition(lambda row: str(row.references[place]) == where.value)
-    elif where.name == "archive_status":
+    elif where.name == _ARCHIVE_STATUS:
         yield from _archive_condition(table, where.value)
     else:
         test = find_search(world, table, where.name, where.value)

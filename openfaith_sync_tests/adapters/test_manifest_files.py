@@ -129,6 +129,18 @@ def test_a_key_with_a_wrong_shape(root: Path, mistakes: Mistaken):
     ]
 
 
+def test_parameters_that_the_source_would_ignore_or_the_engine_sets(root: Path, mistakes: Mistaken):
+    spoil(
+        root,
+        "groups.yaml",
+        'parameters: {"where[archive_status]": include}',
+        'parameters: {"where[archived]": "yes", order: name}',
+    )
+    found = "\n".join(mistakes())
+    assert "parameters: found 'where[archived]', expected one of filters: archive_status, name" in found
+    assert "parameters: found 'order', expected where[...] or filter" in found
+
+
 def test_an_unknown_table(root: Path, mistakes: Mistaken):
     line = spoil(root, "people.yaml", "table: campuses", "table: sites")
     assert mistakes() == [
