@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
 
-from openfaith_sync.domain.errors import AccessDenied
+from openfaith_sync.domain.errors import AccessDenied, SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId, IdDeriver
+from openfaith_sync.domain.listing import ListingQuery
 from openfaith_sync.domain.nesting import ParentPlace, build_nesting
 from openfaith_sync.domain.passes import Counts, OpenPass, PageCommit, ParentListing, PassResult, SyncMode
 from openfaith_sync.domain.place import WalkPlace
@@ -38,6 +39,7 @@ class NestedWalk:
         member = self._nesting.member_entity or EntityName("")
         self._derive_member = IdDeriver(session.key.org, session.key.adapter, member)
         self._refused: list[AccessDenied] = []
+        self._unlisted: list[ExternalId] = []
         self._spared: list[ParentPlace] = []
         self._progress = Progress(0, None, 0, 0, timedelta(), Counts())
 
@@ -47,6 +49,7 @@ class NestedWalk:
         Raises:
             SafetyStop: So much is missing that a person must look first. All else is done.
             AccessDenied: The token may read no parent's list.
+            SourceFailed: Every list answered 404 while parents live: the endpoint fails, the lists are not empty.
             SyncError: The source or the store failed; a later call goes on from there.
         """
         session, mode = self._session, self._decide_mode()
@@ -54,13 +57,14 @@ class NestedWalk:
         opened, is_resumed = session.open_pass(mode, WalkPlace(()))
         evidence = session.store.open_evidence(session.lease, opened.pass_id)
         self._walk(opened, evidence, is_full=is_full)
+        self._prove_endpoint(opened, evidence)
         evidence.compare_parents(self._nesting, is_full=is_full)
         if "missing" not in evidence.load_report():
             evidence.note_report(
                 {"listed": evidence.count_listed(), "missing": evidence.weigh(session.entity.parent).missing}
             )
         settled = Settling(session, self._fetcher, evidence, opened).run()
-        report = {**settled.report, "parents_refused": len(self._refused)}
+        report = {**settled.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
         if settled.stop is not None:
             raise settled.stop
@@ -96,6 +100,25 @@ class NestedWalk:
         self._commit_spared(opened)
         if self._refused and is_full and not self._progress.records:
             raise self._refused[0]
+        if self._unlisted and is_full and not self._progress.records:
+            raise self._endpoint_failure(len(self._unlisted))
+
+    def _prove_endpoint(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Doubt a pass in which every list and every parent answered 404: what is listed cannot all be gone."""
+        found = evidence.load_report()
+        if not found.get("parents_gone") or found.get("parents_read") or found.get("parents_spared"):
+            return
+        page = self._session.source.read_page(ListingQuery(self._nesting.parent, is_sparse=True))
+        if page.records:
+            # The next pass reads all of these lists again.
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise self._endpoint_failure(int(found["parents_gone"] or 0))
+
+    def _endpoint_failure(self, count: int) -> SourceFailed:
+        return SourceFailed(
+            f"all {count:,} lists of {self._session.key} that were read answered 404 while the source has records of "
+            f"{self._nesting.parent}: the endpoint fails, and nothing is believed of what these lists hold"
+        )
 
     def _due(self, evidence: Evidence, *, is_full: bool) -> Iterator[ParentPlace]:
         after: ExternalId | None = None
@@ -115,6 +138,11 @@ class NestedWalk:
             self._refused.append(read.refusal)
             if len(self._refused) >= REFUSALS_TO_STOP and not self._progress.records:
                 raise read.refusal
+            return
+        if read.is_unlisted:
+            self._unlisted.append(read.parent.external_id)
+            if len(self._unlisted) >= REFUSALS_TO_STOP and not self._progress.records:
+                raise self._endpoint_failure(len(self._unlisted))
             return
         commit = PageCommit(
             pass_id=opened.pass_id,

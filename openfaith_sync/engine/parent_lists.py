@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
-from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import Page
 from openfaith_sync.domain.nesting import ParentPlace
 from openfaith_sync.domain.passes import ParentListing
@@ -28,7 +28,9 @@ class ParentRead:
     requests: int = 1
     waited: timedelta = timedelta()
     is_gone: bool = False
-    """The source has no such parent."""
+    """The source has neither the list nor its parent: both answered 404 or 410."""
+    is_unlisted: bool = False
+    """The list answered 404 or 410 while its parent can be read, which says nothing about what the list holds."""
     refusal: AccessDenied | None = None
     """The token may not read the list, which says nothing about what it holds."""
 
@@ -45,6 +47,7 @@ class ParentLists:
         """Read what belongs to the session's entity."""
         self._source = session.source
         self._entity = session.entity
+        self._parent = EntityName(session.entity.parent or "")
         self._fetcher = fetcher
         self._page_size = session.manifest.adapter_file.paging.size
         self._walk = IdWalk(session.entity, (), self._page_size)
@@ -58,11 +61,20 @@ class ParentLists:
         try:
             records, requests, waited = self._gather(parent)
         except NotFoundAtSource:
-            return ParentRead(parent, self._fetcher.map_records(()), is_gone=True)
+            return self._judge_missing_list(parent)
         except AccessDenied as refusal:
             return ParentRead(parent, self._fetcher.map_records(()), refusal=refusal)
         batch = self._fetcher.map_records(records.values())
         return ParentRead(parent, batch, tuple(records), requests, waited)
+
+    def _judge_missing_list(self, parent: ParentPlace) -> ParentRead:
+        """Return whether the parent is gone with its list; a 404 of the list alone proves nothing."""
+        nothing = self._fetcher.map_records(())
+        try:
+            found = self._source.read_record(self._parent, parent.external_id)
+        except AccessDenied as refusal:
+            return ParentRead(parent, nothing, requests=2, refusal=refusal)
+        return ParentRead(parent, nothing, requests=2, is_gone=found is None, is_unlisted=found is not None)
 
     def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
         records: dict[ExternalId, RawRecord] = {}

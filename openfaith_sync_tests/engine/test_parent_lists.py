@@ -8,7 +8,7 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.nesting import ParentPlace
 from openfaith_sync.domain.passes import Lease
 from openfaith_sync.domain.record import RawRecord
@@ -29,6 +29,14 @@ class OneList:
     size: int
     damage: Damage = lambda _, page: page
     asked: list[int] = field(default_factory=list)
+    parent: FreshRecord | AccessDenied | None = None
+    """What reading the parent itself gives."""
+
+    def read_record(self, entity: EntityName, external_id: ExternalId) -> FreshRecord | None:
+        assert (entity, external_id) in {("household", "9"), ("group", "9")}
+        if isinstance(self.parent, AccessDenied):
+            raise self.parent
+        return self.parent
 
     def read_page(self, query: ListingQuery) -> Page:
         assert query.parent == "9"
@@ -114,6 +122,17 @@ def test_a_parent_that_is_gone_has_an_empty_list_that_counts_as_never_read():
 
     found = read(OneList(3, gone))
     assert (found.is_gone, found.listing.listed, found.listing.parent_hash) == (True, (), None)
+
+
+def test_a_list_that_answers_404_says_nothing_while_its_parent_can_be_read_or_is_denied():
+    def gone(_: int, __: Page) -> Page:
+        raise NotFoundAtSource("404")
+
+    found = read(OneList(3, gone, parent=FreshRecord(RawRecord(ExternalId("9"), {}, {}, {}))))
+    assert (found.is_gone, found.is_unlisted) == (False, True)
+    denied = read(OneList(3, gone, parent=AccessDenied("403")))
+    assert isinstance(denied.refusal, AccessDenied)
+    assert (denied.is_gone, denied.is_unlisted) == (False, False)
 
 
 def test_a_list_that_may_not_be_read_is_a_refusal_and_no_list():

@@ -131,6 +131,7 @@ class Faulty:
             reports[EntityName(entity)].get("still_candidates")
             or reports[EntityName(entity)].get("parents_gone")
             or reports[EntityName(entity)].get("parents_refused")
+            or reports[EntityName(entity)].get("parents_unlisted")
             or self._is_uncounted(entity)
             for entity in wrong
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
+from openfaith_sync.domain.errors import AccessDenied, SafetyStop, SourceFailed, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes import SyncMode
@@ -13,7 +13,7 @@ from openfaith_sync.engine.needs import Source
 from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.store.hold_decisions import approve_hold, list_holds
 from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import fetch, run
 
 HOUSEHOLD = EntityName("household")
 FAMILY = EntityName("household_membership")
@@ -123,6 +123,52 @@ def test_a_list_that_answers_404_ends_what_it_held_by_evidence_of_each(synced, e
     result = church.sync(entity, SyncMode.FULL)
     assert (result.report["parents_gone"], result.report["confirmed_by_read"]) == (1, len(lists[gone]))
     assert church.live(entity) == church.truth(entity)
+
+
+NOT_FOUND = {"lists": "memberships", "lists and parents": "v2/{parent}s/"}
+"""Which addresses answer 404; the listing of the parents always answers."""
+
+
+@pytest.mark.parametrize("path", NOT_FOUND.values(), ids=list(NOT_FOUND))
+@BOTH
+def test_a_first_walk_whose_lists_all_answer_404_is_a_failure_and_heals(synced, entity, parent, path):
+    church = synced(parent)
+    path = path.replace("{parent}", parent)
+    for _ in range(2):
+        church.simulator.fault(Fault(kind="status", status=404, path=path))
+        with pytest.raises(SourceFailed, match=r"all \d+ lists of .* answered 404"):
+            church.sync(entity, SyncMode.AUTO)
+        assert church.live(entity) == set()
+        church.simulator.clear_faults()
+    assert church.sync(entity, SyncMode.AUTO).mode is SyncMode.FULL
+    assert church.live(entity) == church.truth(entity)
+
+
+@pytest.mark.parametrize("path", NOT_FOUND.values(), ids=list(NOT_FOUND))
+@pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
+def test_lists_that_all_answer_404_end_nobodys_membership_however_few_they_are(synced, mode, path):
+    church = synced(GROUP, MEMBER)
+    # So few that no safety stop would keep them.
+    run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES ('grace', 10000, 1)")
+    before = church.live(MEMBER)
+    church.simulator.fault(Fault(kind="status", status=404, path=path.replace("{parent}", "group")))
+    for _ in range(2):
+        with pytest.raises(SourceFailed):
+            church.sync(MEMBER, mode)
+    assert church.live(MEMBER) == before
+    church.simulator.clear_faults()
+    assert church.sync(MEMBER, mode).report["still_candidates"] == 0
+    assert church.live(MEMBER) == before
+
+
+def test_a_list_that_answers_404_beside_its_living_parent_says_nothing(synced):
+    church = synced(GROUP, MEMBER)
+    before = church.live(MEMBER)
+    group = next(iter(below(church, MEMBER, "group")))
+    church.simulator.fault(Fault(kind="status", status=404, path=f"/groups/{group}/memberships"))
+    result = church.sync(MEMBER)
+    assert (result.report["parents_unlisted"], result.counts.tombstoned, result.report["missing"]) == (1, 0, 0)
+    assert church.live(MEMBER) == before
 
 
 def test_a_parent_that_comes_back_is_read_again(synced):
