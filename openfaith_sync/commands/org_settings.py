@@ -41,6 +41,11 @@ class Span(click.ParamType):  # type: ignore[type-arg]
 @click.option("--time-zone", metavar="ZONE", help="An IANA name, such as America/Chicago; nights are counted in it.")
 @click.option("--deletion-count", type=click.IntRange(0), help="So many records may vanish at once without a person.")
 @click.option("--deletion-share", type=click.FloatRange(0, 1), help="Or this share of what we hold.")
+@click.option(
+    "--rejected-share",
+    type=click.FloatRange(0, 1),
+    help="A sync fails when a larger share of the records than this, and more than 10, was set aside.",
+)
 @click.option("--delta-every", "delta", type=Span(), help="How often it is asked for changes: 15m, 2h, usual.")
 @click.option("--reconcile-every", "reconciliation", type=Span(), help="How often all ids are compared: 1d, 7d, usual.")
 @click.option("--adapter", default="pco", show_default=True, help="The connection that cadences are of.")
@@ -54,6 +59,7 @@ def set_(
     time_zone: str | None,
     deletion_count: int | None,
     deletion_share: float | None,
+    rejected_share: float | None,
     delta: timedelta | None,
     reconciliation: timedelta | None,
     adapter: str,
@@ -69,7 +75,14 @@ def set_(
         raise click.BadParameter(f"expected an IANA time zone such as America/Chicago; found {time_zone!r}")
     with open_database(deployment.settings) as database:
         require_connections(database, org)
-        held = set_org(database, org, time_zone=time_zone, deletion_count=deletion_count, deletion_share=deletion_share)
+        held = set_org(
+            database,
+            org,
+            time_zone=time_zone,
+            deletion_count=deletion_count,
+            deletion_share=deletion_share,
+            rejected_share=rejected_share,
+        )
         for option, mode, every in (
             ("delta", WorkMode.DELTA, delta),
             ("reconciliation", WorkMode.RECONCILIATION, reconciliation),
@@ -83,11 +96,13 @@ def set_(
         "time_zone": held.time_zone,
         "deletion_count": held.deletion_count,
         "deletion_share": held.deletion_share,
+        "rejected_share": held.rejected_share,
     }
     if as_json:
         print_json(told)
     else:
         click.echo(
             f"{org}: nights in {held.time_zone}; up to {held.deletion_count} records or "
-            f"{held.deletion_share:.0%} may vanish at once"
+            f"{held.deletion_share:.0%} may vanish at once; "
+            f"a sync fails when more than {held.rejected_share:.0%} of the records are set aside"
         )

@@ -5,6 +5,7 @@
 | TransientError    | RetryRequested                  | the step goes on from its last commit     |
 | ReconnectRequired | Failure(allow_retries=False)    | the org authorises again                  |
 | AccessDenied      | Failure(allow_retries=False)    | somebody gives access at the source       |
+| MostlyRejected    | Failure(allow_retries=False)    | we change the records or the manifest     |
 | DefinitionError   | Failure(allow_retries=False)    | we change manifest, configuration or code |
 | SafetyStop        | Failure(allow_retries=False)    | a person looks                            |
 | RecordRejected    | Failure(allow_retries=False)    | a bug: it should be a dead letter         |
@@ -21,6 +22,7 @@ from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
     LeaseHeld,
+    MostlyRejected,
     ReconnectRequired,
     RecordRejected,
     SafetyStop,
@@ -38,6 +40,7 @@ REPORT = "report this bug: it should have been caught below"
 
 WHAT_TO_DO: Mapping[type[SyncError], str] = {
     ReconnectRequired: "the org must authorise again; a retry cannot help",
+    MostlyRejected: "what could be stored was; correct the records at the source or the manifest, then sync again",
     AccessDenied: "give access at the source; until then this entity is asked for once a day, and the others go on",
     DefinitionError: "change the manifest, the configuration or the code; a retry cannot help",
     SafetyStop: "a person must look before anything else is done",

@@ -13,6 +13,7 @@
         UsageError         the caller asked for something that is not there
         NotFoundAtSource   the source has no such thing  -> evidence, where one record was asked for
         AccessDenied       the token may not read this   -> give the user access at the source
+        MostlyRejected     too many records set aside    -> correct the records or the manifest, and sync again
         FilterIgnored      the source filters otherwise  -> read the listing another way, and say so
       SafetyStop           a person must look first      -> no retry, alert
 
@@ -93,6 +94,10 @@ class AccessDenied(DefinitionError):
 
 class FilterIgnored(DefinitionError):
     """The source answered with records that were not asked for: its filter or order is not what the manifest says."""
+
+
+class MostlyRejected(DefinitionError):
+    """More records were set aside than the org allows; what could be stored was."""
 
 
 class SafetyStop(SyncError):

@@ -22,6 +22,7 @@ from openfaith_sync.domain.passes import (
 )
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import JsonObject, MappedBatch, RawRecord
+from openfaith_sync.domain.rejections import Rejected
 from openfaith_sync.engine.evidence import Evidence
 
 
@@ -158,6 +159,10 @@ class Store(Protocol):
 
     def count_set_aside(self, key: SyncKey) -> int:
         """Count the records that wait as dead letters and of which no older version is held."""
+        ...
+
+    def weigh_rejected(self, key: SyncKey) -> Rejected:
+        """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
         ...
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:

@@ -21,6 +21,7 @@ from openfaith_sync.domain.merges import ReferenceColumn, merging_references
 from openfaith_sync.domain.passes import Counts, Lease, Membership, PageCommit, PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch, RawRecord
+from openfaith_sync.domain.rejections import require_mostly_stored
 from openfaith_sync.engine.events import is_behind, read_merges, read_parent, read_payload, tells_of_merge
 from openfaith_sync.engine.fetching import RecordMapper
 from openfaith_sync.engine.merges import run_merges
@@ -52,6 +53,7 @@ def run_records(
     Raises:
         LeaseHeld: Another worker drains this inbox.
         ReconnectRequired: The credentials are refused; the events stay due.
+        MostlyRejected: Too many records were set aside; all events that were due are settled.
         SyncError: No record of a batch could be read. They wait for a later time.
     """
     key = SyncKey(org, manifest.adapter, RECORDS)
@@ -116,6 +118,10 @@ class _Drain:
         references = merging_references(self._manifest, self._manifest.entities)
         self._store.follow_merges(self._lease.key, references)
         self._result = replace(self._result, waiting=self._store.count_waiting(self._lease.key))
+        for entity, counts in self._result.counts.items():
+            if counts.dead:
+                key = replace(self._lease.key, entity=entity)
+                require_mostly_stored(key, counts, self._store.weigh_rejected(key))
         return self._result
 
     def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:

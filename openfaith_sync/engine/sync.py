@@ -29,6 +29,7 @@ from openfaith_sync.domain.passes import (
     SyncMode,
 )
 from openfaith_sync.domain.place import Slice, WalkPlace, version_key
+from openfaith_sync.domain.rejections import require_mostly_stored
 from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
@@ -85,7 +86,9 @@ def run_entity(
             result = Reconciliation(session).run()
         else:
             result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
-        return follow_up(manifest, source, store, result)
+        result = follow_up(manifest, source, store, result)
+        require_mostly_stored(key, result.counts, store.weigh_rejected(key))
+        return result
 
 
 class EntitySync:

@@ -1,4 +1,4 @@
-"""What is set for one org: its time zone, how much may vanish at once, how often it is looked at."""
+"""What is set for one org: its time zone, how much may vanish at once or be set aside, how often it is looked at."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,11 +8,13 @@ from openfaith_sync.domain.work import ALL, WorkMode
 from openfaith_sync.store.database import Database
 
 _SET = """
-INSERT INTO sync.orgs AS held (org_id, time_zone, deletion_count, deletion_share)
-VALUES (%(org)s, COALESCE(%(zone)s, 'UTC'), COALESCE(%(count)s, 10), COALESCE(%(share)s, 0.1))
+INSERT INTO sync.orgs AS held (org_id, time_zone, deletion_count, deletion_share, rejected_share)
+VALUES (%(org)s, COALESCE(%(zone)s, 'UTC'), COALESCE(%(count)s, 10), COALESCE(%(share)s, 0.1),
+        COALESCE(%(rejected)s, 0.2))
 ON CONFLICT (org_id) DO UPDATE SET time_zone = COALESCE(%(zone)s, held.time_zone),
-  deletion_count = COALESCE(%(count)s, held.deletion_count), deletion_share = COALESCE(%(share)s, held.deletion_share)
-RETURNING time_zone, deletion_count, deletion_share
+  deletion_count = COALESCE(%(count)s, held.deletion_count), deletion_share = COALESCE(%(share)s, held.deletion_share),
+  rejected_share = COALESCE(%(rejected)s, held.rejected_share)
+RETURNING time_zone, deletion_count, deletion_share, rejected_share
 """
 _CADENCE = """
 INSERT INTO sync.cadences (org_id, adapter, entity, mode, every) VALUES (%s, %s, %s, %s, %s)
@@ -31,6 +33,8 @@ class OrgSettings:
     """So many records may vanish at once without a person."""
     deletion_share: float
     """Or this share of what we hold."""
+    rejected_share: float
+    """A sync fails when a larger share of the records was set aside."""
 
 
 def set_org(
@@ -40,9 +44,16 @@ def set_org(
     time_zone: str | None = None,
     deletion_count: int | None = None,
     deletion_share: float | None = None,
+    rejected_share: float | None = None,
 ) -> OrgSettings:
     """Set what is given and keep the rest; gives what holds then."""
-    given = {"org": org, "zone": time_zone, "count": deletion_count, "share": deletion_share}
+    given = {
+        "org": org,
+        "zone": time_zone,
+        "count": deletion_count,
+        "share": deletion_share,
+        "rejected": rejected_share,
+    }
     with database.connect(org) as session:
         row = session.execute(_SET, given).fetchone()
     assert row is not None

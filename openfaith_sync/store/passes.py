@@ -18,6 +18,7 @@ from openfaith_sync.domain.passes import (
     SyncMode,
 )
 from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.rejections import DEFAULT_SHARE, Rejected
 from openfaith_sync.store.leases import check_lease, key_parameters
 from openfaith_sync.store.rows import Connection, fetch_one
 
@@ -92,6 +93,11 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND resolved_at IS NULL AND N
   SELECT FROM sync.external_links link
   WHERE (link.org_id, link.adapter, link.entity, link.external_id)
       = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND link.deleted_at IS NULL)
+"""
+_REJECTED = """
+SELECT (SELECT count(*) FROM sync.dead_letters
+        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND resolved_at IS NULL),
+       (SELECT rejected_share FROM sync.orgs WHERE org_id = %(org)s)
 """
 
 
@@ -186,3 +192,13 @@ def count_live(connection: Connection, key: SyncKey) -> int:
 def count_set_aside(connection: Connection, key: SyncKey) -> int:
     """Count the records that wait as dead letters and of which no older version is held."""
     return int(fetch_one(connection, _COUNT_SET_ASIDE, key_parameters(key))[0])
+
+
+def weigh_rejected(connection: Connection, key: SyncKey) -> Rejected:
+    """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity}
+    waiting, share = fetch_one(connection, _REJECTED, told)
+    # Most syncs have nothing to weigh, and counting the live records takes longest.
+    known = count_live(connection, key) + count_set_aside(connection, key) if waiting else 0
+    return Rejected(waiting, known, DEFAULT_SHARE if share is None else share)

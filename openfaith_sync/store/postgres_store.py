@@ -21,6 +21,7 @@ from openfaith_sync.domain.passes import (
 )
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
+from openfaith_sync.domain.rejections import Rejected
 from openfaith_sync.store import inbox_rows as inbox
 from openfaith_sync.store import leases, merges, news, passes
 from openfaith_sync.store.evidence import PostgresEvidence
@@ -150,6 +151,12 @@ class PostgresStore:
         self._guard(key)
         with translated():
             return passes.count_set_aside(self._connection, key)
+
+    def weigh_rejected(self, key: SyncKey) -> Rejected:
+        """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+        self._guard(key)
+        with translated():
+            return passes.weigh_rejected(self._connection, key)
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
         """Apply merges and move their watermark in one transaction; gives how many were new."""

@@ -280,6 +280,7 @@ Table(
     required("time_zone", Text(), "An IANA name; nights are counted in it.", text("'UTC'")),
     required("deletion_count", Integer(), "So many may vanish at once without a person.", text("10")),
     required("deletion_share", Double(), "Or this share of what we hold.", text("0.1")),
+    required("rejected_share", Double(), "A sync fails when a larger share was set aside.", text("0.2")),
     required("created_at", MOMENT, None, NOW),
     PrimaryKeyConstraint("org_id"),
     schema=SYNC_SCHEMA,

@@ -174,6 +174,8 @@ def test_what_holds_for_one_org_is_set_and_shown(run_stored: Run, add, church: R
     assert run_stored("org", "set", "grace", "--delta-every", "usual").exit_code == 0
     assert fetch(database, "SELECT count(*) FROM sync.cadences") == [(0,)]
     assert "nights in America/Chicago" in run_stored("org", "set", "grace").stdout
+    answer = run_stored("org", "set", "grace", "--rejected-share", "0.5")
+    assert "more than 50% of the records are set aside" in answer.stdout
 
 
 @pytest.mark.parametrize("words", [("--time-zone", "Chicago"), ("--delta-every", "5"), ("--deletion-share", "2")])

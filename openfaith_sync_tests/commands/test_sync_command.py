@@ -10,6 +10,7 @@ from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSe
 from openfaith_sync.store.alerts import close_alert, raise_alert
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import Run, Start
+from openfaith_sync_tests.store.making import run as execute
 
 
 def connect(run_stored: Run, simulator: RunningSimulator) -> None:
@@ -102,3 +103,15 @@ def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
         answer = run_stored("sync", "grace", "--entity", "person", "--json")
         assert json.loads(answer.stdout)[0]["result"] == "resumed, complete"
         assert json.loads(answer.stdout)[0]["stored"] == 1500
+
+
+def test_a_sync_that_sets_most_records_aside_is_no_success(
+    run_stored: Run, church: RunningSimulator, database: Database
+):
+    connect(run_stored, church)
+    execute(database, "ALTER TABLE openfaith.people ADD CONSTRAINT refused CHECK (false)")
+    answer = run_stored("sync", "grace", "--entity", "person", "--json")
+    assert answer.exit_code == 1
+    (row,) = json.loads(answer.stdout)
+    assert row["result"] == "failed"
+    assert "40 of the 40 records of grace/pco/person" in row["reason"]

@@ -24,6 +24,7 @@ from openfaith_sync.domain.passes import (
 )
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.rejections import Rejected
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -199,6 +200,10 @@ class MemoryStore:
     def count_set_aside(self, key: SyncKey) -> int:
         assert key
         return 0
+
+    def weigh_rejected(self, key: SyncKey) -> Rejected:
+        assert key
+        return Rejected(0, 0)
 
 
 class EagerThreads(Executor):
