@@ -57,8 +57,8 @@ class Pipeline:
         self._socket = _Selector()
         self._socket.register(self._pq.socket, selectors.EVENT_READ)
         self._names: dict[bytes, bytes] = {}
-        # None is for a statement that was only prepared.
-        self._awaited: deque[Answer | None] = deque()
+        # A statement's text stands for the answer to its preparation.
+        self._awaited: deque[Answer | bytes] = deque()
         self._failure: psycopg.Error | None = None
         self._is_ending = False
 
@@ -77,7 +77,7 @@ class Pipeline:
         if statement not in self._names:
             name = f"page_{next(_numbers)}".encode()
             self._pq.send_prepare(name, text)
-            self._awaited.append(None)
+            self._awaited.append(statement)
             self._names[statement] = name
         self._pq.send_query_prepared(self._names[statement], values)
         answer = Answer()
@@ -95,6 +95,7 @@ class Pipeline:
         Raises:
             psycopg.Error: One failed.
         """
+        self._raise_failure()
         if self._awaited:
             self.flush()
         while self._awaited:
@@ -124,20 +125,19 @@ class Pipeline:
         """
         if self.is_resting:
             return
+        self._raise_failure()
         self.end()
         while self._awaited:
             self._read_next()
         self._leave()
 
     def abort(self, *, is_hasty: bool = False) -> None:
-        """Have the connection as it was whatever is under way, outside of any transaction; or closed.
+        """Leave the connection outside any transaction and usable, or closed, whatever is under way.
 
-        Who is hasty has the server stop what it is at, for instance to wait for a lock.
+        What the server has prepared stays prepared and is used again. ``is_hasty`` cancels the statement
+        that the server is executing, for instance one that waits for a lock.
         """
-        # What was prepared behind a failure was not.
-        self._names.clear()
         is_waiting = bool(self._awaited) and self._failure is None
-        self._awaited.clear()
         self._failure = None
         if self._connection.closed:
             return
@@ -146,6 +146,7 @@ class Pipeline:
                 self._connection.cancel_safe(timeout=5)
             if not self.is_resting:
                 self._leave()
+            self._forget_unanswered()
             self._connection.rollback()
         except psycopg.Error:
             # The server is lost; why it was aborted says more.
@@ -162,22 +163,41 @@ class Pipeline:
             nothing = nothing + 1 if result is None else 0
             if nothing > 1:
                 raise psycopg.OperationalError("the end of the answers is missing")
+            if result is not None and self._awaited:
+                self._take_next(result)
         self._pq.exit_pipeline_mode()
 
     def _read_next(self) -> None:
         """Read the answer to the next statement: its result, and the mark that there are no more."""
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         result = self._result()
+        answer = self._take_next(result)
         if result is None or result.status not in _OK:
             self._failure = error_from_result(result) if result else psycopg.OperationalError("an answer is missing")
             raise self._failure
         self._result()
-        answer = self._awaited.popleft()
-        if answer is not None:
+        if isinstance(answer, Answer):
             answer.is_read = True
             if result.ntuples:
                 answer.row = tuple(result.get_value(0, column) for column in range(result.nfields))
+
+    def _take_next(self, result: PGresult | None) -> Answer | bytes:
+        """Return what a result answers; a statement that was not prepared is forgotten."""
+        answer = self._awaited.popleft()
+        if isinstance(answer, bytes) and (result is None or result.status not in _OK):
+            self._names.pop(answer, None)
+        return answer
+
+    def _forget_unanswered(self) -> None:
+        """Expect no more answers; whether these statements are prepared is not known."""
+        for answer in self._awaited:
+            if isinstance(answer, bytes):
+                self._names.pop(answer, None)
+        self._awaited.clear()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _result(self) -> PGresult | None:
         while self._pq.is_busy():

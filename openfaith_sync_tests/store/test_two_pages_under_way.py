@@ -14,6 +14,7 @@ from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes import Counts
 from openfaith_sync.domain.place import Slice, WalkPlace
 from openfaith_sync.domain.record import Record
+from openfaith_sync.store.pages import COMMIT_STEPS
 from openfaith_sync.store.pipeline import Pipeline
 from openfaith_sync_tests.store.making import (
     EMAIL,
@@ -26,6 +27,7 @@ from openfaith_sync_tests.store.making import (
     batch,
     email,
     fetch,
+    rejection,
     riders,
     run,
     walking,
@@ -228,3 +230,50 @@ def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(database, monkeypa
         assert connection.closed
         with pytest.raises(TransientError):
             walk.store.count_live(EMAILS)
+
+
+def prepared(walk):
+    return walk.store._connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()[0]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_pages_that_are_refused_leave_nothing_behind_in_the_server(database, at_once):
+    bad = email("bad")._replace(values=(*email("bad").values[:5], "asleep", *email("bad").values[6:]))
+    with walking(database) as walk:
+        walk.commit(batch([email("1")], [rejection("2")]))
+        before = prepared(walk)
+        assert before > 0
+        for number in range(200):
+            waits = [begin(walk, email(f"{number}"), bad, offset=place) for place in range(at_once)]
+            assert [wait()[EMAIL].dead for wait in waits] == [1] * at_once
+        assert prepared(walk) == before
+
+
+def test_a_statement_that_was_prepared_behind_a_failure_is_prepared_again_and_no_other(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1")]))
+        before = prepared(walk)
+        run(database, "UPDATE sync.leases SET token = token + 1")
+        for _ in range(100):
+            # The server skips the preparation of the second statement, which no page needed before.
+            with pytest.raises(LeaseLost):
+                walk.commit(batch([email("2")], [rejection("3")]))
+        assert prepared(walk) == before
+        run(database, "UPDATE sync.leases SET token = token - 1")
+        assert walk.commit(batch([email("2")], [rejection("3")])) == {EMAIL: Counts(created=1, dead=1)}
+        assert prepared(walk) == before + 1
+
+
+def test_a_page_that_was_interrupted_before_its_answers_leaves_its_statements_usable(database, monkeypatch):
+    def interrupted(*_: object, **__: object):
+        raise KeyboardInterrupt
+
+    with walking(database) as walk:
+        for _ in range(100):
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+                patch.setattr(Pipeline, "wait", interrupted)
+                walk.commit(batch([email("1")]))
+        before = prepared(walk)
+        assert walk.commit(batch([email("2")])) == {EMAIL: Counts(created=1)}
+        assert prepared(walk) <= before + len(COMMIT_STEPS)
+        assert before <= len(COMMIT_STEPS)
