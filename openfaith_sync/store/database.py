@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, LiteralString, Self
 
 import psycopg
@@ -13,6 +14,7 @@ from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
 from openfaith_sync.domain.settings import Settings
 from openfaith_sync.store.embedded import start_embedded
 from openfaith_sync.store.failures import translate_refusal, translated
+from openfaith_sync.store.leases import LEASE_LASTS, LeaseTerms
 from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync.store.revision import HEAD, REVISIONS
 from openfaith_sync.store.rows import Connection
@@ -56,6 +58,8 @@ class Database:
     keys: SecretKeys
     oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
     """Who this deployment is to the sources whose tokens lie here."""
+    lease_lasts: timedelta = LEASE_LASTS
+    """How long the holder of a lease may be silent before another worker takes it over."""
 
     def __enter__(self) -> Self:
         """Give itself: nothing is held open between two uses."""
@@ -103,7 +107,7 @@ class Database:
         before each statement of a page's commit, and after the last.
         """
         with _connect(self.url, _STORE_SESSION, _known(org)) as connection:
-            yield PostgresStore(connection, org, on_step)
+            yield PostgresStore(connection, org, on_step, LeaseTerms(self.lease_lasts, lambda: self.connect(org)))
 
 
 def open_database(settings: Settings) -> Database:

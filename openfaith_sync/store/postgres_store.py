@@ -36,22 +36,29 @@ class PostgresStore:
     Law 10: a key of another org is refused here, and every statement below names the org.
     """
 
-    def __init__(self, connection: Connection, org: OrgId, on_step: OnStep | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        org: OrgId,
+        on_step: OnStep | None = None,
+        terms: leases.LeaseTerms = leases.USUAL_TERMS,
+    ) -> None:
         """Serve this org only."""
         self._connection = connection
         self._org = org
         self._on_step = on_step
+        self._terms = terms
         self._pages = PageWriter(connection, on_step)
         self._held: set[SyncKey] = set()
 
     @contextmanager
     def hold_lease(self, key: SyncKey, holder: str) -> Iterator[Lease]:
-        """Hold the right to write under a key; it ends with the process, however that ends."""
+        """Hold the right to write under a key until the block ends, the process ends, or it is silent for too long."""
         self._guard(key)
         if key in self._held:
             # The server would grant a session its own lock again.
             raise DefinitionError(f"{key} is held by this store already")
-        with leases.hold_lease(self._connection, key, holder) as lease:
+        with leases.hold_lease(self._connection, key, holder, self._terms) as lease:
             self._held.add(key)
             try:
                 yield lease

@@ -1,4 +1,4 @@
-"""``make bench``: full syncs at several sizes and limits, beside a bare script; webhooks; budgets shared."""
+"""``make bench``: full syncs at several sizes and limits, beside a bare script; webhooks; budgets shared; memory."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.embedded import stop_embedded
-from openfaith_sync_tests.bench import latency, sharing, webhooks
+from openfaith_sync_tests.bench import latency, memory, sharing, webhooks
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
@@ -61,6 +61,8 @@ SCENARIOS = {
 WEBHOOKS = "webhooks"
 LATENCY = "latency"
 SHARING = "sharing"
+MEMORY = "memory"
+ALONE = (WEBHOOKS, LATENCY, SHARING, MEMORY)
 USUAL = ("sideload", "plain", "bare")
 
 
@@ -123,11 +125,11 @@ def share_of_bare(rows: list[tuple[str, dict[str, Any]]]) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    known = ", ".join([*SCENARIOS, WEBHOOKS, LATENCY, SHARING])
+    known = ", ".join([*SCENARIOS, *ALONE])
     parser.add_argument("scenarios", nargs="*", help=f"which of {known}; by default {' '.join(USUAL)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
     arguments = parser.parse_args()
-    unknown = set(arguments.scenarios) - {*SCENARIOS, WEBHOOKS, LATENCY, SHARING}
+    unknown = set(arguments.scenarios) - {*SCENARIOS, *ALONE}
     if unknown:
         parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
     console = Console(width=170)
@@ -147,6 +149,8 @@ def main() -> None:
             webhooks.show(webhooks.measure(database.libpq_url, home), console)
         if SHARING in arguments.scenarios:
             sharing.show(sharing.measure(database.libpq_url, home), console)
+        if MEMORY in arguments.scenarios:
+            memory.show(memory.measure(database), console)
     if LATENCY in arguments.scenarios:
         latency.show(latency.measure(), console)
     if not rows:
