@@ -25,6 +25,7 @@ from openfaith_sync.store.alerts import close_alert, raise_alert
 from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.failures import translated
+from openfaith_sync.store.leases import end_silent_session
 from openfaith_sync.store.rows import Connection as Session
 
 Exchange: TypeAlias = Callable[[OAuthTokens], OAuthTokens]
@@ -106,7 +107,13 @@ class ConnectionTokens:
         """Be the only process that renews these credentials; those that waited find them renewed."""
         self._on_step("wait")
         with translated():
-            session.execute(sql.LOCK, self._key)
+            try:
+                session.execute(sql.LOCK, self._key)
+            except psycopg.errors.LockNotAvailable:
+                # Its holder may be stopped; what it left in the journal says what it had sent.
+                if not end_silent_session(session, sql.LOCK_NAME.format(*self._key), self._database.lease_lasts):
+                    raise
+                session.execute(sql.LOCK, self._key)
         try:
             yield
         finally:

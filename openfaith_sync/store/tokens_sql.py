@@ -2,6 +2,7 @@
 
 # Another key than a sync's: the name of an entity never has a space.
 LOCK = "SELECT pg_advisory_lock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"
+LOCK_NAME = "{}/{}/its tokens"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"
 LOOK = """
 SELECT held.auth_method, held.secret, held.credentials_version, held.expires_at - now(), held.base_url,
