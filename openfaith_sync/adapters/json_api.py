@@ -6,17 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import orjson
 
 from openfaith_sync.adapters.answers import parse_json_object
 from openfaith_sync.adapters.http import HttpClient
+from openfaith_sync.adapters.resources import read_resource, read_rows
 from openfaith_sync.adapters.wire import Request
 from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.place import version_key
-from openfaith_sync.domain.record import JsonObject, RawRecord
+from openfaith_sync.domain.record import JsonObject, RawRecord, Reference
 
 
 class JsonApiSource:
@@ -62,8 +62,11 @@ class JsonApiSource:
         parameters = {"include": ",".join(part.sideload)} if part.sideload else {}
 
         def parse(response: httpx.Response) -> FreshRecord:
-            body = parse_json_object(response, orjson.loads)
+            body = parse_json_object(response)
             record = read_resource(_expect(body, "data", dict), part.resource)
+            if record.damage is not None and record.damage.field == "id":
+                # Only one record can be meant, and it is alive, whatever else is wrong with it.
+                record = record._replace(external_id=external_id)
             if record.external_id != external_id:
                 raise MalformedAnswer(f"the source sent another {part.resource} than the one that was asked for")
             return FreshRecord(_below(part, parent, record), _read_children(body, children) if children else {})
@@ -74,15 +77,21 @@ class JsonApiSource:
             return None
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
-        """Give the record that an event shows; without attributes where the event shows none."""
-        part = self._manifest.entities[entity]
-        return _below(part, parent, read_resource(dict(payload)))
+        """Return the record that an event shows; without attributes where the event shows none.
+
+        Raises:
+            MalformedAnswer: It is no whole resource object.
+        """
+        part, record = self._manifest.entities[entity], read_resource(dict(payload), is_whole=False)
+        if record.damage is not None:
+            raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
+        return _below(part, parent, record)
 
     def read_account(self) -> str:
         """Prove the credentials and give the name of whom they belong to."""
 
         def parse(response: httpx.Response) -> str:
-            data = _expect(parse_json_object(response, orjson.loads), "data", dict)
+            data = _expect(parse_json_object(response), "data", dict)
             return str(_expect(data, "id", str))
 
         return self._client.read(Request(self._manifest.adapter_file.auth.verify, {}), parse)[0]
@@ -112,11 +121,13 @@ class JsonApiSource:
         self, entity: Entity, query: ListingQuery, children: Mapping[str, EntityName]
     ) -> Callable[[httpx.Response], Page]:
         def parse(response: httpx.Response) -> Page:
-            body = parse_json_object(response, orjson.loads)
-            records = tuple(read_resource(found, entity.resource) for found in _expect(body, "data", list))
+            body = parse_json_object(response)
+            meta, links = _expect(body, "meta", dict), _links(body)
+            path = entity.path + _fill(entity.endpoints.list, parent=query.parent)
+            rows = _rows(body, meta, links)
+            records = read_rows(rows, entity.resource, path, query.offset, is_whole=not query.is_sparse)
             if query.parent is not None:
                 records = tuple(_below(entity, query.parent, record) for record in records)
-            meta, links = _expect(body, "meta", dict), _expect(body, "links", dict)
             page = Page(
                 records=records,
                 total_count=_expect(meta, "total_count", int),
@@ -145,61 +156,41 @@ def _below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawR
     """Give a nested record with the reference to its parent, which the wire shows in links only."""
     if entity.nested is None or parent is None:
         return record
-    return record._replace(references={**record.references, entity.nested.under: parent})
-
-
-def read_resource(found: object, resource: str | None = None) -> RawRecord:
-    """Give the record of a JSON:API resource object.
-
-    Raises:
-        MalformedAnswer: It is no resource object, or one of another type.
-    """
-    if not isinstance(found, dict):
-        raise MalformedAnswer(f"the source sent a {type(found).__name__} where a resource object belongs")
-    external_id, kind = found.get("id"), found.get("type")
-    if type(external_id) is not str or not external_id or type(kind) is not str:
-        raise MalformedAnswer("the source sent a resource object without a text id and type")
-    if resource is not None and kind != resource:
-        raise MalformedAnswer(f"the source sent a {kind} where a {resource} belongs")
-    attributes = found.get("attributes")
-    if attributes is None:
-        attributes = {}
-    relationships = found.get("relationships")
-    if not isinstance(attributes, dict) or not isinstance(relationships, dict | None):
-        raise MalformedAnswer(f"the source sent a {kind} whose attributes or relationships are not an object")
-    references: dict[str, str | None] = {}
-    members: dict[str, tuple[str, ...]] | None = None
-    for name, relationship in (relationships or {}).items():
-        target = relationship.get("data", references) if isinstance(relationship, dict) else references
-        if target is None:
-            references[name] = None
-        elif type(target) is dict and target is not references:
-            references[name] = target.get("id")
-        elif type(target) is list:
-            members = {**(members or {}), name: _member_ids(target)}
-    return RawRecord(ExternalId(external_id), attributes, references, found, members)
-
-
-def _member_ids(linked: Iterable[object]) -> tuple[str, ...]:
-    return tuple(str(member["id"]) for member in linked if isinstance(member, dict) and "id" in member)
+    under = Reference(parent, entity.relationships[entity.nested.under].resource)
+    return record._replace(references={**record.references, entity.nested.under: under})
 
 
 def _read_children(
     body: Mapping[str, Any], children: Mapping[str, EntityName]
 ) -> dict[EntityName, tuple[RawRecord, ...]]:
     found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
-    for resource in _expect(body, "included", list):
-        entity = children.get(resource.get("type", "")) if isinstance(resource, dict) else None
-        if entity is not None:
+    # Where nothing is included, the source leaves the key out (recorded at People 2026-06-04).
+    for resource in _expect(body, "included", list) if body.get("included") else ():
+        kind = resource.get("type") if isinstance(resource, dict) else None
+        # What names no type cannot be said to be anybody's: the children's own count then finds it missing.
+        if isinstance(kind, str) and (entity := children.get(kind)) is not None:
             found[entity].append(read_resource(resource))
     return {entity: tuple(records) for entity, records in found.items()}
 
 
+def _links(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the links of an answer, which may leave out the key when there are none."""
+    is_promising_more = "next" in _expect(body, "meta", dict)
+    return _expect(body, "links", dict) if "links" in body or is_promising_more else {}
+
+
+def _rows(body: Mapping[str, Any], meta: Mapping[str, Any], links: Mapping[str, Any]) -> list[object]:
+    """Return the rows of a listing; the key may be missing only where the source counts none as well."""
+    is_empty = meta.get("total_count") == 0 and links.get("next") is None
+    rows: list[object] = [] if is_empty and "data" not in body else _expect(body, "data", list)
+    return rows
+
+
 def _prove_length(page: Page, meta: Mapping[str, Any], offset: int, *, is_counted: bool) -> None:
     """Refuse a page that is shorter than the source promised, or whose next does not follow it."""
-    read = offset + len(page.records)
+    read = offset + page.rows
     if page.has_next:
-        if not page.records:
+        if not page.rows:
             raise MalformedAnswer(f"the source sent an empty page at offset {offset} and promised more")
         following = meta.get("next")
         next_offset = following.get("offset") if isinstance(following, dict) else None
@@ -213,10 +204,10 @@ def _prove_length(page: Page, meta: Mapping[str, Any], offset: int, *, is_counte
 
 def _prove_order(page: Page, query: ListingQuery, attribute: str) -> None:
     """Refuse rows that were not asked for: unknown filters and orders are ignored in silence (facts 1.4, 1.5)."""
-    keys = version_keys(page.records, attribute)
+    # Records without a version stand at one end or the other, and prove nothing.
+    keys = [key for key in version_keys(page.records, attribute) if key]
     if query.order is Order.VERSION_DESCENDING:
-        # Records without a version stand at one end or the other, and prove nothing.
-        keys = [key for key in reversed(keys) if key]
+        keys.reverse()
     if any(later < earlier for earlier, later in pairwise(keys)):
         raise FilterIgnored(f"the source did not order {query.entity} by {attribute}; check delta.by in the manifest")
     is_below = bool(keys) and query.version_from is not None and keys[0] < version_key(query.version_from)

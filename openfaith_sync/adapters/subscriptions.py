@@ -119,7 +119,7 @@ class JsonApiSubscriptions:
 
 
 def _parse_listing(response: httpx.Response) -> tuple[list[Mapping[str, Any]], bool]:
-    body = parse_json_object(response, orjson.loads)
+    body = parse_json_object(response)
     found, links = body.get("data"), body.get("links")
     if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
         raise MalformedAnswer("the source's listing holds no list of resources")
@@ -130,7 +130,7 @@ def _parse_listing(response: httpx.Response) -> tuple[list[Mapping[str, Any]], b
 
 
 def _parse_single(response: httpx.Response) -> Subscription:
-    return _read(parse_json_object(response, orjson.loads).get("data"))
+    return _read(parse_json_object(response).get("data"))
 
 
 def _is_empty(response: httpx.Response) -> bool:

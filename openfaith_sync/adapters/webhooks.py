@@ -7,23 +7,20 @@ read is given back as such, since the source would send the same bytes for days 
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
+from openfaith_sync.adapters.lenient_json import parse_json
+from openfaith_sync.adapters.resources import parse_identity, read_resource
 from openfaith_sync.domain.announcements import Announcement, announcements
 from openfaith_sync.domain.delivery import Delivery, Unreadable
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.inbox import EventAction, InboxEvent
 from openfaith_sync.domain.manifest import Manifest
-
-# Ids go into keys and paths; these are all that a source was seen to use, and more.
-_ID = re.compile(r"[!-~]{1,200}")
+from openfaith_sync.domain.storable import storable_json
 
 
 class _NotAnEvent(Exception):
@@ -58,7 +55,7 @@ class WebhookReader:
             try:
                 found = self._read_part(part, time)
             except _NotAnEvent as error:
-                unreadable.append(_unreadable(name, str(error), orjson.dumps(part)))
+                unreadable.append(_unreadable(name, str(error), storable_json(part)))
                 continue
             if isinstance(found, InboxEvent):
                 events.append(found)
@@ -111,16 +108,18 @@ class WebhookReader:
         return _identity(told.get(merges.remove), "the record that is gone")
 
     def _parent_id(self, event: InboxEvent, resource: Mapping[str, Any]) -> ExternalId | None:
-        nested = self._entities[event.entity].nested
-        found: Any = resource.get("relationships") if nested else None
-        for step in (nested.under, "data", "id") if nested else ():
-            found = found.get(step) if isinstance(found, dict) else None
-        return _identity(found, "the parent") if found is not None else None
+        """Return the parent that the record names; one that it does not name rightly is found in our own row."""
+        part = self._entities[event.entity]
+        if part.nested is None:
+            return None
+        parent = read_resource(resource, is_whole=False).references.get(part.nested.under)
+        targets = part.relationships[part.nested.under].targets
+        return parent.external_id if parent is not None and parent.type in targets else None
 
 
 def _parts(body: bytes) -> list[object]:
     try:
-        document = orjson.loads(body)
+        document = parse_json(body)
     except ValueError:
         raise _NotAnEvent("the body is not JSON") from None
     parts = document.get("data") if isinstance(document, dict) else None
@@ -134,7 +133,7 @@ def _parts(body: bytes) -> list[object]:
 
 def _payload(found: object) -> Mapping[str, Any]:
     try:
-        payload = orjson.loads(found) if isinstance(found, str) else found
+        payload = parse_json(found) if isinstance(found, str) else found
     except ValueError:
         raise _NotAnEvent("the payload is not JSON") from None
     if not isinstance(payload, dict):
@@ -144,10 +143,10 @@ def _payload(found: object) -> Mapping[str, Any]:
 
 def _identity(found: object, whose: str) -> ExternalId:
     """Give an id as text: attributes of mergers hold numbers, everything else text."""
-    text = str(found) if type(found) in (str, int) else ""
-    if not _ID.fullmatch(text):
+    external_id = parse_identity(found)
+    if external_id is None:
         raise _NotAnEvent(f"{whose} has no id")
-    return ExternalId(text)
+    return external_id
 
 
 def _parse_time(text: object) -> datetime | None:

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openfaith_sync.domain.canonical import ColumnType
-from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest import Attribute, AttributeType, Entity, Parse
-from openfaith_sync.domain.parsing import json_type
 from openfaith_sync.domain.phone import parse_phone
 from openfaith_sync.domain.record import JsonObject
 from openfaith_sync.domain.vocabulary import TEXT_PARSERS, parse_country
@@ -26,19 +25,20 @@ class Choice:
     country: str | None
     """The attribute that names the record's country."""
 
-    def fill(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
-        """Choose the column's value; the attribute leaves the custom fields only when the column gives it back.
+    def fill(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
+        """Choose the column's value, and return the attributes that are no text.
 
-        Raises:
-            RecordRejected: One of the attributes is no text.
+        The attribute leaves the custom fields only when the column gives it back.
         """
         own = _text_of(attributes, self.name)
         chosen = _text_of(attributes, self.prefer) if self.prefer else None
         if not chosen and own is not None:
             chosen = self.parse(own, self._region(attributes))
         values[self.place] = chosen = chosen or own
-        if own == chosen:
+        unreadable = [name for name in (self.name, self.prefer) if name and _is_no_text(attributes.get(name))]
+        if own == chosen and not unreadable:
             custom.pop(self.key, None)
+        return unreadable
 
     def _region(self, attributes: JsonObject) -> str | None:
         country = attributes.get(self.country) if self.country else None
@@ -78,6 +78,8 @@ def _parser_of(attribute: Attribute) -> Callable[[str, str | None], str | None]:
 
 def _text_of(attributes: JsonObject, name: str) -> str | None:
     value = attributes.get(name)
-    if value is None or type(value) is str:
-        return value
-    raise RecordRejected(name, json_type(value), "expected text")
+    return value if type(value) is str else None
+
+
+def _is_no_text(value: object) -> bool:
+    return value is not None and type(value) is not str

@@ -123,13 +123,16 @@ def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict
     """Give the strongest edge to each entity that relationships and sideloads say."""
     edges: dict[EntityName, Edge] = {}
     for relationship, part in entity.relationships.items():
-        target = EntityName(part.target)
-        if part.cardinality == "many" or target == name:
+        if part.cardinality == "many":
             continue
-        if not part.nullable:
-            edges[target] = Edge(name, target, Strength.HARD, f"{relationship} is required")
-        elif target not in edges:
-            edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} may be unset")
+        for target in map(EntityName, part.targets.values()):
+            if target == name:
+                continue
+            if not part.nullable and not part.others:
+                edges[target] = Edge(name, target, Strength.HARD, f"{relationship} is required")
+            elif target not in edges:
+                why = "may lead elsewhere" if part.others else "may be unset"
+                edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
     for parent, other in manifest.entities.items():
         if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):
             edges[parent] = Edge(name, parent, Strength.HARD, f"rides along with {parent}")

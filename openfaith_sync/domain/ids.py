@@ -13,6 +13,9 @@ EntityName = NewType("EntityName", str)
 ExternalId = NewType("ExternalId", str)
 EntityId = NewType("EntityId", str)
 
+UNIDENTIFIED = "unreadable:"
+"""Begins the ids that we make for rows which name none of their own; a hash of the content follows."""
+
 NOBODY = OrgId("-")
 """An org that there cannot be: what is looked up for it is not found."""
 

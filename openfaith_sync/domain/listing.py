@@ -55,6 +55,7 @@ class Page:
     """One proven answer: well formed, and no shorter than the source said it would be."""
 
     records: tuple[RawRecord, ...]
+    """Every row in the listing's order. One that cannot be read has its ``damage``, and an id to be known by."""
     total_count: int
     """How many records the query matches in all, as the source says."""
     has_next: bool
@@ -63,15 +64,25 @@ class Page:
     """Requests this page took, refused and failed ones included."""
     waited: timedelta = timedelta()
 
+    @property
+    def rows(self) -> int:
+        """How many places of the listing the answer covers, rows that could not be read included."""
+        return len(self.records)
 
-def version_keys(records: Iterable[RawRecord], attribute: str) -> list[str]:
-    """Give each record's version as a slice key, in the order of the records.
+    @property
+    def unreadable(self) -> tuple[RawRecord, ...]:
+        """The rows that are no whole records of their type; each still takes its place among ``records``."""
+        return tuple(record for record in self.records if record.damage is not None)
 
-    A record whose version is missing or is no time stands where the one before
-    it stands: the mapping will set it aside, and the walk goes on around it.
+
+def version_keys(records: Iterable[RawRecord], attribute: str, before: str = "") -> list[str]:
+    """Return each record's version as a slice key, in the order of the records.
+
+    A record whose version is missing or is no time stands where the one before it
+    stands, and at ``before`` when there is none: the walk goes on around it.
     """
     keys: list[str] = []
-    key = ""
+    key = before
     for record in records:
         found = record.attributes.get(attribute)
         if type(found) is str:

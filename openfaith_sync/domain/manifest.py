@@ -70,6 +70,9 @@ class Relationship(Part):
     """The entity it points at; it need not be in the manifest."""
     resource: str
     """The target's JSON:API type on the wire."""
+    others: dict[str, SnakeCase] = Field(default_factory=dict)
+    """The other types on the wire that it may lead to, each with its entity. A reference of a type
+    that is named nowhere is kept in `custom_fields`."""
     cardinality: Literal["one", "many"] = "one"
     nullable: bool = True
     """Whether the source may leave it unset. A required to-one is a hard dependency."""
@@ -78,6 +81,11 @@ class Relationship(Part):
     external id of a to-one goes to `custom_fields` as `<adapter>_<name>_id`."""
     always: bool = False
     """Sent with every record; otherwise only with `include`."""
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """The entities it may lead to, by type on the wire."""
+        return {self.resource: self.target, **self.others}
 
 
 class DeltaCapability(StrEnum):

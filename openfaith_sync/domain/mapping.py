@@ -2,21 +2,22 @@
 
 A mapper is compiled once from an entity of the manifest and then asked a million
 times. It drops nothing: whatever the columns do not hold, or do not let one get
-back exactly, lies in the custom fields as it came. Attributes without a column
-are not checked: there is nothing that they could break.
+back exactly, lies in the custom fields as it came. A value that cannot fill its
+column leaves it empty, and its attribute is named in ``Record.unreadable``.
+Attributes without a column are not checked: there is nothing that they could break.
 """
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from openfaith_sync.domain.canonical import ColumnType
 from openfaith_sync.domain.choosing import build_choices
 from openfaith_sync.domain.errors import DefinitionError, RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
-from openfaith_sync.domain.manifest import DeltaCapability, Entity, Parse
-from openfaith_sync.domain.parsing import GivesBack, ParseValue, Refused, build_parser, json_type
+from openfaith_sync.domain.manifest import Entity, Parse
+from openfaith_sync.domain.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank
 from openfaith_sync.domain.record import JsonObject, MappedBatch, RawRecord, Record, Rejection
 from openfaith_sync.domain.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.storable import storable_json, storable_text, storable_values
@@ -41,13 +42,10 @@ class Mapper:
         "_fields",
         "_inactivated",
         "_map_references",
-        "_members",
-        "_needs_version",
         "_prefix",
         "_status",
         "_status_attribute",
         "_version",
-        "_version_attribute",
         "_width",
         "table",
     )
@@ -60,82 +58,70 @@ class Mapper:
         self._prefix = f"{adapter}_"
         self._derive = IdDeriver(org, adapter, entity.name)
         self._map_references = ReferenceMapper(entity, org, adapter, entities)
-        self._members = tuple(
-            (name, f"{self._prefix}{name}_ids")
-            for name, part in entity.relationships.items()
-            if part.cardinality == "many" and part.always
-        )
         self._choices = build_choices(entity, self._prefix)
         self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
         self._width = len(columns)
         self._status, self._inactivated = places["status"], places["inactivated_at"]
         self._status_attribute = _find_status(entity)
-        self._version_attribute = entity.delta.attribute
         self._version = _find_version(entity)
-        self._needs_version = entity.delta.by is not DeltaCapability.NONE
 
     def __call__(self, raw: RawRecord) -> Record:
         """Give the record in canonical shape; equal content gives equal hashes.
 
         Raises:
-            RecordRejected: A value cannot fill its column, or a required one is missing.
+            RecordRejected: A required reference is missing, or the id cannot be stored.
         """
         entity_id = derive_id(self._derive, "id", raw.external_id)
         values: list[object] = [None] * self._width
         custom: dict[str, object] = {}
-        self._map_attributes(raw.attributes, values, custom)
+        unreadable = self._map_attributes(raw.attributes, values, custom)
         for choice in self._choices:
-            choice.fill(raw.attributes, values, custom)
-        self._map_references(raw.references, values, custom)
-        if raw.members is not None:
-            self._keep_members(raw.members, custom)
+            unreadable += choice.fill(raw.attributes, values, custom)
+        unreadable += self._map_references(raw, values, custom)
         if values[self._status] is None:
             self._fill_status(raw.attributes, values, custom)
-        version = self._version_of(raw.attributes, values)
+        version = None if self._version is None else values[self._version]
         stored, serialised = storable_values(values)
         custom_fields = storable_json(custom) if custom else b"{}"
         content_hash = hashlib.blake2b(serialised + custom_fields, digest_size=16).digest()
-        return Record(raw.external_id, entity_id, version, stored, custom_fields, content_hash)
+        return Record(
+            external_id=raw.external_id,
+            entity_id=entity_id,
+            version=version if isinstance(version, datetime) else None,
+            values=stored,
+            custom_fields=custom_fields,
+            content_hash=content_hash,
+            unreadable=tuple(unreadable),
+        )
 
-    def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
+    def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
+        """Fill the columns, keep the rest, and return the attributes whose columns stay empty."""
         fields, prefix = self._fields, self._prefix
-        name: str = ""
-        value: Any = None
-        try:
-            for name, value in attributes.items():
-                field = fields.get(name)
-                if field is None:
-                    custom[prefix + name] = value
-                elif value is not None:
-                    place, parse, gives_back, key = field
+        unreadable: list[str] = []
+        for name, value in attributes.items():
+            field = fields.get(name)
+            if field is None:
+                custom[prefix + name] = value
+            elif value is not None:
+                place, parse, gives_back, key = field
+                try:
                     values[place] = parsed = parse(value)
-                    if parsed is not value and not gives_back(value, parsed):
-                        custom[key] = value
-        except Refused as refused:
-            raise RecordRejected(name, json_type(value), str(refused)) from None
-
-    def _keep_members(self, members: Mapping[str, tuple[str, ...]], custom: dict[str, object]) -> None:
-        """Keep who belongs; sorted, since an order that the source does not promise is no change."""
-        for name, key in self._members:
-            if name in members:
-                custom.setdefault(key, sorted(members[name]))
+                except Refused:
+                    # One value that nobody can read is no reason to do without the record.
+                    custom[key] = value
+                    if not is_blank(value):
+                        unreadable.append(name)
+                    continue
+                if parsed is not value and not gives_back(value, parsed):
+                    custom[key] = value
+        return unreadable
 
     def _fill_status(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
         """Settle a status that the source did not send; no record is without one."""
         values[self._status] = "active" if values[self._inactivated] is None else "inactive"
         name = self._status_attribute
         if name is not None and name in attributes:
-            custom[self._prefix + name] = None
-
-    def _version_of(self, attributes: JsonObject, values: list[object]) -> datetime | None:
-        version = None if self._version is None else values[self._version]
-        if isinstance(version, datetime):
-            return version
-        if self._needs_version and (name := self._version_attribute):
-            raise RecordRejected(
-                name, "null" if name in attributes else "nothing", "expected the version of the record"
-            )
-        return None
+            custom.setdefault(self._prefix + name, None)
 
 
 def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> Mapper:
@@ -160,6 +146,9 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
     records: list[Record] = []
     rejected: list[Rejection] = []
     for raw in raws:
+        if raw.damage is not None:
+            rejected.append(Rejection(raw.external_id, *raw.damage, raw.body))
+            continue
         try:
             records.append(mapper(raw))
         except RecordRejected as error:

@@ -59,6 +59,8 @@ class MergesResult:
 
 def parse_merge(part: Merges, raw: RawRecord) -> Merge | None:
     """Give the merge that the source's resource tells of; ``None`` when it does not name two records."""
+    if raw.damage is not None:
+        return None
     kept, removed = _parse_id(raw.attributes.get(part.keep)), _parse_id(raw.attributes.get(part.remove))
     if kept is None or removed is None or kept == removed:
         return None
@@ -81,9 +83,11 @@ def merging_references(manifest: Manifest, entities: Iterable[EntityName]) -> tu
 def _references(manifest: Manifest, entity: EntityName, targets: set[EntityName]) -> list[ReferenceColumn]:
     part = manifest.entities[entity]
     return [
-        ReferenceColumn(part.table, relationship.to, EntityName(relationship.target))
+        ReferenceColumn(part.table, relationship.to, EntityName(target))
         for relationship in part.relationships.values()
-        if relationship.to is not None and relationship.target in targets
+        if relationship.to is not None
+        for target in relationship.targets.values()
+        if target in targets
     ]
 
 

@@ -43,6 +43,11 @@ def is_same(raw: object, parsed: object) -> bool:
     return raw == parsed
 
 
+def is_blank(value: object) -> bool:
+    """Whether it is text without anything in it, which is no value for anything but text."""
+    return type(value) is str and not value.strip()
+
+
 def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser:
     """Give the parser that fills a column of this type from this attribute.
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import orjson
 
+MAX_DEPTH = 220
+"""Levels of nesting that are stored; PostgreSQL and Python both have limits of their own above it."""
+
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _ESCAPED_NUL = b"\\u0000"
 
@@ -44,22 +47,26 @@ def storable_values(values: list[object]) -> tuple[tuple[object, ...], bytes]:
     return storable, orjson.dumps(storable)
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: Any, depth: int = 0) -> Any:
     if type(value) is str:
         return storable_text(value)
-    if isinstance(value, dict):
-        return _storable_object(value)
-    if isinstance(value, list):
-        return [_storable(part) for part in value]
-    return value
+    if not isinstance(value, dict | list):
+        return value
+    if depth == MAX_DEPTH:
+        return f"left out: nested deeper than {MAX_DEPTH} levels"
+    return (
+        _storable_object(value, depth + 1)
+        if isinstance(value, dict)
+        else [_storable(part, depth + 1) for part in value]
+    )
 
 
-def _storable_object(found: dict[str, Any]) -> dict[str, Any]:
+def _storable_object(found: dict[str, Any], depth: int) -> dict[str, Any]:
     storable: dict[str, Any] = {}
     for name, part in sorted(found.items()):
         unique = storable_text(name)
         # Two names may differ in nothing but what was replaced.
         while unique in storable:
             unique += "\ufffd"
-        storable[unique] = _storable(part)
+        storable[unique] = _storable(part, depth)
     return storable

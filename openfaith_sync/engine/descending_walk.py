@@ -36,7 +36,7 @@ class DescendingWalk:
 
     def advance(self, part: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query, or to where the ground has moved."""
-        keys = version_keys(page.records, self._attribute)
+        keys = version_keys(page.records, self._attribute, part.upper or "")
         ids = [record.external_id for record in page.records]
         if not self._is_known_ground(part, ids, keys):
             return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
@@ -47,7 +47,7 @@ class DescendingWalk:
             last = keys[-1]
             here = [found for found, key in zip(ids, keys, strict=True) if key == last]
             before = part.seen if last == part.upper else ()
-            moved = replace(moved, anchor=ids[-1], upper=last, seen=tuple(dict.fromkeys((*before, *here))))
+            moved = replace(moved, anchor=ids[-1], upper=last or None, seen=tuple(dict.fromkeys((*before, *here))))
         return Step(moved, fresh)
 
     def split_query(self, part: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown

@@ -29,8 +29,8 @@ def read_parent(source: Source, part: Entity, reading: Reading) -> ExternalId | 
     for event in reversed(reading.events):
         shown = _parse(source, part, event, None)
         parent = shown.references.get(part.nested.under) if shown is not None else None
-        if parent:
-            return ExternalId(parent)
+        if parent is not None and parent.type == part.relationships[part.nested.under].resource:
+            return parent.external_id
     return None
 
 

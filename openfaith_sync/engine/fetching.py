@@ -69,7 +69,7 @@ class Fetcher:
     def _without_children_of(self, fetched: FetchedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
         reference = self._parent_reference[child.entity]
         raws = fetched.page.children[child.entity]
-        return _without(child, {raw.external_id for raw in raws if raw.references.get(reference) in parents})
+        return _without(child, {raw.external_id for raw in raws if _refers_to(raw, reference, parents)})
 
 
 class RecordMapper:
@@ -98,6 +98,11 @@ def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:
         records=tuple(record for record in batch.records if record.external_id not in external_ids),
         rejected=tuple(record for record in batch.rejected if record.external_id not in external_ids),
     )
+
+
+def _refers_to(raw: RawRecord, name: str, external_ids: Collection[str]) -> bool:
+    reference = raw.references.get(name)
+    return reference is not None and reference.external_id in external_ids
 
 
 def _reference_to(manifest: Manifest, child: EntityName, parent: EntityName) -> str:

@@ -81,7 +81,7 @@ class IdWalk:
         ids = _ids(page)
         if part.anchor in ids:
             return ids.index(part.anchor) + 1
-        if ids and is_ordered(page.records) and sort_key(ids[0]) < sort_key(part.anchor):
+        if ids and part.anchor.isdigit() and is_ordered(page.records) and sort_key(ids[0]) < sort_key(part.anchor):
             return next((i for i, found in enumerate(ids) if sort_key(found) > sort_key(part.anchor)), len(ids))
         return None if part.offset else 0
 
@@ -102,4 +102,5 @@ def _ids(page: Page) -> list[str]:
 
 
 def _first_at_or_above(ids: list[str], upper: str) -> int:
-    return next((i for i, found in enumerate(ids) if sort_key(found) >= sort_key(upper)), len(ids))
+    # A row that names no id stands where it was listed, and ends nothing.
+    return next((i for i, found in enumerate(ids) if found.isdigit() and sort_key(found) >= sort_key(upper)), len(ids))

@@ -97,7 +97,7 @@ class ParentLists:
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
         """Whether nothing is left to read: as many came as the source counts, and no page follows."""
         # Where the count is not believed, a full page may have a follower that it does not name.
-        is_last = not page.has_next and len(page.records) < self._page_size
+        is_last = not page.has_next and page.rows < self._page_size
         return (is_done or is_last) and read >= page.total_count
 
     def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:

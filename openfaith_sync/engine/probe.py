@@ -83,7 +83,7 @@ def _probe_whole(manifest: Manifest, source: Source, store: Store, key: SyncKey,
         news = store.count_news(key, fetched.batch)
         if news or not fetched.page.has_next:
             return _probe_of(news, requests)
-        offset += len(fetched.page.records)
+        offset += fetched.page.rows
     return Probe(has_work=True, reason="its listing is long and tells no changes", requests=requests)
 
 

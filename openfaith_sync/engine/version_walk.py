@@ -43,7 +43,7 @@ class VersionWalk:
 
     def advance(self, part: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query; ``part`` may have been cut shorter since."""
-        keys = version_keys(page.records, self._attribute)
+        keys = version_keys(page.records, self._attribute, part.lower or "")
         if part.offset and not _begins_with_anchor(part, page, keys):
             # Something before the anchor moved away: read this second again from its first row.
             return Step(replace(part, offset=0, anchor=None), ())

@@ -8,13 +8,13 @@ are compared.
 from datetime import datetime
 
 from openfaith_sync.domain.deletions import Candidate
-from openfaith_sync.domain.ids import ExternalId, SyncKey
+from openfaith_sync.domain.ids import UNIDENTIFIED, ExternalId, SyncKey
 from openfaith_sync.domain.passes import PassId
 from openfaith_sync.store.leases import key_parameters
 from openfaith_sync.store.rows import Connection, fetch_one
 
-# `absent` is what we hold, or set aside, and the listing lacks. What is a candidate and
-# not absent came back, was written to, went, or was merged.
+# `absent` is what we hold, or set aside, and the listing lacks; a row that named no id cannot be read by one.
+# What is a candidate and not absent came back, was written to, went, or was merged.
 _COMPARE = """
 WITH began AS MATERIALIZED (
   SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s
@@ -30,6 +30,7 @@ WITH began AS MATERIALIZED (
   SELECT dead.external_id FROM sync.dead_letters dead
   WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
     AND dead.resolved_at IS NULL AND dead.last_seen_at < (SELECT started_at FROM began)
+    AND NOT starts_with(dead.external_id, %(unidentified)s)
     AND NOT EXISTS (
       SELECT FROM sync.external_links link
       WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
@@ -52,6 +53,7 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
 _MISSING_HERE = """
 SELECT listed.external_id FROM sync.listed_ids listed
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id > %(after)s
+  AND NOT starts_with(listed.external_id, %(unidentified)s)
   AND NOT EXISTS (
     SELECT FROM sync.external_links link
     WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
@@ -128,4 +130,4 @@ def forget_listed(connection: Connection, key: SyncKey) -> None:
 
 def _told(key: SyncKey, pass_id: PassId) -> dict[str, object]:
     org, adapter, entity = key_parameters(key)
-    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id, "unidentified": UNIDENTIFIED}

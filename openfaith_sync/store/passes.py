@@ -5,7 +5,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, SyncKey
 from openfaith_sync.domain.passes import (
     Checkpoint,
     Counts,
@@ -83,6 +83,12 @@ WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = 
                                 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s), 0)
 ORDER BY rider.pass_id DESC LIMIT 1
 """
+# A full listing finds every row again that still names no id; those found no more were repaired or removed.
+_FORGET_UNIDENTIFIED = """
+UPDATE sync.dead_letters SET resolved_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = ANY (%(entities)s::text[]) AND resolved_at IS NULL
+  AND starts_with(external_id, %(unidentified)s)
+"""
 _COUNT_LIVE = """
 SELECT count(*) FROM sync.external_links
 WHERE org_id = %s AND adapter = %s AND entity = %s AND deleted_at IS NULL
@@ -127,13 +133,21 @@ def _load_open(connection: Connection, key: SyncKey) -> OpenPass | None:
 
 
 def open_pass(connection: Connection, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
-    """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+    """Begin a pass and one for each of its riders; an open one before it is abandoned.
+
+    Dead letters of rows without an id are resolved where everything is listed anew: what
+    is still there comes back with its page.
+    """
     key = lease.key
     with connection.transaction():
         check_lease(connection, lease)
         held = _load_open(connection, key)
         if held is not None:
             connection.execute(_ABANDON, {"org": key.org, "pass": held.pass_id})
+        if start.mode is SyncMode.FULL:
+            entities = [key.entity, *(rider.entity for rider in start.riders)]
+            told = {"org": key.org, "adapter": key.adapter, "entities": entities, "unidentified": UNIDENTIFIED}
+            connection.execute(_FORGET_UNIDENTIFIED, told)
         pass_id = _insert(connection, key, start, place, None)
         for rider in start.riders:
             ridden = PassStart(

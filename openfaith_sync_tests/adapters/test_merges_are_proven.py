@@ -11,6 +11,7 @@ from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import ListingQuery, Order
 from openfaith_sync.domain.merges import parse_merge
+from openfaith_sync.domain.record import Reference
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PERSON = EntityName("person")
@@ -62,14 +63,19 @@ def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest):
     [
         [merger(1, "2016-06-20T00:00:00Z"), merger(2, "2016-06-19T00:00:00Z")],
         [merger(1, "2016-05-01T00:00:00Z")],
-        [{**merger(1), "type": "Person"}],
-        [{"id": 1}],
     ],
-    ids=["out of order", "older than asked for", "of another type", "no resource"],
+    ids=["out of order", "older than asked for"],
 )
 def test_an_answer_that_proves_nothing_is_refused(pco_manifest, data):
     with pytest.raises(SyncError):
         source(pco_manifest, *data).read_merges(QUERY)
+
+
+@pytest.mark.parametrize("odd", [{**merger(1), "type": "Person"}, {**merger(1), "id": None}, {"id": 1}, None, "x"])
+def test_a_merge_that_cannot_be_read_is_none_and_hides_no_other(pco_manifest, odd):
+    page = source(pco_manifest, odd, merger(2)).read_merges(QUERY)
+    merges = pco_manifest.entities[PERSON].merges
+    assert [parse_merge(merges, record) is None for record in page.records] == [True, False]
 
 
 def test_a_listing_that_ends_short_is_refused(pco_manifest):
@@ -107,4 +113,8 @@ def test_ids_may_be_text(pco_manifest):
 def test_a_payload_is_read_as_the_record_it_shows(pco_manifest):
     payload = {"type": "Membership", "id": "5", "attributes": {"role": "leader"}, "relationships": {}}
     record = source(pco_manifest).parse_payload(EntityName("group_membership"), payload, "40")
-    assert (record.external_id, record.attributes, record.references) == ("5", {"role": "leader"}, {"group": "40"})
+    assert (record.external_id, record.attributes, record.references) == (
+        "5",
+        {"role": "leader"},
+        {"group": Reference("40", "Group")},
+    )

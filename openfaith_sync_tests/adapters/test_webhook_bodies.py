@@ -12,6 +12,7 @@ from openfaith_sync.adapters.webhooks import WebhookReader
 from openfaith_sync.domain.delivery import Delivery
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.inbox import EventAction
+from openfaith_sync.domain.storable import storable_json
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
 READER = WebhookReader(PCO)
@@ -142,6 +143,45 @@ def test_what_cannot_be_read_is_given_back_as_it_came(content, reason):
 def test_a_payload_that_is_no_string_but_an_object_is_read_too():
     (event,) = read({"id": "1", "attributes": {"name": NAME, "payload": {"data": record(identity=12)}}}).events
     assert event.external_id == "12"
+
+
+@pytest.mark.parametrize(
+    ("found", "damage"),
+    [
+        (b"Home", b"H\\\\ud83d"),
+        (b"Home", b"\xff\xfe"),
+        (b'\\"Home\\"', b"NaN"),
+        (b'\\"Home\\"', b"1e999"),
+        (b'\\"Home\\"', b"[" * 3000 + b"]" * 3000),
+        (b"{", b"\xef\xbb\xbf{"),
+        (b'"payload": "', b'"payload": "\xef\xbb\xbf'),
+        (b'"attempt": 1', b'"attempt": "\\ud83d"'),
+    ],
+)
+def test_bytes_that_a_strict_parser_refuses_cost_no_event(found, damage):
+    body = json.dumps({"data": [part(NAME, record()), part(NAME, record(identity=8), "b")]}).encode()
+    assert found in body
+    delivery = READER.read_delivery(HEADERS, body.replace(found, damage, 1))
+    assert [event.external_id for event in delivery.events] == ["7", "8"]
+    assert not delivery.unreadable
+    assert storable_json(delivery.events[0].payload)
+
+
+def test_a_part_that_cannot_be_read_is_kept_whatever_its_text_holds():
+    body = json.dumps({"data": [part(NAME, record(identity=None, name="\ud83d")), part(NAME, record())]}).encode()
+    delivery = READER.read_delivery(HEADERS, body)
+    assert [event.external_id for event in delivery.events] == ["7"]
+    assert [found.reason for found in delivery.unreadable] == ["the record has no id"]
+
+
+@pytest.mark.parametrize(
+    "group", ["77", [], {"data": "77"}, {"data": {"id": "77"}}, {"data": {"type": "Tag", "id": "7"}}]
+)
+def test_a_parent_that_is_not_named_rightly_costs_no_event(group):
+    (event,) = read(
+        part("groups.v2.events.membership.updated", record("Membership", relationships={"group": group}))
+    ).events
+    assert (event.external_id, event.parent_id) == ("7", None)
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-06-01T12:00:00", "0001-01-01T00:00:00+14:00", 5, None])

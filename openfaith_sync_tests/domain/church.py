@@ -10,7 +10,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.mapping import Mapper, build_mapper
-from openfaith_sync.domain.record import RawRecord, Record
+from openfaith_sync.domain.record import RawRecord, Record, Reference
 
 ORG, PCO = OrgId("grace"), AdapterName("pco")
 ENTITIES = (
@@ -35,21 +35,31 @@ def mapper(name: str) -> Mapper:
     return build_mapper(entity(name), ORG, PCO, manifest().entities)
 
 
-def required_references(name: str) -> dict[str, str | None]:
+def reference(name: str, relationship: str, external_id: str, wire_type: str | None = None) -> Reference:
+    """Give a reference of the type that the manifest names, or of another one."""
+    part = entity(name).relationships.get(relationship)
+    return Reference(ExternalId(external_id), wire_type or (part.resource if part else "Somebody"))
+
+
+def required_references(name: str) -> dict[str, Reference | None]:
     needed = entity(name).relationships.items()
-    return {key: "77" for key, part in needed if part.to and part.always and not part.nullable}
+    return {key: reference(name, key, "77") for key, part in needed if part.to and part.always and not part.nullable}
 
 
 def raw_record(
     name: str,
     attributes: Mapping[str, Any] | None = None,
-    references: Mapping[str, str | None] | None = None,
+    references: Mapping[str, str | Reference | None] | None = None,
     external_id: str = "1",
 ) -> RawRecord:
     """Give a record that has what its entity cannot be without, and what is given."""
     version = entity(name).delta.attribute
     whole = {**({version: UPDATED_AT} if version else {}), **(attributes or {})}
-    return RawRecord(ExternalId(external_id), whole, {**required_references(name), **(references or {})}, {"id": "1"})
+    given = {
+        key: reference(name, key, found) if isinstance(found, str) else found
+        for key, found in (references or {}).items()
+    }
+    return RawRecord(ExternalId(external_id), whole, {**required_references(name), **given}, {"id": "1"})
 
 
 def map_one(name: str, attributes: Mapping[str, Any] | None = None, **rest: Any) -> Record:

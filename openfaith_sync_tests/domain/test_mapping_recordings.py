@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.adapters.json_api import read_resource
+from openfaith_sync.adapters.resources import read_resource
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.mapping import map_batch
 from openfaith_sync_tests.domain.church import ENTITIES, entity, mapper

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openfaith_sync.domain.storable import storable_json, storable_text
+from openfaith_sync.domain.storable import MAX_DEPTH, storable_json, storable_text
 
 any_text = st.text(st.characters(exclude_categories=[]) | st.sampled_from(["\0", "\ud800", "\udfff"]), max_size=8)
 any_json = st.recursive(
@@ -37,11 +37,19 @@ def test_json_loses_no_member_and_keeps_no_character_that_postgresql_refuses(val
     assert not any("\0" in part for part in stored if isinstance(part, str))
 
 
-def test_numbers_of_any_size_and_any_depth_are_kept() -> None:
-    deep: object = 10**40
-    for _ in range(300):
-        deep = [deep]
+def nested(levels: int, value: object) -> object:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_numbers_of_any_size_are_kept_however_deep_a_person_would_nest_them() -> None:
+    deep = nested(MAX_DEPTH - 1, 10**40)
     assert json.loads(storable_json({"deep": deep})) == {"deep": deep}
+
+
+def test_what_is_nested_deeper_than_that_is_left_out_and_said_to_be() -> None:
+    assert json.loads(storable_json(nested(900, 1))) == nested(MAX_DEPTH, "left out: nested deeper than 220 levels")
 
 
 def test_equal_objects_are_equal_bytes() -> None:

@@ -23,7 +23,7 @@ from openfaith_sync.domain.passes import (
     RiderPass,
 )
 from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.record import Damage, RawRecord
 from openfaith_sync.domain.rejections import Rejected
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,7 +99,8 @@ class MovingChurch:
     def _raw(self, number: int) -> RawRecord:
         attributes = {"updated_at": at(self.versions[number]), "created_at": at(0), "name": self.names[number]}
         body = {"id": str(number), "type": "Campus", "attributes": attributes}
-        return RawRecord(ExternalId(str(number)), attributes, {}, body)
+        damage = None if isinstance(self.names[number], str) else Damage("name", "number", "expected text")
+        return RawRecord(ExternalId(str(number)), attributes, {}, body, damage=damage)
 
 
 class MemoryStore:

@@ -8,10 +8,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
+from openfaith_sync.domain.listing import Page
 from openfaith_sync.domain.manifest import DeltaCapability
 from openfaith_sync.domain.passes import Committed, Counts, Lease, PageCommit, SyncMode
 from openfaith_sync.domain.place import Slice
+from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.engine.version_walk import VersionWalk
@@ -20,6 +23,7 @@ from openfaith_sync_tests.engine.moving_church import EagerThreads, MemoryStore,
 ROOT = Path(__file__).parents[2]
 PCO = read_manifest(ROOT / "manifests", "pco")
 CAMPUS = EntityName("campus")
+CAMPUS_PART = PCO.entities[CAMPUS]
 
 Move = st.one_of(
     st.tuples(st.just("update"), st.integers(1, 60)),
@@ -224,6 +228,46 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
     step = walk.advance(Slice(), replace(page, records=(*page.records[:-1], damaged)))
     assert step.fresh == (0, 1, 2, 3, 4)
     assert (step.part.lower, step.part.anchor) == (at(3), "5")
+
+
+@pytest.mark.parametrize("walk", [VersionWalk(CAMPUS_PART, (), 10**9), DescendingWalk(CAMPUS_PART, (), 5)])
+def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none(walk):
+    rows = tuple(
+        RawRecord(ExternalId(str(number)), {"updated_at": at(1)} if number in {1, 14} else {}, {}, {})
+        for number in range(1, 15)
+    )
+    part, seen, requests = Slice(), set(), 0
+    while not part.done:
+        requests += 1
+        offset = walk.query(part).offset
+        found = rows[offset : offset + 5]
+        page = Page(found, total_count=len(rows), has_next=offset + 5 < len(rows))
+        step = walk.advance(part, page)
+        part, seen = step.part, seen | {found[i].external_id for i in step.fresh}
+        assert requests < 10
+    assert seen == {row.external_id for row in rows}
+
+
+@pytest.mark.parametrize("upper", [None, "100"])
+def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper):
+    manifest = small_pages(PCO, in_flight=1)
+    walk = IdWalk(manifest.entities[CAMPUS], (), 5)
+    ids = [str(number) if number % 3 else f"unreadable:{number}" for number in range(1, 21)]
+    rows = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ids)
+    part, seen = Slice(upper=upper), set()
+    while not part.done:
+        found = rows[part.offset : part.offset + 5]
+        step = walk.advance(part, Page(found, total_count=len(rows), has_next=part.offset + 5 < len(rows)))
+        part, seen = step.part, seen | {found[i].external_id for i in step.fresh}
+    assert seen == set(ids)
+
+
+def test_a_walk_by_id_skips_nothing_when_the_row_that_it_stood_on_names_no_id_and_is_gone():
+    walk = IdWalk(PCO.entities[CAMPUS], (), 5)
+    part = Slice(offset=4, anchor="unreadable:5", seen=("1", "2", "3", "4", "unreadable:5"))
+    found = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ("6", "7", "8"))
+    step = walk.advance(part, Page(found, total_count=7, has_next=False))
+    assert (step.part.done, step.part.offset, step.fresh) == (False, 0, ())
 
 
 def test_pages_that_are_in_together_are_committed_together_and_all_are_counted():

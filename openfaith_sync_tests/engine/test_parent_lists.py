@@ -11,7 +11,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.nesting import ParentPlace
 from openfaith_sync.domain.passes import Lease
-from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.record import RawRecord, Reference
 from openfaith_sync.engine.parent_lists import ParentLists, ParentRead
 from openfaith_sync.engine.session import Session
 from openfaith_sync_tests.engine.moving_church import EagerThreads, small_pages
@@ -19,6 +19,7 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
 
 COUNTED, UNCOUNTED = EntityName("household_membership"), EntityName("group_membership")
 PARENT = ParentPlace(ExternalId("9"), b"hash", None, None, frozenset())
+PARENTS = {name.lower(): Reference(PARENT.external_id, name) for name in ("Household", "Group")}
 Damage = Callable[[int, Page], Page]
 
 
@@ -42,7 +43,7 @@ class OneList:
         assert query.parent == "9"
         self.asked.append(query.offset)
         ids = range(1, self.size + 1)[query.offset : query.offset + 5]
-        records = tuple(RawRecord(ExternalId(str(one)), {}, {"household": "9", "group": "9"}, {}) for one in ids)
+        records = tuple(RawRecord(ExternalId(str(one)), {}, PARENTS, {}) for one in ids)
         page = Page(records, total_count=self.size, has_next=query.offset + 5 < self.size)
         return self.damage(len(self.asked), page)
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from openfaith_sync.adapters.json_api import read_resource
+from openfaith_sync.adapters.resources import read_resource
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.inbox import EventAction, InboxEvent
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.record import RawRecord, Reference
 
 PERSON, EMAIL = EntityName("person"), EntityName("email")
 GROUP, MEMBERSHIP = EntityName("group"), EntityName("group_membership")
@@ -95,6 +95,11 @@ def announced(step: int, action: EventAction, body: Body, entity: EntityName = P
     )
 
 
+def _leads_to(raw: RawRecord, name: str) -> ExternalId | None:
+    reference = raw.references[name]
+    return reference and reference.external_id
+
+
 @dataclass
 class KnownHistory:
     """Serves the state that it has reached; ``before_read`` may refuse."""
@@ -125,7 +130,7 @@ class KnownHistory:
         if body is None:
             return None
         raw = read_resource(body)
-        if parent is not None and raw.references["group"] != parent:
+        if parent is not None and _leads_to(raw, "group") != parent:
             return None
         sideload = self.manifest.entities[entity].sideload.values()
         return FreshRecord(raw, {EntityName(child): self._children(child, {external_id}) for child in sideload})
@@ -137,11 +142,11 @@ class KnownHistory:
 
     def parse_payload(self, entity: EntityName, payload: Body, parent: ExternalId | None = None) -> RawRecord:
         raw = read_resource(dict(payload))
-        return raw._replace(references={**raw.references, "group": parent}) if parent else raw
+        return raw._replace(references={**raw.references, "group": Reference(parent, "Group")}) if parent else raw
 
     def _children(self, child: str, owners: set[ExternalId]) -> tuple[RawRecord, ...]:
         raws = [read_resource(body) for (entity, _), body in self.state.records.items() if entity == child]
-        return tuple(raw for raw in raws if raw.references["person"] in owners)
+        return tuple(raw for raw in raws if _leads_to(raw, "person") in owners)
 
     def _page(self, bodies: list[Body], query: ListingQuery, attribute: str) -> Page:
         def version(body: Body) -> str:
