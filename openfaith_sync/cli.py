@@ -36,6 +36,7 @@ def main(context: click.Context) -> None:
     \b
     Environment (all may be unset):
       OPENFAITH_DATABASE_URL   PostgreSQL to use; unset: one is started in OPENFAITH_HOME
+      OPENFAITH_QUERY_URL      the same database for the login of `db query`; unset: one is created
       OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first; needed with a URL
       OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
       OPENFAITH_HOME           folder of what is started and made here (.openfaith/)

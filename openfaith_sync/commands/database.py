@@ -39,11 +39,14 @@ def url(deployment: Deployment, show_password: bool) -> None:
 @pass_deployment
 @click.pass_context
 def shell(context: click.Context, deployment: Deployment, arguments: tuple[str, ...]) -> None:
-    r"""Open psql on the database; what stands after -- goes to it.
+    """Open psql on the database as its owner; what stands after -- is passed to psql.
+
+    Nothing is guarded here: psql can change and delete everything, sees all orgs and, on the
+    embedded database, is a superuser. To read without risk, use: openfaith-sync db query
 
     \b
-    Example: openfaith-sync db shell -- -c '\dt openfaith.*'
-    """
+    Example: openfaith-sync db shell -- -c '\\dt openfaith.*'
+    """  # noqa: D301  click's sign for lines that stay as they are
     database = open_database(deployment.settings)
     program = shutil.which("psql") or _shipped_psql()
     if program is None:
@@ -63,6 +66,9 @@ def shell(context: click.Context, deployment: Deployment, arguments: tuple[str, 
 @pass_deployment
 def query(deployment: Deployment, sql: str, as_json: bool) -> None:
     """Run one SQL statement that only reads, and print its rows; - reads it from standard input.
+
+    It runs as a login that may read the tables of all orgs and nothing else: no secrets, no
+    files, no changes. It has 30 seconds.
 
     \b
     Example: openfaith-sync db query "select status, count(*) from openfaith.people group by 1"

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import click
 
 from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.commands.demo_check import Church, Row
+from openfaith_sync.commands.demo_check import Church
 from openfaith_sync.commands.demo_run import DEFINITIONS, materialize
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.partition import register_partition
@@ -21,8 +21,8 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.store.database import open_database
+from openfaith_sync.store.reports import read_rows
 
 ADAPTER = AdapterName("pco")
 PEOPLE = 2000
@@ -62,7 +62,7 @@ def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
     ):
         add_connection(database, _connection(org, simulator))
         register_partition(deployment, org)
-        church = Church(org, ADAPTER, lambda statement: _rows(database, statement))
+        church = Church(org, ADAPTER, lambda statement: list(read_rows(database, org, statement)))
         before = {name: set(church.stored(entity)) for name, entity in manifest.entities.items()}
         click.echo(f"syncing it as org {org}: dagster asset materialize --select '*' --partition {org}")
         seconds = materialize(deployment, ADAPTER, org, click.echo)
@@ -129,8 +129,3 @@ Open the Dagster UI (http://localhost:3000), and leave the church running for it
 
 Connect a real church:
   {tool} org add NAME --basic-stdin"""
-
-
-def _rows(database: Database, statement: str) -> list[Row]:
-    found = run_query(database, statement)
-    return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

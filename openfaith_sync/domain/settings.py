@@ -24,6 +24,8 @@ class Settings:
     """Fernet keys, newest first; empty outside production."""
     public_url: str | None = None
     """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""
+    query_url: str | None = field(default=None, repr=False)
+    """The same database for the login that ``db query`` uses; ``None``: one is created."""
     oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
     """Who this deployment is to the sources of these adapters, where orgs are connected by OAuth."""
 
@@ -36,6 +38,7 @@ class Settings:
             manifests=_manifests(environment.get("OPENFAITH_MANIFESTS")),
             database_url=environment.get("OPENFAITH_DATABASE_URL") or None,
             secret_keys=tuple(key.strip() for key in keys.split(",") if key.strip()),
+            query_url=environment.get("OPENFAITH_QUERY_URL") or None,
             public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
             oauth_clients=dict(_clients(environment)),
         )

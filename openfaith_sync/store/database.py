@@ -1,7 +1,7 @@
 """Opens the database: found, migrated, and of a version that will do."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, LiteralString, Self
@@ -16,6 +16,7 @@ from openfaith_sync.store.embedded import start_embedded
 from openfaith_sync.store.failures import translate_refusal, translated
 from openfaith_sync.store.leases import LEASE_LASTS, LeaseTerms
 from openfaith_sync.store.postgres_store import PostgresStore
+from openfaith_sync.store.query_role import ensure_query_role, set_password
 from openfaith_sync.store.revision import HEAD, REVISIONS
 from openfaith_sync.store.rows import Connection
 from openfaith_sync.store.secrets import SecretKeys
@@ -60,6 +61,8 @@ class Database:
     """Who this deployment is to the sources whose tokens lie here."""
     lease_lasts: timedelta = LEASE_LASTS
     """How long the holder of a lease may be silent before another worker takes it over."""
+    query_url: DatabaseUrl | None = None
+    """The login for people's own queries, where the operator made one; ``None``: one is created."""
 
     def __enter__(self) -> Self:
         """Give itself: nothing is held open between two uses."""
@@ -98,6 +101,37 @@ class Database:
     def connect_reading(self, org: OrgId | None) -> AbstractContextManager[Connection]:
         """Give one that sees the org that was asked about, or all when none was."""
         return self.connect_fleet() if org is None else self.connect(org)
+
+    @contextmanager
+    def connect_query(self) -> Iterator[Connection]:
+        """Yield a connection for a person's own statements: its login can read all orgs, and change nothing.
+
+        Raises:
+            DefinitionError: An operator must create the login, or let it in; says how.
+        """
+        if self.query_url is not None:
+            with _connect(self.query_url) as session:
+                with self.connect_fleet() as connection:
+                    ensure_query_role(connection, session.info.user)
+                yield session
+            return
+        with self.connect_fleet() as connection:
+            role = ensure_query_role(connection)
+        with ExitStack() as stack:
+            try:
+                session = stack.enter_context(_connect(self._query_url(role)))
+            except DefinitionError:
+                if not self.keys.is_production:
+                    raise
+                # The newest key, and with it the password, may be another one since.
+                with self.connect_fleet() as connection:
+                    set_password(connection, role, self.keys.derive_password(role))
+                session = stack.enter_context(_connect(self._query_url(role)))
+            yield session
+
+    def _query_url(self, role: str) -> DatabaseUrl:
+        # The embedded server asks nobody for a password: who reaches its socket is its user, or root.
+        return self.url.with_login(role, self.keys.derive_password(role) if self.keys.is_production else None)
 
     @contextmanager
     def open_store(self, org: OrgId, on_step: Callable[[str], None] | None = None) -> Iterator[PostgresStore]:
@@ -143,7 +177,8 @@ def open_database(settings: Settings) -> Database:
     if not is_walled:
         with _connect(url) as connection, translated():
             raise_walls(connection)
-    return Database(url, _keys(settings), settings.oauth_clients)
+    query_url = DatabaseUrl.parse(settings.query_url) if settings.query_url else None
+    return Database(url, _keys(settings), settings.oauth_clients, query_url=query_url)
 
 
 def _known(org: OrgId) -> OrgId:

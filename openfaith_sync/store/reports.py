@@ -13,6 +13,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.passes import Counts, SyncMode
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.query_role import SECRET_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,29 +105,53 @@ def _status(row: tuple[Any, ...]) -> EntityStatus:
     return EntityStatus(org, adapter, entity, live, dead, watermark, last, open_id, open_since)
 
 
-def run_query(database: Database, query: str, parameters: Sequence[object] = ()) -> QueryResult:
-    """Give what one statement reads; it can change nothing and has half a minute.
+def run_query(
+    database: Database, query: str, parameters: Sequence[object] = (), timeout: timedelta = QUERY_TIMEOUT
+) -> QueryResult:
+    """Return what one statement of a person's own reads, of all orgs; it can change nothing.
+
+    It runs as a login that may only read, in a transaction that may not write and is always rolled back.
 
     Args:
         database: Where to ask.
         query: The statement; with parameters, ``%s`` stands for each of them.
         parameters: Values that are no part of the statement's text.
+        timeout: When the server ends the statement.
 
     Raises:
-        UsageError: The statement is wrong, would write, or takes too long.
+        UsageError: The statement is wrong, would write, reads what is secret, or takes too long.
+        DefinitionError: An operator must let the login for queries in; says how.
     """
-    with database.connect_fleet() as session, session.transaction():
-        session.execute("SET TRANSACTION READ ONLY")
-        session.execute(f"SET LOCAL statement_timeout = {QUERY_TIMEOUT // timedelta(milliseconds=1)}".encode())
+    with database.connect_query() as session:
+        session.execute("BEGIN READ ONLY")
+        session.execute(f"SET LOCAL statement_timeout = {timeout // timedelta(milliseconds=1)}".encode())
         try:
             # Prepared, since only then does the server refuse a second statement
             # behind the first, such as a COMMIT that ends the read-only transaction.
             answer = session.execute(query.encode(), parameters or None, prepare=True)
+            if answer.description is None:
+                raise UsageError("the query cannot be run: it returns no rows, so it is no query")
+            return QueryResult(tuple(column.name for column in answer.description), answer.fetchall())
         except psycopg.Error as error:
-            said = (error.diag.message_primary or str(error)).strip()
-            raise UsageError(f"the query cannot be run: {said}") from error
-        columns = tuple(column.name for column in answer.description or ())
-        return QueryResult(columns, answer.fetchall() if columns else [])
+            raise _refused(error) from error
+        finally:
+            # Nothing may be left of a statement, whatever it did to the transaction.
+            session.close()
+
+
+def _refused(error: psycopg.Error) -> UsageError:
+    said = (error.diag.message_primary or str(error)).strip()
+    is_secret = any(said.endswith(f"for table {table}") for table in SECRET_COLUMNS)
+    hint = "; some of its columns hold secrets, which no query may read: name the other columns" if is_secret else ""
+    return UsageError(f"the query cannot be run: {said}{hint}")
+
+
+def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, Any]]:
+    """Return the rows that a statement of our own reads of one org, by column."""
+    with database.connect(org) as session:
+        answer = session.execute(statement.encode())
+        names = [column.name for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer]
 
 
 def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":

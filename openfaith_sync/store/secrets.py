@@ -1,6 +1,7 @@
 """Credentials at rest: encrypted with keys that can be replaced one after the other."""
 
 import hashlib
+import hmac
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -55,6 +56,10 @@ class SecretKeys:
                 continue
             return place
         return None
+
+    def derive_password(self, purpose: str) -> str:
+        """Return a password for one purpose, the same to every process with the same newest key."""
+        return hmac.new(self._all()[0].encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
     @property
     def fingerprints(self) -> list[str]:

@@ -8,6 +8,8 @@ from openfaith_sync.domain.errors import UsageError
 
 _SCHEME = re.compile(r"^(postgresql|postgres)(\+(psycopg|psycopg2))?://")
 
+_OF_A_LOGIN = frozenset({"user", "password", "passfile"})
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
@@ -51,6 +53,17 @@ class DatabaseUrl:
     def with_database(self, name: str) -> "DatabaseUrl":
         """Give the URL of another database of the same server."""
         return DatabaseUrl(urlunsplit(urlsplit(self.libpq)._replace(path=f"/{name}")))
+
+    def with_login(self, user: str, password: str | None) -> "DatabaseUrl":
+        """Return the URL of the same database for another login."""
+        parts = urlsplit(self.libpq)
+        place = parts.netloc.rpartition("@")[2]
+        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        # What a query may say of the login itself: libpq takes it before what stands in front of the host.
+        kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_A_LOGIN]
+        return DatabaseUrl(
+            urlunsplit(parts._replace(netloc=f"{login}@{place}", query=urlencode(kept, quote_via=quote)))
+        )
 
     def __str__(self) -> str:
         """Read without the password and without anything that a query may hold but the host."""

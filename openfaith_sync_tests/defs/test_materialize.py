@@ -16,6 +16,7 @@ from openfaith_sync.simulator.server import RunningSimulator
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.reports import run_query
 from openfaith_sync_tests.defs.conftest import PEOPLE, Deployment, metadata_of, open_instance
+from openfaith_sync_tests.store.making import fetch
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_the_preview_shows_rows_and_nobody(deployment: Deployment, synced: OrgId
 
 def test_dagster_keeps_its_tables_in_a_schema_of_their_own(deployment: Deployment, synced: OrgId) -> None:
     query = "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_name IN ('runs', 'event_logs')"
-    assert run_query(open_database(deployment.settings), query).rows == [("dagster",)]
+    assert fetch(open_database(deployment.settings), query) == [("dagster",)]
 
 
 def test_nothing_is_written_beside_the_home(deployment: Deployment, synced: OrgId) -> None:

@@ -8,9 +8,12 @@ import tempfile
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 
-from openfaith_sync.store.embedded import _forget_stale_pid, stop_embedded
+from openfaith_sync.domain.errors import DefinitionError, TransientError
+from openfaith_sync.store.embedded import _forget_stale_pid, start_embedded, stop_embedded
+from openfaith_sync.store.socket_folder import require_private
 
 USE = """
 import sys
@@ -110,3 +113,108 @@ def test_another_programs_process_id_is_not_taken_for_the_server(tmp_path):
     (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path}\n0\n5432\n{tmp_path}\n\n0 0\nready\n")
     _forget_stale_pid(tmp_path)
     assert not (tmp_path / "postmaster.pid").exists()
+
+
+ODD = {
+    "a locale that is not installed": {"LANG": "xx_XX.UTF-8", "LC_ALL": "xx_XX.UTF-8", "LC_MESSAGES": "xx_XX"},
+    "another server's address": {"PGHOST": "db.invalid", "PGHOSTADDR": "192.0.2.1", "PGPORT": "1", "PGUSER": "x"},
+    "another server's database": {"PGDATABASE": "nowhere", "PGSERVICE": "nothing", "PGSERVICEFILE": "/nonexistent"},
+    "another server's security": {
+        "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "/nonexistent", "PGREQUIREAUTH": "scram-sha-256",
+        "PGCHANNELBINDING": "require", "PGGSSENCMODE": "require", "PGTARGETSESSIONATTRS": "standby",
+        "PGSSLNEGOTIATION": "direct",
+    },
+    "another session's settings": {
+        "PGOPTIONS": "-c default_transaction_read_only=on -c search_path=nowhere", "PGDATESTYLE": "German, DMY",
+        "PGCLIENTENCODING": "LATIN1", "PGTZ": "Asia/Tokyo", "PGDATA": "/nonexistent",
+    },
+}  # fmt: skip
+
+CLIENTS = """
+import os, subprocess, sys
+from pathlib import Path
+import psycopg, psycopg2, sqlalchemy
+from openfaith_sync.store.embedded import start_embedded
+from openfaith_sync.store.urls import DatabaseUrl
+url = DatabaseUrl.parse(start_embedded(Path(sys.argv[1])))
+query = "SELECT current_user || ' ' || current_database() || ' ' || to_char(DATE '2025-01-31', 'YYYY') || ' ' \
+    || current_setting('default_transaction_read_only') || ' ' || current_setting('DateStyle') || ' ' \
+    || current_setting('client_encoding')"
+with psycopg.connect(url.libpq) as connection:
+    print(connection.execute(query).fetchone()[0])
+for form in (url.sqlalchemy, url.dagster("dagster")):
+    with sqlalchemy.create_engine(form).connect() as connection:
+        print(connection.execute(sqlalchemy.text(query)).scalar())
+child = "import psycopg, sys; print(psycopg.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])"
+subprocess.run([sys.executable, "-c", child, url.libpq, query], check=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_home():
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "home"
+        stop_embedded(Path(folder) / "home")
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_it_starts_and_its_clients_find_it_whatever_the_environment_holds(shared_home, odd):
+    command = [sys.executable, "-c", CLIENTS, str(shared_home)]
+    done = subprocess.run(command, env={**os.environ, **ODD[odd]}, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["postgres postgres 2025 off ISO, MDY UTF8"] * 4
+
+
+def test_a_new_database_sorts_and_folds_letters_as_unicode_does(shared_home):
+    with psycopg.connect(start_embedded(shared_home)) as connection:
+        folded = connection.execute("SELECT lower('ÉÜŁ'), upper('éüł'), current_setting('server_encoding')").fetchone()
+    assert folded == ("éüł", "ÉÜŁ", "UTF8")
+
+
+def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path):
+    (tmp_path / "postgres.new").write_text("a file where its folder is made")
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").mkdir()
+    with pytest.raises(TransientError, match=r"the embedded PostgreSQL in .* did not start: "):
+        start_embedded(tmp_path)
+
+
+def test_when_it_cannot_start_it_says_what_it_logged(tmp_path):
+    tmp_path.chmod(0o755)
+    start_embedded(tmp_path)
+    stop_embedded(tmp_path)
+    settings = tmp_path / "postgres" / "postgresql.conf"
+    settings.write_text(settings.read_text() + "\nlc_messages = 'xx_XX'\nshared_buffers = 'many'\n")
+    with pytest.raises(TransientError, match="invalid value for parameter") as failure:
+        start_embedded(tmp_path)
+    assert "\n" not in str(failure.value)
+    assert str(tmp_path / "postgres" / "log") in str(failure.value)
+
+
+@pytest.mark.parametrize("kind", ["open", "another's", "a link"])
+def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path, kind):
+    place = tmp_path / "socket"
+    place.mkdir(mode=0o700)
+    mine = tmp_path.stat().st_uid
+    require_private(place, mine)
+    if kind == "open":
+        place.chmod(0o777)
+    elif kind == "a link":
+        place.rename(tmp_path / "elsewhere")
+        place.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DefinitionError, match="does not belong to the server's user alone"):
+        require_private(place, mine + (kind == "another's"))
+
+
+def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home):
+    user = User(home)
+    user.answer()
+    folder = Path((home / "postgres" / "postmaster.pid").read_text().splitlines()[4])
+    assert folder.name.startswith("openfaith-")
+    folder.chmod(0o755)
+    try:
+        with pytest.raises(DefinitionError, match="does not belong to the server's user alone"):
+            start_embedded(home)
+    finally:
+        folder.chmod(0o700)
+        user.leave()

@@ -32,13 +32,12 @@ FLEET = {
     "store/breakers.py": 5,  # a provider is away for all
     "defs/storage.py": 1,  # makes Dagster's schema
     "store/connections.py": 1,  # ends an alert
-    "store/database.py": 1,  # the reading of one org or of all
+    "store/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
     "store/erase.py": 1,  # ends alerts
     "store/due_records.py": 1,  # whose turn it is
     "store/hold_decisions.py": 1,  # a hold is named by its number
     "store/inbox.py": 2,  # whose turn it is; pruning
     "store/pruning.py": 2,
-    "store/reports.py": 1,  # a person's own query
     "store/rotation.py": 2,  # keys are everybody's
     "store/work.py": 8,  # the plan: whose turn it is
 }
