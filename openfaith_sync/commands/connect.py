@@ -2,7 +2,6 @@
 
 import sys
 import time
-from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -19,7 +18,7 @@ from openfaith_sync.domain.errors import TransientError, UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.subscription import parse_public_url
-from openfaith_sync.store.authorizations import GOOD_FOR, Begun, begin_authorization, load_progress
+from openfaith_sync.store.authorizations import GOOD_FOR, LONGEST_EXCHANGE, Begun, begin_authorization, load_progress
 from openfaith_sync.store.connections import ListedConnection, list_connections
 from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.web.callback import PATH
@@ -27,8 +26,6 @@ from openfaith_sync.web.connecting import complete
 
 LOOK_EVERY_SECONDS = 0.5
 TELL_EVERY_SECONDS = 60
-LONGEST_EXCHANGE = timedelta(minutes=15)
-"""After a link's end, for who used it in its last moment; no callback takes longer with all its waiting."""
 
 
 @click.command()

@@ -16,6 +16,8 @@ from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
 from openfaith_sync.store.database import Database
 
 GOOD_FOR = timedelta(minutes=10)
+LONGEST_EXCHANGE = timedelta(minutes=15)
+"""After a link's end, for who used it in its last moment; no callback takes longer with all its waiting."""
 _FORGOTTEN_AFTER = timedelta(days=1)
 _STATE = re.compile(r"([a-z][a-z0-9_]{0,39})\.([a-z0-9-]{1,63})\.[A-Za-z0-9_-]{43}")
 
@@ -74,6 +76,16 @@ class Progress:
     failure: str | None
     is_used: bool
 
+    @property
+    def is_connected(self) -> bool:
+        """Say whether the org was connected by it."""
+        return self.is_used and self.is_finished and self.failure is None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Say whether it came back and is not settled yet; a process that died in between settles nothing."""
+        return self.is_used and not self.is_finished and self.left > -LONGEST_EXCHANGE
+
 
 def begin_authorization(
     database: Database, org: OrgId, adapter: AdapterName, base_url: str, redirect_uri: str, scopes: frozenset[str]
@@ -94,7 +106,7 @@ def take_authorization(database: Database, state: str) -> Authorization:
     Raises:
         NotAuthorized: It never was good, or is not any more.
     """
-    org, adapter = _parse(state)
+    org, adapter = parse_state(state)
     with database.connect(org) as session:
         row = session.execute(_TAKE, (org, adapter, _hash(state))).fetchone()
     if row is None:
@@ -115,7 +127,7 @@ def open_verifier(database: Database, authorization: Authorization) -> str:
 
 def finish_authorization(database: Database, state: str, failure: str | None = None) -> None:
     """Have whoever waits for it know that the org is connected, or why it is not."""
-    org, adapter = _parse(state)
+    org, adapter = parse_state(state)
     with database.connect(org) as session:
         session.execute(_FINISH, (failure, org, adapter, _hash(state)))
 
@@ -126,7 +138,7 @@ def load_progress(database: Database, state: str) -> Progress:
     Raises:
         NotAuthorized: There is none; the org may be removed by now.
     """
-    org, adapter = _parse(state)
+    org, adapter = parse_state(state)
     with database.connect(org) as session:
         row = session.execute(_LOOK, (org, adapter, _hash(state))).fetchone()
     if row is None:
@@ -134,7 +146,12 @@ def load_progress(database: Database, state: str) -> Progress:
     return Progress(*row)
 
 
-def _parse(state: str) -> tuple[OrgId, AdapterName]:
+def parse_state(state: str) -> tuple[OrgId, AdapterName]:
+    """Return whom a state names; that it was ever given out is not known by this.
+
+    Raises:
+        NotAuthorized: It names nobody.
+    """
     found = _STATE.fullmatch(state)
     if found is None:
         raise NotAuthorized("the state is none of ours")

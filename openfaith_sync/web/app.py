@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from openfaith_sync.adapters.webhooks import WebhookReader
 from openfaith_sync.domain.errors import DefinitionError
@@ -72,11 +74,29 @@ def build_app(
         Route(CALLBACK_PATH, callback.answer, methods=["GET"]),
         Route("/health", Health(pool).answer, methods=["GET"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         lifespan=lifespan,
+        middleware=[Middleware(WithoutLastSlash)],
         exception_handlers={HTTPException: _answer_nothing, Exception: _answer_nothing},
     )
+    # Starlette would redirect a path with a slash too many to where the Host header says: codes to a stranger's host.
+    app.router.redirect_slashes = False
+    return app
+
+
+class WithoutLastSlash:
+    """Takes a path with a slash at its end for the same without: it is how people and sources write URLs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand before this application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand on the request."""
+        if scope["type"] == "http" and len(scope["path"]) > 1:
+            scope = {**scope, "path": scope["path"].removesuffix("/")}
+        await self._app(scope, receive, send)
 
 
 async def _answer_nothing(_: Request, error: Exception) -> Response:

@@ -63,6 +63,10 @@ class Person:
         return httpx.get(url, trust_env=False, timeout=20)
 
     @property
+    def version(self) -> int:
+        return int(fetch(self.database, "SELECT credentials_version FROM sync.connections")[0][0])
+
+    @property
     def progress(self) -> Progress:
         return load_progress(self.database, self.state)
 
@@ -106,27 +110,83 @@ def test_what_is_stored_gives_no_state_away(person: Person):
         assert secret.encode() not in b"".join(row)
 
 
-def test_a_state_is_good_once_and_its_code_is_exchanged_once(person: Person):
+def test_a_code_is_exchanged_once_and_a_reload_says_that_the_church_is_connected(person: Person):
     url = person.agree()
-    assert person.open(url).status_code == 200
+    first = person.open(url)
+    version = person.version
     again = person.open(url)
-    assert again.status_code == 400
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.text == first.text
     # The simulator would have ended the grant of a code that comes twice.
     assert [grant["is_revoked"] for grant in person.church.oauth()["grants"]] == [False]
     assert fetch(person.database, "SELECT count(*) FROM sync.connections") == [(1,)]
+    assert person.version == version
 
 
-def test_of_two_at_the_same_instant_one_connects(person: Person):
+def test_of_some_at_the_same_instant_one_connects_and_the_others_say_so_or_load_again(person: Person):
     url = person.agree()
     with ThreadPoolExecutor(4) as threads:
-        statuses = sorted(answer.status_code for answer in threads.map(person.open, [url] * 4))
-    assert statuses == [200, 400, 400, 400]
+        answers = list(threads.map(person.open, [url] * 4))
+    assert {answer.status_code for answer in answers} <= {200, 202}
+    assert 200 in {answer.status_code for answer in answers}
+    for answer in answers:
+        assert ("refresh" in answer.headers) == (answer.status_code == 202)
     assert [grant["is_revoked"] for grant in person.church.oauth()["grants"]] == [False]
+    assert person.open(url).status_code == 200
+
+
+def test_a_page_that_was_left_before_it_was_done_loads_again(person: Person):
+    url = person.agree()
+    run(person.database, "UPDATE sync.authorizations SET used_at = now()")
+    waiting = person.open(url)
+    assert (waiting.status_code, waiting.headers["refresh"]) == (202, "2")
+    assert "grace is being connected" in waiting.text
+    run(person.database, "UPDATE sync.authorizations SET expires_at = now() - interval '1 hour'")
+    assert person.open(url).status_code == 400
+
+
+def test_a_head_spends_nothing_and_foretells_the_answer(person: Person):
+    url = person.agree()
+    for _ in range(2):
+        answer = httpx.head(url, trust_env=False)
+        assert (answer.status_code, answer.content) == (200, b"")
+    assert not person.progress.is_used
+    assert httpx.head(changed(url, state="x"), trust_env=False).status_code == 400
+    assert person.open(url).status_code == 200
+    assert httpx.head(url, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Sec-Purpose", "prefetch"),
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
+    ],
+)
+def test_what_a_browser_fetches_ahead_spends_nothing(person: Person, name: str, value: str):
+    url = person.agree()
+    assert httpx.get(url, headers={name: value}, trust_env=False).status_code == 503
+    assert not person.progress.is_used
+    assert person.open(url).status_code == 200
+
+
+def test_a_slash_at_the_end_is_answered_here_and_never_redirected_to_a_foreign_host(person: Person):
+    path, _, query = person.agree().partition("?")
+    answer = httpx.get(f"{path}/?{query}", headers={"Host": "evil.example"}, trust_env=False)
+    assert answer.status_code == 200
+    assert "location" not in answer.headers
+    assert "grace is connected" in answer.text
+    for more in (f"{path}//?{query}", f"{path}/x/?{query}", f"{person.receiver.url}//oauth/callback/?{query}"):
+        answer = httpx.get(more, headers={"Host": "evil.example"}, trust_env=False)
+        assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_every_state_that_is_not_good_is_the_same_answer(person: Person):
-    used = person.agree()
-    person.open(used)
+    used = changed(person.agree(), code="c0de-of-a-stranger")
+    assert person.open(used).status_code == 502
     old = person.agree()
     run(person.database, "UPDATE sync.authorizations SET expires_at = now() WHERE used_at IS NULL")
     good = person.agree()

@@ -54,6 +54,14 @@ def test_several_events_in_one_body_are_stored_and_a_repeated_one_once(stored, s
     assert [event[0] for event in events(stored)] == ["e-1", "e-2", "e-3"]
 
 
+def test_a_slash_at_the_end_of_the_url_changes_nothing(stored, receiver):
+    subscribe(stored)
+    content = body(part("e-1"))
+    answer = httpx.post(f"{receiver.at(ORG)}/", content=content, headers=headers(content), trust_env=False)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert [event[0] for event in events(stored)] == ["e-1"]
+
+
 def refusals(send: Send, receiver: Receiver) -> Iterator[httpx.Response]:
     content = body(part("e-1"))
     yield send(content, secret="wrong")
