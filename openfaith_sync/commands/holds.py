@@ -1,4 +1,4 @@
-"""``holds``: deletions that wait for a person, and what the person says."""
+"""``holds``: deletions and older versions that wait for a person, and what the person says."""
 
 from typing import Any
 
@@ -6,22 +6,24 @@ import click
 
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.deletions import HeldRecord, Hold
+from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, load_hold, reject_hold
 
-COLUMNS = ("hold", "org", "entity", "missing", "live", "status", "approved_up_to", "created_at", "reason")
+COLUMNS = ("hold", "org", "entity", "kind", "missing", "live", "status", "approved_up_to", "created_at", "reason")
 RECORD_COLUMNS = ("external_id", "entity_id", "times_missed", "first_missed_at")
 SHOWN = 50
+_MAY = {HoldKind.DELETIONS: "may go", HoldKind.OLDER: "may go back to an older version"}
 
 
 @click.group()
 def holds() -> None:
-    """Look at deletions that wait for a person, and decide about them.
+    """Look at deletions and older versions that wait for a person, and decide about them.
 
     When more of an entity is missing at the source than may vanish at once,
-    nothing of it is deleted before a person has looked.
+    nothing of it is deleted before a person has looked. The same holds when
+    the source shows so many records in an older version than the one held.
     """
 
 
@@ -48,7 +50,7 @@ def list_(deployment: Deployment, org: str | None, is_all: bool, as_json: bool) 
 @as_json
 @pass_deployment
 def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, as_json: bool) -> None:
-    """Show a hold, and the records that would be deleted.
+    """Show a hold, and the records that would be deleted or stored in an older version.
 
     Names are shown only when asked for: they are people's.
     """
@@ -72,17 +74,19 @@ def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, a
 @as_json
 @pass_deployment
 def approve(deployment: Deployment, hold_id: int, as_json: bool) -> None:
-    """Let the records of a hold be deleted, once the check was run again.
+    """Let the records of a hold go, or go back, once the check was run again.
 
-    The number of records missing now is a ceiling: when the next reconciliation
-    finds more of them missing, it stops again and deletes nothing.
+    The number of records that wait now is a ceiling: when the next reconciliation
+    finds more of them, it stops again and changes none.
     """
     with open_database(deployment.settings) as database:
         hold = approve_hold(database, hold_id)
     if as_json:
         print_json(_row(hold))
         return
-    click.echo(f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} may go")
+    click.echo(
+        f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} {_MAY[hold.kind]}"
+    )
     click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
 
 
@@ -105,6 +109,7 @@ def _row(hold: Hold) -> dict[str, Any]:
         "hold": hold.hold_id,
         "org": hold.key.org,
         "entity": f"{hold.key.adapter}/{hold.key.entity}",
+        "kind": hold.kind.value,
         "missing": hold.missing,
         "live": hold.live,
         "status": hold.status.value,

@@ -8,6 +8,7 @@ import click
 from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
+from openfaith_sync.domain.deletions import HoldKind
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
 from openfaith_sync.domain.passes import OpenPass
@@ -25,6 +26,8 @@ COLUMNS = (
     "hold", "alert", "open_pass",
 )  # fmt: skip
 
+_WAITING = {HoldKind.DELETIONS: "deletions", HoldKind.OLDER: "older versions"}
+
 
 @click.command()
 @click.argument("org", required=False)
@@ -37,7 +40,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     live          records held that are not tombstoned
     completed     when the last complete pass ended; mode and counts are that pass's
     watermark     newest version at the source that a complete pass covers
-    hold          deletions that wait for a person: openfaith-sync holds show
+    hold          deletions or older versions that wait for a person: openfaith-sync holds show
     alert         what is wrong with the connection or its provider, for as long as it lasts
     open pass     a pass that has begun and not ended; the next sync goes on from there
     Example: openfaith-sync status grace --json
@@ -48,9 +51,8 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         found = status_rows(database, wanted)
         if wanted is not None and wanted not in known and not found:
             raise UsageError(f"there is no org {org!r}; the known ones: {', '.join(known) or 'none yet'}")
-        held = {
-            (hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in list_holds(database, wanted)
-        }
+        holds = list_holds(database, wanted)
+        held = {(hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in holds}
         alerts = list_alerts(database, wanted)
         rows = [
             _row(database, entity, held.get((entity.org, entity.adapter, entity.entity)), alerts) for entity in found
@@ -61,8 +63,8 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     synced = {row["org"] for row in rows}
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
-    for hold_id in held.values():
-        click.echo(f"deletions wait for a person: openfaith-sync holds show {hold_id}", err=True)
+    for hold in holds:
+        click.echo(f"{_WAITING[hold.kind]} wait for a person: openfaith-sync holds show {hold.hold_id}", err=True)
     for line in (*map(_describe_alert, alerts), *map(_describe_away, away), *refused):
         click.echo(line, err=True)
     for inbox in inboxes:

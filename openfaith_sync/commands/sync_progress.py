@@ -128,9 +128,11 @@ def _ending(outcome: EntityOutcome) -> str:
         because = outcome.skipped_because
         return f"skipped, since {because} was not synced" if because else f"failed: {outcome.error}"
     counts = result.counts
+    older = f"{taken:,} older versions taken, " if (taken := result.report.get("older_taken")) else ""
+    waiting = f"{left:,} older at the source, " if (left := result.report.get("older_at_source")) else ""
     tombstoned = f"{counts.tombstoned:,} tombstoned, " if counts.tombstoned else ""
     return (
-        f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, {tombstoned}"
-        f"{counts.dead:,} dead; "
+        f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, "
+        f"{tombstoned}{older}{waiting}{counts.dead:,} dead; "
         f"{result.requests} requests, {result.duration.total_seconds():.1f} s"
     )

@@ -32,15 +32,25 @@ class HoldStatus(StrEnum):
     """Over: the records went as approved, came back, or another hold took its place."""
 
 
+class HoldKind(StrEnum):
+    """What waits for a person."""
+
+    DELETIONS = "deletions"
+    """Records that are missing at the source."""
+    OLDER = "older"
+    """Records that the source shows in an older version than the one held."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A safety stop: deletions of one entity that wait for a person."""
+    """A safety stop: deletions or older versions of one entity that wait for a person."""
 
     hold_id: int
     key: SyncKey
     pass_id: PassId
     """The pass that stopped last."""
     missing: int
+    """Records that wait: missing at the source, or older there."""
     live: int
     """Records that we held then."""
     reason: str
@@ -48,6 +58,7 @@ class Hold:
     approved_up_to: int | None
     created_at: datetime
     decided_at: datetime | None
+    kind: HoldKind = HoldKind.DELETIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class HeldRecord:
     entity_id: EntityId | None
     """``None`` where only a dead letter is held."""
     times_missed: int
+    """Complete listings in a row that lacked it; for an older version, the agreements on it so far."""
     first_missed_at: datetime
     name: str | None = None
     """A person's, a household's …; given only when asked for."""

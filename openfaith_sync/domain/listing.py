@@ -91,9 +91,15 @@ def version_keys(records: Iterable[RawRecord], attribute: str, before: str = "")
     return keys
 
 
-def _parsed_key(text: str) -> str | None:
+def parse_version(value: object) -> datetime | None:
+    """Return the moment that a version attribute names, or ``None`` when it names none."""
     try:
-        found = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return version_key(found) if found.tzinfo else None
+    return found if found is not None and found.tzinfo else None
+
+
+def _parsed_key(text: str) -> str | None:
+    found = parse_version(text)
+    return version_key(found) if found else None

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NewType, TypeAlias
 
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 
@@ -171,6 +172,11 @@ class PageCommit:
     listed: tuple[ExternalId, ...] = ()
     """Reconciliation: every external id that the page listed, kept until the listings are compared.
     Being listed, they are candidates for deletion no more."""
+    listed_versions: Mapping[ExternalId, datetime] = field(default_factory=dict)
+    """The versions that the listing shows of these, where it shows any."""
+    older: tuple[OlderVersion, ...] = ()
+    """Records of which ``batches`` holds an older version than is held, to be taken by evidence: the one
+    exception of law 2. One that is held in another version by now is left as it is."""
     parents: tuple[ParentListing, ...] = ()
     """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
     memberships: tuple[Membership, ...] = ()

@@ -1,12 +1,13 @@
 """What a store must keep and compare to tell what is gone from what was merely not seen."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Report
 
 
@@ -57,20 +58,56 @@ class Evidence(Protocol):
         """
         ...
 
-    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
+    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         """Have an open hold; an approval that it goes beyond is over."""
         ...
 
-    def settle_hold(self) -> None:
-        """Have no hold stand."""
+    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+        """Have no hold of this kind stand."""
         ...
 
-    def lower_ceiling(self, missing: int) -> None:
+    def lower_ceiling(self, missing: int, kind: HoldKind = HoldKind.DELETIONS) -> None:
         """Have an approval allow no more than what is still missing."""
         ...
 
     def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
         """Give candidates in the order of their ids, after this one, and the store's time when they were given."""
+        ...
+
+    def compare_versions(self) -> None:
+        """Note what the complete listing shows in an older version than is held, and nothing else.
+
+        Only what was held before the pass, and was not written to since. What is noted already keeps its
+        evidence, unless the source shows another version now or another one is held.
+        """
+        ...
+
+    def weigh_older(self) -> Weighing:
+        """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
+        ...
+
+    def load_older(
+        self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
+    ) -> Sequence[OlderVersion]:
+        """Return older versions to be read by their ids, in the order of these, after this one.
+
+        They are those that were never read, and those that are ripe; behind a hold only the former.
+        """
+        ...
+
+    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+        """Note now which readings agreed with the listing; what is known of the contradicted ones is forgotten."""
+        ...
+
+    def count_taken(self) -> int:
+        """Count the older versions that this pass stored over newer ones."""
+        ...
+
+    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+        """Move a watermark back that lies beyond what the complete listing shows; return where to, if it moved.
+
+        It also moves below what the source lists newer than it is held, so that the next delta reads it.
+        """
         ...
 
     def note_findings(self) -> Report:

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.listing import ListingQuery, Page, parse_version
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
 from openfaith_sync.domain.record import MappedBatch, RawRecord
@@ -32,6 +33,7 @@ class Fetcher:
         self._source = source
         self._entity = entity
         self._notes_ids = notes_ids
+        self._version_attribute = part.delta.attribute
         self._mappers: Mapping[EntityName, Mapper] = {
             name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
         }
@@ -56,6 +58,14 @@ class Fetcher:
     def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
         """Give the ids of a page that are to be kept: all of them, also those that were read before."""
         return tuple(record.external_id for record in fetched.page.records) if self._notes_ids else ()
+
+    def listed_versions(self, fetched: FetchedPage) -> dict[ExternalId, datetime]:
+        """Return the versions that a page lists, of the records where it shows one that can be read."""
+        if not self._notes_ids or self._version_attribute is None:
+            return {}
+        found = ((raw.external_id, raw.attributes.get(self._version_attribute)) for raw in fetched.page.records)
+        versions = ((external_id, parse_version(text)) for external_id, text in found)
+        return {external_id: version for external_id, version in versions if version is not None}
 
     def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
         """Give the batches of a page without the records that were read before, nor their children."""

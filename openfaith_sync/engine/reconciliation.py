@@ -12,6 +12,7 @@ from openfaith_sync.domain.manifest import DeltaCapability, Entity
 from openfaith_sync.domain.passes import OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.engine.evidence import Evidence
+from openfaith_sync.engine.going_back import GoingBack
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.session import Session
 from openfaith_sync.engine.settling import READS_AT_ONCE, Settling
@@ -51,9 +52,11 @@ class Reconciliation:
             evidence.note_report({"missing": evidence.weigh(None).missing})
         self._fetch_missing(opened, evidence)
         settled = Settling(self._session, self._fetcher, evidence, opened).run()
-        result = self._session.close_pass(opened, evidence, settled.report, requests=self._requests, resumed=is_resumed)
-        if settled.stop is not None:
-            raise settled.stop
+        older = GoingBack(self._session, self._fetcher, evidence, opened).run()
+        report = {**settled.report, **older.report}
+        result = self._session.close_pass(opened, evidence, report, requests=self._requests, resumed=is_resumed)
+        if stop := settled.stop or older.stop:
+            raise stop
         return result
 
     def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:

@@ -262,6 +262,9 @@ class Walking:
                 requests=sum(held.fetched.page.requests for held in ready),
                 waited=sum((held.fetched.page.waited for held in ready), timedelta()),
                 listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
+                listed_versions={
+                    k: v for held in ready for k, v in self._fetcher.listed_versions(held.fetched).items()
+                },
                 pages=len(ready),
             )
             self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))

@@ -49,7 +49,8 @@ DELETE FROM sync.deletion_candidates known
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
   AND NOT EXISTS (SELECT FROM absent WHERE absent.external_id = known.external_id)
 """
-# A record that was tombstoned after the pass began may have been listed before that.
+# A record that was tombstoned after the pass began may have been listed before that. One that is listed in an
+# older version than its tombstone's is left to the evidence about older versions.
 _MISSING_HERE = """
 SELECT listed.external_id FROM sync.listed_ids listed
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id > %(after)s
@@ -58,7 +59,8 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_
     SELECT FROM sync.external_links link
     WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
       AND link.external_id = listed.external_id
-      AND (link.deleted_at IS NULL OR link.merged_into IS NOT NULL OR link.deleted_at >= (
+      AND (link.deleted_at IS NULL OR link.merged_into IS NOT NULL OR listed.listed_version < link.source_version
+           OR link.deleted_at >= (
         SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)))
   AND NOT EXISTS (
     SELECT FROM sync.dead_letters dead

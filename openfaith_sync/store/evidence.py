@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Lease, PassId, Report
-from openfaith_sync.store import comparison, holds, news, parents
+from openfaith_sync.store import comparison, holds, news, older, parents
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.leases import check_lease
 from openfaith_sync.store.pages import OnStep
@@ -21,6 +22,9 @@ EVIDENCE_STEPS = (
     "open_hold",
     "settle_hold",
     "lower_ceiling",
+    "compare_versions",
+    "note_readings",
+    "bring_back_watermark",
     "note_findings",
     "forget_listed",
 )
@@ -89,25 +93,58 @@ class PostgresEvidence:
         with translated():
             return holds.weigh(self._connection, self._key, parent)
 
-    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
-        """Have an open hold; an approval that it goes beyond is over."""
+    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
+        """Have an open hold of this kind; an approval that it goes beyond is over."""
         with self._writing("open_hold"):
-            return holds.open_hold(self._connection, self._key, self._pass_id, weighed, reason)
+            return holds.open_hold(self._connection, self._key, self._pass_id, weighed, reason, kind)
 
-    def settle_hold(self) -> None:
-        """Have no hold stand."""
+    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+        """Have no hold of this kind stand."""
         with self._writing("settle_hold"):
-            holds.settle_hold(self._connection, self._key)
+            holds.settle_hold(self._connection, self._key, kind)
 
-    def lower_ceiling(self, missing: int) -> None:
-        """Have an approval allow no more than what is still missing."""
+    def lower_ceiling(self, missing: int, kind: HoldKind = HoldKind.DELETIONS) -> None:
+        """Have an approval allow no more than what still waits."""
         with self._writing("lower_ceiling"):
-            holds.lower_ceiling(self._connection, self._key, missing)
+            holds.lower_ceiling(self._connection, self._key, missing, kind)
 
     def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
         """Give candidates in the order of their ids, after this one, and the database's time when they were given."""
         with translated():
             return comparison.load_candidates(self._connection, self._key, after or "", limit)
+
+    def compare_versions(self) -> None:
+        """Note what the complete listing shows in an older version than is held, and nothing else."""
+        with self._writing("compare_versions"):
+            older.compare_versions(self._connection, self._key, self._pass_id)
+
+    def weigh_older(self) -> Weighing:
+        """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
+        with translated():
+            return older.weigh_older(self._connection, self._key, self._pass_id)
+
+    def load_older(
+        self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
+    ) -> Sequence[OlderVersion]:
+        """Return older versions to be read by their ids, in the order of these, after this one."""
+        place = (self._connection, self._key, self._pass_id, after or "", limit)
+        with translated():
+            return older.load_older(*place, overlap=overlap, is_held=is_held)
+
+    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+        """Note now which readings agreed with the listing; what is known of the contradicted ones is forgotten."""
+        with self._writing("note_readings"):
+            older.note_readings(self._connection, self._key, self._pass_id, agreed, contradicted)
+
+    def count_taken(self) -> int:
+        """Count the older versions that this pass stored over newer ones."""
+        with translated():
+            return older.count_taken(self._connection, self._key, self._pass_id)
+
+    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+        """Move a watermark back that lies beyond what the complete listing shows; return where to, if it moved."""
+        with self._writing("bring_back_watermark"):
+            return older.bring_back_watermark(self._connection, self._key, self._pass_id, overlap)
 
     def note_findings(self) -> Report:
         """Note what was undeleted and what had changed unseen, and give the whole report."""

@@ -10,13 +10,24 @@ from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes import Lease, PageCommit
 from openfaith_sync.domain.storable import storable_text
 from openfaith_sync.store import evidence_sql
-from openfaith_sync.store.page_rows import Parameters
+from openfaith_sync.store.older_sql import step_back
+from openfaith_sync.store.page_rows import Parameters, array_literal
 
 
 def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
-    """Give the step of a commit that notes what was listed, and how we held it until now."""
+    """Give the steps of a commit that come before its records: what was listed, and which may be older than held."""
     if page.listed:
-        yield "note_listed", evidence_sql.NOTE_LISTED, _common(lease, page) | {"ids": _ids(page.listed)}
+        versions = array_literal([page.listed_versions.get(external_id) for external_id in page.listed])
+        listed: Parameters = {"ids": _ids(page.listed), "versions": versions}
+        yield "note_listed", evidence_sql.NOTE_LISTED, _common(lease, page) | listed
+    if page.older:
+        ordered = sorted(page.older, key=attrgetter("external_id"))
+        told: Parameters = {
+            "ids": [one.external_id for one in ordered],
+            "versions": [one.version for one in ordered],
+            "held": [one.held_version for one in ordered],
+        }
+        yield "step_back", step_back(page.batches[0].table), _common(lease, page) | told
 
 
 def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:

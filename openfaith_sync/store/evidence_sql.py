@@ -42,10 +42,10 @@ WITH back AS (
   DELETE FROM sync.deletion_candidates
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
 )
-INSERT INTO sync.listed_ids (org_id, pass_id, external_id, held_hash, held_version, was_deleted)
-SELECT %(org)s, %(pass)s::bigint, given.external_id, link.content_hash, link.source_version,
+INSERT INTO sync.listed_ids (org_id, pass_id, external_id, listed_version, held_hash, held_version, was_deleted)
+SELECT %(org)s, %(pass)s::bigint, given.external_id, given.version, link.content_hash, link.source_version,
        link.deleted_at IS NOT NULL
-FROM unnest(%(ids)s::text[]) AS given (external_id)
+FROM unnest(%(ids)s::text[], %(versions)s::timestamptz[]) AS given (external_id, version)
 LEFT JOIN sync.external_links link
   ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
   AND link.external_id = given.external_id

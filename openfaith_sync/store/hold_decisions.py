@@ -6,7 +6,7 @@ from psycopg import Cursor, sql
 from psycopg.rows import dict_row
 
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
-from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldStatus
+from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityId, ExternalId, OrgId
 from openfaith_sync.store.database import Database
@@ -29,6 +29,14 @@ RETURNING *
 _RECORDS = """
 SELECT known.external_id, link.entity_id, known.times_missed, known.first_missed_at, {name}
 FROM sync.deletion_candidates known
+LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
+{join}
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+ORDER BY known.external_id LIMIT %(limit)s
+"""
+_OLDER = """
+SELECT known.external_id, link.entity_id, (known.agreed_at IS NOT NULL)::int, known.first_seen_at, {name}
+FROM sync.older_versions known
 LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
 {join}
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
@@ -82,7 +90,8 @@ def load_held_records(database: Database, hold: Hold, limit: int | None, *, with
     told = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
     with database.connect(hold.key.org) as session:
         name, join = _naming(session, hold) if with_names else (sql.SQL("NULL"), sql.SQL(""))
-        rows = session.execute(sql.SQL(_RECORDS).format(name=name, join=join), told).fetchall()
+        query = sql.SQL(_OLDER if hold.kind is HoldKind.OLDER else _RECORDS)
+        rows = session.execute(query.format(name=name, join=join), told).fetchall()
     return [HeldRecord(ExternalId(row[0]), row[1] and EntityId(row[1]), *row[2:]) for row in rows]
 
 

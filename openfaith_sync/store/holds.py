@@ -5,7 +5,7 @@ from typing import Any
 from psycopg import Cursor
 from psycopg.rows import dict_row
 
-from openfaith_sync.domain.deletions import Hold, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.deletions import Hold, HoldKind, HoldStatus, Limits, Weighing
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes import PassId
 from openfaith_sync.store.leases import key_parameters
@@ -28,27 +28,27 @@ SELECT (SELECT count(*) FROM sync.deletion_candidates
 """
 _STANDING = """
 SELECT * FROM sync.holds
-WHERE org_id = %s AND adapter = %s AND entity = %s AND status IN ('open', 'approved')
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status IN ('open', 'approved')
 """
 _OPEN = """
-INSERT INTO sync.holds AS held (org_id, adapter, entity, pass_id, missing, live, reason)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (org_id, adapter, entity) WHERE status IN ('open', 'approved') DO UPDATE
+INSERT INTO sync.holds AS held (org_id, adapter, entity, kind, pass_id, missing, live, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (org_id, adapter, entity, kind) WHERE status IN ('open', 'approved') DO UPDATE
 SET pass_id = EXCLUDED.pass_id, missing = EXCLUDED.missing, live = EXCLUDED.live, reason = EXCLUDED.reason
 RETURNING *
 """
 # An approval of fewer than are missing now is over: a person is asked again.
 _SETTLE_APPROVED = """
 UPDATE sync.holds SET status = 'settled'
-WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'approved' AND approved_up_to < %s
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'approved' AND approved_up_to < %s
 """
 _SETTLE = """
 UPDATE sync.holds SET status = 'settled'
-WHERE org_id = %s AND adapter = %s AND entity = %s AND status IN ('open', 'approved')
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status IN ('open', 'approved')
 """
 _LOWER = """
 UPDATE sync.holds SET approved_up_to = LEAST(approved_up_to, %s)
-WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'approved'
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'approved'
 """
 
 
@@ -58,28 +58,35 @@ def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> We
     told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
     missing, live, count, share, explained = connection.execute(_WEIGH, told).fetchone() or (0, 0, None, None, 0)
     limits = Limits() if count is None else Limits(count, share)
-    row = _rows(connection).execute(_STANDING, key_parameters(key)).fetchone()
-    return Weighing(missing, live, limits, parse_hold(row) if row else None, explained)
+    return Weighing(missing, live, limits, load_standing(connection, key, HoldKind.DELETIONS), explained)
 
 
-def open_hold(connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str) -> Hold:
-    """Have an open hold of this key; an approval that it goes beyond is over."""
-    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), weighed.unexplained))
-    told = (*key_parameters(key), pass_id, weighed.unexplained, weighed.live, reason)
+def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold | None:
+    """Return the hold of this key and kind that is open or approved."""
+    row = _rows(connection).execute(_STANDING, (*key_parameters(key), kind)).fetchone()
+    return parse_hold(row) if row else None
+
+
+def open_hold(
+    connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str, kind: HoldKind
+) -> Hold:
+    """Have an open hold of this key and kind; an approval that it goes beyond is over."""
+    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, weighed.unexplained))
+    told = (*key_parameters(key), kind, pass_id, weighed.unexplained, weighed.live, reason)
     row = _rows(connection).execute(_OPEN, told).fetchone()
     if row is None:
         raise LookupError("a hold was neither made nor found")
     return parse_hold(row)
 
 
-def settle_hold(connection: Connection, key: SyncKey) -> None:
-    """Have no hold of this key stand."""
-    connection.execute(_SETTLE, key_parameters(key))
+def settle_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:
+    """Have no hold of this key and kind stand."""
+    connection.execute(_SETTLE, (*key_parameters(key), kind))
 
 
-def lower_ceiling(connection: Connection, key: SyncKey, missing: int) -> None:
-    """Have an approval allow no more than what is still missing: what went is used up."""
-    connection.execute(_LOWER, (missing, *key_parameters(key)))
+def lower_ceiling(connection: Connection, key: SyncKey, missing: int, kind: HoldKind) -> None:
+    """Have an approval allow no more than what still waits: what went is used up."""
+    connection.execute(_LOWER, (missing, *key_parameters(key), kind))
 
 
 def parse_hold(row: dict[str, Any]) -> Hold:
@@ -95,6 +102,7 @@ def parse_hold(row: dict[str, Any]) -> Hold:
         approved_up_to=row["approved_up_to"],
         created_at=row["created_at"],
         decided_at=row["decided_at"],
+        kind=HoldKind(row["kind"]),
     )
 
 

@@ -29,6 +29,7 @@ COMMIT_STEPS = (
     "begin",
     "check_lease",
     "note_listed",
+    "step_back",
     "store_records",
     "store_dead_letters",
     "tombstone",

@@ -161,6 +161,7 @@ Table(
     required("org_id", ID, "The church; every statement is bound to one."),
     required("pass_id", BigInteger()),
     required("external_id", ID),
+    Column("listed_version", MOMENT, comment="The version that the listing shows."),
     Column("held_hash", LargeBinary(), comment="The content that we held when it was listed."),
     Column("held_version", MOMENT, comment="The version that we held then."),
     required("was_deleted", Boolean(), "Whether it was tombstoned then.", text("false")),
@@ -184,6 +185,38 @@ Table(
     comment="Live records that a complete listing lacked and that are not proven gone yet.",
 )
 
+Table(
+    "older_versions",
+    metadata,
+    *keyed(),
+    required("external_id", ID),
+    required("version", MOMENT, "The version that the source shows."),
+    required("held_version", MOMENT, "The newer version that we hold."),
+    required("first_pass_id", BigInteger(), "The reconciliation that found it first."),
+    required("first_seen_at", MOMENT, None, NOW),
+    Column("agreed_at", MOMENT, comment="When a listing and a reading by id first agreed on it."),
+    PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
+    schema=SYNC_SCHEMA,
+    comment="Records that the last complete listing showed in an older version than ours.",
+)
+
+Table(
+    "superseded_records",
+    metadata,
+    *keyed(),
+    required("external_id", ID),
+    required("entity_id", ID, "Ours: the id in the canonical table."),
+    required("version", MOMENT, "The newer version, which is kept here."),
+    required("taken_version", MOMENT, "The older version that was stored over it."),
+    Column("deleted_at", MOMENT, comment="When the newer version was tombstoned; null when it lived."),
+    required("pass_id", BigInteger(), "The reconciliation that stored the older version."),
+    Column("record", JSONB(), comment="The canonical row as it was, custom fields included."),
+    required("superseded_at", MOMENT, None, NOW),
+    PrimaryKeyConstraint("org_id", "pass_id", "adapter", "entity", "external_id"),
+    schema=SYNC_SCHEMA,
+    comment="Newer versions of records whose source went back to an older one: nothing is lost.",
+)
+
 _holds = Table(
     "holds",
     metadata,
@@ -191,8 +224,9 @@ _holds = Table(
     Column("hold_id", BigInteger(), Identity(always=True), nullable=False),
     required("adapter", ID),
     required("entity", ID),
+    required("kind", Text(), "What waits: deletions or older.", text("'deletions'")),
     required("pass_id", BigInteger(), "The pass that stopped."),
-    required("missing", Integer(), "Records that would be tombstoned."),
+    required("missing", Integer(), "Records that would be tombstoned, or stored in an older version."),
     required("live", Integer(), "Records that we held then."),
     required("reason", Text()),
     required("status", Text(), "open, approved, rejected or settled.", text("'open'")),
@@ -202,11 +236,11 @@ _holds = Table(
     PrimaryKeyConstraint("org_id", "hold_id"),
     CheckConstraint("status IN ('open', 'approved', 'rejected', 'settled')", name="status"),
     schema=SYNC_SCHEMA,
-    comment="Safety stops: deletions that wait for a person.",
+    comment="Safety stops: deletions and older versions that wait for a person.",
 )
 Index(
     "holds_open_key",
-    *(_holds.c.org_id, _holds.c.adapter, _holds.c.entity),
+    *(_holds.c.org_id, _holds.c.adapter, _holds.c.entity, _holds.c.kind),
     unique=True,
     postgresql_where=text("status IN ('open', 'approved')"),
 )

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from openfaith_sync.domain.deletions import Candidate, Hold, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
@@ -76,21 +77,48 @@ class MemoryEvidence:
         standing = [hold for hold in self.holds if hold.status in {HoldStatus.OPEN, HoldStatus.APPROVED}]
         return Weighing(len(self.missed), len(self.store.live), self.limits, standing[-1] if standing else None)
 
-    def open_hold(self, weighed: Weighing, reason: str) -> Hold:
+    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
+        assert kind is HoldKind.DELETIONS
         key = SyncKey(*("grace", "pco", "campus"))  # type: ignore[arg-type]
         counts = (weighed.missing, weighed.live)
         self.holds = [Hold(1, key, self.pass_id, *counts, reason, HoldStatus.OPEN, None, EPOCH, None)]
         return self.holds[0]
 
-    def settle_hold(self) -> None:
+    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+        assert kind is HoldKind.DELETIONS
         self.holds = []
 
-    def lower_ceiling(self, missing: int) -> None:
+    def lower_ceiling(self, missing: int, kind: HoldKind = HoldKind.DELETIONS) -> None:
         assert missing
+        assert kind is HoldKind.DELETIONS
 
     def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
         found = sorted(one for one in self.missed if one > (after or ""))[:limit]
         return [Candidate(ExternalId(one), self.missed[one].times) for one in found], EPOCH
+
+    # Nothing goes back to an older version in this church.
+    def compare_versions(self) -> None:
+        assert self.pass_id
+
+    def weigh_older(self) -> Weighing:
+        return Weighing(0, len(self.store.live), self.limits)
+
+    def load_older(
+        self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
+    ) -> Sequence[OlderVersion]:
+        assert limit
+        assert not is_held
+        return ()
+
+    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+        raise NotImplementedError
+
+    def count_taken(self) -> int:
+        return 0
+
+    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+        assert overlap >= timedelta()
+        return None
 
     def note_findings(self) -> Report:
         return dict(self.report)

@@ -10,7 +10,8 @@ from openfaith_sync.store.database import Database
 
 BOOKKEEPING = (
     "checkpoints", "dead_letters", "deletion_candidates", "external_links", "holds", "leases", "listed_ids",
-    "parent_listings", "passes", "redirects", "webhook_events",
+    "older_versions", "parent_listings", "passes", "redirects", "superseded_records",
+    "webhook_events",
 )  # fmt: skip
 
 
