@@ -20,6 +20,7 @@ from openfaith_sync.domain.passes import (
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.rejections import DEFAULT_SHARE, Rejected
 from openfaith_sync.store.leases import check_lease, key_parameters
+from openfaith_sync.store.planner import analyze_what_grew
 from openfaith_sync.store.rows import Connection, fetch_one
 
 _CHECKPOINT = """
@@ -52,7 +53,8 @@ SET status = 'complete', ended_at = now(), requests = requests + %(requests)s,
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id = %(pass)s AND status = 'open'
 RETURNING manifest_version, COALESCE(
     (SELECT parent.mode FROM sync.passes parent
-     WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode)
+     WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode),
+  canonical_table, created + updated + tombstoned
 """
 # After a full listing all that is stored was mapped by its manifest. A delta keeps
 # that true only when it was mapped by the same one.
@@ -178,10 +180,11 @@ def close_pass(
         row = connection.execute(_CLOSE, given | {"watermark": watermark, "requests": requests}).fetchone()
         if row is None:
             raise DefinitionError(f"{lease.key} has no open pass {pass_id} to close")
-        manifest, mode = row
+        manifest, mode, table, written = row
         is_full = mode == SyncMode.FULL
         connection.execute(_ADVANCE, given | {"watermark": watermark, "manifest": manifest, "is_full": is_full})
         connection.execute(_ABANDON_STALE_RIDERS, given)
+    analyze_what_grew(connection, table, written)
 
 
 def abandon_pass(connection: Connection, lease: Lease, pass_id: PassId) -> None:

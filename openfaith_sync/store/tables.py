@@ -45,6 +45,7 @@ Table(
     required("first_seen_at", MOMENT, None, NOW),
     required("updated_at", MOMENT, "When a write last went through this link.", NOW),
     PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
+    Index("external_links_entity_id_idx", "entity_id"),
     schema=SYNC_SCHEMA,
     comment="Ties the source's ids to ours.",
 )

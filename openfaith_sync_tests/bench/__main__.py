@@ -20,7 +20,7 @@ from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.embedded import stop_embedded
-from openfaith_sync_tests.bench import latency, memory, sharing, webhooks
+from openfaith_sync_tests.bench import joining, latency, memory, sharing, webhooks
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
@@ -62,7 +62,8 @@ WEBHOOKS = "webhooks"
 LATENCY = "latency"
 SHARING = "sharing"
 MEMORY = "memory"
-ALONE = (WEBHOOKS, LATENCY, SHARING, MEMORY)
+JOINING = "joining"
+ALONE = (WEBHOOKS, LATENCY, SHARING, MEMORY, JOINING)
 USUAL = ("sideload", "plain", "bare")
 
 
@@ -151,6 +152,8 @@ def main() -> None:
             sharing.show(sharing.measure(database.libpq_url, home), console)
         if MEMORY in arguments.scenarios:
             memory.show(memory.measure(database), console)
+        if JOINING in arguments.scenarios:
+            joining.show(joining.measure(database), console)
     if LATENCY in arguments.scenarios:
         latency.show(latency.measure(), console)
     if not rows:
