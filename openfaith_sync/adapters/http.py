@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
+from openfaith_sync.adapters.account import AccountGuard
+from openfaith_sync.adapters.answers import parse_json_object
 from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
@@ -21,7 +23,16 @@ from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
 from openfaith_sync.adapters.watching import Watch
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
-from openfaith_sync.domain.errors import DefinitionError, SourceAway, SourceFailed, SyncError, TransientError
+from openfaith_sync.domain.errors import (
+    AnotherAccount,
+    DefinitionError,
+    NotFoundAtSource,
+    ReconnectRequired,
+    SourceAway,
+    SourceFailed,
+    SyncError,
+    TransientError,
+)
 from openfaith_sync.domain.lanes import Lane
 
 T = TypeVar("T")
@@ -75,6 +86,7 @@ class HttpClient:
         ledger: Ledger | None = None,
         lane: Lane = Lane.INTERACTIVE,
         breaker: Breaker | None = None,
+        account: AccountGuard | None = None,
     ) -> None:
         """Open the pool; nothing is sent yet.
 
@@ -82,7 +94,8 @@ class HttpClient:
         ``patience`` lasts, or ``MAX_TRYING``. To be refused for the rate is no attempt: it is
         waited for, as the budget is. ``pause`` waits between two tries, in a thread that has
         nothing else to do; tests pass one that does not wait. Without a ``ledger`` nobody else
-        is thought to use the connection.
+        is thought to use the connection. Without an ``account`` guard, answers of any account of the
+        source are accepted.
         """
         self._attempts = attempts or MAX_ATTEMPTS
         self._adapter = adapter
@@ -92,6 +105,9 @@ class HttpClient:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._authorization = authorization
         self._wire = Wire(base_url, adapter, transport, bounds)
+        self._account = account
+        declared = adapter.account
+        self._verify = Request(adapter.auth.verify, declared.verify_parameters if declared else {})
         self._watch = Watch(breaker, Request(adapter.auth.verify, {}), self._ask_once)
         self._lock = threading.Lock()
         self.requests = 0
@@ -118,7 +134,27 @@ class HttpClient:
             DefinitionError: The request is wrong, denied, or asks for what is not there.
         """
         with self._watch.over(request):
-            return self._try(request, parse)
+            try:
+                return self._try(request, parse)
+            except NotFoundAtSource:
+                self._require_account(request)
+                raise
+
+    def parse_object(self, response: httpx.Response) -> dict[str, Any]:
+        """Return the JSON object of a successful response; the only way from a response to its content.
+
+        Raises:
+            MalformedAnswer: The body is not JSON, or not an object.
+            AnotherAccount: The source answered for another of its accounts than the connection's.
+        """
+        body = parse_json_object(response)
+        if self._account is not None:
+            self._account.check(body)
+        return body
+
+    def verify(self, parse: Callable[[httpx.Response], T]) -> T:
+        """Return what ``parse`` makes of the source's statement of whom the credentials belong to."""
+        return self.read(self._verify, parse)[0]
 
     def _try(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
         effort, failed = Effort(), 0
@@ -127,7 +163,8 @@ class HttpClient:
         while True:
             try:
                 self._watch.admit()
-                return parse(self._ask_to_the_end(request, effort, deadline)), effort
+                response, proof = self._ask_to_the_end(request, effort, deadline)
+                return self._parse(parse, response, proof), effort
             except Renewed:
                 if time.monotonic() > deadline:
                     raise
@@ -149,14 +186,43 @@ class HttpClient:
                 effort.waited += timedelta(seconds=seconds)
                 self._pause(seconds)
 
+    def _parse(self, parse: Callable[[httpx.Response], T], response: httpx.Response, proof: Proof) -> T:
+        try:
+            return parse(response)
+        except AnotherAccount as error:
+            try:
+                self._authorization.end(proof, str(error))
+            except ReconnectRequired:
+                raise error from None
+            # Somebody connected the org again meanwhile.
+            raise Renewed(str(error)) from None
+
+    def _require_account(self, request: Request) -> None:
+        """Return if a "not found" may be believed: credentials of another account would find nothing either.
+
+        Raises:
+            AnotherAccount: They are of another account.
+            SourceFailed: The source does not find its own statement of whom they belong to.
+        """
+        if self._account is None or request is self._verify or not self._account.wants_proof():
+            return
+        try:
+            self._try(self._verify, self.parse_object)
+        except NotFoundAtSource as error:
+            raise SourceFailed(f"{error}; nothing that it does not find is taken for gone") from None
+        self._account.note_proof()
+
     def _ask_once(self, request: Request) -> None:
         """Find out whether anything answers, without another try."""
         self._ask_to_the_end(
             request, Effort(), time.monotonic() + min(self._patience, PATIENCE_TO_TELL).total_seconds()
         )
 
-    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> httpx.Response:
-        """Give the success that a request leads to; each step on the way is a request like any other."""
+    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> tuple[httpx.Response, Proof]:
+        """Return the success that a request leads to, and the proof that was accepted.
+
+        Each step on the way is a request like any other.
+        """
         asked = request
         for _ in range(MAX_REDIRECTS + 1):
             response, proof = self._ask(asked, effort, deadline)
@@ -164,7 +230,7 @@ class HttpClient:
             if further is None:
                 self._raise_for_error(request, proof, response, is_sent_on=asked is not request)
                 self._authorization.note_accepted(proof)
-                return response
+                return response, proof
             asked = further
         raise DefinitionError(
             f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"

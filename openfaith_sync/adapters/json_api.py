@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import httpx
 
-from openfaith_sync.adapters.answers import parse_json_object
+from openfaith_sync.adapters.account import stated_accounts
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.resources import read_resource, read_rows
 from openfaith_sync.adapters.wire import Request
+from openfaith_sync.domain.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, FilterIgnored, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page, version_keys
@@ -62,7 +63,7 @@ class JsonApiSource:
         parameters = {"include": ",".join(part.sideload)} if part.sideload else {}
 
         def parse(response: httpx.Response) -> FreshRecord:
-            body = parse_json_object(response)
+            body = self._client.parse_object(response)
             record = read_resource(_expect(body, "data", dict), part.resource)
             if record.damage is not None and record.damage.field == "id":
                 # Only one record can be meant, and it is alive, whatever else is wrong with it.
@@ -87,14 +88,16 @@ class JsonApiSource:
             raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
         return _below(part, parent, record)
 
-    def read_account(self) -> str:
-        """Prove the credentials and give the name of whom they belong to."""
+    def read_account(self) -> Identity:
+        """Prove the credentials, and return whom they belong to."""
+        declared = self._manifest.adapter_file.account
 
-        def parse(response: httpx.Response) -> str:
-            data = _expect(parse_json_object(response), "data", dict)
-            return str(_expect(data, "id", str))
+        def parse(response: httpx.Response) -> Identity:
+            body = self._client.parse_object(response)
+            stated = stated_accounts(declared, declared.in_answers, body) if declared else iter(())
+            return Identity(str(_expect(_expect(body, "data", dict), "id", str)), next(stated, None))
 
-        return self._client.read(Request(self._manifest.adapter_file.auth.verify, {}), parse)[0]
+        return self._client.verify(parse)
 
     def _listing_request(self, entity: Entity, query: ListingQuery, includes: Iterable[str]) -> Request:
         paging = self._manifest.adapter_file.paging
@@ -121,7 +124,7 @@ class JsonApiSource:
         self, entity: Entity, query: ListingQuery, children: Mapping[str, EntityName]
     ) -> Callable[[httpx.Response], Page]:
         def parse(response: httpx.Response) -> Page:
-            body = parse_json_object(response)
+            body = self._client.parse_object(response)
             meta, links = _expect(body, "meta", dict), _links(body)
             path = entity.path + _fill(entity.endpoints.list, parent=query.parent)
             rows = _rows(body, meta, links)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from openfaith_sync.domain.budget import Budget, Grant, Visit
 from openfaith_sync.domain.connection import HeldCredentials, OAuthClient, OAuthTokens
+from openfaith_sync.domain.ids import AccountId
 
 Exchange = Callable[[OAuthTokens], OAuthTokens]
 """Spends the refresh token of those that are held. What it raises says what became of the token: ``ReconnectRequired``,
@@ -59,12 +60,27 @@ class Breaker(Protocol):
         """Note that a request found nobody for so long; says whether another one is wanted to tell why."""
 
 
+class Accounts(Protocol):
+    """Which of the source's accounts one connection belongs to, for all processes that use it."""
+
+    def learn(self, stated: AccountId) -> AccountId:
+        """Store the account unless one is stored, and return the one that is.
+
+        Raises:
+            TransientError: Not now.
+        """
+
+
 class Shared(Protocol):
     """What all processes that use one connection have in common."""
 
     @property
     def tokens(self) -> Tokens:
         """Give its credentials."""
+
+    @property
+    def account(self) -> Accounts:
+        """Give the account that it belongs to."""
 
     @property
     def client(self) -> OAuthClient | None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from openfaith_sync.adapters.account import AccountGuard
 from openfaith_sync.adapters.auth import Authorization
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.json_api import JsonApiSource
 from openfaith_sync.adapters.needs import Shared
 from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
-from openfaith_sync.domain.connection import Connection, OAuthTokens
+from openfaith_sync.domain.connection import Connection, Identity, OAuthTokens
 from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 
@@ -56,10 +57,11 @@ def open_subscription_source(
         yield JsonApiSubscriptions(manifest, client)
 
 
-def verify_connection(manifest: Manifest, connection: Connection, patience: timedelta | None = None) -> str:
-    """Prove that the source accepts the credentials; gives the id of the account they act as.
+def verify_connection(manifest: Manifest, connection: Connection, patience: timedelta | None = None) -> Identity:
+    """Prove that the source accepts the credentials, and return whom they belong to.
 
     Raises:
+        AnotherAccount: They are of another account than the connection's.
         ReconnectRequired: The credentials are refused.
         TransientError: The source cannot be reached.
     """
@@ -84,6 +86,7 @@ def _open_client(
         ledger=shared.ledger if shared else None,
         lane=lane,
         breaker=shared.breaker if shared else None,
+        account=AccountGuard(manifest.adapter_file.account, connection, shared.account.learn if shared else None),
     )
 
 

@@ -9,7 +9,6 @@ from urllib.parse import quote
 import httpx
 import orjson
 
-from openfaith_sync.adapters.answers import parse_json_object
 from openfaith_sync.adapters.http import HttpClient
 from openfaith_sync.adapters.webhooks import WebhookReader
 from openfaith_sync.adapters.wire import Request
@@ -66,10 +65,10 @@ class JsonApiSubscriptions:
         """
         path = f"{self._webhooks.subscriptions}/{quote(subscription_id, safe='')}"
         request = Request(f"{path}/rotate_secret", {}, self._webhooks.version, method="POST")
-        found = self._client.read(request, lambda answer: None if _is_empty(answer) else _parse_single(answer))[0]
+        found = self._client.read(request, lambda answer: None if _is_empty(answer) else self._parse_single(answer))[0]
         if found is None or found.secret is None:
             # Actions answer 204 elsewhere in this API; then the new secret is read.
-            found = self._client.read(Request(path, {}, self._webhooks.version), _parse_single)[0]
+            found = self._client.read(Request(path, {}, self._webhooks.version), self._parse_single)[0]
         return found
 
     def delete_subscription(self, subscription_id: str) -> None:
@@ -99,7 +98,7 @@ class JsonApiSubscriptions:
         body = orjson.dumps({"data": {"type": self._webhooks.resource, "attributes": attributes}})
         path = self._webhooks.subscriptions + below
         request = Request(path, {}, self._webhooks.version, method=method, body=body)
-        return self._client.read(request, _parse_single)[0]
+        return self._client.read(request, self._parse_single)[0]
 
     def _list(
         self, path: str, parameters: Mapping[str, str | int], pages: int | None = None
@@ -111,26 +110,24 @@ class JsonApiSubscriptions:
             if offset:
                 asked[self._paging.offset_parameter] = offset
             request = Request(path, asked, self._webhooks.version)
-            (resources, has_next), _ = self._client.read(request, _parse_listing)
+            (resources, has_next), _ = self._client.read(request, self._parse_listing)
             yield from resources
             if not has_next:
                 return
             offset, number = offset + len(resources), number + 1
 
+    def _parse_listing(self, response: httpx.Response) -> tuple[list[Mapping[str, Any]], bool]:
+        body = self._client.parse_object(response)
+        found, links = body.get("data"), body.get("links")
+        if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
+            raise MalformedAnswer("the source's listing holds no list of resources")
+        has_next = isinstance(links, dict) and links.get("next") is not None
+        if has_next and not found:
+            raise MalformedAnswer("the source sent an empty page and promised more")
+        return found, has_next
 
-def _parse_listing(response: httpx.Response) -> tuple[list[Mapping[str, Any]], bool]:
-    body = parse_json_object(response)
-    found, links = body.get("data"), body.get("links")
-    if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
-        raise MalformedAnswer("the source's listing holds no list of resources")
-    has_next = isinstance(links, dict) and links.get("next") is not None
-    if has_next and not found:
-        raise MalformedAnswer("the source sent an empty page and promised more")
-    return found, has_next
-
-
-def _parse_single(response: httpx.Response) -> Subscription:
-    return _read(parse_json_object(response).get("data"))
+    def _parse_single(self, response: httpx.Response) -> Subscription:
+        return _read(self._client.parse_object(response).get("data"))
 
 
 def _is_empty(response: httpx.Response) -> bool:

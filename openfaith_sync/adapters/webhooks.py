@@ -10,14 +10,16 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
+from openfaith_sync.adapters.account import stated_accounts
 from openfaith_sync.adapters.lenient_json import parse_json
 from openfaith_sync.adapters.resources import parse_identity, read_resource
 from openfaith_sync.domain.announcements import Announcement, announcements
 from openfaith_sync.domain.delivery import Delivery, Unreadable
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.ids import AccountId, ExternalId
 from openfaith_sync.domain.inbox import EventAction, InboxEvent
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.storable import storable_json
@@ -41,6 +43,7 @@ class WebhookReader:
         self.headers = manifest.adapter_file.webhooks.headers
         self.announced = announcements(manifest)
         self._entities = manifest.entities
+        self._account = manifest.adapter_file.account
 
     def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Give the events of a delivery, those nobody wants, and what could not be read."""
@@ -95,8 +98,16 @@ class WebhookReader:
             action=announcement.action,
             payload=resource,
             event_time=(_parse_time(meta.get("event_time")) if isinstance(meta, dict) else None) or time,
+            account=self._stated_account(part, payload),
         )
         return replace(event, parent_id=self._parent_id(event, resource))
+
+    def _stated_account(self, part: Mapping[str, Any], payload: Mapping[str, Any]) -> AccountId | None:
+        declared = self._account
+        if declared is None:
+            return None
+        stated = stated_accounts(declared, declared.in_events, part)
+        return next(chain(stated, stated_accounts(declared, declared.in_answers, payload)), None)
 
     def _external_id(self, announcement: Announcement, resource: Mapping[str, Any]) -> ExternalId:
         merges = self._entities[announcement.entity].merges

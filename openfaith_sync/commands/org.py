@@ -1,5 +1,7 @@
 """``org add`` and ``org list``."""
 
+from dataclasses import replace
+
 import click
 
 from openfaith_sync.adapters.manifest_files import read_manifest
@@ -7,6 +9,7 @@ from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.connect import connect
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_life import pause, remove, resume
+from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
 from openfaith_sync.commands.partition import register_partition
@@ -46,7 +49,9 @@ def add(
     """Connect an org: prove the credentials, keep them encrypted, make its partition in Dagster.
 
     Nothing is kept when the system refuses them. The same NAME again replaces
-    the credentials and keeps everything stored.
+    the credentials and keeps everything stored. Credentials of another account
+    of the system than the one NAME's records come from are rejected; see
+    `openfaith-sync org move`.
 
     \b
     Examples:
@@ -64,8 +69,8 @@ def add(
     )
     with open_database(deployment.settings) as database:
         database.keys.require()
-        account = verify_connection(manifest, connection)
-        is_new = add_connection(database, connection)
+        identity = verify_connection(manifest, connection)
+        is_new = add_connection(database, replace(connection, account=identity.account))
         make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "connected again")
     register_partition(deployment, connection.org)
     if as_json:
@@ -74,13 +79,15 @@ def add(
                 "org": connection.org,
                 "adapter": adapter,
                 "base_url": connection.base_url,
-                "account": account,
+                "user": identity.user,
+                "account": identity.account,
                 "is_new": is_new,
             }
         )
         return
     what = "connected" if is_new else "replaced the credentials of"
-    click.echo(f"{what} {connection.org} to {manifest.adapter_file.title} at {connection.base_url} (account {account})")
+    whose = f"account {identity.account or 'not stated'}, user {identity.user}"
+    click.echo(f"{what} {connection.org} to {manifest.adapter_file.title} at {connection.base_url} ({whose})")
     click.echo(f"next: openfaith-sync sync {connection.org}")
 
 
@@ -95,6 +102,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
                 "org": connection.org,
                 "adapter": connection.adapter,
                 "base_url": connection.base_url,
+                "account": connection.account,
                 "method": connection.auth_method,
                 "status": connection.status.value,
                 "since": connection.status_since,
@@ -102,8 +110,9 @@ def list_(deployment: Deployment, as_json: bool) -> None:
             }
             for connection in list_connections(database)
         ]
-    print_rows(rows, ("org", "adapter", "base_url", "method", "status", "since", "reason"), as_json=as_json)
+    columns = ("org", "adapter", "base_url", "account", "method", "status", "since", "reason")
+    print_rows(rows, columns, as_json=as_json)
 
 
-for command in (connect, pause, resume, remove, set_):
+for command in (connect, move, pause, resume, remove, set_):
     org.add_command(command)

@@ -81,7 +81,7 @@ def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: 
         if erase and not yes:
             click.echo(f"{org} has {sum(found.values()):,} rows in {len(found)} tables here", err=True)
             click.confirm("Delete all of it for good?", abort=True, err=True)
-        removed = [_unsubscribe(deployment, database, connection, force=force) for connection in connections]
+        removed = [unsubscribe(deployment, database, connection, force=force) for connection in connections]
         disconnect_org(database, org)
         unregister_partition(deployment, org)
         erased = erase_org(database, org) if erase else {}
@@ -108,7 +108,7 @@ def require_connections(database: Database, org: OrgId) -> list[ListedConnection
     return found
 
 
-def _unsubscribe(deployment: Deployment, database: Database, listed: ListedConnection, *, force: bool) -> int:
+def unsubscribe(deployment: Deployment, database: Database, listed: ListedConnection, *, force: bool) -> int:
     """Have the source announce nothing more to us; paused first, so that nothing subscribes again meanwhile."""
     org, adapter = listed.org, listed.adapter
     manifest = read_manifest(deployment.settings.manifests, adapter)

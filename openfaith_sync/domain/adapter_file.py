@@ -87,6 +87,27 @@ class Auth(Part):
         return self
 
 
+JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/~]+)+$")]
+"""A place in a JSON document (RFC 6901), such as `/meta/parent`."""
+
+
+class Account(Part):
+    """Where the source states which of its accounts (churches) an answer or event belongs to.
+
+    At each place a resource identifier (`{"type": …, "id": …}`) may stand. One of another type,
+    or none, states nothing.
+    """
+
+    resource: str
+    """The JSON:API type of an account."""
+    verify_parameters: dict[str, str] = Field(default_factory=dict)
+    """Query parameters that make the answer to `auth.verify` state it."""
+    in_answers: tuple[JsonPointer, ...] = Field(min_length=1)
+    """Places in an answer's document, or in the payload of an event."""
+    in_events: tuple[JsonPointer, ...] = ()
+    """Places in the envelope of a webhook event."""
+
+
 class ErrorAction(StrEnum):
     """What to do about an answer, or the lack of one, that is not a success."""
 
@@ -161,4 +182,6 @@ class AdapterFile(Part):
     rate_limit: RateLimit
     products: dict[SnakeCase, Product]
     errors: tuple[ErrorRule, ...]
+    account: Account | None = None
+    """Left out where the source never says; a connection is then not held to one account."""
     webhooks: Webhooks | None = None

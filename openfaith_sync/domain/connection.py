@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
-from openfaith_sync.domain.errors import ReconnectRequired, UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.errors import AnotherAccount, ReconnectRequired, UsageError
+from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
 
 
 class Hidden(str):
@@ -112,6 +112,8 @@ class Connection:
     """Of the credentials: one more with each that are stored. 0: they are not stored."""
     left: timedelta | None = None
     """How long an access token has still to live, by the database's clock, when the connection was loaded."""
+    account: AccountId | None = None
+    """The source's account that the connection belongs to; ``None`` until the source states one."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.
@@ -132,6 +134,24 @@ class Connection:
     def how_to_reconnect(self) -> str:
         """Give the command that connects the org again."""
         return reconnect_command(self.org, self.adapter, is_granted=isinstance(self.credentials, OAuthTokens))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom credentials belong to, as the source says."""
+
+    user: str
+    account: AccountId | None
+    """``None`` where the source does not say."""
+
+
+def another_account(org: OrgId, adapter: AdapterName, known: AccountId, stated: AccountId) -> AnotherAccount:
+    """Return the error that says which account answered, which one was expected, and what to do."""
+    return AnotherAccount(
+        f"the source answers for its account {stated}, but {org} is connected to account {known}; nothing of it is "
+        f"stored. Connect {org} again with credentials of account {known}, or, if it has moved to account {stated} "
+        f"for good, run: openfaith-sync org move {org} --adapter {adapter}"
+    )
 
 
 def reconnect_command(org: OrgId, adapter: AdapterName, *, is_granted: bool) -> str:

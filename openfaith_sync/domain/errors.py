@@ -8,6 +8,7 @@
         LeaseHeld          another worker is at it now   -> try again later
         AnswerLost         it may have been done         -> never ask the same again
       ReconnectRequired    the org must act              -> no retry, one alert
+        AnotherAccount     the source answers for another church -> nothing of it is stored
       RecordRejected       set the record aside, go on   -> a dead letter
       DefinitionError      we must fix manifest or code  -> no retry
         UsageError         the caller asked for something that is not there
@@ -63,6 +64,10 @@ class AnswerLost(TransientError):
 
 class ReconnectRequired(SyncError):
     """The org must authorise again; retrying cannot help."""
+
+
+class AnotherAccount(ReconnectRequired):
+    """The source answered for another of its accounts than the connection belongs to."""
 
 
 class RecordRejected(SyncError):

@@ -11,6 +11,8 @@ OrgId = NewType("OrgId", str)
 AdapterName = NewType("AdapterName", str)
 EntityName = NewType("EntityName", str)
 ExternalId = NewType("ExternalId", str)
+AccountId = NewType("AccountId", str)
+"""The source's id of one of its accounts: for PCO, of a church's organization."""
 EntityId = NewType("EntityId", str)
 
 UNIDENTIFIED = "unreadable:"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
+from openfaith_sync.domain.ids import AccountId, AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.passes import Counts
 from openfaith_sync.domain.record import JsonObject
 
@@ -38,6 +38,8 @@ class InboxEvent:
     """The resource object as the event shows it; for a merge the merger itself."""
     event_time: datetime | None = None
     """By the source's clock."""
+    account: AccountId | None = None
+    """The source's account that the event says it is of; not stored."""
     attempts: int = 0
     """How often it was looked at and had to wait."""
 

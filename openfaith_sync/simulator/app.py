@@ -24,6 +24,7 @@ from openfaith_sync.simulator.libraries import Libraries
 from openfaith_sync.simulator.listings import Document, Librarian
 from openfaith_sync.simulator.newsroom import Newsroom
 from openfaith_sync.simulator.oauth import OAuthServer
+from openfaith_sync.simulator.other_church import Answering, Switch
 from openfaith_sync.simulator.population import populate
 from openfaith_sync.simulator.query import Query, parse_query
 from openfaith_sync.simulator.rate import Verdict, parse_rate
@@ -50,13 +51,19 @@ class SimulatorApp:
         offset = settings.clock_offset_seconds
         self._church = Church(world, lambda: time.time() + offset)
         self._libraries = Libraries(world, settings.seed)
-        self._router = Router(world, manifest.adapter_file.auth.verify)
         self._oauth = OAuthServer(manifest.adapter_file, settings, Grants(lambda: time.time() + offset))
         self._reception = Reception(manifest, settings, self._oauth)
         self._headers = HeaderWriter(manifest.adapter_file.rate_limit)
         self._newsroom = Newsroom(self._church, self._libraries, settings)
-        self._webhooks = WebhookApi(self._newsroom, organization_id(settings.seed))
-        self._control = Control(self._church, self._reception, self._newsroom, self._oauth, settings)
+        organization = organization_id(settings.seed)
+        own = Answering(
+            Router(world, manifest.adapter_file.auth.verify),
+            self._libraries,
+            WebhookApi(self._newsroom, organization),
+            organization,
+        )
+        self._switch = Switch(own, manifest, self._newsroom)
+        self._control = Control(self._church, self._reception, self._newsroom, self._oauth, settings, self._switch)
         self._most = manifest.adapter_file.paging.size
         self._version_header = manifest.adapter_file.version_header.lower().encode()
         self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
@@ -140,10 +147,11 @@ class SimulatorApp:
         if self._control.ignored:
             query = without_ignored(self._control.ignored, path, query)
         base_url = f"{scope['scheme']}://{given.get(b'host', b'').decode('latin-1')}"
+        answering = self._switch.at(self._control.log.last_sequence)
         if path.startswith(webhook_api.ROOT):
-            return self._webhooks.answer(WebhookRequest(method, path, query, body, base_url))
-        route = self._router.find(path)
-        librarian = self._libraries.under(base_url)
+            return answering.webhooks.answer(WebhookRequest(method, path, query, body, base_url))
+        route = answering.router.find(path)
+        librarian = answering.libraries.under(base_url)
         if method != "GET":
             return write(self._church, librarian, route, method, body, query)
         document = self._read(librarian, route, query, path)

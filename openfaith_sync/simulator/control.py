@@ -18,6 +18,7 @@ from openfaith_sync.simulator.ignoring import Ignored
 from openfaith_sync.simulator.newsroom import Newsroom
 from openfaith_sync.simulator.oauth import OAuthServer
 from openfaith_sync.simulator.oauth_control import oauth_routes
+from openfaith_sync.simulator.other_church import Switch
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.reception import Reception
 from openfaith_sync.simulator.request_log import RequestLog
@@ -54,6 +55,7 @@ class Control:
         newsroom: Newsroom,
         oauth: OAuthServer,
         settings: SimulatorSettings,
+        switch: Switch,
     ) -> None:
         """Start with the faults and the latency of the settings."""
         self._church, self._reception, self._newsroom = church, reception, newsroom
@@ -74,6 +76,7 @@ class Control:
             ("POST", "rate"): self._set_rate,
             ("POST", "latency"): self._set_latency,
             ("POST", "ignored"): self._set_ignored,
+            ("POST", "answer_for"): lambda body: switch.answer_for(body, self.log.last_sequence),
             ("GET", "webhooks"): lambda _: self._webhooks(),
             ("POST", "webhooks"): lambda body: newsroom.set_trouble(WebhookTrouble.model_validate(body)),
             ("DELETE", "webhooks"): lambda _: newsroom.reset(),

@@ -126,6 +126,15 @@ class ControlClient:
         """Heed these parameters no more, and all others again; without any, heed them all."""
         self._call("POST", "ignored", json=[one.model_dump(mode="json") for one in ignored])
 
+    def answer_for(self, seed: int | None, people: int = 20, at_request: int = 1) -> str:
+        """Answer for another church from some request on, and return its organization's id.
+
+        Any credential is then answered with that church's records; without a seed the simulator's own
+        church answers again.
+        """
+        body = {"seed": seed, "people": people, "at_request": at_request}
+        return str(self._call("POST", "answer_for", json=body).json()["organization"])
+
     def trouble(self, trouble: WebhookTrouble) -> None:
         """Do this to the webhook events that come from now on."""
         self._call("POST", "webhooks", json=trouble.model_dump(mode="json"))

@@ -39,6 +39,17 @@ def add_connection_tables() -> None:
         comment="An org's authorised links to external systems.",
     )
     Table(
+        "accounts",
+        metadata,
+        required("org_id", ID, "The church; every statement is bound to one."),
+        required("adapter", ID),
+        required("account_id", ID, "The source's id of it, as first stated."),
+        required("learnt_at", MOMENT, None, NOW),
+        PrimaryKeyConstraint("org_id", "adapter"),
+        schema=SYNC_SCHEMA,
+        comment="The source's accounts that orgs' records come from; outlives the connection.",
+    )
+    Table(
         "token_refreshes",
         metadata,
         required("org_id", ID, "The church; every statement is bound to one."),

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
+from openfaith_sync.store.accounts import require_account_on
 from openfaith_sync.store.alerts import close_alert_on
 from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
@@ -27,12 +28,14 @@ RETURNING xmax = 0
 # What a source refused to the credentials before may be granted to these.
 _ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
-SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes
-FROM sync.connections WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
+SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id
+FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter)
+WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 """
 _LOAD = """
-SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now()
-FROM sync.connections WHERE org_id = %s AND adapter = %s
+SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now(),
+       account_id
+FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter) WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """
 UPDATE sync.connections SET status = %s, status_reason = %s, status_since = now(), updated_at = now()
@@ -54,6 +57,8 @@ class ListedConnection:
     created_at: datetime
     scopes: frozenset[str] | None
     """What was granted; ``None`` where nothing is ever said of it."""
+    account: AccountId | None
+    """The source's account that it belongs to; ``None`` until the source states one."""
 
     @property
     def how_to_reconnect(self) -> str:
@@ -62,7 +67,13 @@ class ListedConnection:
 
 
 def add_connection(database: Database, connection: Connection) -> bool:
-    """Store a connection, active and encrypted; says whether it is new or replaced one."""
+    """Store a connection, active and encrypted, and return whether it is new or replaced one.
+
+    A connection without an account keeps the one that is stored.
+
+    Raises:
+        AnotherAccount: The org's records come from another account than the connection's; nothing was stored.
+    """
     credentials = connection.credentials
     method, sealed_credentials = sealed(database.keys, credentials)
     told = {
@@ -76,6 +87,8 @@ def add_connection(database: Database, connection: Connection) -> bool:
     }
     # Who else an alert concerns decides whether it ends, so all orgs are seen.
     with database.connect_fleet() as session, session.transaction():
+        if connection.account is not None:
+            require_account_on(session, connection.org, connection.adapter, connection.account)
         is_new = bool(fetch_one(session, _ADD, told)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
         close_alert_on(session, connection.adapter, ConnectionStatus.RECONNECT_NEEDED, connection.org)
@@ -97,8 +110,9 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
             since,
             created,
             None if scopes is None else frozenset(scopes),
+            account,
         )
-        for org, adapter, url, method, status, why, since, created, scopes in rows
+        for org, adapter, url, method, status, why, since, created, scopes, account in rows
     ]
 
 

@@ -14,12 +14,15 @@ from openfaith_sync.store.rows import Connection
 BATCH = 10_000
 """Rows a transaction: no lock and no dead rows for longer than a moment."""
 
-# Every table that is bound to an org, also one that is made after this was written.
+# Every table that is bound to an org, also one that is made after this was written. The account goes last:
+# until all else is gone, nothing of another account may be stored beside it.
 _TABLES = """
 SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
-WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') ORDER BY room.nspname, held.relname
+WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p')
+ORDER BY (room.nspname, held.relname) = ('sync', 'accounts'), room.nspname, held.relname
 """
+_SETTINGS = frozenset({"sync.orgs", "sync.cadences"})
 # In the order in which whoever changes several of these takes their rows, so that no two wait in a circle: tokens,
 # the newest first (a refresh forgets old ones last), breakers, the connection, what it is refused, and alerts, which
 # orgs share, at the very end.
@@ -57,8 +60,8 @@ def count_rows(database: Database, org: OrgId) -> dict[str, int]:
     return {name: count for name, count in counted.items() if count}
 
 
-def erase_org(database: Database, org: OrgId) -> dict[str, int]:
-    """Delete everything of one org for good; gives how many rows went from each table.
+def erase_org(database: Database, org: OrgId, *, keep_settings: bool = False) -> dict[str, int]:
+    """Delete everything of one org for good, and return how many rows went from each table.
 
     Killed anywhere, it is done by doing it again. No sync can write meanwhile.
 
@@ -68,6 +71,8 @@ def erase_org(database: Database, org: OrgId) -> dict[str, int]:
     erased: dict[str, int] = {}
     with database.connect(org) as session, _nobody_else(session, org):
         for name, table in _tables(session):
+            if keep_settings and name in _SETTINGS:
+                continue
             while gone := session.execute(sql.SQL(_DELETE).format(table=table), (org, BATCH)).rowcount:
                 erased[name] = erased.get(name, 0) + gone
     # Its own leases were given back just now, and are rows too.

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from openfaith_sync.domain.connection import Connection, OAuthClient
+from openfaith_sync.store.accounts import ConnectionAccount
 from openfaith_sync.store.breakers import SharedBreaker
 from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.database import Database
@@ -16,6 +17,7 @@ class SharedConnection:
     """Implements ``adapters.needs.Shared``."""
 
     tokens: ConnectionTokens
+    account: ConnectionAccount
     client: OAuthClient | None
     ledger: PostgresLedger
     breaker: SharedBreaker
@@ -27,4 +29,6 @@ def share(database: Database, connection: Connection) -> Iterator[SharedConnecti
     client = database.oauth_clients.get(connection.adapter)
     breaker = SharedBreaker(database, connection.org, connection.adapter)
     with closing(PostgresLedger(database, connection.org, connection.adapter)) as ledger:
-        yield SharedConnection(ConnectionTokens(database, connection), client, ledger, breaker)
+        yield SharedConnection(
+            ConnectionTokens(database, connection), ConnectionAccount(database, connection), client, ledger, breaker
+        )

@@ -7,9 +7,10 @@ that, not the clocks of the machines.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import AdapterName, OrgId, SyncKey
+from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId, SyncKey
 from openfaith_sync.domain.inbox import InboxEvent
 from openfaith_sync.domain.passes import Lease
 from openfaith_sync.domain.subscription import SUBSCRIPTIONS, KnownSubscription, Subscription
@@ -53,7 +54,9 @@ UPDATE sync.webhook_subscriptions SET is_active = false WHERE org_id = %s AND ad
 """
 # Not more than a key lock: keeping a subscription right waits for nobody, removing it does.
 _KEEP = """
-SELECT true FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s LIMIT 1 FOR KEY SHARE
+SELECT (SELECT account_id FROM sync.accounts own
+        WHERE (own.org_id, own.adapter) = (held.org_id, held.adapter))
+FROM sync.webhook_subscriptions held WHERE org_id = %s AND adapter = %s LIMIT 1 FOR KEY SHARE OF held
 """
 _FORGET = "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s AND name = %s"
 _FORGET_ALL = "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s AND adapter = %s"
@@ -143,13 +146,22 @@ def forget_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -
         return connection.execute(_FORGET_ALL, (org, adapter)).rowcount
 
 
-def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) -> bool:
-    """Say whether an org has subscriptions, and keep it so until the transaction ends.
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """An org with subscriptions."""
+
+    account: AccountId | None
+    """The source's account that its records come from; ``None`` until the source states one."""
+
+
+def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) -> Subscriber | None:
+    """Return an org that has subscriptions, and keep it so until the transaction ends.
 
     What is stored in that transaction is there when the org's subscriptions go, so whoever
     deletes them and then the org's events leaves none.
     """
-    return connection.execute(_KEEP, (org, adapter)).fetchone() is not None
+    row = connection.execute(_KEEP, (org, adapter)).fetchone()
+    return None if row is None else Subscriber(row[0])
 
 
 def load_secrets(

@@ -9,10 +9,11 @@ from datetime import timedelta
 from openfaith_sync.adapters.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.domain.connection import Connection
-from openfaith_sync.domain.errors import DefinitionError, ReconnectRequired, SyncError, TransientError
+from openfaith_sync.domain.errors import AnotherAccount, DefinitionError, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.work import WHAT_REPEATS
+from openfaith_sync.store.accounts import ConnectionAccount, load_account
 from openfaith_sync.store.authorizations import Authorization, finish_authorization, open_verifier, take_authorization
 from openfaith_sync.store.connections import add_connection, load_connection
 from openfaith_sync.store.database import Database
@@ -73,10 +74,34 @@ def _connect(database: Database, manifest: Manifest, authorization: Authorizatio
     endpoints = OAuthEndpoints(manifest.adapter_file, base_url, database.oauth_clients.get(adapter))
     verifier = open_verifier(database, authorization)
     tokens = endpoints.exchange_code(code, verifier, authorization.redirect_uri, authorization.scopes)
-    is_new = _store(database, Connection(org, adapter, base_url, tokens))
+    connection = Connection(org, adapter, base_url, tokens, account=load_account(database, org, adapter))
+    is_verified = _is_same_account(manifest, connection)
+    is_new = _store(database, connection)
     make_due(database, org, adapter, WHAT_REPEATS, "connected again")
-    _verify(database, manifest, load_connection(database, org, adapter))
+    if not is_verified:
+        _verify(database, manifest, load_connection(database, org, adapter))
     return Connected(org, adapter, manifest.adapter_file.title, base_url, tokens.scopes, is_new)
+
+
+def _is_same_account(manifest: Manifest, connection: Connection) -> bool:
+    """Return whether the tokens are proven to be of the account that the org's records come from.
+
+    Tokens of another account are not stored, and the credentials before them stay. When the source cannot
+    say whose the tokens are, they are stored: here is their only copy, and each later answer is checked too.
+
+    Raises:
+        AnotherAccount: The person agreed for another church.
+    """
+    if connection.account is None:
+        return False
+    try:
+        verify_connection(manifest, connection, _PATIENCE)
+    except AnotherAccount:
+        raise
+    except SyncError as error:
+        _LOG.warning("%s/%s: whose its new tokens are is not known yet: %s", connection.org, connection.adapter, error)
+        return False
+    return True
 
 
 def _store(database: Database, connection: Connection) -> bool:
@@ -101,7 +126,9 @@ def _verify(database: Database, manifest: Manifest, stored: Connection) -> None:
         ReconnectRequired: The source refuses what it granted; the connection says so too.
     """
     try:
-        verify_connection(manifest, stored, _PATIENCE)
+        identity = verify_connection(manifest, stored, _PATIENCE)
+        if identity.account is not None and stored.account is None:
+            ConnectionAccount(database, stored).learn(identity.account)
     except ReconnectRequired as error:
         reason = f"the source granted tokens, and refuses them: {error}"
         if ConnectionTokens(database, stored).refuse(stored.version, reason) is None:

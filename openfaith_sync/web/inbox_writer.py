@@ -6,10 +6,11 @@ each costs. Nobody's wait ends before the transaction that holds his events has 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.domain.delivery import Delivery, of_another_account
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.inbox import receive_on
@@ -19,6 +20,7 @@ from openfaith_sync.store.unreadable import keep_unreadable_on
 from openfaith_sync.web.pool import ConnectionPool
 
 _MOST_TOGETHER = 200
+_LOG = logging.getLogger("openfaith_sync.web")
 
 
 class NotSubscribed(Exception):
@@ -95,8 +97,15 @@ class InboxWriter:
         events = {event.event_id: event for delivery in deliveries for event in delivery.events}
         parts = {part.event_id: part for delivery in deliveries for part in delivery.unreadable}
         with connection.transaction():
-            if not keep_subscribed(connection, *key):
+            subscriber = keep_subscribed(connection, *key)
+            if subscriber is None:
                 raise NotSubscribed
+            for event in list(events.values()):
+                refused = of_another_account(event, subscriber.account)
+                if refused is not None:
+                    del events[event.event_id]
+                    parts[refused.event_id] = refused
+                    _LOG.warning("%s: kept an event apart: %s", key[0], refused.reason)
             receive_on(connection, *key, list(events.values()))
             if parts:
                 keep_unreadable_on(connection, *key, list(parts.values()))

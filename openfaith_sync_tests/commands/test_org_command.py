@@ -63,6 +63,7 @@ def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: Runn
         "org": "grace",
         "adapter": "pco",
         "base_url": church.base_url,
+        "account": "400001",
         "method": "basic",
         "status": "active",
         "reason": None,

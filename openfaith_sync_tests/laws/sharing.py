@@ -5,6 +5,7 @@ from typing import Any
 
 from openfaith_sync.adapters.budget import OwnLedger
 from openfaith_sync.domain.connection import Connection, OAuthClient
+from openfaith_sync.store.accounts import ConnectionAccount
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.tokens import ConnectionTokens
 
@@ -20,6 +21,7 @@ class WatchedTokens:
     """
 
     tokens: ConnectionTokens
+    account: ConnectionAccount
     client: OAuthClient = CLIENT
     ledger: OwnLedger = field(default_factory=OwnLedger)
     breaker: None = None
@@ -27,4 +29,5 @@ class WatchedTokens:
 
 def watch(database: Database, connection: Connection, client: OAuthClient = CLIENT, **seams: Any) -> WatchedTokens:
     """Give the tokens to share, as a client of the simulator; the seams are those of ``ConnectionTokens``."""
-    return WatchedTokens(ConnectionTokens(database, connection, **seams), client)
+    tokens = ConnectionTokens(database, connection, **seams)
+    return WatchedTokens(tokens, ConnectionAccount(database, connection), client)

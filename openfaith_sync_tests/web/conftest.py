@@ -34,7 +34,7 @@ def standing(
 def stored(standing: tuple[Database, Receiver]) -> Database:
     """The standing receiver's database, empty again."""
     database = standing[0]
-    for table in ("webhook_events", "webhook_subscriptions", "connections"):
+    for table in ("webhook_events", "webhook_subscriptions", "connections", "accounts"):
         run(database, f"DELETE FROM sync.{table}")
     return database
 
