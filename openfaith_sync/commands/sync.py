@@ -18,6 +18,7 @@ from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.record import UNREADABLE_VALUES
 from openfaith_sync.engine.org import EntityOutcome, run_org
 from openfaith_sync.store.database import open_database
 from openfaith_sync.store.disabled import note_access
@@ -25,7 +26,7 @@ from openfaith_sync.store.sharing import share
 
 COLUMNS = (
     "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
-    "dead_letters", "pages", "requests", "seconds",
+    "dead_letters", "warnings", "pages", "requests", "seconds",
 )  # fmt: skip
 
 
@@ -131,6 +132,8 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
         "unchanged": result.counts.unchanged,
         "tombstoned": result.counts.tombstoned,
         "dead_letters": result.counts.dead,
+        # Values that could not be read: their columns are empty, and the report names the attributes.
+        "warnings": result.report.get(UNREADABLE_VALUES, 0),
         "pages": result.pages,
         "requests": result.requests,
         "seconds": round(result.duration.total_seconds(), 2),

@@ -118,7 +118,7 @@ _TABLES = (
         "phone_numbers",
         (
             *_reference("person_id"),
-            Column("number", private=True),
+            *_text("number", "extension", private=True),
             *_text("country_code", "location"),
             Column("primary", ColumnType.BOOLEAN),
         ),

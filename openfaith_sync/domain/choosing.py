@@ -24,6 +24,8 @@ class Choice:
     prefer: str | None
     country: str | None
     """The attribute that names the record's country."""
+    extension: int | None = None
+    """The place of the column that a telephone number's extension fills."""
 
     def fill(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
         """Choose the column's value, and return the attributes that are no text.
@@ -32,13 +34,24 @@ class Choice:
         """
         own = _text_of(attributes, self.name)
         chosen = _text_of(attributes, self.prefer) if self.prefer else None
+        region = self._region(attributes)
+        if chosen and self.is_phone and parse_phone(chosen, None).e164 is None:
+            # The source made it from a number that lacks its area.
+            chosen = None
         if not chosen and own is not None:
-            chosen = self.parse(own, self._region(attributes))
+            chosen = self.parse(own, region)
+        if self.extension is not None and own is not None:
+            values[self.extension] = parse_phone(own, region).extension
         values[self.place] = chosen = chosen or own
         unreadable = [name for name in (self.name, self.prefer) if name and _is_no_text(attributes.get(name))]
         if own == chosen and not unreadable:
             custom.pop(self.key, None)
         return unreadable
+
+    @property
+    def is_phone(self) -> bool:
+        """Whether the column is a telephone number."""
+        return self.parse is _parse_number
 
     def _region(self, attributes: JsonObject) -> str | None:
         country = attributes.get(self.country) if self.country else None
@@ -61,19 +74,24 @@ def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
         others = [entity.attributes[attribute.prefer]] if attribute.prefer else []
         if column is not ColumnType.TEXT or any(part.type is not AttributeType.STRING for part in (attribute, *others)):
             raise DefinitionError(f"{entity.name}.attributes.{name}: expected text, to choose from and to fill")
-        choices.append(Choice(name, place, prefix + name, _parser_of(attribute), attribute.prefer, country))
+        extension = places[attribute.extension][0] if attribute.extension else None
+        choices.append(Choice(name, place, prefix + name, _parser_of(attribute), attribute.prefer, country, extension))
     return tuple(choices)
 
 
 def _parser_of(attribute: Attribute) -> Callable[[str, str | None], str | None]:
     if attribute.parse is Parse.PHONE:
-        return parse_phone
+        return _parse_number
     parse = TEXT_PARSERS[attribute.parse] if attribute.parse else None
 
     def parse_alone(text: str, _: str | None) -> str | None:
         return parse(text) if parse else text
 
     return parse_alone
+
+
+def _parse_number(text: str, region: str | None) -> str | None:
+    return parse_phone(text, region).e164
 
 
 def _text_of(attributes: JsonObject, name: str) -> str | None:

@@ -57,6 +57,8 @@ class Attribute(Part):
     """How the text becomes the canonical value, beyond its type."""
     prefer: SnakeCase | None = None
     """Another attribute whose value is used instead when it is not empty."""
+    extension: SnakeCase | None = None
+    """The canonical column for the extension that a telephone number holds."""
     sparse: bool = False
     """Only sent when asked for by name in `fields[Resource]`."""
     wire: Literal["string", "number"] | None = None
@@ -179,6 +181,10 @@ class EntityPart(Part):
     """Attributes that `where[...]` really filters; unknown ones return all rows."""
     includes: tuple[SnakeCase, ...] = ()
     """Relationships the source can include."""
+    edges: tuple[SnakeCase, ...] = ()
+    """What a record that is read alone links to."""
+    scopes: tuple[SnakeCase, ...] = ()
+    """The named selections that `filter=` takes."""
     parameters: dict[str, str] = Field(default_factory=dict)
     """Query parameters of every listing, such as `where[archive_status]: include`
     where the source would otherwise leave records out."""
@@ -277,6 +283,7 @@ def _entity_problems(entity: EntityPart) -> list[str]:
     columns = {column.name for column in table.columns}
     filled: dict[str, str] = {}
     targets = [(f"attributes.{n}.to", a.to) for n, a in entity.attributes.items()]
+    targets += [(f"attributes.{n}.extension", a.extension) for n, a in entity.attributes.items()]
     targets += [(f"relationships.{n}.to", r.to) for n, r in entity.relationships.items()]
     for key, column in targets:
         if column is None:
@@ -294,6 +301,11 @@ def _entity_problems(entity: EntityPart) -> list[str]:
         f"attributes.{name}.prefer: found {attribute.prefer!r}, expected an attribute of this entity"
         for name, attribute in entity.attributes.items()
         if attribute.prefer and attribute.prefer not in entity.attributes
+    ]
+    problems += [
+        f"attributes.{name}.extension: found {attribute.extension!r}, expected it beside 'parse: phone' and 'to'"
+        for name, attribute in entity.attributes.items()
+        if attribute.extension and (attribute.parse is not Parse.PHONE or attribute.to is None)
     ]
     problems += [
         f"sideload.{include}: found {include!r}, expected one of includes: {', '.join(entity.includes)}"

@@ -1,11 +1,15 @@
 """A record on its way: as the source sent it, as we store it, or set aside with the reason."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityId, EntityName, ExternalId
+
+UNREADABLE_VALUES = "unreadable_values"
+"""What a pass reports of values that left their columns empty."""
 
 JsonObject: TypeAlias = Mapping[str, Any]
 
@@ -90,6 +94,13 @@ class MappedBatch:
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""
         return len(self.records) + len(self.rejected)
+
+
+def unreadable_values(batch: MappedBatch) -> dict[str, int]:
+    """Count the values of a batch that left their columns empty, in all and by attribute; empty without any."""
+    found = Counter(name for record in batch.records if record.unreadable for name in record.unreadable)
+    by_name = {f"{UNREADABLE_VALUES}_of_{name}": count for name, count in sorted(found.items())}
+    return {UNREADABLE_VALUES: found.total(), **by_name} if by_name else {}
 
 
 def join_batches(batches: Sequence[MappedBatch]) -> MappedBatch:

@@ -137,6 +137,10 @@ class Store(Protocol):
         """Add to what a pass reports."""
         ...
 
+    def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
+        """Return what a pass has reported so far."""
+        ...
+
     def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
         """Count the records of a batch that storing would change; nothing is written."""
         ...

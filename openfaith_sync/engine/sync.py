@@ -214,7 +214,7 @@ class EntitySync:
             watermark=self._store.load_checkpoint(self._lease.key).watermark,
             duration=timedelta(seconds=monotonic() - self._began),
             resumed=is_resumed,
-            report=self._report,
+            report={**self._store.load_report(self._lease, opened.pass_id), **self._report},
         )
 
     def _watermark(self, opened: OpenPass) -> datetime | None:
@@ -256,6 +256,7 @@ class EntitySync:
             stored_count=stored,
             watermark=self._store.load_checkpoint(self._lease.key).watermark,
             duration=timedelta(seconds=monotonic() - self._began),
+            report=self._store.load_report(self._lease, rider.pass_id),
         )
 
     def _source_count(self) -> int | None:

@@ -60,7 +60,10 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 #   took 1.5 ms more a page.
 # `conflicts`: a record that was found gone after this pass began may have been read before
 #   that. The page does not bring it back; the inbox has it read once more by its id. A merged
-#   one never comes back.
+#   one never comes back. The same holds for a record that comes without its version where we
+#   hold one (law 2): it is stored only when nobody wrote to it since this pass began, since all
+#   that we hold was then read before it. Else it may be the older of the two, and is read once
+#   more. It leaves the version that is known, so that what is older than that stays out.
 # `links` decides: it locks each link, compares the version again under the lock (law 2)
 #   and gives the entity id that the link leads to, which a merge may have changed.
 # `stored` writes the canonical rows of the links that went through, once each where
@@ -75,14 +78,15 @@ WITH pass AS MATERIALIZED (
   SELECT * FROM ROWS FROM (unnest({arrays}), jsonb_array_elements(%(custom)s::jsonb)) AS page ({names})
 ), held AS MATERIALIZED (
   SELECT external_id, content_hash, source_version, deleted_at, merged_into,
-         merged_into IS NOT NULL OR COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred
+         merged_into IS NOT NULL OR COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred,
+         source_version IS NULL OR updated_at < (SELECT started_at FROM pass) AS is_settled
   FROM sync.external_links
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(c0)s::text[])
 ), changed AS MATERIALIZED (
   SELECT page.*, held.content_hash = page.content_hash AND held.deleted_at IS NULL AS is_same
   FROM page LEFT JOIN held USING (external_id)
   WHERE held.content_hash IS NULL
-     OR (page.source_version >= held.source_version) IS NOT FALSE
+     OR COALESCE(page.source_version >= held.source_version, held.is_settled)
         AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL
              OR page.source_version > held.source_version)
         AND NOT held.is_barred
@@ -90,8 +94,10 @@ WITH pass AS MATERIALIZED (
   INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
   SELECT %(org)s, %(adapter)s, concat_ws(':', 'conflict', %(pass)s::text, %(entity)s, external_id), 'conflict',
          %(entity)s, external_id, 'check'
-  FROM page JOIN held USING (external_id)
-  WHERE held.is_barred AND held.merged_into IS NULL
+  FROM held
+  WHERE merged_into IS NULL
+    AND (is_barred OR NOT is_settled AND external_id IN (SELECT external_id FROM page WHERE source_version IS NULL)
+                      AND (external_id, content_hash) NOT IN (SELECT external_id, content_hash FROM page))
   ON CONFLICT DO NOTHING
 ), links AS (
   INSERT INTO sync.external_links AS link
@@ -101,7 +107,9 @@ WITH pass AS MATERIALIZED (
   ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
   SET content_hash = EXCLUDED.content_hash, source_version = COALESCE(EXCLUDED.source_version, link.source_version),
       deleted_at = NULL, updated_at = now()
-  WHERE (EXCLUDED.source_version >= link.source_version) IS NOT FALSE AND link.merged_into IS NULL
+  WHERE COALESCE(EXCLUDED.source_version >= link.source_version,
+                 link.source_version IS NULL OR link.updated_at < (SELECT started_at FROM pass))
+    AND link.merged_into IS NULL
     AND (link.deleted_at IS NULL OR link.deleted_at < (SELECT started_at FROM pass))
   RETURNING external_id, entity_id, xmax = 0 AS is_new
 ), stored AS (

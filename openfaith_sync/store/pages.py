@@ -11,8 +11,8 @@ import psycopg
 from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes import Counts, Lease, PageCommit, PassId
-from openfaith_sync.domain.record import MappedBatch, Record, Rejection
-from openfaith_sync.store import page_sql
+from openfaith_sync.domain.record import MappedBatch, Record, Rejection, unreadable_values
+from openfaith_sync.store import evidence_sql, page_sql
 from openfaith_sync.store.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.page_rows import (
     Parameters,
@@ -42,7 +42,7 @@ COMMIT_STEPS = (
 )
 """What ``on_step`` is told: before each statement its name, and "committed" after the last.
 
-``store_records``, ``store_dead_letters`` and ``tombstone`` come once for each entity that needs them,
+``store_records``, ``store_dead_letters``, ``note_report`` and ``tombstone`` come once for each entity that needs them,
 ``note_parent`` once for each parent.
 """
 
@@ -224,6 +224,7 @@ class PageWriter:
         for batch, known in sent.told:
             sent.stored.append(_store(batch, batch.records, known, send) if batch.records else None)
             _set_aside(batch.rejected, known, send)
+            _warn(batch, known, send)
         _note(evidence_of(lease, page), send)
         send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
         sent.committed = send("commit", b"COMMIT", {})
@@ -241,6 +242,7 @@ class PageWriter:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
                 _set_aside(rejected, known, send)
+                _warn(batch, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
             _note(evidence_of(lease, page), send)
             send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
@@ -291,6 +293,14 @@ def _set_aside(rejected: Sequence[Rejection], known: Parameters, send: Send) -> 
     if rejected:
         parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
         send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters)
+
+
+def _warn(batch: MappedBatch, known: Parameters, send: Send) -> None:
+    """Count the values that could not be read on the pass of their entity, in all and by name."""
+    found = unreadable_values(batch)
+    if found:
+        parameters = {"org": known["org"], "pass": known["pass"], "found": orjson.dumps(found).decode()}
+        send("note_report", evidence_sql.NOTE_REPORT, parameters)
 
 
 def _note(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send) -> None:

@@ -123,6 +123,10 @@ class PostgresStore:
         with translated():
             news.write_report(self._connection, lease, pass_id, report)
 
+    def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
+        """Return what a pass has reported so far."""
+        return self.open_evidence(lease, pass_id).load_report()
+
     def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
         """Count the records of a batch that storing would change; nothing is written."""
         self._guard(key)

@@ -93,6 +93,65 @@ def test_a_mapper_that_is_told_of_no_entities_keeps_every_external_id() -> None:
     assert custom_of(record) == {"pco_person_id": "77"}
 
 
+def phone(number: object, country: str | None = "US", **attributes: object) -> tuple[object, object]:
+    record = map_one("phone_number", {"number": number, "country_code": country, **attributes})
+    columns = columns_of("phone_number", record)
+    return columns["number"], columns["extension"]
+
+
+@pytest.mark.parametrize(
+    ("country", "text", "number"),
+    [
+        ("US", "(555) 555-0123", "+15555550123"),
+        ("US", "1 555 555 0123", "+15555550123"),
+        ("US", "555-1234", "555-1234"),
+        ("US", "411", "411"),
+        ("DE", "0731 123456", "+49731123456"),
+        ("DE", "0151 23456789", "+4915123456789"),
+        ("DE", "151 23456789", "+4915123456789"),
+        ("DE", "123456", "123456"),
+        ("DE", "30 123456", "30 123456"),
+        ("GB", "7946 0000", "7946 0000"),
+        ("UK", "020 7946 0000", "+442079460000"),
+        ("IT", "06 1234 5678", "+390612345678"),
+        ("IT", "123456", "123456"),
+        ("AU", "9876 5432", "9876 5432"),
+        ("BR", "(11) 3876-5432", "+551138765432"),
+        ("BR", "3876-5432", "3876-5432"),
+        ("FR", "+44 20 7946 0000", "+442079460000"),
+        ("US", "011 44 20 7946 0000", "+442079460000"),
+        ("Nowhere", "555 555 0123", "555 555 0123"),
+        (None, "555 555 0123", "555 555 0123"),
+        (None, "+1 555 555 0123", "+15555550123"),
+        (None, "+1 555 0123", "+1 555 0123"),
+    ],
+)
+def test_a_number_is_e164_only_when_its_text_names_country_and_area(
+    country: str | None, text: str, number: str
+) -> None:
+    assert phone(text, country) == (number, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "extension"),
+    [
+        ("(555) 555-0123 x12", "+15555550123", "12"),
+        ("+1 555 555 0123 ext. 0407", "+15555550123", "0407"),
+        ("555-1234 ext 9", "555-1234 ext 9", "9"),
+        ("ask Ann, x12", "ask Ann, x12", None),
+    ],
+)
+def test_an_extension_has_a_column_of_its_own(text: str, number: str, extension: str | None) -> None:
+    assert phone(text) == (number, extension)
+    assert phone(text, e164="+15555550123") == ("+15555550123", extension)
+
+
+@pytest.mark.parametrize("e164", ["+15551234", "5551234", "unknown", "+"])
+def test_a_preferred_number_that_is_no_whole_one_is_not_believed(e164: str) -> None:
+    assert phone("(555) 555-0123", e164=e164) == ("+15555550123", None)
+    assert phone("555-1234", e164=e164) == ("555-1234", None)
+
+
 def test_the_version_is_what_the_source_says() -> None:
     assert map_one("person").version == datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 

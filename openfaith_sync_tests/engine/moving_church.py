@@ -190,6 +190,11 @@ class MemoryStore:
         assert pass_id
         self.reports.append(dict(report))
 
+    def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
+        assert lease
+        assert pass_id
+        return {}
+
     def load_rider(self, key: SyncKey) -> RiderPass | None:
         assert key
         return None

@@ -106,14 +106,50 @@ def test_an_older_version_writes_and_locks_nothing(database):
     assert addresses(database) == ["new@x.org"]
 
 
-@pytest.mark.parametrize(
-    ("held", "given"), [(at(1), at(2)), (at(1), at(1)), (None, at(1)), (at(1), None), (None, None)]
-)
+@pytest.mark.parametrize(("held", "given"), [(at(1), at(2)), (at(1), at(1)), (None, at(1)), (None, None)])
 def test_a_newer_equal_or_unknown_version_of_other_content_is_stored(database, held, given):
     with walking(database) as walk:
         walk.commit(batch([email("1", "first@x.org", held)]))
         assert walk.commit(batch([email("1", "second@x.org", given)])) == {EMAIL: Counts(updated=1)}
     assert addresses(database) == ["second@x.org"]
+
+
+def test_a_record_without_its_version_is_stored_when_nobody_wrote_to_it_since_the_pass_began(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "old@example.org", at(5))]))
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "new@example.org", None)]))
+        walk.commit(batch([email("1", "older@example.org", at(4))]))
+    held = "SELECT address, source_version FROM openfaith.emails JOIN sync.external_links ON entity_id = id"
+    assert fetch(database, held) == [("new@example.org", at(5))]
+    assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
+
+
+def test_a_record_without_its_version_never_overwrites_what_came_after_its_pass_began(database):
+    with walking(database) as walk:
+        walk.commit(batch([email("1", "newer@example.org", at(5)), email("2", "same@example.org", at(5))]))
+        given = [email("1", "perhaps@example.org", None), email("2", "same@example.org", None)]
+        assert walk.commit(batch(given)) == {EMAIL: Counts(unchanged=2)}
+    assert fetch(database, "SELECT address FROM openfaith.emails ORDER BY address") == [
+        ("newer@example.org",),
+        ("same@example.org",),
+    ]
+    # It is read once more, and only the one that differs.
+    waiting = fetch(database, "SELECT name, external_id, action FROM sync.webhook_events")
+    assert waiting == [("conflict", "1", "check")]
+
+
+def test_values_that_could_not_be_read_are_counted_on_the_pass_of_their_entity(database):
+    bad = [email(number)._replace(unreadable=("blocked", "primary")) for number in "12"]
+    with walking(database, PEOPLE, riders(EMAIL)) as walk:
+        walk.commit(batch([], entity=PERSON), batch([*bad, email("3")._replace(unreadable=("blocked",))]))
+    reports = dict(fetch(database, "SELECT entity, report FROM sync.passes"))
+    assert reports[PERSON] is None
+    assert reports[EMAIL] == {
+        "unreadable_values": 5,
+        "unreadable_values_of_blocked": 3,
+        "unreadable_values_of_primary": 2,
+    }
 
 
 def test_a_newer_version_of_equal_content_guards_against_what_came_between(database):
