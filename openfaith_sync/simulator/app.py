@@ -50,7 +50,7 @@ class SimulatorApp:
         world = populate(manifest, settings.people, settings.seed)
         offset = settings.clock_offset_seconds
         self._church = Church(world, lambda: time.time() + offset)
-        self._libraries = Libraries(world, settings.seed)
+        self._libraries = Libraries(world, settings.seed, settings.left_out)
         self._oauth = OAuthServer(manifest.adapter_file, settings, Grants(lambda: time.time() + offset))
         self._reception = Reception(manifest, settings, self._oauth)
         self._headers = HeaderWriter(manifest.adapter_file.rate_limit)

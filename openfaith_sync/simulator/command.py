@@ -28,6 +28,15 @@ GET /_sim/faults shows them too, with what is armed."""
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
 @click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each answer.")
 @click.option("--rate", default="100/20", show_default=True, help="Requests/seconds for the credential, or off.")
+@click.option(
+    "--leave-out",
+    "left_out",
+    multiple=True,
+    default=("included",),
+    show_default=True,
+    type=click.Choice(["included", "data", "links", "attributes", "relationships"]),
+    help="A key that is not sent where it holds nothing; may be given several times.",
+)
 @click.option("--faults", type=click.Path(path_type=Path), help="A YAML or JSON list of faults.")
 @click.option(
     "--manifests",
@@ -45,6 +54,7 @@ def simulate(
     port: int,
     latency_ms: int,
     rate: str,
+    left_out: tuple[str, ...],
     faults: Path | None,
     manifests: Path,
 ) -> None:
@@ -57,6 +67,7 @@ def simulate(
             port=port,
             latency_ms=latency_ms,
             rate=parse_rate(rate),
+            left_out=left_out,
             faults=read_faults(faults) if faults else (),
         )
         serve(settings, read_manifest(manifests, adapter))

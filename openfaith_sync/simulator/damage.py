@@ -11,6 +11,7 @@ import orjson
 from openfaith_sync.simulator import answers
 from openfaith_sync.simulator.answers import Answer, Ending
 from openfaith_sync.simulator.faults import Fault
+from openfaith_sync.simulator.oddities import make_odd
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ OF_RECORDS = frozenset(
 
 _BOMB_BYTES = 64 << 20
 _HTML_STATUSES = frozenset({502, 504})
-_TOO_MANY = 429
+_OK, _TOO_MANY = 200, 429
 
 
 def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> Answer:
@@ -42,8 +43,8 @@ def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> An
             return replace(answer, delay_seconds=seconds) if kind == "slow" else replace(answer, drip_seconds=seconds)
         case "truncated_json":
             return replace(answer, body=answer.body[: len(answer.body) // 2])
-        case kind if kind in OF_RECORDS:
-            return _document(fault, answer, last)
+        case kind if kind in OF_RECORDS or kind == "odd_record":
+            return _document(fault, answer, last) if answer.status == _OK else answer
         case _:
             return _another(fault, address)
 
@@ -92,8 +93,8 @@ def _status(fault: Fault) -> Answer:
 
 
 def _document(fault: Fault, answer: Answer, last: bytes | None) -> Answer:
-    if answer.status != 200:  # noqa: PLR2004
-        return answer
+    if fault.kind == "odd_record":
+        return replace(answer, body=make_odd(answer.body, fault.record, fault.odd))
     document: Json = orjson.loads(answer.body)
     match fault.kind:
         case "missing_key":

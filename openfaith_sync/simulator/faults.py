@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.simulator.oddities import Odd
 from openfaith_sync.simulator.rate import parse_rate
 
 FaultKind = Literal[
@@ -30,6 +31,7 @@ FaultKind = Literal[
     "outage",
     "bomb",
     "redirect",
+    "odd_record",
     "rate",
     "headers",
 ]
@@ -54,6 +56,7 @@ KINDS: Mapping[FaultKind, str] = {
     "bomb": "a compressed body of 64 MiB in 64 KiB",
     "rate": "another limit from the next request on: rate; the window goes on with its count",
     "headers": "other words about the limit: says, for limit, period, count, and retry_after of a 429; null for none",
+    "odd_record": "one record as none should be, wherever it is shown: record, odd",
     "redirect": "a redirect here (to the same address) or elsewhere: to",
 }
 
@@ -90,6 +93,10 @@ class Fault(BaseModel):
     """What kind `missing_key` leaves out."""
     wrong: Literal["data_object", "id_number", "attributes_list"] = "data_object"
     """What kind `wrong_type` makes of the answer."""
+    record: str = ""
+    """The record that kind `odd_record` damages wherever it is shown: its type and id, as in `Person/12`."""
+    odd: Odd = "no_id"
+    """What kind `odd_record` makes of it."""
     delay_ms: int = Field(default=1000, ge=0)
     """How long kinds `slow` and `drip` wait."""
     total: int = 0

@@ -1,6 +1,7 @@
 """One librarian for each base URL that clients know the simulator by."""
 
 import re
+from collections.abc import Collection
 
 from openfaith_sync.simulator.edges import World
 from openfaith_sync.simulator.listings import Librarian
@@ -13,8 +14,9 @@ _SANE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+")
 class Libraries:
     """Links must lead back to the host that was asked, by whatever name it was asked."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, left_out: Collection[str] = ("included",)) -> None:
         """Start without any."""
+        self._left_out = left_out
         self._world, self._organization = world, organization_id(seed)
         self._librarians: dict[str, Librarian] = {}
 
@@ -24,6 +26,8 @@ class Libraries:
         if librarian is None:
             if len(self._librarians) >= _MOST or _SANE_URL.fullmatch(base_url) is None:
                 base_url = "http://127.0.0.1"
-            librarian = self._librarians.get(base_url) or Librarian(self._world, base_url, self._organization)
+            librarian = self._librarians.get(base_url) or Librarian(
+                self._world, base_url, self._organization, self._left_out
+            )
             self._librarians[base_url] = librarian
         return librarian

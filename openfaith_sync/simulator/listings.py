@@ -1,5 +1,6 @@
 """Answers: pages of listings and single records, as whole JSON:API documents."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from openfaith_sync.simulator.rendering import Renderer
 from openfaith_sync.simulator.selection import Selection, Selector
 from openfaith_sync.simulator.strangers import ORGANIZATION, stranger
 from openfaith_sync.simulator.tables import Row, Table
+
+_EMPTY = frozenset({b"[]", b"{}"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,10 @@ class Document:
 class Librarian:
     """Answers reads of a world, under one base URL."""
 
-    def __init__(self, world: World, base_url: str, organization: str) -> None:
-        """Answer from this world."""
+    def __init__(self, world: World, base_url: str, organization: str, left_out: Collection[str] = ()) -> None:
+        """Answer from this world; leave out these keys where they hold nothing."""
         self.base_url = base_url
-        self.renderer = Renderer(world, base_url)
+        self.renderer = Renderer(world, base_url, left_out)
         self.organization = Parent(ORGANIZATION, organization)
         self._selector = Selector(world)
         self._abilities: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -55,7 +58,7 @@ class Librarian:
         """Give the church itself, as each product shows it at its root."""
         made = stranger(ORGANIZATION, self.organization.id, self.base_url + root)
         meta = {"parent": _shown(self.organization)}
-        return Document(orjson.dumps({"data": made, "included": [], "meta": meta}), 1)
+        return Document(self._join({"data": orjson.dumps(made), "included": b"[]", "meta": orjson.dumps(meta)}), 1)
 
     def me(self, query: Query, path: str) -> Document:
         """Give the user whom the credential belongs to, who is none of the church's records."""
@@ -70,7 +73,8 @@ class Librarian:
         }
         meta = {"can_include": ["organization"], "parent": _shown(self.organization)}
         included = [church] if "organization" in query.include else []
-        return Document(orjson.dumps({"data": user, "included": included, "meta": meta}), 1)
+        parts = {"data": user, "included": included, "meta": meta}
+        return Document(self._join({key: orjson.dumps(part) for key, part in parts.items()}), 1)
 
     def single(self, table: Table, row: Row, query: Query, wire_type: str | None = None) -> Document:
         """Give one record, with a link for each way out of it."""
@@ -78,9 +82,18 @@ class Librarian:
         form = self.renderer.form(table, wire_type or table.entity.resource, query.include, dict(query.fields))
         abilities = self._entity_abilities(table).get("can_include")
         meta = _onboarding(table) | ({"can_include": abilities} if abilities else {})
-        parts = [b'{"data":', form.alone(row), b',"included":[', b",".join(form.included([row.id]))]
-        parts += [b'],"meta":', orjson.dumps(meta | {"parent": _shown(self._parent(table, row))}), b"}"]
-        return Document(b"".join(parts), 1)
+        meta |= {"parent": _shown(self._parent(table, row))}
+        parts = {"data": form.alone(row), "included": _list(form.included([row.id])), "meta": orjson.dumps(meta)}
+        return Document(self._join(parts), 1)
+
+    def _join(self, parts: Mapping[str, bytes]) -> bytes:
+        """Return the document of these members, the empty ones left out that are to be."""
+        shown = (
+            b'"%b":%b' % (key.encode(), part)
+            for key, part in parts.items()
+            if part not in _EMPTY or key not in self.renderer.left_out
+        )
+        return b"{%b}" % b",".join(shown)
 
     def _parent(self, table: Table, row: Row) -> Parent:
         nested = table.entity.nested
@@ -94,17 +107,30 @@ class Librarian:
         form = self.renderer.form(table, table.entity.resource, query.include, dict(query.fields))
         links, meta = query.frame(self.base_url + path, found.count, len(ids))
         meta = _onboarding(table) | meta | self._entity_abilities(table) | {"parent": _shown(parent)}
-        parts = [b'{"links":', orjson.dumps(links), b',"data":[', b",".join(form.bodies(ids))]
-        parts += [b'],"included":[', b",".join(form.included(ids)), b'],"meta":', orjson.dumps(meta), b"}"]
-        return Document(b"".join(parts), len(ids))
+        parts = {
+            "links": orjson.dumps(links),
+            "data": _list(form.bodies(ids)),
+            "included": _list(form.included(ids)),
+            "meta": orjson.dumps(meta),
+        }
+        return Document(self._join(parts), len(ids))
 
     def _entity_abilities(self, table: Table) -> dict[str, tuple[str, ...]]:
         entity = table.entity
         abilities = self._abilities.get(entity.name)
         if abilities is None:
-            named = {"can_order_by": entity.order_by, "can_query_by": entity.filters, "can_include": entity.includes}
+            named = {
+                "can_order_by": entity.order_by,
+                "can_query_by": entity.filters,
+                "can_include": entity.includes,
+                "can_filter": entity.scopes,
+            }
             abilities = self._abilities[entity.name] = {name: keys for name, keys in named.items() if keys}
         return abilities
+
+
+def _list(parts: Iterable[bytes]) -> bytes:
+    return b"[%b]" % b",".join(parts)
 
 
 def _onboarding(table: Table) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Rendering: records as the bytes that go over the wire, made once and kept."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
@@ -16,6 +16,8 @@ _PAGES_FOR_PEOPLE = {
     "Person": "https://people.planningcenteronline.com/people/AC",
     "Group": "https://groups.planningcenteronline.com/groups/",
 }
+_WITH_A_NAMELESS_EDGE = frozenset({"Person"})
+"""Recorded of every person that was read alone."""
 
 Fields = dict[str, frozenset[str]]
 Found = dict[tuple[str, str], bytes]
@@ -76,8 +78,8 @@ class Form:
     def alone(self, row: Row) -> bytes:
         """Give the bytes of a record that is read alone: with a link for each way out of it."""
         own, ways = self._url(row), self._renderer.ways
-        names = sorted({*self._table.entity.includes, *self._table.entity.relationships} - _untold(self._table))
-        links = {name: ways.way(self._table, name).link(row, own) for name in names}
+        links: dict[str, str | None] = {"": f"{own}/"} if self._wire_type in _WITH_A_NAMELESS_EDGE else {}
+        links |= {name: ways.way(self._table, name).link(row, own) for name in sorted(self._table.entity.edges)}
         return self._render_with(row, links | self._short_links(own, row))
 
     def _is_sent(self, name: str) -> bool:
@@ -134,13 +136,16 @@ class Form:
             own = self._url(row)
             for way in self._linked_ways:
                 relationships[way.name] = {"links": {"related": way.link(row, own)}, "data": way.data(row)}
-        record = {
+        record: dict[str, Any] = {
             "type": self._wire_type,
             "id": str(row.id),
             "attributes": {name: values[place] for name, place in self._shown},
             "relationships": relationships,
             "links": links,
         }
+        for name in self._renderer.left_out.intersection(record):
+            if not record[name]:
+                del record[name]
         # orjson leaves a result in the buffer of 4 KiB and more that it was written to; a copy is as large as its text.
         return bytes(memoryview(orjson.dumps(record)))
 
@@ -151,8 +156,9 @@ class Form:
 class Renderer:
     """Every form that was asked for lately, of one world, under one base URL."""
 
-    def __init__(self, world: World, base_url: str) -> None:
-        """Watch the world, so that what changes is rendered anew."""
+    def __init__(self, world: World, base_url: str, left_out: Collection[str]) -> None:
+        """Watch the world, so that what changes is rendered anew; leave out these keys where they hold nothing."""
+        self.left_out = frozenset(left_out)
         self.world, self.ways = world, Ways(world, base_url)
         self._forms: dict[tuple[object, ...], Form] = {}
         self.kept_bytes = 0

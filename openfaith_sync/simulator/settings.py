@@ -22,6 +22,9 @@ class SimulatorSettings:
     faults: tuple[Fault, ...] = ()
     ignored: tuple[Ignored, ...] = ()
     """Parameters the source does not heed."""
+    left_out: tuple[str, ...] = ("included",)
+    """Keys of documents and records that are not sent where they hold nothing. The source leaves out
+    ``included`` (People 2026-06-04); others leave out ``data``, ``links``, ``attributes`` or ``relationships``."""
     webhook_trouble: WebhookTrouble = NO_TROUBLE
     webhook_retry_scale: float = 1
     """Multiplies the source's waits before it delivers again, of which the first is 30 s."""

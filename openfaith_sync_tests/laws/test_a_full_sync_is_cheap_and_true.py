@@ -19,6 +19,7 @@ from openfaith_sync.simulator.faults import Fault
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database import Database
+from openfaith_sync_tests.store.making import fetch
 
 GRACE = OrgId("grace")
 PEOPLE = 2_000
@@ -124,7 +125,7 @@ def test_a_child_whose_count_differs_walks_its_own_listing(database, pco_manifes
 def test_a_child_that_was_set_aside_counts_as_having_come(database, pco_manifest):
     with church(pco_manifest, 120) as simulator:
         bad = next(iter(simulator.truth("email")))
-        simulator.change("email", bad, {"blocked": "perhaps"})
+        simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
         for mode in (SyncMode.FULL, SyncMode.FULL):
             outcome = sync(database, pco_manifest, simulator, mode)[EntityName("email")]
             assert (outcome.result.mode, outcome.result.counts.dead) == (SyncMode.SIDELOAD, 1)
@@ -182,19 +183,63 @@ def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database, pco_ma
     assert all(outcomes[EntityName(name)].result for name in ("campus", "household", "group", "event"))
 
 
-def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(database, pco_manifest):
+def letters(database) -> int:
+    return fetch(database, "SELECT count(*) FROM sync.dead_letters")[0][0]
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason", "is_known"),
+    [
+        ("no_id", ("id", "null"), False),
+        ("text", ("record", "string"), False),
+        ("another_type", ("type", "string"), False),
+        ("attributes_list", ("attributes", "array"), True),
+    ],
+)
+def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(database, pco_manifest, odd, reason, is_known):
     with church(pco_manifest, 120) as simulator:
         bad = list(simulator.truth("person"))[7]
-        simulator.change("person", bad, {"birthdate": "the day before yesterday"})
+        simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
         outcomes = sync(database, pco_manifest, simulator)
-        assert outcomes[EntityName("person")].result.counts.dead == 1
-        assert outcomes[EntityName("person")].result.counts.created == 119
-        with psycopg.connect(database.libpq_url) as connection:
-            letters = connection.execute(
-                "SELECT external_id, field, value_type, reason FROM sync.dead_letters"
-            ).fetchall()
-        assert [letter[:3] for letter in letters] == [(bad, "birthdate", "string")]
-        assert "yesterday" not in letters[0][3]
-        simulator.change("person", bad, {"birthdate": "1980-02-03"})
-        sync(database, pco_manifest, simulator)
+        counts = outcomes[EntityName("person")].result.counts
+        assert (counts.created, counts.dead) == (119, 1)
+        letters = fetch(database, "SELECT entity, external_id, field, value_type, raw FROM sync.dead_letters")
+        ((entity, external_id, *found, raw),) = letters
+        assert (entity, *found) == ("person", *reason)
+        if is_known:
+            assert (external_id, raw["id"]) == (bad, bad)
+        else:
+            assert external_id.startswith("unreadable:")
+            assert raw["place"]["listing"] == "/people/v2/people"
+        simulator.clear_faults()
+        sync(database, pco_manifest, simulator, SyncMode.FULL)
+        assert fetch(database, "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL") == [(0,)]
         assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+@pytest.mark.parametrize("odd", ["half_emoji", "invalid_byte", "nan", "id_number", "no_version"])
+def test_one_odd_value_costs_no_record(database, pco_manifest, odd):
+    with church(pco_manifest, 120) as simulator:
+        bad = list(simulator.truth("person"))[7]
+        simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
+        outcomes = sync(database, pco_manifest, simulator)
+        assert (outcomes[EntityName("person")].result.counts.created, letters(database)) == (120, 0)
+        simulator.clear_faults()
+        sync(database, pco_manifest, simulator, SyncMode.FULL)
+        assert_holds_the_truth(database, pco_manifest, simulator)
+
+
+def test_an_optional_value_that_cannot_be_read_is_a_warning_and_no_dead_letter(database, pco_manifest):
+    with church(pco_manifest, 120) as simulator:
+        odd, blank = list(simulator.truth("person"))[7:9]
+        simulator.change("person", odd, {"birthdate": "the day before yesterday"})
+        simulator.change("person", blank, {"birthdate": ""})
+        result = sync(database, pco_manifest, simulator)[EntityName("person")].result
+        assert (result.counts.created, result.counts.dead, letters(database)) == (120, 0, 0)
+        assert result.report == {"unreadable_values": 1, "unreadable_values_of_birthdate": 1}
+        held = fetch(
+            database,
+            "SELECT birthdate, custom_fields ->> 'pco_birthdate' FROM openfaith.people"
+            " WHERE custom_fields ? 'pco_birthdate' ORDER BY 2",
+        )
+        assert held == [(None, ""), (None, "the day before yesterday")]

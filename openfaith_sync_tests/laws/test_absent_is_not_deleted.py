@@ -329,7 +329,7 @@ def test_a_reconciliation_moves_no_watermark_and_claims_no_mapping(synced):
 def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced):
     church = synced(CAMPUS)
     bad = church.simulator.create("email", {"address": "x@example.org"}, {"person": min(church.truth(PERSON))})
-    church.simulator.change("email", bad, {"blocked": "perhaps"})
+    church.simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
     church.sync(EMAIL, SyncMode.FULL)
     assert bad not in church.live(EMAIL)
     waiting = "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL"

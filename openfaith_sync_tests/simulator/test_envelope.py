@@ -1,12 +1,15 @@
 """Documents, as recordings show them."""
 
-CAN = {"can_order_by", "can_query_by", "can_include"}
+import httpx
+
+from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+
+CAN = {"can_order_by", "can_query_by", "can_include", "can_filter"}
 
 
 def test_a_middle_page_says_what_is_before_and_after(read):
     page = read("/people/v2/people", "per_page=25&offset=50")
-    assert list(page) == ["links", "data", "included", "meta"]
-    assert page["included"] == []
+    assert list(page) == ["links", "data", "meta"]
     assert set(page["links"]) == {"self", "prev", "next"}
     assert set(page["meta"]) == {"total_count", "count", "next", "prev", "parent"} | CAN
     assert (page["meta"]["prev"], page["meta"]["next"]) == ({"offset": 25}, {"offset": 75})
@@ -22,7 +25,8 @@ def test_meta_names_what_the_manifest_names_and_nothing_empty(read, manifest):
     meta = read("/people/v2/people")["meta"]
     assert meta["can_include"] == list(manifest.entities["person"].includes)
     assert meta["can_order_by"] == list(manifest.entities["person"].order_by)
-    assert "can_include" not in read("/people/v2/emails")["meta"]
+    assert meta["can_filter"] == ["created_since", "admins", "organization_admins"]
+    assert not {"can_include", "can_filter"} & set(read("/people/v2/emails")["meta"])
 
 
 def test_link_parameters_are_sorted_with_plain_keys_and_escaped_values(read, still):
@@ -52,14 +56,54 @@ def test_next_links_lead_through_every_record_once(client, still):
 def test_a_single_record_has_a_link_for_each_edge_and_no_links_around_it(read, still):
     first = read("/people/v2/people", "per_page=1")["data"][0]
     document = read(f"/people/v2/people/{first['id']}")
-    assert list(document) == ["data", "included", "meta"]
+    assert list(document) == ["data", "meta"]
     assert set(document["meta"]) == {"can_include", "parent"}
     own = f"{still.base_url}/people/v2/people/{first['id']}"
     links = document["data"]["links"]
     assert links["self"] == own
     assert links["emails"] == f"{own}/emails"
     assert links["school"] is None
+    assert links[""] == f"{own}/"
+    assert {"apps", "household_memberships", "notes", "workflow_cards"} <= set(links)
     assert document["data"]["attributes"] == first["attributes"]
+
+
+def test_what_is_included_is_there_and_where_nothing_is_the_key_is_not(read):
+    assert list(read("/people/v2/people", "include=emails")) == ["links", "data", "included", "meta"]
+    nobody = read("/people/v2/people", "include=emails&where[id]=1")
+    assert (list(nobody), nobody["data"]) == (["links", "data", "meta"], [])
+
+
+def test_a_record_without_edges_links_to_itself_only(read):
+    first = read("/people/v2/addresses", "per_page=1")["data"][0]
+    links = read(f"/people/v2/addresses/{first['id']}")["data"]["links"]
+    assert set(links) == {"self"}
+    assert (
+        "primary_contact"
+        not in read(f"/people/v2/households/{read('/people/v2/households')['data'][0]['id']}")["data"]["links"]
+    )
+
+
+def test_a_single_read_shows_the_fields_that_are_asked_for_and_all_its_links(read):
+    first = read("/people/v2/people", "per_page=1")["data"][0]
+    own = f"/people/v2/people/{first['id']}"
+    sparse = read(own, "fields[Person]=name,mfa_configured")["data"]
+    assert (set(sparse["attributes"]), sparse["relationships"]) == ({"name", "mfa_configured"}, {})
+    whole = read(own)["data"]
+    assert sparse["links"] == whole["links"]
+    assert "mfa_configured" not in whole["attributes"]
+
+
+def test_any_key_that_holds_nothing_can_be_left_out(manifest):
+    left_out = ("included", "data", "links", "attributes", "relationships")
+    settings = SimulatorSettings(people=3, rate=None, left_out=left_out)
+    with (
+        running_simulator(settings, manifest) as simulator,
+        httpx.Client(base_url=simulator.base_url, auth=("demo", "demo"), trust_env=False) as client,
+    ):
+        assert set(client.get("/people/v2/people?where[id]=1").json()) == {"links", "meta"}
+        sparse = client.get("/people/v2/people?fields[Person]=nothing").json()["data"][0]
+        assert set(sparse) == {"type", "id", "links"}
 
 
 def test_listed_records_have_short_links(read):
