@@ -41,6 +41,8 @@ def settled_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         "candidates": "SELECT entity, external_id FROM sync.deletion_candidates ORDER BY entity, external_id",
         "listed": "SELECT count(*) FROM sync.listed_ids",
         "parents": "SELECT entity, parent_id, parent_hash, listed FROM sync.parent_listings ORDER BY entity, parent_id",
+        "older": "SELECT entity, external_id, version FROM sync.older_versions ORDER BY entity, external_id",
+        "superseded": "SELECT entity, external_id, version, taken_version FROM sync.superseded_records ORDER BY 1, 2",
         "holds": "SELECT entity, missing, live, status FROM sync.holds ORDER BY hold_id",
         "tombstoned": "SELECT entity, sum(tombstoned) FROM sync.passes GROUP BY entity ORDER BY entity",
         "passes": "SELECT DISTINCT status FROM sync.passes WHERE parent_pass_id IS NULL",

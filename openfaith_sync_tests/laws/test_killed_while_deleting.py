@@ -15,7 +15,7 @@ from openfaith_sync.store.database import Database
 from openfaith_sync_tests.laws.rows import settled_rows
 from openfaith_sync_tests.laws.test_killed_anywhere import SIGKILLED, pages_fetched_again
 from openfaith_sync_tests.laws.victim import HELD, Victims
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import fetch, run
 
 PEOPLE = 30
 PAGING = {"size": 12, "pages_in_flight": 2, "pages_a_slice": 20}
@@ -98,6 +98,20 @@ def test_a_reconciliation_killed_anywhere(job, simulator, victims, database, ent
     assert dict(expected["tombstoned"])[entity] == len(gone)
     live = [row[3] for row in expected["links"] if row[2] == entity and not row[-1]]
     assert sorted(live, key=int) == ids(simulator, entity)
+
+
+def test_a_reconciliation_that_takes_older_versions_killed_anywhere(job, simulator, victims, database):
+    job = {**job, "entities": ["phone_number"]}
+    assert victims.run({**job, "mode": "full"})["status"] == 0
+    went_back = ids(simulator, "phone_number")[2:24:7]
+    for identity in went_back:
+        simulator.change("phone_number", identity, {"location": "Before", "updated_at": "2001-02-03T04:05:06Z"})
+    job |= {"mode": "reconciliation"}
+    assert victims.run(job)["status"] == 0
+    run(database, "UPDATE sync.older_versions SET agreed_at = agreed_at - interval '1 day'")
+    expected = killed_at_every_step(victims, simulator, database, job)
+    assert {row[1] for row in expected["superseded"]} == set(went_back)
+    assert expected["older"] == []
 
 
 def test_a_reconciliation_that_is_held_killed_anywhere(job, simulator, victims, database):
