@@ -292,7 +292,8 @@ class HttpClient:
             return None
         asked = f"{request.method} {request.path}"
         whom = f"could not reach {self._adapter.title} at {self._wire.host} for {asked}"
-        return _error(outcome, f"{whom}: {outcome.message} ({type(error).__name__})")
+        why = self._wire.explain(error) or outcome.message
+        return _error(outcome, f"{whom}: {why} ({type(error).__name__})")
 
     def _backoff(self, attempts: int, retry_after: timedelta | None) -> float:
         """Full jitter below a doubling ceiling, but never less than the source asked for."""

@@ -33,8 +33,8 @@ def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T
     """Read one file, adding its mistakes; ``None`` when not even its keys can be known."""
     try:
         text = YamlText(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        mistakes.append(Mistake(str(path), 1, WHOLE_FILE, "no such file", "it to be there"))
+    except OSError as error:
+        mistakes.append(Mistake(str(path), 1, WHOLE_FILE, _unreadable(path, error), "a file that can be read"))
         return None
     except UnicodeDecodeError as error:
         mistakes.append(Mistake(str(path), 1, WHOLE_FILE, f"byte {error.start} is not UTF-8", "UTF-8 text"))
@@ -52,3 +52,9 @@ def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T
     except ValidationError as error:
         mistakes.extend(model_mistakes(path, text, model, error))
         return PartFile(path, text, None)
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "no such file" if isinstance(error, FileNotFoundError) else f"a file that is not readable: {error.strerror}"

@@ -16,8 +16,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openfaith_sync.adapters.bounds import GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.route import Route, explain, find_route, options_of
 from openfaith_sync.adapters.stated import parse_retry_after
-from openfaith_sync.adapters.wire import USER_AGENT, trust
+from openfaith_sync.adapters.wire import USER_AGENT
 from openfaith_sync.domain.adapter_file import AdapterFile, OAuth2
 from openfaith_sync.domain.connection import Hidden, OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import (
@@ -36,7 +37,15 @@ TOKEN_BOUNDS = Bounds(read_seconds=90, body_bytes=64 << 10)
 _LONGEST_SECONDS = timedelta(days=365).total_seconds()
 # Said by what stands before the source: it got no answer, or none that it could read.
 _GATEWAYS_WORD = frozenset({408, 502, 504, 520, 524})
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    # A proxy that refuses to connect us to the source; nothing was sent through it.
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
 
 
 class _Granted(BaseModel):
@@ -133,14 +142,17 @@ class OAuthEndpoints:
         bounds = TOKEN_BOUNDS
         timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
         url = self._base_url + self._oauth2.token
+        route = find_route(self._base_url) if self._transport is None else Route("")
+        way = options_of(route, self._base_url)
         try:
             # A connection of its own: one that was kept may be closed by the source just as the token is sent on it.
-            with httpx.Client(headers=headers, timeout=timeout, verify=trust(), transport=self._transport) as http:
+            with httpx.Client(headers=headers, timeout=timeout, transport=self._transport, **way) as http:
                 bound_connections(http)
                 with deadline(bounds.whole_seconds), http.stream("POST", url, data=form) as answer:
                     body = Hidden(read_body(answer, bounds.body_bytes).decode(errors="replace"))
         except _NEVER_SENT as error:
-            raise TransientError(f"{self._title} cannot be reached for a token: {type(error).__name__}") from None
+            why = explain(error, route) or type(error).__name__
+            raise TransientError(f"{self._title} cannot be reached for a token: {why}") from None
         except (httpx.RequestError, MalformedAnswer) as error:
             what = f"the answer of {self._title} to the {grant_type} was lost"
             raise AnswerLost(f"{what}: {type(error).__name__}") from None

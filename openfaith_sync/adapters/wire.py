@@ -1,10 +1,8 @@
 """One request over the wire and its answer: the pool, the URL, where a redirect may lead."""
 
 import logging
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from http.cookiejar import CookieJar
 from importlib.metadata import version
 from typing import Literal
@@ -13,6 +11,7 @@ from urllib.parse import urlencode
 import httpx
 
 from openfaith_sync.adapters.bounds import BOUNDS, GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.route import Route, explain, find_route, options_of
 from openfaith_sync.domain.adapter_file import AdapterFile
 from openfaith_sync.domain.errors import DefinitionError
 
@@ -72,6 +71,7 @@ class Wire:
         self._title = adapter.title
         self._version_header = adapter.version_header
         self._bounds = bounds
+        self._route = find_route(self._base_url) if transport is None else Route("")
         in_flight = adapter.paging.pages_in_flight
         self._client = httpx.Client(
             headers={
@@ -80,7 +80,7 @@ class Wire:
                 "Accept-Encoding": GZIP,
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
-            verify=trust(),
+            **options_of(self._route, self._base_url),
             limits=httpx.Limits(
                 max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEPT_SECONDS
             ),
@@ -94,6 +94,10 @@ class Wire:
     def host(self) -> str:
         """Say whom it talks to, without anything of a path or a credential."""
         return httpx.URL(self._base_url).netloc.decode()
+
+    def explain(self, error: Exception) -> str | None:
+        """Return why the source was not reached and what to do; ``None`` where only the error's kind is known."""
+        return explain(error, self._route)
 
     def close(self) -> None:
         """Close the pool."""
@@ -149,9 +153,3 @@ class Wire:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-@cache
-def trust() -> ssl.SSLContext:
-    """Read the certificates of the authorities once: it takes 30 ms."""
-    return httpx.create_ssl_context()

@@ -8,14 +8,15 @@ import click
 
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.commands.connections import known_base_url
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.parameters import parse_base_url, parse_name
-from openfaith_sync.commands.partition import register_partition
+from openfaith_sync.commands.partition import open_partitions, register_partition
 from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.adapter_file import OAuth2
 from openfaith_sync.domain.connection import Hidden
 from openfaith_sync.domain.errors import TransientError, UsageError
-from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.subscription import parse_public_url
 from openfaith_sync.store.authorizations import GOOD_FOR, LONGEST_EXCHANGE, Begun, begin_authorization, load_progress
@@ -63,11 +64,14 @@ def connect(
     url = None if base_url is None else parse_base_url(base_url)
     with open_database(deployment.settings) as database:
         # An org that moved to another address stays there when it connects again.
-        url = url or _known_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
+        url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
         endpoints = OAuthEndpoints(manifest.adapter_file, url, client)
         wanted = _parse_scopes(scopes, manifest)
         redirect_uri = endpoints.oauth2.out_of_band if paste else _callback_url(deployment)
         endpoints.require_client()
+        with open_partitions(deployment):
+            # An instance that cannot be opened is found out now, not after somebody has agreed.
+            pass
         begun = begin_authorization(database, name, manifest.adapter, url, redirect_uri, wanted)
         # For a program, standard output holds the facts alone.
         click.echo(endpoints.link(redirect_uri, wanted, begun.state, begun.verifier), err=as_json)
@@ -78,10 +82,6 @@ def connect(
         register_partition(deployment, name)
         connected = next(c for c in list_connections(database, name) if c.adapter == manifest.adapter)
     _print(connected, manifest, as_json=as_json)
-
-
-def _known_url(database: Database, org: OrgId, adapter: AdapterName) -> str | None:
-    return next((held.base_url for held in list_connections(database, org) if held.adapter == adapter), None)
 
 
 def _callback_url(deployment: Deployment) -> str:

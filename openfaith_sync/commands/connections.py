@@ -2,7 +2,7 @@
 
 from openfaith_sync.domain.connection import Connection
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, parse_org
+from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
 from openfaith_sync.store.connections import list_connections, load_connection
 from openfaith_sync.store.database import Database
 
@@ -15,10 +15,16 @@ def load_usable_connection(database: Database, name: str, adapter: AdapterName) 
         ReconnectRequired: The system refuses its credentials.
     """
     org = parse_org(name)
-    known = [connection.org for connection in list_connections(database) if connection.adapter == adapter]
-    if org not in known:
-        names = ", ".join(known) or "none yet"
-        raise UsageError(f"there is no org {name!r}; connect it with: openfaith-sync org add {name} (known: {names})")
+    if not any(listed.adapter == adapter for listed in list_connections(database, org)):
+        raise UsageError(
+            f"there is no org {name!r} connected to {adapter}; connect it with: openfaith-sync org add {name} "
+            "(the known ones: openfaith-sync org list)"
+        )
     connection = load_connection(database, org, adapter)
     connection.require_usable()
     return connection
+
+
+def known_base_url(database: Database, org: OrgId, adapter: AdapterName) -> str | None:
+    """Return where the org's source answered so far; ``None`` for an org that is new."""
+    return next((listed.base_url for listed in list_connections(database, org) if listed.adapter == adapter), None)

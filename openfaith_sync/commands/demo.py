@@ -11,7 +11,7 @@ from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.commands.demo_check import Church
 from openfaith_sync.commands.demo_run import DEFINITIONS, materialize
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.partition import register_partition
+from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import print_rows
 from openfaith_sync.domain.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop
@@ -60,8 +60,9 @@ def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
         running_simulator(settings, manifest) as simulator,
         open_database(deployment.settings) as database,
     ):
-        add_connection(database, _connection(org, simulator))
-        register_partition(deployment, org)
+        with open_partitions(deployment) as partitions:
+            add_connection(database, _connection(org, simulator))
+            partitions.register(org)
         church = Church(org, ADAPTER, lambda statement: list(read_rows(database, org, statement)))
         before = {name: set(church.stored(entity)) for name, entity in manifest.entities.items()}
         click.echo(f"syncing it as org {org}: dagster asset materialize --select '*' --partition {org}")

@@ -13,6 +13,7 @@ from typing import IO
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.store.folders import require_folder
 
 DEFINITIONS = "openfaith_sync.definitions"
 
@@ -58,6 +59,7 @@ def materialize(
     command += ["-m", DEFINITIONS, "--select", "*", "--partition", org]
     steps, path = StepLog(adapter, say), deployment.settings.home / "demo.log"
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    require_folder(path.parent, "OPENFAITH_HOME")
     with path.open("w", encoding="utf-8") as log, _running(command, deployment) as (process, lines):
         for line in lines:
             log.write(line)

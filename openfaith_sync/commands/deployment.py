@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from openfaith_sync.domain.settings import Settings
+from openfaith_sync.store.server_programs import without_libpq_variables
 
 DAGSTER_FILE = "dagster.yaml"
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -28,9 +29,11 @@ class Deployment:
         return cls(settings, _dagster_home(environment.get("DAGSTER_HOME"), settings), dict(environment))
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of a process that is to mean the same deployment."""
+        """Return the environment of a process that is to mean the same deployment."""
+        is_embedded = self.settings.database_url is None
         return {
-            **self.inherited,
+            # A client of the embedded server must not be led to the server that libpq's variables mean.
+            **(without_libpq_variables(self.inherited) if is_embedded else self.inherited),
             "DAGSTER_HOME": str(self.dagster_home),
             "OPENFAITH_HOME": str(self.settings.home),
             "OPENFAITH_MANIFESTS": str(self.settings.manifests),

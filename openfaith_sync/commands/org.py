@@ -7,12 +7,13 @@ import click
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.connect import connect
+from openfaith_sync.commands.connections import known_base_url
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_life import pause, remove, resume
 from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
-from openfaith_sync.commands.partition import register_partition
+from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import Connection
 from openfaith_sync.domain.ids import AdapterName, OrgId
@@ -33,7 +34,9 @@ def org() -> None:
 @click.option("--basic", metavar="ID:SECRET", help="Application id and secret. It stays in the shell's history.")
 @click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or ask for it on a terminal.")
 @click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or ask for it on a terminal.")
-@click.option("--base-url", metavar="URL", help="Where the system answers, when not at its usual address.")
+@click.option(
+    "--base-url", metavar="URL", help="Where the system answers; by default as before, or at its usual address."
+)
 @as_json
 @pass_deployment
 def add(
@@ -49,9 +52,9 @@ def add(
     """Connect an org: prove the credentials, keep them encrypted, make its partition in Dagster.
 
     Nothing is kept when the system refuses them. The same NAME again replaces
-    the credentials and keeps everything stored. Credentials of another account
-    of the system than the one NAME's records come from are rejected; see
-    `openfaith-sync org move`.
+    the credentials and keeps everything stored, and the address of the system.
+    Credentials of another account of the system than the one NAME's records
+    come from are rejected; see `openfaith-sync org move`.
 
     \b
     Examples:
@@ -61,18 +64,16 @@ def add(
     credentials = read_credentials(basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin)
     url = None if base_url is None else parse_base_url(base_url)
     manifest = read_manifest(deployment.settings.manifests, adapter)
-    connection = Connection(
-        org=name,
-        adapter=AdapterName(adapter),
-        base_url=url or manifest.adapter_file.base_url,
-        credentials=credentials,
-    )
     with open_database(deployment.settings) as database:
         database.keys.require()
+        # An org that moved to another address stays there when its credentials are replaced.
+        url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
+        connection = Connection(org=name, adapter=AdapterName(adapter), base_url=url, credentials=credentials)
         identity = verify_connection(manifest, connection)
-        is_new = add_connection(database, replace(connection, account=identity.account))
+        with open_partitions(deployment) as partitions:
+            is_new = add_connection(database, replace(connection, account=identity.account))
+            partitions.register(name)
         make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "connected again")
-    register_partition(deployment, connection.org)
     if as_json:
         print_json(
             {

@@ -5,7 +5,7 @@ import click
 from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.partition import unregister_partition
+from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
@@ -81,9 +81,10 @@ def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: 
         if erase and not yes:
             click.echo(f"{org} has {sum(found.values()):,} rows in {len(found)} tables here", err=True)
             click.confirm("Delete all of it for good?", abort=True, err=True)
-        removed = [unsubscribe(deployment, database, connection, force=force) for connection in connections]
-        disconnect_org(database, org)
-        unregister_partition(deployment, org)
+        with open_partitions(deployment) as partitions:
+            removed = [unsubscribe(deployment, database, connection, force=force) for connection in connections]
+            disconnect_org(database, org)
+            partitions.unregister(org)
         erased = erase_org(database, org) if erase else {}
     if as_json:
         print_json({"org": org, "subscriptions_removed": sum(removed), "erased": erased})

@@ -12,12 +12,13 @@ from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.ids import AdapterName, parse_org
 from openfaith_sync.domain.work import WorkMode
 from openfaith_sync.store.database import open_database
-from openfaith_sync.store.org_settings import set_cadence, set_org
+from openfaith_sync.store.org_settings import load_cadences, set_cadence, set_org
 from openfaith_sync.store.work import replan_nights
 
 USUAL = "usual"
 _SPAN = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_CADENCES = {"delta_every": WorkMode.DELTA, "reconcile_every": WorkMode.RECONCILIATION}
 SHORTEST = timedelta(minutes=1)
 
 
@@ -91,12 +92,16 @@ def set_(
                 set_cadence(database, org, AdapterName(adapter), mode, every)
         if time_zone is not None:
             replan_nights(database, org, held.time_zone)
+        cadences = load_cadences(database, org, AdapterName(adapter))
+    held_cadences = {name: cadences.get(mode) for name, mode in _CADENCES.items()}
     told = {
         "org": org,
         "time_zone": held.time_zone,
         "deletion_count": held.deletion_count,
         "deletion_share": held.deletion_share,
         "rejected_share": held.rejected_share,
+        "adapter": adapter,
+        **held_cadences,
     }
     if as_json:
         print_json(told)
@@ -104,5 +109,15 @@ def set_(
         click.echo(
             f"{org}: nights in {held.time_zone}; up to {held.deletion_count} records or "
             f"{held.deletion_share:.0%} may vanish at once; "
-            f"a sync fails when more than {held.rejected_share:.0%} of the records are set aside"
+            f"a sync fails when more than {held.rejected_share:.0%} of the records are set aside; "
+            f"{adapter} is asked for changes every {_shown(held_cadences['delta_every'])} and compared every "
+            f"{_shown(held_cadences['reconcile_every'])}"
         )
+
+
+def _shown(every: timedelta | None) -> str:
+    """Return a span as a person writes it."""
+    if every is None:
+        return f"{USUAL} time"
+    minutes = every // timedelta(minutes=1)
+    return next(f"{minutes // size}{unit}" for unit, size in (("d", 1440), ("h", 60), ("m", 1)) if minutes % size == 0)

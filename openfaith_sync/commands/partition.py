@@ -1,36 +1,82 @@
 """An org's partition in Dagster's instance."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
 from openfaith_sync.commands.deployment import DAGSTER_FILE, PACKAGE, Deployment
+from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.store.folders import require_folder
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """The partitions of an instance that is open."""
+
+    instance: "DagsterInstance"
+
+    def register(self, org: OrgId) -> None:
+        """Make the org a partition; nothing happens when it is one."""
+        from openfaith_sync.defs.partitions import register_org  # noqa: PLC0415  see open_partitions
+
+        register_org(self.instance, org)
+
+    def unregister(self, org: OrgId) -> None:
+        """Remove the org's partition; what Dagster noted of it stays."""
+        from openfaith_sync.defs.partitions import unregister_org  # noqa: PLC0415  see open_partitions
+
+        unregister_org(self.instance, org)
+
+
+@contextmanager
+def open_partitions(deployment: Deployment) -> Iterator[Partitions]:
+    """Yield the partitions of Dagster's instance.
+
+    Opened before anything is stored, so that an instance that cannot be used leaves nothing half-written.
+
+    Raises:
+        DefinitionError: The instance cannot be opened; says why in one line.
+    """
+    # Dagster takes two seconds to import, which all other commands can do without.
+    from dagster import DagsterError, DagsterInstance  # noqa: PLC0415
+    from dagster._check import CheckError  # noqa: PLC0415
+
+    make_dagster_home(deployment)
+    home = deployment.dagster_home
+    try:
+        instance = DagsterInstance.from_config(str(home))
+    except (DagsterError, CheckError, OSError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise DefinitionError(
+            f"Dagster's instance in {home} cannot be opened: {said}; see its {DAGSTER_FILE}"
+        ) from error
+    with instance:
+        yield Partitions(instance)
 
 
 def register_partition(deployment: Deployment, org: OrgId) -> None:
-    """Have the org among the partitions; nothing happens when it is."""
-    # Dagster takes two seconds to import, which all other commands can do without.
-    from dagster import DagsterInstance  # noqa: PLC0415
-
-    from openfaith_sync.defs.partitions import register_org  # noqa: PLC0415
-
-    make_dagster_home(deployment)
-    with DagsterInstance.from_config(str(deployment.dagster_home)) as instance:
-        register_org(instance, org)
-
-
-def unregister_partition(deployment: Deployment, org: OrgId) -> None:
-    """Have the org no more among the partitions; what Dagster noted of it stays."""
-    from dagster import DagsterInstance  # noqa: PLC0415
-
-    from openfaith_sync.defs.partitions import unregister_org  # noqa: PLC0415
-
-    make_dagster_home(deployment)
-    with DagsterInstance.from_config(str(deployment.dagster_home)) as instance:
-        unregister_org(instance, org)
+    """Make the org a partition; nothing happens when it is one."""
+    with open_partitions(deployment) as partitions:
+        partitions.register(org)
 
 
 def make_dagster_home(deployment: Deployment) -> None:
-    """Have the folder of Dagster's instance; with the package's configuration when it is ours."""
+    """Make the folder of Dagster's instance; with the package's configuration when it is ours.
+
+    Raises:
+        UsageError: It is no folder and cannot be made one.
+    """
     home = deployment.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    # One that somebody configured may well be mounted for reading only.
+    if not home.is_dir():
+        require_folder(home, "DAGSTER_HOME" if deployment.inherited.get("DAGSTER_HOME") else "OPENFAITH_HOME")
     shipped = PACKAGE / DAGSTER_FILE
     if not (home / DAGSTER_FILE).exists() and shipped.is_file() and home.parent == deployment.settings.home:
         (home / DAGSTER_FILE).write_bytes(shipped.read_bytes())

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from openfaith_sync.defs.failures import dagster_failures
 from openfaith_sync.defs.resources import DatabaseResource
@@ -41,6 +42,7 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
                     "alerts": prune_alerts(found, ALERTS),
                     "authorizations": prune_authorizations(found, AUTHORIZATIONS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
+                    "asset_runs": prune_asset_runs(context.instance, names, now - BULK_RUNS),
                     "bulk_runs": prune_bulk_runs(context.instance, names, now - BULK_RUNS),
                 }
             )
@@ -71,6 +73,30 @@ def prune_bulk_runs(instance: DagsterInstance, adapters: Sequence[str], before: 
         superseded = {org for org in orgs if org and _was_read_since(instance, whole, org, before)}
         gone += _delete(instance, [run for run in old if run.tags.get(PARTITION) in superseded])
     return gone
+
+
+def prune_asset_runs(instance: DagsterInstance, adapters: Sequence[str], before: datetime) -> int:
+    """Delete the runs of single assets that people started, in the UI or with ``dagster asset materialize``.
+
+    A run stays while it holds the newest materialization of an asset, or concerns an asset that is not ours.
+    """
+    old = [run for run in _finished(instance, IMPLICIT_ASSET_JOB_NAME, before) if run.tags.get(PARTITION)]
+    return _delete(instance, [run for run in old if _is_superseded(instance, adapters, run)])
+
+
+def _is_superseded(instance: DagsterInstance, adapters: Sequence[str], run: DagsterRun) -> bool:
+    found = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    made = {record.asset_key: record.storage_id for record in found if record.asset_key}
+    concerned = made.keys() | (run.asset_selection or set())
+    if not concerned or any(key.path[0] not in adapters for key in concerned):
+        return False
+    return all(storage_id < _newest(instance, key, run.tags[PARTITION]) for key, storage_id in made.items())
+
+
+def _newest(instance: DagsterInstance, asset: dg.AssetKey, partition: str) -> int:
+    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    found = instance.fetch_materializations(wanted, limit=1).records
+    return found[0].storage_id if found else 0
 
 
 def _was_read_since(instance: DagsterInstance, jobs: Iterable[str], org: str, since: datetime) -> bool:

@@ -133,7 +133,7 @@ class Connection:
     @property
     def how_to_reconnect(self) -> str:
         """Give the command that connects the org again."""
-        return reconnect_command(self.org, self.adapter, is_granted=isinstance(self.credentials, OAuthTokens))
+        return reconnect_command(self.org, self.adapter, method=_METHODS[type(self.credentials)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,11 @@ def another_account(org: OrgId, adapter: AdapterName, known: AccountId, stated: 
     )
 
 
-def reconnect_command(org: OrgId, adapter: AdapterName, *, is_granted: bool) -> str:
-    """Give the command that connects an org again, in the way it was connected."""
-    return f"openfaith-sync org {'connect' if is_granted else 'add'} {org} --adapter {adapter}"
+_METHODS: dict[type, str] = {BasicCredentials: "basic", BearerToken: "bearer", OAuthTokens: "oauth2"}
+
+
+def reconnect_command(org: OrgId, adapter: AdapterName, *, method: str) -> str:
+    """Return the command that connects an org again, in the way it was connected; it can be run as it is."""
+    if method == "oauth2":
+        return f"openfaith-sync org connect {org} --adapter {adapter}"
+    return f"openfaith-sync org add {org} --adapter {adapter} --{method}-stdin"

@@ -63,7 +63,7 @@ class ListedConnection:
     @property
     def how_to_reconnect(self) -> str:
         """Give the command that connects the org again."""
-        return reconnect_command(self.org, self.adapter, is_granted=self.auth_method == "oauth2")
+        return reconnect_command(self.org, self.adapter, method=self.auth_method)
 
 
 def add_connection(database: Database, connection: Connection) -> bool:

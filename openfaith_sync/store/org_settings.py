@@ -20,6 +20,7 @@ _CADENCE = """
 INSERT INTO sync.cadences (org_id, adapter, entity, mode, every) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (org_id, adapter, entity, mode) DO UPDATE SET every = EXCLUDED.every
 """
+_LOAD_CADENCES = "SELECT mode, every FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s"
 _USUAL = "DELETE FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s AND mode = %s"
 
 
@@ -74,3 +75,12 @@ def set_cadence(
             session.execute(_USUAL, (org, adapter, entity, mode.value))
         else:
             session.execute(_CADENCE, (org, adapter, entity, mode.value, every))
+
+
+def load_cadences(
+    database: Database, org: OrgId, adapter: AdapterName, entity: EntityName = ALL
+) -> dict[WorkMode, timedelta]:
+    """Return how often an entity, or all of them, is looked at, where that is not the usual."""
+    with database.connect(org) as session:
+        rows = session.execute(_LOAD_CADENCES, (org, adapter, entity)).fetchall()
+    return {WorkMode(mode): every for mode, every in rows}

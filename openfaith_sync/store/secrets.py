@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.store.folders import require_folder
 
 VARIABLE = "OPENFAITH_SECRET_KEYS"
 DEVELOPMENT_KEY = "secret.key"
@@ -112,7 +113,7 @@ def _development_key(home: Path) -> str:
     """Give the key in ``home``, the same to every process that asks for it first."""
     path = home / DEVELOPMENT_KEY
     if not path.exists():
-        home.mkdir(parents=True, exist_ok=True)
+        require_folder(home, "OPENFAITH_HOME")
         draft = home / f".{DEVELOPMENT_KEY}.{secrets.token_hex(8)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:

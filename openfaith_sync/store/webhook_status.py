@@ -13,6 +13,8 @@ WITH received AS (
          count(*) FILTER (WHERE outcome = %(malformed)s) AS malformed, max(received_at) AS last_at
   FROM sync.webhook_events
   WHERE org_id = %(org)s AND adapter = %(adapter)s
+    -- What we ask ourselves about a record is no event of the source; what nobody could read is.
+    AND (action <> 'check' OR outcome = %(malformed)s)
   GROUP BY name
 ), subscribed AS (
   SELECT name, url, is_active, checked_at FROM sync.webhook_subscriptions

@@ -260,7 +260,7 @@ def test_a_file_that_is_not_text(root: Path, mistakes: Mistaken):
 
 def test_a_missing_adapter_file(root: Path, mistakes: Mistaken):
     (root / "pco" / "adapter.yaml").unlink()
-    assert mistakes() == ["adapter.yaml:1: (file): found no such file, expected it to be there"]
+    assert mistakes() == ["adapter.yaml:1: (file): found no such file, expected a file that can be read"]
 
 
 def test_an_adapter_without_modules(root: Path, mistakes: Mistaken):

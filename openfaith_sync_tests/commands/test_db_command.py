@@ -53,3 +53,11 @@ def test_the_shell_is_psql_with_what_stands_behind_the_dashes(run_stored: Run, s
     with start("db", "shell", "--", "-Atc", "select 42") as process:
         assert process.communicate()[0] == "42\n"
     assert process.returncode == 0
+
+
+def test_no_help_shows_a_sign_that_is_meant_for_the_program(run: Run):
+    answer = run("db", "shell", "--help")
+    assert answer.exit_code == 0
+    assert "\\b" not in answer.stdout
+    assert r"openfaith-sync db shell -- -c '\dt openfaith.*'" in answer.stdout
+    assert "can change and delete everything" in " ".join(answer.stdout.split())

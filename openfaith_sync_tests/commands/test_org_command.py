@@ -3,8 +3,10 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
+from openfaith_sync.domain.connection import ConnectionStatus, reconnect_command
+from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import list_connections
+from openfaith_sync.store.connections import list_connections, set_connection_status
 from openfaith_sync.store.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 
@@ -38,6 +40,49 @@ def test_the_same_name_again_replaces_the_credentials_and_says_so(run_stored: Ru
     answer = run_stored(*add)
     assert answer.exit_code == 0
     assert answer.stdout.startswith("replaced the credentials of grace")
+
+
+def test_the_same_name_again_stays_at_its_address(run_stored: Run, church: RunningSimulator, database: Database):
+    assert run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url).exit_code == 0
+    answer = run_stored("org", "add", "grace", "--basic", "demo:demo")
+    assert answer.exit_code == 0, answer.stderr
+    assert [held.base_url for held in list_connections(database)] == [church.base_url]
+
+
+def test_the_remedy_of_credentials_that_are_refused_is_a_command_that_works(
+    run_stored: Run, church: RunningSimulator, database: Database
+):
+    run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
+    set_connection_status(database, OrgId("grace"), AdapterName("pco"), ConnectionStatus.RECONNECT_NEEDED, "revoked")
+    refused = run_stored("sync", "grace")
+    remedy = refused.stderr.rpartition(": ")[2].split()
+    assert remedy[0] == "openfaith-sync"
+    answer = run_stored(*remedy[1:], stdin="demo:demo\n")
+    assert answer.exit_code == 0, answer.stderr
+    assert [held.status for held in list_connections(database)] == [ConnectionStatus.ACTIVE]
+
+
+def test_the_remedy_names_the_way_in_which_the_org_was_connected():
+    org, adapter = OrgId("grace"), AdapterName("pco")
+    commands = {method: reconnect_command(org, adapter, method=method) for method in ("basic", "bearer", "oauth2")}
+    assert commands == {
+        "basic": "openfaith-sync org add grace --adapter pco --basic-stdin",
+        "bearer": "openfaith-sync org add grace --adapter pco --bearer-stdin",
+        "oauth2": "openfaith-sync org connect grace --adapter pco",
+    }
+
+
+def test_an_unknown_org_is_said_in_a_line_that_does_not_list_all_others(run_stored: Run, database: Database):
+    with database.connect_fleet() as session:
+        session.execute(
+            "INSERT INTO sync.connections (org_id, adapter, base_url, auth_method, secret) "
+            "SELECT 'church-' || n, 'pco', 'http://x', 'basic', 'x' FROM generate_series(1, 2000) n"
+        )
+    answer = run_stored("sync", "nobody")
+    assert answer.exit_code == 1
+    assert "there is no org 'nobody'" in answer.stderr
+    assert "openfaith-sync org list" in answer.stderr
+    assert "church-" not in answer.stderr
 
 
 def test_refused_credentials_leave_nothing_behind(

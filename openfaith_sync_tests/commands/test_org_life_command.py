@@ -169,7 +169,11 @@ def test_what_holds_for_one_org_is_set_and_shown(run_stored: Run, add, church: R
     add("grace", church)
     answer = run_stored("org", "set", "grace", "--time-zone", "America/Chicago", "--delta-every", "5m", "--json")
     assert answer.exit_code == 0, answer.stderr
-    assert json.loads(answer.stdout)["time_zone"] == "America/Chicago"
+    told = json.loads(answer.stdout)
+    assert (told["time_zone"], told["delta_every"], told["reconcile_every"]) == ("America/Chicago", 300, None)
+    said = run_stored("org", "set", "grace", "--reconcile-every", "7d").stdout
+    assert "pco is asked for changes every 5m and compared every 7d" in said
+    assert run_stored("org", "set", "grace", "--reconcile-every", "usual").exit_code == 0
     assert fetch(database, "SELECT mode, extract(epoch FROM every)::int FROM sync.cadences") == [("delta", 300)]
     assert run_stored("org", "set", "grace", "--delta-every", "usual").exit_code == 0
     assert fetch(database, "SELECT count(*) FROM sync.cadences") == [(0,)]

@@ -179,16 +179,15 @@ def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path):
         start_embedded(tmp_path)
 
 
-def test_when_it_cannot_start_it_says_what_it_logged(tmp_path):
-    tmp_path.chmod(0o755)
-    start_embedded(tmp_path)
-    stop_embedded(tmp_path)
-    settings = tmp_path / "postgres" / "postgresql.conf"
-    settings.write_text(settings.read_text() + "\nlc_messages = 'xx_XX'\nshared_buffers = 'many'\n")
+def test_when_it_cannot_start_it_says_what_it_logged(home):
+    start_embedded(home)
+    stop_embedded(home)
+    settings = home / "postgres" / "postgresql.conf"
+    settings.write_text(settings.read_text() + "\nshared_buffers = 'many'\n")
     with pytest.raises(TransientError, match="invalid value for parameter") as failure:
-        start_embedded(tmp_path)
+        start_embedded(home)
     assert "\n" not in str(failure.value)
-    assert str(tmp_path / "postgres" / "log") in str(failure.value)
+    assert str(home / "postgres" / "log") in str(failure.value)
 
 
 @pytest.mark.parametrize("kind", ["open", "another's", "a link"])

@@ -149,3 +149,14 @@ def test_the_status_names_what_is_subscribed_and_what_came(database):
         (OTHER, KEPT.url, True, 0, 0, 0),
         (NAME, None, False, 2, 1, 0),
     ]
+
+
+def test_what_we_ask_ourselves_is_no_event_of_the_source(database):
+    receive(database, ORG, PCO, [event("e-1")])
+    run(
+        database,
+        """INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action, not_before)
+           VALUES (%s, 'pco', 'merge:person:1', 'merge', 'person', '1', 'check', now())""",
+        ORG,
+    )
+    assert [(row.name, row.received) for row in load_webhook_status(database, ORG, PCO)] == [(NAME, 1)]
