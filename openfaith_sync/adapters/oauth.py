@@ -7,6 +7,7 @@ What is raised says what became of what was sent, since a code and a refresh tok
 import base64
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -16,10 +17,11 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openfaith_sync.adapters.bounds import GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.outcomes import decide, decide_failure
 from openfaith_sync.adapters.route import Route, explain, find_route, options_of
 from openfaith_sync.adapters.stated import parse_retry_after
 from openfaith_sync.adapters.wire import USER_AGENT
-from openfaith_sync.domain.adapter_file import AdapterFile, OAuth2
+from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction, OAuth2
 from openfaith_sync.domain.connection import Hidden, OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import (
     AnswerLost,
@@ -37,15 +39,10 @@ TOKEN_BOUNDS = Bounds(read_seconds=90, body_bytes=64 << 10)
 _LONGEST_SECONDS = timedelta(days=365).total_seconds()
 # Said by what stands before the source: it got no answer, or none that it could read.
 _GATEWAYS_WORD = frozenset({408, 502, 504, 520, 524})
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    # A proxy that refuses to connect us to the source; nothing was sent through it.
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
+# Statuses that RFC 6749 5.2 gives its errors. The same words under another one are somebody else's.
+_STATUSES_OF_THE_STANDARD = frozenset({400, 401})
+# What a person must mend before the same request can succeed.
+_OURS_TO_MEND = frozenset({ErrorAction.STOP, ErrorAction.NOT_FOUND, ErrorAction.REFRESH, ErrorAction.RECONNECT})
 
 
 class _Granted(BaseModel):
@@ -54,10 +51,15 @@ class _Granted(BaseModel):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     access_token: str = Field(min_length=1, repr=False)
-    refresh_token: str = Field(min_length=1, repr=False)
-    # A pair in hand is never thrown away over these two.
+    # A token in hand is never thrown away over these.
+    refresh_token: Any = Field(default=None, repr=False)
     expires_in: Any = None
     scope: Any = None
+
+    def next_refresh_token(self, spent: str | None) -> str | None:
+        """Return the refresh token that is good from now on; an answer without one leaves the old one (RFC 6749 6)."""
+        found = self.refresh_token
+        return found if isinstance(found, str) and found else spent
 
     @property
     def lifetime(self) -> timedelta | None:
@@ -132,7 +134,10 @@ class OAuthEndpoints:
         return self._ask("authorization_code", told, asked)
 
     def refresh(self, token: str, before: frozenset[str]) -> OAuthTokens:
-        """Give the next pair; the token is spent by this. See ``needs.Exchange`` for what is raised."""
+        """Return the next pair. The refresh token is spent, unless the answer brings no other one.
+
+        See ``needs.Exchange`` for what is raised.
+        """
         return self._ask("refresh_token", {"refresh_token": token}, before)
 
     def _ask(self, grant_type: str, told: Mapping[str, str], scopes: frozenset[str]) -> OAuthTokens:
@@ -150,34 +155,44 @@ class OAuthEndpoints:
                 bound_connections(http)
                 with deadline(bounds.whole_seconds), http.stream("POST", url, data=form) as answer:
                     body = Hidden(read_body(answer, bounds.body_bytes).decode(errors="replace"))
-        except _NEVER_SENT as error:
-            why = explain(error, route) or type(error).__name__
-            raise TransientError(f"{self._title} cannot be reached for a token: {why}") from None
-        except (httpx.RequestError, MalformedAnswer) as error:
-            what = f"the answer of {self._title} to the {grant_type} was lost"
-            raise AnswerLost(f"{what}: {type(error).__name__}") from None
+        except (httpx.RequestError, httpx.InvalidURL, MalformedAnswer) as error:
+            raise self._unanswered(grant_type, error, route) from None
         if answer.is_success:
-            return self._parse(grant_type, body, scopes)
+            return self._parse(grant_type, body, scopes, told.get("refresh_token"))
         raise self._refusal(grant_type, answer, body)
 
-    def _parse(self, grant_type: str, body: Hidden, scopes: frozenset[str]) -> OAuthTokens:
+    def _parse(self, grant_type: str, body: Hidden, scopes: frozenset[str], spent: str | None) -> OAuthTokens:
         try:
             found = _Granted.model_validate(orjson.loads(body.encode()))
         except (ValidationError, ValueError):
-            raise AnswerLost(f"the answer of {self._title} to the {grant_type} holds no pair of tokens") from None
+            found = None
+        refresh_token = found.next_refresh_token(spent) if found else None
+        if found is None or refresh_token is None:
+            raise AnswerLost(f"the answer of {self._title} to the {grant_type} holds no pair of tokens")
         lifetime = found.lifetime or timedelta(seconds=self._oauth2.access_seconds)
         # An answer without a scope grants what was asked for (RFC 6749 5.1).
         granted = frozenset(found.scope.split()) if isinstance(found.scope, str) else scopes
-        return OAuthTokens(found.access_token, found.refresh_token, lifetime, granted)
+        return OAuthTokens(found.access_token, refresh_token, lifetime, granted)
+
+    def _unanswered(self, grant_type: str, error: Exception, route: Route) -> SyncError:
+        """Return the error for a lack of an answer, by the table that holds for every request."""
+        outcome = decide_failure(error)
+        if outcome is not None and outcome.is_untaken:
+            why = explain(error, route) or type(error).__name__
+            return TransientError(f"{self._title} cannot be reached for a token: {why}")
+        if outcome is not None and outcome.action is ErrorAction.STOP:
+            return DefinitionError(f"{self._title} cannot be asked for a token: {outcome.message}")
+        return AnswerLost(f"the answer of {self._title} to the {grant_type} was lost: {type(error).__name__}")
 
     def _refusal(self, grant_type: str, response: httpx.Response, body: Hidden) -> SyncError:
-        try:
-            said = _Refused.model_validate(orjson.loads(body.encode()))
-        except (ValidationError, ValueError):
-            said = _Refused()
+        """Return the error for an answer that is no success: the standard's own words first, then the common table."""
         status = response.status_code
-        # Only words of the standard are repeated: a description may hold what was sent.
         message = f"{self._title} answered {status} to the {grant_type}"
+        said = _Refused()
+        if status in _STATUSES_OF_THE_STANDARD:
+            with suppress(ValidationError, ValueError):
+                said = _Refused.model_validate(orjson.loads(body.encode()))
+        # Only words of the standard are repeated: a description may hold what was sent.
         is_gone = any(text in said.error_description for text in self._oauth2.grant_is_gone)
         if said.error == "invalid_grant" or is_gone:
             days = self._oauth2.refresh_days
@@ -189,9 +204,12 @@ class OAuthEndpoints:
             )
         if status in _GATEWAYS_WORD:
             return AnswerLost(f"{message}: a gateway says so, and not what is behind it")
-        if status >= 500 or status in {425, 429}:  # noqa: PLR2004  the source's own word that it did nothing
-            return TransientError(message, retry_after=parse_retry_after(response.headers))
-        return DefinitionError(f"{message}: {said.error or 'without a reason'}; check the oauth2 part of its manifest")
+        outcome = decide(status, Hidden(body[:4096]), self._adapter.errors)
+        if outcome is None or outcome.action in _OURS_TO_MEND:
+            reason = said.error or "without a reason"
+            return DefinitionError(f"{message}: {reason}; check the oauth2 part of its manifest")
+        # A 402 or 403 too: no token endpoint answers that, but a firewall before it does, and passes nothing on.
+        return TransientError(message, retry_after=parse_retry_after(response.headers))
 
     def require_client(self) -> OAuthClient:
         """Give who this deployment is to the source.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Outcome = Literal["spent", "spent twice", "revoked", "unknown"]
+Outcome = Literal["spent", "kept", "spent twice", "revoked", "unknown"]
 
 
 @dataclass(slots=True)
@@ -55,6 +55,8 @@ class TokenLife:
     access_seconds: float = 7200
     access_requests: int | None = None
     """So many requests use one up, where this is set."""
+    rotates: bool = True
+    """Whether a refresh brings another refresh token; otherwise the old one stays good (RFC 6749 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,12 @@ class Grants:
         }
 
     def refresh(self, token: str) -> dict[str, Any] | None:
-        """Give a new pair for a refresh token, once; nothing for one that is spent or whose grant is gone."""
+        """Give a new pair for a refresh token, once; nothing for one that is spent or whose grant is gone.
+
+        Where tokens do not rotate, the answer has an access token alone, as often as it is asked for.
+        """
         found = self._refresh.get(token)
-        outcome: Outcome = "spent"
+        outcome: Outcome = "spent" if self.life.rotates else "kept"
         if found is None:
             outcome = "unknown"
         elif found.is_spent:
@@ -140,10 +145,12 @@ class Grants:
             outcome = "revoked"
         number = found.grant.number if found else 0
         self.attempts.append(RefreshAttempt(len(self.attempts) + 1, number, outcome, self.clock()))
-        if found is None or outcome != "spent":
+        if found is None or outcome not in {"spent", "kept"}:
             return None
-        found.is_spent = True
         found.grant.refreshes += 1
+        if outcome == "kept":
+            return {name: said for name, said in self.issue(found.grant).items() if name != "refresh_token"}
+        found.is_spent = True
         return self.issue(found.grant)
 
     def find(self, token: str) -> AccessToken | None:

@@ -27,6 +27,8 @@ class OAuthBehaviour(BaseModel):
     access_seconds: float = Field(default=7200, ge=0)
     access_requests: int | None = Field(default=None, ge=1)
     """So many requests use an access token up."""
+    rotates: bool = True
+    """Whether a refresh brings another refresh token."""
     consent: Consent = "approve"
     """What the person says."""
     refusal: Refusal = "hint"
@@ -52,6 +54,7 @@ class OAuthServer:
         self.behaviour = behaviour
         self.grants.life.access_seconds = behaviour.access_seconds
         self.grants.life.access_requests = behaviour.access_requests
+        self.grants.life.rotates = behaviour.rotates
 
     def answer(self, method: str, path: str, query_string: str, body: bytes, authorization: str) -> Answer:
         """Answer one request to the authorization or the token endpoint."""

@@ -13,6 +13,7 @@ from openfaith_sync.domain.connection import ConnectionStatus, OAuthClient, OAut
 from openfaith_sync.domain.errors import AnswerLost, DefinitionError, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.simulator.server import (
     Fault,
+    OAuthBehaviour,
 )
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.tokens import ConnectionTokens
@@ -86,12 +87,22 @@ def test_an_answer_that_cannot_be_read_is_lost(church: Church, kind: Any):
     assert church.uses == ["spent"]
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
 def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status: int):
     church.expire()
     church.simulator.fault(Fault(kind="status", status=status, path="/oauth/token", times=1))
     church.read()
     assert church.uses == ["spent"]
+
+
+def test_a_refresh_token_that_stays_the_same_is_used_again(church: Church):
+    church.simulator.behave(OAuthBehaviour(rotates=False))
+    for _ in range(3):
+        church.expire()
+        church.read()
+    assert church.connection.status is ConnectionStatus.ACTIVE
+    assert church.connection.version == church.first + 3
+    assert church.uses == ["kept"] * 3
 
 
 @pytest.mark.parametrize("status", [408, 502, 504, 520, 524])
