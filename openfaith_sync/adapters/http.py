@@ -24,6 +24,7 @@ from openfaith_sync.adapters.watching import Watch
 from openfaith_sync.adapters.wire import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
 from openfaith_sync.domain.errors import (
+    AccessDenied,
     AnotherAccount,
     DefinitionError,
     NotFoundAtSource,
@@ -304,6 +305,10 @@ class HttpClient:
 
 def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None) -> SyncError:
     kind = ERROR_OF_ACTION[outcome.action]
+    if issubclass(kind, AccessDenied):
+        return kind(message, outcome.remedy)
+    if outcome.remedy:
+        message = f"{message}; {outcome.remedy}"
     if not issubclass(kind, TransientError):
         return kind(message)
     if outcome.is_untaken:

@@ -57,6 +57,8 @@ class Outcome:
     message: str
     is_untaken: bool = False
     """The source surely did nothing: it never got the request, or refused it for its rate."""
+    remedy: str = ""
+    """What a person can do about it."""
 
 
 _SUCCESS = range(200, 300)
@@ -119,7 +121,7 @@ def decide(status: int, body: str, rules: Sequence[ErrorRule]) -> Outcome | None
         return None
     for rule in rules:
         if rule.status == status and (rule.contains is None or rule.contains in body):
-            return Outcome(rule.action, rule.message, is_untaken=rule.action is ErrorAction.WAIT)
+            return Outcome(rule.action, rule.message, rule.action is ErrorAction.WAIT, rule.remedy)
     held_by = [span for span in BY_STATUS if status in span]
     return BY_STATUS[min(held_by, key=len)] if held_by else Outcome(_STOP, "the source answered with no HTTP status")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
+from openfaith_sync.commands.refusals import describe_access, load_access, with_access
 from openfaith_sync.domain.deletions import HoldKind
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
@@ -16,14 +16,13 @@ from openfaith_sync.store.alerts import Alert, list_alerts
 from openfaith_sync.store.breakers import Away, list_away
 from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.disabled import load_refused
 from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes
 from openfaith_sync.store.reports import EntityStatus, status_rows
 
 COLUMNS = (
     "org", "entity", "live", "dead_letters", "completed", "mode", "created", "updated", "unchanged", "watermark",
-    "hold", "alert", "open_pass",
+    "hold", "alert", "access", "open_pass",
 )  # fmt: skip
 
 _WAITING = {HoldKind.DELETIONS: "deletions", HoldKind.OLDER: "older versions"}
@@ -42,6 +41,8 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     watermark     newest version at the source that a complete pass covers
     hold          deletions or older versions that wait for a person: openfaith-sync holds show
     alert         what is wrong with the connection or its provider, for as long as it lasts
+    access        "not available": this connection never could read it, which is no failure;
+                  "refused": it could before, so it is asked for again soon
     open pass     a pass that has begun and not ended; the next sync goes on from there
     Example: openfaith-sync status grace --json
     """  # noqa: D301  click's sign for lines that stay as they are
@@ -59,8 +60,10 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
         ]
         away = [one for one in list_away(database) if wanted is None or one.org in {None, wanted}]
         inboxes = list_inboxes(database, wanted)
-        refused = _load_refused(deployment, database, wanted)
+        refusals = load_access(deployment, database, wanted)
+        refused = list(describe_access(database, refusals))
     synced = {row["org"] for row in rows}
+    rows = with_access(rows, refusals)
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
     for hold in holds:
@@ -94,18 +97,6 @@ def _row(database: Database, found: EntityStatus, hold: int | None, alerts: Sequ
         "alert": ", ".join(alert.cause for alert in alerts if alert.concerns(found.org, found.adapter)) or None,
         "open_pass": None if found.open_pass_id is None else _place(database, found),
     }
-
-
-def _load_refused(deployment: Deployment, database: Database, wanted: OrgId | None) -> list[str]:
-    """Say which entities sources refuse, and why."""
-    folder = deployment.settings.manifests
-    adapters = {connection.adapter for connection in list_connections(database, wanted)} & set(list_adapters(folder))
-    return [
-        f"{org} {adapter}/{entity} is not asked for: {reason}"
-        for adapter in sorted(adapters)
-        for org, entities in sorted(load_refused(database, read_manifest(folder, adapter), wanted).items())
-        for entity, reason in sorted(entities.items())
-    ]
 
 
 def _describe_alert(alert: Alert) -> str:

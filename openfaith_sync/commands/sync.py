@@ -19,9 +19,10 @@ from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.domain.record import UNREADABLE_VALUES
+from openfaith_sync.domain.refusals import Refusal
 from openfaith_sync.engine.org import EntityOutcome, run_org
 from openfaith_sync.store.database import open_database
-from openfaith_sync.store.disabled import note_access
+from openfaith_sync.store.disabled import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.sharing import share
 
 COLUMNS = (
@@ -57,7 +58,8 @@ def sync(
     """Bring ORG up to date, entity by entity in the order of their dependencies.
 
     It may be stopped at any time; the next one goes on from there. When an
-    entity fails the others go on, and the exit status is 1.
+    entity fails the others go on, and the exit status is 1. An entity that this
+    connection never could read is "not available", which is no failure.
 
     \b
     Examples:
@@ -70,6 +72,11 @@ def sync(
     with open_database(deployment.settings) as database:
         connection = load_usable_connection(database, org, AdapterName(adapter))
         ungranted = find_ungranted(manifest, granted_scopes(connection))
+
+        def judge(entity: EntityName, error: AccessDenied) -> Refusal:
+            note = judge_ungranted if entity in ungranted else note_refusal
+            return note(database, connection, entity, error)
+
         with (
             share(database, connection) as shared,
             open_source(manifest, connection, shared, lane=Lane.INTERACTIVE) as source,
@@ -86,6 +93,7 @@ def sync(
                         store,
                         connection.org,
                         mode=SyncMode(mode),
+                        judge=judge,
                         refused=ungranted,
                         on_progress=display.show,
                     ),
@@ -93,11 +101,10 @@ def sync(
                 )
             )
         for outcome in finished:
-            is_told = outcome.result is not None or isinstance(outcome.error, AccessDenied)
-            if is_told and outcome.entity not in ungranted:
-                note_access(database, connection, outcome.entity, str(outcome.error) if outcome.error else None)
+            if outcome.result is not None:
+                note_readable(database, connection, outcome.entity)
     print_rows([_row(outcome) for outcome in finished], COLUMNS, as_json=as_json)
-    if any(outcome.result is None for outcome in finished):
+    if any(outcome.has_failed for outcome in finished):
         context.exit(1)
 
 
@@ -119,6 +126,9 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
     result = outcome.result
     if result is None:
         because = outcome.skipped_because
+        if outcome.is_unavailable:
+            why = f"{because} is not available" if because else str(outcome.error)
+            return {"entity": outcome.entity, "result": "not available", "reason": why}
         why = f"{because} was not synced" if because else str(outcome.error)
         return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": why}
     return {

@@ -126,6 +126,8 @@ def _ending(outcome: EntityOutcome) -> str:
     result = outcome.result
     if result is None:
         because = outcome.skipped_because
+        if outcome.is_unavailable:
+            return f"not available, since {because} is not" if because else f"not available: {outcome.error}"
         return f"skipped, since {because} was not synced" if because else f"failed: {outcome.error}"
     counts = result.counts
     older = f"{taken:,} older versions taken, " if (taken := result.report.get("older_taken")) else ""

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus
 
 from openfaith_sync.defs.partitions import ORG_PARTITIONS_NAME, org_partitions
-from openfaith_sync.defs.probing import describe_away
+from openfaith_sync.defs.probing import describe_away, describe_incidents
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.work import Work, WorkChange, WorkMode, make_run_key
 from openfaith_sync.store.database import Database
@@ -121,7 +121,8 @@ def ask_runs(
 def skip(database: Database, plan: Plan, mode: WorkMode, *told: str) -> dg.SkipReason:
     """Say why nothing is asked for, and when something will be."""
     following = load_next_time(database, plan.adapter, mode)
-    words = [part for part in (*told, describe_away(database, plan.adapter)) if part]
+    trouble = (describe_away(database, plan.adapter), describe_incidents(database, plan.adapter))
+    words = [part for part in (*told, *trouble) if part]
     return dg.SkipReason("; ".join([*words, f"next {mode} {_said(following)}"]))
 
 

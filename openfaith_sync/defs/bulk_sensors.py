@@ -15,11 +15,12 @@ from openfaith_sync.domain.granting import without_refused
 from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.refusals import Refusal
 from openfaith_sync.domain.work import Work, WorkMode
 from openfaith_sync.store.connections import list_connections
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.disabled import load_refused
-from openfaith_sync.store.work import Plan, add_missing_work, load_due, plan_weekly_full
+from openfaith_sync.store.work import Plan, add_missing_work, load_due, load_now, plan_weekly_full
 
 MOST_UNDER_WAY = 8
 """Of one mode, in the queue and running: the rest waits in the plan, where what is more urgent passes it."""
@@ -111,14 +112,14 @@ def ask_for_whole_orgs(
     settled = settle_asked(instance, database, plan, [mode])
     room = max(MOST_UNDER_WAY - settled.under_way, 0)
     due = load_due(database, plan, mode, room) if room else []
-    refused = load_refused(database, manifest) if due else {}
+    refused = load_refused(database, manifest, load_now(database)) if due else {}
     asks = [_ask(manifest, work, refused.get(work.key.org, {})) for work in due]
     why = "nothing is due" if room else "enough is under way"
     return ask_runs(instance, database, plan, asks) or skip(database, plan, mode, why, str(settled), *told)
 
 
-def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, str]) -> Ask:
-    """Ask for all that the source lets the org read, or for all when that is nothing, where people see it fail."""
+def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) -> Ask:
+    """Ask for all that the source lets the org read, or for all when that is nothing, where people see why."""
     graph = build_graph(manifest)
     left = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
     assets = [asset_key(manifest.adapter, entity) for entity in left]

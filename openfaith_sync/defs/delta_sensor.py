@@ -4,12 +4,14 @@ An org with nothing new costs one request an entity and two rows that say when i
 was asked: no run, no event of Dagster's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from time import monotonic
+from types import MappingProxyType
 
 import dagster as dg
 
@@ -17,17 +19,20 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.asking import Ask, ask_runs, due_epoch, settle_asked, skip
 from openfaith_sync.defs.entity_assets import asset_key
 from openfaith_sync.defs.jobs import Job, run_config
-from openfaith_sync.defs.probing import probe_away
+from openfaith_sync.defs.probing import probe_away, probe_incidents
 from openfaith_sync.defs.resources import DatabaseResource
-from openfaith_sync.domain.errors import ReconnectRequired, SyncError, TransientError
+from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
+from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.refusals import Refusal
 from openfaith_sync.domain.work import Work, WorkChange, WorkMode
-from openfaith_sync.engine.probe import probe_entity
+from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.probe import probe_access, probe_entity
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import Refused, load_refused
+from openfaith_sync.store.disabled import Refused, load_refusals, note_readable, note_refusal, select_waiting
 from openfaith_sync.store.sharing import share
 from openfaith_sync.store.work import Plan, load_due, load_now, settle_work
 
@@ -52,14 +57,18 @@ class Answers:
 
     changed: list[Work] = field(default_factory=list)
     quiet: list[Work] = field(default_factory=list)
+    refused: list[tuple[Work, Refusal]] = field(default_factory=list)
     failed: dict[EntityName, tuple[Work, SyncError | Exception]] = field(default_factory=dict)
 
     def so_far(self, works: Sequence[Work]) -> "Answers":
         """Give what was said by now, while the source is still being asked; of the rest, that it did not answer."""
         changed, quiet = list(self.changed), list(self.quiet)
-        told = {work.key for work in (*changed, *quiet)}
+        refused = list(self.refused)
+        told = {work.key for work in (*changed, *quiet, *(work for work, _ in refused))}
         late = TransientError(f"did not answer within {TICK_SECONDS:.0f} s")
-        return Answers(changed, quiet, {work.key.entity: (work, late) for work in works if work.key not in told})
+        answers = Answers(changed, quiet, refused)
+        answers.failed.update({work.key.entity: (work, late) for work in works if work.key not in told})
+        return answers
 
 
 def build_delta_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
@@ -83,14 +92,17 @@ def ask_for_changes(
 ) -> dg.SensorResult | dg.SkipReason:
     """Look at every org that is due, as far as the time goes, and ask for runs where something is new."""
     probe_away(database, manifest)
+    probe_incidents(database, manifest)
     settled = settle_asked(context.instance, database, plan, [WorkMode.DELTA])
     room = max(MOST_UNDER_WAY - settled.under_way, 0)
     due = load_due(database, plan, WorkMode.DELTA, MOST_ORGS) if room else []
-    refused = load_refused(database, manifest) if due else {}
-    asked, unasked = _split(due, refused)
-    answers = probe_orgs(context, database, manifest, asked)
+    known = load_refusals(database, manifest) if due else {}
     now = load_now(database)
-    changes = [WorkChange.done(work, now, reason) for work, reason in unasked]
+    refused = select_waiting(known, now)
+    asked, unasked = _split(due, refused, build_graph(manifest).hard)
+    answers = probe_orgs(context, database, manifest, asked, known)
+    now = load_now(database)
+    changes = [WorkChange.refused(work, now, refusal) for work, refusal in unasked]
     changes += [change for answer in answers for change in _changes(answer, now)]
     with_changes = [answer.changed for answer in answers if answer.changed]
     changes += [_wait_for_a_place(work, now) for changed in with_changes[room:] for work in changed]
@@ -101,20 +113,38 @@ def ask_for_changes(
     return ask_runs(context.instance, database, plan, asks) or skip(database, plan, WorkMode.DELTA, told, str(settled))
 
 
-def _split(due: Sequence[Work], refused: Refused) -> tuple[list[Work], list[tuple[Work, str]]]:
-    """Tell what is asked of sources from what they refuse, with the reason."""
+def _split(
+    due: Sequence[Work], refused: Refused, hard: Mapping[EntityName, AbstractSet[EntityName]]
+) -> tuple[list[Work], list[tuple[Work, Refusal]]]:
+    """Separate what is asked of sources from what they refuse, and from what is listed below the unavailable."""
     asked, unasked = [], []
     for work in due:
-        reason = refused.get(work.key.org, {}).get(work.key.entity)
-        if reason is None:
+        of_org = refused.get(work.key.org, {})
+        refusal = of_org.get(work.key.entity) or _unavailable_above(work.key.entity, of_org, hard)
+        if refusal is None:
             asked.append(work)
         else:
-            unasked.append((work, reason))
+            unasked.append((work, refusal))
     return asked, unasked
 
 
+def _unavailable_above(
+    entity: EntityName, refused: Mapping[EntityName, Refusal], hard: Mapping[EntityName, AbstractSet[EntityName]]
+) -> Refusal | None:
+    """Return the refusal of what an entity hard-depends on, at any distance, where it never was available."""
+    for above in sorted(hard.get(entity, frozenset())):
+        refusal = refused.get(above) or _unavailable_above(above, refused, hard)
+        if refusal is not None and refusal.is_unavailable:
+            return refusal
+    return None
+
+
 def probe_orgs(
-    context: dg.SensorEvaluationContext, database: Database, manifest: Manifest, due: Sequence[Work]
+    context: dg.SensorEvaluationContext,
+    database: Database,
+    manifest: Manifest,
+    due: Sequence[Work],
+    known: Refused = MappingProxyType({}),
 ) -> list[Answers]:
     """Give what became of each org that was reached; one whose source fails or hangs keeps no other waiting."""
     until = monotonic() + PROBING_SECONDS
@@ -122,8 +152,9 @@ def probe_orgs(
     with_answers: dict[Future[None], tuple[list[Work], Answers]] = {}
     threads = ThreadPoolExecutor(ORGS_SIDE_BY_SIDE, thread_name_prefix="probe")
     for org, works in works_of:
-        answers = Answers()
-        with_answers[threads.submit(_probe_org, database, manifest, org, works, until, answers)] = (works, answers)
+        answers, refusals = Answers(), known.get(org, {})
+        probing = threads.submit(_probe_org, database, manifest, org, works, refusals, until, answers)
+        with_answers[probing] = (works, answers)
     wait(with_answers, timeout=TICK_SECONDS)
     # What hangs ends by its own timeouts; nobody waits for it here.
     threads.shutdown(wait=False, cancel_futures=True)
@@ -136,7 +167,13 @@ def probe_orgs(
 
 
 def _probe_org(
-    database: Database, manifest: Manifest, org: OrgId, works: Sequence[Work], until: float, answers: Answers
+    database: Database,
+    manifest: Manifest,
+    org: OrgId,
+    works: Sequence[Work],
+    known: Mapping[EntityName, Refusal],
+    until: float,
+    answers: Answers,
 ) -> None:
     left = list(works)
     try:
@@ -148,15 +185,25 @@ def _probe_org(
         ):
             while left and monotonic() < until:
                 work = left[0]
+                refusal = known.get(work.key.entity)
                 try:
-                    probe = probe_entity(manifest, source, store, org, work.key.entity)
+                    has_work = _ask_source(manifest, source, store, work, refusal)
                 except (TransientError, ReconnectRequired):
                     raise
+                except AccessDenied as error:
+                    found = note_refusal(database, connection, work.key.entity, error)
+                    if refusal is None and not found.is_incident:
+                        # A run is refused the same, where people see it; once is enough.
+                        answers.changed.append(work)
+                    else:
+                        answers.refused.append((work, found))
                 except SyncError:
                     # A run will fail of the same, where people see it.
                     answers.changed.append(work)
                 else:
-                    (answers.changed if probe.has_work else answers.quiet).append(work)
+                    if refusal is not None and not refusal.is_shown:
+                        note_readable(database, connection, work.key.entity)
+                    (answers.changed if has_work else answers.quiet).append(work)
                 left.pop(0)
     except Exception as error:
         answers.failed = {work.key.entity: (work, error) for work in left}
@@ -164,9 +211,20 @@ def _probe_org(
             raise
 
 
+def _ask_source(manifest: Manifest, source: Source, store: Store, work: Work, refusal: Refusal | None) -> bool:
+    """Return whether a run has work; for what was refused, whether it is readable again is asked first."""
+    org, entity = work.key.org, work.key.entity
+    is_open = refusal is None or probe_access(manifest, source, entity)
+    # Only a run that succeeds takes back that one failed; and only a run can ask for a nested entity.
+    is_for_a_run = not is_open or (refusal is not None and refusal.is_shown)
+    return is_for_a_run or probe_entity(manifest, source, store, org, entity).has_work
+
+
 def _changes(answers: Answers, now: datetime) -> Iterable[WorkChange]:
     for work in answers.quiet:
         yield WorkChange.done(work, now, "nothing new")
+    for work, refusal in answers.refused:
+        yield WorkChange.refused(work, now, refusal)
     for work, error in answers.failed.values():
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         yield WorkChange.failed(work, now, _reason(error), retry_after or timedelta())
@@ -211,6 +269,7 @@ def _told(answers: Sequence[Answers], due: Sequence[Work]) -> str:
     counts = {
         "with changes": sum(bool(answer.changed) for answer in answers),
         "quiet": sum(bool(answer.quiet) and not answer.changed and not answer.failed for answer in answers),
+        "refused something": sum(bool(answer.refused) for answer in answers),
         "not answering": sum(bool(answer.failed) for answer in answers),
         "not reached in time": orgs - len(answers),
     }

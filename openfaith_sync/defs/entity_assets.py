@@ -1,6 +1,7 @@
 """The factory: one asset for each entity of a manifest."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -11,11 +12,13 @@ from openfaith_sync.defs.entity_sync import sync_entity
 from openfaith_sync.defs.io import FRAMES
 from openfaith_sync.defs.partitions import org_partitions
 from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.defs.unavailable import Unavailable
 from openfaith_sync.domain.graph import DependencyGraph, build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import SyncMode
 
+StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult
 OWNER = "team:openfaith"
 UNFORESEEN = dg.RetryPolicy(max_retries=1, delay=5)
 """For exceptions that nobody foresaw: once more from the checkpoint, then it is a bug for people.
@@ -69,9 +72,11 @@ def _build_asset(manifest: Manifest, entity: Entity, graph: DependencyGraph, pri
         io_manager_key=FRAMES,
         retry_policy=UNFORESEEN,
         check_specs=[dead_letters_spec(key)],
+        # What a connection never could read has no output: that skips its dependents, and fails nothing.
+        output_required=False,
     )
-    # Beside a check, Dagster 1.13 takes a bare MaterializeResult only.
-    def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        return sync_entity(context, manifest, entity, SyncMode(config.mode), database)
+    def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> Iterator[StepResult]:
+        found = sync_entity(context, manifest, entity, SyncMode(config.mode), database)
+        yield found.check if isinstance(found, Unavailable) else found
 
     return sync

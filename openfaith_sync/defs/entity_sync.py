@@ -1,5 +1,7 @@
 """What an asset does: syncs one entity of the run's org and reports it."""
 
+from functools import partial
+
 import dagster as dg
 
 from openfaith_sync.adapters.sources import open_source
@@ -9,6 +11,8 @@ from openfaith_sync.defs.materialization import build_materialization
 from openfaith_sync.defs.preview import read_preview
 from openfaith_sync.defs.progress import ProgressLog
 from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.defs.unavailable import Unavailable, report_unavailable
+from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.granting import require_granted
 from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.lanes import Lane, lane_of
@@ -16,15 +20,18 @@ from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.store.connections import load_connection
-from openfaith_sync.store.disabled import noting_access
+from openfaith_sync.store.disabled import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync.store.sharing import share
 
 
 def sync_entity(
     context: dg.AssetExecutionContext, manifest: Manifest, entity: Entity, mode: SyncMode, resource: DatabaseResource
-) -> dg.MaterializeResult[None]:
-    """Bring one entity of the run's org up to date; a retry goes on from the last commit."""
+) -> dg.MaterializeResult[None] | Unavailable:
+    """Bring one entity of the run's org up to date; a retry goes on from the last commit.
+
+    Returns ``Unavailable`` for what this connection never could read: nothing was stored, and nothing is wrong.
+    """
     org = OrgId(context.partition_key)
     request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run.run_id)
     progress_log = ProgressLog(context.log, entity.name)
@@ -32,14 +39,22 @@ def sync_entity(
         database = resource.open()
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
-        require_granted(manifest, connection, entity.name)
-        with (
-            noting_access(database, connection, entity.name),
-            share(database, connection) as shared,
-            database.open_store(org) as store,
-            open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,
-        ):
-            result = run_entity(manifest, source, store, request, progress_log)
+        note = judge_ungranted
+        try:
+            require_granted(manifest, connection, entity.name)
+            note = partial(note_refusal, is_shown=True)
+            with (
+                share(database, connection) as shared,
+                database.open_store(org) as store,
+                open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,
+            ):
+                result = run_entity(manifest, source, store, request, progress_log)
+        except AccessDenied as error:
+            refusal = note(database, connection, entity.name, error)
+            if refusal.is_unavailable:
+                return report_unavailable(context, refusal)
+            raise AccessDenied(f"{entity.name} is {refusal}") from error
+        note_readable(database, connection, entity.name)
         preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
         return build_materialization(result, preview, check)
 

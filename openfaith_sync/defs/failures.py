@@ -4,7 +4,7 @@
 |-------------------|---------------------------------|-------------------------------------------|
 | TransientError    | RetryRequested                  | the step goes on from its last commit     |
 | ReconnectRequired | Failure(allow_retries=False)    | the org authorises again                  |
-| AccessDenied      | Failure(allow_retries=False)    | somebody gives access at the source       |
+| AccessDenied      | Failure(allow_retries=False)    | sensors ask again, and people if it lasts |
 | MostlyRejected    | Failure(allow_retries=False)    | we change the records or the manifest     |
 | DefinitionError   | Failure(allow_retries=False)    | we change manifest, configuration or code |
 | SafetyStop        | Failure(allow_retries=False)    | a person looks                            |
@@ -40,8 +40,8 @@ REPORT = "report this bug: it should have been caught below"
 
 WHAT_TO_DO: Mapping[type[SyncError], str] = {
     ReconnectRequired: "the org must authorise again; a retry cannot help",
+    AccessDenied: "the sensors ask again by themselves, and all other entities go on",
     MostlyRejected: "what could be stored was; correct the records at the source or the manifest, then sync again",
-    AccessDenied: "give access at the source; until then this entity is asked for once a day, and the others go on",
     DefinitionError: "change the manifest, the configuration or the code; a retry cannot help",
     SafetyStop: "a person must look before anything else is done",
     RecordRejected: REPORT,

@@ -1,16 +1,21 @@
-"""Sources that are away: probed by themselves until they answer, and named where nothing is asked for."""
+"""Sources that are away, or refuse many orgs: probed until they answer, and named where nothing is asked for."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 
 from openfaith_sync.adapters.http import PATIENCE_TO_TELL
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.errors import SyncError
+from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.engine.probe import probe_access
 from openfaith_sync.store.breakers import list_away, load_orgs_to_probe
 from openfaith_sync.store.connections import load_connection
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.disabled import note_readable
+from openfaith_sync.store.incidents import IncidentProbe, claim_probes, list_incidents, note_probe_in_vain
 from openfaith_sync.store.sharing import share
 
 MOST_PROBES = 8
@@ -21,11 +26,22 @@ PROBE_SECONDS = 4.0
 def probe_away(database: Database, manifest: Manifest) -> None:
     """Ask those sources that are away, and due for a probe, the cheapest question; whoever answers is asked again."""
     orgs = load_orgs_to_probe(database, manifest.adapter, MOST_PROBES)
-    if not orgs:
+    _side_by_side([partial(_probe, database, manifest, org) for org in orgs])
+
+
+def probe_incidents(database: Database, manifest: Manifest) -> None:
+    """Ask once for what a source refuses to many orgs; when one may read it again, all are asked again."""
+    parents = {name: entity.parent for name, entity in manifest.entities.items() if entity.parent is not None}
+    probes = claim_probes(database, manifest.adapter, parents)
+    _side_by_side([partial(_probe_incident, database, manifest, probe) for probe in probes])
+
+
+def _side_by_side(probes: Sequence[Callable[[], None]]) -> None:
+    """Wait for them a while; what takes longer ends by itself, and what it finds counts."""
+    if not probes:
         return
-    threads = ThreadPoolExecutor(len(orgs), thread_name_prefix="breaker")
-    probes = [threads.submit(_probe, database, manifest, org) for org in orgs]
-    wait(probes, timeout=PROBE_SECONDS)
+    threads = ThreadPoolExecutor(len(probes), thread_name_prefix="probe")
+    wait([threads.submit(probe) for probe in probes], timeout=PROBE_SECONDS)
     threads.shutdown(wait=False)
 
 
@@ -40,6 +56,32 @@ def describe_away(database: Database, adapter: AdapterName) -> str:
         f"{whom} is away since {first.since:%Y-%m-%d %H:%M:%S} UTC: nothing is asked for before a probe is answered, "
         f"the next at {first.probe_at:%H:%M:%S}"
     )
+
+
+def describe_incidents(database: Database, adapter: AdapterName) -> str:
+    """Say what is refused to many orgs at once; nothing when nothing is."""
+    return "; ".join(
+        f"{adapter} refuses {one.entity} to many orgs since {one.since:%Y-%m-%d %H:%M:%S} UTC: nothing but a probe "
+        f"asks for it, the next at {one.probe_at:%H:%M:%S}"
+        for one in list_incidents(database, adapter)
+    )
+
+
+def _probe_incident(database: Database, manifest: Manifest, probe: IncidentProbe) -> None:
+    # Any other error leaves it open whether the entity is refused: the next probe finds out.
+    with suppress(SyncError):
+        connection = load_connection(database, probe.org, manifest.adapter)
+        with (
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared, attempts=1, patience=PATIENCE_TO_TELL) as source,
+        ):
+            try:
+                is_known = probe_access(manifest, source, probe.entity, probe.parent)
+            except AccessDenied:
+                note_probe_in_vain(database, manifest.adapter, probe.entity)
+                return
+        if is_known:
+            note_readable(database, connection, probe.entity)
 
 
 def _probe(database: Database, manifest: Manifest, org: OrgId) -> None:

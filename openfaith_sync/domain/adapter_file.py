@@ -146,7 +146,9 @@ class ErrorRule(Part):
     ]
     """Not ``dead_letter``: no status is about one record of many."""
     message: str
-    """What it means and what to do, for a person."""
+    """What it means, for a person."""
+    remedy: str = ""
+    """What a person can do about it. Left out of messages about a refusal that hits many orgs at once."""
 
 
 class WebhookHeaders(Part):

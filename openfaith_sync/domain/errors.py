@@ -13,7 +13,7 @@
       DefinitionError      we must fix manifest or code  -> no retry
         UsageError         the caller asked for something that is not there
         NotFoundAtSource   the source has no such thing  -> evidence, where one record was asked for
-        AccessDenied       the token may not read this   -> give the user access at the source
+        AccessDenied       the token may not read this   -> judged by what it could read before
         MostlyRejected     too many records set aside    -> correct the records or the manifest, and sync again
         FilterIgnored      the source filters otherwise  -> read the listing another way, and say so
       SafetyStop           a person must look first      -> no retry, alert
@@ -95,6 +95,12 @@ class NotFoundAtSource(DefinitionError):
 
 class AccessDenied(DefinitionError):
     """The credentials are right, but may not read this."""
+
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        """Keep what the source said apart from what to do: the advice is wrong when it refuses many orgs at once."""
+        super().__init__(f"{fact}; {remedy}" if remedy else fact)
+        self.fact = fact
+        self.remedy = remedy
 
 
 class FilterIgnored(DefinitionError):

@@ -8,6 +8,8 @@ from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest import Manifest
 
+CONNECT_AGAIN = "connect the org again with that scope"
+
 
 def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[EntityName, str]:
     """Give each entity that these scopes do not reach, and why; none where nothing is ever said of scopes."""
@@ -18,7 +20,7 @@ def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[
     scope_below = {product.path: oauth2.scopes[name] for name, product in products if name in oauth2.scopes}
     lacking = {name: scope_below.get(entity.path) for name, entity in manifest.entities.items()}
     return {
-        name: f"the org did not grant the scope {scope!r}; connect it again with that scope"
+        name: f"the org did not grant the scope {scope!r}"
         for name, scope in lacking.items()
         if scope is not None and scope not in scopes
     }
@@ -37,7 +39,7 @@ def require_granted(manifest: Manifest, connection: Connection, entity: EntityNa
     """
     reason = find_ungranted(manifest, granted_scopes(connection)).get(entity)
     if reason is not None:
-        raise AccessDenied(f"{manifest.adapter}/{entity} is not read: {reason}")
+        raise AccessDenied(f"{manifest.adapter}/{entity} is not read: {reason}", CONNECT_AGAIN)
 
 
 def without_refused(

@@ -10,6 +10,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.refusals import Refusal
 
 ALL = EntityName("*")
 """In place of an entity: all of an adapter's."""
@@ -87,6 +88,13 @@ class WorkChange:
     def done(cls, work: Work, now: datetime, reason: str) -> "WorkChange":
         """Wait until it is usually due again."""
         return cls(work, next_time(work, now), reason)
+
+    @classmethod
+    def refused(cls, work: Work, now: datetime, refusal: Refusal) -> "WorkChange":
+        """Wait until the source is to be asked again, if that is sooner than usual."""
+        usual, again = next_time(work, now), refusal.ask_again_at
+        is_sooner = again is not None and usual is not None and now < again < usual
+        return cls(work, again if is_sooner else usual, f"{refusal.title}: {refusal}")
 
     @classmethod
     def failed(cls, work: Work, now: datetime, reason: str, retry_after: timedelta | None = None) -> "WorkChange":

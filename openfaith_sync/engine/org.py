@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from openfaith_sync.domain.errors import AccessDenied, SyncError
+from openfaith_sync.domain.granting import CONNECT_AGAIN
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.passes import PassResult, SyncMode
+from openfaith_sync.domain.refusals import Refusal
 from openfaith_sync.engine.needs import Source, Store
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.engine.walking import Progress
@@ -22,6 +24,13 @@ class EntityOutcome:
     result: PassResult | None = None
     error: SyncError | None = None
     skipped_because: EntityName | None = None
+    is_unavailable: bool = False
+    """The connection never could read it, or what it hard-depends on; no failure."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether something is wrong that was right, or should be."""
+        return self.result is None and not self.is_unavailable
 
 
 def run_org(
@@ -34,32 +43,45 @@ def run_org(
     *,
     mode: SyncMode = SyncMode.AUTO,
     trigger: str = "cli",
+    judge: Callable[[EntityName, AccessDenied], Refusal] | None = None,
     refused: Mapping[EntityName, str] = MappingProxyType({}),
     on_progress: Callable[[EntityName, Progress], None] = lambda _entity, _progress: None,
 ) -> Iterator[EntityOutcome]:
-    """Sync these entities in this order, and tell of each as it ends.
+    """Sync these entities in this order, and yield what became of each as it ends.
 
-    ``refused`` are those that the source is known to refuse, and why: it is not asked.
     Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
+    ``judge`` says whether a refusal is a failure, or of something that was never available.
+    ``refused`` are those that the source is known to refuse, and why: it is not asked.
     """
-    not_synced: set[EntityName] = set()
+    failed: set[EntityName] = set()
+    unavailable: set[EntityName] = set()
     for entity in order:
-        missing = sorted(not_synced & hard.get(entity, frozenset()))
+        needed = hard.get(entity, frozenset())
+        # What failed may come back; so it is named before what never was there.
+        missing = sorted(failed & needed) or sorted(unavailable & needed)
         if missing:
-            not_synced.add(entity)
-            yield EntityOutcome(entity, skipped_because=missing[0])
-            continue
-        if entity in refused:
-            not_synced.add(entity)
-            yield EntityOutcome(
-                entity, error=AccessDenied(f"{manifest.adapter}/{entity} is not read: {refused[entity]}")
-            )
-            continue
-        request = SyncRequest(org, entity, mode, trigger)
-        try:
-            result = run_entity(manifest, source, store, request, lambda p, e=entity: on_progress(e, p))  # type: ignore[misc]
-        except SyncError as error:
-            not_synced.add(entity)
-            yield EntityOutcome(entity, error=error)
-            continue
-        yield EntityOutcome(entity, result=result)
+            outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
+        elif entity in refused:
+            denied = AccessDenied(f"{manifest.adapter}/{entity} is not read: {refused[entity]}", CONNECT_AGAIN)
+            outcome = _refused(entity, denied, judge)
+        else:
+            request = SyncRequest(org, entity, mode, trigger)
+            try:
+                result = run_entity(manifest, source, store, request, lambda p, e=entity: on_progress(e, p))  # type: ignore[misc]
+                outcome = EntityOutcome(entity, result=result)
+            except AccessDenied as error:
+                outcome = _refused(entity, error, judge)
+            except SyncError as error:
+                outcome = EntityOutcome(entity, error=error)
+        if outcome.result is None:
+            (unavailable if outcome.is_unavailable else failed).add(entity)
+        yield outcome
+
+
+def _refused(
+    entity: EntityName, error: AccessDenied, judge: Callable[[EntityName, AccessDenied], Refusal] | None
+) -> EntityOutcome:
+    if judge is None:
+        return EntityOutcome(entity, error=error)
+    refusal = judge(entity, error)
+    return EntityOutcome(entity, error=AccessDenied(str(refusal)), is_unavailable=refusal.is_unavailable)

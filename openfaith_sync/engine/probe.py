@@ -6,7 +6,7 @@ compared with what we hold. Nothing is written but that it was asked.
 
 from dataclasses import dataclass
 
-from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.listing import ListingQuery, Order
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes import Checkpoint
@@ -51,6 +51,21 @@ def probe_entity(manifest: Manifest, source: Source, store: Store, org: OrgId, e
     if not probe.has_work:
         store.note_checked(key)
     return probe
+
+
+def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent: ExternalId | None = None) -> bool:
+    """Ask for one record of an entity, to see whether the source refuses it; nothing is stored.
+
+    Returns whether that was found out: a nested entity can only be asked for below a parent.
+
+    Raises:
+        AccessDenied: It does.
+        SyncError: Nothing is known.
+    """
+    if manifest.entities[entity].parent is not None and parent is None:
+        return False
+    source.read_page(ListingQuery(entity, size=1, parent=parent))
+    return True
 
 
 def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:

@@ -16,6 +16,8 @@ _LOG = logging.getLogger("openfaith_sync.alerts")
 
 OUTAGE = "outage"
 """The cause that a source does not answer."""
+REFUSED = "refused"
+"""The cause that a source refuses what an org could read before."""
 
 _RAISE = """
 WITH raised AS (

@@ -2,8 +2,10 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
+    Integer,
     LargeBinary,
     PrimaryKeyConstraint,
     Table,
@@ -104,6 +106,10 @@ def add_connection_tables() -> None:
         required("reason", Text()),
         required("since", MOMENT, None, NOW),
         required("ask_again_at", MOMENT, "Until then nothing asks the source for it by itself."),
+        required("remedy", Text(), "What a person can do, where it is known.", text("''")),
+        Column("read_until", MOMENT, comment="When the org last read it; null: never, so it is no failure."),
+        required("refusals", Integer(), "In a row, each when it was time to ask.", text("1")),
+        required("is_shown", Boolean(), "Whether a run failed of it.", text("false")),
         PrimaryKeyConstraint("org_id", "adapter", "entity"),
         schema=SYNC_SCHEMA,
         comment="Entities that a source refuses to an org, while it lets it read others.",

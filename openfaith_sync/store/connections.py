@@ -7,7 +7,7 @@ from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuth
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
 from openfaith_sync.store.accounts import require_account_on
-from openfaith_sync.store.alerts import close_alert_on
+from openfaith_sync.store.alerts import REFUSED, close_alert_on
 from openfaith_sync.store.credentials import read, sealed
 from openfaith_sync.store.database import Database
 from openfaith_sync.store.rows import fetch_one
@@ -91,7 +91,8 @@ def add_connection(database: Database, connection: Connection) -> bool:
             require_account_on(session, connection.org, connection.adapter, connection.account)
         is_new = bool(fetch_one(session, _ADD, told)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
-        close_alert_on(session, connection.adapter, ConnectionStatus.RECONNECT_NEEDED, connection.org)
+        for cause in (ConnectionStatus.RECONNECT_NEEDED, REFUSED):
+            close_alert_on(session, connection.adapter, cause, connection.org)
     return is_new
 
 

@@ -66,3 +66,16 @@ def add_trouble_tables() -> None:
         schema=SYNC_SCHEMA,
         comment="Providers that are away for every org.",
     )
+    Table(
+        "refusal_incidents",
+        metadata,
+        required("adapter", ID),
+        required("entity", ID),
+        required("opened_at", MOMENT, "Since when only probes ask for it, for any org.", NOW),
+        required("probe_at", MOMENT, "When the next probe may go out."),
+        required("probes", Integer(), "In vain so far.", ZERO),
+        required("reason", Text(), "What the source answered."),
+        PrimaryKeyConstraint("adapter", "entity"),
+        schema=SYNC_SCHEMA,
+        comment="Entities that a source refuses to many orgs at once.",
+    )

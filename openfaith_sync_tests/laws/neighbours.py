@@ -13,6 +13,7 @@ from psycopg import sql
 from openfaith_sync.domain.budget import Budget, Visit
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import RECORDS, ExternalId, OrgId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.inbox import EventAction, InboxEvent, Wait
 from openfaith_sync.domain.lanes import Lane
@@ -30,7 +31,7 @@ from openfaith_sync.store.authorizations import (
 from openfaith_sync.store.budgets import PostgresLedger
 from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import note_access
+from openfaith_sync.store.disabled import note_readable, note_refusal
 from openfaith_sync.store.erase import count_rows, erase_org
 from openfaith_sync.store.hold_decisions import list_holds
 from openfaith_sync.store.inbox import list_inboxes, receive
@@ -174,7 +175,10 @@ class Neighbour:
         with closing(PostgresLedger(self.database, self.org, PCO)) as ledger:
             ledger.visit("common", Budget(100, 600.0), Visit(f"{self.org} {minutes}", Lane.WEBHOOK, 3))
         connection = Connection(self.org, PCO, "http://x", BasicCredentials(self.org, "x"))
-        note_access(self.database, connection, EMAIL, f"{self.org} may not" if minutes % 2 else None)
+        if minutes % 2:
+            note_refusal(self.database, connection, EMAIL, AccessDenied(f"{self.org} may not"))
+        else:
+            note_readable(self.database, connection, EMAIL)
 
     def look(self, _: list[str], __: str, ___: int) -> None:
         """Read every way there is; what is read is its own."""

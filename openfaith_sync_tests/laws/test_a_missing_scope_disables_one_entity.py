@@ -9,16 +9,16 @@ import dagster as dg
 import pytest
 
 from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.settings import client_variables
-from openfaith_sync.domain.work import WHAT_REPEATS
+from openfaith_sync.domain.work import WHAT_REPEATS, WorkMode
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.alerts import list_alerts
 from openfaith_sync.store.connections import add_connection, load_connection
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import load_refused
+from openfaith_sync.store.disabled import load_refusals
 from openfaith_sync.store.work import make_due
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.sharing import CLIENT
@@ -84,16 +84,17 @@ def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimula
     work = deployment.work("delta", GRACE, "group")
     assert "did not grant the scope 'groups'" in work["reason"]
     assert work["due_in"] > timedelta()
-    # Whoever asks for it all the same is told, and the source is not asked.
+    # Whoever asks for it all the same is told that it is not available, and the source is not asked.
     alone = dg.RunRequest(run_key="x", partition_key=GRACE, asset_selection=[dg.AssetKey(["pco", "group"])])
     ended = deployment.execute("pco_full_sync", alone)
-    assert not ended.success
-    failure = next(event for event in ended.all_events if event.is_step_failure)
-    assert "pco/group is not read: the org did not grant the scope 'groups'" in str(failure.event_specific_data)
+    assert ended.success
+    assert ended.get_asset_materialization_events() == []
+    (observed,) = ended.get_asset_observation_events()
+    assert "pco/group is not read: the org did not grant the scope 'groups'" in str(observed.event_specific_data)
     assert asked_of_groups(church) == 0
     # Connected again with the scope, it comes by itself.
     connect(deployment, church, "people", "groups")
-    assert load_refused(deployment.database, deployment.manifest) == {}
+    assert load_refusals(deployment.database, deployment.manifest) == {}
     request = request_of(deployment, "delta")
     assert {str(key.path[1]) for key in request.asset_selection or ()} >= in_groups(deployment.manifest)
     assert deployment.execute("pco_delta_sync", request).success
@@ -105,18 +106,26 @@ def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: Ru
     pair = connect(deployment, church, "people", "groups")
     church.set_scopes(pair["grant"], "people")
     request = request_of(deployment, "connections")
-    assert not deployment.execute("pco_full_sync", request).success
-    deployment.start(request, dg.DagsterRunStatus.FAILURE)
+    ended = deployment.execute("pco_full_sync", request)
+    assert ended.success
+    deployment.start(request, dg.DagsterRunStatus.SUCCESS)
+    observed = ended.get_asset_observation_events()
+    refused_alone = {"group", "group_type"} & in_groups(deployment.manifest)
+    assert {str(event.asset_key.path[1]) for event in observed if event.asset_key} == refused_alone
+    assert all(event.partition == GRACE for event in observed)
     assert synced(deployment) == everything - in_groups(deployment.manifest)
     connection = load_connection(deployment.database, GRACE, PCO)
     assert connection.status is ConnectionStatus.ACTIVE
     assert list_alerts(deployment.database) == []
-    refused = load_refused(deployment.database, deployment.manifest)[GRACE]
-    assert "lacks the scope" in refused[next(name for name in deployment.manifest.entities if name == "group")]
-    # It is asked for again soon, without what was refused, and so succeeds.
+    refusal = load_refusals(deployment.database, deployment.manifest)[GRACE][EntityName("group")]
+    assert refusal.is_unavailable
+    assert "lacks the scope" in str(refusal)
+    # Neither it nor what is listed below it is asked for by changes, or by the next full sync.
     deployment.tick("connections")
-    deployment.pass_time(timedelta(minutes=2))
+    deployment.pass_time(timedelta(hours=2))
     church.clear_requests()
+    assert not deployment.tick("delta").run_requests
+    make_due(deployment.database, GRACE, PCO, [WorkMode.FULL], "again")
     again = request_of(deployment, "connections")
     assert {str(key.path[1]) for key in again.asset_selection or ()} == everything - in_groups(deployment.manifest)
     assert deployment.execute("pco_full_sync", again).success

@@ -9,12 +9,12 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus, OAuthTokens
-from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.errors import AccessDenied, TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.store.alerts import list_alerts, raise_alert
 from openfaith_sync.store.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import note_access
+from openfaith_sync.store.disabled import note_refusal
 from openfaith_sync.store.erase import disconnect_org
 from openfaith_sync.store.tokens import ConnectionTokens
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
@@ -67,7 +67,7 @@ def test_removed_while_it_is_marked_it_is_nobodys_trouble(database, told):
 
 def test_removed_while_it_is_connected_again_it_is_new(database):
     add_connection(database, CONNECTION)
-    note_access(database, CONNECTION, EntityName("group"), "forbidden")
+    note_refusal(database, CONNECTION, EntityName("group"), AccessDenied("forbidden"))
     meet(
         database,
         DISABLED,

@@ -36,6 +36,7 @@ FLEET = {
     "store/erase.py": 1,  # ends alerts
     "store/due_records.py": 1,  # whose turn it is
     "store/hold_decisions.py": 1,  # a hold is named by its number
+    "store/incidents.py": 5,  # a source refuses to many at once
     "store/inbox.py": 2,  # whose turn it is; pruning
     "store/pruning.py": 2,
     "store/rotation.py": 2,  # keys are everybody's
