@@ -98,7 +98,11 @@ class Counted:
     count: int
     """What that answer said."""
     began: float
-    """About when that window began."""
+    """Not before that window began."""
+    earliest: float = 0.0
+    """Not after it began."""
+    seen: tuple[tuple[float, int], ...] = ()
+    """When our own requests were answered that the window must hold, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,10 @@ class Budget:
     """In a row."""
     closed_until: float = 0.0
     counted: Counted | None = None
+    is_count_proven: bool = False
+    """Whether the source's count was seen to follow what we send, and was not contradicted since."""
+    doubted_until: float = 0.0
+    """Until then the count is not used to send more than our own log allows."""
     spent: tuple[tuple[float, int], ...] = ()
     """When requests ended, and how many; those of two periods, oldest first."""
     held: Mapping[str, Held] = field(default_factory=dict)

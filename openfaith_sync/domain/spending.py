@@ -7,17 +7,16 @@ A slot is granted when one of two things shows that the source will count at mos
   more than ``allowed``, so no span of one period holds more;
 - the source's own count, as an answer stated it, and everything that it may not have
   counted by then. This lets a fresh window be used at once; the log knows when one begins.
+  How far that count is believed is decided in ``stated_count.py``.
 """
 
 import math
 from dataclasses import replace
-from itertools import groupby
 
-from openfaith_sync.domain.budget import Answered, Budget, Counted, Grant, Held, Refusal, Visit, Waiting
+from openfaith_sync.domain.budget import Budget, Grant, Held, Refusal, Visit, Waiting
 from openfaith_sync.domain.lanes import keep_back
+from openfaith_sync.domain.stated_count import is_count_trusted, recount, rounded_log
 
-GRAINS = 512
-"""Moments a period that are told apart: the log stays short however high the limit is."""
 SLICES = 10
 """A slice is at most this part of the limit."""
 SHORTEST_VALIDITY = 1.0
@@ -43,7 +42,7 @@ def _lapsed(budget: Budget, now: float) -> Budget:
     spent = budget.spent + tuple((_overdue(held, budget.period), held.slots) for held in gone.values() if held.slots)
     return replace(
         budget,
-        spent=_log(spent, budget.period, now),
+        spent=rounded_log(spent, budget.period, now),
         held={name: held for name, held in budget.held.items() if name not in gone},
         waiting={name: waiting for name, waiting in budget.waiting.items() if waiting.until > now},
     )
@@ -69,44 +68,24 @@ def _learned(budget: Budget, visit: Visit, now: float) -> Budget:
     if counted and mine:
         unsent = max(0, mine.slots - visit.under_way - len(visit.answered))
         counted = replace(counted, most=counted.most - unsent)
+    period = visit.period or budget.period
     budget = replace(
         budget,
         limit=visit.limit or budget.limit,
-        period=visit.period or budget.period,
+        period=period,
         heard_at=now if visit.heard else budget.heard_at,
         held=held,
-        counted=counted,
+        # What is known of a window of another length says nothing about this one.
+        counted=counted if period == budget.period else None,
         lanes={**budget.lanes, visit.lane: now} if visit.wanted else budget.lanes,
         spent=budget.spent + tuple((answer.ended, 1) for answer in visit.answered),
     )
-    budget = replace(budget, spent=_log(budget.spent, budget.period, now))
+    budget = replace(budget, spent=rounded_log(budget.spent, budget.period, now))
     if visit.refusal:
         budget = _refused(budget, visit.refusal, now)
     elif any(answer.count is not None and answer.sent > budget.refused_at for answer in visit.answered):
         budget = replace(budget, refusals=0)
-    # A success beyond the limit is none: such a count is not believed.
-    stated = [answer for answer in visit.answered if answer.count is not None and 0 < answer.count <= budget.limit]
-    return _recounted(budget, max(stated, key=lambda answer: answer.sent), now) if stated else budget
-
-
-def _recounted(budget: Budget, answer: Answered, now: float) -> Budget:
-    """Believe the source's count, and take what it has above ours as spent by others on the same token."""
-    count = answer.count or 0
-    held = budget.held_slots()
-    others = count - budget.spent_since(answer.sent - budget.period) - held
-    # What is older than our log cannot be told apart.
-    others = others if now - answer.sent < budget.period else 0
-    if others > 0:
-        budget = replace(budget, spent=_log((*budget.spent, (now, others)), budget.period, now))
-    before = budget.counted
-    if before and answer.sent < before.sent:
-        return budget
-    # Itself among them; what others spent was counted.
-    later = budget.spent_since(answer.sent) - max(0, others) - 1
-    most = count + max(0, later) + held
-    is_new = before is None or most < before.count or answer.sent >= before.began + budget.period
-    began = answer.ended if before is None or is_new else before.began
-    return replace(budget, counted=Counted(most, answer.sent, count, began))
+    return recount(budget, visit.answered, now)
 
 
 def _refused(budget: Budget, refusal: Refusal, now: float) -> Budget:
@@ -167,10 +146,10 @@ def _free(budget: Budget, now: float) -> tuple[int, float]:
     logged = _within(budget, now)
     by_log = budget.allowed - sum(count for _, count in logged) - budget.held_slots()
     next_ends = logged[0][0] + budget.period - now if logged else budget.period
-    # While the source refuses, its count has proven to be worth nothing.
-    if budget.counted is None or budget.share < 1 or (by_count := budget.allowed - budget.counted.most) <= by_log:
+    counted = budget.counted if is_count_trusted(budget, now) else None
+    if counted is None or (by_count := budget.allowed - counted.most) <= by_log:
         return by_log, next_ends / budget.period
-    return by_count, (budget.counted.began + budget.period - now) / budget.period
+    return by_count, (counted.began + budget.period - now) / budget.period
 
 
 def _come_back(budget: Budget, now: float, missing: int) -> float:
@@ -192,10 +171,3 @@ def _within(budget: Budget, now: float) -> list[tuple[float, int]]:
 
 def _validity(period: float) -> float:
     return max(period / 10, SHORTEST_VALIDITY)
-
-
-def _log(spent: tuple[tuple[float, int], ...], period: float, now: float) -> tuple[tuple[float, int], ...]:
-    """Give what two periods hold, in order; moments are rounded up, never down."""
-    grain = period / GRAINS
-    kept = sorted((math.ceil(ended / grain) * grain, count) for ended, count in spent if ended > now - 2 * period)
-    return tuple((ended, sum(count for _, count in same)) for ended, same in groupby(kept, key=lambda one: one[0]))

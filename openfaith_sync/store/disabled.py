@@ -114,7 +114,7 @@ def note_readable(database: Database, connection: Connection, entity: EntityName
     since, is_last_alerted = found
     if is_last_alerted:
         close_alert(database, adapter, REFUSED, org)
-    end_incident_with(database, adapter, entity, since)
+    end_incident_with(database, adapter, entity, org, since)
 
 
 def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = None) -> Refused:

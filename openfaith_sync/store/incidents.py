@@ -87,10 +87,11 @@ WHERE adapter = %(adapter)s AND entity = %(entity)s AND since > %(opened)s - %(s
 _IS_OVER = "SELECT NOT EXISTS (SELECT FROM sync.refusal_incidents WHERE adapter = %(adapter)s)"
 _RESUME = """
 UPDATE sync.work SET not_before = now()
-FROM sync.disabled_entities held
 WHERE work.adapter = %(adapter)s AND work.entity = %(entity)s AND work.run_key IS NULL AND work.not_before > now()
-  AND (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)
-  AND held.since > %(opened)s - %(span)s
+  AND (work.org_id = %(org)s OR EXISTS (
+    SELECT FROM sync.disabled_entities held
+    WHERE (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)
+      AND held.since > %(opened)s - %(span)s))
 """
 
 
@@ -156,7 +157,7 @@ def claim_probes(
             chosen = session.execute(_CHOOSE, _parameters(adapter, entity)).fetchone()
             if chosen is None:
                 # All who were refused are gone or paused: nothing says any more that it lasts.
-                _end(session, adapter, entity, None)
+                _end(session, adapter, entity, None, None)
                 continue
             org = OrgId(chosen[0])
             probes.append(IncidentProbe(org, entity, _parent(session, adapter, org, parents.get(entity))))
@@ -169,14 +170,18 @@ def note_probe_in_vain(database: Database, adapter: AdapterName, entity: EntityN
         session.execute(_IN_VAIN, _parameters(adapter, entity))
 
 
-def end_incident_with(database: Database, adapter: AdapterName, entity: EntityName, since: datetime) -> None:
-    """End the incident in which an org was refused since that moment, now that it may read again."""
+def end_incident_with(
+    database: Database, adapter: AdapterName, entity: EntityName, org: OrgId, since: datetime
+) -> None:
+    """End the incident in which this org was refused since that moment, now that it may read again."""
     with database.connect_fleet() as session:
-        _end(session, adapter, entity, since)
+        _end(session, adapter, entity, org, since)
 
 
-def _end(session: Connection, adapter: AdapterName, entity: EntityName, since: datetime | None) -> None:
-    told = _parameters(adapter, entity) | {"since": since}
+def _end(
+    session: Connection, adapter: AdapterName, entity: EntityName, org: OrgId | None, since: datetime | None
+) -> None:
+    told = _parameters(adapter, entity) | {"org": org, "since": since}
     with session.transaction():
         session.execute(_ALONE, told)
         ended = session.execute(_END, told).fetchone()

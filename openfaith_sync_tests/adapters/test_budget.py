@@ -101,8 +101,14 @@ class Process:
 class World:
     """Processes, requests on their way to a source that counts them as they arrive, and answers on their way back."""
 
-    def __init__(self, server: FixedWindows | SlidingWindow, ways: list[float], ledger_ways: list[float]) -> None:
-        self.server, self.clock = server, Clock()
+    def __init__(
+        self,
+        server: FixedWindows | SlidingWindow,
+        ways: list[float],
+        ledger_ways: list[float],
+        says: Callable[[int], int] = lambda count: count,
+    ) -> None:
+        self.server, self.clock, self.says = server, Clock(), says
         self.ways, self.numbers = itertools.cycle(ways), itertools.count()
         far = itertools.cycle(ledger_ways)
         clock = self.clock
@@ -138,7 +144,7 @@ class World:
 
         def answer(count: int) -> None:
             process.under_way -= 1
-            process.share.learn(slot, StatedLimit(self.server.limit, PERIOD, count))
+            process.share.learn(slot, StatedLimit(self.server.limit, PERIOD, self.says(count)))
 
         self.at(next(self.ways), lambda: self.arrive(answer))
 
@@ -194,6 +200,25 @@ def test_the_whole_budget_is_used_while_work_waits(window, processes):
         world.add(Lane.BACKFILL, 10_000, 8)
     world.run(until=world.clock.now + 5 * SECONDS)
     assert world.sent >= 0.95 * 5 * 100
+
+
+LIES: dict[str, Callable[[int], int]] = {
+    "always one": lambda _: 1,
+    "never above ten": lambda count: min(count, 10),
+    "begins anew all the time": lambda count: count % 10 + 1,
+    "half": lambda count: -(-count // 2),
+}
+
+
+@pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
+@pytest.mark.parametrize("says", LIES.values(), ids=LIES)
+def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window, says):
+    world = World(window(100), [0.07], [0.001], says)
+    for _ in range(3):
+        world.add(Lane.BACKFILL, 10_000, 8)
+    # The source's own count is checked with each request that arrives there.
+    world.run(until=world.clock.now + 10 * SECONDS, step=0.05)
+    assert world.sent >= 0.85 * 10 * 100
 
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])

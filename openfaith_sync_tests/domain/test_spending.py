@@ -10,6 +10,7 @@ from openfaith_sync.domain.budget import Answered, Budget, Grant, Refusal, Visit
 from openfaith_sync.domain.lanes import Lane, keep_back, lane_of
 from openfaith_sync.domain.passes import SyncMode
 from openfaith_sync.domain.spending import MOST_CLOSED, STALE, settle, wait_after
+from openfaith_sync.domain.stated_count import DOUBTED_FOR
 
 NOW = 5000.0
 SURE = Budget(limit=100, period=20.0, heard_at=NOW, share_since=NOW)
@@ -117,12 +118,54 @@ def test_what_others_spend_on_the_same_token_leaves_less():
 
 
 def test_a_fresh_window_is_used_at_once():
-    ledger = Ledger()
+    ledger = Ledger(replace(SURE, is_count_proven=True))
     ledger.spend("a", 0, most=10)
     ledger.spend("a", 19)
     assert ledger.visit("a", 20.2, wanted=1).slots == 1
     ledger.visit("a", 20.3, answered=(Answered(NOW + 20.2, NOW + 20.3, 1),), limit=100, heard=True)
     assert ledger.spend("b", 20.4) == 99
+
+
+def answer_one(ledger: Ledger, at: float, count: int) -> bool:
+    """Take a slot, if there is one, and have it answered at once with this count."""
+    if not ledger.visit("a", at, wanted=1).slots:
+        return False
+    ledger.visit("a", at, answered=(Answered(NOW + at, NOW + at, count),), limit=100, heard=True)
+    return True
+
+
+def test_a_count_that_stands_still_grants_no_more_than_our_own_log_does():
+    ledger = Ledger()
+    sent = [step / 10 for step in range(2000) if answer_one(ledger, step / 10, 1)]
+    assert all(sum(at - 20 < one <= at for one in sent) <= 100 for at in sent)
+    assert not ledger.budget.is_count_proven
+
+
+def test_a_count_is_believed_once_it_follows_what_we_send():
+    ledger = Ledger()
+    for number in range(40):
+        assert answer_one(ledger, number / 10, number + 1)
+    assert not ledger.budget.is_count_proven
+    for number in range(40, 60):
+        assert answer_one(ledger, number / 10, number + 1)
+    assert ledger.budget.is_count_proven
+
+
+def test_a_window_that_begins_too_early_is_not_believed_and_doubted_for_an_hour():
+    ledger = Ledger(replace(SURE, is_count_proven=True))
+    for number in range(40):
+        assert answer_one(ledger, number / 10, number + 1)
+    # The first one may have begun at any time before; the next one not so soon after.
+    assert answer_one(ledger, 5, 1)
+    assert ledger.budget.is_count_proven
+    for number in range(20):
+        assert answer_one(ledger, 5.1 + number / 10, number + 2)
+    assert answer_one(ledger, 8, 1)
+    assert not ledger.budget.is_count_proven
+    assert ledger.budget.doubted_until == NOW + 8 + DOUBTED_FOR
+    for number in range(30):
+        answer_one(ledger, 28 + number / 10, number + 1)
+    assert not ledger.budget.is_count_proven
 
 
 def refuse(ledger: Ledger, at: float, retry_after: float | None, limit: int | None = 100) -> None:

@@ -14,7 +14,7 @@ from openfaith_sync.domain.budget import Budget, Visit
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.errors import AccessDenied
-from openfaith_sync.domain.ids import RECORDS, ExternalId, OrgId, SyncKey, derive_entity_id, merges_of
+from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.inbox import EventAction, InboxEvent, Wait
 from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.merges import Merge, MergeCommit, ReferenceColumn
@@ -56,6 +56,7 @@ from openfaith_sync_tests.store.making import (
     walking,
 )
 
+GROUP = EntityName("group")
 SINGLE = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
 REFERENCES = (ReferenceColumn("emails", "person_id", PERSON),)
 _OF_AN_ORG = """
@@ -175,10 +176,11 @@ class Neighbour:
         with closing(PostgresLedger(self.database, self.org, PCO)) as ledger:
             ledger.visit("common", Budget(100, 600.0), Visit(f"{self.org} {minutes}", Lane.WEBHOOK, 3))
         connection = Connection(self.org, PCO, "http://x", BasicCredentials(self.org, "x"))
+        # What several orgs could read before and are refused at once is shared on purpose: this one they never could.
         if minutes % 2:
-            note_refusal(self.database, connection, EMAIL, AccessDenied(f"{self.org} may not"))
+            note_refusal(self.database, connection, GROUP, AccessDenied(f"{self.org} may not"))
         else:
-            note_readable(self.database, connection, EMAIL)
+            note_readable(self.database, connection, GROUP)
 
     def look(self, _: list[str], __: str, ___: int) -> None:
         """Read every way there is; what is read is its own."""
