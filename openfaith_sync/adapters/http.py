@@ -16,6 +16,7 @@ from openfaith_sync.adapters.answers import parse_json_object
 from openfaith_sync.adapters.auth import Authorization, Proof
 from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
+from openfaith_sync.adapters.held_back import HeldBack
 from openfaith_sync.adapters.needs import Breaker, Ledger
 from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, SENT_ON_TO_NOTHING, Outcome, decide, decide_failure
 from openfaith_sync.adapters.pacing import Pace
@@ -68,6 +69,7 @@ class Effort:
 
     requests: int = 0
     waited: timedelta = timedelta()
+    """What it adds to the wall time at which the client was held back; other requests may have waited with it."""
 
 
 class HttpClient:
@@ -111,6 +113,7 @@ class HttpClient:
         self._verify = Request(adapter.auth.verify, declared.verify_parameters if declared else {})
         self._watch = Watch(breaker, Request(adapter.auth.verify, {}), self._ask_once)
         self._lock = threading.Lock()
+        self._held_back = HeldBack()
         self.requests = 0
 
     def __enter__(self) -> Self:
@@ -184,8 +187,9 @@ class HttpClient:
                 seconds = self._backoff(failed, error.retry_after)
                 if time.monotonic() + seconds > deadline:
                     raise
-                effort.waited += timedelta(seconds=seconds)
+                began = time.monotonic()
                 self._pause(seconds)
+                effort.waited += self._held_back.add(began, time.monotonic())
 
     def _parse(self, parse: Callable[[httpx.Response], T], response: httpx.Response, proof: Proof) -> T:
         try:
@@ -239,7 +243,8 @@ class HttpClient:
 
     def _ask(self, request: Request, effort: Effort, deadline: float) -> tuple[httpx.Response, Proof]:
         ticket = self._pace.take(deadline, is_deep=request.is_deep)
-        effort.waited += ticket.waited
+        now = time.monotonic()
+        effort.waited += self._held_back.add(now - ticket.waited.total_seconds(), now)
         effort.requests += 1
         with self._lock:
             self.requests += 1

@@ -36,5 +36,5 @@ def describe(entity: EntityName, progress: Progress) -> str:
     waited = progress.waited.total_seconds()
     return (
         f"{entity}: {progress.records:,}{of_total} records read in {progress.pages:,} pages"
-        f" and {progress.requests:,} requests; they waited {waited:.0f} s in all for the rate limit"
+        f" and {progress.requests:,} requests; held back {waited:.0f} s by the rate limit and retries"
     )

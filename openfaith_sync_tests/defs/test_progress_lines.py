@@ -34,7 +34,8 @@ def test_a_line_comes_every_five_seconds_however_many_pages_do(caplog: pytest.Lo
 
 def test_a_line_says_how_far_the_pass_is() -> None:
     assert describe(PERSON, PROGRESS) == (
-        "person: 12,300 of 20,000 records read in 123 pages and 124 requests; they waited 3 s in all for the rate limit"
+        "person: 12,300 of 20,000 records read in 123 pages and 124 requests; "
+        "held back 3 s by the rate limit and retries"
     )
 
 
