@@ -26,6 +26,10 @@ class Evidence(Protocol):
         """Count the different ids that the pass has listed."""
         ...
 
+    def count_unidentified(self) -> int:
+        """Count the rows that were listed and name no id: each may be any record that we miss."""
+        ...
+
     def compare_listing(self) -> None:
         """Make what the complete listing lacks a candidate: only what was held and alive before the pass.
 

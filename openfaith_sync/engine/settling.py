@@ -91,11 +91,13 @@ class Settling:
         self._session.store.commit_page(self._session.lease, commit)
 
     def _is_listing_doubted(self) -> bool:
-        """Whether any reading did not agree with the listing: then two listings prove nothing.
+        """Return whether any reading disagreed with the listing, or a row in it names no id.
 
-        A token whose permissions were narrowed lists less, again and again, and everything lives.
+        Two listings then prove nothing: a token whose permissions were narrowed lists less, again and
+        again, and everything lives; and a row without an id is a record that the listing seems to lack.
         """
-        return bool(self._refusals) or bool(self._evidence.load_report().get("alive_after_all"))
+        is_contradicted = bool(self._refusals) or bool(self._evidence.load_report().get("alive_after_all"))
+        return is_contradicted or self._evidence.count_unidentified() > 0
 
     def _believe_second_listing(self) -> None:
         """Tombstone what the budget left unread and a second complete listing in a row lacks."""
@@ -139,6 +141,8 @@ class Settling:
             return None
         if self._refusals:
             return f"the source would not say of {len(self._refusals)} whether they live: {self._refusals[0]}"
+        if unidentified := self._evidence.count_unidentified():
+            return f"{unidentified} of the rows listed name no id, and may be any of them; only readings by id count"
         return f"at most {READS_A_PASS} are read by id in one pass; the next complete listing settles the rest"
 
 

@@ -84,6 +84,7 @@ LEFT JOIN sync.external_links link
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
 """
 _COUNT_LISTED = "SELECT count(*) FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s"
+_COUNT_UNIDENTIFIED = f"{_COUNT_LISTED} AND starts_with(external_id, %s)"
 _FORGET = """
 DELETE FROM sync.listed_ids listed USING sync.passes walked
 WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = listed.pass_id
@@ -116,6 +117,11 @@ def load_candidates(
 def count_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
     """Count the different ids that were listed so far."""
     return int(fetch_one(connection, _COUNT_LISTED, (key.org, pass_id))[0])
+
+
+def count_unidentified(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
+    """Count the rows that were listed so far and name no id."""
+    return int(fetch_one(connection, _COUNT_UNIDENTIFIED, (key.org, pass_id, UNIDENTIFIED))[0])
 
 
 def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:

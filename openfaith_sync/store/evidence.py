@@ -60,6 +60,11 @@ class PostgresEvidence:
         with translated():
             return comparison.count_listed(self._connection, self._key, self._pass_id)
 
+    def count_unidentified(self) -> int:
+        """Count the rows that were listed and name no id."""
+        with translated():
+            return comparison.count_unidentified(self._connection, self._key, self._pass_id)
+
     def compare_listing(self) -> None:
         """Make what the complete listing lacks a candidate: only what was held and alive before the pass."""
         with self._writing("compare_listing"):

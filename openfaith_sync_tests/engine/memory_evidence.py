@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
-from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
@@ -46,6 +46,9 @@ class MemoryEvidence:
 
     def count_listed(self) -> int:
         return len(self.listed)
+
+    def count_unidentified(self) -> int:
+        return sum(external_id.startswith(UNIDENTIFIED) for external_id in self.listed)
 
     def compare_listing(self) -> None:
         held_before = {one for one, since in self.store.written_in.items() if since < self.pass_id}

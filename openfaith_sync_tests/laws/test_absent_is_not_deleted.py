@@ -282,6 +282,19 @@ def test_what_the_budget_leaves_unread_goes_when_a_second_listing_in_a_row_lacks
     assert church.live(PERSON) == church.truth(PERSON)
 
 
+def test_two_listings_of_which_a_row_names_no_id_prove_nothing(synced, monkeypatch):
+    monkeypatch.setattr(settling, "READS_A_PASS", 0)
+    church = synced(PERSON)
+    church.simulator.fault(Fault(kind="odd_record", record=f"Person/{min(church.truth(PERSON))}", odd="no_id"))
+    for _ in range(3):
+        assert church.sync(PERSON).report["still_candidates"] == 1
+    assert len(church.live(PERSON)) == PEOPLE
+    monkeypatch.setattr(settling, "READS_A_PASS", 5)
+    church.simulator.clear_faults()
+    assert church.sync(PERSON).report["still_candidates"] == 0
+    assert church.live(PERSON) == church.truth(PERSON)
+
+
 def test_a_listing_in_between_that_has_it_begins_the_count_anew(synced, monkeypatch):
     monkeypatch.setattr(settling, "READS_A_PASS", 0)
     church = synced(PERSON)
