@@ -9,6 +9,15 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="urllib3 .* doesn't match a supported version")
     import pypco
 
+from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+
+
+@pytest.fixture(scope="module")
+def still(manifest):
+    """A church at a version that sends every key, which is all that this client can read."""
+    with running_simulator(SimulatorSettings(people=230, rate=None, left_out=()), manifest) as simulator:
+        yield simulator
+
 
 @pytest.fixture
 def pco(still):
