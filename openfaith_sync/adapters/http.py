@@ -18,7 +18,15 @@ from openfaith_sync.adapters.bounds import BOUNDS, Bounds
 from openfaith_sync.adapters.budget import BudgetUsedUp, LedgerUnreachable
 from openfaith_sync.adapters.held_back import HeldBack
 from openfaith_sync.adapters.needs import Breaker, Ledger
-from openfaith_sync.adapters.outcomes import ERROR_OF_ACTION, SENT_ON_TO_NOTHING, Outcome, decide, decide_failure
+from openfaith_sync.adapters.outcomes import (
+    ERROR_OF_ACTION,
+    NOT_THE_SOURCES_OWN,
+    SENT_ON_TO_NOTHING,
+    Outcome,
+    decide,
+    decide_failure,
+    is_sources_own,
+)
 from openfaith_sync.adapters.pacing import Pace
 from openfaith_sync.adapters.stated import parse_limit, parse_retry_after
 from openfaith_sync.adapters.watching import Watch
@@ -269,7 +277,10 @@ class HttpClient:
     def _decide(self, response: httpx.Response) -> Outcome | None:
         if response.is_success:
             return None
-        return decide(response.status_code, response.text[:4096], self._adapter.errors)
+        outcome = decide(response.status_code, response.text[:4096], self._adapter.errors)
+        if outcome is not None and outcome.action is ErrorAction.NOT_FOUND:
+            return outcome if is_sources_own(response, self._adapter.not_found) else NOT_THE_SOURCES_OWN
+        return outcome
 
     def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response, *, is_sent_on: bool) -> None:
         outcome = self._decide(response)

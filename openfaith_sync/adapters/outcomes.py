@@ -15,15 +15,17 @@ The words are close to those of Airbyte's connector kit, so that a manifest can 
 
 ``refresh`` becomes an error only where the credentials have nothing to get a new token with, or
 the new one was refused too. Our IGNORE is narrower: that one record is not there is evidence, that
-a listing is not there is a failure.
+a listing is not there is a failure. An answer is evidence only in the shape that the manifest declares
+under ``not_found``; in any other shape it is a failure that may heal (``SourceFailed``).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
+import orjson
 
-from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule
+from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
@@ -84,6 +86,9 @@ BY_STATUS: Mapping[range, Outcome] = {
 # Never evidence that a record is gone: what is not there is the place that we were sent on to.
 SENT_ON_TO_NOTHING = Outcome(_RETRY, "the source redirects to what is not there")
 
+# Nor is a 404 that something on the way answers: a proxy, a gateway without a route, a page for people.
+NOT_THE_SOURCES_OWN = Outcome(_RETRY, "the answer is not the source's own; something on the way may have sent it")
+
 # The nearest class decides. The rest of httpx's errors are mistakes of ours: they pass through.
 BY_TRANSPORT: Mapping[type[Exception], Outcome] = {
     httpx.RequestError: Outcome(_RETRY, "the request failed"),
@@ -124,6 +129,18 @@ def decide(status: int, body: str, rules: Sequence[ErrorRule]) -> Outcome | None
             return Outcome(rule.action, rule.message, rule.action is ErrorAction.WAIT, rule.remedy)
     held_by = [span for span in BY_STATUS if status in span]
     return BY_STATUS[min(held_by, key=len)] if held_by else Outcome(_STOP, "the source answered with no HTTP status")
+
+
+def is_sources_own(response: httpx.Response, expected: NotFoundAnswer) -> bool:
+    """Return whether a "not found" has the media type and the error body of the source itself."""
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {known.lower() for known in expected.media_types}:
+        return False
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(body, dict) and bool(body.get(expected.key))
 
 
 def decide_failure(error: Exception) -> Outcome | None:

@@ -4,11 +4,12 @@ from typing import Any
 
 import click
 
+from openfaith_sync.adapters.manifest_files import read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind
-from openfaith_sync.domain.ids import parse_org
-from openfaith_sync.store.database import open_database
+from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind, HoldStatus
+from openfaith_sync.domain.ids import EntityName, parse_org
+from openfaith_sync.store.database import Database, open_database
 from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, load_hold, reject_hold
 
 COLUMNS = ("hold", "org", "entity", "kind", "missing", "live", "status", "approved_up_to", "created_at", "reason")
@@ -70,24 +71,52 @@ def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, a
 
 
 @holds.command()
-@click.argument("hold_id", type=int, metavar="ID")
+@click.argument("hold_id", type=int, metavar="ID", required=False)
+@click.option("--org", help="With --all: the org whose holds are approved.")
+@click.option("--all", "is_all", is_flag=True, help="Approve every open hold of the org.")
 @as_json
 @pass_deployment
-def approve(deployment: Deployment, hold_id: int, as_json: bool) -> None:
+def approve(deployment: Deployment, hold_id: int | None, org: str | None, is_all: bool, as_json: bool) -> None:
     """Let the records of a hold go, or go back, once the check was run again.
 
     The number of records that wait now is a ceiling: when the next reconciliation
-    finds more of them, it stops again and changes none.
+    finds more of them, it stops again and changes none. What hangs below records
+    that may go, such as the memberships of a household, is approved with them.
+
+    Examples: openfaith-sync holds approve 7
+
+              openfaith-sync holds approve --org grace --all
     """
+    if is_all != (org is not None) or is_all == (hold_id is not None):
+        raise click.UsageError("name one hold by its number, or all of an org with --org ORG --all")
     with open_database(deployment.settings) as database:
-        hold = approve_hold(database, hold_id)
+        wanted = [load_hold(database, hold_id)] if hold_id is not None else _open_holds(database, str(org))
+        approved: dict[int, Hold] = {}
+        for hold in wanted:
+            if hold.hold_id not in approved:
+                found = approve_hold(database, hold.hold_id, _nested_below(deployment, hold))
+                approved |= {one.hold_id: one for one in found}
     if as_json:
-        print_json(_row(hold))
+        rows = [_row(hold) for hold in approved.values()]
+        print_json(rows if is_all else rows[0])
         return
-    click.echo(
-        f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} {_MAY[hold.kind]}"
-    )
-    click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
+    for hold in approved.values():
+        click.echo(
+            f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} {_MAY[hold.kind]}"
+        )
+        click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
+    if not approved:
+        click.echo("no hold is open", err=True)
+
+
+def _open_holds(database: Database, org: str) -> list[Hold]:
+    return [hold for hold in list_holds(database, parse_org(org)) if hold.status is HoldStatus.OPEN]
+
+
+def _nested_below(deployment: Deployment, hold: Hold) -> list[EntityName]:
+    """Return the entities whose records exist only below those of the hold."""
+    manifest = read_manifest(deployment.settings.manifests, hold.key.adapter)
+    return [name for name, part in manifest.entities.items() if part.parent == hold.key.entity]
 
 
 @holds.command()

@@ -151,6 +151,15 @@ class ErrorRule(Part):
     """What a person can do about it. Left out of messages about a refusal that hits many orgs at once."""
 
 
+class NotFoundAnswer(Part):
+    """What the source's own "not found" looks like: an answer of another shape comes from something on the way."""
+
+    media_types: tuple[str, ...] = Field(min_length=1)
+    """Compared without case and without parameters such as `charset`."""
+    key: str
+    """The key of the JSON object that holds the source's error; what it holds must not be empty."""
+
+
 class WebhookHeaders(Part):
     """Where a webhook delivery carries its envelope."""
 
@@ -186,4 +195,6 @@ class AdapterFile(Part):
     errors: tuple[ErrorRule, ...]
     account: Account | None = None
     """Left out where the source never says; a connection is then not held to one account."""
+    not_found: NotFoundAnswer
+    """The only answers with the action `not_found` that are evidence of absence."""
     webhooks: Webhooks | None = None

@@ -16,8 +16,27 @@ class Limits:
     share: float = 0.1
 
     def are_exceeded(self, missing: int, live: int) -> bool:
-        """Whether so many of so many are too many: by number and by share."""
+        """Return whether both deletion limits are exceeded: the number and the share."""
         return missing > self.count and missing > self.share * live
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time over which losses add up, and how much of an org's limits it allows."""
+
+    days: int
+    times_count: int
+    times_share: float
+    covers_nested: bool = True
+
+    def limits_of(self, limits: Limits) -> Limits:
+        """Return what may vanish in this window without a person."""
+        return Limits(limits.count * self.times_count, limits.share * self.times_share)
+
+
+# The day catches a burst. The longer ones catch what a day never shows: ten a night, for ever. Records that
+# only exist below a parent come and go with their parents' rosters, so a whole year of them says nothing.
+WINDOWS = (Window(1, 1, 1), Window(30, 3, 1), Window(365, 9, 2.5, covers_nested=False))
 
 
 class HoldStatus(StrEnum):
@@ -84,6 +103,20 @@ class Candidate:
     """Complete listings in a row that lacked it."""
     parent_id: ExternalId | None = None
     """The parent below which it is read, where it is nested."""
+    is_explained: bool = False
+    """Whether its parent took it with it; see ``Weighing``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """The candidates that can be read by their ids and are not proven gone."""
+
+    unread: int
+    """Never read yet: the budget of one pass was not enough."""
+    refused: int
+    """The source would not say."""
+    total: int
+    """These, and those that were alive after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +129,11 @@ class Weighing:
     hold: Hold | None = None
     """The one that is open or approved."""
     explained: int = 0
-    """Of the missing ones, those whose parent is a tombstone here: it took them with it, by evidence of its own."""
+    """Of the missing ones, those that a parent took with it: it is a tombstone here, by evidence of its own, or a
+    person approved that it goes."""
+    losses: tuple[int, ...] = (0,) * len(WINDOWS)
+    """Records deleted in each window, by any cause, that neither a parent nor a person explains."""
+    is_nested: bool = False
 
     @property
     def unexplained(self) -> int:
@@ -104,9 +141,38 @@ class Weighing:
         return self.missing - self.explained
 
     @property
+    def exceeded(self) -> int | None:
+        """Return the first of ``WINDOWS`` in which more would vanish than may without a person."""
+        if not self.unexplained:
+            return None
+        for index, window in enumerate(WINDOWS):
+            gone = self.unexplained + self.losses[index]
+            is_covered = window.covers_nested or not self.is_nested
+            if is_covered and window.limits_of(self.limits).are_exceeded(gone, self.live + self.losses[index]):
+                return index
+        return None
+
+    @property
     def is_over(self) -> bool:
-        """Whether more is missing than may vanish without a person."""
-        return self.limits.are_exceeded(self.unexplained, self.live)
+        """Return whether more would vanish than may without a person."""
+        return self.exceeded is not None
+
+    def describe(self, entity: str) -> str:
+        """Return for a person what is missing, and which limits that exceeds."""
+        index = self.exceeded or 0
+        window, lost = WINDOWS[index], self.losses[index]
+        limits = window.limits_of(self.limits)
+        share = self.unexplained / self.live if self.live else 1.0
+        span = "24 hours" if window.days == 1 else f"{window.days} days"
+        before = f", and {lost:,} were deleted in the last {span}" if lost else ""
+        reason = (
+            f"{self.unexplained:,} of {self.live:,} records of {entity} ({share:.1%}) are missing "
+            f"at the source{before}; "
+            f"more than {limits.count:,} and more than {limits.share:.0%} in {span} "
+            f"are not deleted before a person looks"
+        )
+        ceiling = self.hold.approved_up_to if self.hold else None
+        return reason if ceiling is None else f"{reason} (approved were {ceiling:,})"
 
     @property
     def is_approved(self) -> bool:

@@ -43,6 +43,17 @@ class MergeCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class Revival:
+    """Records that live at the source although a merge removed them here."""
+
+    entity: EntityName
+    table: str
+    external_ids: tuple[ExternalId, ...]
+    references: tuple[ReferenceColumn, ...]
+    """Every column that refers to this entity."""
+
+
+@dataclass(frozen=True, slots=True)
 class MergesResult:
     """What one look at the source's merges did."""
 
@@ -53,6 +64,8 @@ class MergesResult:
     requests: int
     unreadable: int = 0
     """Merges that name no two records."""
+    contradicted: int = 0
+    """Merges that were not applied: the record that they remove can be read, or the source would not say."""
     is_denied: bool = False
     """Whether the source refuses to tell of merges: they are then seen as deletions."""
 

@@ -155,6 +155,17 @@ class Tombstone:
     proven_at: datetime | None = None
     """When the proof began, by the database's clock: what was written to the record since then is newer
     than the proof, and the record stays. ``None`` where nobody else can have read it since."""
+    is_loss: bool = True
+    """Whether it counts toward the safety stop: not where a person approved it, or a parent took it with it."""
+
+
+class CandidateAnswer(StrEnum):
+    """What the source said of a candidate when it was last read by its id."""
+
+    ALIVE = "alive"
+    """It can be read: the listing that lacks it is not to be believed."""
+    REFUSED = "refused"
+    """The token may not read it, or the source failed: no evidence of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +194,8 @@ class PageCommit:
     """Nested records that are on their parents' lists from now on: a list without one makes it a candidate."""
     tombstones: tuple[Tombstone, ...] = ()
     """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
+    answers: Mapping[ExternalId, CandidateAnswer] = field(default_factory=dict)
+    """Candidates for deletion that were read by their ids and are not gone."""
     handled: Mapping[str, str] = field(default_factory=dict)
     """Events of the inbox that this settles, each with what came of it."""
     found: Mapping[str, int] = field(default_factory=dict)

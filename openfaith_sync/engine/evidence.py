@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Unproven, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
@@ -56,9 +56,10 @@ class Evidence(Protocol):
         ...
 
     def weigh(self, parent: EntityName | None) -> Weighing:
-        """Give how much is missing of how much, how much may be, and the hold that stands.
+        """Return how much is missing of how much, what was lost lately, how much may be, and the hold that stands.
 
-        What hung below a ``parent`` that is a tombstone is missing with it, and explained.
+        What hung below a ``parent`` that is a tombstone, or that a person approved to go, is explained.
+        Losses are counted by the store's clock, whatever deleted the records.
         """
         ...
 
@@ -74,8 +75,22 @@ class Evidence(Protocol):
         """Have an approval allow no more than what is still missing."""
         ...
 
-    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
-        """Give candidates in the order of their ids, after this one, and the store's time when they were given."""
+    def load_candidates(self, parent: EntityName | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        """Return candidates that this pass has not read yet, and the store's time when they were loaded.
+
+        Those never read come first, then those read longest ago, so that every candidate is read in the
+        end. With a ``parent``, only those whose parent is known: the others have no address.
+        """
+        ...
+
+    def load_without_address(
+        self, parent: EntityName, after: ExternalId | None, limit: int
+    ) -> tuple[Sequence[Candidate], datetime | None]:
+        """Return nested candidates whose parent nobody knows, in the order of their ids, after this one."""
+        ...
+
+    def count_unproven(self, parent: EntityName | None) -> Unproven:
+        """Count the candidates that can be read by their ids and are not proven gone."""
         ...
 
     def compare_versions(self) -> None:

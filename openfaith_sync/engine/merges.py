@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
-from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey, merges_of
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey, merges_of
 from openfaith_sync.domain.listing import Page, version_keys
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.merges import (
@@ -31,9 +31,19 @@ MAX_STEPS_WITHOUT_MERGES = 50
 
 
 def run_merges(
-    manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName, told: tuple[Merge, ...] = ()
+    manifest: Manifest,
+    source: Source,
+    store: Store,
+    org: OrgId,
+    entity: EntityName,
+    told: tuple[Merge, ...] = (),
+    *,
+    is_full: bool = False,
 ) -> MergesResult:
-    """Apply every merge of an entity that the source has shown since the last look.
+    """Apply every merge of an entity that the source has shown since the last look, or ever when ``is_full``.
+
+    A merge removes a record that lives here only when the source answers 404 or 410 to that record's id
+    as well. One that is contradicted is not applied; the next full look tries it again.
 
     Each page is applied in one transaction, and the watermark moves with the last
     one, so this may be killed anywhere and called again. A source that refuses to
@@ -50,7 +60,7 @@ def run_merges(
         raise DefinitionError(f"the manifest does not say where merges of {entity} are listed")
     key = SyncKey(org, manifest.adapter, merges_of(entity))
     with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        since = store.load_checkpoint(key).watermark
+        since = None if is_full else store.load_checkpoint(key).watermark
         poll = _Poll(manifest, source, store, lease, part, mergers)
         try:
             return poll.run(since)
@@ -71,12 +81,14 @@ def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResu
     return result
 
 
-def poll_merges(manifest: Manifest, source: Source, store: Store, key: SyncKey) -> MergesResult | None:
+def poll_merges(
+    manifest: Manifest, source: Source, store: Store, key: SyncKey, *, is_full: bool = False
+) -> MergesResult | None:
     """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
     if manifest.entities[key.entity].merges is None:
         return None
     try:
-        return run_merges(manifest, source, store, key.org, key.entity)
+        return run_merges(manifest, source, store, key.org, key.entity, is_full=is_full)
     except LeaseHeld:
         # The worker that is at it reads what we would.
         return None
@@ -93,7 +105,12 @@ def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:
 
 
 def _told(merges: MergesResult) -> dict[str, object]:
-    found = {"applied": merges.applied, "unreadable": merges.unreadable, "denied": merges.is_denied}
+    found = {
+        "applied": merges.applied,
+        "unreadable": merges.unreadable,
+        "contradicted": merges.contradicted,
+        "denied": merges.is_denied,
+    }
     return {"merges": {name: value for name, value in found.items() if value}} if any(found.values()) else {}
 
 
@@ -109,6 +126,8 @@ class _Poll:
         self._part, self._mergers = part, mergers
         self._references = references_to(manifest, part.name)
         self._newest: datetime | None = None
+        self._is_failing = False
+        """Whether the source failed to say of a removed record whether it lives: merges are read again then."""
         self.result = MergesResult(0, 0, 0)
 
     def run(self, since: datetime | None) -> MergesResult:
@@ -125,7 +144,8 @@ class _Poll:
 
     def believe(self, told: tuple[Merge, ...]) -> MergesResult:
         """Apply what was told of, since the source refuses to list merges."""
-        applied = self._commit(told, None) if told else 0
+        proven = self._prove(told)
+        applied = self._commit(proven, None) if proven else 0
         return replace(self.result, applied=self.result.applied + applied, is_denied=True)
 
     def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
@@ -136,8 +156,9 @@ class _Poll:
         keys = version_keys(page.records, str(self._mergers.delta.attribute))
         newest = parse_key(max(keys, default=None))
         self._newest = max(filter(None, (self._newest, newest)), default=None)
-        watermark = self._newest if is_last else None
-        applied = self._commit(merges, watermark) if merges or watermark is not None else 0
+        proven = self._prove(merges)
+        watermark = self._newest if is_last and not self._is_failing else None
+        applied = self._commit(proven, watermark) if proven or watermark is not None else 0
         self.result = replace(
             self.result,
             read=self.result.read + len(merges),
@@ -145,6 +166,24 @@ class _Poll:
             requests=self.result.requests + page.requests,
             unreadable=self.result.unreadable + found.count(None),
         )
+
+    def _prove(self, merges: tuple[Merge, ...]) -> tuple[Merge, ...]:
+        """Return the merges that remove nothing which lives: neither here nor, when it is read, at the source."""
+        key = replace(self._lease.key, entity=self._part.name)
+        live = self._store.load_live(key, [merge.removed for merge in merges])
+        proven = tuple(merge for merge in merges if merge.removed not in live or self._is_gone(merge.removed))
+        contradicted = self.result.contradicted + len(merges) - len(proven)
+        self.result = replace(self.result, requests=self.result.requests + len(live), contradicted=contradicted)
+        return proven
+
+    def _is_gone(self, removed: ExternalId) -> bool:
+        try:
+            return self._source.read_record(self._part.name, removed) is None
+        except AccessDenied:
+            return False
+        except TransientError:
+            self._is_failing = True
+            return False
 
     def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
         commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)

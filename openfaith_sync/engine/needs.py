@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.inbox import Reading, Wait
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
+from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn, Revival
 from openfaith_sync.domain.passes import (
     Checkpoint,
     Committed,
@@ -191,6 +192,10 @@ class Store(Protocol):
         """Give what those of these records became part of that are merged."""
         ...
 
+    def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        """Return those of these records that live here."""
+        ...
+
 
 class RecordStore(Store, Protocol):
     """What single records need besides: the inbox."""
@@ -203,6 +208,27 @@ class RecordStore(Store, Protocol):
         self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
     ) -> ExternalId | None:
         """Give the source's id of the parent that our row of a nested record refers to."""
+        ...
+
+    def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        """Return those of these records that are tombstones here."""
+        ...
+
+    def weigh(self, key: SyncKey, parent: EntityName | None) -> Weighing:
+        """Return how much of an entity is missing and was lost lately, how much may be, and the hold that stands."""
+        ...
+
+    def hold_deletions(
+        self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str
+    ) -> Hold:
+        """Have these records wait for a person as candidates for deletion, behind an open hold; may be repeated."""
+        ...
+
+    def revive(self, lease: Lease, revival: Revival) -> None:
+        """Take back merges of records that live: each is a tombstone of its own again, which its record undeletes.
+
+        What refers to the records that they became part of may have referred to them: it is read again.
+        """
         ...
 
     def postpone_events(self, lease: Lease, waits: Mapping[str, Wait]) -> None:

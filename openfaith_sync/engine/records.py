@@ -12,13 +12,21 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
-from openfaith_sync.domain.errors import AccessDenied, LeaseHeld, LeaseLost, ReconnectRequired, SyncError
+from openfaith_sync.domain.deletions import Hold
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    LeaseHeld,
+    LeaseLost,
+    ReconnectRequired,
+    SyncError,
+    TransientError,
+)
 from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver, OrgId, SyncKey
-from openfaith_sync.domain.inbox import Held, Reading, RecordsResult, Wait
+from openfaith_sync.domain.inbox import EventAction, Held, Reading, RecordsResult, Wait
 from openfaith_sync.domain.listing import FreshRecord
 from openfaith_sync.domain.manifest import Entity, Manifest
-from openfaith_sync.domain.merges import ReferenceColumn, merging_references
-from openfaith_sync.domain.passes import Counts, Lease, Membership, PageCommit, PassStart, SyncMode, Tombstone
+from openfaith_sync.domain.merges import ReferenceColumn, Revival, merging_references, references_to
+from openfaith_sync.domain.passes import Counts, Lease, Membership, PageCommit, PassId, PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch, RawRecord
 from openfaith_sync.domain.rejections import require_mostly_stored
@@ -26,10 +34,14 @@ from openfaith_sync.engine.events import is_behind, read_merges, read_parent, re
 from openfaith_sync.engine.fetching import RecordMapper
 from openfaith_sync.engine.merges import run_merges
 from openfaith_sync.engine.needs import RecordStore, Source
+from openfaith_sync.engine.settling import build_stop
 from openfaith_sync.engine.verdicts import Verdict, judge_failure, judge_missing, judge_readable, settle
 from openfaith_sync.engine.walking import StartThreads, start_threads
+from openfaith_sync.engine.withholding import AskedDeletion, allow_deletions
 
 RECORDS_A_BATCH = 100
+
+_SAYS_IT_MAY_LIVE = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAction.CHECK})
 
 OnRecords = Callable[[RecordsResult], None]
 
@@ -54,6 +66,7 @@ def run_records(
         LeaseHeld: Another worker drains this inbox.
         ReconnectRequired: The credentials are refused; the events stay due.
         MostlyRejected: Too many records were set aside; all events that were due are settled.
+        SafetyStop: So many records went that a person must look first. All else is done.
         SyncError: No record of a batch could be read. They wait for a later time.
     """
     key = SyncKey(org, manifest.adapter, RECORDS)
@@ -78,7 +91,11 @@ class _Batch:
 
     raws: dict[EntityName, list[RawRecord]] = field(default_factory=dict)
     """By entity, those that only came along first: what was read by its own id is newer."""
+    asked: list[AskedDeletion] = field(default_factory=list)
+    """What events say is gone and the source does not have."""
     tombstones: list[Tombstone] = field(default_factory=list)
+    revived: dict[EntityName, list[ExternalId]] = field(default_factory=dict)
+    """Records that a merge removed here and that the source shows."""
     memberships: list[Membership] = field(default_factory=list)
     handled: dict[str, str] = field(default_factory=dict)
     waits: dict[str, Wait] = field(default_factory=dict)
@@ -104,6 +121,7 @@ class _Drain:
         self._manifest, self._source, self._store, self._lease = manifest, source, store, lease
         self._start, self._on_progress, self._threads = start, on_progress, threads
         self._mapper = RecordMapper(manifest, lease.key.org)
+        self._holds: dict[EntityName, Hold] = {}
         self._result = RecordsResult(events=0, records=0, counts={}, waiting=0, requests=0)
 
     def run(self, most_seconds: float | None) -> RecordsResult:
@@ -118,6 +136,8 @@ class _Drain:
         references = merging_references(self._manifest, self._manifest.entities)
         self._store.follow_merges(self._lease.key, references)
         self._result = replace(self._result, waiting=self._store.count_waiting(self._lease.key))
+        if self._holds:
+            raise build_stop(next(iter(self._holds.values())))
         for entity, counts in self._result.counts.items():
             if counts.dead:
                 key = replace(self._lease.key, entity=entity)
@@ -138,6 +158,8 @@ class _Drain:
             self._take(batch, reading, settle(reading, self._known_outcome(reading)))
         for answer in answers:
             self._judge(batch, answer)
+        self._withhold(batch, opened.pass_id, readings)
+        self._revive(batch)
         if batch.waits:
             self._store.postpone_events(self._lease, batch.waits)
         requests = sum(answer.parent is not None or not self._is_nested(answer.reading) for answer in answers)
@@ -186,7 +208,9 @@ class _Drain:
         self._result = replace(self._result, requests=self._result.requests + found.requests)
 
     def _is_to_be_read(self, reading: Reading) -> bool:
-        return reading.entity in self._manifest.entities and reading.held is not Held.MERGED
+        """Whether it has to be read: one that was merged only when something says that it lives after all."""
+        is_doubted = reading.held is not Held.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in reading.events)
+        return reading.entity in self._manifest.entities and is_doubted
 
     def _known_outcome(self, reading: Reading) -> str:
         return f"merged into {reading.merged_into}" if reading.held is Held.MERGED else "no such entity is synced"
@@ -220,14 +244,16 @@ class _Drain:
 
     def _judge(self, batch: _Batch, answer: _Answer) -> None:
         reading, part = answer.reading, self._manifest.entities[answer.reading.entity]
-        if isinstance(answer.failure, AccessDenied):
+        if reading.held is Held.MERGED and (answer.fresh is None and not isinstance(answer.failure, TransientError)):
+            self._take(batch, reading, settle(reading, self._known_outcome(reading)))
+        elif isinstance(answer.failure, AccessDenied):
             self._judge_denied(batch, answer, part)
         elif answer.failure is not None:
             self._take(batch, reading, judge_failure(reading, type(answer.failure).__name__))
         elif answer.parent is None and part.nested is not None:
             self._take(batch, reading, settle(reading, "waits for reconciliation: nobody knows its parent"))
         elif answer.fresh is None:
-            self._take(batch, reading, judge_missing(reading))
+            self._take(batch, reading, judge_missing(reading), parent=answer.parent)
         else:
             is_older = is_behind(self._source, part, reading, answer.fresh.record)
             self._take(batch, reading, judge_readable(reading, is_older=is_older), answer.fresh, answer.parent)
@@ -256,13 +282,35 @@ class _Drain:
         if verdict.is_stored and fresh is not None:
             batch.include(fresh.children)
             batch.raws.setdefault(reading.entity, []).append(fresh.record)
+            if reading.held is Held.MERGED:
+                batch.revived.setdefault(reading.entity, []).append(reading.external_id)
             if parent is not None:
                 batch.memberships.append(Membership(reading.entity, parent, reading.external_id))
         if verdict.is_gone:
             table = self._manifest.entities[reading.entity].table
             derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, reading.entity)
-            entity_id = derive(reading.external_id)
-            batch.tombstones.append(Tombstone(reading.entity, table, reading.external_id, entity_id))
+            tombstone = Tombstone(reading.entity, table, reading.external_id, derive(reading.external_id))
+            batch.asked.append(AskedDeletion(tombstone, parent, is_live=reading.held is Held.LIVE))
+
+    def _withhold(self, batch: _Batch, pass_id: PassId, readings: Sequence[Reading]) -> None:
+        """Have only those deletions go that the safety stop allows; the events of the others say what they wait for."""
+        allowed = allow_deletions(self._manifest, self._store, self._lease, pass_id, batch.asked)
+        batch.tombstones = allowed.tombstones
+        going = {(one.entity, one.external_id) for one in allowed.tombstones}
+        asked = {(one.tombstone.entity, one.tombstone.external_id) for one in batch.asked}
+        for reading in readings:
+            record = (reading.entity, reading.external_id)
+            if record in asked - going:
+                hold = allowed.holds[reading.entity]
+                settled = {event.event_id for event in reading.events} & batch.handled.keys()
+                batch.handled |= dict.fromkeys(settled, f"waits for a person behind hold {hold.hold_id}")
+        self._holds |= allowed.holds
+
+    def _revive(self, batch: _Batch) -> None:
+        for entity, external_ids in batch.revived.items():
+            references = references_to(self._manifest, entity)
+            table = self._manifest.entities[entity].table
+            self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
 
     def _map(self, batch: _Batch) -> tuple[MappedBatch, ...]:
         """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""

@@ -82,7 +82,7 @@ def run_entity(
             result = NestedWalk(session, request.mode).run()
         elif session.wants_reconciliation(request.mode):
             # What was merged is not missing.
-            poll_merges(manifest, source, store, key)
+            poll_merges(manifest, source, store, key, is_full=True)
             result = Reconciliation(session).run()
         else:
             result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()

@@ -65,10 +65,12 @@ def judge_readable(reading: Reading, *, is_older: bool) -> Verdict:
 
 
 def judge_missing(reading: Reading) -> Verdict:
-    """Say what becomes of a record that the source has not (404, 410).
+    """Return what becomes of a record that the source does not have (404, 410).
 
-    What we hold is gone. It may still come, or come back, when the newest that is
-    known of it says that it lives.
+    The record is deleted only when an event says that it is gone as well: a 404 to an event that says
+    it lives contradicts that event, and two readings that contradict each other prove nothing. Such a
+    record is looked at again, and then left to the reconciliation. It may still come, or come back,
+    when the newest that is known of it says that it lives.
     """
     gone_at = [event.event_time for event in reading.events if event.action in _SAYS_IT_IS_GONE]
     latest = max(filter(None, gone_at), default=None)
@@ -82,13 +84,17 @@ def judge_missing(reading: Reading) -> Verdict:
     # A merge that the source does not list yet: the record is gone, and where to is still to come.
     doubted = [*awaited, *(event for event in reading.events if event.action is EventAction.MERGED)]
     is_over = all(event.attempts >= len(EARLY_WAITS) for event in awaited)
-    is_told_of = any(event.action is not EventAction.CHECK for event in reading.events)
-    is_gone = reading.held is Held.LIVE or (reading.held is Held.NEVER and is_told_of and is_over)
-    outcomes = {event.event_id: _outcome_of_missing(reading, event) for event in reading.events}
+    # Or an event said so before, and nothing that is known of the record is newer.
+    was_told_of = reading.destroyed_at is not None and reading.destroyed_at == reading.applied_to and not awaited
+    is_told_of = was_told_of or any(event.action in _SAYS_IT_IS_GONE for event in reading.events)
+    is_gone = is_told_of and (reading.held is Held.LIVE or (reading.held is Held.NEVER and is_over))
+    outcomes = {event.event_id: _outcome_of_missing(reading, event, is_gone=is_gone) for event in reading.events}
     return _look_again(doubted, outcomes, "the source does not have it yet", Verdict(is_gone=is_gone))
 
 
-def _outcome_of_missing(reading: Reading, event: InboxEvent) -> str:
+def _outcome_of_missing(reading: Reading, event: InboxEvent, *, is_gone: bool) -> str:
+    if reading.held is Held.LIVE and not is_gone:
+        return "left to the reconciliation: the source does not have it, and no event says that it is gone"
     if event.action is EventAction.MERGED:
         return "gone; the source lists no such merge"
     if reading.held is Held.NEVER and event.action in _SAYS_IT_LIVES:

@@ -7,9 +7,10 @@ are compared.
 
 from datetime import datetime
 
-from openfaith_sync.domain.deletions import Candidate
-from openfaith_sync.domain.ids import UNIDENTIFIED, ExternalId, SyncKey
+from openfaith_sync.domain.deletions import Candidate, Unproven
+from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes import PassId
+from openfaith_sync.store.evidence_sql import EXPLAINED
 from openfaith_sync.store.leases import key_parameters
 from openfaith_sync.store.rows import Connection, fetch_one
 
@@ -59,7 +60,7 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_
     SELECT FROM sync.external_links link
     WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
       AND link.external_id = listed.external_id
-      AND (link.deleted_at IS NULL OR link.merged_into IS NOT NULL OR listed.listed_version < link.source_version
+      AND (link.deleted_at IS NULL OR listed.listed_version < link.source_version AND link.merged_into IS NULL
            OR link.deleted_at >= (
         SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)))
   AND NOT EXISTS (
@@ -68,11 +69,26 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_
       AND dead.external_id = listed.external_id AND dead.resolved_at IS NULL)
 ORDER BY listed.external_id LIMIT %(limit)s
 """
-_CANDIDATES = """
-SELECT external_id, times_missed, parent_id, clock_timestamp() FROM sync.deletion_candidates
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id > %(after)s
-ORDER BY external_id LIMIT %(limit)s
-"""
+_OF_THE_KEY = "known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s"
+# A nested record of which nobody knows the parent has no address to be read at.
+_HAS_ADDRESS = "(%(parent)s::text IS NULL OR known.parent_id IS NOT NULL)"
+# Whoever waits longest is read first, so that no candidate starves behind others that are read again and again.
+_CANDIDATES = f"""
+SELECT known.external_id, known.times_missed, known.parent_id, {EXPLAINED}, clock_timestamp()
+FROM sync.deletion_candidates known
+WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS} AND known.read_pass_id IS DISTINCT FROM %(pass)s
+ORDER BY known.read_at NULLS FIRST, known.external_id LIMIT %(limit)s
+"""  # noqa: S608  joined of our own constants
+_WITHOUT_ADDRESS = f"""
+SELECT known.external_id, known.times_missed, known.parent_id, false, clock_timestamp()
+FROM sync.deletion_candidates known
+WHERE {_OF_THE_KEY} AND NOT {_HAS_ADDRESS} AND known.external_id > %(after)s
+ORDER BY known.external_id LIMIT %(limit)s
+"""  # noqa: S608  joined of our own constants
+_COUNT_UNPROVEN = f"""
+SELECT count(*) FILTER (WHERE known.answer IS NULL), count(*) FILTER (WHERE known.answer = 'refused'), count(*)
+FROM sync.deletion_candidates known WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS}
+"""  # noqa: S608  joined of our own constants
 _FINDINGS = """
 SELECT count(*) FILTER (WHERE listed.was_deleted AND link.deleted_at IS NULL),
        count(*) FILTER (WHERE NOT listed.was_deleted AND link.content_hash <> listed.held_hash
@@ -104,14 +120,31 @@ def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: s
 
 
 def load_candidates(
-    connection: Connection, key: SyncKey, after: str, limit: int
+    connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName | None, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
-    """Give candidates in the order of their ids, after this one, and the database's time when they were given."""
+    """Return candidates that this pass has not read yet, with the database's time; those never read come first."""
+    return _candidates(connection, _CANDIDATES, {**_told(key, pass_id), "parent": parent, "limit": limit})
+
+
+def load_without_address(
+    connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName, after: str, limit: int
+) -> tuple[list[Candidate], datetime | None]:
+    """Return nested candidates whose parent nobody knows, in the order of their ids, with the database's time."""
+    told = {**_told(key, pass_id), "parent": parent, "after": after, "limit": limit}
+    return _candidates(connection, _WITHOUT_ADDRESS, told)
+
+
+def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | None) -> Unproven:
+    """Count the candidates that can be read and are not proven gone."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "after": after, "limit": limit}
-    rows = connection.execute(_CANDIDATES, told).fetchall()
-    candidates = [Candidate(ExternalId(row[0]), row[1], row[2] and ExternalId(row[2])) for row in rows]
-    return candidates, rows[0][3] if rows else None
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    return Unproven(*(connection.execute(_COUNT_UNPROVEN.encode(), told).fetchone() or (0, 0, 0)))
+
+
+def _candidates(connection: Connection, query: str, told: dict[str, object]) -> tuple[list[Candidate], datetime | None]:
+    rows = connection.execute(query.encode(), told).fetchall()
+    candidates = [Candidate(ExternalId(row[0]), row[1], row[2] and ExternalId(row[2]), row[3]) for row in rows]
+    return candidates, rows[0][4] if rows else None
 
 
 def count_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> int:

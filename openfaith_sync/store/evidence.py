@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, Unproven, Weighing
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
@@ -113,10 +113,23 @@ class PostgresEvidence:
         with self._writing("lower_ceiling"):
             holds.lower_ceiling(self._connection, self._key, missing, kind)
 
-    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
-        """Give candidates in the order of their ids, after this one, and the database's time when they were given."""
+    def load_candidates(self, parent: EntityName | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        """Return candidates that this pass has not read yet, and the database's time; those never read come first."""
         with translated():
-            return comparison.load_candidates(self._connection, self._key, after or "", limit)
+            return comparison.load_candidates(self._connection, self._key, self._pass_id, parent, limit)
+
+    def load_without_address(
+        self, parent: EntityName, after: ExternalId | None, limit: int
+    ) -> tuple[Sequence[Candidate], datetime | None]:
+        """Return nested candidates whose parent nobody knows, in the order of their ids, after this one."""
+        told = (self._connection, self._key, self._pass_id, parent)
+        with translated():
+            return comparison.load_without_address(*told, after or "", limit)
+
+    def count_unproven(self, parent: EntityName | None) -> Unproven:
+        """Count the candidates that can be read by their ids and are not proven gone."""
+        with translated():
+            return comparison.count_unproven(self._connection, self._key, parent)
 
     def compare_versions(self) -> None:
         """Note what the complete listing shows in an older version than is held, and nothing else."""

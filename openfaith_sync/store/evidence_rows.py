@@ -37,7 +37,14 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
     for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
         dead = list(gone)
         ids = {"ids": [one.external_id for one in dead], "entity_ids": [one.entity_id for one in dead]}
-        yield "tombstone", evidence_sql.tombstone(table), common | {"entity": entity, "proven_at": proven_at} | ids
+        told = {"entity": entity, "proven_at": proven_at, "losses": [one.is_loss for one in dead]}
+        yield "tombstone", evidence_sql.tombstone(table), common | told | ids
+    if page.answers:
+        answers = {"ids": _ids(page.answers), "answers": [answer.value for answer in page.answers.values()]}
+        yield "note_answers", evidence_sql.NOTE_ANSWERS, common | answers
+    settled = {one.entity for one in page.tombstones} | ({lease.key.entity} if page.answers else set())
+    for entity in sorted(settled):
+        yield "follow_hold", evidence_sql.FOLLOW_HOLD, common | {"entity": entity}
     for parent in page.parents:
         told = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
         yield "note_parent", evidence_sql.NOTE_PARENT, common | told

@@ -7,16 +7,21 @@ from openfaith_sync.domain.errors import DefinitionError
 
 # A link is made even where none was: a page that was read before the record
 # went, and is committed after, then meets the tombstone (see page_sql.py).
-# A merged link is one already, and leads to a row that lives.
+# A merged link is one already, and leads to a row that lives. Of a record never held, nothing is lost.
 # What was written to a link since the proof began is newer than the proof.
 _TOMBSTONE = """
 WITH gone AS (
   INSERT INTO sync.external_links AS link
-    (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at)
-  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.entity_id, '', now()
-  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[]) AS given (external_id, entity_id)
+    (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at, is_loss)
+  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.entity_id, '', now(),
+         given.is_loss AND EXISTS (
+           SELECT FROM sync.external_links held
+           WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+             AND held.external_id = given.external_id)
+  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[], %(losses)s::boolean[]) AS given (external_id, entity_id, is_loss)
   ORDER BY given.external_id
-  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE SET deleted_at = now(), updated_at = now()
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+  SET deleted_at = now(), updated_at = now(), is_loss = EXCLUDED.is_loss
   WHERE link.deleted_at IS NULL AND (link.updated_at <= %(proven_at)s::timestamptz) IS NOT FALSE
   RETURNING entity_id, xmax <> 0 AS was_live
 ), stored AS (
@@ -34,6 +39,40 @@ UPDATE sync.passes
 SET tombstoned = tombstoned + (SELECT count(*) FROM gone WHERE was_live)
 WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 """
+
+NOTE_ANSWERS = b"""
+UPDATE sync.deletion_candidates known
+SET read_at = now(), read_pass_id = %(pass)s::bigint, answer = given.answer
+FROM unnest(%(ids)s::text[], %(answers)s::text[]) AS given (external_id, answer)
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND known.external_id = given.external_id
+"""
+
+STILL_MISSING = "(known.answer IS DISTINCT FROM 'alive' OR known.read_pass_id < known.last_pass_id)"
+"""Whether a candidate was not seen alive since a listing last lacked it."""
+
+EXPLAINED = """EXISTS (
+  SELECT FROM sync.external_links parent
+  WHERE parent.org_id = known.org_id AND parent.adapter = known.adapter AND parent.entity = %(parent)s
+    AND parent.external_id = known.parent_id AND (parent.deleted_at IS NOT NULL OR EXISTS (
+      SELECT FROM sync.deletion_candidates above
+      JOIN sync.holds USING (org_id, adapter, entity)
+      WHERE above.org_id = parent.org_id AND above.adapter = parent.adapter AND above.entity = parent.entity
+        AND above.external_id = parent.external_id AND holds.kind = 'deletions' AND holds.status = 'approved')))"""
+"""Whether a nested candidate's parent takes it with it: it is a tombstone, or a person approved that it goes."""
+
+# What was deleted or seen alive meanwhile is behind the hold no more, whoever found it.
+FOLLOW_HOLD = f"""
+UPDATE sync.holds held
+SET missing = rest.missing,
+    approved_up_to = CASE WHEN held.approved_up_to > rest.missing THEN rest.missing ELSE held.approved_up_to END,
+    status = CASE WHEN rest.missing = 0 THEN 'settled' ELSE held.status END
+FROM (SELECT count(*)::int AS missing FROM sync.deletion_candidates known
+      WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+        AND {STILL_MISSING}) rest
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+  AND held.kind = 'deletions' AND held.status IN ('open', 'approved') AND rest.missing < held.missing
+""".encode()  # noqa: S608  joined of our own constants
 
 # Noted before the page's records are stored, so that the end of the pass can tell
 # what was undeleted, and what had changed without a new version.

@@ -1,5 +1,6 @@
 """What a person sees of safety stops, and decides about them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Cursor, sql
@@ -8,8 +9,9 @@ from psycopg.rows import dict_row
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import EntityId, ExternalId, OrgId
+from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, OrgId
 from openfaith_sync.store.database import Database
+from openfaith_sync.store.evidence_sql import EXPLAINED, STILL_MISSING
 from openfaith_sync.store.holds import parse_hold
 from openfaith_sync.store.leases import key_parameters
 from openfaith_sync.store.rows import Connection, fetch_one
@@ -26,12 +28,21 @@ SET status = %(status)s, decided_at = now(), approved_up_to = CASE WHEN %(status
 WHERE org_id = %(org)s AND hold_id = %(hold)s AND status = ANY (%(from)s)
 RETURNING *
 """
+_APPROVE_NESTED = f"""
+UPDATE sync.holds nested SET status = 'approved', decided_at = now(), approved_up_to = missing
+WHERE nested.org_id = %(org)s AND nested.adapter = %(adapter)s AND nested.entity = ANY (%(entities)s)
+  AND nested.kind = 'deletions' AND nested.status = 'open' AND NOT EXISTS (
+    SELECT FROM sync.deletion_candidates known
+    WHERE known.org_id = nested.org_id AND known.adapter = nested.adapter AND known.entity = nested.entity
+      AND NOT {EXPLAINED})
+RETURNING *
+"""  # noqa: S608  joined of our own constants
 _RECORDS = """
 SELECT known.external_id, link.entity_id, known.times_missed, known.first_missed_at, {name}
 FROM sync.deletion_candidates known
 LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
 {join}
-WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s AND {missing}
 ORDER BY known.external_id LIMIT %(limit)s
 """
 _OLDER = """
@@ -65,13 +76,22 @@ def load_hold(database: Database, hold_id: int) -> Hold:
     return parse_hold(row)
 
 
-def approve_hold(database: Database, hold_id: int) -> Hold:
-    """Let as many go as are missing now, when the check is run again.
+def approve_hold(database: Database, hold_id: int, nested: Sequence[EntityName] = ()) -> list[Hold]:
+    """Let as many go as are missing now when the check is run again, and what goes with them.
+
+    Returns the hold, then those of the ``nested`` entities below it of which nothing else is missing than what
+    hangs below these records.
 
     Raises:
         UsageError: There is no such hold, or it is not open.
     """
-    return _decide(database, load_hold(database, hold_id), HoldStatus.APPROVED, [HoldStatus.OPEN])
+    approved = _decide(database, load_hold(database, hold_id), HoldStatus.APPROVED, [HoldStatus.OPEN])
+    if approved.kind is not HoldKind.DELETIONS:
+        return [approved]
+    told = {"org": approved.key.org, "adapter": approved.key.adapter, "parent": approved.key.entity}
+    with database.connect(approved.key.org) as session:
+        rows = _rows(session).execute(_APPROVE_NESTED.encode(), told | {"entities": list(nested)}).fetchall()
+    return [approved, *map(parse_hold, rows)]
 
 
 def reject_hold(database: Database, hold_id: int) -> Hold:
@@ -91,7 +111,8 @@ def load_held_records(database: Database, hold: Hold, limit: int | None, *, with
     with database.connect(hold.key.org) as session:
         name, join = _naming(session, hold) if with_names else (sql.SQL("NULL"), sql.SQL(""))
         query = sql.SQL(_OLDER if hold.kind is HoldKind.OLDER else _RECORDS)
-        rows = session.execute(query.format(name=name, join=join), told).fetchall()
+        query_of = query.format(name=name, join=join, missing=sql.SQL(STILL_MISSING))
+        rows = session.execute(query_of, told).fetchall()
     return [HeldRecord(ExternalId(row[0]), row[1] and EntityId(row[1]), *row[2:]) for row in rows]
 
 

@@ -1,31 +1,40 @@
 """Safety stops: how much is missing of how much, and which hold stands."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Cursor
 from psycopg.rows import dict_row
 
-from openfaith_sync.domain.deletions import Hold, HoldKind, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.deletions import WINDOWS, Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes import PassId
+from openfaith_sync.store.evidence_sql import EXPLAINED, STILL_MISSING
 from openfaith_sync.store.leases import key_parameters
 from openfaith_sync.store.rows import Connection
 
-_WEIGH = """
-SELECT (SELECT count(*) FROM sync.deletion_candidates
-        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s),
-       (SELECT count(*) FROM sync.external_links
-        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
-          AND deleted_at IS NULL AND merged_into IS NULL),
+# Losses count from the last approval on: a person has looked at what went before.
+_LOSSES = ", ".join(
+    f"count(*) FILTER (WHERE is_loss AND deleted_at > GREATEST(now() - interval '{window.days} days', approved.at)"
+    " AND merged_into IS NULL)"
+    for window in WINDOWS
+)
+_WEIGH = f"""
+WITH approved AS MATERIALIZED (
+  SELECT max(decided_at) AS at FROM sync.holds
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+    AND kind = 'deletions' AND approved_up_to IS NOT NULL
+), missed AS (
+  SELECT count(*) AS missing, count(*) FILTER (WHERE {EXPLAINED}) AS explained
+  FROM sync.deletion_candidates known
+  WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s AND {STILL_MISSING}
+)
+SELECT (SELECT missing FROM missed), (SELECT explained FROM missed),
        (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
        (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s),
-       (SELECT count(*) FROM sync.deletion_candidates nested
-        JOIN sync.external_links parent
-          ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
-          AND parent.external_id = nested.parent_id
-        WHERE nested.org_id = %(org)s AND nested.adapter = %(adapter)s AND nested.entity = %(entity)s
-          AND parent.deleted_at IS NOT NULL)
-"""
+       count(*) FILTER (WHERE deleted_at IS NULL AND merged_into IS NULL), {_LOSSES}
+FROM sync.external_links, approved WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+"""  # noqa: S608  joined of our own constants
 _STANDING = """
 SELECT * FROM sync.holds
 WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status IN ('open', 'approved')
@@ -36,6 +45,12 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (org_id, adapter, entity, kind) WHERE status IN ('open', 'approved') DO UPDATE
 SET pass_id = EXCLUDED.pass_id, missing = EXCLUDED.missing, live = EXCLUDED.live, reason = EXCLUDED.reason
 RETURNING *
+"""
+_NOTE = """
+INSERT INTO sync.deletion_candidates (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, given.*, %(pass)s, %(pass)s
+FROM unnest(%(ids)s::text[], %(parents)s::text[]) AS given (external_id, parent_id)
+ON CONFLICT DO NOTHING
 """
 # An approval of fewer than are missing now is over: a person is asked again.
 _SETTLE_APPROVED = """
@@ -53,12 +68,14 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'a
 
 
 def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
-    """Give how much is missing, how much of that may be, and the hold that stands."""
+    """Return how much is missing, how much was lost lately, how much may be, and the hold that stands."""
     org, adapter, entity = key_parameters(key)
     told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    missing, live, count, share, explained = connection.execute(_WEIGH, told).fetchone() or (0, 0, None, None, 0)
+    found = connection.execute(_WEIGH.encode(), told).fetchone() or (0, 0, None, None, 0)
+    missing, explained, count, share, live, *losses = found
     limits = Limits() if count is None else Limits(count, share)
-    return Weighing(missing, live, limits, load_standing(connection, key, HoldKind.DELETIONS), explained)
+    hold = load_standing(connection, key, HoldKind.DELETIONS)
+    return Weighing(missing, live, limits, hold, explained, tuple(losses), is_nested=parent is not None)
 
 
 def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold | None:
@@ -77,6 +94,17 @@ def open_hold(
     if row is None:
         raise LookupError("a hold was neither made nor found")
     return parse_hold(row)
+
+
+def hold_candidates(
+    connection: Connection, key: SyncKey, pass_id: PassId, candidates: Sequence[Candidate], reason: str
+) -> Hold:
+    """Note candidates and return the open hold behind which they, and those noted before, wait."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    rows = sorted((one.external_id, one.parent_id) for one in candidates)
+    connection.execute(_NOTE, told | {"ids": [row[0] for row in rows], "parents": [row[1] for row in rows]})
+    return open_hold(connection, key, pass_id, weigh(connection, key, None), reason, HoldKind.DELETIONS)
 
 
 def settle_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:

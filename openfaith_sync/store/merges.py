@@ -1,12 +1,12 @@
 """Applies merges: what is removed leads to what it became part of, and so does all that refers to it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from openfaith_sync.domain.canonical import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, ExternalId, IdDeriver, SyncKey
-from openfaith_sync.domain.merges import Merge, MergeCommit, ReferenceColumn
+from openfaith_sync.domain.merges import Merge, MergeCommit, ReferenceColumn, Revival
 from openfaith_sync.domain.passes import Lease
 from openfaith_sync.store import merges_sql
 from openfaith_sync.store.leases import check_lease
@@ -47,6 +47,42 @@ def load_merged(
     """Give what those of these records became part of that are merged."""
     rows = connection.execute(merges_sql.MERGED, _parameters(key) | {"ids": list(external_ids)}).fetchall()
     return {ExternalId(external_id): ExternalId(kept) for external_id, kept in rows}
+
+
+def load_live(connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+    """Return those of these records that live here."""
+    return _load_ids(connection, merges_sql.LIVE, key, external_ids)
+
+
+def load_gone(connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+    """Return those of these records that are tombstones here."""
+    return _load_ids(connection, merges_sql.GONE, key, external_ids)
+
+
+def revive(connection: Connection, lease: Lease, revival: Revival) -> None:
+    """Take back merges of records that live, in one transaction; what led through them leads to them."""
+    key = SyncKey(lease.key.org, lease.key.adapter, revival.entity)
+    derive, ids = IdDeriver(key.org, key.adapter, key.entity), sorted(revival.external_ids)
+    told = _parameters(key) | {"ids": ids, "own_ids": [derive(ExternalId(one)) for one in ids]}
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(merges_sql.LOCK, (_lock_name(key),))
+        ends = [row[0] for row in connection.execute(merges_sql.ENDS_OF, told).fetchall()]
+        led_here = [row[0] for row in connection.execute(merges_sql.LED_HERE, told).fetchall()]
+        connection.execute(merges_sql.TAKE_BACK, told)
+        connection.execute(merges_sql.unbury(revival.table), told)
+        for reference in revival.references:
+            connection.execute(merges_sql.read_again(reference), told | {"ends": ends})
+        if led_here:
+            _apply(connection, key, MergeCommit(revival.entity, revival.table, (), revival.references), led_here)
+
+
+def _load_ids(
+    connection: Connection, query: LiteralString, key: SyncKey, external_ids: Sequence[ExternalId]
+) -> set[ExternalId]:
+    if not external_ids:
+        return set()
+    return {ExternalId(row[0]) for row in connection.execute(query, _parameters(key) | {"ids": list(external_ids)})}
 
 
 def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merge]) -> list[str]:

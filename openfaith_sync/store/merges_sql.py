@@ -111,6 +111,58 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND ext
   AND merged_into IS NOT NULL
 """
 
+_ALIVE_OR_NOT = """
+SELECT external_id FROM sync.external_links
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+"""
+LIVE = f"{_ALIVE_OR_NOT} AND deleted_at IS NULL AND merged_into IS NULL"
+GONE = f"{_ALIVE_OR_NOT} AND deleted_at IS NOT NULL"
+
+ENDS_OF = """
+SELECT DISTINCT entity_id FROM sync.external_links
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+  AND merged_into IS NOT NULL
+"""
+LED_HERE = """
+SELECT external_id FROM sync.redirects
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND kept_id = ANY (%(ids)s::text[])
+"""
+# Without hash and version the link takes whatever the source shows of its record.
+TAKE_BACK = """
+WITH forgotten AS (
+  DELETE FROM sync.redirects
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+)
+UPDATE sync.external_links link
+SET entity_id = given.own_id, merged_into = NULL, content_hash = '', source_version = NULL, updated_at = now()
+FROM unnest(%(ids)s::text[], %(own_ids)s::text[]) AS given (external_id, own_id)
+WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.external_id = given.external_id AND link.merged_into IS NOT NULL
+"""
+_UNBURY = """
+UPDATE openfaith."{table}" SET merged_into_id = NULL, synced_at = now()
+WHERE org_id = %(org)s AND id = ANY (%(own_ids)s::text[]) AND merged_into_id IS NOT NULL
+"""
+# Nothing says which of these followed the merge. The source does: without its hash each is stored as it shows it.
+_READ_AGAIN = """
+WITH doubted AS MATERIALIZED (
+  SELECT link.entity, link.external_id FROM sync.external_links link
+  JOIN openfaith."{table}" held ON held.org_id = link.org_id AND held.id = link.entity_id
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.deleted_at IS NULL AND link.merged_into IS NULL
+    AND held.org_id = %(org)s AND held."{column}" = ANY (%(ends)s::text[])
+  ORDER BY link.entity, link.external_id FOR UPDATE OF link
+), reset AS (
+  UPDATE sync.external_links link SET content_hash = '' FROM doubted
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = doubted.entity
+    AND link.external_id = doubted.external_id
+)
+INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
+SELECT %(org)s, %(adapter)s, concat_ws(':', 'unmerge', extract(epoch FROM now()), entity, external_id), 'unmerge',
+       entity, external_id, 'check'
+FROM doubted
+ON CONFLICT DO NOTHING
+"""
+
 ADVANCE = """
 INSERT INTO sync.checkpoints AS held (org_id, adapter, entity, watermark, completed_at)
 VALUES (%(org)s, %(adapter)s, %(entity)s, %(watermark)s, now())
@@ -129,6 +181,25 @@ def bury(table: str) -> bytes:
     if table not in CANONICAL_TABLES:
         raise DefinitionError(f"there is no canonical table {table!r}")
     return _BURY.format(table=table, arrays=_MERGED_ARRAYS).encode()
+
+
+@cache
+def unbury(table: str) -> bytes:
+    """Return the statement that has rows say of no merge any more.
+
+    Raises:
+        DefinitionError: There is no such table.
+    """
+    if table not in CANONICAL_TABLES:
+        raise DefinitionError(f"there is no canonical table {table!r}")
+    return _UNBURY.format(table=table).encode()
+
+
+@cache
+def read_again(reference: ReferenceColumn) -> bytes:
+    """Return the statement that has everything read again whose column refers to these ends of merges."""
+    check_column(reference)
+    return _READ_AGAIN.format(table=reference.table, column=reference.column).encode()
 
 
 @cache

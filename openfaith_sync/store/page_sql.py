@@ -59,9 +59,9 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 #   be left and joins by hash; as conditions of their own they made it join pair by pair, which
 #   took 1.5 ms more a page.
 # `conflicts`: a record that was found gone after this pass began may have been read before
-#   that. The page does not bring it back; the inbox has it read once more by its id. A merged
-#   one never comes back. The same holds for a record that comes without its version where we
-#   hold one (law 2): it is stored only when nobody wrote to it since this pass began, since all
+#   that. The page does not bring it back; the inbox has it read once more by its id. So for
+#   a merged one: a page may be older than the merge, and the merge may be wrong. The same holds
+#   for a record that comes without its version where we hold one (law 2): it is stored only when nobody wrote to it since this pass began, since all
 #   that we hold was then read before it. Else it may be the older of the two, and is read once
 #   more. It leaves the version that is known, so that what is older than that stays out.
 # `links` decides: it locks each link, compares the version again under the lock (law 2)
@@ -95,9 +95,8 @@ WITH pass AS MATERIALIZED (
   SELECT %(org)s, %(adapter)s, concat_ws(':', 'conflict', %(pass)s::text, %(entity)s, external_id), 'conflict',
          %(entity)s, external_id, 'check'
   FROM held
-  WHERE merged_into IS NULL
-    AND (is_barred OR NOT is_settled AND external_id IN (SELECT external_id FROM page WHERE source_version IS NULL)
-                      AND (external_id, content_hash) NOT IN (SELECT external_id, content_hash FROM page))
+  WHERE is_barred OR NOT is_settled AND external_id IN (SELECT external_id FROM page WHERE source_version IS NULL)
+                     AND (external_id, content_hash) NOT IN (SELECT external_id, content_hash FROM page)
   ON CONFLICT DO NOTHING
 ), links AS (
   INSERT INTO sync.external_links AS link

@@ -33,6 +33,8 @@ COMMIT_STEPS = (
     "store_records",
     "store_dead_letters",
     "tombstone",
+    "note_answers",
+    "follow_hold",
     "note_parent",
     "settle_events",
     "note_report",
@@ -42,7 +44,8 @@ COMMIT_STEPS = (
 )
 """What ``on_step`` is told: before each statement its name, and "committed" after the last.
 
-``store_records``, ``store_dead_letters``, ``note_report`` and ``tombstone`` come once for each entity that needs them,
+``store_records``, ``store_dead_letters``, ``note_report``, ``tombstone`` and ``follow_hold`` come once for each entity
+that needs them,
 ``note_parent`` once for each parent.
 """
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
+from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.inbox import Reading, Wait
-from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn
+from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn, Revival
 from openfaith_sync.domain.passes import (
     Checkpoint,
     Committed,
@@ -22,10 +23,11 @@ from openfaith_sync.domain.passes import (
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.domain.record import MappedBatch
 from openfaith_sync.domain.rejections import Rejected
+from openfaith_sync.store import holds, leases, merges, news, passes
 from openfaith_sync.store import inbox_rows as inbox
-from openfaith_sync.store import leases, merges, news, passes
 from openfaith_sync.store.evidence import PostgresEvidence
 from openfaith_sync.store.failures import translated
+from openfaith_sync.store.leases import check_lease
 from openfaith_sync.store.pages import OnStep, PageWriter
 from openfaith_sync.store.rows import Connection
 
@@ -186,6 +188,39 @@ class PostgresStore:
         self._guard(key)
         with translated():
             return merges.load_merged(self._connection, key, external_ids)
+
+    def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        """Return those of these records that live here."""
+        self._guard(key)
+        with translated():
+            return merges.load_live(self._connection, key, external_ids)
+
+    def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        """Return those of these records that are tombstones here."""
+        self._guard(key)
+        with translated():
+            return merges.load_gone(self._connection, key, external_ids)
+
+    def weigh(self, key: SyncKey, parent: EntityName | None) -> Weighing:
+        """Return how much of an entity is missing and was lost lately, how much may be, and the hold that stands."""
+        self._guard(key)
+        with translated():
+            return holds.weigh(self._connection, key, parent)
+
+    def hold_deletions(
+        self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str
+    ) -> Hold:
+        """Have these records wait for a person as candidates for deletion, behind an open hold; may be repeated."""
+        self._guard(key)
+        with translated(), self._connection.transaction():
+            check_lease(self._connection, lease)
+            return holds.hold_candidates(self._connection, key, pass_id, candidates, reason)
+
+    def revive(self, lease: Lease, revival: Revival) -> None:
+        """Take back merges of records that live; what led through them leads to them."""
+        self._guard(lease.key)
+        with translated():
+            merges.revive(self._connection, lease, revival)
 
     def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
         """Give the records with due events, the longest waiting first, each with all its waiting events."""

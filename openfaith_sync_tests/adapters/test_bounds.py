@@ -177,7 +177,9 @@ def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest):
 @pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
 def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for(pco_manifest, status):
     def serve(peer: socket.socket, head: str) -> None:
-        step = redirecting("/maintenance") if "/maintenance" not in head else answering(b"{}", status=status)
+        step = (
+            redirecting("/maintenance") if "/maintenance" not in head else answering(b'{"errors":[{}]}', status=status)
+        )
         step(peer, head)
 
     assert "redirects to what is not there" in refused(pco_manifest, serve, SourceFailed)

@@ -176,6 +176,9 @@ def test_an_empty_listing_that_counts_nothing_is_an_end():
 CAPUCHIN = {"errors": [{"code": "unauthorized", "status": "401", "detail": "Error Code Hint: (CAPUCHIN)"}]}
 
 
+NOT_FOUND = {"errors": [{"status": "404", "title": "Not Found"}]}
+
+
 @pytest.mark.parametrize(
     ("answer", "error", "requests"),
     [
@@ -184,7 +187,7 @@ CAPUCHIN = {"errors": [{"code": "unauthorized", "status": "401", "detail": "Erro
         (httpx.Response(401, text="Error Code Hint: (TRASH_PANDA)"), AccessDenied, 1),
         (httpx.Response(403, json={"errors": [{"status": "403"}]}), AccessDenied, 1),
         (httpx.Response(403, text="<h1>Request blocked.</h1>"), TransientError, 6),
-        (httpx.Response(404, json={"errors": []}), NotFoundAtSource, 1),
+        (httpx.Response(404, json=NOT_FOUND), NotFoundAtSource, 1),
         (httpx.Response(400, json={"errors": []}), DefinitionError, 1),
         (httpx.Response(418), DefinitionError, 1),
         (httpx.Response(302, headers={"location": "https://other.example"}), DefinitionError, 1),

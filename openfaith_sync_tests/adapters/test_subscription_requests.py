@@ -145,7 +145,7 @@ def test_a_new_secret_is_read_where_the_action_does_not_show_it():
 
 
 def test_one_that_is_gone_is_as_good_as_deleted():
-    found, asked = source(answer(404))
+    found, asked = source(answer(404, {"errors": [{"status": "404", "title": "Not Found"}]}))
     found.delete_subscription("5/../6")
     assert (asked[0].method, asked[0].url.raw_path.decode()) == ("DELETE", f"{PATH}/5%2F..%2F6")
 

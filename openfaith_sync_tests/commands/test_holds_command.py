@@ -69,6 +69,27 @@ def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, h
     assert over["status"] == "settled"
 
 
+def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: RunningSimulator):
+    for identity in sorted(held.truth("email"), key=int)[:40]:
+        held.delete("email", identity)
+    run_stored("sync", "grace", "--entity", "email")
+    assert run_stored("sync", "grace", "--entity", "email", "--mode", "reconciliation").exit_code == 1
+    rows = json.loads(run_stored("holds", "approve", "--org", "grace", "--all", "--json").stdout)
+    assert {(row["entity"], row["status"]) for row in rows} >= {("pco/household", "approved")}
+    assert {row["status"] for row in json.loads(run_stored("holds", "list", "--json").stdout)} == {"approved"}
+    again = run_stored("holds", "approve", "--org", "grace", "--all")
+    assert (again.exit_code, again.stderr) == (0, "no hold is open\n")
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--all",), ("--org", "grace"), ("1", "--org", "grace", "--all"), ("1", "--all")]
+)
+def test_approving_names_one_hold_or_all_of_an_org(run_stored: Run, words: tuple[str, ...]):
+    answer = run_stored("holds", "approve", *words)
+    assert answer.exit_code == 2
+    assert "name one hold by its number, or all of an org with --org ORG --all" in answer.stderr
+
+
 def test_a_rejected_hold_keeps_the_rows(run_stored: Run, held: RunningSimulator):
     answer = run_stored("holds", "reject", "1")
     assert answer.exit_code == 0

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Unproven, Weighing
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
-from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
+from openfaith_sync.domain.passes import CandidateAnswer, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
 
@@ -19,6 +19,13 @@ BEFORE_ALL = PassId(0)
 class Missed:
     times: int
     last_pass: PassId
+    read_at: int = 0
+    read_pass: PassId = BEFORE_ALL
+    answer: CandidateAnswer | None = None
+
+    @property
+    def is_missing(self) -> bool:
+        return self.answer is not CandidateAnswer.ALIVE or self.read_pass < self.last_pass
 
 
 @dataclass
@@ -32,6 +39,7 @@ class MemoryEvidence:
     missed: dict[str, Missed] = field(default_factory=dict)
     report: dict[str, int | str | None] = field(default_factory=dict)
     holds: list[Hold] = field(default_factory=list)
+    clock: int = 0
 
     def of(self, pass_id: PassId) -> "MemoryEvidence":
         if pass_id != self.pass_id:
@@ -78,7 +86,8 @@ class MemoryEvidence:
     def weigh(self, parent: EntityName | None) -> Weighing:
         assert parent is None
         standing = [hold for hold in self.holds if hold.status in {HoldStatus.OPEN, HoldStatus.APPROVED}]
-        return Weighing(len(self.missed), len(self.store.live), self.limits, standing[-1] if standing else None)
+        missing = sum(one.is_missing for one in self.missed.values())
+        return Weighing(missing, len(self.store.live), self.limits, standing[-1] if standing else None)
 
     def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         assert kind is HoldKind.DELETIONS
@@ -95,9 +104,26 @@ class MemoryEvidence:
         assert missing
         assert kind is HoldKind.DELETIONS
 
-    def load_candidates(self, after: ExternalId | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
-        found = sorted(one for one in self.missed if one > (after or ""))[:limit]
+    def load_candidates(self, parent: EntityName | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
+        assert parent is None
+        unread = [one for one, known in self.missed.items() if known.read_pass < self.pass_id]
+        found = sorted(unread, key=lambda one: (self.missed[one].read_at, one))[:limit]
         return [Candidate(ExternalId(one), self.missed[one].times) for one in found], EPOCH
+
+    def load_without_address(
+        self, parent: EntityName, after: ExternalId | None, limit: int
+    ) -> tuple[Sequence[Candidate], datetime | None]:
+        raise NotImplementedError
+
+    def count_unproven(self, parent: EntityName | None) -> Unproven:
+        answers = [known.answer for known in self.missed.values()]
+        return Unproven(answers.count(None), answers.count(CandidateAnswer.REFUSED), len(answers))
+
+    def note_answers(self, answers: Mapping[ExternalId, CandidateAnswer]) -> None:
+        for one, answer in answers.items():
+            self.clock += 1
+            known = self.missed[one]
+            known.read_at, known.read_pass, known.answer = self.clock, self.pass_id, answer
 
     # Nothing goes back to an older version in this church.
     def compare_versions(self) -> None:
@@ -163,6 +189,7 @@ class DeletingStore(MemoryStore):
         self.evidence.listed |= set(page.listed)
         for one in page.listed:
             self.evidence.missed.pop(one, None)
+        self.evidence.note_answers(page.answers)
         for gone in page.tombstones:
             self.dead.add(gone.external_id)
             self.buried.append(gone.external_id)

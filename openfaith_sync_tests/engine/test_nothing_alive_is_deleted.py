@@ -65,7 +65,7 @@ def a_synced_church(manifest, count: int, limits: Limits = ANY_NUMBER) -> tuple[
 
 @pytest.mark.parametrize("reads", ["records are read", "ids only"])
 @pytest.mark.parametrize("in_flight", [1, 4])
-@given(count=st.integers(0, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 3, 500]))
+@given(count=st.integers(0, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_only_what_is_gone_is_tombstoned_and_everything_settles(reads, in_flight, count, gone, moves, budget):
     small = small_pages(PCO, in_flight=in_flight)
@@ -85,13 +85,17 @@ def test_only_what_is_gone_is_tombstoned_and_everything_settles(reads, in_flight
             # An id is never given twice, so what was tombstoned must be gone now as well.
             assert not set(store.buried) & set(map(str, church.versions))
         church.before_request = lambda _: None
-        for _ in range(3):
+        for _ in range(6):
             reconcile(manifest, church, store)
+    if not budget:
+        # What nobody read waits, however many listings lack it.
+        assert not store.buried
+        return
     assert store.live == set(map(str, church.versions))
     assert len(store.buried) == len(set(store.buried))
 
 
-@given(count=st.integers(1, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 3, 500]))
+@given(count=st.integers(1, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None)
 def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves, budget):
     manifest = small_pages(PCO, in_flight=1)
@@ -108,9 +112,7 @@ def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves,
                 reconcile(manifest, church, store)
             except TransientError:
                 continue
-    # With no readings allowed, a second listing is believed; it never lists less than lives.
-    assert not set(store.buried) & set(map(str, church.versions))
-    assert budget == 0 or not store.buried
+    assert not store.buried
 
 
 @given(count=st.integers(0, 60), gone=Gone, unlisted=Gone, at_once=st.sampled_from([1, 7, 50]))

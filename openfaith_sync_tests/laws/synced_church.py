@@ -17,7 +17,7 @@ from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.simulator.rate import parse_rate
 from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database import Database
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import fetch, run
 
 GRACE = OrgId("grace")
 PERSON = EntityName("person")
@@ -66,6 +66,10 @@ class Synced:
         for identity in gone:
             self.simulator.delete(entity, identity)
         return gone
+
+    def let_a_day_pass(self) -> None:
+        """Have everything that was deleted so far be deleted a day earlier."""
+        run(self.database, "UPDATE sync.external_links SET deleted_at = deleted_at - interval '1 day'")
 
     def candidates(self) -> int:
         return fetch(self.database, "SELECT count(*) FROM sync.deletion_candidates")[0][0]
