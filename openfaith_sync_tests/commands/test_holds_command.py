@@ -70,9 +70,9 @@ def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, h
 
 
 def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: RunningSimulator):
+    run_stored("sync", "grace", "--entity", "email")
     for identity in sorted(held.truth("email"), key=int)[:40]:
         held.delete("email", identity)
-    run_stored("sync", "grace", "--entity", "email")
     assert run_stored("sync", "grace", "--entity", "email", "--mode", "reconciliation").exit_code == 1
     rows = json.loads(run_stored("holds", "approve", "--org", "grace", "--all", "--json").stdout)
     assert {(row["entity"], row["status"]) for row in rows} >= {("pco/household", "approved")}
