@@ -58,12 +58,13 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 #   Its conditions on tombstones are one column of `held`, since the planner then expects rows to
 #   be left and joins by hash; as conditions of their own they made it join pair by pair, which
 #   took 1.5 ms more a page.
-# `conflicts`: a record that was found gone after this pass began may have been read before
-#   that. The page does not bring it back; the inbox has it read once more by its id. So for
-#   a merged one: a page may be older than the merge, and the merge may be wrong. The same holds
-#   for a record that comes without its version where we hold one (law 2): it is stored only when nobody wrote to it since this pass began, since all
-#   that we hold was then read before it. Else it may be the older of the two, and is read once
-#   more. It leaves the version that is known, so that what is older than that stays out.
+# `conflicts`: a record that was found gone after this pass began may have been read before that.
+#   The page does not bring it back; the inbox has it read once more by its id. So for a merged one:
+#   a page may be older than the merge, and the merge may be wrong. The same holds for a record that
+#   comes without its version where we hold one (law 2): it is stored only when nobody wrote to it
+#   since this pass began, since all that we hold was then read before it. Else it may be the older
+#   of the two, and is read once more. It leaves the version that is known, so that what is older
+#   than that stays out.
 # `links` decides: it locks each link, compares the version again under the lock (law 2)
 #   and gives the entity id that the link leads to, which a merge may have changed.
 # `stored` writes the canonical rows of the links that went through, once each where

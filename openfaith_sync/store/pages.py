@@ -45,8 +45,7 @@ COMMIT_STEPS = (
 """What ``on_step`` is told: before each statement its name, and "committed" after the last.
 
 ``store_records``, ``store_dead_letters``, ``note_report``, ``tombstone`` and ``follow_hold`` come once for each entity
-that needs them,
-``note_parent`` once for each parent.
+that needs them, ``note_parent`` once for each parent.
 """
 
 OnStep = Callable[[str], None]
