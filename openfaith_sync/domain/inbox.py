@@ -38,10 +38,10 @@ class InboxEvent:
     """The resource object as the event shows it; for a merge the merger itself."""
     event_time: datetime | None = None
     """By the source's clock."""
-    account: AccountId | None = None
-    """The source's account that the event says it is of; not stored."""
     attempts: int = 0
     """How often it was looked at and had to wait."""
+    account: AccountId | None = None
+    """The source's account that the event says it is of; not stored."""
 
 
 class Held(StrEnum):
