@@ -11,7 +11,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.errors import AnswerTooLarge, MalformedAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
     """Give the body of a streamed answer, decompressed.
 
     Raises:
-        MalformedAnswer: It is larger than it may be, or encoded in a way that was not asked for.
+        AnswerTooLarge: It is larger than it may be.
+        MalformedAnswer: It is encoded in a way that was not asked for.
         httpx.DecodingError: It cannot be decompressed.
         httpx.RequestError: It did not come whole or not in time.
     """
@@ -78,7 +79,7 @@ def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
     for part in parts:
         body += part
         if len(body) > limit_bytes or response.num_bytes_downloaded > limit_bytes:
-            raise MalformedAnswer(f"the source's answer is larger than {limit_bytes:,} bytes")
+            raise AnswerTooLarge(f"the source's answer is larger than {limit_bytes:,} bytes")
     return bytes(body)
 
 

@@ -35,8 +35,10 @@ from openfaith_sync.domain.adapter_file import AdapterFile, ErrorAction
 from openfaith_sync.domain.errors import (
     AccessDenied,
     AnotherAccount,
+    AnswerTooLarge,
     DefinitionError,
     NotFoundAtSource,
+    PageNotServed,
     ReconnectRequired,
     SourceAway,
     SourceFailed,
@@ -48,6 +50,8 @@ from openfaith_sync.domain.lanes import Lane
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 6
+TRIES_BEFORE_LESS = 2
+"""Of a request that the caller can make smaller: one retry outlasts a hiccup."""
 MAX_TRYING = timedelta(minutes=10)
 PATIENCE_TO_TELL = timedelta(seconds=30)
 """For the budget, when all that is asked is whether anybody answers."""
@@ -141,6 +145,7 @@ class HttpClient:
 
         Raises:
             SourceAway: The source is known to be away; nothing was sent.
+            PageNotServed: The source failed on the request, and may serve a smaller one.
             TransientError: Every attempt failed, or the time for them ran out.
             ReconnectRequired: The source refuses the credentials.
             DefinitionError: The request is wrong, denied, or asks for what is not there.
@@ -190,7 +195,9 @@ class HttpClient:
                 raise
             except TransientError as error:
                 failed += 1
-                if failed >= self._attempts or not (request.is_repeatable or isinstance(error, NotTaken)):
+                if failed >= self._attempts_at(request, error, effort) or not (
+                    request.is_repeatable or isinstance(error, NotTaken)
+                ):
                     raise
                 seconds = self._backoff(failed, error.retry_after)
                 if time.monotonic() + seconds > deadline:
@@ -224,6 +231,17 @@ class HttpClient:
         except NotFoundAtSource as error:
             raise SourceFailed(f"{error}; nothing that it does not find is taken for gone") from None
         self._account.note_proof()
+
+    def _attempts_at(self, request: Request, error: TransientError, effort: Effort) -> int:
+        """Return how often a request is sent that fails so; fewer where a smaller one can be sent instead."""
+        if not isinstance(error, PageNotServed):
+            return self._attempts
+        error.requests = effort.requests
+        # The same request would bring as many bytes again, or take as long.
+        is_the_same_again = isinstance(error, AnswerTooLarge) or isinstance(error.__cause__, httpx.TimeoutException)
+        if not request.is_reducible:
+            return min(self._attempts, TRIES_BEFORE_LESS) if isinstance(error, AnswerTooLarge) else self._attempts
+        return 1 if is_the_same_again else min(self._attempts, TRIES_BEFORE_LESS)
 
     def _ask_once(self, request: Request) -> None:
         """Find out whether anything answers, without another try."""
@@ -288,7 +306,7 @@ class HttpClient:
             return
         if is_sent_on and outcome.action is ErrorAction.NOT_FOUND:
             outcome = SENT_ON_TO_NOTHING
-        if outcome.action is not ErrorAction.RETRY:
+        if outcome.action not in {ErrorAction.RETRY, ErrorAction.REDUCE_PAGE}:
             self._watch.answered()
         asked = f"{request.method} {request.path}"
         message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"

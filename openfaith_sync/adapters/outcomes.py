@@ -6,6 +6,7 @@ The words are close to those of Airbyte's connector kit, so that a manifest can 
 |----------------|--------------------------|------------------|-------------------|
 | retry          | RETRY                    | transient_error  | SourceFailed      |
 | wait           | RATE_LIMITED             | transient_error  | TransientError    |
+| reduce_page    | REDUCE_PAGE_SIZE         | transient_error  | PageNotServed     |
 | refresh        | REFRESH_TOKEN_THEN_RETRY | config_error     | ReconnectRequired |
 | reconnect      | FAIL                     | config_error     | ReconnectRequired |
 | disable_entity | FAIL of one stream       | config_error     | AccessDenied      |
@@ -13,6 +14,8 @@ The words are close to those of Airbyte's connector kit, so that a manifest can 
 | dead_letter    | none: the row is lost    |                  | RecordRejected    |
 | stop           | FAIL                     | system_error     | DefinitionError   |
 
+``reduce_page`` is what may come of the size of a page, of what it includes, or of one record on it: a listing
+is then read in smaller parts (``engine/page_reading.py``), and any other request is retried.
 ``refresh`` becomes an error only where the credentials have nothing to get a new token with, or
 the new one was refused too. Our IGNORE is narrower: that one record is not there is evidence, that
 a listing is not there is a failure. An answer is evidence only in the shape that the manifest declares
@@ -28,10 +31,12 @@ import orjson
 from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.errors import (
     AccessDenied,
+    AnswerTooLarge,
     DefinitionError,
     FilterIgnored,
     MalformedAnswer,
     NotFoundAtSource,
+    PageNotServed,
     ReconnectRequired,
     RecordRejected,
     SourceFailed,
@@ -42,6 +47,7 @@ from openfaith_sync.domain.errors import (
 ERROR_OF_ACTION: Mapping[ErrorAction, type[SyncError]] = {
     ErrorAction.RETRY: SourceFailed,
     ErrorAction.WAIT: TransientError,
+    ErrorAction.REDUCE_PAGE: PageNotServed,
     ErrorAction.REFRESH: ReconnectRequired,
     ErrorAction.RECONNECT: ReconnectRequired,
     ErrorAction.DISABLE_ENTITY: AccessDenied,
@@ -64,14 +70,14 @@ class Outcome:
 
 
 _SUCCESS = range(200, 300)
-_RETRY, _STOP = ErrorAction.RETRY, ErrorAction.STOP
+_RETRY, _REDUCE, _STOP = ErrorAction.RETRY, ErrorAction.REDUCE_PAGE, ErrorAction.STOP
 
 # What an adapter's manifest does not name (RFC 9110 15): the narrowest range that holds the status decides.
 BY_STATUS: Mapping[range, Outcome] = {
     range(100, 200): Outcome(_RETRY, "the source sent no final answer"),
     range(300, 400): Outcome(_STOP, "the source redirects; check the connection's base URL"),
     range(400, 500): Outcome(_STOP, "the source refused the request"),
-    range(500, 600): Outcome(_RETRY, "the source failed on its side"),
+    range(500, 600): Outcome(_REDUCE, "the source failed on its side"),
     range(401, 402): Outcome(ErrorAction.REFRESH, "the credentials were refused; connect the org again"),
     range(402, 404): Outcome(ErrorAction.DISABLE_ENTITY, "the credentials may not read this"),
     range(404, 405): Outcome(ErrorAction.NOT_FOUND, "the source has no such record or endpoint"),
@@ -96,13 +102,13 @@ BY_TRANSPORT: Mapping[type[Exception], Outcome] = {
     httpx.ConnectTimeout: Outcome(_RETRY, "no connection was made in time", is_untaken=True),
     httpx.PoolTimeout: Outcome(_RETRY, "no connection was free in time", is_untaken=True),
     httpx.ProxyError: Outcome(_RETRY, "the proxy on the way refused", is_untaken=True),
-    httpx.ReadTimeout: Outcome(_RETRY, "the answer did not come in time"),
+    httpx.ReadTimeout: Outcome(_REDUCE, "the answer did not come in time"),
     httpx.WriteTimeout: Outcome(_RETRY, "the request was not taken in time"),
-    httpx.ReadError: Outcome(_RETRY, "the connection broke during the answer"),
+    httpx.ReadError: Outcome(_REDUCE, "the connection broke during the answer"),
     httpx.WriteError: Outcome(_RETRY, "the connection broke during the request"),
     httpx.CloseError: Outcome(_RETRY, "the connection broke at its end"),
-    httpx.RemoteProtocolError: Outcome(_RETRY, "the answer was cut short or no HTTP"),
-    httpx.DecodingError: Outcome(_RETRY, "the answer could not be decompressed"),
+    httpx.RemoteProtocolError: Outcome(_REDUCE, "the answer was cut short or no HTTP"),
+    httpx.DecodingError: Outcome(_REDUCE, "the answer could not be decompressed"),
     httpx.TooManyRedirects: Outcome(_STOP, "the source redirects without end"),
     httpx.LocalProtocolError: Outcome(_STOP, "the request cannot be written as HTTP; check the connection"),
     httpx.UnsupportedProtocol: Outcome(_STOP, "the base URL is not one of http or https; check the connection"),
@@ -111,8 +117,9 @@ BY_TRANSPORT: Mapping[type[Exception], Outcome] = {
 
 # What a success may be refused for once it is read.
 BY_BODY: Mapping[type[SyncError], ErrorAction] = {
-    # No JSON, broken, of another shape, shorter than promised, too large, too slow: never an end of a listing.
+    # No JSON, broken, of another shape, shorter than promised: never an end of a listing.
     MalformedAnswer: ErrorAction.RETRY,
+    AnswerTooLarge: ErrorAction.REDUCE_PAGE,
     # Rows that were not asked for: read in another way first.
     FilterIgnored: ErrorAction.STOP,
     # A record of a page that cannot be mapped or stored.

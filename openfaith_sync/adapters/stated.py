@@ -1,5 +1,6 @@
 """What the headers of an answer state: the limit, and how long to wait."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -55,6 +56,11 @@ def parse_retry_after(headers: httpx.Headers, name: str = "Retry-After") -> time
         seconds = int((asked - (now or datetime.now(UTC))).total_seconds())
     # A lying header must not park a connection for days.
     return timedelta(seconds=min(max(seconds, 0), 3600))
+
+
+def parse_answered_at(headers: Mapping[str, str]) -> datetime:
+    """Return when the source answered, by its own clock (RFC 9110 6.6.1); by ours where it does not say."""
+    return _parse_date(headers.get("Date")) or datetime.now(UTC)
 
 
 def _parse_date(text: str | None) -> datetime | None:

@@ -34,6 +34,8 @@ class Request:
     api_version: str | None = None
     is_deep: bool = False
     """Whether it counts against the stricter limit for deep offsets."""
+    is_reducible: bool = False
+    """Whether the caller asks for less when this is not served, so that few tries are enough."""
     method: Literal["GET", "POST", "PATCH", "DELETE"] = "GET"
     body: bytes | None = None
     """JSON."""
@@ -108,7 +110,7 @@ class Wire:
 
         Raises:
             httpx.RequestError: There is none.
-            MalformedAnswer: It is larger than it may be.
+            AnswerTooLarge: It is larger than it may be.
         """
         headers = {"Authorization": authorization}
         if request.api_version:

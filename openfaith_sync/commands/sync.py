@@ -17,7 +17,7 @@ from openfaith_sync.domain.graph import DependencyGraph, build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.lanes import Lane
 from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes import PassResult, SyncMode
 from openfaith_sync.domain.record import UNREADABLE_VALUES
 from openfaith_sync.domain.refusals import Refusal
 from openfaith_sync.engine.org import EntityOutcome, run_org
@@ -122,6 +122,13 @@ def _shown(outcomes: Iterable[EntityOutcome], display: Display) -> Iterator[Enti
         yield outcome
 
 
+def _result(result: PassResult) -> str:
+    """Return whether all that the source counts is stored or set aside, and what is missing if not."""
+    words = "resumed, complete" if result.resumed else "complete"
+    missing = result.report.get("counted_but_not_listed")
+    return f"{words}, {missing} counted but not listed" if missing else words
+
+
 def _row(outcome: EntityOutcome) -> dict[str, Any]:
     result = outcome.result
     if result is None:
@@ -133,7 +140,7 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
         return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": why}
     return {
         "entity": outcome.entity,
-        "result": "resumed, complete" if result.resumed else "complete",
+        "result": _result(result),
         "mode": result.mode.value,
         "source": result.source_count,
         "stored": result.stored_count,

@@ -13,6 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.remarks import remarks
 from openfaith_sync.engine.org import EntityOutcome
 from openfaith_sync.engine.walking import Progress
 
@@ -135,6 +136,7 @@ def _ending(outcome: EntityOutcome) -> str:
     tombstoned = f"{counts.tombstoned:,} tombstoned, " if counts.tombstoned else ""
     return (
         f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, "
-        f"{tombstoned}{older}{waiting}{counts.dead:,} dead; "
+        f"{tombstoned}{older}{waiting}{counts.dead:,} rejected; "
         f"{result.requests} requests, {result.duration.total_seconds():.1f} s"
+        + "".join(f"; {remark}" for remark in remarks(result.report))
     )

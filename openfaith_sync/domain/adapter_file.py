@@ -115,6 +115,8 @@ class ErrorAction(StrEnum):
     """The world may heal: ask again, within bounds."""
     WAIT = "wait"
     """Ask again when the source said, and count nothing against it."""
+    REDUCE_PAGE = "reduce_page"
+    """Ask for a smaller page; what is no listing is retried."""
     REFRESH = "refresh"
     """Get a new token and ask again; where the credentials have none to get, connect again."""
     RECONNECT = "reconnect"
@@ -138,6 +140,7 @@ class ErrorRule(Part):
     action: Literal[
         ErrorAction.RETRY,
         ErrorAction.WAIT,
+        ErrorAction.REDUCE_PAGE,
         ErrorAction.REFRESH,
         ErrorAction.RECONNECT,
         ErrorAction.DISABLE_ENTITY,

@@ -3,6 +3,8 @@
     SyncError
       TransientError       the world may heal            -> retry, waiting ``retry_after``
         SourceFailed       no answer, or none that is -> counted; when it lasts, the source is away
+          PageNotServed    perhaps too much was asked -> ask for a smaller page, then step over one record
+        ListingIncomplete    fewer listed than counted -> rows are kept, the watermark stays, tried again
         SourceAway         nobody answers for a while -> nothing is sent; a probe finds out when it ends
         LeaseLost          another worker holds the walk -> stop writing, let the other go on
         LeaseHeld          another worker is at it now   -> try again later
@@ -42,12 +44,27 @@ class SourceFailed(TransientError):
     """The source did not answer, or not as it should."""
 
 
+class PageNotServed(SourceFailed):
+    """The source failed on this request, and may serve a smaller page or one without included records."""
+
+    requests: int = 1
+    """Sent before this was raised."""
+
+
 class SourceAway(TransientError):
     """The source is known to be away: nothing but a probe is asked of it before one is answered."""
 
 
 class MalformedAnswer(SourceFailed):
     """The source answered with something that is not an answer: never an end of a listing."""
+
+
+class AnswerTooLarge(PageNotServed):
+    """The answer has more bytes than one answer may have; the same request would bring the same answer."""
+
+
+class ListingIncomplete(TransientError):
+    """The source counts more records than it lists; what it listed is stored, and the pass is not complete."""
 
 
 class LeaseLost(TransientError):

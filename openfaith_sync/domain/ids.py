@@ -18,6 +18,9 @@ EntityId = NewType("EntityId", str)
 UNIDENTIFIED = "unreadable:"
 """Begins the ids that we make for rows which name none of their own; a hash of the content follows."""
 
+PLACE = f"{UNIDENTIFIED}place:"
+"""Begins the ids of places in a listing that the source does not serve; the record before the place follows."""
+
 NOBODY = OrgId("-")
 """An org that there cannot be: what is looked up for it is not found."""
 
@@ -107,3 +110,8 @@ class IdDeriver:
         digits[_VERSION] = _VERSION_DIGIT[digest[_VERSION]]
         digits[_VARIANT] = _VARIANT_DIGIT[digest[_VARIANT]]
         return EntityId(self._prefix + digits.decode("ascii"))
+
+
+def is_place(external_id: ExternalId) -> bool:
+    """Whether this is no record's id, but that of a place in a listing that the source does not serve."""
+    return external_id.startswith(PLACE)

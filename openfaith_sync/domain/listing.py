@@ -40,6 +40,8 @@ class ListingQuery:
     """The parent whose records are listed, for nested entities."""
     is_sparse: bool = False
     """Whether ids and versions will do: the records then have no other attribute and no relationship."""
+    is_reducible: bool = False
+    """Whether the caller asks for a smaller page when this one is not served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Page:
     requests: int = 1
     """Requests this page took, refused and failed ones included."""
     waited: timedelta = timedelta()
+    answered_at: datetime | None = None
+    """When the source answered, by its own clock where it says so."""
+    is_short: bool = False
+    """Whether it looks like the listing's end while the source counts more."""
 
     @property
     def rows(self) -> int:

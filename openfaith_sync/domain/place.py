@@ -38,6 +38,10 @@ class WalkPlace:
     resumed_at: str | None = None
     """The newest version read before the pass was first interrupted. A record may have changed again
     within that second after it was read, so the watermark must not pass it."""
+    page_size: int | None = None
+    """The size of page that the source serves of this listing, where that is less than a full one."""
+    is_without_children: bool = False
+    """Whether the source does not serve this listing with what it could include: the children walk themselves."""
 
     @property
     def is_done(self) -> bool:
@@ -56,15 +60,19 @@ class WalkPlace:
             for part in self.slices
             if not part.done
         ]
-        return {"slices": slices, "resumed_at": self.resumed_at}
+        learnt = {"page_size": self.page_size, "is_without_children": self.is_without_children}
+        return {"slices": slices, "resumed_at": self.resumed_at} | {
+            name: value for name, value in learnt.items() if value
+        }
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "WalkPlace":
         """Read back what ``to_json`` gave."""
         slices = (Slice(**{**part, "seen": tuple(part.get("seen", ()))}) for part in found["slices"])
-        return cls(tuple(slices), found["resumed_at"])
+        return cls(tuple(slices), found["resumed_at"], found.get("page_size"), found.get("is_without_children", False))
 
 
 def version_key(version: datetime) -> str:
     """Give a version as a slice key: the wire form, whole seconds in UTC, which sorts as text."""
-    return version.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime does not pad years before 1000 on Linux.
+    return f"{version.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"

@@ -41,7 +41,8 @@ class DescendingWalk:
         if not self._is_known_ground(part, ids, keys):
             return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
         fresh = tuple(i for i, key in enumerate(keys) if self._is_wanted(part, ids[i], key))
-        is_done = not page.has_next or bool(keys[-1] and part.lower and keys[-1] < part.lower)
+        is_past = bool(keys and keys[-1] and part.lower and keys[-1] < part.lower)
+        is_done = is_past or not page.has_next
         moved = replace(part, done=is_done, offset=part.offset + max(0, len(ids) - 1))
         if ids and (part.upper is None or keys[-1] <= part.upper):
             last = keys[-1]

@@ -9,6 +9,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Report
+from openfaith_sync.domain.place import WalkPlace
 
 
 class Evidence(Protocol):
@@ -28,6 +29,14 @@ class Evidence(Protocol):
 
     def count_unidentified(self) -> int:
         """Count the rows that were listed and name no id: each may be any record that we miss."""
+        ...
+
+    def digest_listed(self) -> str:
+        """Return what is equal for two listings of the same ids, and for no others."""
+        ...
+
+    def restart_listing(self, place: WalkPlace) -> None:
+        """Forget what the pass has listed, and go on at this place; what it found and stored stays."""
         ...
 
     def compare_listing(self) -> None:

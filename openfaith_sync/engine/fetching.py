@@ -10,6 +10,8 @@ from openfaith_sync.domain.manifest import Manifest
 from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
 from openfaith_sync.domain.record import MappedBatch, RawRecord
 from openfaith_sync.engine.needs import Source
+from openfaith_sync.engine.page_reading import PageReader
+from openfaith_sync.engine.watermarks import is_plausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class FetchedPage:
     page: Page
     batch: MappedBatch
     children: tuple[MappedBatch, ...]
+    implausible: int = 0
+    """Records with a version before 1970 or after the source's own clock."""
 
 
 class Fetcher:
@@ -30,9 +34,10 @@ class Fetcher:
         """Compile the mappers once. With ``notes_ids``, every id that a page lists is to be kept."""
         part = manifest.entities[entity]
         names = [entity, *(EntityName(child) for child in part.sideload.values())]
-        self._source = source
+        self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
         self._entity = entity
-        self._notes_ids = notes_ids
+        self._overlap = part.delta.overlap
+        self.notes_ids = notes_ids
         self._version_attribute = part.delta.attribute
         self._mappers: Mapping[EntityName, Mapper] = {
             name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
@@ -41,27 +46,35 @@ class Fetcher:
 
     def fetch(self, query: ListingQuery) -> FetchedPage:
         """Give the page that answers a query, mapped."""
-        page = self._source.read_page(query)
+        page = self.reader.read(query)
+        # A record of a sparse listing is nothing but its id, or cannot be read either.
+        batch = self.map_records(page.unreadable if query.is_sparse else page.records)
         return FetchedPage(
             page=page,
-            # A record of a sparse listing is nothing but its id.
-            batch=self.map_records(() if query.is_sparse else page.records),
+            batch=batch,
             children=tuple(
                 map_batch(self._mappers[name], name, page.children.get(name, ())) for name in query.children
             ),
+            implausible=self._count_implausible(page, batch),
         )
+
+    def _count_implausible(self, page: Page, batch: MappedBatch) -> int:
+        if page.answered_at is None:
+            return 0
+        versions = (record.version for record in batch.records if record.version is not None)
+        return sum(not is_plausible(version, page.answered_at, self._overlap) for version in versions)
 
     def map_records(self, raws: Iterable[RawRecord]) -> MappedBatch:
         """Give records of the entity, mapped."""
         return map_batch(self._mappers[self._entity], self._entity, raws)
 
     def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
-        """Give the ids of a page that are to be kept: all of them, also those that were read before."""
-        return tuple(record.external_id for record in fetched.page.records) if self._notes_ids else ()
+        """Return the ids of a page that are to be kept: all of them, also those that were read before."""
+        return tuple(record.external_id for record in fetched.page.records) if self.notes_ids else ()
 
     def listed_versions(self, fetched: FetchedPage) -> dict[ExternalId, datetime]:
         """Return the versions that a page lists, of the records where it shows one that can be read."""
-        if not self._notes_ids or self._version_attribute is None:
+        if not self.notes_ids or self._version_attribute is None:
             return {}
         found = ((raw.external_id, raw.attributes.get(self._version_attribute)) for raw in fetched.page.records)
         versions = ((external_id, parse_version(text)) for external_id, text in found)
@@ -78,7 +91,7 @@ class Fetcher:
 
     def _without_children_of(self, fetched: FetchedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
         reference = self._parent_reference[child.entity]
-        raws = fetched.page.children[child.entity]
+        raws = fetched.page.children.get(child.entity, ())
         return _without(child, {raw.external_id for raw in raws if _refers_to(raw, reference, parents)})
 
 

@@ -23,9 +23,11 @@ from openfaith_sync.domain.merges import (
     references_to,
 )
 from openfaith_sync.domain.passes import Lease, PassResult
-from openfaith_sync.domain.place import Slice, version_key
+from openfaith_sync.domain.place import Slice
 from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.page_reading import PageReader
 from openfaith_sync.engine.version_walk import VersionWalk, parse_key
+from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead
 
 MAX_STEPS_WITHOUT_MERGES = 50
 
@@ -123,6 +125,7 @@ class _Poll:
         deep = manifest.adapter_file.paging.deep_offset
         self._walk = VersionWalk(mergers, (), deep.above if deep else 10**9)
         self._source, self._store, self._lease = source, store, lease
+        self._reader = PageReader(source.read_merges, manifest.adapter_file.paging.size)
         self._part, self._mergers = part, mergers
         self._references = references_to(manifest, part.name)
         self._newest: datetime | None = None
@@ -131,10 +134,14 @@ class _Poll:
         self.result = MergesResult(0, 0, 0)
 
     def run(self, since: datetime | None) -> MergesResult:
-        lower = version_key(since - self._mergers.delta.overlap) if since else None
-        place, idle = Slice(lower=lower), 0
+        place, idle = Slice(lower=delta_start(since, self._mergers.delta.overlap)), 0
         while not place.done:
-            page = self._source.read_merges(self._walk.query(place))
+            page = self._reader.read(self._walk.query(place))
+            if is_ahead(since, page.answered_at):
+                # Whatever was merged until then is hidden: all merges are read again.
+                self._store.reset_watermark(self._lease)
+                place, since = Slice(), None
+                continue
             step = self._walk.advance(place, page)
             place, idle = step.part, 0 if step.fresh else idle + 1
             if idle > MAX_STEPS_WITHOUT_MERGES:
@@ -154,7 +161,9 @@ class _Poll:
         found = [parse_merge(rule, page.records[index]) for index in fresh]
         merges: tuple[Merge, ...] = tuple(merge for merge in found if merge is not None)
         keys = version_keys(page.records, str(self._mergers.delta.attribute))
-        newest = parse_key(max(keys, default=None))
+        newest = bound_watermark(
+            parse_key(max(keys, default=None) or None), page.answered_at, self._mergers.delta.overlap
+        )
         self._newest = max(filter(None, (self._newest, newest)), default=None)
         proven = self._prove(merges)
         watermark = self._newest if is_last and not self._is_failing else None

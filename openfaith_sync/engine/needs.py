@@ -127,6 +127,17 @@ class Store(Protocol):
         """End a pass that will not be finished; the watermark stays."""
         ...
 
+    def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
+        """End the passes of the children that did not ride along after all: they walk themselves."""
+        ...
+
+    def reset_watermark(self, lease: Lease) -> None:
+        """Forget a watermark that lies past the source's own clock: the next pass reads everything.
+
+        The one way back for a watermark (law 3).
+        """
+        ...
+
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
         """Give how many records this pass changed, and how many of them a webhook had announced.
 

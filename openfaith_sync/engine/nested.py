@@ -152,7 +152,7 @@ class NestedWalk:
             waited=read.waited,
             listed=read.listed,
             parents=(read.listing,),
-            found={"parents_gone" if read.is_gone else "parents_read": 1},
+            found={"parents_gone" if read.is_gone else "parents_read": 1} | read.stepped_over,
         )
         counts = self._session.store.commit_page(self._session.lease, commit)
         self._show(1, read.requests, read.waited, counts.get(read.batch.entity, Counts()))

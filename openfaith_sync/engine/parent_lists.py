@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
-from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
 from openfaith_sync.domain.listing import Page
 from openfaith_sync.domain.nesting import ParentPlace
 from openfaith_sync.domain.passes import ParentListing
 from openfaith_sync.domain.place import Slice
 from openfaith_sync.domain.record import MappedBatch, RawRecord
+from openfaith_sync.engine.completeness import is_tolerable
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.session import Session
@@ -35,6 +36,12 @@ class ParentRead:
     """The token may not read the list, which says nothing about what it holds."""
 
     @property
+    def stepped_over(self) -> dict[str, int]:
+        """What the pass's report counts of places that the source did not serve."""
+        places = sum(is_place(bad.external_id) for bad in self.batch.rejected)
+        return {"places_stepped_over": places} if places else {}
+
+    @property
     def listing(self) -> ParentListing:
         """Give what is kept of it. The list of a parent that is gone counts as never read."""
         return ParentListing(self.parent.external_id, None if self.is_gone else self.parent.content_hash, self.listed)
@@ -45,6 +52,7 @@ class ParentLists:
 
     def __init__(self, session: Session, fetcher: Fetcher) -> None:
         """Read what belongs to the session's entity."""
+        self._reader = fetcher.reader
         self._source = session.source
         self._entity = session.entity
         self._parent = EntityName(session.entity.parent or "")
@@ -78,20 +86,20 @@ class ParentLists:
 
     def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
         records: dict[ExternalId, RawRecord] = {}
-        part, requests, waited, before = Slice(), 0, timedelta(), -1
+        part, rows, requests, waited, before = Slice(), 0, 0, timedelta(), -1
         for _ in range(MAX_STEPS):
-            page = self._source.read_page(replace(self._walk.query(part), parent=parent.external_id))
+            page = self._reader.read(replace(self._walk.query(part), parent=parent.external_id))
             requests, waited = requests + page.requests, waited + page.waited
             step = self._walk.advance(part, page)
             records.update((page.records[i].external_id, page.records[i]) for i in step.fresh)
-            part = step.part
-            if self._is_whole(len(records), page, is_done=part.done):
+            part, rows = step.part, rows + len(step.fresh)
+            if self._is_whole(rows, page, is_done=part.done):
                 return records, requests, waited
             if part.done:
                 # It ended with fewer than there are: something moved, or an answer was not what was asked for.
                 if len(records) == before:
                     return self._twice_the_same(records, page), requests, waited
-                before, records, part = len(records), {}, Slice()
+                before, records, rows, part = len(records), {}, 0, Slice()
         raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
@@ -101,8 +109,9 @@ class ParentLists:
         return (is_done or is_last) and read >= page.total_count
 
     def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:
-        """Believe two readings over a count, where the source's counts are known to be wrong."""
-        if self._entity.total_count == "exact":
+        """Believe two readings over a count that is known to be wrong, or wrong by little."""
+        missing = page.total_count - len(records)
+        if self._entity.total_count == "exact" and not is_tolerable(missing, page.total_count):
             raise TransientError(
                 f"a list of {self._entity.name} has {len(records):,} records where the source counts "
                 f"{page.total_count:,}; nothing is believed of it"

@@ -4,7 +4,7 @@ One request where the source can order by version: what is newest is mapped and
 compared with what we hold. Nothing is written but that it was asked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.listing import ListingQuery, Order
@@ -12,6 +12,7 @@ from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes import Checkpoint
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.needs import Source, Store
+from openfaith_sync.engine.watermarks import is_ahead, look_back
 
 MOST_PAGES = 5
 """Of a listing that can only be read whole; a longer one is left to a run."""
@@ -82,11 +83,28 @@ def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str
 def _probe_newest(
     manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity, checkpoint: Checkpoint
 ) -> Probe:
-    is_filtered = part.delta.by is DeltaCapability.FILTER and checkpoint.watermark is not None
-    lower = checkpoint.watermark - part.delta.overlap if checkpoint.watermark and is_filtered else None
+    is_filtered, watermark, overlap = part.delta.by is DeltaCapability.FILTER, checkpoint.watermark, part.delta.overlap
+    lower = look_back(watermark, overlap) if watermark and is_filtered else None
     query = ListingQuery(key.entity, Order.VERSION_DESCENDING, version_from=lower)
-    fetched = Fetcher(manifest, source, key.org, key.entity).fetch(query)
-    return _probe_of(store.count_news(key, fetched.batch), fetched.page.requests)
+    fetcher = Fetcher(manifest, source, key.org, key.entity)
+    fetched = fetcher.fetch(query)
+    page, requests = fetched.page, fetched.page.requests
+    if is_ahead(watermark, page.answered_at):
+        return Probe(has_work=True, reason="its watermark lies past the source's own clock", requests=requests)
+    news = store.count_news(key, fetched.batch)
+    versions = [record.version for record in fetched.batch.records if record.version is not None]
+    if (
+        not news
+        and is_filtered
+        and versions
+        and page.has_next
+        and page.answered_at
+        and min(versions) > page.answered_at
+    ):
+        # Records stamped in the future fill the page, and what changed now stands behind them.
+        fetched = fetcher.fetch(replace(query, version_before=page.answered_at))
+        news, requests = store.count_news(key, fetched.batch), requests + fetched.page.requests
+    return _probe_of(news, requests)
 
 
 def _probe_whole(manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity) -> Probe:

@@ -4,6 +4,7 @@ Everything is listed by id, also what could be filtered: a filter shows what cha
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import ExternalId
@@ -11,13 +12,14 @@ from openfaith_sync.domain.listing import ListingQuery
 from openfaith_sync.domain.manifest import DeltaCapability, Entity
 from openfaith_sync.domain.passes import OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.record import Rejection
+from openfaith_sync.engine.completeness import incomplete, is_tolerable
 from openfaith_sync.engine.evidence import Evidence
 from openfaith_sync.engine.going_back import GoingBack
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.session import Session
-from openfaith_sync.engine.settling import READS_AT_ONCE, Settling
-from openfaith_sync.engine.single_reads import read_records
-from openfaith_sync.engine.walking import Walking
+from openfaith_sync.engine.settling import READS_AT_ONCE, Settled, Settling
+from openfaith_sync.engine.single_reads import Reading, read_records
 
 
 class Reconciliation:
@@ -27,9 +29,10 @@ class Reconciliation:
     database what is left to do. Killed anywhere, it goes on.
     """
 
-    def __init__(self, session: Session) -> None:
-        """Reconcile the session's entity."""
+    def __init__(self, session: Session, watermark: datetime | None = None) -> None:
+        """Reconcile the session's entity; with a ``watermark``, prove the full pass that saw up to it."""
         self._session = session
+        self._watermark = watermark
         self._fetcher = session.build_fetcher()
         self._requests = 0
 
@@ -43,21 +46,37 @@ class Reconciliation:
         """
         opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
         evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
-        if "listed" not in evidence.load_report():
+        while "listed" not in evidence.load_report():
             opened = self._list(opened, evidence)
-            self._prove_complete(opened, evidence)
+            opened = self._prove_complete(opened, evidence)
         self._prove_kept(opened, evidence)
+        settled = self._settle(opened, evidence)
+        older = GoingBack(self._session, self._fetcher, evidence, opened).run()
+        result = self._session.close_pass(
+            opened,
+            evidence,
+            {**settled.report, **older.report},
+            requests=self._requests,
+            resumed=is_resumed,
+            watermark=self._watermark,
+        )
+        if stop := settled.stop or older.stop:
+            raise stop
+        return result
+
+    def _settle(self, opened: OpenPass, evidence: Evidence) -> Settled:
+        """Fetch what is missing here; settle what is missing there, if the listing shows what that is."""
+        stepped_over = evidence.load_report().get("places_stepped_over")
+        if stepped_over:
+            # What stands at these places is not known: it may be any of those that seem to be missing.
+            self._fetch_missing(opened, evidence)
+            why = f"{stepped_over:,} places of the listing were not served, so nothing is known to be missing from it"
+            return Settled({"why": why})
         evidence.compare_listing()
         if "missing" not in evidence.load_report():
             evidence.note_report({"missing": evidence.weigh(None).missing})
         self._fetch_missing(opened, evidence)
-        settled = Settling(self._session, self._fetcher, evidence, opened).run()
-        older = GoingBack(self._session, self._fetcher, evidence, opened).run()
-        report = {**settled.report, **older.report}
-        result = self._session.close_pass(opened, evidence, report, requests=self._requests, resumed=is_resumed)
-        if stop := settled.stop or older.stop:
-            raise stop
-        return result
+        return Settling(self._session, self._fetcher, evidence, opened).run()
 
     def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Walk the whole listing; records are stored from it where changes can hide."""
@@ -66,16 +85,7 @@ class Reconciliation:
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
         walk = IdWalk(entity, (), session.manifest.adapter_file.paging.size, is_sparse=is_sparse)
-        walking = Walking(
-            walk,
-            self._fetcher,
-            session.store,
-            session.lease,
-            opened,
-            session.manifest.adapter_file.paging,
-            session.on_progress,
-            session.threads,
-        )
+        walking = session.build_walking(walk, self._fetcher, opened)
         walking.progress = replace(walking.progress, records=evidence.count_listed())
         walking.run()
         return replace(opened, place=WalkPlace(()))
@@ -86,21 +96,42 @@ class Reconciliation:
         mapped_by = self._session.store.load_checkpoint(self._session.key).manifest_version
         return is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
 
-    def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> None:
-        """Compare the number listed with what the source counted before and after.
+    def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Compare the rows listed with what the source counted before and after, and list again where they are fewer.
 
         A walk that ended too early, on a page that was repeated or on an answer that was cut short, has
-        fewer than both. Records that come and go meanwhile make the two differ from each other.
+        fewer than both. Records that come and go meanwhile make the two differ from each other. Two listings
+        of the same records outweigh a count that is steady and nearly right (``completeness.py``).
         """
-        listed, after = evidence.count_listed(), self._count()
-        before = evidence.load_report().get("counted_before")
-        if isinstance(before, int) and after is not None and listed < min(before, after):
+        report, after = evidence.load_report(), self._count()
+        before, rows = report.get("counted_before"), report.get("rows_listed", 0)
+        assert isinstance(rows, int)
+        if not isinstance(before, int) or after is None or rows >= min(before, after):
+            evidence.note_report({"listed": evidence.count_listed(), "source_count": after})
+            return opened
+        digest = evidence.digest_listed()
+        if "first_listing" not in report:
+            evidence.note_report({"first_listing": digest})
+            return self._list_again(opened, evidence)
+        if digest != report["first_listing"] or before != after:
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise TransientError(
-                f"the listing of {self._session.key} was not complete: it had {listed:,} records, while the source "
+                f"the listing of {self._session.key} was not complete: it had {rows:,} records, while the source "
                 f"counted {before:,} before and {after:,} after it; nothing was deleted, and it is listed again"
             )
-        evidence.note_report({"listed": listed, "source_count": after})
+        if not is_tolerable(after - rows, after):
+            self._fetch_missing(opened, evidence)
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise incomplete(self._session.key, rows, after)
+        evidence.note_report(
+            {"listed": evidence.count_listed(), "source_count": after, "counted_but_not_listed": after - rows}
+        )
+        return opened
+
+    def _list_again(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Begin the listing of the same pass anew."""
+        evidence.restart_listing(WalkPlace())
+        return replace(opened, place=WalkPlace())
 
     def _prove_kept(self, opened: OpenPass, evidence: Evidence) -> None:
         """Refuse to compare with less than what was listed: a place that was tampered with would empty a church."""
@@ -114,7 +145,7 @@ class Reconciliation:
     def _count(self) -> int | None:
         if self._session.entity.total_count != "exact":
             return None
-        page = self._session.source.read_page(ListingQuery(self._session.entity.name, size=1, is_sparse=True))
+        page = self._fetcher.reader.read(ListingQuery(self._session.entity.name, size=1, is_sparse=True))
         self._requests += page.requests
         return page.total_count
 
@@ -125,12 +156,20 @@ class Reconciliation:
             after = missing[-1]
             readings = read_records(self._session, ((external_id, None) for external_id in missing))
             found = [reading.record for reading in readings if reading.record]
-            refused = sum(1 for reading in readings if reading.refusal)
+            refused = [reading for reading in readings if reading.refusal]
+            # What the token may not read by id is no bad record: it is reported, and read when it may be.
+            failed = tuple(_set_aside(reading) for reading in refused if isinstance(reading.refusal, TransientError))
+            batch = self._fetcher.map_records(found)
             commit = PageCommit(
                 pass_id=opened.pass_id,
                 place=opened.place,
-                batches=(self._fetcher.map_records(found),),
+                batches=(replace(batch, rejected=(*batch.rejected, *failed)),),
                 requests=len(readings),
-                found={"fetched": len(found), "unreadable": refused},
+                found={"fetched": len(found), "unreadable": len(refused)},
             )
             self._session.store.commit_page(self._session.lease, commit)
+
+
+def _set_aside(reading: Reading) -> Rejection:
+    """Return the dead letter of a record that is listed and cannot be read: it is counted, and a person sees it."""
+    return Rejection(reading.external_id, "record", "nothing", str(reading.refusal), {"id": reading.external_id})

@@ -1,18 +1,20 @@
 """One entity's sync with its lease held: all that its algorithms share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
+from types import MappingProxyType
 
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.manifest import Entity, Manifest
-from openfaith_sync.domain.passes import Lease, OpenPass, PassResult, PassStart, Report, SyncMode
+from openfaith_sync.domain.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, SyncMode
 from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.engine.evidence import Evidence
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.needs import Source, Store
-from openfaith_sync.engine.walking import Progress, StartThreads
+from openfaith_sync.engine.walk_step import Walk
+from openfaith_sync.engine.walking import Progress, StartThreads, Walking
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +65,60 @@ class Session:
         """Give what fetches and maps their pages, every listed id noted."""
         return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True)
 
+    def build_walking(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> Walking:
+        """Return the walk of an open pass, from where it is."""
+        paging = self.manifest.adapter_file.paging
+        return Walking(walk, fetcher, self.store, self.lease, opened, paging, self.on_progress, self.threads)
+
     def close_pass(
-        self, opened: OpenPass, evidence: Evidence, report: Report, *, requests: int, resumed: bool
+        self,
+        opened: OpenPass,
+        evidence: Evidence,
+        report: Report,
+        *,
+        requests: int,
+        resumed: bool,
+        watermark: datetime | None = None,
     ) -> PassResult:
-        """Close a pass that compared, its report noted; the watermark stays where it is (law 3)."""
+        """Close a pass that compared, its report noted; the watermark stays unless one is given (law 3)."""
         evidence.note_report(report)
         found = evidence.note_findings()
         walked = self.store.load_checkpoint(self.key).open_pass or opened
-        self.store.close_pass(self.lease, opened.pass_id, None, requests)
+        self.store.close_pass(self.lease, opened.pass_id, watermark, requests)
         evidence.forget_listed()
         count = found.get("source_count")
-        return PassResult(
-            key=self.key,
-            mode=opened.start.mode,
-            counts=walked.counts,
+        return self.build_result(
+            opened.start.mode,
+            walked.counts,
             pages=walked.pages,
             requests=walked.requests + requests,
             source_count=count if isinstance(count, int) else None,
+            resumed=resumed,
+            report=found,
+        )
+
+    def build_result(
+        self,
+        mode: SyncMode,
+        counts: Counts,
+        *,
+        pages: int,
+        requests: int,
+        source_count: int | None,
+        resumed: bool = False,
+        report: Mapping[str, object] = MappingProxyType({}),
+    ) -> PassResult:
+        """Return what a pass that is closed did, with what is held after it."""
+        return PassResult(
+            key=self.key,
+            mode=mode,
+            counts=counts,
+            pages=pages,
+            requests=requests,
+            source_count=source_count,
             stored_count=self.store.count_live(self.key),
             watermark=self.store.load_checkpoint(self.key).watermark,
             duration=timedelta(seconds=monotonic() - self.began),
             resumed=resumed,
-            report=found,
+            report=report,
         )

@@ -4,8 +4,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from time import monotonic
+from datetime import datetime
 
 from openfaith_sync.domain.errors import (
     AccessDenied,
@@ -16,11 +15,10 @@ from openfaith_sync.domain.errors import (
     UsageError,
 )
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Order, version_keys
+from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes import (
     Checkpoint,
-    Lease,
     OpenPass,
     PassResult,
     PassStart,
@@ -30,17 +28,20 @@ from openfaith_sync.domain.passes import (
 )
 from openfaith_sync.domain.place import Slice, WalkPlace, version_key
 from openfaith_sync.domain.rejections import require_mostly_stored
+from openfaith_sync.engine.completeness import count_missing, incomplete, is_tolerable
 from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.fetching import Fetcher
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.merges import follow_up, poll_merges
 from openfaith_sync.engine.needs import Source, Store
 from openfaith_sync.engine.nested import NestedWalk
+from openfaith_sync.engine.page_reading import PageReader
 from openfaith_sync.engine.reconciliation import Reconciliation
 from openfaith_sync.engine.session import Session
 from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.walk_step import Walk
-from openfaith_sync.engine.walking import Progress, StartThreads, Walking, start_threads
+from openfaith_sync.engine.walking import Progress, StartThreads, start_threads
+from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead
 
 OnProgress = Callable[[Progress], None]
 
@@ -85,37 +86,26 @@ def run_entity(
             poll_merges(manifest, source, store, key, is_full=True)
             result = Reconciliation(session).run()
         else:
-            result = EntitySync(manifest, source, store, request, lease, on_progress, threads).run()
+            result = EntitySync(session, request).run()
         result = follow_up(manifest, source, store, result)
         require_mostly_stored(key, result.counts, store.weigh_rejected(key))
         return result
 
 
 class EntitySync:
-    """One call of ``run_entity``, with its lease held."""
+    """One call of ``run_entity`` for an entity that is listed by itself, with its lease held."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        source: Source,
-        store: Store,
-        request: SyncRequest,
-        lease: Lease,
-        on_progress: OnProgress,
-        threads: StartThreads,
-    ) -> None:
-        """Know everything the steps below share."""
-        self._manifest = manifest
-        self._source = source
-        self._store = store
-        self._request = request
-        self._lease = lease
-        self._on_progress = on_progress
-        self._threads = threads
-        self._entity = manifest.entities[request.entity]
+    def __init__(self, session: Session, request: SyncRequest) -> None:
+        """Sync the session's entity as the request asks."""
+        self._session = session
+        self._manifest = session.manifest
+        self._source = session.source
+        self._store = session.store
+        self._lease = session.lease
+        self._mode = request.mode
+        self._entity = session.entity
         self._report: dict[str, object] = {}
-        self._version = manifest.entity_fingerprint(request.entity)
-        self._began = monotonic()
+        self._version = session.version
         self._requests = 0
 
     def run(self) -> PassResult:
@@ -131,6 +121,12 @@ class EntitySync:
             self._report["filter_ignored"] = str(error)
             self._entity = _less_capable(self._entity)
             return self._run_pass()
+        except _WatermarkAhead as ahead:
+            # Everything that changed until then was hidden, and nobody knows since when.
+            self._report["watermark_was_ahead"] = ahead.watermark.isoformat()
+            self._store.reset_watermark(self._lease)
+            self._mode = SyncMode.FULL
+            return self._run_pass()
 
     def _run_pass(self) -> PassResult:
         checkpoint = self._store.load_checkpoint(self._lease.key)
@@ -145,10 +141,10 @@ class EntitySync:
 
     def _decide_mode(self, checkpoint: Checkpoint) -> SyncMode:
         can_tell = self._entity.delta.by is not DeltaCapability.NONE
-        wants_delta = self._request.mode in {SyncMode.AUTO, SyncMode.DELTA}
+        wants_delta = self._mode in {SyncMode.AUTO, SyncMode.DELTA}
         if not wants_delta or not can_tell or checkpoint.watermark is None:
             return SyncMode.FULL
-        if self._request.mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
+        if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
             # What was stored was mapped by another manifest; only a full listing maps it anew.
             return SyncMode.FULL
         return SyncMode.DELTA
@@ -157,21 +153,21 @@ class EntitySync:
         opened = checkpoint.open_pass
         if opened is None or opened.start.manifest_version != self._version:
             return None
-        is_wanted = opened.start.mode is mode or self._request.mode is SyncMode.AUTO
+        is_wanted = opened.start.mode is mode or self._mode is SyncMode.AUTO
         return opened if is_wanted and opened.start.mode is not SyncMode.SIDELOAD else None
 
     def _open(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass:
         watermark = checkpoint.watermark if mode is SyncMode.DELTA else None
         start = PassStart(
             mode=mode,
-            trigger=self._request.trigger,
-            run_id=self._request.run_id,
+            trigger=self._session.trigger,
+            run_id=self._session.run_id,
             manifest_version=self._version,
             watermark_from=watermark,
             watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
             riders=tuple(filter(None, map(self._rider, self._riding_children(mode)))),
         )
-        lower = version_key(watermark - self._entity.delta.overlap) if watermark else None
+        lower = delta_start(watermark, self._entity.delta.overlap)
         return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
 
     def _rider(self, child: EntityName) -> Rider | None:
@@ -190,35 +186,77 @@ class EntitySync:
         return tuple(c for c in children if self._manifest.entities[c].delta.by is DeltaCapability.NONE)
 
     def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
-        paging = self._manifest.adapter_file.paging
+        session, mode = self._session, opened.start.mode
         children = tuple(rider.entity for rider in opened.start.riders)
-        fetcher = Fetcher(self._manifest, self._source, self._request.org, self._entity.name)
-        walk = self._build_walk(opened.start.mode, children)
-        progress = Walking(
-            walk, fetcher, self._store, self._lease, opened, paging, self._on_progress, self._threads
-        ).run()
-        source_count = self._source_count() if opened.start.mode is SyncMode.FULL else None
-        if opened.start.mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
+        fetcher = Fetcher(self._manifest, self._source, session.key.org, self._entity.name)
+        walking = session.build_walking(self._build_walk(mode, children), fetcher, opened)
+        progress = walking.run()
+        if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):
+            assert opened.start.watermark_from is not None
+            raise _WatermarkAhead(opened.start.watermark_from)
+        if mode is SyncMode.DELTA and walking.short_by:
+            self._judge_short_delta(opened, progress.counts.records, walking.short_by)
+        self._note_what_was_learnt(fetcher, opened, children)
+        watermark = bound_watermark(self._watermark(opened), walking.answered_at, self._entity.delta.overlap)
+        source_count = self._source_count() if mode is SyncMode.FULL else None
+        missing = self._count_missing(source_count, progress.records)
+        if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
             self._report |= self._store.load_announced(self._lease, opened.pass_id)
+        if missing:
+            self._report["missing"] = missing
         if self._report:
             self._store.write_report(self._lease, opened.pass_id, self._report)
-        self._store.close_pass(self._lease, opened.pass_id, self._watermark(opened), self._requests)
-        return PassResult(
-            key=self._lease.key,
-            mode=opened.start.mode,
-            counts=progress.counts,
+        found = self._store.load_report(self._lease, opened.pass_id)
+        self._store.close_pass(self._lease, opened.pass_id, None if missing else watermark, self._requests)
+        result = session.build_result(
+            mode,
+            progress.counts,
             pages=progress.pages,
             requests=progress.requests + self._requests,
             source_count=source_count,
-            stored_count=self._store.count_live(self._lease.key),
-            watermark=self._store.load_checkpoint(self._lease.key).watermark,
-            duration=timedelta(seconds=monotonic() - self._began),
             resumed=is_resumed,
-            report={**self._store.load_report(self._lease, opened.pass_id), **self._report},
+            report=found,
+        )
+        return self._read_what_is_missing(result, watermark) if missing else result
+
+    def _judge_short_delta(self, opened: OpenPass, listed: int, missing: int) -> None:
+        """Go on where the source's count may be a little wrong; else what it did not list must not be passed over."""
+        if not is_tolerable(missing, listed + missing):
+            self._store.abandon_pass(self._lease, opened.pass_id)
+            raise incomplete(self._lease.key, listed, listed + missing)
+        self._report["counted_but_not_listed"] = missing
+
+    def _count_missing(self, source_count: int | None, rows: int) -> int:
+        key = self._lease.key
+        stored, set_aside = self._store.count_live(key), self._store.count_set_aside(key)
+        return count_missing(source_count, stored, set_aside, rows)
+
+    def _read_what_is_missing(self, result: PassResult, watermark: datetime | None) -> PassResult:
+        """List every id, and read what was not met in the walk; only then the watermark moves."""
+        listed = Reconciliation(self._session, watermark).run()
+        report = {name: value for name, value in result.report.items() if name != "missing"}
+        return replace(
+            result,
+            counts=result.counts + listed.counts,
+            pages=result.pages + listed.pages,
+            requests=result.requests + listed.requests,
+            source_count=listed.source_count,
+            stored_count=listed.stored_count,
+            watermark=listed.watermark,
+            duration=listed.duration,
+            report={**report, **listed.report, "listed_again_for": result.report["missing"]},
         )
 
+    def _note_what_was_learnt(self, fetcher: Fetcher, opened: OpenPass, children: tuple[EntityName, ...]) -> None:
+        """Report how the listing had to be read; children that were not served with it walk themselves."""
+        if fetcher.reader.reduced_size is not None:
+            self._report["page_size"] = fetcher.reader.reduced_size
+        if children and fetcher.reader.is_without_children:
+            self._report["not_included"] = ", ".join(children)
+            self._store.abandon_riders(self._lease, opened.pass_id)
+
     def _watermark(self, opened: OpenPass) -> datetime | None:
-        """Give what the pass covers: all it saw in a walk by version, else all there was when it began."""
+        """Return what the pass covers: all it saw in a walk by version, else all there was when it began."""
         if not self._walks_by_version:
             return opened.start.watermark_to
         finished = self._store.load_checkpoint(self._lease.key).open_pass
@@ -245,35 +283,45 @@ class EntitySync:
         source_count = self._source_count()
         if source_count != stored + self._store.count_set_aside(self._lease.key):
             return None
+        report = self._store.load_report(self._lease, rider.pass_id)
         self._store.close_pass(self._lease, rider.pass_id, rider.watermark_to, self._requests)
-        return PassResult(
-            key=self._lease.key,
-            mode=SyncMode.SIDELOAD,
-            counts=rider.counts,
+        return self._session.build_result(
+            SyncMode.SIDELOAD,
+            rider.counts,
             pages=0,
             requests=self._requests,
             source_count=source_count,
-            stored_count=stored,
-            watermark=self._store.load_checkpoint(self._lease.key).watermark,
-            duration=timedelta(seconds=monotonic() - self._began),
-            report=self._store.load_report(self._lease, rider.pass_id),
+            report=report,
         )
 
     def _source_count(self) -> int | None:
         if self._entity.total_count != "exact":
             return None
-        page = self._source.read_page(ListingQuery(self._entity.name, size=1))
-        self._requests += page.requests
+        page = self._read_one(ListingQuery(self._entity.name, size=1))
         return page.total_count
 
     def _newest_version(self, entity: Entity) -> datetime | None:
-        """Give the newest version the source shows now: later changes are a later delta's."""
+        """Return the newest version the source shows now: later changes are a later delta's."""
         if entity.delta.by is DeltaCapability.NONE:
             return None
-        page = self._source.read_page(ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1))
+        page = self._read_one(ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1))
+        keys = [key for key in version_keys(page.records, str(entity.delta.attribute)) if key]
+        newest = parse_key(keys[0]) if keys else None
+        return bound_watermark(newest, page.answered_at, entity.delta.overlap)
+
+    def _read_one(self, query: ListingQuery) -> Page:
+        reader = PageReader(self._source.read_page, self._manifest.adapter_file.paging.size)
+        page = reader.read(query)
         self._requests += page.requests
-        keys = version_keys(page.records, str(entity.delta.attribute))
-        return parse_key(keys[0]) if keys else None
+        return page
+
+
+class _WatermarkAhead(Exception):
+    """A delta began from a watermark that lies past the source's own clock."""
+
+    def __init__(self, watermark: datetime) -> None:
+        super().__init__(watermark)
+        self.watermark = watermark
 
 
 def _less_capable(entity: Entity) -> Entity:

@@ -7,7 +7,7 @@ the next delta reads; so nothing that is alive is missed, whatever moves.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
@@ -17,6 +17,8 @@ from openfaith_sync.domain.record import RawRecord
 from openfaith_sync.engine.walk_step import Split, Step
 
 SECOND = timedelta(seconds=1)
+LAST_CUT = datetime.max.replace(tzinfo=UTC) - 2 * SECOND
+"""Beyond it there is no second to cut at."""
 VersionOf = Callable[[RawRecord], str]
 
 
@@ -76,7 +78,10 @@ class VersionWalk:
         keys = version_keys(page.records, self._attribute)
         if not keys[0]:
             return None
-        cut = version_key(datetime.fromisoformat(keys[0]) + SECOND)
+        found = datetime.fromisoformat(keys[0])
+        if found > LAST_CUT:
+            return None
+        cut = version_key(found + SECOND)
         if (part.lower and part.lower >= cut) or (part.upper and cut >= part.upper):
             return None
         first = next((i for i, key in enumerate(keys) if key >= cut), len(keys))

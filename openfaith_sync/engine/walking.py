@@ -12,11 +12,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from openfaith_sync.domain.adapter_file import Paging
 from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import is_place
 from openfaith_sync.domain.listing import ListingQuery
 from openfaith_sync.domain.passes import Committed, Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.place import WalkPlace
@@ -127,6 +128,11 @@ class Walking:
         self._most_together = max(1, paging.pages_in_flight // 2)
         self._unsplittable: set[int] = set()
         self._steps_without_records = 0
+        fetcher.reader.recall(opened.place.page_size, is_without_children=opened.place.is_without_children)
+        self.answered_at: datetime | None = None
+        """When the source answered last, by its own clock."""
+        self.short_by = 0
+        """How many records the source counted that did not follow the end of its listing, seen twice."""
         self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
 
     def run(self) -> Progress:
@@ -214,10 +220,13 @@ class Walking:
         return None
 
     def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
-        place, index = self._place, asked.index
+        self.answered_at = max(filter(None, (self.answered_at, fetched.page.answered_at)), default=None)
+        place, index = self._with_what_was_learnt(), asked.index
         part = place.slices[index]
         if asked.purpose is Purpose.READ_ON:
             step = self._walk.advance(part, fetched.page)
+            if step.part.done and fetched.page.is_short:
+                self.short_by += max(0, fetched.page.total_count - asked.query.offset - fetched.page.rows)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
             self._hold(index, place.with_slice(index, step.part), step.fresh, fetched)
             return
@@ -228,6 +237,10 @@ class Walking:
         place = place.with_slice(index, split.left)
         place = replace(place, slices=(*place.slices, split.right))
         self._hold(len(place.slices) - 1, place, split.fresh, fetched)
+
+    def _with_what_was_learnt(self) -> WalkPlace:
+        reader = self._fetcher.reader
+        return replace(self._place, page_size=reader.reduced_size, is_without_children=reader.is_without_children)
 
     def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
         """Hold a page for the commit of all that are ready, but one with dead letters alone.
@@ -266,8 +279,18 @@ class Walking:
                     k: v for held in ready for k, v in self._fetcher.listed_versions(held.fetched).items()
                 },
                 pages=len(ready),
+                found=self._found(ready),
             )
             self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
+
+    def _found(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
+        """Return what these pages add to the pass's report, what is none left out."""
+        found = {
+            "rows_listed": sum(held.fresh for held in ready) if self._fetcher.notes_ids else 0,
+            "places_stepped_over": sum(is_place(bad.external_id) for held in ready for bad in held.batches[0].rejected),
+            "stamps_out_of_bounds": sum(held.fetched.implausible for held in ready),
+        }
+        return {name: count for name, count in found.items() if count}
 
     def _finish_commit(self) -> None:
         """Wait for the commit that was sent first."""

@@ -7,9 +7,12 @@ are compared.
 
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from openfaith_sync.domain.deletions import Candidate, Unproven
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes import PassId
+from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.store.evidence_sql import EXPLAINED
 from openfaith_sync.store.leases import key_parameters
 from openfaith_sync.store.rows import Connection, fetch_one
@@ -101,6 +104,16 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
 """
 _COUNT_LISTED = "SELECT count(*) FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s"
 _COUNT_UNIDENTIFIED = f"{_COUNT_LISTED} AND starts_with(external_id, %s)"
+_DIGEST = """
+SELECT md5(count(*) || COALESCE(string_agg(external_id, ' ' ORDER BY external_id), ''))
+FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s
+"""
+# What this listing counted; what was counted of records stored stays with the pass.
+_RESTART = """
+WITH forgotten AS (DELETE FROM sync.listed_ids WHERE org_id = %(org)s AND pass_id = %(pass)s)
+UPDATE sync.passes SET place = %(place)s, report = report - 'rows_listed' - 'places_stepped_over' - 'counted_before'
+WHERE org_id = %(org)s AND pass_id = %(pass)s
+"""
 _FORGET = """
 DELETE FROM sync.listed_ids listed USING sync.passes walked
 WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = listed.pass_id
@@ -155,6 +168,16 @@ def count_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
 def count_unidentified(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
     """Count the rows that were listed so far and name no id."""
     return int(fetch_one(connection, _COUNT_UNIDENTIFIED, (key.org, pass_id, UNIDENTIFIED))[0])
+
+
+def digest_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> str:
+    """Return what is equal for two listings of the same ids."""
+    return str(fetch_one(connection, _DIGEST, (key.org, pass_id))[0])
+
+
+def restart_listing(connection: Connection, key: SyncKey, pass_id: PassId, place: WalkPlace) -> None:
+    """Forget what a pass has listed, and have it begin again at this place."""
+    connection.execute(_RESTART, {"org": key.org, "pass": pass_id, "place": Jsonb(place.to_json())})
 
 
 def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:

@@ -9,6 +9,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.older import OlderVersion
 from openfaith_sync.domain.passes import Lease, PassId, Report
+from openfaith_sync.domain.place import WalkPlace
 from openfaith_sync.store import comparison, holds, news, older, parents
 from openfaith_sync.store.failures import translated
 from openfaith_sync.store.leases import check_lease
@@ -17,6 +18,7 @@ from openfaith_sync.store.rows import Connection, fetch_one
 
 EVIDENCE_STEPS = (
     "note_report",
+    "restart_listing",
     "compare_listing",
     "compare_parents",
     "open_hold",
@@ -64,6 +66,16 @@ class PostgresEvidence:
         """Count the rows that were listed and name no id."""
         with translated():
             return comparison.count_unidentified(self._connection, self._key, self._pass_id)
+
+    def digest_listed(self) -> str:
+        """Return what is equal for two listings of the same ids, and for no others."""
+        with translated():
+            return comparison.digest_listed(self._connection, self._key, self._pass_id)
+
+    def restart_listing(self, place: WalkPlace) -> None:
+        """Forget what the pass has listed, and go on at this place; what it found and stored stays."""
+        with self._writing("restart_listing"):
+            comparison.restart_listing(self._connection, self._key, self._pass_id, place)
 
     def compare_listing(self) -> None:
         """Make what the complete listing lacks a candidate: only what was held and alive before the pass."""

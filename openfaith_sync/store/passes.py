@@ -41,6 +41,13 @@ _ABANDON = """
 UPDATE sync.passes SET status = 'abandoned', ended_at = now()
 WHERE org_id = %(org)s AND status = 'open' AND (pass_id = %(pass)s OR parent_pass_id = %(pass)s)
 """
+_ABANDON_RIDERS = """
+UPDATE sync.passes SET status = 'abandoned', ended_at = now()
+WHERE org_id = %(org)s AND status = 'open' AND parent_pass_id = %(pass)s
+"""
+_RESET_WATERMARK = """
+UPDATE sync.checkpoints SET watermark = NULL WHERE org_id = %s AND adapter = %s AND entity = %s
+"""
 _INSERT = """
 INSERT INTO sync.passes (org_id, adapter, entity, parent_pass_id, mode, trigger, manifest_version, run_id,
                          watermark_from, watermark_to, place)
@@ -192,6 +199,20 @@ def abandon_pass(connection: Connection, lease: Lease, pass_id: PassId) -> None:
     with connection.transaction():
         check_lease(connection, lease)
         connection.execute(_ABANDON, {"org": lease.key.org, "pass": pass_id})
+
+
+def abandon_riders(connection: Connection, lease: Lease, pass_id: PassId) -> None:
+    """End the passes of the children that did not ride along after all: they walk themselves."""
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(_ABANDON_RIDERS, {"org": lease.key.org, "pass": pass_id})
+
+
+def reset_watermark(connection: Connection, lease: Lease) -> None:
+    """Forget a watermark that cannot be right, so that the next pass reads everything."""
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(_RESET_WATERMARK, key_parameters(lease.key))
 
 
 def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:

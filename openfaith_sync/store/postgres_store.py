@@ -113,6 +113,18 @@ class PostgresStore:
         with translated():
             passes.abandon_pass(self._connection, lease, pass_id)
 
+    def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
+        """End the passes of the children that did not ride along after all."""
+        self._guard(lease.key)
+        with translated():
+            passes.abandon_riders(self._connection, lease, pass_id)
+
+    def reset_watermark(self, lease: Lease) -> None:
+        """Forget a watermark that cannot be right, so that the next pass reads everything."""
+        self._guard(lease.key)
+        with translated():
+            passes.reset_watermark(self._connection, lease)
+
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
         """Give how many records this pass changed, and how many of them a webhook had announced."""
         self._guard(lease.key)

@@ -112,9 +112,8 @@ DAMAGES = {
     "next skips": set_to({"offset": 100}, "meta", "next"),
     "next has no offset": set_to({}, "meta", "next"),
     "an empty page that promises more": set_to([], "data"),
-    "a listing cut short": ended,
-    "an empty listing where records were counted": emptied_and_ended,
 }
+SHORT = {"cut short": ended, "empty where records were counted": emptied_and_ended}
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -125,6 +124,16 @@ def test_a_damaged_listing_is_refused(name):
     with pytest.raises(MalformedAnswer):
         source.read_page(EMAILS)
     assert len(asked) == 6
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_page_that_ends_before_its_count_says_so(name):
+    body = copy.deepcopy(listing())
+    SHORT[name](body)
+    source, asked, _ = answering(ok(body))
+    page = source.read_page(EMAILS)
+    assert page.is_short
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,8 @@ def test_every_status_has_an_outcome_without_any_row_of_a_manifest():
     assert by_action.pop(ErrorAction.DISABLE_ENTITY) == {402, 403}
     assert by_action.pop(ErrorAction.NOT_FOUND) == {404, 410}
     assert by_action.pop(ErrorAction.WAIT) == {429}
-    assert by_action.pop(ErrorAction.RETRY) == {*range(100, 200), 408, 421, 425, *range(500, 600)}
+    assert by_action.pop(ErrorAction.RETRY) == {*range(100, 200), 408, 421, 425}
+    assert by_action.pop(ErrorAction.REDUCE_PAGE) == {*range(500, 600)}
     assert set(by_action) == {ErrorAction.STOP}
 
 
@@ -108,7 +109,7 @@ def test_the_manifests_rows_come_first_and_the_first_that_matches_decides():
     assert busy is not None
     assert (busy.action, busy.is_untaken) == (ErrorAction.WAIT, True)
     assert other is not None
-    assert other.action is ErrorAction.RETRY
+    assert other.action is ErrorAction.REDUCE_PAGE
 
 
 def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter():
@@ -128,7 +129,7 @@ def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter():
         (403, "<h1>Request blocked.</h1>", ErrorAction.RETRY),
         (404, "", ErrorAction.NOT_FOUND),
         (429, "", ErrorAction.WAIT),
-        (503, "", ErrorAction.RETRY),
+        (503, "", ErrorAction.REDUCE_PAGE),
     ],
 )
 def test_planning_centers_answers(pco_manifest, status, body, action):

@@ -1,7 +1,7 @@
 """Evidence in memory, by the rules of the real one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Unproven, Weighing
@@ -58,6 +58,17 @@ class MemoryEvidence:
     def count_unidentified(self) -> int:
         return sum(external_id.startswith(UNIDENTIFIED) for external_id in self.listed)
 
+    def digest_listed(self) -> str:
+        return " ".join(sorted(self.listed))
+
+    def restart_listing(self, place: WalkPlace) -> None:
+        self.listed = set()
+        for name in ("rows_listed", "places_stepped_over", "counted_before"):
+            self.report.pop(name, None)
+        opened = self.store.checkpoint.open_pass
+        assert opened
+        self.store.checkpoint = replace(self.store.checkpoint, open_pass=replace(opened, place=place))
+
     def compare_listing(self) -> None:
         held_before = {one for one, since in self.store.written_in.items() if since < self.pass_id}
         absent = (self.store.live & held_before) - self.listed
@@ -69,7 +80,8 @@ class MemoryEvidence:
             del self.missed[one]
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
-        found = sorted(ExternalId(one) for one in self.listed - self.store.live if one > (after or ""))
+        listed = {one for one in self.listed if not one.startswith(UNIDENTIFIED)}
+        found = sorted(ExternalId(one) for one in listed - self.store.live if one > (after or ""))
         return found[:limit]
 
     def load_parents(
@@ -162,6 +174,7 @@ class DeletingStore(MemoryStore):
     def __init__(self, entity, limits: Limits | None = None) -> None:
         super().__init__(entity)
         self.dead: set[str] = set()
+        self.refused: set[str] = set()
         self.written_in: dict[str, int] = {}
         self.evidence = MemoryEvidence(self, limits or Limits())
         self.buried: list[str] = []
@@ -169,6 +182,14 @@ class DeletingStore(MemoryStore):
     @property
     def live(self) -> set[str]:
         return set(self.rows) - self.dead
+
+    def count_live(self, key: SyncKey) -> int:
+        assert key
+        return len(self.live)
+
+    def count_set_aside(self, key: SyncKey) -> int:
+        assert key
+        return len(self.refused - self.live)
 
     def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
         opened = super().open_pass(lease, start, place)
@@ -179,10 +200,21 @@ class DeletingStore(MemoryStore):
         assert lease
         return self.evidence.of(pass_id)
 
+    def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
+        assert lease
+        return self.evidence.of(pass_id).load_report()
+
+    def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+        assert lease
+        super().write_report(lease, pass_id, report)
+        self.evidence.of(pass_id).report |= report  # type: ignore[arg-type]
+
     def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
         before = dict(self.rows)
         counts = super().commit_page(lease, page)
+        self.refused |= {bad.external_id for bad in page.batches[0].rejected}
         for record in page.batches[0].records:
+            self.refused.discard(record.external_id)
             self.dead.discard(record.external_id)
             if before.get(record.external_id) != self.rows[record.external_id]:
                 self.written_in[record.external_id] = page.pass_id

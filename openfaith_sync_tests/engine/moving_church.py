@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from openfaith_sync.adapters.json_api import _prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.passes import (
     Checkpoint,
@@ -84,10 +84,13 @@ class MovingChurch:
             _prove_order(page, query, "updated_at")
         return page
 
-    def read_record(self, entity: EntityName, external_id: ExternalId) -> RawRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         assert entity == self.entity
+        assert parent is None
         number = int(external_id)
-        return self._raw(number) if number in self.versions else None
+        return FreshRecord(self._raw(number)) if number in self.versions else None
 
     def _matches(self, number: int, query: ListingQuery) -> bool:
         if self.ignores_filters:
@@ -179,6 +182,14 @@ class MemoryStore:
         assert lease
         assert pass_id
         self.checkpoint = replace(self.checkpoint, open_pass=None)
+
+    def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
+        assert lease
+        assert pass_id
+
+    def reset_watermark(self, lease: Lease) -> None:
+        assert lease
+        self.checkpoint = replace(self.checkpoint, watermark=None)
 
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
         assert lease

@@ -8,7 +8,8 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.listing import Order
 from openfaith_sync.domain.manifest import DeltaCapability
 from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync_tests.engine.moving_church import MemoryStore, MovingChurch, small_pages
+from openfaith_sync_tests.engine.memory_evidence import DeletingStore
+from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import (
     CAMPUS,
     PCO,
@@ -21,16 +22,16 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
 )
 
 
-def synced_church(seconds, manifest) -> tuple[MovingChurch, MemoryStore]:
+def synced_church(seconds, manifest) -> tuple[MovingChurch, DeletingStore]:
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
         church.create(second)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     sync(manifest, church, store, SyncMode.FULL)
     return church, store
 
 
-def assert_holds_all_that_lives(church: MovingChurch, store: MemoryStore) -> None:
+def assert_holds_all_that_lives(church: MovingChurch, store: DeletingStore) -> None:
     held = stored(store)
     assert {str(n): church.names[n] for n in church.versions} == {
         k: v for k, v in held.items() if int(k) in church.versions
@@ -146,7 +147,7 @@ def test_a_full_sync_copes_with_an_ignored_filter_too():
     church = MovingChurch(manifest, CAMPUS, ignores_filters=True)
     for second in range(60):
         church.create(second)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     result = sync(manifest, church, store, SyncMode.FULL)
     assert "filter_ignored" in result.report
     assert_holds_all_that_lives(church, store)

@@ -18,7 +18,8 @@ from openfaith_sync.engine.descending_walk import DescendingWalk
 from openfaith_sync.engine.id_walk import IdWalk
 from openfaith_sync.engine.sync import SyncRequest, run_entity
 from openfaith_sync.engine.version_walk import VersionWalk
-from openfaith_sync_tests.engine.moving_church import EagerThreads, MemoryStore, MovingChurch, at, small_pages
+from openfaith_sync_tests.engine.memory_evidence import DeletingStore
+from openfaith_sync_tests.engine.moving_church import EagerThreads, MovingChurch, at, small_pages
 
 ROOT = Path(__file__).parents[2]
 PCO = read_manifest(ROOT / "manifests", "pco")
@@ -68,12 +69,12 @@ def by_id_only(manifest):
     )
 
 
-def sync(manifest, church: MovingChurch, store: MemoryStore, mode: SyncMode = SyncMode.AUTO):
+def sync(manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO):
     request = SyncRequest(OrgId("grace"), CAMPUS, mode)
     return run_entity(manifest, church, store, request, threads=EagerThreads)
 
 
-def stored(store: MemoryStore) -> dict[str, object]:
+def stored(store: DeletingStore) -> dict[str, object]:
     return {external_id: row[2][0] for external_id, row in store.rows.items()}
 
 
@@ -87,7 +88,7 @@ def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight, s
         church.create(second)
     script = iter(moves)
     church.before_request = lambda moving: apply(moving, next(script, []))
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     sync(manifest, church, store, SyncMode.FULL)
     church.before_request = lambda _: None
     sync(manifest, church, store)
@@ -109,7 +110,7 @@ def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight, count
     before = set(church.versions)
     script = iter(moves)
     church.before_request = lambda moving: apply(moving, next(script, []))
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     sync(manifest, church, store, SyncMode.FULL)
     assert {str(n) for n in before & set(church.versions)} <= set(store.rows)
 
@@ -121,7 +122,7 @@ def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_fligh
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
         church.create(second)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
 
     def fail_after(moving: MovingChurch) -> None:
         if len(moving.queries) >= pages:
@@ -144,7 +145,7 @@ def test_a_change_within_the_second_it_was_read_in_survives_a_long_interruption(
     church = MovingChurch(manifest, CAMPUS)
     for _ in range(12):
         church.create(100)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
 
     def die_after_two_pages(moving: MovingChurch) -> None:
         if len(moving.queries) == 2:
@@ -275,7 +276,7 @@ def test_pages_that_are_in_together_are_committed_together_and_all_are_counted()
     church = MovingChurch(manifest, CAMPUS)
     for second in range(100):
         church.create(second)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     result = sync(manifest, church, store)
     # No more than half of those under way, so that the others are fetched meanwhile.
     assert max(page.pages for page in store.pages) == 2
@@ -291,7 +292,7 @@ def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn():
     for second in range(100):
         church.create(second)
     church.names[50] = church.names[51] = 7  # type: ignore[assignment]  no text, so no name
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     assert sync(manifest, church, store).counts == Counts(created=98, dead=2)
     assert {page.pages for page in store.pages if page.batches[0].rejected} == {1}
 
@@ -301,7 +302,7 @@ def test_a_second_with_more_records_than_pages_is_read_whole():
     church = MovingChurch(manifest, CAMPUS)
     for number in range(200):
         church.create(7 if number > 10 else number % 3)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     result = sync(manifest, church, store)
     assert result.counts.created == 200
     assert len(church.queries) <= 200 / 4 + 12
@@ -312,7 +313,7 @@ def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests():
     church = MovingChurch(manifest, CAMPUS)
     for number in range(20_000):
         church.create(number * 3)
-    store = MemoryStore(manifest.entities[CAMPUS])
+    store = DeletingStore(manifest.entities[CAMPUS])
     result = sync(manifest, church, store)
     assert result.counts.created == 20_000
     slices = store.pages[-1].place.slices
@@ -320,7 +321,7 @@ def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests():
     assert len(church.queries) <= 1.1 * 200
 
 
-class LosingStore(MemoryStore):
+class LosingStore(DeletingStore):
     """Loses one of its commits, at the moment that it is waited for, and those begun behind it."""
 
     def __init__(self, entity, lost: int) -> None:

@@ -26,7 +26,7 @@ FAULTS = {
     "html_200": Fault(kind="html_200"),
     "truncated_json": Fault(kind="truncated_json"),
     "missing_key": Fault(kind="missing_key"),
-    "wrong_type": Fault(kind="wrong_type", wrong="id_number"),
+    "wrong_type": Fault(kind="wrong_type", wrong="data_object"),
     "stuck_next": Fault(kind="stuck_next"),
     "empty_page": Fault(kind="empty_page"),
     "short_page": Fault(kind="short_page"),
@@ -61,7 +61,8 @@ def simulator(manifest: Manifest) -> Iterator[RunningSimulator]:
 
 def test_every_kind_is_tried_every_entity_is_synced_and_some_have_pages(manifest, simulator):
     assert sum(count > PAGE for count in simulator.counts().values()) > 1
-    assert {fault.kind for fault in FAULTS.values()} == set(get_args(FaultKind))
+    # One odd record is no fault of a request; it is tried in tests of its own.
+    assert {fault.kind for fault in FAULTS.values()} == set(get_args(FaultKind)) - {"odd_record"}
     assert {entity for unit in UNITS for entity in unit} == set(manifest.entities)
 
 
