@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import RawRecord
 
-_WIRE_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+# No month has fewer days than 28; what stands on a later one, or in the year 0, is parsed.
+_WIRE_FORM = re.compile(
+    r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
 
 
 class Order(StrEnum):
@@ -98,12 +101,13 @@ def version_keys(records: Iterable[RawRecord], attribute: str, before: str = "")
 
 
 def parse_version(value: object) -> datetime | None:
-    """Return the moment that a version attribute names, or ``None`` when it names none."""
+    """Return the moment in UTC that a version attribute names, or ``None`` when it names none."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return found.astimezone(UTC) if found is not None and found.tzinfo else None
+    # The offset may lead out of the years 1 to 9999.
+    except (ValueError, OverflowError):
         return None
-    return found if found is not None and found.tzinfo else None
 
 
 def _parsed_key(text: str) -> str | None:
