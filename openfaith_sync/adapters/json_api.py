@@ -10,7 +10,7 @@ import httpx
 
 from openfaith_sync.adapters.account import stated_accounts
 from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.resources import read_resource, read_rows
+from openfaith_sync.adapters.resources import parse_identity, read_resource, read_rows
 from openfaith_sync.adapters.stated import parse_answered_at
 from openfaith_sync.adapters.wire import Request
 from openfaith_sync.domain.connection import Identity
@@ -77,8 +77,9 @@ class JsonApiSource:
 
         def parse(response: httpx.Response) -> FreshRecord:
             body = self._client.parse_object(response)
-            record = read_resource(_expect(body, "data", dict), part.resource)
-            if record.damage is not None and record.damage.field == "id":
+            found = _require(body, "data")
+            record = read_resource(found, part.resource)
+            if record.is_unidentified and _named(found) in {None, external_id}:
                 # Only one record can be meant, and it is alive, whatever else is wrong with it.
                 record = record._replace(external_id=external_id)
             if record.external_id != external_id:
@@ -238,6 +239,17 @@ def _prove_order(page: Page, query: ListingQuery, attribute: str) -> None:
         raise FilterIgnored(
             f"the source ignored the filter on {query.entity}.{attribute}; check delta.by in the manifest"
         )
+
+
+def _named(found: object) -> ExternalId | None:
+    return parse_identity(found.get("id")) if isinstance(found, dict) else None
+
+
+def _require(found: Mapping[str, Any], key: str) -> object:
+    value = found.get(key)
+    if value is None:
+        raise MalformedAnswer(f"the source's answer has nothing at {key!r}")
+    return value
 
 
 def _expect(found: Mapping[str, Any], key: str, kind: type) -> Any:

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from openfaith_sync.adapters.lenient_json import MAX_DEPTH, parse_json
+from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.listing import ListingQuery, Page
 from openfaith_sync.domain.record import RawRecord, Reference
@@ -214,11 +215,34 @@ def test_a_single_read_without_included_is_read():
     assert all(children == () for children in fresh.children.values())
 
 
-@pytest.mark.parametrize("damage", [{"id": None}, {"attributes": []}, {"relationships": "x"}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"id": None},
+        {"attributes": []},
+        {"relationships": "x"},
+        {"type": None},
+        {"type": "Stranger"},
+        {"id": [], "type": 1},
+    ],
+)
 def test_a_single_read_of_a_damaged_record_is_damaged_under_the_id_that_was_asked_for(damage: dict):
     record = read_one(email(1) | damage)
     assert record.external_id == "1"
     assert record.damage is not None
+
+
+@pytest.mark.parametrize("data", ["x", 7, True, []])
+def test_a_single_read_of_no_resource_object_is_damaged_under_the_id_that_was_asked_for(data: object):
+    record = read_one(data)
+    assert record.external_id == "1"
+    assert record.damage is not None
+
+
+@pytest.mark.parametrize("data", [None, email(2), {**email(2), "type": None}])
+def test_a_single_read_that_answers_nothing_or_another_record_is_refused(data: object):
+    with pytest.raises(MalformedAnswer):
+        read_one(data)
 
 
 @pytest.mark.parametrize("kind", ["Application/VND.API+JSON", "APPLICATION/JSON; charset=utf-8"])
