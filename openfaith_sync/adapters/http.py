@@ -295,7 +295,9 @@ class HttpClient:
     def _decide(self, response: httpx.Response) -> Outcome | None:
         if response.is_success:
             return None
-        outcome = decide(response.status_code, response.text[:4096], self._adapter.errors)
+        # What charset the answer claims to be in may be wrong, or none at all.
+        said = response.content[:4096].decode(errors="replace")
+        outcome = decide(response.status_code, said, self._adapter.errors)
         if outcome is not None and outcome.action is ErrorAction.NOT_FOUND:
             return outcome if is_sources_own(response, self._adapter.not_found) else NOT_THE_SOURCES_OWN
         return outcome

@@ -263,3 +263,12 @@ def test_a_request_says_who_asks_and_for_which_version():
     assert request.headers["user-agent"].startswith("openfaith-sync/")
     assert request.headers["x-pco-api-version"] == "2025-11-10"
     assert request.headers["authorization"] == "Basic YW5uYTp4"
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "utf-7", "hostile", ""])
+def test_an_error_is_decided_by_its_status_whatever_charset_it_claims(charset: str):
+    headers = {"content-type": f"application/json; charset={charset}"}
+    source, asked, _ = answering(httpx.Response(403, content=b'{"errors": [{}]}', headers=headers))
+    with pytest.raises(AccessDenied):
+        source.read_page(EMAILS)
+    assert len(asked) == 1
