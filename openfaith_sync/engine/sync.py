@@ -248,11 +248,18 @@ class EntitySync:
         )
 
     def _note_what_was_learnt(self, fetcher: Fetcher, opened: OpenPass, children: tuple[EntityName, ...]) -> None:
-        """Report how the listing had to be read; children that were not served with it walk themselves."""
+        """Report how the listing had to be read; children that were not all served with it walk themselves.
+
+        Those of a parent that was stepped over were not read. Their count cannot tell where they are stored already.
+        """
         if fetcher.reader.reduced_size is not None:
             self._report["page_size"] = fetcher.reader.reduced_size
-        if children and fetcher.reader.is_without_children:
+        if not children:
+            return
+        if fetcher.reader.is_without_children:
             self._report["not_included"] = ", ".join(children)
+        found = {**self._report, **self._store.load_report(self._lease, opened.pass_id)}
+        if found.keys() & {"not_included", "places_stepped_over"}:
             self._store.abandon_riders(self._lease, opened.pass_id)
 
     def _watermark(self, opened: OpenPass) -> datetime | None:

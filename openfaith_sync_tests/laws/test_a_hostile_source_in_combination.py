@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.passes import SyncMode
@@ -113,12 +113,16 @@ def cases(module_database, pco_manifest) -> Iterator[HostileCases]:
         yield opened
 
 
+CHILDREN_OF_A_PLACE_STEPPED_OVER = Trouble((), ("Person", "9"), 502, 1, None, None)
+
+
 @settings(
     max_examples=60, deadline=None, derandomize=True, database=None, report_multiple_bugs=False,
     # Each example is two or three syncs: to shrink one takes minutes, and its parts are few as they are.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
+@example(trouble=CHILDREN_OF_A_PLACE_STEPPED_OVER, mode=SyncMode.FULL)
 @given(trouble=TROUBLES, mode=st.sampled_from([None, SyncMode.FULL, SyncMode.DELTA, SyncMode.RECONCILIATION]))
 def test_whatever_goes_wrong_at_once_costs_what_it_happens_to_and_heals(
     cases: HostileCases, trouble: Trouble, mode: SyncMode | None
