@@ -62,6 +62,8 @@ class Frame:
     most_rows: int | None = None
     """A page with more is not served."""
     status: int = 500
+    hidden: frozenset[Record] = frozenset()
+    """Records that are counted and read by their ids, and that no listing shows."""
 
 
 class HostileChurch:
@@ -148,13 +150,15 @@ class HostileChurch:
                 found = [one for one in found if (self._stamp(one) >= value) is is_from]
         if order:
             found.sort(key=lambda one: (self._stamp(one), int(one[1])), reverse=order.startswith("-"))
+        count = len(found)
+        found = [one for one in found if one not in self.frame.hidden]
         offset, size = int(parameters.get("offset", 0)), int(parameters.get("per_page", 25))
         rows = found[offset : offset + size]
         is_too_large = self.frame.most_rows is not None and len(rows) > self.frame.most_rows
         if is_too_large or self.frame.unservable.intersection(rows):
             return self._send(self.frame.status, {"errors": [{"status": str(self.frame.status)}]}, ())
         has_next = offset + size < len(found)
-        total: object = len(found) if self.frame.total_count is None else self.frame.total_count(len(found))
+        total: object = count if self.frame.total_count is None else self.frame.total_count(count)
         meta = {"total_count": total, "count": len(rows)} | ({"next": {"offset": offset + size}} if has_next else {})
         links = {"self": "https://example.org"} | ({"next": "https://example.org"} if has_next else {})
         return self._send_records({"links": links, "data": rows, "meta": meta}, rows, "listing", parameters)

@@ -66,11 +66,12 @@ class Trouble:
     most_rows: int | None
     count: str | None
     header: str | None
+    hidden: Record | None = None
 
     @property
     def affected(self) -> set[Record]:
         """Return the records that may cost something."""
-        return {mistake.record for mistake in self.mistakes} | ({self.unservable} if self.unservable else set())
+        return {mistake.record for mistake in self.mistakes} | set(filter(None, (self.unservable, self.hidden)))
 
     @property
     def is_framed_rightly(self) -> bool:
@@ -86,6 +87,7 @@ class Trouble:
             frozenset([self.unservable] if self.unservable else []),
             self.most_rows,
             self.status,
+            frozenset([self.hidden] if self.hidden else []),
         )
 
 
@@ -104,7 +106,9 @@ TROUBLES = st.builds(
     st.none() | st.sampled_from([1, 2, 3]),
     st.none() | st.sampled_from(sorted(COUNTS)),
     st.none() | st.sampled_from(sorted(HEADERS)),
-)
+    st.none() | st.sampled_from(RECORDS),
+    # A record that no listing shows and no count counts cannot be missed.
+).filter(lambda trouble: trouble.hidden is None or trouble.count is None)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,7 @@ def cases(module_database, pco_manifest) -> Iterator[HostileCases]:
 
 
 CHILDREN_OF_A_PLACE_STEPPED_OVER = Trouble((), ("Person", "9"), 502, 1, None, None)
+COUNTED_BUT_NOT_LISTED = Trouble((), None, 500, None, None, None, ("Person", "5"))
 
 
 @settings(
@@ -123,6 +128,7 @@ CHILDREN_OF_A_PLACE_STEPPED_OVER = Trouble((), ("Person", "9"), 502, 1, None, No
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )  # fmt: skip
 @example(trouble=CHILDREN_OF_A_PLACE_STEPPED_OVER, mode=SyncMode.FULL)
+@example(trouble=COUNTED_BUT_NOT_LISTED, mode=None)
 @given(trouble=TROUBLES, mode=st.sampled_from([None, SyncMode.FULL, SyncMode.DELTA, SyncMode.RECONCILIATION]))
 def test_whatever_goes_wrong_at_once_costs_what_it_happens_to_and_heals(
     cases: HostileCases, trouble: Trouble, mode: SyncMode | None
