@@ -201,6 +201,8 @@ class PageCommit:
     found: Mapping[str, int] = field(default_factory=dict)
     """What else it found; added up in the pass's report."""
     pages: int = 1
+    believed_until: datetime | None = None
+    """Versions after this moment are stored and move no watermark: the source cannot have stamped them yet."""
 
 
 Committed: TypeAlias = Callable[[], Mapping[EntityName, Counts]]

@@ -11,7 +11,7 @@ from openfaith_sync.domain.mapping import Mapper, build_mapper, map_batch
 from openfaith_sync.domain.record import MappedBatch, RawRecord
 from openfaith_sync.engine.needs import Source
 from openfaith_sync.engine.page_reading import PageReader
-from openfaith_sync.engine.watermarks import is_plausible
+from openfaith_sync.engine.watermarks import believed_until, is_plausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class FetchedPage:
     children: tuple[MappedBatch, ...]
     implausible: int = 0
     """Records with a version before 1970 or after the source's own clock."""
+    believed_until: datetime | None = None
+    """The latest version that the source can have stamped when it answered."""
 
 
 class Fetcher:
@@ -56,6 +58,7 @@ class Fetcher:
                 map_batch(self._mappers[name], name, page.children.get(name, ())) for name in query.children
             ),
             implausible=self._count_implausible(page, batch),
+            believed_until=believed_until(page.answered_at, self._overlap),
         )
 
     def _count_implausible(self, page: Page, batch: MappedBatch) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey, merges_of
-from openfaith_sync.domain.listing import Page, version_keys
+from openfaith_sync.domain.listing import Page
 from openfaith_sync.domain.manifest import Entity, Manifest
 from openfaith_sync.domain.merges import (
     Merge,
@@ -26,8 +26,8 @@ from openfaith_sync.domain.passes import Lease, PassResult
 from openfaith_sync.domain.place import Slice
 from openfaith_sync.engine.needs import Source, Store
 from openfaith_sync.engine.page_reading import PageReader
-from openfaith_sync.engine.version_walk import VersionWalk, parse_key
-from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead
+from openfaith_sync.engine.version_walk import VersionWalk
+from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
 
 MAX_STEPS_WITHOUT_MERGES = 50
 
@@ -160,10 +160,7 @@ class _Poll:
         assert rule is not None
         found = [parse_merge(rule, page.records[index]) for index in fresh]
         merges: tuple[Merge, ...] = tuple(merge for merge in found if merge is not None)
-        keys = version_keys(page.records, str(self._mergers.delta.attribute))
-        newest = bound_watermark(
-            parse_key(max(keys, default=None) or None), page.answered_at, self._mergers.delta.overlap
-        )
+        newest = bound_watermark(newest_believed(page, self._mergers), page.answered_at, self._mergers.delta.overlap)
         self._newest = max(filter(None, (self._newest, newest)), default=None)
         proven = self._prove(merges)
         watermark = self._newest if is_last and not self._is_failing else None

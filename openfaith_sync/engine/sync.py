@@ -15,7 +15,7 @@ from openfaith_sync.domain.errors import (
     UsageError,
 )
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.listing import ListingQuery, Order, Page, version_keys
+from openfaith_sync.domain.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes import (
     Checkpoint,
@@ -41,7 +41,7 @@ from openfaith_sync.engine.session import Session
 from openfaith_sync.engine.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.walk_step import Walk
 from openfaith_sync.engine.walking import Progress, StartThreads, start_threads
-from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead
+from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
 
 OnProgress = Callable[[Progress], None]
 
@@ -311,9 +311,13 @@ class EntitySync:
         """Return the newest version the source shows now: later changes are a later delta's."""
         if entity.delta.by is DeltaCapability.NONE:
             return None
-        page = self._read_one(ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1))
-        keys = [key for key in version_keys(page.records, str(entity.delta.attribute)) if key]
-        newest = parse_key(keys[0]) if keys else None
+        query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
+        page = self._read_one(query)
+        newest = newest_believed(page, entity)
+        if newest is None and page.records:
+            # The newest one is stamped in the future, or not at all: what stands behind it may tell.
+            page = self._read_one(replace(query, size=None))
+            newest = newest_believed(page, entity)
         return bound_watermark(newest, page.answered_at, entity.delta.overlap)
 
     def _read_one(self, query: ListingQuery) -> Page:

@@ -280,6 +280,7 @@ class Walking:
                 },
                 pages=len(ready),
                 found=self._found(ready),
+                believed_until=max(filter(None, (held.fetched.believed_until for held in ready)), default=None),
             )
             self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
 

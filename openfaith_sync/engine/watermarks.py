@@ -6,12 +6,14 @@ stamped in the year 1 leaves no room below it.
 
 from datetime import UTC, datetime, timedelta
 
+from openfaith_sync.domain.listing import Page, version_keys
+from openfaith_sync.domain.manifest import Entity
 from openfaith_sync.domain.place import version_key
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """No church management system is older; an earlier stamp is a default that was never filled in."""
 
-_BEGINNING = datetime.min.replace(tzinfo=UTC)
+_BEGINNING, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def bound_watermark(newest: datetime | None, answered_at: datetime | None, overlap: timedelta) -> datetime | None:
@@ -36,6 +38,20 @@ def is_ahead(watermark: datetime | None, answered_at: datetime | None) -> bool:
     return watermark is not None and answered_at is not None and watermark > answered_at
 
 
+def believed_until(answered_at: datetime | None, overlap: timedelta) -> datetime | None:
+    """Return the latest version that a source can have stamped when it answered, its clocks a little apart."""
+    return None if answered_at is None or _END - answered_at < overlap else answered_at + overlap
+
+
 def is_plausible(version: datetime, answered_at: datetime, overlap: timedelta) -> bool:
     """Whether a record can have been stamped so, by a source that answered at this moment."""
-    return version >= EPOCH and (version <= answered_at or version - answered_at <= overlap)
+    until = believed_until(answered_at, overlap)
+    return version >= EPOCH and (until is None or version <= until)
+
+
+def newest_believed(page: Page, entity: Entity) -> datetime | None:
+    """Return the newest version on a page that the source can have stamped when it answered."""
+    keys = version_keys(page.records, str(entity.delta.attribute))
+    until = believed_until(page.answered_at, entity.delta.overlap)
+    versions = (datetime.fromisoformat(key) for key in keys if key)
+    return max((version for version in versions if until is None or version <= until), default=None)

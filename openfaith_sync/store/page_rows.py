@@ -67,7 +67,8 @@ def refused_record(record: Record, table: str, error: Exception) -> Rejection:
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
     """Give the parameters of ``page_sql.ADVANCE``."""
     records = page.batches[0].records if page.batches else ()
-    versions = [record.version for record in records if record.version is not None]
+    until = page.believed_until
+    versions = [one.version for one in records if one.version is not None and (until is None or one.version <= until)]
     return {
         "org": lease.key.org,
         "pass": page.pass_id,

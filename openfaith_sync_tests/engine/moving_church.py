@@ -143,7 +143,8 @@ class MemoryStore:
         counts, newest = Counts(dead=len(batch.rejected)), opened.newest
         for record in batch.records:
             known = self.rows.get(record.external_id)
-            newest = max(filter(None, (newest, record.version)), default=None)
+            if page.believed_until is None or record.version is None or record.version <= page.believed_until:
+                newest = max(filter(None, (newest, record.version)), default=None)
             if known is None:
                 counts += Counts(created=1)
                 self.created.append(record.external_id)
