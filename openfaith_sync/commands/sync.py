@@ -125,8 +125,10 @@ def _shown(outcomes: Iterable[EntityOutcome], display: Display) -> Iterator[Enti
 def _result(result: PassResult) -> str:
     """Return whether all that the source counts is stored or set aside, and what is missing if not."""
     words = "resumed, complete" if result.resumed else "complete"
-    missing = result.report.get("counted_but_not_listed")
-    return f"{words}, {missing} counted but not listed" if missing else words
+    for name, why in (("counted_but_not_listed", "counted but not listed"), ("listed_twice", "listed more than once")):
+        if count := result.report.get(name):
+            words += f", {count} {why}"
+    return words
 
 
 def _row(outcome: EntityOutcome) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 _COUNTED: Mapping[str, str] = {
     "counted_but_not_listed": "{} counted by the source but not in its listing",
+    "listed_twice": "{} listed more than once",
     "unreadable": "{} listed, but not served by id",
     "places_stepped_over": "{} not served by the source and stepped over",
     "stamps_out_of_bounds": "{} stamped before 1970 or after the source's own clock",

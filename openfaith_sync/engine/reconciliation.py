@@ -107,7 +107,7 @@ class Reconciliation:
         before, rows = report.get("counted_before"), report.get("rows_listed", 0)
         assert isinstance(rows, int)
         if not isinstance(before, int) or after is None or rows >= min(before, after):
-            evidence.note_report({"listed": evidence.count_listed(), "source_count": after})
+            self._note_complete(evidence, rows, after)
             return opened
         digest = evidence.digest_listed()
         if "first_listing" not in report:
@@ -123,10 +123,15 @@ class Reconciliation:
             self._fetch_missing(opened, evidence)
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise incomplete(self._session.key, rows, after)
-        evidence.note_report(
-            {"listed": evidence.count_listed(), "source_count": after, "counted_but_not_listed": after - rows}
-        )
+        evidence.note_report({"counted_but_not_listed": after - rows})
+        self._note_complete(evidence, rows, after)
         return opened
+
+    @staticmethod
+    def _note_complete(evidence: Evidence, rows: int, source_count: int | None) -> None:
+        listed = evidence.count_listed()
+        twice = {"listed_twice": rows - listed} if rows > listed else {}
+        evidence.note_report({"listed": listed, "source_count": source_count, **twice})
 
     def _list_again(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Begin the listing of the same pass anew."""

@@ -105,3 +105,32 @@ def test_records_that_are_gone_do_not_stand_in_for_records_never_read():
     church.hidden = new
     sync(manifest, church, store, SyncMode.FULL)
     assert new <= {int(one) for one in stored(store)}
+
+
+@dataclass
+class RepeatingChurch(MovingChurch):
+    """Lists one record twice, side by side, and counts it twice."""
+
+    twice: int = 3
+
+    def read_page(self, query: ListingQuery) -> Page:
+        page = super().read_page(replace(query, offset=0, size=1_000))
+        rows = [one for one in page.records for _ in range(1 + (one.external_id == str(self.twice)))]
+        end = query.offset + (query.size or 5)
+        return replace(page, records=tuple(rows[query.offset : end]), total_count=len(rows), has_next=end < len(rows))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("twice", [1, 3, 5, 6, 12])
+def test_a_record_that_is_listed_twice_is_held_once_and_said(kind, twice):
+    manifest = KINDS[kind](small_pages(PCO, in_flight=1))
+    church = RepeatingChurch(manifest, CAMPUS, twice=twice)
+    for second in range(12):
+        church.create(second)
+    store = DeletingStore(manifest.entities[CAMPUS])
+    for mode in (SyncMode.FULL, SyncMode.RECONCILIATION):
+        result = sync(manifest, church, store, mode)
+        assert len(stored(store)) == 12
+        # A repetition that stands where one page ends and the next begins looks like the anchor.
+        assert result.report.get("listed_twice", result.report.get("counted_but_not_listed")) == 1
+    assert not store.buried
