@@ -108,7 +108,7 @@ class NestedWalk:
         found = evidence.load_report()
         if not found.get("parents_gone") or found.get("parents_read") or found.get("parents_spared"):
             return
-        page = self._session.source.read_page(ListingQuery(self._nesting.parent, is_sparse=True))
+        page = self._fetcher.reader.read(ListingQuery(self._nesting.parent, is_sparse=True))
         if page.records:
             # The next pass reads all of these lists again.
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)

@@ -92,7 +92,8 @@ WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = 
                                 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s), 0)
 ORDER BY rider.pass_id DESC LIMIT 1
 """
-# A full listing finds every row again that still names no id; those found no more were repaired or removed.
+# A full listing meets every row again that still names no id, and every place that is still not served;
+# what it does not meet was repaired or removed.
 _FORGET_UNIDENTIFIED = """
 UPDATE sync.dead_letters SET resolved_at = now()
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = ANY (%(entities)s::text[]) AND resolved_at IS NULL
@@ -153,7 +154,7 @@ def open_pass(connection: Connection, lease: Lease, start: PassStart, place: Wal
         held = _load_open(connection, key)
         if held is not None:
             connection.execute(_ABANDON, {"org": key.org, "pass": held.pass_id})
-        if start.mode is SyncMode.FULL:
+        if start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}:
             entities = [key.entity, *(rider.entity for rider in start.riders)]
             told = {"org": key.org, "adapter": key.adapter, "entities": entities, "unidentified": UNIDENTIFIED}
             connection.execute(_FORGET_UNIDENTIFIED, told)

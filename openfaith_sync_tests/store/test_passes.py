@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import PLACE as UNSERVED
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
 from openfaith_sync.domain.place import Slice, WalkPlace
@@ -192,3 +193,46 @@ def test_only_live_records_of_the_key_are_counted(database):
         walk.commit(batch([email("1"), email("2")]))
         assert walk.store.count_live(EMAILS) == 2
         assert walk.store.count_live(PEOPLE) == 0
+
+
+@pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION, SyncMode.DELTA])
+def test_what_reads_everything_begins_without_the_rows_that_named_no_id_and_the_places_not_served(database, mode):
+    with walking(database, EMAILS, FULL) as walk:
+        walk.commit(batch([email("1")], rejected=[rejection(f"{UNSERVED}/1/1"), rejection("7")]))
+        walk.close(None)
+    with walking(database, EMAILS, replace(DELTA, mode=mode)):
+        waiting = fetch(database, "SELECT external_id FROM sync.dead_letters WHERE resolved_at IS NULL ORDER BY 1")
+    kept = [("7",)] if mode is not SyncMode.DELTA else [("7",), (f"{UNSERVED}/1/1",)]
+    assert sorted(waiting) == kept
+
+
+def test_the_size_of_page_and_the_children_left_out_outlast_a_kill():
+    place = replace(PLACE, page_size=25, is_without_children=True)
+    assert WalkPlace.from_json(place.to_json()) == place
+    assert WalkPlace.from_json(PLACE.to_json()) == PLACE
+
+
+def test_children_that_did_not_ride_along_after_all_have_no_pass_to_be_proven_by(database):
+    with walking(database, PEOPLE, riders(EMAIL, watermark=NOON)) as walk:
+        walk.commit(batch([], entity=PERSON), batch([email("1")]))
+        walk.store.abandon_riders(walk.lease, walk.opened.pass_id)
+        walk.close(at(9))
+    assert load_rider(database) is None
+
+
+def test_a_watermark_that_cannot_be_right_is_forgotten(database):
+    close_one(database, watermark=NOON)
+    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "test") as lease:
+        store.reset_watermark(lease)
+    assert load(database).watermark is None
+
+
+def test_a_version_that_is_not_believed_is_stored_and_moves_no_watermark(database):
+    with walking(database, EMAILS, FULL) as walk:
+        page = walk.page(batch([email("1", version=at(1)), email("2", version=at(50))]))
+        walk.store.commit_page(walk.lease, replace(page, believed_until=at(5)))
+        opened = walk.store.load_checkpoint(EMAILS).open_pass
+        walk.close(None)
+    assert opened is not None
+    assert opened.newest == at(1)
+    assert fetch(database, "SELECT count(*) FROM openfaith.emails") == [(2,)]
