@@ -87,8 +87,10 @@ class VersionWalk:
         first = next((i for i, key in enumerate(keys) if key >= cut), len(keys))
         right = Slice(lower=cut, upper=part.upper, remaining=(part.remaining or 0) // 2)
         left = replace(part, upper=cut, remaining=right.remaining)
-        if first == len(keys):
-            return Split(left, right, ()) if page.has_next else None
+        is_last = first == len(keys)
+        # On which side of the cut a row without a version stands is not known: the right side reads it again.
+        if is_last or any(record.attributes.get(self._attribute) is None for record in page.records[:first]):
+            return Split(left, right, ()) if page.has_next or not is_last else None
         step = self.advance(right, replace(page, records=page.records[first:]))
         remaining = 0 if step.part.done else right.remaining
         return Split(left, replace(step.part, remaining=remaining), tuple(first + i for i in step.fresh))

@@ -15,12 +15,12 @@ class PickyChurch(MovingChurch):
     """Records that it serves at once."""
     bad: set[int] = field(default_factory=set)
     """Records that it fails on."""
-    away_after: int = 1_000_000
-    """Requests until it fails on everything."""
+    away: range = range(0)
+    """The requests, counted from the first, at which it fails on everything."""
 
     def read_page(self, query: ListingQuery) -> Page:
         page = super().read_page(query)
-        if len(self.queries) > self.away_after:
+        if len(self.queries) - 1 in self.away:
             raise PageNotServed("the source failed on its side")
         if len(page.records) > self.most:
             raise PageNotServed("the source did not answer its proxy in time")

@@ -92,21 +92,23 @@ def test_a_whole_page_that_is_not_served_is_stepped_over_place_by_place():
     assert result.counts.dead == 5
 
 
-def test_an_outage_steps_over_nothing():
+@pytest.mark.parametrize("first", range(1, 12))
+@pytest.mark.parametrize("lasts", [10, 40])
+def test_an_outage_steps_over_nothing(first, lasts):
     manifest = small_pages(PCO, in_flight=1)
-    church = church_of(manifest, range(30), away_after=4)
+    church = church_of(manifest, range(30), away=range(first, first + lasts))
     store = DeletingStore(manifest.entities[CAMPUS])
-    with pytest.raises(PageNotServed):
+    with suppress(PageNotServed):
         sync(manifest, church, store, SyncMode.FULL)
     assert not set_aside(store)
-    church.away_after = 1_000_000
+    church.away = range(0)
     sync(manifest, church, store, SyncMode.FULL)
     assert len(stored(store)) == 30
 
 
 def test_an_outage_from_the_first_request_steps_over_nothing():
     manifest = small_pages(PCO, in_flight=1)
-    church = church_of(manifest, range(30), away_after=0)
+    church = church_of(manifest, range(30), away=range(1_000_000))
     store = DeletingStore(manifest.entities[CAMPUS])
     with pytest.raises(PageNotServed):
         sync(manifest, church, store, SyncMode.FULL)
@@ -205,17 +207,24 @@ def test_a_listing_that_may_not_be_read_either_way_is_refused():
         PageReader(listing, 100).read(ListingQuery(CAMPUS, children=(CHILD,)))
 
 
-def test_rows_that_move_while_a_place_is_stepped_over_are_read_again():
-    listing = Listing(6, lambda _, ids: PageNotServed("bad") if "3" in ids else None)
-    reader = PageReader(listing, 4)
-    reads = iter(range(100))
-
-    def moving(query: ListingQuery) -> Page:
-        if next(reads) == 7:
-            listing.rows.remove("1")
-        return listing(query)
-
-    reader = PageReader(moving, 4)
-    pages = walk(reader, ListingQuery(CAMPUS))
-    found = [record.external_id for page in pages for record in page.records if record.damage is None]
-    assert {"2", "4", "5", "6"} <= set(found)
+@given(bad=st.sets(st.integers(1, 30), max_size=4), moves=Moves)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad, moves):
+    manifest = small_pages(PCO, in_flight=1)
+    church = church_of(manifest, range(30))
+    store = DeletingStore(manifest.entities[CAMPUS])
+    sync(manifest, church, store, SyncMode.FULL)
+    church.now = 100
+    for number in range(1, 31):
+        church.now += 1
+        church.update(number)
+    church.bad = bad
+    script = iter(moves)
+    church.before_request = lambda moving: apply(moving, next(script, []))
+    for _ in range(2):
+        with suppress(MostlyRejected):
+            sync(manifest, church, store, SyncMode.DELTA)
+        church.before_request = lambda _: None
+    held = stored(store)
+    served = set(church.versions) - bad
+    assert {one: held[str(one)] for one in served} == {one: church.names[one] for one in served}
