@@ -15,6 +15,7 @@ from datetime import timedelta
 from openfaith_sync.domain.errors import AccessDenied, PageNotServed, TransientError
 from openfaith_sync.domain.ids import PLACE, EntityName, ExternalId
 from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.place import version_key
 from openfaith_sync.domain.record import Damage, RawRecord
 
 ReadPage = Callable[[ListingQuery], Page]
@@ -265,7 +266,9 @@ def _rows(query: ListingQuery, parts: Sequence[_Part]) -> Iterator[RawRecord]:
 
 def _gap(query: ListingQuery, offset: int, before: ExternalId | None, steps: int, failure: str) -> RawRecord:
     place = {"listing": query.entity, "parent": query.parent, "offset": offset, "before": before, "steps": steps}
-    known_by = f"{query.parent or ''}/{before or 'end'}/{steps}"
+    # A slice that was cut ends where another begins, and each may end with such a row.
+    end = f"end {version_key(query.version_before)}" if query.version_before else "end"
+    known_by = f"{query.parent or ''}/{before or end}/{steps}"
     damage = Damage("record", "nothing", failure)
     return RawRecord(ExternalId(f"{PLACE}{known_by}"), {}, {}, {"place": place}, damage=damage)
 
