@@ -154,8 +154,9 @@ class JsonApiSource:
                 answered_at=parse_answered_at(response.headers),
             )
             _prove_length(page, meta, query.offset)
-            read = query.offset + page.rows
-            if entity.total_count == "exact" and not page.has_next and read < page.total_count:
+            # A count that is known to be wrong still contradicts a listing without any record.
+            is_counted = entity.total_count == "exact" or not (query.offset or page.rows)
+            if is_counted and not page.has_next and query.offset + page.rows < page.total_count:
                 page = replace(page, is_short=True)
             if query.order is not Order.ID:
                 _prove_order(page, query, str(entity.delta.attribute))

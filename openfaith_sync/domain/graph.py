@@ -125,13 +125,14 @@ def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict
     for relationship, part in entity.relationships.items():
         if part.cardinality == "many":
             continue
-        for target in map(EntityName, part.targets.values()):
+        targets = set(part.targets.values())
+        for target in map(EntityName, sorted(targets)):
             if target == name:
                 continue
-            if not part.nullable and not part.others:
+            if not part.nullable and len(targets) == 1:
                 edges[target] = Edge(name, target, Strength.HARD, f"{relationship} is required")
             elif target not in edges:
-                why = "may lead elsewhere" if part.others else "may be unset"
+                why = "may lead elsewhere" if len(targets) > 1 else "may be unset"
                 edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
     for parent, other in manifest.entities.items():
         if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from openfaith_sync.domain.deletions import HoldStatus
-from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
+from openfaith_sync.domain.errors import AccessDenied, ListingIncomplete, SafetyStop, TransientError
 from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
@@ -231,7 +231,7 @@ class CuttingShort:
 
     def read_page(self, query: ListingQuery) -> Page:
         page = self.inner.read_page(query)
-        if query.size is not None or query.offset + len(page.records) < self.end:
+        if query.size == 1 or query.offset + len(page.records) < self.end:
             return page
         kept = page.records[: max(0, self.end - query.offset)]
         return replace(page, records=kept, total_count=query.offset + len(kept), has_next=False)
@@ -243,16 +243,25 @@ class CuttingShort:
         return self.inner.read_merges(query)
 
 
-@pytest.mark.parametrize("end", [0, 1, 99, 100, 150, 239])
+@pytest.mark.parametrize("end", [0, 1, 99, 100, 150, 236])
 def test_a_listing_cut_short_is_not_believed_and_begins_again(synced, end):
     church = synced(PERSON)
     church.between = lambda source: CuttingShort(source, end)
-    with pytest.raises(TransientError, match=f"it had {end} records, while the source counted 240 before"):
+    with pytest.raises(ListingIncomplete, match=f"{240 - end} of the 240 records that the source counts"):
         church.sync(PERSON)
     assert (len(church.live(PERSON)), church.candidates()) == (PEOPLE, 0)
     church.between = lambda source: source
     result = church.sync(PERSON)
     assert (result.report["listed"], result.report["missing"], result.resumed) == (PEOPLE, 0, False)
+
+
+@pytest.mark.parametrize("end", [237, 239])
+def test_a_listing_that_lacks_a_few_that_are_counted_deletes_nothing_and_says_so(synced, end):
+    church = synced(PERSON)
+    church.between = lambda source: CuttingShort(source, end)
+    result = church.sync(PERSON)
+    assert result.report["counted_but_not_listed"] == PEOPLE - end
+    assert church.live(PERSON) == church.truth(PERSON)
 
 
 @pytest.mark.parametrize("kind", ["short_page", "empty_page", "repeat_page", "stuck_next", "truncated_json"])

@@ -146,9 +146,14 @@ class Nowhere:
         raise TransientError("not now")
 
 
+JSON_API = {"content-type": "application/vnd.api+json"}
+
+
 def ask(pco_manifest, found: SharedBreaker, status: int, ledger: Ledger | None = None) -> None:
     """Ask a source that answers nothing but this."""
-    transport = httpx.MockTransport(lambda _: httpx.Response(status, json={}))
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(status, json={"errors": [{"status": str(status)}]}, headers=JSON_API)
+    )
     with (
         HttpClient(
             "https://pco.example",

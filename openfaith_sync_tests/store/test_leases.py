@@ -149,7 +149,16 @@ def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database):
     assert waited == ["commit"]
 
 
-EVIDENCE = ("note_listed", "tombstone", "note_parent", "settle_events", "note_report")
+EVIDENCE = (
+    "note_listed",
+    "step_back",
+    "note_answers",
+    "follow_hold",
+    "tombstone",
+    "note_parent",
+    "settle_events",
+    "note_report",
+)
 PLAIN = tuple(step for step in COMMIT_STEPS if step not in EVIDENCE)
 STEPS = (*PLAIN[:2], "store_dead_letters", *PLAIN[2:])
 """Those of a page with one bad person, one e-mail address and one bad one."""
@@ -189,7 +198,8 @@ def test_the_steps_are_those_that_are_named(database):
             found={"fetched": 1},
         )
         walk.store.commit_page(walk.lease, page)
-    assert tuple(told) == COMMIT_STEPS
+    # These two come in commits of reconciliations alone, which are killed at them in ``laws/``.
+    assert tuple(told) == tuple(step for step in COMMIT_STEPS if step not in {"step_back", "note_answers"})
 
 
 def test_a_lost_connection_is_a_transient_error_and_nothing_is_written(database):
