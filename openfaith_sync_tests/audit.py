@@ -20,13 +20,13 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;]+)")
 
 
 def read_pins(text: str) -> list[tuple[str, str]]:
-    """Give every name with its version."""
+    """Return every name with its version."""
     found = (_PIN.fullmatch(line.strip()) for line in text.splitlines())
     return [(pin[1], pin[2]) for pin in found if pin]
 
 
 def find_vulnerabilities(pins: list[tuple[str, str]], service: str = SERVICE) -> list[str]:
-    """Give a line for each version with advisories that nobody accepted.
+    """Return a line for each version with advisories that nobody accepted.
 
     Raises:
         httpx.HTTPError: The service cannot be asked.

@@ -83,12 +83,12 @@ def pco_manifest() -> Manifest:
 
 
 def settings_for(url: DatabaseUrl, home: Path = Path("/nonexistent")) -> Settings:
-    """Give settings that point at this database."""
+    """Return settings that point at this database."""
     return Settings(home=home, manifests=MANIFESTS, database_url=url.libpq, secret_keys=(SECRET_KEY,))
 
 
 def _quick_folder() -> Path | None:
-    """Give memory where there is enough of it.
+    """Return memory where there is enough of it.
 
     A database is 300 files. Making them where as many were just deleted takes ext4
     0.2 s a test, memory 0.02 s.

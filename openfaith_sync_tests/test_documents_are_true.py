@@ -17,7 +17,7 @@ MAKE_TARGETS = {"demo", "test", "check", "bench", "dev"}
 
 
 def commands(text: str) -> list[str]:
-    """Give the command lines of the shell blocks, comments taken off."""
+    """Return the command lines of the shell blocks, comments taken off."""
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 

@@ -57,7 +57,7 @@ class Authorization:
         self._hold(HeldCredentials(connection.credentials, connection.version, connection.left))
 
     def prove(self) -> Proof:
-        """Give what the next request carries.
+        """Return what the next request carries.
 
         Raises:
             ReconnectRequired: The source refused the credentials before.
@@ -157,7 +157,7 @@ class Authorization:
 
 
 def authorization(credentials: Credentials) -> str:
-    """Give the Authorization header of these credentials (RFC 7617 for Basic, RFC 6750 for tokens)."""
+    """Return the Authorization header of these credentials (RFC 7617 for Basic, RFC 6750 for tokens)."""
     match credentials:
         case BasicCredentials(application_id, secret):
             pair = f"{application_id}:{secret}"

@@ -58,7 +58,7 @@ def bound_connections(client: httpx.Client) -> None:
 
 
 def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
-    """Give the body of a streamed answer, decompressed.
+    """Return the body of a streamed answer, decompressed.
 
     Raises:
         AnswerTooLarge: It is larger than it may be.
@@ -84,7 +84,7 @@ def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
 
 
 def _decompress(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
-    """Give a part at a time, none longer than the limit and a byte, so that it is seen to be over."""
+    """Yield a part at a time, none longer than the limit and a byte, so that it is seen to be over."""
     step = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         for part in parts:

@@ -112,7 +112,7 @@ class Share:
             return slot
 
     def try_take(self, began: float | None = None) -> Slot | None:
-        """Give a slot if there is one now, here or at the ledger."""
+        """Return a slot if there is one now, here or at the ledger."""
         with self._changed:
             if not self._is_spendable() and self._seconds_until_visit() <= 0:
                 self._visit(max(self._waiters, self._lately(), 1))
@@ -158,7 +158,7 @@ class Share:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give back what is left, and the place of who waited."""
+        """Return what is left, and the place of who waited."""
         with self._changed:
             grant = self._grant
             if grant is not None and (self._unspent or self._ended or not grant.slots):
@@ -241,11 +241,11 @@ class Share:
         return Refusal(self._not_after(taken), None if retry_after is None else retry_after.total_seconds())
 
     def _not_after(self, moment: float) -> float:
-        """Give a moment of ours by the ledger's clock, rather too early."""
+        """Return a moment of ours by the ledger's clock, rather too early."""
         assert self._grant
         return self._grant.now + moment - self._granted_at
 
     def _not_before(self, moment: float) -> float:
-        """Give a moment of ours by the ledger's clock, rather too late."""
+        """Return a moment of ours by the ledger's clock, rather too late."""
         assert self._grant
         return self._grant.now + moment - self._asked_at

@@ -138,7 +138,7 @@ class HttpClient:
         self._pace.close()
 
     def read(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
-        """Give what ``parse`` makes of a success, and what it took.
+        """Return what ``parse`` makes of a success, and what it took.
 
         An answer that ``parse`` finds malformed counts as a failure that may heal. A POST is
         tried again only when the source surely did nothing: whether it did is for the caller to find out.

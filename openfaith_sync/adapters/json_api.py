@@ -38,11 +38,11 @@ class JsonApiSource:
         self._client = client
 
     def read_page(self, query: ListingQuery) -> Page:
-        """Give one page, proven well formed and no shorter than the source promised."""
+        """Return one page, proven well formed and no shorter than the source promised."""
         return self._read_listing(self._manifest.entities[query.entity], query)
 
     def read_merges(self, query: ListingQuery) -> Page:
-        """Give one page of the merges of an entity, proven like any other."""
+        """Return one page of the merges of an entity, proven like any other."""
         mergers = self._manifest.entities[query.entity].mergers
         if mergers is None:
             raise DefinitionError(f"the manifest does not say where merges of {query.entity} are listed")
@@ -58,7 +58,7 @@ class JsonApiSource:
     def read_record(
         self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
     ) -> FreshRecord | None:
-        """Give one record fresh from the source, its sideloaded children with it; ``None`` when it has none."""
+        """Return one record fresh from the source, its sideloaded children with it; ``None`` when it has none."""
         part = self._manifest.entities[entity]
         try:
             return self._read_single(part, external_id, parent, part.sideload)
@@ -176,7 +176,7 @@ def _fill(path: str, **ids: ExternalId | None) -> str:
 
 
 def _below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRecord:
-    """Give a nested record with the reference to its parent, which the wire shows in links only."""
+    """Return a nested record with the reference to its parent, which the wire shows in links only."""
     if entity.nested is None or parent is None:
         return record
     under = Reference(parent, entity.relationships[entity.nested.under].resource)

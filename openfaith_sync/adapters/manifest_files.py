@@ -16,12 +16,12 @@ ADAPTER_FILE = "adapter.yaml"
 
 
 def list_adapters(root: Path) -> list[str]:
-    """Give the names of the adapters that have a manifest folder below ``root``."""
+    """Return the names of the adapters that have a manifest folder below ``root``."""
     return sorted({path.parent.name for path in root.glob("*/*.yaml")})
 
 
 def read_manifest(root: Path, adapter: str) -> Manifest:
-    """Give the checked manifest of an adapter.
+    """Return the checked manifest of an adapter.
 
     Raises:
         UsageError: No manifest folder has this name.
@@ -83,7 +83,7 @@ def _add_entities(
 def _mapping_mistakes(
     file: PartFile[ModuleFile], adapter: AdapterName, entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
-    """Give what keeps the mapping of a module's entities from being compiled."""
+    """Yield what keeps the mapping of a module's entities from being compiled."""
     for name in file.part.entities if file.part else ():
         entity = entities.get(EntityName(name))
         try:

@@ -40,13 +40,13 @@ class ManifestMistakes(DefinitionError):
 
 
 def mistake_at(path: Path, text: YamlText, key: Key, expected: str, found: str | None = None) -> Mistake:
-    """Give the mistake of a key; what was found there is read from the text unless given."""
+    """Return the mistake of a key; what was found there is read from the text unless given."""
     name = ".".join(key) or WHOLE_FILE
     return Mistake(str(path), text.line(key), name, found or text.shown(key), expected)
 
 
 def syntax_mistake(path: Path, error: yaml.YAMLError) -> Mistake:
-    """Give the mistake of a text that is not YAML."""
+    """Return the mistake of a text that is not YAML."""
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error).partition("\n")[0]
     context = getattr(error, "context", None)
@@ -55,14 +55,14 @@ def syntax_mistake(path: Path, error: yaml.YAMLError) -> Mistake:
 
 
 def repeated_keys(path: Path, text: YamlText) -> Iterator[Mistake]:
-    """Give a mistake for every key that stands twice, where the last one would win in silence."""
+    """Yield a mistake for every key that stands twice, where the last one would win in silence."""
     for again in text.repetitions():
         found = f"this key again (first on line {again.first_line})"
         yield Mistake(str(path), again.line, ".".join(again.key), found, "each key once")
 
 
 def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
-    """Give the mistakes that a model finds in a text."""
+    """Yield the mistakes that a model finds in a text."""
     for problem in error.errors():
         # pydantic marks a wrong key of a mapping with a last step of its own.
         key = tuple(str(part) for part in problem["loc"] if part != "[key]")

@@ -16,7 +16,7 @@ MODELS: dict[str, type[BaseModel]] = {"adapter": AdapterFile, "module": ModuleFi
 
 
 def schema_text(kind: str) -> str:
-    """Give the JSON Schema of one kind of manifest file, as it is written to its file."""
+    """Return the JSON Schema of one kind of manifest file, as it is written to its file."""
     model = MODELS[kind]
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     if kind == "module":
@@ -25,12 +25,12 @@ def schema_text(kind: str) -> str:
 
 
 def schema_file(kind: str) -> str:
-    """Give the name of the file that the modelines point at."""
+    """Return the name of the file that the modelines point at."""
     return f"{kind}.schema.json"
 
 
 def known_keys(model: type[BaseModel], key: Key) -> tuple[str, ...]:
-    """Give the keys that may stand in the mapping at a key of a file."""
+    """Return the keys that may stand in the mapping at a key of a file."""
     schema = _schema(model)
     node = schema
     for part in key:
@@ -45,7 +45,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _member(node: dict[str, Any]) -> dict[str, Any]:
-    """Give what every value of a mapping or list looks like."""
+    """Return what every value of a mapping or list looks like."""
     inside = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
     return next((part for part in inside if part), {})
 

@@ -17,7 +17,7 @@ class Tokens(Protocol):
     """The credentials of one connection, as all processes that use it share them."""
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
-        """Give newer credentials than this version: those that are stored, or else what the exchange gives.
+        """Return newer credentials than this version: those that are stored, or else what the exchange gives.
 
         Raises:
             ReconnectRequired: There is nothing to get newer ones with; noted for all.
@@ -76,20 +76,20 @@ class Shared(Protocol):
 
     @property
     def tokens(self) -> Tokens:
-        """Give its credentials."""
+        """Return its credentials."""
 
     @property
     def account(self) -> Accounts:
-        """Give the account that it belongs to."""
+        """Return the account that it belongs to."""
 
     @property
     def client(self) -> OAuthClient | None:
-        """Give who this deployment is to the source."""
+        """Return who this deployment is to the source."""
 
     @property
     def ledger(self) -> Ledger:
-        """Give where its budget is shared."""
+        """Return where its budget is shared."""
 
     @property
     def breaker(self) -> Breaker:
-        """Give what is known of whether its source is there."""
+        """Return what is known of whether its source is there."""

@@ -63,7 +63,7 @@ class _Granted(BaseModel):
 
     @property
     def lifetime(self) -> timedelta | None:
-        """Give how long the access token lasts, where that is said and can be."""
+        """Return how long the access token lasts, where that is said and can be."""
         try:
             seconds = float(self.expires_in)
         except (TypeError, ValueError, OverflowError):
@@ -101,11 +101,11 @@ class OAuthEndpoints:
 
     @property
     def oauth2(self) -> OAuth2:
-        """Give what the manifest says of them."""
+        """Return what the manifest says of them."""
         return self._oauth2
 
     def link(self, redirect_uri: str, scopes: frozenset[str], state: str, verifier: str) -> str:
-        """Give where a person agrees; what comes of it goes to the redirect URI with the state.
+        """Return where a person agrees; what comes of it goes to the redirect URI with the state.
 
         Raises:
             DefinitionError: This deployment has no client.
@@ -122,7 +122,7 @@ class OAuthEndpoints:
         return f"{self._base_url}{self._oauth2.authorize}?{urlencode(asked)}"
 
     def exchange_code(self, code: str, verifier: str, redirect_uri: str, asked: frozenset[str]) -> OAuthTokens:
-        """Give the tokens of a code, which is spent by this.
+        """Return the tokens of a code, which is spent by this.
 
         Raises:
             ReconnectRequired: The code is not good; a person must agree again.
@@ -212,7 +212,7 @@ class OAuthEndpoints:
         return TransientError(message, retry_after=parse_retry_after(response.headers))
 
     def require_client(self) -> OAuthClient:
-        """Give who this deployment is to the source.
+        """Return who this deployment is to the source.
 
         Raises:
             DefinitionError: It is nobody yet.
@@ -228,5 +228,5 @@ class OAuthEndpoints:
 
 
 def _challenge(verifier: str) -> str:
-    """Give what proves later that who brings the code is who asked for it (RFC 7636 4.2, S256)."""
+    """Return what proves later that who brings the code is who asked for it (RFC 7636 4.2, S256)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()

@@ -128,7 +128,7 @@ BY_BODY: Mapping[type[SyncError], ErrorAction] = {
 
 
 def decide(status: int, body: str, rules: Sequence[ErrorRule]) -> Outcome | None:
-    """Give what is done about an answer, the manifest's rows first; ``None`` when it is a success."""
+    """Return what is done about an answer, the manifest's rows first; ``None`` when it is a success."""
     if status in _SUCCESS:
         return None
     for rule in rules:
@@ -151,5 +151,5 @@ def is_sources_own(response: httpx.Response, expected: NotFoundAnswer) -> bool:
 
 
 def decide_failure(error: Exception) -> Outcome | None:
-    """Give what is done about the lack of an answer; ``None`` for what nobody planned for."""
+    """Return what is done about the lack of an answer; ``None`` for what nobody planned for."""
     return next((BY_TRANSPORT[kind] for kind in type(error).__mro__ if kind in BY_TRANSPORT), None)

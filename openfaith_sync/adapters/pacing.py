@@ -41,7 +41,7 @@ class Ticket:
             share.lose(slot)
 
     def _whose(self, stated: StatedLimit) -> tuple[tuple[Share, Slot], tuple[Share, Slot] | None]:
-        """Give the budget that an answer speaks of, and the other that the request was counted in."""
+        """Return the budget that an answer speaks of, and the other that the request was counted in."""
         # Headers of a deep request may state either limit; the stricter one is told by its number.
         if self.deep and (stated.limit is None or stated.limit <= self.deep_limit):
             return self.deep, self.common
@@ -95,7 +95,7 @@ class Pace:
         return Ticket(waited, (self._common, held[self._common]), (self._deep, held[self._deep]), self._deep_limit)
 
     def close(self) -> None:
-        """Give back what is left, for others to use."""
+        """Return what is left, for others to use."""
         self._common.close()
         if self._deep:
             self._deep.close()

@@ -29,7 +29,7 @@ def open_source(
     attempts: int | None = None,
     patience: timedelta | None = None,
 ) -> Iterator[JsonApiSource]:
-    """Give the connection's records for as long as the context lasts.
+    """Yield the connection's records for as long as the context lasts.
 
     ``shared`` is what all processes that use the connection have in common; without it
     nothing is renewed, nobody else learns what came of it, and nobody else is thought to send
@@ -48,7 +48,7 @@ def open_subscription_source(
     attempts: int | None = None,
     patience: timedelta | None = None,
 ) -> Iterator[JsonApiSubscriptions]:
-    """Give the connection's webhook subscriptions for as long as the context lasts.
+    """Yield the connection's webhook subscriptions for as long as the context lasts.
 
     Raises:
         DefinitionError: The adapter's source has no webhooks.

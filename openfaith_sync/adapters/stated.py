@@ -23,7 +23,7 @@ class StatedLimit:
 
 
 def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
-    """Give the limit, its period and the count so far, as the answer states them."""
+    """Return the limit, its period and the count so far, as the answer states them."""
     seconds = leading_integer(headers.get(rate.period_header))
     return StatedLimit(
         leading_integer(headers.get(rate.limit_header)),
@@ -33,7 +33,7 @@ def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
 
 
 def leading_integer(text: str | None) -> int | None:
-    """Give the number a header begins with: the period is ``20`` on the wire, ``20 seconds`` in the documents."""
+    """Return the number a header begins with: the period is ``20`` on the wire, ``20 seconds`` in the documents."""
     digits = ""
     for character in (text or "").strip()[:MOST_DIGITS]:
         if not character.isdecimal():
@@ -43,7 +43,7 @@ def leading_integer(text: str | None) -> int | None:
 
 
 def parse_retry_after(headers: httpx.Headers, name: str = "Retry-After") -> timedelta | None:
-    """Give how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3).
+    """Return how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3).
 
     A date is read by the source's own clock, which stands in the same answer.
     """

@@ -42,7 +42,7 @@ class JsonApiSubscriptions:
         self._reader = WebhookReader(manifest)
 
     def list_subscriptions(self) -> list[Subscription]:
-        """Give all of them, also those of others that the credentials may see."""
+        """Return all of them, also those of others that the credentials may see."""
         return [_read(resource) for resource in self._list(self._webhooks.subscriptions, {})]
 
     def create_subscription(self, name: str, url: str) -> Subscription:
@@ -78,7 +78,7 @@ class JsonApiSubscriptions:
             self._client.read(Request(path, {}, self._webhooks.version, method="DELETE"), _is_empty)
 
     def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterator[InboxEvent]:
-        """Give the events since then that the source did not get delivered, newest first."""
+        """Yield the events since then that the source did not get delivered, newest first."""
         path = f"{self._webhooks.subscriptions}/{quote(subscription.subscription_id, safe='')}/events"
         for resource in self._list(path, {"order": "-created_at"}, pages=_MAX_EVENT_PAGES):
             attributes = resource.get("attributes")
@@ -103,7 +103,7 @@ class JsonApiSubscriptions:
     def _list(
         self, path: str, parameters: Mapping[str, str | int], pages: int | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        """Give the resources of a listing, page by page; an answer that leads nowhere is a named error."""
+        """Yield the resources of a listing, page by page; an answer that leads nowhere is a named error."""
         offset = number = 0
         while pages is None or number < pages:
             asked: dict[str, str | int] = {**parameters, self._paging.size_parameter: _PAGE}

@@ -65,6 +65,6 @@ class Watch:
 
 
 def _name(request: Request) -> str:
-    """Give a short name that is the request's own, and tells nothing of it."""
+    """Return a short name that is the request's own, and tells nothing of it."""
     asked = f"{request.method} {request.path} {sorted(request.parameters.items())}"
     return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()

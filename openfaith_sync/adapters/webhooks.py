@@ -46,7 +46,7 @@ class WebhookReader:
         self._account = manifest.adapter_file.account
 
     def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
-        """Give the events of a delivery, those nobody wants, and what could not be read."""
+        """Return the events of a delivery, those nobody wants, and what could not be read."""
         name = headers.get(self.headers.name, "")
         time = _parse_time(headers.get(self.headers.time))
         try:
@@ -67,7 +67,7 @@ class WebhookReader:
         return Delivery(events, ignored, unreadable)
 
     def read_event(self, event_id: str, name: str, payload: object, time: datetime | None) -> InboxEvent | None:
-        """Give the event of a payload; ``None`` when nobody wants its name or it cannot be read."""
+        """Return the event of a payload; ``None`` when nobody wants its name or it cannot be read."""
         part = {"id": event_id, "attributes": {"name": name, "payload": payload}}
         try:
             found = self._read_part(part, time)
@@ -76,7 +76,7 @@ class WebhookReader:
         return found if isinstance(found, InboxEvent) else None
 
     def _read_part(self, part: object, time: datetime | None) -> InboxEvent | str:
-        """Give the event, or the name that nobody wants."""
+        """Return the event, or the name that nobody wants."""
         attributes = part.get("attributes") if isinstance(part, dict) else None
         name = attributes.get("name") if isinstance(attributes, dict) else None
         if not isinstance(part, dict) or not isinstance(attributes, dict) or not isinstance(name, str):
@@ -153,7 +153,7 @@ def _payload(found: object) -> Mapping[str, Any]:
 
 
 def _identity(found: object, whose: str) -> ExternalId:
-    """Give an id as text: attributes of mergers hold numbers, everything else text."""
+    """Return an id as text: attributes of mergers hold numbers, everything else text."""
     external_id = parse_identity(found)
     if external_id is None:
         raise _NotAnEvent(f"{whose} has no id")

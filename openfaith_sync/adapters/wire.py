@@ -106,7 +106,7 @@ class Wire:
         self._client.close()
 
     def send(self, request: Request, authorization: str) -> httpx.Response:
-        """Give the answer, whatever it says, read whole within the bounds.
+        """Return the answer, whatever it says, read whole within the bounds.
 
         Raises:
             httpx.RequestError: There is none.
@@ -129,7 +129,7 @@ class Wire:
         return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
 
     def follow(self, request: Request, answer: httpx.Response) -> Request | None:
-        """Give the request that a redirect asks for; ``None`` when the answer is none.
+        """Return the request that a redirect asks for; ``None`` when the answer is none.
 
         The credentials go where they belong: to the scheme, host and port of the connection.
 

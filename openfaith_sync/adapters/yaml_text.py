@@ -41,11 +41,11 @@ class YamlText:
             loader.dispose()
 
     def line(self, key: Key) -> int:
-        """Give the line of the key, or of the nearest key above it that exists."""
+        """Return the line of the key, or of the nearest key above it that exists."""
         return self._nearest(key)[0]
 
     def shown(self, key: Key) -> str:
-        """Give what the text holds there, short and as it is written."""
+        """Return what the text holds there, short and as it is written."""
         _, node, depth = self._nearest(key)
         if node is None or depth < len(key):
             return "nothing"
@@ -56,7 +56,7 @@ class YamlText:
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
     def repetitions(self) -> Iterator[Repetition]:
-        """Give every key that stands twice in one mapping."""
+        """Yield every key that stands twice in one mapping."""
         yield from _repetitions(self._root, ())
 
     def _nearest(self, key: Key) -> tuple[int, yaml.Node | None, int]:

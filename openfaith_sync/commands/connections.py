@@ -8,7 +8,7 @@ from openfaith_sync.store.database import Database
 
 
 def load_usable_connection(database: Database, name: str, adapter: AdapterName) -> Connection:
-    """Give an org's connection with its credentials.
+    """Return an org's connection with its credentials.
 
     Raises:
         UsageError: The org is not known, or is paused.

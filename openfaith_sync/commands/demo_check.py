@@ -36,7 +36,7 @@ class Church:
     query: Query
 
     def stored(self, entity: Entity) -> dict[str, Row]:
-        """Give our live rows by entity id."""
+        """Return our live rows by entity id."""
         columns = ", ".join(f'"{column}"' for column in ("id", *_compared(entity)))
         rows = self.query(
             f"select {columns} from openfaith.{entity.table} "  # noqa: S608  names from the manifest, an org name of ours
@@ -85,7 +85,7 @@ class Church:
 
 
 def _compared(entity: Entity) -> dict[str, str]:
-    """Give the columns that are compared, each with its attribute or relationship."""
+    """Return the columns that are compared, each with its attribute or relationship."""
     columns = {
         attribute.to: name for name, attribute in entity.attributes.items() if attribute.to and _is_plain(attribute)
     }

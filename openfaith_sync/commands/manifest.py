@@ -61,7 +61,7 @@ def schema(deployment: Deployment, kind: str, write: bool) -> None:
 
 
 def _check(root: Path, name: str) -> Iterator[str]:
-    """Give the mistakes of one adapter; say its counts when there are none."""
+    """Yield the mistakes of one adapter; say its counts when there are none."""
     try:
         found = read_manifest(root, name)
         build_graph(found)

@@ -98,7 +98,7 @@ def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: 
 
 
 def require_connections(database: Database, org: OrgId) -> list[ListedConnection]:
-    """Give an org's connections.
+    """Return an org's connections.
 
     Raises:
         UsageError: It has none.

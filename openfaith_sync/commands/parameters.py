@@ -11,7 +11,7 @@ from openfaith_sync.domain.ids import OrgId, parse_org
 
 
 def parse_name(given: str) -> OrgId:
-    """Give an org's name."""
+    """Return an org's name."""
     try:
         return parse_org(given)
     except UsageError as error:
@@ -19,7 +19,7 @@ def parse_name(given: str) -> OrgId:
 
 
 def parse_base_url(given: str) -> str:
-    """Give a URL of a host and a path, without a slash at its end."""
+    """Return a URL of a host and a path, without a slash at its end."""
     wanted = "expected http(s)://host[:port][/path] without user, query or fragment"
     try:
         parts = urlsplit(given)
@@ -41,7 +41,7 @@ def parse_base_url(given: str) -> str:
 def read_credentials(
     basic: str | None, *, is_basic_from_stdin: bool, is_bearer_from_stdin: bool
 ) -> BasicCredentials | BearerToken:
-    """Give the credentials of the one way in which they were given."""
+    """Return the credentials of the one way in which they were given."""
     if (basic is not None) + is_basic_from_stdin + is_bearer_from_stdin != 1:
         raise click.UsageError("give the credentials with either --basic ID:SECRET, --basic-stdin or --bearer-stdin")
     if is_bearer_from_stdin:

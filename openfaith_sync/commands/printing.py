@@ -39,7 +39,7 @@ def print_json(found: Any) -> None:
 
 
 def console() -> Console:
-    """Give the console to print on; wide when nobody looks, so that no line is broken for a program."""
+    """Return the console to print on; wide when nobody looks, so that no line is broken for a program."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 

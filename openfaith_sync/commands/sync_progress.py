@@ -34,7 +34,7 @@ class Display(Protocol):
 
 @contextmanager
 def open_display() -> Iterator[Display]:
-    """Give bars on a terminal and lines elsewhere."""
+    """Yield bars on a terminal and lines elsewhere."""
     if not sys.stderr.isatty():
         yield Lines()
         return

@@ -15,7 +15,7 @@ from openfaith_sync.store.work import Plan
 def build_adapter(
     manifest: Manifest, public_url: str | None = None, listen_seconds: float = LISTEN_SECONDS
 ) -> dg.Definitions:
-    """Give an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
+    """Return an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
     plan = Plan.of(manifest, build_graph(manifest).entities)

@@ -69,7 +69,7 @@ class Ask:
 
 
 def due_epoch(works: Iterable[Work]) -> str:
-    """Give the moment at which these rows were all due."""
+    """Return the moment at which these rows were all due."""
     return max(work.not_before for work in works if work.not_before).isoformat(timespec="milliseconds")
 
 

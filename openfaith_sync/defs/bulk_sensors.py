@@ -31,7 +31,7 @@ WEEKLY, SPREAD_OVER = "0 21 * * 0", timedelta(hours=8)
 
 
 def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_url: str | None) -> dg.SensorDefinition:
-    """Give the sensor that takes up new orgs and lets go of removed ones."""
+    """Return the sensor that takes up new orgs and lets go of removed ones."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
         return keep_connections(context.instance, database.open(), manifest, plan, public_url)
@@ -64,7 +64,7 @@ def keep_connections(
 
 
 def build_weekly_full(manifest: Manifest, job: Job) -> dg.ScheduleDefinition:
-    """Give the schedule of the weekly full syncs.
+    """Return the schedule of the weekly full syncs.
 
     Its tick only writes when each org is due, spread over the night: a run request
     for each of thousands of orgs would fill the queue, where nothing more urgent
@@ -90,7 +90,7 @@ def build_weekly_full(manifest: Manifest, job: Job) -> dg.ScheduleDefinition:
 
 
 def build_reconciliation_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
-    """Give the sensor that asks for each org's reconciliation in its own night."""
+    """Return the sensor that asks for each org's reconciliation in its own night."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
         return ask_for_whole_orgs(context.instance, database.open(), manifest, plan, WorkMode.RECONCILIATION)

@@ -61,7 +61,7 @@ class Answers:
     failed: dict[EntityName, tuple[Work, SyncError | Exception]] = field(default_factory=dict)
 
     def so_far(self, works: Sequence[Work]) -> "Answers":
-        """Give what was said by now, while the source is still being asked; of the rest, that it did not answer."""
+        """Return what was said by now, while the source is still being asked; of the rest, that it did not answer."""
         changed, quiet = list(self.changed), list(self.quiet)
         refused = list(self.refused)
         told = {work.key for work in (*changed, *quiet, *(work for work, _ in refused))}
@@ -72,7 +72,7 @@ class Answers:
 
 
 def build_delta_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
-    """Give the sensor that looks for changes, for each entity at its own cadence."""
+    """Return the sensor that looks for changes, for each entity at its own cadence."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
         return ask_for_changes(context, database.open(), manifest, plan)
@@ -146,7 +146,7 @@ def probe_orgs(
     due: Sequence[Work],
     known: Refused = MappingProxyType({}),
 ) -> list[Answers]:
-    """Give what became of each org that was reached; one whose source fails or hangs keeps no other waiting."""
+    """Return what became of each org that was reached; one whose source fails or hangs keeps no other waiting."""
     until = monotonic() + PROBING_SECONDS
     works_of = [(org, list(works)) for org, works in groupby(due, key=lambda work: work.key.org)]
     with_answers: dict[Future[None], tuple[list[Work], Answers]] = {}

@@ -39,12 +39,12 @@ class SyncConfig(dg.Config):
 
 
 def asset_key(adapter: AdapterName, entity: EntityName) -> dg.AssetKey:
-    """Give the key of an entity's asset."""
+    """Return the key of an entity's asset."""
     return dg.AssetKey([adapter, entity])
 
 
 def build_entity_assets(manifest: Manifest) -> list[dg.AssetsDefinition]:
-    """Give one asset for each entity, in the order in which they are best synced.
+    """Return one asset for each entity, in the order in which they are best synced.
 
     Hard dependencies are asset dependencies: a failed one skips its dependents.
     Soft ones only order steps, through priorities: a failed one stops nothing.

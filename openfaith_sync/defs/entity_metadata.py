@@ -43,7 +43,7 @@ MERGED_INTO = dg.TableColumn(
 
 
 def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) -> dict[str, Any]:
-    """Give the metadata of an entity's asset definition."""
+    """Return the metadata of an entity's asset definition."""
     base = manifest.adapter_file.base_url + entity.path
     soft = [edge for edge in graph.edges_of(entity.name) if edge.strength is Strength.SOFT]
     metadata: dict[str, Any] = {
@@ -67,7 +67,7 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
 
 
 def column_schema(entity: Entity) -> dg.TableSchema:
-    """Give all columns of an entity's canonical table, each with where its value comes from."""
+    """Return all columns of an entity's canonical table, each with where its value comes from."""
     sources = dict(_column_sources(entity))
     mapped = [_column(column, sources.get(column.name)) for column in entity.canonical.columns]
     merged = [MERGED_INTO] if entity.canonical.has_merges else []

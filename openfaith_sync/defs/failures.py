@@ -59,7 +59,7 @@ def dagster_failures(retry_number: int) -> Iterator[None]:
 
 
 def as_dagster(error: SyncError, retry_number: int) -> dg.RetryRequested | dg.Failure:
-    """Give Dagster's exception for ours; ``retry_number`` counts the retries so far."""
+    """Return Dagster's exception for ours; ``retry_number`` counts the retries so far."""
     if isinstance(error, TransientError):
         return dg.RetryRequested(BACKOFF.max_retries, _seconds_to_wait(error, retry_number))
     advice = next((WHAT_TO_DO[kind] for kind in type(error).__mro__ if kind in WHAT_TO_DO), REPORT)

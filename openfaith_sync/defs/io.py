@@ -28,7 +28,7 @@ class CanonicalFrameIOManager(dg.ConfigurableIOManager):
             raise dg.DagsterInvariantViolationError(f"{name} returned a value, but this I/O manager only loads")
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Give the live rows of the entity, for the org of the run's partition."""
+        """Return the live rows of the entity, for the org of the run's partition."""
         adapter, entity = context.asset_key.path
         with dagster_failures(0):
             return read_frame(

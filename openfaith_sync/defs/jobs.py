@@ -23,7 +23,7 @@ Job = dg.JobDefinition | Any
 
 
 def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> dict[str, Job]:
-    """Give the jobs over all assets, by the mode that they ask of each."""
+    """Return the jobs over all assets, by the mode that they ask of each."""
     title = manifest.adapter_file.title
     told = {
         "full": ("full_sync", f"Reads everything one church has in {title}, again from the start."),
@@ -48,7 +48,7 @@ def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> d
 
 
 def build_record_job(manifest: Manifest) -> dg.JobDefinition:
-    """Give the job that reads single records, those that the inbox names."""
+    """Return the job that reads single records, those that the inbox names."""
 
     @dg.op(name=f"{manifest.adapter}_records")
     def records(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
@@ -72,7 +72,7 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
 
 
 def run_config(adapter: AdapterName, entities: Iterable[EntityName], mode: str) -> dict[str, Any]:
-    """Give the configuration that asks these entities for a mode."""
+    """Return the configuration that asks these entities for a mode."""
     return {"ops": {f"{adapter}__{entity}": {"config": {"mode": mode}} for entity in entities}}
 
 

@@ -107,7 +107,7 @@ class WarmRunLauncher(DefaultRunLauncher):
         self._instance.report_engine_event(f"Forked a warm process for the run ({worker})", run, cls=type(self))
 
     def _prepare(self, origin: str, python: str) -> tuple[WarmParent, Worker]:
-        """Give a process that waits to be told its run, of a parent that is up to date."""
+        """Return a process that waits to be told its run, of a parent that is up to date."""
         kept = self._parents.pop(origin, None)
         if kept is not None:
             try:

@@ -10,7 +10,7 @@ from openfaith_sync.domain.passes import PassResult
 def build_materialization(
     result: PassResult, preview: dg.MetadataValue, check: dg.AssetCheckResult
 ) -> dg.MaterializeResult[None]:
-    """Give the counts a person asks for, and a look at what is stored."""
+    """Return the counts a person asks for, and a look at what is stored."""
     counts = result.counts
     metadata: dict[str, Any] = {
         "mode": result.mode.value,

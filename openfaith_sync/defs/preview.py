@@ -17,7 +17,7 @@ _MEANS_SOMETHING = re.compile(r"[\\|*_`<>\[\]!#~]")
 
 
 def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataValue:
-    """Give the first rows of an entity for the asset's history."""
+    """Return the first rows of an entity for the asset's history."""
     columns = shown_columns(entity)
     rows = load_some_rows(database, org, entity.name, entity.table, columns, PREVIEW_ROWS)
     # Markdown, since Dagster's own table value takes 7 KB of event log where this takes 1.
@@ -25,7 +25,7 @@ def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataV
 
 
 def shown_columns(entity: Entity) -> Sequence[str]:
-    """Give the columns that a preview may hold: none that is personal, none that could be."""
+    """Return the columns that a preview may hold: none that is personal, none that could be."""
     return ("id", *(column.name for column in entity.canonical.columns if not column.private), "synced_at")
 
 

@@ -27,7 +27,7 @@ PARTITION = "dagster/partition"
 
 
 def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
-    """Give the job and its schedule; one for all adapters."""
+    """Return the job and its schedule; one for all adapters."""
     names = tuple(adapters)
 
     @dg.op(name="prune_old")

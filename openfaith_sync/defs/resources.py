@@ -20,7 +20,7 @@ class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
     _database: Database | None = PrivateAttr(default=None)
 
     def open(self) -> Database:
-        """Give the database, migrated.
+        """Return the database, migrated.
 
         Raises:
             SyncError: It cannot be reached or used.
@@ -43,7 +43,7 @@ class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
 
 
 def build_database(settings: Settings) -> DatabaseResource:
-    """Give the resource of a deployment; secrets stay names of environment variables until a run needs them."""
+    """Return the resource of a deployment; secrets stay names of environment variables until a run needs them."""
     clients = [variable for adapter in settings.oauth_clients for variable in client_variables(adapter)]
     return DatabaseResource(
         home=str(settings.home),

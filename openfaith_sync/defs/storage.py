@@ -36,7 +36,7 @@ class OpenFaithStorage(DagsterPostgresStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "OpenFaithStorage":
-        """Give the storage; its schema and tables are made when they are missing."""
+        """Return the storage; its schema and tables are made when they are missing."""
         del config_value
         database = open_database(Settings.from_environment(os.environ))
         with database.connect_fleet() as connection:
@@ -74,7 +74,7 @@ class OpenFaithStorage(DagsterPostgresStorage):
 
 
 def quick_url(url: str) -> str:
-    """Give the URL with commits that do not wait for the disk."""
+    """Return the URL with commits that do not wait for the disk."""
     # Measured: an event costs 2 ms instead of 9. A server that crashes loses at most the
     # last second of Dagster's history, never a part of it, and a run that then looks
     # unfinished goes on from its checkpoint: records are committed elsewhere, and do wait.

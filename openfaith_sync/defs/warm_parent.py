@@ -28,7 +28,7 @@ class WarmParent:
 
     @classmethod
     def start(cls, python: str, origin: str) -> "WarmParent":
-        """Give a parent that has loaded the code location.
+        """Return a parent that has loaded the code location.
 
         Raises:
             ParentGone: It could not.
@@ -50,7 +50,7 @@ class WarmParent:
         return parent
 
     def fork(self) -> Worker:
-        """Give a process that waits to be told its run.
+        """Return a process that waits to be told its run.
 
         Raises:
             ParentGone: There is none, and no run has begun.

@@ -24,7 +24,7 @@ shortly before the next one, so that an event that comes meanwhile need not wait
 def build_webhook_sensor(
     manifest: Manifest, plan: Plan, job_name: str, listen_seconds: float = LISTEN_SECONDS
 ) -> dg.SensorDefinition:
-    """Give the sensor that drains the inbox."""
+    """Return the sensor that drains the inbox."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
         return listen(context.instance, database.open(), plan, listen_seconds)

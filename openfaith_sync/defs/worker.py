@@ -61,7 +61,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> int:
-    """Give when a process started; one that only waits to be buried has ended."""
+    """Return when a process started; one that only waits to be buried has ended."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

@@ -18,7 +18,7 @@ class Announcement:
 
 
 def announcements(manifest: Manifest) -> dict[str, Announcement]:
-    """Give every event name that the manifest wants to hear, with its meaning.
+    """Return every event name that the manifest wants to hear, with its meaning.
 
     The last word says what happened. One that we have no word for (``refreshed``) still says
     that there is something to read.

@@ -135,7 +135,7 @@ class Budget:
 
     @property
     def allowed(self) -> int:
-        """Give how many requests a period we allow ourselves."""
+        """Return how many requests a period we allow ourselves."""
         return max(1, int(self.limit * self.share))
 
     def held_slots(self, holder: str | None = None) -> int:

@@ -59,7 +59,7 @@ class Choice:
 
 
 def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
-    """Give the choices that an entity of the manifest asks for.
+    """Return the choices that an entity of the manifest asks for.
 
     Raises:
         DefinitionError: Something other than text is to be chosen.

@@ -132,7 +132,7 @@ class Connection:
 
     @property
     def how_to_reconnect(self) -> str:
-        """Give the command that connects the org again."""
+        """Return the command that connects the org again."""
         return reconnect_command(self.org, self.adapter, method=_METHODS[type(self.credentials)])
 
 

@@ -12,7 +12,7 @@ CONNECT_AGAIN = "connect the org again with that scope"
 
 
 def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[EntityName, str]:
-    """Give each entity that these scopes do not reach, and why; none where nothing is ever said of scopes."""
+    """Return each entity that these scopes do not reach, and why; none where nothing is ever said of scopes."""
     oauth2 = manifest.adapter_file.auth.oauth2
     if scopes is None or oauth2 is None:
         return {}
@@ -27,7 +27,7 @@ def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[
 
 
 def granted_scopes(connection: Connection) -> frozenset[str] | None:
-    """Give what a connection was granted; ``None`` where nothing is ever said of it."""
+    """Return what a connection was granted; ``None`` where nothing is ever said of it."""
     return connection.credentials.scopes if isinstance(connection.credentials, OAuthTokens) else None
 
 
@@ -47,7 +47,7 @@ def without_refused(
     refused: AbstractSet[EntityName],
     hard: Mapping[EntityName, AbstractSet[EntityName]],
 ) -> list[EntityName]:
-    """Give the entities that are neither refused nor hard-depend on one that is, in their order."""
+    """Return the entities that are neither refused nor hard-depend on one that is, in their order."""
     left: list[EntityName] = []
     gone = set(refused)
     for entity in order:

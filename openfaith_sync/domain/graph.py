@@ -67,11 +67,11 @@ class DependencyGraph:
         }
 
     def edges_of(self, entity: EntityName) -> tuple[Edge, ...]:
-        """Give the dependencies of one entity."""
+        """Return the dependencies of one entity."""
         return tuple(edge for edge in self.edges if edge.dependent == entity)
 
     def rank(self, entity: EntityName) -> int:
-        """Give the length of the longest chain below an entity; equals never depend on each other."""
+        """Return the length of the longest chain below an entity; equals never depend on each other."""
         ranks: dict[EntityName, int] = {}
         for name in self.entities:
             ranks[name] = max((ranks[edge.dependency] + 1 for edge in self.edges_of(name)), default=0)
@@ -79,7 +79,7 @@ class DependencyGraph:
 
 
 def build_graph(manifest: Manifest) -> DependencyGraph:
-    """Give the graph of all entities of a manifest.
+    """Return the graph of all entities of a manifest.
 
     Raises:
         DefinitionError: Hard dependencies form a cycle; it is named.
@@ -108,7 +108,7 @@ def build_graph(manifest: Manifest) -> DependencyGraph:
 
 
 def _wanted_edges(manifest: Manifest) -> Iterator[tuple[int, Edge]]:
-    """Give each edge once, with its weakness."""
+    """Yield each edge once, with its weakness."""
     for name, entity in manifest.entities.items():
         derived = _derived_edges(manifest, name, entity)
         declared = _declared_edges(name, entity)
@@ -120,7 +120,7 @@ def _wanted_edges(manifest: Manifest) -> Iterator[tuple[int, Edge]]:
 
 
 def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
-    """Give the strongest edge to each entity that relationships and sideloads say."""
+    """Return the strongest edge to each entity that relationships and sideloads say."""
     edges: dict[EntityName, Edge] = {}
     for relationship, part in entity.relationships.items():
         if part.cardinality == "many":
@@ -152,7 +152,7 @@ def _declared_edges(name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
 def _find_path(
     below: Mapping[EntityName, set[EntityName]], start: EntityName, end: EntityName
 ) -> tuple[EntityName, ...] | None:
-    """Give the way down from ``start`` to ``end``, told from ``end`` on; ``None`` when there is none."""
+    """Return the way down from ``start`` to ``end``, told from ``end`` on; ``None`` when there is none."""
     ways: list[tuple[EntityName, ...]] = [(start,)]
     seen = {start}
     for way in ways:
@@ -165,7 +165,7 @@ def _find_path(
 
 
 def _order(manifest: Manifest, below: Mapping[EntityName, set[EntityName]]) -> tuple[EntityName, ...]:
-    """Give the topological order that stays nearest to the manifest's own: product by product, as written."""
+    """Return the topological order that stays nearest to the manifest's own: product by product, as written."""
     paths = [product.path for product in manifest.adapter_file.products.values()]
     wish = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(manifest.entities.items())}
     sorter = TopologicalSorter(below)

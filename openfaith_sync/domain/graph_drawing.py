@@ -18,12 +18,12 @@ _DOT_STYLES = {_HARD: "solid", _SOFT: "dashed"}
 
 
 def draw_text(graph: DependencyGraph) -> str:
-    """Give the order of the entities, under each what it depends on and why."""
+    """Return the order of the entities, under each what it depends on and why."""
     return "\n".join(_text_lines(graph)) + "\n"
 
 
 def draw_mermaid(graph: DependencyGraph) -> str:
-    """Give a Mermaid flowchart, which GitHub draws in Markdown."""
+    """Return a Mermaid flowchart, which GitHub draws in Markdown."""
     lines = ["flowchart LR", "    %% solid: hard, cannot sync before; dotted: soft, would rather not"]
     # An entity may be called "end", which Mermaid takes for its own word.
     lines += [f'    entity_{name}["{name}"]' for name in graph.entities]
@@ -35,7 +35,7 @@ def draw_mermaid(graph: DependencyGraph) -> str:
 
 
 def draw_dot(graph: DependencyGraph) -> str:
-    """Give a graph for Graphviz."""
+    """Return a graph for Graphviz."""
     lines = ["digraph dependencies {", "    rankdir=LR", "    node [shape=box, style=rounded]"]
     lines += ['    label="solid: hard, cannot sync before; dashed: soft, would rather not"']
     lines += [f'    "{name}"' for name in graph.entities]

@@ -24,7 +24,7 @@ class Layout:
 
 
 def lay_out(graph: DependencyGraph) -> Layout:
-    """Give each entity its column and row."""
+    """Return each entity its column and row."""
     ranks = {name: graph.rank(name) for name in graph.entities}
     columns: list[list[Knot]] = [[] for _ in range(max(ranks.values(), default=-1) + 1)]
     for name, rank in ranks.items():
@@ -75,5 +75,5 @@ def _count_crossings(columns: Sequence[tuple[Knot, ...]], steps: Sequence[tuple[
 
 
 def _rows(columns: Sequence[tuple[Knot, ...]]) -> dict[Knot, float]:
-    """Give each knot's row, every column centred on 0."""
+    """Return each knot's row, every column centred on 0."""
     return {knot: row - (len(column) - 1) / 2 for column in columns for row, knot in enumerate(column)}

@@ -49,7 +49,7 @@ class _Spot:
 
 
 def draw_svg(graph: DependencyGraph) -> str:
-    """Give the drawing: a column a rank, boxes numbered in sync order, hard edges solid, soft ones dashed."""
+    """Return the drawing: a column a rank, boxes numbered in sync order, hard edges solid, soft ones dashed."""
     layout = lay_out(graph)
     spots = _place(graph, layout)
     notes = [_say_dropped(dropped) for dropped in graph.dropped]
@@ -75,7 +75,7 @@ def draw_svg(graph: DependencyGraph) -> str:
 
 
 def _place(graph: DependencyGraph, layout: Layout) -> dict[Knot, _Spot]:
-    """Give every knot its spot; columns are as wide as their widest name and centred on one line."""
+    """Return every knot its spot; columns are as wide as their widest name and centred on one line."""
     middle = _MARGIN + _BOX_HEIGHT / 2 + _PITCH * (max(map(len, layout.columns), default=1) - 1) / 2
     numbers = {name: f"{place} {name}" for place, name in enumerate(graph.entities, start=1)}
     spots: dict[Knot, _Spot] = {}
@@ -89,7 +89,7 @@ def _place(graph: DependencyGraph, layout: Layout) -> dict[Knot, _Spot]:
 
 
 def _ends(layout: Layout, spots: dict[Knot, _Spot]) -> dict[Edge, float]:
-    """Give the height at which each edge ends, so that no two heads lie on each other."""
+    """Return the height at which each edge ends, so that no two heads lie on each other."""
     ends: dict[Edge, float] = {}
     for name in dict.fromkeys(edge.dependent for edge in layout.ways):
         arriving = [edge for edge in layout.ways if edge.dependent == name]

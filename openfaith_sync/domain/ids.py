@@ -28,7 +28,7 @@ _ORG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def parse_org(text: str) -> OrgId:
-    """Give an org's name: a slug that fits a URL, a partition key and a log line.
+    """Return an org's name: a slug that fits a URL, a partition key and a log line.
 
     Raises:
         UsageError: It is not one.
@@ -45,7 +45,7 @@ RECORDS = EntityName("$records")
 
 
 def merges_of(entity: EntityName) -> EntityName:
-    """Give what stands for the entity in the sync key of its merges: how far they are polled, and who applies them."""
+    """Return the name that an entity's merges have in sync keys: how far they are polled, and who applies them."""
     return EntityName(f"${entity}_merges")
 
 
@@ -81,7 +81,7 @@ class SyncKey:
 
 
 def derive_entity_id(org: OrgId, adapter: AdapterName, entity: EntityName, external_id: str) -> EntityId:
-    """Give the TypeID of a record from its identity at the source, always the same one.
+    """Return the TypeID of a record from its identity at the source, always the same one.
 
     The suffix is a UUID (version 8) made of a hash, in the 26-character base32
     of the TypeID specification 0.3. References to a record not stored yet are
@@ -101,7 +101,7 @@ class IdDeriver:
         self._prefix = f"{entity}_"
 
     def __call__(self, external_id: str) -> EntityId:
-        """Give the entity id of this external id."""
+        """Return the entity id of this external id."""
         hashed = self._hash.copy()
         hashed.update(external_id.encode())
         digest = hashed.digest()

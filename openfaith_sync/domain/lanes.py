@@ -25,13 +25,13 @@ class Lane(StrEnum):
 
     @property
     def above(self) -> tuple["Lane", ...]:
-        """Give the lanes that go before this one."""
+        """Return the lanes that go before this one."""
         lanes = tuple(Lane)
         return lanes[: lanes.index(self)]
 
 
 def keep_back(lane: Lane, allowed: int, left: float, active: Collection[Lane]) -> int:
-    """Give how many requests a lane leaves for those above it.
+    """Return how many requests a lane leaves for those above it.
 
     What is kept is for the time until the budget renews itself, of which the share
     ``left`` of a period is still to come. So it melts away as that time does and nothing of
@@ -46,7 +46,7 @@ def keep_back(lane: Lane, allowed: int, left: float, active: Collection[Lane]) -
 
 
 def lane_of(mode: SyncMode, *, has_watermark: bool) -> Lane:
-    """Give the lane of a pass: what is read whole gives way to what is read for news."""
+    """Return the lane of a pass: what is read whole gives way to what is read for news."""
     if mode is SyncMode.RECONCILIATION:
         return Lane.RECONCILIATION
     return Lane.DELTA if has_watermark and mode is not SyncMode.FULL else Lane.BACKFILL

@@ -66,7 +66,7 @@ class Mapper:
         self._version = _find_version(entity)
 
     def __call__(self, raw: RawRecord) -> Record:
-        """Give the record in canonical shape; equal content gives equal hashes.
+        """Return the record in canonical shape; equal content gives equal hashes.
 
         Raises:
             RecordRejected: A required reference is missing, or the id cannot be stored.
@@ -125,7 +125,7 @@ class Mapper:
 
 
 def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> Mapper:
-    """Give the mapper of one entity of one org.
+    """Return the mapper of one entity of one org.
 
     Args:
         entity: What the manifest says of it.
@@ -176,7 +176,7 @@ def _find_status(entity: Entity) -> str | None:
 
 
 def _find_version(entity: Entity) -> int | None:
-    """Give the place of the version among the columns."""
+    """Return the place of the version among the columns."""
     if entity.delta.attribute is None:
         return None
     wanted = entity.attributes[entity.delta.attribute].to

@@ -71,7 +71,7 @@ class MergesResult:
 
 
 def parse_merge(part: Merges, raw: RawRecord) -> Merge | None:
-    """Give the merge that the source's resource tells of; ``None`` when it does not name two records."""
+    """Return the merge that the source's resource tells of; ``None`` when it does not name two records."""
     if raw.damage is not None:
         return None
     kept, removed = _parse_id(raw.attributes.get(part.keep)), _parse_id(raw.attributes.get(part.remove))
@@ -81,14 +81,14 @@ def parse_merge(part: Merges, raw: RawRecord) -> Merge | None:
 
 
 def references_to(manifest: Manifest, target: EntityName) -> tuple[ReferenceColumn, ...]:
-    """Give every column that refers to an entity, in the order in which pages store their tables."""
+    """Return every column that refers to an entity, in the order in which pages store their tables."""
     return tuple(
         dict.fromkeys(column for name in manifest.entities for column in _references(manifest, name, {target}))
     )
 
 
 def merging_references(manifest: Manifest, entities: Iterable[EntityName]) -> tuple[ReferenceColumn, ...]:
-    """Give the columns of these entities that refer to records which can become part of each other."""
+    """Return the columns of these entities that refer to records which can become part of each other."""
     merging = {name for name, part in manifest.entities.items() if part.merges}
     return tuple(dict.fromkeys(column for name in entities for column in _references(manifest, name, merging)))
 

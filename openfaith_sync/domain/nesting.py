@@ -38,7 +38,7 @@ class ParentPlace:
 
 
 def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:
-    """Give how a nested entity is stored.
+    """Return how a nested entity is stored.
 
     Raises:
         DefinitionError: The parent has no column, or is not in the manifest.

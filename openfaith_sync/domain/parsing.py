@@ -49,7 +49,7 @@ def is_blank(value: object) -> bool:
 
 
 def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser:
-    """Give the parser that fills a column of this type from this attribute.
+    """Return the parser that fills a column of this type from this attribute.
 
     Raises:
         DefinitionError: No value of the attribute can fill such a column.
@@ -69,14 +69,14 @@ def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser
 
 
 def parse_text(value: Any) -> str:
-    """Give text as it is, the empty one too."""
+    """Return text as it is, the empty one too."""
     if type(value) is str:
         return value
     raise Refused("expected text")
 
 
 def parse_time(value: Any) -> datetime:
-    """Give a moment in UTC; one without a zone is no moment and refused."""
+    """Return a moment in UTC; one without a zone is no moment and refused."""
     if type(value) is str:
         try:
             parsed = datetime.fromisoformat(value)

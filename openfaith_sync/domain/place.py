@@ -49,11 +49,11 @@ class WalkPlace:
         return all(part.done for part in self.slices)
 
     def with_slice(self, index: int, part: Slice) -> "WalkPlace":
-        """Give the place with one slice moved on."""
+        """Return the place with one slice moved on."""
         return replace(self, slices=(*self.slices[:index], part, *self.slices[index + 1 :]))
 
     def to_json(self) -> dict[str, Any]:
-        """Give the place as JSON, empty members left out, and slices that are done with them."""
+        """Return the place as JSON, empty members left out, and slices that are done with them."""
         defaults = Slice()
         slices = [
             {name: value for name in Slice.__slots__ if (value := getattr(part, name)) != getattr(defaults, name)}
@@ -73,6 +73,6 @@ class WalkPlace:
 
 
 def version_key(version: datetime) -> str:
-    """Give a version as a slice key: the wire form, whole seconds in UTC, which sorts as text."""
+    """Return a version as a slice key: the wire form, whole seconds in UTC, which sorts as text."""
     # strftime does not pad years before 1000 on Linux.
     return f"{version.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"

@@ -104,7 +104,7 @@ def unreadable_values(batch: MappedBatch) -> dict[str, int]:
 
 
 def join_batches(batches: Sequence[MappedBatch]) -> MappedBatch:
-    """Give one batch with the records of several of the same entity, in their order."""
+    """Return one batch with the records of several of the same entity, in their order."""
     if len(batches) == 1:
         return batches[0]
     return replace(

@@ -45,12 +45,12 @@ class Settings:
 
 
 def client_variables(adapter: AdapterName) -> tuple[str, str]:
-    """Give the environment variables of an adapter's OAuth client: its id and its secret."""
+    """Return the environment variables of an adapter's OAuth client: its id and its secret."""
     return f"OPENFAITH_{adapter.upper()}_CLIENT_ID", f"OPENFAITH_{adapter.upper()}_CLIENT_SECRET"
 
 
 def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAuthClient]]:
-    """Give the clients whose id and secret are both set; half of one is as good as none."""
+    """Yield the clients whose id and secret are both set; half of one is as good as none."""
     for name in environment:
         if found := _CLIENT_ID.fullmatch(name):
             adapter = AdapterName(found[1].lower())

@@ -31,7 +31,7 @@ MOST_CLOSED = 3600.0
 
 
 def settle(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
-    """Give the budget after a visit, and the slots that the visitor may send."""
+    """Return the budget after a visit, and the slots that the visitor may send."""
     budget = _recovered(_lapsed(budget, now), now)
     return _granted(_learned(budget, visit, now), visit, now)
 
@@ -101,7 +101,7 @@ def _refused(budget: Budget, refusal: Refusal, now: float) -> Budget:
 
 
 def wait_after(asked: float | None, period: float, refusals: int) -> float:
-    """Give how long to wait after so many refusals in a row, the last of which asked for this.
+    """Return how long to wait after so many refusals in a row, the last of which asked for this.
 
     A window lasts one period, so what is asked beyond three is believed step by step: each
     refusal after having waited doubles it. A source that asks for nothing is given one period.
@@ -142,7 +142,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
 
 
 def _free(budget: Budget, now: float) -> tuple[int, float]:
-    """Give how many more the source surely takes, and the part of a period until it takes more again."""
+    """Return how many more the source surely takes, and the part of a period until it takes more again."""
     logged = _within(budget, now)
     by_log = budget.allowed - sum(count for _, count in logged) - budget.held_slots()
     next_ends = logged[0][0] + budget.period - now if logged else budget.period
@@ -153,7 +153,7 @@ def _free(budget: Budget, now: float) -> tuple[int, float]:
 
 
 def _come_back(budget: Budget, now: float, missing: int) -> float:
-    """Give when it is worth asking again: a moment after enough of the log has aged."""
+    """Return when it is worth asking again: a moment after enough of the log has aged."""
     if now < budget.closed_until:
         return budget.closed_until - now
     patience = budget.period / 400

@@ -18,12 +18,12 @@ _ESCAPED_NUL = b"\\u0000"
 
 
 def storable_text(text: str) -> str:
-    """Give the text with every character that PostgreSQL refuses replaced."""
+    """Return the text with every character that PostgreSQL refuses replaced."""
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def storable_json(value: Any) -> bytes:
-    """Give the value as JSON that fits a jsonb column, always the same for equal values."""
+    """Return the value as JSON that fits a jsonb column, always the same for equal values."""
     try:
         encoded = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     # A lone surrogate; or numbers beyond 64 bits and deep nesting, which only orjson minds.
@@ -36,7 +36,7 @@ def storable_json(value: Any) -> bytes:
 
 
 def storable_values(values: list[object]) -> tuple[tuple[object, ...], bytes]:
-    """Give column values that PostgreSQL holds, and a serialisation that tells them apart."""
+    """Return column values that PostgreSQL holds, and a serialisation that tells them apart."""
     try:
         encoded = orjson.dumps(values)
     except TypeError:

@@ -63,7 +63,7 @@ class SubscriptionReport:
 
 
 def parse_public_url(given: str) -> str:
-    """Give the URL below which the source reaches us, without a slash at its end.
+    """Return the URL below which the source reaches us, without a slash at its end.
 
     Raises:
         UsageError: It is not one.
@@ -81,5 +81,5 @@ def parse_public_url(given: str) -> str:
 
 
 def delivery_url(public_url: str, adapter: AdapterName, org: OrgId) -> str:
-    """Give where the source delivers an org's events."""
+    """Return where the source delivers an org's events."""
     return f"{parse_public_url(public_url)}/webhooks/{adapter}/{org}"

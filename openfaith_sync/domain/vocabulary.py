@@ -20,19 +20,19 @@ _CODES_IN_USE = {"UK": "GB", "XK": "XK"}
 
 @lru_cache(maxsize=256)
 def parse_gender(text: str) -> str | None:
-    """Give ``male``, ``female`` or nothing."""
+    """Return ``male``, ``female`` or nothing."""
     return _GENDERS.get(text.strip().lower())
 
 
 @lru_cache(maxsize=256)
 def parse_status(text: str) -> str:
-    """Give ``inactive`` only when the source says so; whoever is pending is active."""
+    """Return ``inactive`` only when the source says so; whoever is pending is active."""
     return _STATUSES.get(text.strip().lower(), "active")
 
 
 @lru_cache(maxsize=1024)
 def parse_country(text: str) -> str | None:
-    """Give the ISO 3166-1 alpha-2 code of a country's code or English name."""
+    """Return the ISO 3166-1 alpha-2 code of a country's code or English name."""
     # Reading its tables takes 20 ms, and only one in many processes meets a country.
     import pycountry  # noqa: PLC0415
 

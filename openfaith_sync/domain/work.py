@@ -106,7 +106,7 @@ class WorkChange:
 
 
 def next_time(work: Work, now: datetime) -> datetime | None:
-    """Give when work that is done is usually due again; ``None`` when only somebody's asking makes it due."""
+    """Return when work that is done is usually due again; ``None`` when only somebody's asking makes it due."""
     match work.key.mode:
         case WorkMode.FULL:
             return now + work.every if work.every else None
@@ -123,7 +123,7 @@ def next_time(work: Work, now: datetime) -> datetime | None:
 
 
 def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
-    """Give the org's own minute of the first of its nights that is still to come."""
+    """Return the org's own minute of the first of its nights that is still to come."""
     zone = find_zone(time_zone)
     local = after.astimezone(zone)
     begins = datetime.combine(local.date(), NIGHT_BEGINS) + NIGHT_LASTS * share_of(org)
@@ -134,12 +134,12 @@ def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
 
 
 def share_of(org: OrgId) -> float:
-    """Give a number from 0 to below 1 that is the org's own, so that orgs are spread evenly over a span."""
+    """Return a number from 0 to below 1 that is the org's own, so that orgs are spread evenly over a span."""
     return int.from_bytes(hashlib.blake2b(org.encode(), digest_size=4).digest()) / 2**32
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Give a time zone; UTC for a name that this machine does not know."""
+    """Return a time zone; UTC for a name that this machine does not know."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

@@ -31,7 +31,7 @@ class DescendingWalk:
         self._attribute = str(entity.delta.attribute)
 
     def query(self, part: Slice) -> ListingQuery:
-        """Give the request that reads on from here."""
+        """Return the request that reads on from here."""
         return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=part.offset, children=self._children)
 
     def advance(self, part: Slice, page: Page) -> Step:
@@ -52,11 +52,11 @@ class DescendingWalk:
         return Step(moved, fresh)
 
     def split_query(self, part: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown
-        """Give nothing: how far it is to the watermark is not known before it is there."""
+        """Return nothing: how far it is to the watermark is not known before it is there."""
         return None
 
     def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  see split_query
-        """Give nothing, since nothing is asked."""
+        """Return nothing, since nothing is asked."""
         return None
 
     @staticmethod

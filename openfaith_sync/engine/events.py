@@ -15,7 +15,7 @@ _SHOWS_THE_RECORD = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAc
 
 
 def read_payload(source: Source, part: Entity, reading: Reading, parent: ExternalId | None) -> RawRecord | None:
-    """Give the record as its newest event shows it; ``None`` where that shows nothing, or is older than one before."""
+    """Return the record as its newest event shows it; ``None`` if that shows nothing, or is older than one before."""
     event = reading.events[-1]
     is_old = bool(event.event_time and reading.applied_to and event.event_time < reading.applied_to)
     shown = None if is_old else _parse(source, part, event, parent)
@@ -23,7 +23,7 @@ def read_payload(source: Source, part: Entity, reading: Reading, parent: Externa
 
 
 def read_parent(source: Source, part: Entity, reading: Reading) -> ExternalId | None:
-    """Give the parent that the events of a nested record name."""
+    """Return the parent that the events of a nested record name."""
     if part.nested is None or reading.parent_id is not None:
         return reading.parent_id
     for event in reversed(reading.events):
@@ -49,7 +49,7 @@ def tells_of_merge(reading: Reading) -> bool:
 
 
 def read_merges(source: Source, part: Entity, reading: Reading) -> list[Merge]:
-    """Give the merges that the events of a record show."""
+    """Return the merges that the events of a record show."""
     found = []
     for event in reading.events:
         if event.action is EventAction.MERGED and event.payload is not None and part.merges is not None:

@@ -16,7 +16,7 @@ class Evidence(Protocol):
     """The evidence of one open pass. Everything that writes checks the lease, and may be repeated."""
 
     def load_report(self) -> Report:
-        """Give what the pass has found so far."""
+        """Return what the pass has found so far."""
         ...
 
     def note_report(self, report: Report) -> None:
@@ -47,13 +47,13 @@ class Evidence(Protocol):
         ...
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
-        """Give ids that were listed and of which nothing is held, in their order, after this one."""
+        """Return ids that were listed and of which nothing is held, in their order, after this one."""
         ...
 
     def load_parents(
         self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
     ) -> Sequence[ParentPlace]:
-        """Give live parents whose lists this pass has still to read, in the order of their ids, after this one."""
+        """Return live parents whose lists this pass has still to read, in the order of their ids, after this one."""
         ...
 
     def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:

@@ -47,7 +47,7 @@ class Fetcher:
         self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
 
     def fetch(self, query: ListingQuery) -> FetchedPage:
-        """Give the page that answers a query, mapped."""
+        """Return the page that answers a query, mapped."""
         page = self.reader.read(query)
         # A record of a sparse listing is nothing but its id, or cannot be read either.
         batch = self.map_records(page.unreadable if query.is_sparse else page.records)
@@ -68,7 +68,7 @@ class Fetcher:
         return sum(not is_plausible(version, page.answered_at, self._overlap) for version in versions)
 
     def map_records(self, raws: Iterable[RawRecord]) -> MappedBatch:
-        """Give records of the entity, mapped."""
+        """Return records of the entity, mapped."""
         return map_batch(self._mappers[self._entity], self._entity, raws)
 
     def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
@@ -84,7 +84,7 @@ class Fetcher:
         return {external_id: version for external_id, version in versions if version is not None}
 
     def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
-        """Give the batches of a page without the records that were read before, nor their children."""
+        """Return the batches of a page without the records that were read before, nor their children."""
         records = fetched.page.records
         if len(fresh) == len(records):
             return (fetched.batch, *fetched.children)
@@ -108,7 +108,7 @@ class RecordMapper:
         self._mappers: dict[EntityName, Mapper] = {}
 
     def __call__(self, entity: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
-        """Give the records of one entity, mapped."""
+        """Return the records of one entity, mapped."""
         if entity not in self._mappers:
             manifest = self._manifest
             part = manifest.entities[entity]

@@ -30,7 +30,7 @@ class IdWalk:
         self._must_see_the_end = entity.total_count != "exact"
 
     def query(self, part: Slice) -> ListingQuery:
-        """Give the request that reads on from here."""
+        """Return the request that reads on from here."""
         return ListingQuery(
             self._entity.name, Order.ID, offset=part.offset, children=self._children, is_sparse=self._is_sparse
         )
@@ -55,7 +55,7 @@ class IdWalk:
         return Step(moved, fresh)
 
     def split_query(self, part: Slice) -> ListingQuery | None:
-        """Give the request for the middle, where ids are numbers in order and the count is right."""
+        """Return the request for the middle, where ids are numbers in order and the count is right."""
         offset = part.offset + (part.remaining or 0) // 2
         is_cuttable = not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
         return replace(self.query(part), offset=offset) if is_cuttable and offset > part.offset else None
@@ -75,7 +75,7 @@ class IdWalk:
         return Split(replace(part, upper=cut, remaining=half), right_part, right.fresh)
 
     def _first_unread(self, part: Slice, page: Page) -> int | None:
-        """Give the index of the first record after the anchor, or ``None`` to step back."""
+        """Return the index of the first record after the anchor, or ``None`` to step back."""
         if part.anchor is None or (not part.offset and not page.records):
             return 0
         ids = _ids(page)

@@ -71,7 +71,7 @@ def run_merges(
 
 
 def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
-    """Give the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
+    """Return the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
     key = result.key
     merges = poll_merges(manifest, source, store, key)
     if merges is not None:

@@ -31,7 +31,7 @@ class Source(Protocol):
     """One org's connection to the external system. Safe to use from several threads."""
 
     def read_page(self, query: ListingQuery) -> Page:
-        """Give one page, proven well formed.
+        """Return one page, proven well formed.
 
         Raises:
             TransientError: The source failed, or answered with something that is no answer.
@@ -45,7 +45,7 @@ class Source(Protocol):
     def read_record(
         self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
     ) -> FreshRecord | None:
-        """Give one record fresh from the source, its sideloaded children with it.
+        """Return one record fresh from the source, its sideloaded children with it.
 
         ``None`` only when the source answers 404 or 410: the one evidence that it is gone.
         ``parent`` is needed for nested entities.
@@ -57,7 +57,7 @@ class Source(Protocol):
         ...
 
     def read_merges(self, query: ListingQuery) -> Page:
-        """Give one page of the merges of an entity, ordered by when they were made.
+        """Return one page of the merges of an entity, ordered by when they were made.
 
         Raises:
             AccessDenied: The token may not read them.
@@ -66,7 +66,7 @@ class Source(Protocol):
         ...
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
-        """Give the record that an event shows; without attributes where the event shows none.
+        """Return the record that an event shows; without attributes where the event shows none.
 
         Raises:
             MalformedAnswer: It is no resource object.
@@ -86,7 +86,7 @@ class Store(Protocol):
         ...
 
     def load_checkpoint(self, key: SyncKey) -> Checkpoint:
-        """Give the durable place to resume from; an empty one for a new key."""
+        """Return the durable place to resume from; an empty one for a new key."""
         ...
 
     def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
@@ -120,7 +120,7 @@ class Store(Protocol):
         ...
 
     def open_evidence(self, lease: Lease, pass_id: PassId) -> Evidence:
-        """Give what an open pass proves about what is gone."""
+        """Return what an open pass proves about what is gone."""
         ...
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
@@ -139,7 +139,7 @@ class Store(Protocol):
         ...
 
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
-        """Give how many records this pass changed, and how many of them a webhook had announced.
+        """Return how many records this pass changed, and how many of them a webhook had announced.
 
         Empty for an org without subscriptions.
         """
@@ -166,7 +166,7 @@ class Store(Protocol):
         ...
 
     def load_rider(self, key: SyncKey) -> RiderPass | None:
-        """Give the open rider pass of a child whose parent's pass is complete, the newest one."""
+        """Return the open rider pass of a child whose parent's pass is complete, the newest one."""
         ...
 
     def count_live(self, key: SyncKey) -> int:
@@ -200,7 +200,7 @@ class Store(Protocol):
         ...
 
     def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
-        """Give what those of these records became part of that are merged."""
+        """Return what those of these records became part of that are merged."""
         ...
 
     def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
@@ -212,13 +212,13 @@ class RecordStore(Store, Protocol):
     """What single records need besides: the inbox."""
 
     def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
-        """Give the records with due events, the longest waiting first, each with all its waiting events."""
+        """Return the records with due events, the longest waiting first, each with all its waiting events."""
         ...
 
     def load_parent(
         self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
     ) -> ExternalId | None:
-        """Give the source's id of the parent that our row of a nested record refers to."""
+        """Return the source's id of the parent that our row of a nested record refers to."""
         ...
 
     def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:

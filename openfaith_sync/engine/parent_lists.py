@@ -43,7 +43,7 @@ class ParentRead:
 
     @property
     def listing(self) -> ParentListing:
-        """Give what is kept of it. The list of a parent that is gone counts as never read."""
+        """Return what is kept of it. The list of a parent that is gone counts as never read."""
         return ParentListing(self.parent.external_id, None if self.is_gone else self.parent.content_hash, self.listed)
 
 
@@ -61,7 +61,7 @@ class ParentLists:
         self._walk = IdWalk(session.entity, (), self._page_size)
 
     def read(self, parent: ParentPlace) -> ParentRead:
-        """Give one parent's whole list.
+        """Return one parent's whole list.
 
         Raises:
             TransientError: The source failed, or the list never came to a proven end.

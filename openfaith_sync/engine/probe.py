@@ -70,7 +70,7 @@ def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent:
 
 
 def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:
-    """Give why a run is needed whatever the source says."""
+    """Return why a run is needed whatever the source says."""
     if checkpoint.open_pass is not None:
         return "a pass was not finished"
     if checkpoint.completed_at is None:

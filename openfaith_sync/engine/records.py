@@ -219,7 +219,7 @@ class _Drain:
         return self._manifest.entities[reading.entity].nested is not None
 
     def _find_parent(self, reading: Reading) -> ExternalId | None:
-        """Give the parent of a nested record, by its events, else by our row."""
+        """Return the parent of a nested record, by its events, else by our row."""
         part = self._manifest.entities[reading.entity]
         if part.nested is None or part.parent is None:
             return None

@@ -62,7 +62,7 @@ class Session:
         return self.store.open_pass(self.lease, start, place), False
 
     def build_fetcher(self) -> Fetcher:
-        """Give what fetches and maps their pages, every listed id noted."""
+        """Return what fetches and maps their pages, every listed id noted."""
         return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True)
 
     def build_walking(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> Walking:

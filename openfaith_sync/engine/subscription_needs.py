@@ -14,7 +14,7 @@ class SubscriptionSource(Protocol):
     """One org's subscriptions at the source."""
 
     def list_subscriptions(self) -> Sequence[Subscription]:
-        """Give all of them, also those of others that the credentials may see."""
+        """Return all of them, also those of others that the credentials may see."""
         ...
 
     def create_subscription(self, name: str, url: str) -> Subscription:
@@ -34,7 +34,7 @@ class SubscriptionSource(Protocol):
         ...
 
     def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterable[InboxEvent]:
-        """Give the events since then that the source did not get delivered."""
+        """Return the events since then that the source did not get delivered."""
         ...
 
 
@@ -53,7 +53,7 @@ class SubscriptionStore(Protocol):
         ...
 
     def load(self) -> Mapping[str, KnownSubscription]:
-        """Give what we keep, by event name."""
+        """Return what we keep, by event name."""
         ...
 
     def save(self, subscription: Subscription) -> None:

@@ -128,7 +128,7 @@ def _ensure_one(
     wanted: tuple[str, str],
     done: _Done,
 ) -> Subscription:
-    """Give the subscription of an event name that is active and whose secret we keep."""
+    """Return the subscription of an event name that is active and whose secret we keep."""
     name, url = wanted
     kept = _choose(ours, known)
     if kept is None:

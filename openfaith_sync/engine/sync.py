@@ -171,7 +171,7 @@ class EntitySync:
         return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
 
     def _rider(self, child: EntityName) -> Rider | None:
-        """Give a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
+        """Return a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
         try:
             newest = self._newest_version(self._manifest.entities[child])
         except (AccessDenied, NotFoundAtSource, SourceFailed):
@@ -179,7 +179,7 @@ class EntitySync:
         return Rider(child, newest, self._manifest.entity_fingerprint(child))
 
     def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
-        """Give the children that ride along; in a delta only those that cannot be asked for their own changes."""
+        """Return the children that ride along; in a delta only those that cannot be asked for their own changes."""
         children = [EntityName(child) for child in self._entity.sideload.values()]
         if mode is SyncMode.FULL:
             return tuple(children)
@@ -336,7 +336,7 @@ class _WatermarkAhead(Exception):
 
 
 def _less_capable(entity: Entity) -> Entity:
-    """Give the entity as one whose listing can do less than the manifest says."""
+    """Return the entity as one whose listing can do less than the manifest says."""
     weaker = {DeltaCapability.FILTER: DeltaCapability.ORDERED, DeltaCapability.ORDERED: DeltaCapability.NONE}
     by = weaker.get(entity.delta.by)
     if by is None:

@@ -33,7 +33,7 @@ class VersionWalk:
         self._attribute = str(entity.delta.attribute)
 
     def query(self, part: Slice) -> ListingQuery:
-        """Give the request that reads on from here."""
+        """Return the request that reads on from here."""
         return ListingQuery(
             entity=self._entity.name,
             order=Order.VERSION,
@@ -64,7 +64,7 @@ class VersionWalk:
         return Step(replace(moved, done=is_done, remaining=0 if is_done else remaining), fresh)
 
     def split_query(self, part: Slice) -> ListingQuery | None:
-        """Give the request whose answer begins the second half of what remains."""
+        """Return the request whose answer begins the second half of what remains."""
         offset = min(part.offset + (part.remaining or 0) // 2, self._furthest_offset)
         return replace(self.query(part), offset=offset) if offset > part.offset else None
 
@@ -118,5 +118,5 @@ def _begins_with_anchor(part: Slice, page: Page, keys: Sequence[str]) -> bool:
 
 
 def parse_key(key: str | None) -> datetime | None:
-    """Give the time of a slice key."""
+    """Return the time of a slice key."""
     return datetime.fromisoformat(key) if key else None

@@ -29,7 +29,7 @@ class Walk(Protocol):
     """How one kind of listing is walked: pure, so that every movement can be tried."""
 
     def query(self, part: Slice) -> ListingQuery:
-        """Give the request that reads on from here."""
+        """Return the request that reads on from here."""
         ...
 
     def advance(self, part: Slice, page: Page) -> Step:
@@ -37,7 +37,7 @@ class Walk(Protocol):
         ...
 
     def split_query(self, part: Slice) -> ListingQuery | None:
-        """Give a request for the middle of what remains; ``None`` when there is no middle."""
+        """Return a request for the middle of what remains; ``None`` when there is no middle."""
         ...
 
     def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:

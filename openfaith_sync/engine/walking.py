@@ -37,7 +37,7 @@ StartThreads = Callable[[int], Executor]
 
 
 def start_threads(count: int) -> Executor:
-    """Give the threads that fetch pages."""
+    """Return the threads that fetch pages."""
     return ThreadPoolExecutor(count, thread_name_prefix="fetch")
 
 
@@ -199,7 +199,7 @@ class Walking:
         self._under_way[threads.submit(self._fetcher.fetch, asked.query)] = asked
 
     def _next_split(self) -> UnderWay | None:
-        """Give the longest slice that is worth cutting, with the request that finds the cut."""
+        """Return the longest slice that is worth cutting, with the request that finds the cut."""
         splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
         is_cut = len(self._place.slices) > 1
         pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice

@@ -25,14 +25,14 @@ class EventNames:
         self._by_meaning = {(p[0], p[-2], p[-1]): name for name in self.known for p in [name.split(".")]}
 
     def name_of(self, action: Action, table: Table) -> str | None:
-        """Give the name of what happened; nothing when the source says nothing of it."""
+        """Return the name of what happened; nothing when the source says nothing of it."""
         product = table.entity.path.split("/")[1]
         resource = _WORD_START.sub("_", table.entity.resource).lower()
         return self._by_meaning.get((product, resource, action))
 
 
 def describe(name: str) -> dict[str, str]:
-    """Give the parts of an event's name as the source lists them."""
+    """Return the parts of an event's name as the source lists them."""
     parts = name.split(".")
     # A name with more parts has them in the resource's: plan.live.updated.
     resource = ".".join(parts[_NAME_PARTS - 2 : -1])
@@ -47,7 +47,7 @@ def describe(name: str) -> dict[str, str]:
 
 
 def write_payload(librarian: Librarian, action: Action, table: Table, row: Row, event_time: str) -> str:
-    """Give the text of an event; one of a record that goes holds none of its attributes."""
+    """Return the text of an event; one of a record that goes holds none of its attributes."""
     document: dict[str, Any] = orjson.loads(librarian.single(table, row, _PLAIN).body)
     record, meta = document["data"], document["meta"]
     if action == "destroyed":

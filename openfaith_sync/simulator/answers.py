@@ -62,31 +62,31 @@ _TITLES = {
 
 
 def error(status: int, detail: str | None = None, code: str | None = None, **headers: str) -> Answer:
-    """Give the source's JSON error of a status."""
+    """Return the source's JSON error of a status."""
     title, usual = _TITLES.get(status, ("Error", "Error"))
     problem = {"status": str(status), "title": title} | ({"code": code} if code else {}) | {"detail": detail or usual}
     return Answer(status, orjson.dumps({"errors": [problem]}), JSON, headers=headers)
 
 
 def refused_credentials() -> Answer:
-    """Give the answer to wrong credentials, which is no JSON."""
+    """Return the answer to wrong credentials, which is no JSON."""
     challenge = {"www-authenticate": 'Basic realm="Application"', "cache-control": "no-cache"}
     return Answer(401, b"HTTP Basic: Access denied.\n", HTML, headers=challenge)
 
 
 def page_not_found() -> Answer:
-    """Give the HTML page of a route that does not exist at all."""
+    """Return the HTML page of a route that does not exist at all."""
     return html(404, "404", "The page you were looking for doesn't exist.")
 
 
 def html(status: int, title: str, text: str) -> Answer:
-    """Give a page for people."""
+    """Return a page for people."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{text}</h1></body></html>\n"
     return Answer(status, page.encode(), HTML)
 
 
 def invalid(detail: str, parameter: str, resource: str) -> Answer:
-    """Give the answer to a write that lacks something."""
+    """Return the answer to a write that lacks something."""
     problem = {"detail": detail, "status": "422", "title": "Validation Error", "source": {"parameter": parameter}}
     body = {"errors": [problem | {"meta": {"resource": resource}}]}
     return Answer(422, orjson.dumps(body), JSON)

@@ -73,12 +73,12 @@ class Church:
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 
     def now(self) -> str:
-        """Give the simulated now."""
+        """Return the simulated now."""
         self._newest_seconds = max(self._newest_seconds, int(self._clock()))
         return to_text(self._newest_seconds)
 
     def table(self, entity: str) -> Table:
-        """Give the table of an entity.
+        """Return the table of an entity.
 
         Raises:
             UsageError: There is none of that name.
@@ -86,7 +86,7 @@ class Church:
         return find_table(self.world, entity)
 
     def row(self, entity: str, number: int) -> Row:
-        """Give a live record.
+        """Return a live record.
 
         Raises:
             UsageError: It does not live.
@@ -116,7 +116,7 @@ class Church:
         *,
         touch: bool = True,
     ) -> Row:
-        """Give a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
+        """Return a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
         table, row = self.table(entity), self.row(entity, number)
         check_attributes(table, attributes)
         references = read_references(self.world, table, relationships or {})

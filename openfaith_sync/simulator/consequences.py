@@ -11,7 +11,7 @@ _NAME_PARTS = {"first_name", "last_name", "nickname"}
 
 
 def first_values(table: Table, now: str) -> dict[str, Any]:
-    """Give what a new record holds before anything is set: nothing is true of it, and it counts nothing."""
+    """Return what a new record holds before anything is set: nothing is true of it, and it counts nothing."""
     attributes = table.entity.attributes
     values: dict[str, Any] = {n: False for n, a in attributes.items() if a.type is AttributeType.BOOLEAN}
     values |= {n: 0 for n, a in attributes.items() if a.type is AttributeType.INTEGER and n.endswith("_count")}
@@ -24,7 +24,7 @@ def first_values(table: Table, now: str) -> dict[str, Any]:
 
 
 def repeated_values(world: World, table: Table, references: dict[str, Reference]) -> dict[str, Any]:
-    """Give the attributes that repeat what relationships say."""
+    """Return the attributes that repeat what relationships say."""
     following: dict[str, Any] = {}
     for name, reference in references.items():
         if isinstance(reference, list):
@@ -38,7 +38,7 @@ def repeated_values(world: World, table: Table, references: dict[str, Reference]
 
 
 def composed_name(table: Table, row: Row, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Give the whole name of someone, a part of whose name was changed; nothing when none was."""
+    """Return the whole name of someone, a part of whose name was changed; nothing when none was."""
     if not table.position.keys() >= _NAME_PARTS or not _NAME_PARTS & attributes.keys() or "name" in attributes:
         return {}
     parts = [table.value(row, "nickname") or table.value(row, "first_name"), table.value(row, "last_name")]
@@ -57,7 +57,7 @@ def demote_others(table: Table, row: Row) -> None:
 
 
 def owners(world: World, table: Table, row: Row) -> Iterator[tuple[Table, Row]]:
-    """Give the records that a record cannot be without."""
+    """Yield the records that a record cannot be without."""
     for name, declared in table.entity.relationships.items():
         owner = table.reference(row, name)
         if not declared.nullable and declared.target in world.tables and isinstance(owner, int):

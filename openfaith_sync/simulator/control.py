@@ -139,7 +139,7 @@ class Control:
         self._newsroom.postman.retry_scale = _RetryScale.model_validate(body).retry_scale
 
     def _webhooks(self) -> dict[str, int]:
-        """Give what is still to come, and what there was so far."""
+        """Return what is still to come, and what there was so far."""
         newsroom = self._newsroom
         newsroom.curtain.lift(time.monotonic())
         return {

@@ -35,21 +35,21 @@ class ControlClient:
         self._client.close()
 
     def truth(self, entity: str) -> dict[str, TrueRecord]:
-        """Give every live record of an entity by id, in the order of ids."""
+        """Return every live record of an entity by id, in the order of ids."""
         return parse_truth(self._call("GET", "truth", params={"entity": entity}).content)
 
     def counts(self) -> dict[str, int]:
-        """Give how many records live, by entity."""
+        """Return how many records live, by entity."""
         counts: dict[str, int] = self._call("GET", "counts").json()
         return counts
 
     def requests(self) -> list[Json]:
-        """Give the request log: sequence, method, path, query, status, count, digest, at_seconds, rate."""
+        """Return the request log: sequence, method, path, query, status, count, digest, at_seconds, rate."""
         logged: list[Json] = self._call("GET", "requests").json()
         return logged
 
     def window_uses(self) -> list[WindowUse]:
-        """Give how full each window of the limit was, and what came beyond it."""
+        """Return how full each window of the limit was, and what came beyond it."""
         return read_window_uses(self.requests())
 
     def clear_requests(self) -> None:
@@ -106,7 +106,7 @@ class ControlClient:
         self._call("POST", "faults", json=[fault.model_dump(mode="json") for fault in faults])
 
     def armed_faults(self) -> list[Json]:
-        """Give what is armed, each with how many requests it saw and hit."""
+        """Return what is armed, each with how many requests it saw and hit."""
         armed: list[Json] = self._call("GET", "faults").json()["armed"]
         return armed
 
@@ -153,7 +153,7 @@ class ControlClient:
         return counts
 
     def deliveries(self) -> list[Json]:
-        """Give every attempt: subscription, name, uuids, attempt, is_repeated, url, status, at_seconds."""
+        """Return every attempt: subscription, name, uuids, attempt, is_repeated, url, status, at_seconds."""
         logged: list[Json] = self._call("GET", "webhooks/deliveries").json()
         return logged
 
@@ -178,7 +178,7 @@ class ControlClient:
             time.sleep(_POLL_SECONDS)  # the simulator is another process and tells nobody when it is done
 
     def oauth(self) -> Json:
-        """Give all grants, every use of a refresh token, and how many were spent twice."""
+        """Return all grants, every use of a refresh token, and how many were spent twice."""
         found: Json = self._call("GET", "oauth").json()
         return found
 

@@ -32,7 +32,7 @@ _OK, _TOO_MANY = 200, 429
 
 
 def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> Answer:
-    """Give what is sent instead; ``last`` is the body sent before on the same path."""
+    """Return what is sent instead; ``last`` is the body sent before on the same path."""
     if fault.kind in _ENDINGS:
         return replace(answer, ending=_ENDINGS[fault.kind])
     match fault.kind:
@@ -50,7 +50,7 @@ def damage(fault: Fault, answer: Answer, address: str, last: bytes | None) -> An
 
 
 def _another(fault: Fault, address: str) -> Answer:
-    """Give an answer that has nothing of the right one."""
+    """Return an answer that has nothing of the right one."""
     match fault.kind:
         case "html_200":
             return answers.html(200, "Sign in", "Please sign in to continue")

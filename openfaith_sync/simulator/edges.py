@@ -22,7 +22,7 @@ class Edge:
         self.wire_type = target.entity.resource if is_back else declared.resource
 
     def follow(self, row: Row) -> Iterable[int]:
-        """Give the ids of the live rows that it leads to."""
+        """Return the ids of the live rows that it leads to."""
         if self.is_back:
             return self.target.back[self.relationship].get(row.id, ())
         found = self.source.reference(row, self.relationship)
@@ -30,7 +30,7 @@ class Edge:
         return [number for number in numbers if isinstance(number, int) and number in self.target.rows]
 
     def shown(self, row: Row) -> Iterable[int]:
-        """Give the ids of those that reads show already."""
+        """Return the ids of those that reads show already."""
         found, hidden = self.follow(row), self.target.hidden
         return [number for number in found if number not in hidden] if hidden else found
 
@@ -44,11 +44,11 @@ class World:
         self._edges = {name: dict(self._find(table)) for name, table in self.tables.items()}
 
     def edge(self, table: Table, name: str) -> Edge | None:
-        """Give the edge of this name, when it leads to a table."""
+        """Return the edge of this name, when it leads to a table."""
         return self._edges[table.entity.name].get(name)
 
     def edges(self, table: Table) -> Iterable[Edge]:
-        """Give all edges that start at a table."""
+        """Return all edges that start at a table."""
         return self._edges[table.entity.name].values()
 
     def _find(self, table: Table) -> Iterator[tuple[str, Edge]]:
@@ -66,7 +66,7 @@ class World:
 
 
 def _belonging(entity: Entity, target: str) -> str | None:
-    """Give the relationship that says best to whom records of the entity belong."""
+    """Return the relationship that says best to whom records of the entity belong."""
     found = {name: r for name, r in entity.relationships.items() if r.target == target}
     # A household has a primary contact, but belongs to all its people.
     ranked = sorted(found, key=lambda name: (found[name].cardinality != "many", found[name].nullable))

@@ -125,7 +125,7 @@ _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
 def parse_faults(found: object, source: str) -> tuple[Fault, ...]:
-    """Give the faults of a list as it was read.
+    """Return the faults of a list as it was read.
 
     Raises:
         UsageError: Something in it is wrong; says what and where.
@@ -138,7 +138,7 @@ def parse_faults(found: object, source: str) -> tuple[Fault, ...]:
 
 
 def read_faults(path: Path) -> tuple[Fault, ...]:
-    """Give the faults of a YAML or JSON file.
+    """Return the faults of a YAML or JSON file.
 
     Raises:
         UsageError: The file cannot be read or holds wrong faults.
@@ -172,7 +172,7 @@ class ArmedFaults:
         return bool(self._armed)
 
     def as_json(self) -> list[dict[str, object]]:
-        """Give what is armed, each with how many requests it saw and hit."""
+        """Return what is armed, each with how many requests it saw and hit."""
         return [
             armed.fault.model_dump(mode="json", exclude_defaults=True) | {"seen": armed.seen, "hits": armed.hits}
             for armed in self._armed

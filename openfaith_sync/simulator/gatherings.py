@@ -15,7 +15,7 @@ _HEADER = "https://groups-production.s3.amazonaws.com/uploads/group/header_image
 
 
 def make_campuses(seed: int) -> Iterator[Record]:
-    """Give the three campuses; one is nowhere."""
+    """Yield the three campuses; one is nowhere."""
     rng = random.Random(f"{seed}:campuses")  # noqa: S311  invented places need no secrecy
     times, ids = Times(rng, len(words.CAMPUSES)), id_sequence(seed, "campus", len(words.CAMPUSES))
     for name, city, state, zip_code, latitude, longitude, time_zone in words.CAMPUSES:
@@ -45,7 +45,7 @@ def make_campuses(seed: int) -> Iterator[Record]:
 
 
 def make_groups(people: int, seed: int) -> Iterator[Record]:
-    """Give a group for every forty people, and a few events of each."""
+    """Yield a group for every forty people, and a few events of each."""
     rng = random.Random(f"{seed}:{people}:groups")  # noqa: S311  invented groups need no secrecy
     count = -(-people // _PEOPLE_A_GROUP)
     group_ids, event_ids = id_sequence(seed, "group", count), id_sequence(seed, "event", 4 * count)

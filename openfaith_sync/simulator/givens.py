@@ -10,7 +10,7 @@ from openfaith_sync.simulator.tables import Reference, Row, Table
 
 
 def find_table(world: World, entity: str) -> Table:
-    """Give the table of an entity.
+    """Return the table of an entity.
 
     Raises:
         UsageError: There is none of that name.
@@ -21,7 +21,7 @@ def find_table(world: World, entity: str) -> Table:
 
 
 def find_row(world: World, entity: str, number: int) -> Row:
-    """Give a live record.
+    """Return a live record.
 
     Raises:
         UsageError: It does not live.
@@ -44,7 +44,7 @@ def check_attributes(table: Table, attributes: dict[str, Any]) -> None:
 
 
 def read_references(world: World, table: Table, relationships: dict[str, Any]) -> dict[str, Reference]:
-    """Give the references of relationships as they were given.
+    """Return the references of relationships as they were given.
 
     Raises:
         UsageError: The entity lacks one of them, or it points at nobody.
@@ -79,7 +79,7 @@ def check_needs(world: World, table: Table, references: dict[str, Reference]) ->
 
 
 def find_twin(table: Table, references: Mapping[str, Reference]) -> int | None:
-    """Give the record that links the same already, where there may be one alone."""
+    """Return the record that links the same already, where there may be one alone."""
     nested = table.entity.nested
     parent = references.get(nested.under) if nested else None
     if nested is None or not isinstance(parent, int):
@@ -99,7 +99,7 @@ def is_needed(table: Table, name: str) -> bool:
 
 
 def numbers(reference: Reference) -> list[int]:
-    """Give the ids of a to-many."""
+    """Return the ids of a to-many."""
     return reference if isinstance(reference, list) else []
 
 

@@ -70,7 +70,7 @@ class RefreshAttempt:
     at_seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as the control surface shows it."""
+        """Return it as the control surface shows it."""
         return {
             "sequence": self.sequence,
             "grant": self.grant,
@@ -99,13 +99,13 @@ class Grants:
         return self.grants[number]
 
     def issue_code(self, grant: Grant, redirect_uri: str, challenge: str) -> str:
-        """Give a code for a grant."""
+        """Return a code for a grant."""
         code = secrets.token_hex(32)
         self._codes[code] = Code(grant, redirect_uri, challenge)
         return code
 
     def take_code(self, code: str) -> Code | None:
-        """Give what a code stands for, the first time; a second time its tokens end (RFC 6749 4.1.2)."""
+        """Return what a code stands for, the first time; a second time its tokens end (RFC 6749 4.1.2)."""
         found = self._codes.get(code)
         if found is None:
             return None
@@ -116,7 +116,7 @@ class Grants:
         return found
 
     def issue(self, grant: Grant) -> dict[str, Any]:
-        """Give a new pair for a grant, as the token endpoint does."""
+        """Return a new pair for a grant, as the token endpoint does."""
         access, refresh, now = secrets.token_hex(32), secrets.token_hex(32), self.clock()
         grant.access = AccessToken(grant, now + self.life.access_seconds, self.life.access_requests)
         self._access[access] = grant.access
@@ -131,7 +131,7 @@ class Grants:
         }
 
     def refresh(self, token: str) -> dict[str, Any] | None:
-        """Give a new pair for a refresh token, once; nothing for one that is spent or whose grant is gone.
+        """Return a new pair for a refresh token, once; nothing for one that is spent or whose grant is gone.
 
         Where tokens do not rotate, the answer has an access token alone, as often as it is asked for.
         """
@@ -154,7 +154,7 @@ class Grants:
         return self.issue(found.grant)
 
     def find(self, token: str) -> AccessToken | None:
-        """Give an access token that was issued, whatever became of it."""
+        """Return an access token that was issued, whatever became of it."""
         return self._access.get(token)
 
     def use(self, token: AccessToken) -> bool:
@@ -188,7 +188,7 @@ class Grants:
         self.life = TokenLife()
 
     def as_json(self) -> dict[str, Any]:
-        """Give what became of everything."""
+        """Return what became of everything."""
         return {
             "grants": [
                 {

@@ -44,7 +44,7 @@ class HeaderWriter:
         self._names = {word: name.lower().encode() for word, name in names.items()}
 
     def opening(self, guest: Guest, verdict: Verdict | None, version: str | None, answer: Answer) -> Headers:
-        """Give the headers that say how the request was taken, but for what the answer lies about."""
+        """Return the headers that say how the request was taken, but for what the answer lies about."""
         headers = [*_PROCESSOR, (b"x-pco-api-auth-method", guest.auth_method.encode())]
         if verdict is not None:
             rule = verdict.rule
@@ -61,7 +61,7 @@ class HeaderWriter:
 
     @staticmethod
     def closing(answer: Answer, digest: str, runtime_seconds: float) -> Headers:
-        """Give the headers that say what the answer is."""
+        """Return the headers that say what the answer is."""
         headers = [*_ALWAYS, (b"x-request-id", str(uuid4()).encode())]
         headers.append((b"x-runtime", f"{runtime_seconds:.6f}".encode()))
         if answer.body:

@@ -43,7 +43,7 @@ class Families:
         self._phone_ids = id_sequence(seed, "phone", 2 * people)
 
     def records(self) -> Iterator[Record]:
-        """Give all records, each family's together."""
+        """Yield all records, each family's together."""
         left = self._people
         while left:
             size = min(left, pick(self._rng, _SIZES))
@@ -157,7 +157,7 @@ class Families:
 
 
 def _count(rng: random.Random, shares: tuple[float, ...]) -> int:
-    """Give how many of a thing someone has; the shares are of those with none, at most one, …."""
+    """Return how many of a thing someone has; the shares are of those with none, at most one, …."""
     share = rng.random()
     return sum(share >= bound for bound in shares)
 

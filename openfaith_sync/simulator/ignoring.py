@@ -22,7 +22,7 @@ class Ignored(BaseModel):
 
 
 def without_ignored(ignored: tuple[Ignored, ...], path: str, query: Query) -> Query:
-    """Give the query as the source heeds it."""
+    """Return the query as the source heeds it."""
     for one in ignored:
         if one.path in path:
             kept = tuple(where for where in query.wheres if one.filters != "all" and where.name not in one.filters)

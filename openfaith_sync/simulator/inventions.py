@@ -14,7 +14,7 @@ _LEAST, _PEOPLE_A_RECORD = 3, 20
 
 
 def invent(entity: Entity, people: int, seed: int) -> Iterator[Record]:
-    """Give records of an entity, without references: those need all records to be there."""
+    """Yield records of an entity, without references: those need all records to be there."""
     rng = random.Random(f"{seed}:{people}:{entity.name}")  # noqa: S311  invented values need no secrecy
     count = max(_LEAST, people // _PEOPLE_A_RECORD)
     ids = id_sequence(seed, entity.name, count)
@@ -23,7 +23,7 @@ def invent(entity: Entity, people: int, seed: int) -> Iterator[Record]:
 
 
 def invent_values(entity: Entity, names: set[str], rng: random.Random) -> dict[str, Any]:
-    """Give values for these attributes; ``updated_at`` never comes before ``created_at``."""
+    """Return values for these attributes; ``updated_at`` never comes before ``created_at``."""
     values = {name: _value(name, entity.attributes[name], rng) for name in sorted(names)}
     if {"created_at", "updated_at"} <= names:
         values["created_at"], values["updated_at"] = sorted((values["created_at"], values["updated_at"]))
@@ -33,7 +33,7 @@ def invent_values(entity: Entity, names: set[str], rng: random.Random) -> dict[s
 def invent_references(
     entity: Entity, names: set[str], known: dict[str, list[int]], rng: random.Random
 ) -> dict[str, Reference]:
-    """Give references to known records, or to made-up ones of entities that have no table."""
+    """Return references to known records, or to made-up ones of entities that have no table."""
     references: dict[str, Reference] = {}
     for name in sorted(names):
         declared = entity.relationships[name]

@@ -42,7 +42,7 @@ class Joining:
         return not attributes and bool(names) and set(names) <= lists
 
     def bond(self, table: Table, row: Row) -> Bond | None:
-        """Give how a row ties a member to a parent; nothing for rows that tie nobody."""
+        """Return how a row ties a member to a parent; nothing for rows that tie nobody."""
         nested = table.entity.nested
         if nested is None:
             return None

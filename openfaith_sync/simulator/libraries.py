@@ -21,7 +21,7 @@ class Libraries:
         self._librarians: dict[str, Librarian] = {}
 
     def under(self, base_url: str) -> Librarian:
-        """Give the librarian of a base URL; too many names, or senseless ones, share one."""
+        """Return the librarian of a base URL; too many names, or senseless ones, share one."""
         librarian = self._librarians.get(base_url)
         if librarian is None:
             if len(self._librarians) >= _MOST or _SANE_URL.fullmatch(base_url) is None:

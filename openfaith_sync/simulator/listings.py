@@ -45,23 +45,23 @@ class Librarian:
         self._abilities: dict[str, dict[str, tuple[str, ...]]] = {}
 
     def page(self, table: Table, query: Query, path: str) -> Document:
-        """Give a page of an entity's listing."""
+        """Return a page of an entity's listing."""
         return self._page(table, query, path, self._selector.select(table, query), self.organization)
 
     def nested_page(self, edge: Edge, row: Row, query: Query, path: str) -> Document:
-        """Give a page of the records that belong to another one."""
+        """Return a page of the records that belong to another one."""
         found = self._selector.select_among(edge.target, query, list(edge.shown(row)))
         parent = Parent(edge.source.entity.resource, str(row.id))
         return self._page(edge.target, query, path, found, parent)
 
     def church(self, root: str) -> Document:
-        """Give the church itself, as each product shows it at its root."""
+        """Return the church itself, as each product shows it at its root."""
         made = stranger(ORGANIZATION, self.organization.id, self.base_url + root)
         meta = {"parent": _shown(self.organization)}
         return Document(self._join({"data": orjson.dumps(made), "included": b"[]", "meta": orjson.dumps(meta)}), 1)
 
     def me(self, query: Query, path: str) -> Document:
-        """Give the user whom the credential belongs to, who is none of the church's records."""
+        """Return the user whom the credential belongs to, who is none of the church's records."""
         church = stranger(ORGANIZATION, self.organization.id, f"{self.base_url}{path.rsplit('/', 1)[0]}")
         related = {"organization": {"data": {"type": ORGANIZATION, "id": self.organization.id}}}
         user = {
@@ -77,7 +77,7 @@ class Librarian:
         return Document(self._join({key: orjson.dumps(part) for key, part in parts.items()}), 1)
 
     def single(self, table: Table, row: Row, query: Query, wire_type: str | None = None) -> Document:
-        """Give one record, with a link for each way out of it."""
+        """Return one record, with a link for each way out of it."""
         self.renderer.trim()
         form = self.renderer.form(table, wire_type or table.entity.resource, query.include, dict(query.fields))
         abilities = self._entity_abilities(table).get("can_include")

@@ -13,7 +13,7 @@ _PENDING_SHARE, _ROLE_SHARE, _SECOND_LEADER_SHARE = 0.03, 0.8, 0.4
 
 
 def make_memberships(world: World, seed: int) -> Iterator[Record]:
-    """Give a membership for everyone a household lists, and as many of each group as it counts."""
+    """Yield a membership for everyone a household lists, and as many of each group as it counts."""
     tables = world.tables
     if {HOUSEHOLD_MEMBERSHIP, "household", "person"} <= tables.keys():
         yield from _household_memberships(tables["household"], tables["person"], seed)

@@ -20,19 +20,19 @@ def _clock_text(second: int) -> str:
 
 
 def to_text(seconds: int) -> str:
-    """Give ``YYYY-MM-DDTHH:MM:SSZ`` of a moment in seconds since 1970."""
+    """Return ``YYYY-MM-DDTHH:MM:SSZ`` of a moment in seconds since 1970."""
     # The parts repeat, so keeping them is five times as fast as strftime.
     day, second = divmod(seconds, DAY_SECONDS)
     return _day_text(day) + _clock_text(second)
 
 
 def to_date_text(seconds: int) -> str:
-    """Give ``YYYY-MM-DD`` of a moment in seconds since 1970."""
+    """Return ``YYYY-MM-DD`` of a moment in seconds since 1970."""
     return _day_text(seconds // DAY_SECONDS)
 
 
 def to_seconds(text: object) -> int | None:
-    """Give the seconds since 1970 of a date or moment; nothing when it is neither."""
+    """Return the seconds since 1970 of a date or moment; nothing when it is neither."""
     if not isinstance(text, str):
         return None
     try:

@@ -61,7 +61,7 @@ class Newsroom:
             self.curtain.hide(table, row, time.monotonic() + hidden_seconds)
 
     def _let_go(self, subscription: Subscription, event: WebhookEvent) -> float:
-        """Give an event to its fate, and how long its record stays hidden if it is new."""
+        """Return an event to its fate, and how long its record stays hidden if it is new."""
         fate = draw_fate(self._trouble, self.subscriptions.last_event_number)
         if not fate.is_lost:
             self.postman.send(Delivery(subscription, (event,)), fate.after_seconds)

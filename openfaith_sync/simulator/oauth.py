@@ -67,7 +67,7 @@ class OAuthServer:
                 return answers.page_not_found()
 
     def refusal_of(self, bearer: str, path: str) -> Answer | int:
-        """Give the number of the grant that a token reads by, or the answer to a token that may not."""
+        """Return the number of the grant that a token reads by, or the answer to a token that may not."""
         token = self.grants.find(bearer)
         if token is None:
             return answers.refused_credentials()
@@ -123,7 +123,7 @@ def _single(text: str) -> dict[str, str]:
 
 
 def _challenge(verifier: str) -> str:
-    """Give the S256 challenge of a verifier (RFC 7636 4.2)."""
+    """Return the S256 challenge of a verifier (RFC 7636 4.2)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 

@@ -24,11 +24,11 @@ class _Scopes(BaseModel):
 
 
 def oauth_routes(oauth: OAuthServer) -> Mapping[tuple[str, str], Callable[[Any], Any]]:
-    """Give the routes below ``/_sim/oauth``."""
+    """Return the routes below ``/_sim/oauth``."""
     grants = oauth.grants
 
     def issue(body: Any) -> list[dict[str, Any]]:
-        """Give pairs of new grants, as though so many people had agreed."""
+        """Return pairs of new grants, as though so many people had agreed."""
         wanted = _Issue.model_validate(body)
         agreed = [grants.agree(wanted.scopes) for _ in range(wanted.count)]
         return [grants.issue(grant) | {"grant": grant.number} for grant in agreed]

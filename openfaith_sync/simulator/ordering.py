@@ -49,7 +49,7 @@ class Descending:
 
 @lru_cache(maxsize=200_000)
 def fold(text: str) -> str:
-    """Give the text as names are compared: without accents, in lower case."""
+    """Return the text as names are compared: without accents, in lower case."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFKD", text)
@@ -57,7 +57,7 @@ def fold(text: str) -> str:
 
 
 def to_number(kind: AttributeType, value: Any) -> float | None:
-    """Give what a value of a numeric type compares by; nothing when it is not of that type."""
+    """Return what a value of a numeric type compares by; nothing when it is not of that type."""
     if isinstance(value, str) and kind in (AttributeType.DATE_TIME, AttributeType.DATE):
         return to_seconds(value)
     if kind is AttributeType.BOOLEAN:
@@ -69,7 +69,7 @@ def to_number(kind: AttributeType, value: Any) -> float | None:
 
 
 def comparer(kind: AttributeType, *, descending: bool) -> Callable[[Any], Any]:
-    """Give the function from a value to its place in an order; nulls first when ascending."""
+    """Return the function from a value to its place in an order; nulls first when ascending."""
     if kind in NUMERIC_TYPES:
 
         def number(value: Any) -> float:
@@ -87,7 +87,7 @@ def comparer(kind: AttributeType, *, descending: bool) -> Callable[[Any], Any]:
 
 
 def after(number: float) -> float:
-    """Give the least number above this one."""
+    """Return the least number above this one."""
     return math.nextafter(number, math.inf)
 
 
@@ -113,9 +113,9 @@ class Index:
         del self._entries[bisect_left(self._entries, entry)]
 
     def span(self, low: float, high: float) -> tuple[int, int]:
-        """Give the bounds of the rows whose first key is at least low and below high."""
+        """Return the bounds of the rows whose first key is at least low and below high."""
         return bisect_left(self._entries, (low,)), bisect_left(self._entries, (high,))
 
     def ids(self, start: int, stop: int) -> list[int]:
-        """Give the ids between two bounds."""
+        """Return the ids between two bounds."""
         return [entry[-1] for entry in self._entries[start:stop]]

@@ -30,7 +30,7 @@ LIFELIKE = frozenset({"campus", "household", "person", "address", "email", "phon
 
 
 def populate(manifest: Manifest, people: int, seed: int) -> World:
-    """Give the church of this seed with so many people, always the same one."""
+    """Return the church of this seed with so many people, always the same one."""
     entities = dict(manifest.entities)
     if "person" in entities:
         entities.setdefault(PERSON_MERGER, _merger_entity(entities[EntityName("person")]))
@@ -89,7 +89,7 @@ def _refer(world: World, seed: int) -> None:
 
 
 def _merger_entity(person: Entity) -> Entity:
-    """Give the entity of merges, which clients ask for though no manifest syncs it as one."""
+    """Return the entity of merges, which clients ask for though no manifest syncs it as one."""
     number = Attribute(type=AttributeType.PRIMARY_KEY, wire="number")
     towards = Relationship(target="person", resource=person.resource, always=True)
     return Entity(

@@ -51,7 +51,7 @@ class LoggedDelivery:
     at_seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Give the attempt as the control surface shows it."""
+        """Return the attempt as the control surface shows it."""
         delivery = self.delivery
         return {
             "subscription": str(delivery.subscription.id),

@@ -33,7 +33,7 @@ class Query:
     """The wire types with the names asked for of each."""
 
     def link(self, url: str, offset: int | None = None) -> str:
-        """Give the URL with these parameters, at another offset when one is given.
+        """Return the URL with these parameters, at another offset when one is given.
 
         Keys are sorted and their brackets left as they are; values are escaped.
         """
@@ -43,7 +43,7 @@ class Query:
         return url + ("?" + "&".join(f"{key}={quote_plus(value)}" for key, value in pairs) if pairs else "")
 
     def frame(self, url: str, total: int, count: int) -> tuple[dict[str, str], dict[str, Any]]:
-        """Give the links of a page and the first part of its meta: the counts and the neighbours' places."""
+        """Return the links of a page and the first part of its meta: the counts and the neighbours' places."""
         following = self.offset + self.per_page if self.offset + self.per_page < total else None
         before = max(0, self.offset - self.per_page) if self.offset else None
         links = {"self": self.link(url)}
@@ -58,7 +58,7 @@ class Query:
 # A walk by offset repeats everything but the offset, a poll repeats all of it.
 @lru_cache(maxsize=1024)
 def parse_query(text: str, most: int) -> Query:
-    """Give what a query string asks for; ``most`` is the largest page."""
+    """Return what a query string asks for; ``most`` is the largest page."""
     pairs = parse_qsl(text, keep_blank_values=True)
     per_page, offset = DEFAULT_PAGE, 0
     order: list[str] = []

@@ -19,7 +19,7 @@ DEFAULT_RATE = RateRule(requests=100, period_seconds=20)
 
 
 def parse_rate(text: str) -> RateRule | None:
-    """Give the rule that ``100/20`` names; ``off`` names none.
+    """Return the rule that ``100/20`` names; ``off`` names none.
 
     Raises:
         UsageError: The text is neither.

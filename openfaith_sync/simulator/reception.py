@@ -41,7 +41,7 @@ class Reception:
         self._windows.clear()
 
     def greet(self, authorization: str, path: str) -> Guest | Answer:
-        """Give who asks, or the answer to a credential that is wrong."""
+        """Return who asks, or the answer to a credential that is wrong."""
         method = self._methods.get(authorization)
         if method is not None:
             return Guest(authorization, method)
@@ -66,7 +66,7 @@ class Reception:
 
 
 def resolve_version(asked: str, newest: str) -> str | None:
-    """Give the version that answers: the newest up to the one asked for; nothing when it is no version."""
+    """Return the version that answers: the newest up to the one asked for; nothing when it is no version."""
     if asked in ("", "LATEST"):
         return newest
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked) is None or asked < _OLDEST_VERSION:

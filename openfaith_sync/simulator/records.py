@@ -26,12 +26,12 @@ class Record:
 
 
 def pick(rng: random.Random, choices: Sequence[T]) -> T:
-    """Give one of the choices; several times as fast as ``rng.choice``."""
+    """Return one of the choices; several times as fast as ``rng.choice``."""
     return choices[int(rng.random() * len(choices))]
 
 
 def id_sequence(seed: int, name: str, count: int) -> Iterator[int]:
-    """Give rising ids, of eight digits first and of nine later, as old accounts have them."""
+    """Yield rising ids, of eight digits first and of nine later, as old accounts have them."""
     rng = random.Random(f"{seed}:{name}:ids")  # noqa: S311  ids need no secrecy
     short = max(1, int(count * _SHORT_ID_SHARE))
     number = _FIRST_ID
@@ -63,7 +63,7 @@ class Times:
         self._import_left, self._import_seconds = 0, 0
 
     def draw(self) -> dict[str, str]:
-        """Give the moments of the next record."""
+        """Return the moments of the next record."""
         rng, place = self._rng, self._drawn
         self._drawn += 1
         created = _FIRST_SECONDS + int((BASE_SECONDS - _FIRST_SECONDS - 60) * min(1, place / self._count))
@@ -82,11 +82,11 @@ class Times:
         return _moments(created, updated)
 
     def beside(self, times: dict[str, str]) -> dict[str, str]:
-        """Give the moments of something that belongs to a record with these ones."""
+        """Return the moments of something that belongs to a record with these ones."""
         return dict(times) if self._rng.random() < 0.8 else self.after(times["created_at"])  # noqa: PLR2004
 
     def after(self, created_at: str) -> dict[str, str]:
-        """Give moments of something made when something else was."""
+        """Return moments of something made when something else was."""
         created = to_seconds(created_at) or _FIRST_SECONDS
         share: float = self._rng.random()
         return {"created_at": created_at, "updated_at": to_text(created + int((BASE_SECONDS - created) * share**3))}

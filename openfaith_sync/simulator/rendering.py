@@ -51,16 +51,16 @@ class Form:
                 self._leads.append((edge, target, edge.is_owned and not any(branches.values())))
 
     def bodies(self, ids: Iterable[int]) -> list[bytes]:
-        """Give the bytes of rows."""
+        """Return the bytes of rows."""
         kept, rows = self._bodies, self._table.rows
         return [kept.get(number) or self._render(rows[number]) for number in ids]
 
     def body(self, row: Row) -> bytes:
-        """Give the bytes of a row without keeping them."""
+        """Return the bytes of a row without keeping them."""
         return self._render_with(row, self._short_links(self._url(row), row))
 
     def included(self, ids: list[int]) -> list[bytes]:
-        """Give the bytes of everything these rows include, nothing twice."""
+        """Return the bytes of everything these rows include, nothing twice."""
         parts: list[bytes] = []
         for edge, target, is_joined in self._leads:
             if is_joined:
@@ -76,7 +76,7 @@ class Form:
             self._owned.pop((name, number), None)
 
     def alone(self, row: Row) -> bytes:
-        """Give the bytes of a record that is read alone: with a link for each way out of it."""
+        """Return the bytes of a record that is read alone: with a link for each way out of it."""
         own, ways = self._url(row), self._renderer.ways
         links: dict[str, str | None] = {"": f"{own}/"} if self._wire_type in _WITH_A_NAMELESS_EDGE else {}
         links |= {name: ways.way(self._table, name).link(row, own) for name in sorted(self._table.entity.edges)}
@@ -166,7 +166,7 @@ class Renderer:
             table.watchers.append(self._watcher(table))
 
     def form(self, table: Table, wire_type: str, includes: tuple[str, ...], fields: Fields) -> Form:
-        """Give the records of a table in this form."""
+        """Return the records of a table in this form."""
         key = (table.entity.name, wire_type, includes, tuple(fields.items()))
         form = self._forms.get(key)
         if form is None:
@@ -195,7 +195,7 @@ class Renderer:
 
 
 def _untold(table: Table) -> set[str]:
-    """Give the relationship that a nested record shows by its own URL only.
+    """Return the relationship that a nested record shows by its own URL only.
 
     Where the parent lists its members, the record does not name the parent again.
     """
@@ -204,7 +204,7 @@ def _untold(table: Table) -> set[str]:
 
 
 def _branches(includes: tuple[str, ...], known: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Give the first steps of include paths, each with what lies behind it."""
+    """Return the first steps of include paths, each with what lies behind it."""
     branches: dict[str, tuple[str, ...]] = {}
     for path in includes:
         first, _, rest = path.partition(".")

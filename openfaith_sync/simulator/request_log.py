@@ -31,7 +31,7 @@ class LoggedRequest:
     """What it did to its window; nothing where no limit is kept."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give the request as the control surface shows it."""
+        """Return the request as the control surface shows it."""
         return {
             "sequence": self.sequence,
             "method": self.method,
@@ -63,7 +63,7 @@ class WindowUse:
 
 
 def read_window_uses(logged: Iterable[Mapping[str, Any]]) -> list[WindowUse]:
-    """Give the windows of a log as the control surface shows it, in their order; of one credential."""
+    """Return the windows of a log as the control surface shows it, in their order; of one credential."""
     found = sorted((row["rate"] for row in logged if row["rate"]), key=lambda rate: (rate["window"], rate["count"]))
     uses = []
     for began, rates in groupby(found, key=lambda rate: rate["window"]):
@@ -82,7 +82,7 @@ class RequestLog:
         self.last_sequence = 0
 
     def next_sequence(self) -> int:
-        """Give the number of the request that comes in now."""
+        """Return the number of the request that comes in now."""
         self.last_sequence += 1
         return self.last_sequence
 

@@ -60,7 +60,7 @@ class Router:
         self._roots = {table.entity.path for table in world.tables.values()}
 
     def find(self, path: str) -> Route | None:
-        """Give what the path asks for; nothing when there is no such thing, or not any more."""
+        """Return what the path asks for; nothing when there is no such thing, or not any more."""
         table = self._lists.get(path)
         if table is not None:
             return Listing(table)

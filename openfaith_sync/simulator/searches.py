@@ -13,7 +13,7 @@ Test = Callable[[Row], bool]
 
 
 def find_search(world: World, table: Table, name: str, value: str) -> Test | None:
-    """Give the test of a search by name, by e-mail (``..._or_email``) or by telephone number."""
+    """Return the test of a search by name, by e-mail (``..._or_email``) or by telephone number."""
     if name == "search_phone_number_e164":
         return lambda row: value in _children(world, table, row, "phone_numbers", "e164")
     tests: list[Test] = []

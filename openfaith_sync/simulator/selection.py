@@ -23,7 +23,7 @@ class Selection(Protocol):
         ...
 
     def ids(self, start: int, stop: int) -> list[int]:
-        """Give the ids of a stretch of them."""
+        """Return the ids of a stretch of them."""
         ...
 
 
@@ -41,7 +41,7 @@ class Span:
         return max(0, self.high - self.low)
 
     def ids(self, start: int, stop: int) -> list[int]:
-        """Give the ids of a stretch of them."""
+        """Return the ids of a stretch of them."""
         return self.index.ids(self.low + start, min(self.low + stop, self.high))
 
 
@@ -57,7 +57,7 @@ class Chosen:
         return len(self.found)
 
     def ids(self, start: int, stop: int) -> list[int]:
-        """Give the ids of a stretch of them."""
+        """Return the ids of a stretch of them."""
         return self.found[start:stop]
 
 
@@ -70,7 +70,7 @@ class Selector:
         self._kept: OrderedDict[tuple[object, ...], Chosen] = OrderedDict()
 
     def select(self, table: Table, query: Query) -> Selection:
-        """Give the rows of a whole table that the query asks for."""
+        """Return the rows of a whole table that the query asks for."""
         found = self._select(table, query)
         hidden = table.hidden
         # What is not shown yet must not be counted either: only then is a stretch looked at row by row.
@@ -87,7 +87,7 @@ class Selector:
         return self._choose(table, order, query.wheres, wanted)
 
     def select_among(self, table: Table, query: Query, ids: Collection[int]) -> Selection:
-        """Give those of a few rows that the query asks for."""
+        """Return those of a few rows that the query asks for."""
         wanted = conditions(self._world, table, query.wheres)
         place = table.placer(order_keys(table, query.order))
         rows = [table.rows[number] for number in ids]
@@ -112,7 +112,7 @@ class Selector:
 
 
 def order_keys(table: Table, order: tuple[str, ...]) -> tuple[OrderKey, ...]:
-    """Give the keys that count; one the entity does not have is ignored."""
+    """Return the keys that count; one the entity does not have is ignored."""
     keys = [OrderKey(name.removeprefix("-"), name.startswith("-")) for name in order]
     return tuple(key for key in keys if key.name in table.entity.order_by and key.name in table.position)
 

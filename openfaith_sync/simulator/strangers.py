@@ -14,12 +14,12 @@ _NAMES = {
 
 
 def organization_id(seed: int) -> str:
-    """Give the id of the church, always the same for a seed."""
+    """Return the id of the church, always the same for a seed."""
     return str(400_000 + seed % 100_000)
 
 
 def stranger(resource: str, identity: str, url: str) -> dict[str, Any]:
-    """Give a made-up resource, always the same for its id."""
+    """Return a made-up resource, always the same for its id."""
     return {
         "type": resource,
         "id": identity,

@@ -51,11 +51,11 @@ class Subscriptions:
         self.last_event_number = 0
 
     def __iter__(self) -> Iterator[Subscription]:
-        """Give them in the order of ids."""
+        """Return them in the order of ids."""
         return iter(self._by_id.values())
 
     def find(self, number: int) -> Subscription | None:
-        """Give the one of an id."""
+        """Return the one of an id."""
         return self._by_id.get(number)
 
     def has(self, name: str, url: str, besides: Subscription | None = None) -> bool:
@@ -63,7 +63,7 @@ class Subscriptions:
         return any(s.name == name and s.url == url for s in self if s is not besides)
 
     def wanting(self, name: str) -> list[Subscription]:
-        """Give the active ones of an event name."""
+        """Return the active ones of an event name."""
         return [s for s in self._by_id.values() if s.name == name and s.active]
 
     def add(self, name: str, url: str, base_url: str, now: str, *, active: bool) -> Subscription:

@@ -55,7 +55,7 @@ class Table:
         return row
 
     def change(self, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
-        """Give a row other values."""
+        """Return a row other values."""
         self._leave(row)
         for name, value in attributes.items():
             row.values[self.position[name]] = value
@@ -81,23 +81,23 @@ class Table:
             self._tell(row)
 
     def value(self, row: Row, name: str) -> Any:
-        """Give the value of an attribute; nothing when the entity has none of that name."""
+        """Return the value of an attribute; nothing when the entity has none of that name."""
         place = self.position.get(name)
         return None if place is None else row.values[place]
 
     def reference(self, row: Row, name: str) -> Reference:
-        """Give what a relationship of the row points at."""
+        """Return what a relationship of the row points at."""
         return row.references[self.link_position[name]]
 
     def index(self, order: tuple[OrderKey, ...]) -> Index:
-        """Give the rows in this order; made when first asked for, kept right afterwards."""
+        """Return the rows in this order; made when first asked for, kept right afterwards."""
         index = self._indexes.get(order)
         if index is None:
             index = self._indexes[order] = Index(self.placer(order), self.rows.values())
         return index
 
     def placer(self, order: tuple[OrderKey, ...]) -> Callable[[Row], tuple[Any, ...]]:
-        """Give the function from a row to its place in an order."""
+        """Return the function from a row to its place in an order."""
         parts = [
             (self.position[key.name], comparer(self.entity.attributes[key.name].type, descending=key.descending))
             for key in order

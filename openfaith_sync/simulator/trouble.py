@@ -54,7 +54,7 @@ class Fate:
 
 
 def draw_fate(trouble: WebhookTrouble, event_number: int) -> Fate:
-    """Give the fate of an event."""
+    """Return the fate of an event."""
     rng = random.Random(f"{trouble.seed}:{event_number}")  # noqa: S311  nothing secret
     is_lost, is_doubled = rng.random() < trouble.lost_share, rng.random() < trouble.duplicate_share
     first, second = _wait_seconds(trouble, rng), _wait_seconds(trouble, rng)

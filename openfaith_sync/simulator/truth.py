@@ -20,7 +20,7 @@ class TrueRecord:
 
 
 def truth_lines(table: Table) -> Iterator[bytes]:
-    """Give every live record of a table as a line of JSON, in the order of ids."""
+    """Yield every live record of a table as a line of JSON, in the order of ids."""
     shown = [(n, p) for n, p in table.position.items() if not table.entity.attributes[n].sparse]
     for number in table.index(()).ids(0, len(table.rows)):
         row = table.rows[number]
@@ -33,7 +33,7 @@ def truth_lines(table: Table) -> Iterator[bytes]:
 
 
 def parse_truth(text: bytes) -> dict[str, TrueRecord]:
-    """Give the records of such lines by id."""
+    """Return the records of such lines by id."""
     records = [TrueRecord(**orjson.loads(line)) for line in text.splitlines() if line]
     return {record.id: record for record in records}
 

@@ -19,7 +19,7 @@ class Way:
     """Where a to-one leads to; a to-many leads to a listing below the record."""
 
     def link(self, row: Row, own_url: str) -> str | None:
-        """Give where it leads to; nothing when it is unset."""
+        """Return where it leads to; nothing when it is unset."""
         if self.target_url is None:
             return f"{own_url}/{self.name}"
         data = self.data(row)
@@ -34,13 +34,13 @@ class Ways:
         self.world, self._base_url = world, base_url
 
     def url(self, table: Table) -> Callable[[int | str], str]:
-        """Give the function from an id to the URL of a record."""
+        """Return the function from an id to the URL of a record."""
         entity = table.entity
         before, after = f"{self._base_url}{entity.path}{entity.endpoints.get}".split("{id}")
         return lambda identity: f"{before}{identity}{after}"
 
     def row_url(self, table: Table) -> Callable[[Row], str]:
-        """Give the function from a row to its URL, which for a nested one leads by its parent."""
+        """Return the function from a row to its URL, which for a nested one leads by its parent."""
         nested, of_id = table.entity.nested, self.url(table)
         if nested is None:
             return lambda row: of_id(row.id)
@@ -48,7 +48,7 @@ class Ways:
         return lambda row: of_id(row.id).replace("{parent}", str(row.references[place]))
 
     def way(self, table: Table, name: str) -> Way:
-        """Give the way of this name out of a table."""
+        """Return the way of this name out of a table."""
         edge = self.world.edge(table, name)
         if edge is not None and edge.is_back:
             return Way(name, _backwards(edge), None)
@@ -63,7 +63,7 @@ class Ways:
         return Way(name, _to_one(declared.resource, place), target_url)
 
     def stranger_url(self, table: Table, name: str, identity: str) -> str:
-        """Give the URL of a record that no table holds."""
+        """Return the URL of a record that no table holds."""
         return f"{self._base_url}{table.entity.path}/{name}s/{identity}"
 
 

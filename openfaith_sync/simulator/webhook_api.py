@@ -131,7 +131,7 @@ class WebhookApi:
     def _problems(
         self, method: str, given: Json, whole: Json, itself: Subscription | None
     ) -> Iterator[tuple[str, str]]:
-        """Give what is wrong with a subscription, and with which of its attributes."""
+        """Yield what is wrong with a subscription, and with which of its attributes."""
         yield from (("cannot be assigned", attribute) for attribute in given if attribute not in _ASSIGNABLE[method])
         yield from (("can't be blank", attribute) for attribute, value in whole.items() if not value)
         name, url = whole["name"], whole["url"]

@@ -123,7 +123,7 @@ def close_alerts_of(session: Connection, org: OrgId) -> None:
 
 
 def list_alerts(database: Database, org: OrgId | None = None) -> list[Alert]:
-    """Give the alerts that are open, of one org or of all, the oldest first."""
+    """Return the alerts that are open, of one org or of all, the oldest first."""
     with database.connect_reading(org) as session:
         rows = session.execute(_OPEN, {"org": org})
         return [Alert(*(*told, frozenset(orgs))) for *told, orgs in rows]

@@ -90,7 +90,7 @@ class Progress:
 def begin_authorization(
     database: Database, org: OrgId, adapter: AdapterName, base_url: str, redirect_uri: str, scopes: frozenset[str]
 ) -> Begun:
-    """Give out a state; others of the org stay good for their time."""
+    """Return out a state; others of the org stay good for their time."""
     begun = Begun(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
     encrypted = database.keys.encrypt(begun.verifier.encode())
     told = (org, adapter, _hash(begun.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
@@ -101,7 +101,7 @@ def begin_authorization(
 
 
 def take_authorization(database: Database, state: str) -> Authorization:
-    """Give what a state stands for; it is good for nothing from now on.
+    """Return what a state stands for; it is good for nothing from now on.
 
     Raises:
         NotAuthorized: It never was good, or is not any more.
@@ -116,7 +116,7 @@ def take_authorization(database: Database, state: str) -> Authorization:
 
 
 def open_verifier(database: Database, authorization: Authorization) -> str:
-    """Give the verifier that the source wants with the code.
+    """Return the verifier that the source wants with the code.
 
     Raises:
         DefinitionError: It was encrypted with a key that we do not have.
@@ -133,7 +133,7 @@ def finish_authorization(database: Database, state: str, failure: str | None = N
 
 
 def load_progress(database: Database, state: str) -> Progress:
-    """Give where an authorization is.
+    """Return where an authorization is.
 
     Raises:
         NotAuthorized: There is none; the org may be removed by now.

@@ -283,12 +283,12 @@ class SharedBreaker:
 
 
 def list_away(database: Database) -> list[Away]:
-    """Give the sources that are away, those of a whole adapter first."""
+    """Return the sources that are away, those of a whole adapter first."""
     with database.connect_fleet() as session:
         return [Away(*row) for row in session.execute(_AWAY)]
 
 
 def load_orgs_to_probe(database: Database, adapter: AdapterName, most: int) -> list[OrgId]:
-    """Give the orgs whose connections are good for a probe that is due."""
+    """Return the orgs whose connections are good for a probe that is due."""
     with database.connect_fleet() as session:
         return [OrgId(row[0]) for row in session.execute(_TO_PROBE, {"adapter": adapter, "most": most})]

@@ -28,12 +28,12 @@ metadata = MetaData(
 def required(
     name: str, kind: TypeEngine[Any], comment: str | None = None, default: TextClause | None = None
 ) -> Column[Any]:
-    """Give a column that is never null."""
+    """Return a column that is never null."""
     return Column(name, kind, nullable=False, server_default=default, comment=comment)
 
 
 def keyed() -> Iterator[Column[Any]]:
-    """Give the columns of a sync key, the org first."""
+    """Yield the columns of a sync key, the org first."""
     yield required("org_id", ID, "The church; every statement is bound to one.")
     yield required("adapter", ID)
     yield required("entity", ID)

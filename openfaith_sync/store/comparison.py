@@ -127,7 +127,7 @@ def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> No
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
-    """Give ids that were listed and of which we hold nothing, in their order, after this one."""
+    """Return ids that were listed and of which we hold nothing, in their order, after this one."""
     rows = connection.execute(_MISSING_HERE, {**_told(key, pass_id), "after": after, "limit": limit})
     return [ExternalId(row[0]) for row in rows]
 

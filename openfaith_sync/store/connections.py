@@ -62,7 +62,7 @@ class ListedConnection:
 
     @property
     def how_to_reconnect(self) -> str:
-        """Give the command that connects the org again."""
+        """Return the command that connects the org again."""
         return reconnect_command(self.org, self.adapter, method=self.auth_method)
 
 
@@ -97,7 +97,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
 
 
 def list_connections(database: Database, org: OrgId | None = None) -> list[ListedConnection]:
-    """Give the connections of one org or of all, in order; no key is needed for that."""
+    """Return the connections of one org or of all, in order; no key is needed for that."""
     with database.connect_reading(org) as session:
         rows = session.execute(_LIST, {"org": org}).fetchall()
     return [
@@ -118,7 +118,7 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
 
 
 def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Connection:
-    """Give an org's connection with its credentials.
+    """Return an org's connection with its credentials.
 
     Raises:
         UsageError: The org has none to this adapter.

@@ -10,7 +10,7 @@ from openfaith_sync.store.secrets import SecretKeys
 
 
 def sealed(keys: SecretKeys, credentials: Credentials) -> tuple[str, bytes]:
-    """Give the method's name and the credentials encrypted; what is not stands in no caller's variable."""
+    """Return the method's name and the credentials encrypted; what is not stands in no caller's variable."""
     keys.require()
     method, told = _written(credentials)
     return method, keys.encrypt(told)
@@ -37,7 +37,7 @@ def _written(credentials: Credentials) -> tuple[str, bytes]:
 
 
 def read(method: str, secret: bytes) -> Credentials:
-    """Give the credentials that were written as this.
+    """Return the credentials that were written as this.
 
     Raises:
         DefinitionError: A newer version wrote them.

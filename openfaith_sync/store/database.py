@@ -65,7 +65,7 @@ class Database:
     """The login for people's own queries, where the operator made one; ``None``: one is created."""
 
     def __enter__(self) -> Self:
-        """Give itself: nothing is held open between two uses."""
+        """Return itself: nothing is held open between two uses."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,18 +88,18 @@ class Database:
 
     @contextmanager
     def connect(self, org: OrgId) -> Iterator[Connection]:
-        """Give one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
+        """Yield one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
         with _connect(self.url, _ORG_SESSION, _known(org)) as connection, translated():
             yield connection
 
     @contextmanager
     def connect_fleet(self) -> Iterator[Connection]:
-        """Give one that sees all orgs, where it is about whose turn it is, or for people; a test lists its places."""
+        """Yield one that sees all orgs, where it is about whose turn it is, or for people; a test lists its places."""
         with _connect(self.url) as connection, translated():
             yield connection
 
     def connect_reading(self, org: OrgId | None) -> AbstractContextManager[Connection]:
-        """Give one that sees the org that was asked about, or all when none was."""
+        """Return one that sees the org that was asked about, or all when none was."""
         return self.connect_fleet() if org is None else self.connect(org)
 
     @contextmanager
@@ -135,7 +135,7 @@ class Database:
 
     @contextmanager
     def open_store(self, org: OrgId, on_step: Callable[[str], None] | None = None) -> Iterator[PostgresStore]:
-        """Give the store of one org, over one connection of its own.
+        """Yield the store of one org, over one connection of its own.
 
         ``on_step`` is the seam of the kill tests: called with one of ``COMMIT_STEPS``
         before each statement of a page's commit, and after the last.
@@ -145,7 +145,7 @@ class Database:
 
 
 def open_database(settings: Settings) -> Database:
-    """Give the database of these settings with every migration applied.
+    """Return the database of these settings with every migration applied.
 
     Several processes may do so at once. On a database that is up to date this
     costs one connection and one query.
@@ -182,7 +182,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def _known(org: OrgId) -> OrgId:
-    """Give an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
+    """Return an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
     return org if org == NOBODY else parse_org(org)
 
 
@@ -200,7 +200,7 @@ def _load_revision(connection: Connection) -> str | None:
 
 @contextmanager
 def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) -> Iterator[Connection]:
-    """Give one connection; an error here is one line, without the password."""
+    """Yield one connection; an error here is one line, without the password."""
     try:
         connection = psycopg.connect(
             url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync", **_ALIVE

@@ -216,7 +216,7 @@ def _stop(folder: Path) -> bool:
 
 
 def _server(folder: Path) -> "PostgresServer":
-    """Give the wheel's handle, with nothing started or noted down."""
+    """Return the wheel's handle, with nothing started or noted down."""
     with warnings.catch_warnings():
         # It asks for XDG_RUNTIME_DIR at import, which plain machines lack, and only
         # needs it for a data folder whose path is too long for a socket.

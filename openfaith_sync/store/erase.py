@@ -54,7 +54,7 @@ def disconnect_org(database: Database, org: OrgId) -> bool:
 
 
 def count_rows(database: Database, org: OrgId) -> dict[str, int]:
-    """Give how many rows an org has in each table where it has any."""
+    """Return how many rows an org has in each table where it has any."""
     with database.connect(org) as session:
         counted = {name: _count(session, table, org) for name, table in _tables(session)}
     return {name: count for name, count in counted.items() if count}

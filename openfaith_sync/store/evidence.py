@@ -47,7 +47,7 @@ class PostgresEvidence:
         self._on_step = on_step
 
     def load_report(self) -> Report:
-        """Give what the pass has found so far."""
+        """Return what the pass has found so far."""
         with translated():
             found: Report = fetch_one(self._connection, _REPORT, (self._key.org, self._pass_id))[0]
             return found
@@ -83,14 +83,14 @@ class PostgresEvidence:
             comparison.compare_listing(self._connection, self._key, self._pass_id)
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
-        """Give ids that were listed and of which nothing is held, in their order, after this one."""
+        """Return ids that were listed and of which nothing is held, in their order, after this one."""
         with translated():
             return comparison.load_missing(self._connection, self._key, self._pass_id, after or "", limit)
 
     def load_parents(
         self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
     ) -> Sequence[ParentPlace]:
-        """Give live parents whose lists this pass has still to read, in the order of their ids, after this one."""
+        """Return live parents whose lists this pass has still to read, in the order of their ids, after this one."""
         told = (self._connection, self._key, nesting, self._pass_id)
         with translated():
             return parents.load_parents(*told, after or "", limit, is_full=is_full)
@@ -106,7 +106,7 @@ class PostgresEvidence:
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
     def weigh(self, parent: EntityName | None) -> Weighing:
-        """Give how much is missing of how much, how much may be, and the hold that stands."""
+        """Return how much is missing of how much, how much may be, and the hold that stands."""
         with translated():
             return holds.weigh(self._connection, self._key, parent)
 

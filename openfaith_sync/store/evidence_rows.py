@@ -15,7 +15,7 @@ from openfaith_sync.store.page_rows import Parameters, array_literal
 
 
 def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
-    """Give the steps of a commit that come before its records: what was listed, and which may be older than held."""
+    """Yield the steps of a commit that come before its records: what was listed, and which may be older than held."""
     if page.listed:
         versions = array_literal([page.listed_versions.get(external_id) for external_id in page.listed])
         listed: Parameters = {"ids": _ids(page.listed), "versions": versions}
@@ -31,7 +31,7 @@ def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Par
 
 
 def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
-    """Give the steps of a commit about what is gone, what left a parent's list and which events are settled."""
+    """Yield the steps of a commit about what is gone, what left a parent's list and which events are settled."""
     common = _common(lease, page)
     tombstones = sorted(page.tombstones, key=lambda one: (*_kind(one)[:2], str(one.proven_at), one.external_id))
     for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
@@ -67,7 +67,7 @@ def _common(lease: Lease, page: PageCommit) -> Parameters:
 
 
 def _ids(listed: Iterable[ExternalId]) -> list[str]:
-    """Give ids as dead letters and links name them."""
+    """Return ids as dead letters and links name them."""
     return [storable_text(external_id) for external_id in listed]
 
 

@@ -144,7 +144,7 @@ WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id 
 
 @cache
 def tombstone(table_name: str) -> bytes:
-    """Give the statement that tombstones records of a canonical table.
+    """Return the statement that tombstones records of a canonical table.
 
     Raises:
         DefinitionError: There is no such table.

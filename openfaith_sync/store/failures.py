@@ -62,7 +62,7 @@ def _tells_values(error: psycopg.Error) -> bool:
 
 
 def translate(error: psycopg.Error) -> SyncError | None:
-    """Give our error for the database's; ``None`` for what nobody planned for."""
+    """Return our error for the database's; ``None`` for what nobody planned for."""
     state = error.diag.sqlstate or error.sqlstate
     if state is None:
         is_outside = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -82,7 +82,7 @@ def translate(error: psycopg.Error) -> SyncError | None:
 
 
 def translate_refusal(error: psycopg.Error, place: str) -> SyncError:
-    """Give our error for a connection that was not made."""
+    """Return our error for a connection that was not made."""
     said = str(error)
     is_refused = "FATAL" in said and not any(words in said for words in _HEALS)
     reason = _last_line(said)

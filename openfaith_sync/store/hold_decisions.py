@@ -58,13 +58,13 @@ _NAMES = ("name", "address", "number", "street_line_1")
 
 
 def list_holds(database: Database, org: OrgId | None = None, *, is_all: bool = False) -> list[Hold]:
-    """Give the holds that stand, of one org or of all; with ``is_all`` those that are over too."""
+    """Return the holds that stand, of one org or of all; with ``is_all`` those that are over too."""
     with database.connect_reading(org) as session:
         return [parse_hold(row) for row in _rows(session).execute(_LIST, {"org": org, "is_all": is_all})]
 
 
 def load_hold(database: Database, hold_id: int) -> Hold:
-    """Give one hold.
+    """Return one hold.
 
     Raises:
         UsageError: There is none of this number.
@@ -105,7 +105,7 @@ def reject_hold(database: Database, hold_id: int) -> Hold:
 
 
 def load_held_records(database: Database, hold: Hold, limit: int | None, *, with_names: bool) -> list[HeldRecord]:
-    """Give the records that wait behind a hold, in the order of their ids."""
+    """Return the records that wait behind a hold, in the order of their ids."""
     org, adapter, entity = key_parameters(hold.key)
     told = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
     with database.connect(hold.key.org) as session:

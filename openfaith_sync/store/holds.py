@@ -118,7 +118,7 @@ def lower_ceiling(connection: Connection, key: SyncKey, missing: int, kind: Hold
 
 
 def parse_hold(row: dict[str, Any]) -> Hold:
-    """Give the hold of a row of ``sync.holds``."""
+    """Return the hold of a row of ``sync.holds``."""
     return Hold(
         hold_id=row["hold_id"],
         key=SyncKey(OrgId(row["org_id"]), AdapterName(row["adapter"]), EntityName(row["entity"])),

@@ -48,14 +48,14 @@ def _columns(events: Iterable[InboxEvent]) -> dict[str, Any]:
 
 
 def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStatus]:
-    """Give how the inbox of every org stands that has events waiting, the longest due first."""
+    """Return how the inbox of every org stands that has events waiting, the longest due first."""
     with database.connect_reading(org) as connection:
         rows = connection.execute(inbox_sql.STATUS, {"org": org}).fetchall()
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
 
 
 def list_due(database: Database) -> list[InboxStatus]:
-    """Give the orgs with events to be looked at now, the longest waiting first."""
+    """Return the orgs with events to be looked at now, the longest waiting first."""
     with database.connect_fleet() as connection:
         rows = connection.execute(inbox_sql.DUE).fetchall()
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]

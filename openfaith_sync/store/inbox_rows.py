@@ -16,7 +16,7 @@ from openfaith_sync.store.rows import Connection
 
 
 def load_readings(connection: Connection, key: SyncKey, most: int) -> list[Reading]:
-    """Give the records with due events, the longest waiting first, each with all its waiting events."""
+    """Return the records with due events, the longest waiting first, each with all its waiting events."""
     told = {"org": key.org, "adapter": key.adapter, "most": most}
     due = connection.execute(inbox_sql.DUE_RECORDS, told, prepare=True).fetchall()
     found: dict[tuple[str, str], Reading] = {}
@@ -60,7 +60,7 @@ def _held(link: tuple[Any, ...] | None) -> Held:
 def load_parent(
     connection: Connection, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
 ) -> ExternalId | None:
-    """Give the source's id of the parent that our row of a nested record refers to."""
+    """Return the source's id of the parent that our row of a nested record refers to."""
     told = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
     row = connection.execute(inbox_sql.parent(reference), told).fetchone()
     return ExternalId(row[0]) if row else None

@@ -76,7 +76,7 @@ WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(e
 
 @cache
 def parent(reference: ReferenceColumn) -> bytes:
-    """Give the statement that finds the parent which a row refers to."""
+    """Return the statement that finds the parent which a row refers to."""
     check_column(reference)
     return _PARENT.format(table=reference.table, column=reference.column).encode()
 

@@ -115,7 +115,7 @@ def check_lease(connection: Connection, lease: Lease) -> None:
 
 
 def key_parameters(key: SyncKey) -> tuple[str, str, str]:
-    """Give a key as statement parameters, the org first."""
+    """Return a key as statement parameters, the org first."""
     return key.org, key.adapter, key.entity
 
 

@@ -44,7 +44,7 @@ def follow_merges(connection: Connection, key: SyncKey, references: Sequence[Ref
 def load_merged(
     connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]
 ) -> dict[ExternalId, ExternalId]:
-    """Give what those of these records became part of that are merged."""
+    """Return what those of these records became part of that are merged."""
     rows = connection.execute(merges_sql.MERGED, _parameters(key) | {"ids": list(external_ids)}).fetchall()
     return {ExternalId(external_id): ExternalId(kept) for external_id, kept in rows}
 

@@ -173,7 +173,7 @@ SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now
 
 @cache
 def bury(table: str) -> bytes:
-    """Give the statement that tombstones the rows of merged records.
+    """Return the statement that tombstones the rows of merged records.
 
     Raises:
         DefinitionError: There is no such table.
@@ -204,6 +204,6 @@ def read_again(reference: ReferenceColumn) -> bytes:
 
 @cache
 def follow(reference: ReferenceColumn) -> bytes:
-    """Give the statement that leads one column's references to the ends of merges."""
+    """Return the statement that leads one column's references to the ends of merges."""
     check_column(reference)
     return _FOLLOW.format(table=reference.table, column=reference.column).encode()

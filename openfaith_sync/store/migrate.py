@@ -28,7 +28,7 @@ def migrate(url: DatabaseUrl, target: str = "head") -> None:
 
 
 def alembic_config(connection: object) -> Config:
-    """Give alembic's configuration for one open connection."""
+    """Return alembic's configuration for one open connection."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     # One line a migration is of use to nobody who did not ask for it.

@@ -76,7 +76,7 @@ def count_news(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
 
 
 def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dict[str, int]:
-    """Give how many records a pass changed and how many of them were announced; empty without subscriptions."""
+    """Return how many records a pass changed and how many of them were announced; empty without subscriptions."""
     org, adapter, entity = key_parameters(lease.key)
     told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     changed, announced = fetch_one(connection, _ANNOUNCED, told)

@@ -19,7 +19,7 @@ Parameters = dict[str, Any]
 
 
 def newest_each(records: Iterable[Record]) -> list[Record]:
-    """Give every external id once, with its newest version, ordered by external id.
+    """Return every external id once, with its newest version, ordered by external id.
 
     The order is that of the locks taken, the same in every process: no deadlocks.
     """
@@ -32,7 +32,7 @@ def newest_each(records: Iterable[Record]) -> list[Record]:
 
 
 def record_parameters(records: Sequence[Record]) -> Parameters:
-    """Give the parameters ``c0`` … and ``custom`` of ``page_sql.store_records``."""
+    """Return the parameters ``c0`` … and ``custom`` of ``page_sql.store_records``."""
     rows = [(record.external_id, record.entity_id, record.version, *record.values) for record in records]
     columns = [array_literal(column) for column in zip(*rows, strict=True)]
     hashes = ",".join([f'"\\\\x{record.content_hash.hex()}"' for record in records])
@@ -43,7 +43,7 @@ def record_parameters(records: Sequence[Record]) -> Parameters:
 
 
 def rejection_parameters(rejected: Iterable[Rejection]) -> Parameters:
-    """Give the parameters ``c0`` … and ``raw`` of ``page_sql.STORE_DEAD_LETTERS``; each id once, the last."""
+    """Return the parameters ``c0`` … and ``raw`` of ``page_sql.STORE_DEAD_LETTERS``; each id once, the last."""
     last = {bad.external_id: bad for bad in rejected}.values()
     rows = [tuple(map(storable_text, (bad.external_id, bad.field, bad.value_type, bad.reason))) for bad in last]
     parameters: Parameters = {
@@ -54,7 +54,7 @@ def rejection_parameters(rejected: Iterable[Rejection]) -> Parameters:
 
 
 def refused_record(record: Record, table: str, error: Exception) -> Rejection:
-    """Give the rejection of a record that the database refused, in canonical shape: the raw one is not known here."""
+    """Return the rejection of a record that the database refused, in canonical shape: the raw one is not known here."""
     diagnosis = error.diag if isinstance(error, psycopg.Error) else None
     field = (diagnosis and (diagnosis.column_name or diagnosis.constraint_name)) or "record"
     names = [column.name for column in CANONICAL_TABLES[table].columns]
@@ -65,7 +65,7 @@ def refused_record(record: Record, table: str, error: Exception) -> Rejection:
 
 
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
-    """Give the parameters of ``page_sql.ADVANCE``."""
+    """Return the parameters of ``page_sql.ADVANCE``."""
     records = page.batches[0].records if page.batches else ()
     until = page.believed_until
     versions = [one.version for one in records if one.version is not None and (until is None or one.version <= until)]
@@ -90,7 +90,7 @@ def _is_newer(record: Record, held: Record) -> bool:
 
 
 def array_literal(column: Sequence[object]) -> str:
-    """Give a list as PostgreSQL's text of an array: JSON's, but for the braces and the escapes."""
+    """Return a list as PostgreSQL's text of an array: JSON's, but for the braces and the escapes."""
     text = orjson.dumps(column).decode()
     if "\\" in text:
         return f"{{{','.join([_element(value) for value in column])}}}"

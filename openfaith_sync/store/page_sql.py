@@ -137,7 +137,7 @@ RETURNING did.created, did.updated
 
 @cache
 def store_records(table_name: str) -> bytes:
-    """Give the statement that stores one page's records in a canonical table.
+    """Return the statement that stores one page's records in a canonical table.
 
     Raises:
         DefinitionError: There is no such table.

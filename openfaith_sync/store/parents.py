@@ -113,7 +113,7 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
 def load_parents(
     connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, after: str, limit: int, *, is_full: bool
 ) -> list[ParentPlace]:
-    """Give parents whose lists are to be read, in the order of their ids, after this one."""
+    """Return parents whose lists are to be read, in the order of their ids, after this one."""
     told = {**_told(key, nesting, pass_id), "members": nesting.members_key, "after": after, "limit": limit}
     rows = connection.execute(_to_read(nesting, is_full), told)
     return [

@@ -118,7 +118,7 @@ SELECT (SELECT count(*) FROM sync.dead_letters
 
 
 def load_checkpoint(connection: Connection, key: SyncKey) -> Checkpoint:
-    """Give the durable place to resume from; an empty one for a new key."""
+    """Return the durable place to resume from; an empty one for a new key."""
     row = connection.execute(_CHECKPOINT, key_parameters(key)).fetchone() or (None, None, None)
     return Checkpoint(row[0], row[1], row[2], _load_open(connection, key))
 
@@ -217,7 +217,7 @@ def reset_watermark(connection: Connection, lease: Lease) -> None:
 
 
 def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
-    """Give the newest open rider pass whose parent's pass is complete, when no later pass of its own is."""
+    """Return the newest open rider pass whose parent's pass is complete, when no later pass of its own is."""
     org, adapter, entity = key_parameters(key)
     row = connection.execute(_RIDER, {"org": org, "adapter": adapter, "entity": entity}).fetchone()
     return RiderPass(PassId(row[0]), row[1], Counts(*row[2:])) if row else None

@@ -85,7 +85,7 @@ class Pipeline:
         return answer
 
     def flush(self) -> None:
-        """Give everything to the server, which answers without being asked again."""
+        """Return everything to the server, which answers without being asked again."""
         self._pq.send_flush_request()
         self._push()
 
@@ -221,7 +221,7 @@ class Pipeline:
 
 @cache
 def _numbered(statement: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Give a statement with ``$1`` for its first name, and the names in the order of their numbers."""
+    """Return a statement with ``$1`` for its first name, and the names in the order of their numbers."""
     parts = statement.split(b"%(")
     names: dict[str, int] = {}
     text = parts[0]
@@ -232,7 +232,7 @@ def _numbered(statement: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _encoded(value: Any) -> bytes | None:
-    """Give a parameter as PostgreSQL's text; what it is, the statement says."""
+    """Return a parameter as PostgreSQL's text; what it is, the statement says."""
     if value is None:
         return None
     match value:

@@ -69,7 +69,7 @@ class PostgresStore:
                 self._pages.rest()
 
     def load_checkpoint(self, key: SyncKey) -> Checkpoint:
-        """Give the durable place to resume from; an empty one for a new key."""
+        """Return the durable place to resume from; an empty one for a new key."""
         self._guard(key)
         with translated():
             return passes.load_checkpoint(self._connection, key)
@@ -103,7 +103,7 @@ class PostgresStore:
             passes.close_pass(self._connection, lease, pass_id, watermark, requests)
 
     def open_evidence(self, lease: Lease, pass_id: PassId) -> PostgresEvidence:
-        """Give what an open pass proves."""
+        """Return what an open pass proves."""
         self._guard(lease.key)
         return PostgresEvidence(self._connection, lease, pass_id, self._on_step)
 
@@ -126,7 +126,7 @@ class PostgresStore:
             passes.reset_watermark(self._connection, lease)
 
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
-        """Give how many records this pass changed, and how many of them a webhook had announced."""
+        """Return how many records this pass changed, and how many of them a webhook had announced."""
         self._guard(lease.key)
         with translated():
             return news.load_announced(self._connection, lease, pass_id)
@@ -160,7 +160,7 @@ class PostgresStore:
             news.note_checked(self._connection, key)
 
     def load_rider(self, key: SyncKey) -> RiderPass | None:
-        """Give the open rider pass of a child whose parent's pass is complete, the newest one."""
+        """Return the open rider pass of a child whose parent's pass is complete, the newest one."""
         self._guard(key)
         with translated():
             return passes.load_rider(self._connection, key)
@@ -196,7 +196,7 @@ class PostgresStore:
             return merges.follow_merges(self._connection, key, references)
 
     def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
-        """Give what those of these records became part of that are merged."""
+        """Return what those of these records became part of that are merged."""
         self._guard(key)
         with translated():
             return merges.load_merged(self._connection, key, external_ids)
@@ -235,7 +235,7 @@ class PostgresStore:
             merges.revive(self._connection, lease, revival)
 
     def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
-        """Give the records with due events, the longest waiting first, each with all its waiting events."""
+        """Return the records with due events, the longest waiting first, each with all its waiting events."""
         self._guard(key)
         with translated():
             return inbox.load_readings(self._connection, key, most)
@@ -243,7 +243,7 @@ class PostgresStore:
     def load_parent(
         self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
     ) -> ExternalId | None:
-        """Give the source's id of the parent that our row of a nested record refers to."""
+        """Return the source's id of the parent that our row of a nested record refers to."""
         self._guard(key)
         with translated():
             return inbox.load_parent(self._connection, key, parent, reference, external_id)

@@ -94,7 +94,7 @@ class QueryResult:
 
 
 def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
-    """Give how every entity stands that was ever synced, of one org or of all."""
+    """Return how every entity stands that was ever synced, of one org or of all."""
     with database.connect_reading(org) as session:
         return [_status(row) for row in session.execute(_STATUS, {"org": org})]
 
@@ -155,7 +155,7 @@ def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, 
 
 
 def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":
-    """Give an org's live records of one entity as a DataFrame: a row a record, typed columns, ordered by id.
+    """Return an org's live records of one entity as a DataFrame: a row a record, typed columns, ordered by id.
 
     Raises:
         UsageError: The entity was never synced for this org.
@@ -176,7 +176,7 @@ def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: Ent
 
 
 def _frame_columns(table: CanonicalTable) -> dict[str, str]:
-    """Give each column's dtype, the identity first and what has no column of its own last."""
+    """Return each column's dtype, the identity first and what has no column of its own last."""
     own = {column.name: _DTYPES[column.type] for column in table.columns}
     identity = (Column("id"), Column("org_id"), Column("type"))
     return {

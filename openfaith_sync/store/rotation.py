@@ -61,7 +61,7 @@ class KeyUse:
 
 
 def count_key_use(database: Database) -> KeyUse:
-    """Give how many secrets each key holds now."""
+    """Return how many secrets each key holds now."""
     use = KeyUse([0] * len(database.keys.fingerprints))
     with database.connect_fleet() as session:
         for table, column in ENCRYPTED:

@@ -10,7 +10,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 def fetch_one(
     connection: Connection, statement: LiteralString, parameters: tuple[object, ...] | dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Give the one row that a statement always returns."""
+    """Return the one row that a statement always returns."""
     row = connection.execute(statement, parameters).fetchone()
     if row is None:
         raise LookupError("the statement returned no row")

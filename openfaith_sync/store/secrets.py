@@ -42,14 +42,14 @@ class SecretKeys:
         return self._fernets()[0].encrypt(secret)
 
     def re_encrypt(self, encrypted: bytes) -> bytes | None:
-        """Give the same secret under the newest key; ``None`` where no key of ours opens it."""
+        """Return the same secret under the newest key; ``None`` where no key of ours opens it."""
         try:
             return MultiFernet(self._fernets()).rotate(encrypted)
         except InvalidToken:
             return None
 
     def holder(self, encrypted: bytes) -> int | None:
-        """Give the place of the key that this was encrypted with, 0 for the newest; ``None`` for none of ours."""
+        """Return the place of the key that this was encrypted with, 0 for the newest; ``None`` for none of ours."""
         for place, fernet in enumerate(self._fernets()):
             try:
                 fernet.decrypt(encrypted)
@@ -64,11 +64,11 @@ class SecretKeys:
 
     @property
     def fingerprints(self) -> list[str]:
-        """Give what tells the keys apart, newest first, and says nothing of them."""
+        """Return what tells the keys apart, newest first, and says nothing of them."""
         return [hashlib.sha256(key.encode()).hexdigest()[:8] for key in self._all()]
 
     def decrypt(self, encrypted: bytes, whose: str) -> bytes:
-        """Give what was encrypted with any of the keys.
+        """Return what was encrypted with any of the keys.
 
         Raises:
             DefinitionError: With none of them.
@@ -110,7 +110,7 @@ def _is_key(text: str) -> bool:
 
 
 def _development_key(home: Path) -> str:
-    """Give the key in ``home``, the same to every process that asks for it first."""
+    """Return the key in ``home``, the same to every process that asks for it first."""
     path = home / DEVELOPMENT_KEY
     if not path.exists():
         require_folder(home, "OPENFAITH_HOME")

@@ -25,7 +25,7 @@ class SharedConnection:
 
 @contextmanager
 def share(database: Database, connection: Connection) -> Iterator[SharedConnection]:
-    """Give what is shared, for as long as the connection is used."""
+    """Yield what is shared, for as long as the connection is used."""
     client = database.oauth_clients.get(connection.adapter)
     breaker = SharedBreaker(database, connection.org, connection.adapter)
     with closing(PostgresLedger(database, connection.org, connection.adapter)) as ledger:

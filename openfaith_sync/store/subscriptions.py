@@ -76,7 +76,7 @@ class PostgresSubscriptions:
         return hold_lease(self._connection, SyncKey(self.org, self.adapter, SUBSCRIPTIONS), holder)
 
     def load(self) -> dict[str, KnownSubscription]:
-        """Give what we keep, by event name."""
+        """Return what we keep, by event name."""
         with translated():
             rows = self._connection.execute(_LOAD, (self.org, self.adapter)).fetchall()
         return {
@@ -135,7 +135,7 @@ class PostgresSubscriptions:
 
 @contextmanager
 def open_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -> Iterator[PostgresSubscriptions]:
-    """Give what we keep of an org's subscriptions, over one connection of its own."""
+    """Yield what we keep of an org's subscriptions, over one connection of its own."""
     with database.connect(org) as connection:
         yield PostgresSubscriptions(connection, database.keys, org, adapter)
 
@@ -167,7 +167,7 @@ def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) ->
 def load_secrets(
     connection: Connection, keys: SecretKeys, org: OrgId, adapter: AdapterName
 ) -> Mapping[str, tuple[bytes, ...]]:
-    """Give the secrets that are believed, by event name: the one in force, and the one before it while it is.
+    """Return the secrets that are believed, by event name: the one in force, and the one before it while it is.
 
     Raises:
         DefinitionError: They were encrypted with a key that we do not have.

@@ -33,7 +33,7 @@ class DeadLetterReason:
 def load_some_rows(
     database: Database, org: OrgId, entity: EntityName, table: str, columns: Sequence[str], most: int
 ) -> list[tuple[Any, ...]]:
-    """Give the first live rows of an entity, by id."""
+    """Return the first live rows of an entity, by id."""
     statement = sql.SQL(_SOME_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(table)
     )
@@ -42,7 +42,7 @@ def load_some_rows(
 
 
 def load_dead_letter_reasons(database: Database, key: SyncKey) -> list[DeadLetterReason]:
-    """Give the reasons of an entity's waiting dead letters, the most frequent first; no value of any record."""
+    """Return the reasons of an entity's waiting dead letters, the most frequent first; no value of any record."""
     with database.connect(key.org) as session:
         rows = session.execute(_REASONS, (key.org, key.adapter, key.entity)).fetchall()
     return [DeadLetterReason(*row) for row in rows]

@@ -67,7 +67,7 @@ class ConnectionTokens:
         self._on_step, self._pause = on_step, pause
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
-        """Give newer credentials than this version: those that are stored, or else what the exchange gives.
+        """Return newer credentials than this version: those that are stored, or else what the exchange gives.
 
         Raises:
             ReconnectRequired: There is nothing to get newer ones with; the connection says so now.

@@ -51,7 +51,7 @@ class DatabaseUrl:
         return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
     def with_database(self, name: str) -> "DatabaseUrl":
-        """Give the URL of another database of the same server."""
+        """Return the URL of another database of the same server."""
         return DatabaseUrl(urlunsplit(urlsplit(self.libpq)._replace(path=f"/{name}")))
 
     def with_login(self, user: str, password: str | None) -> "DatabaseUrl":

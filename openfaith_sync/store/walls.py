@@ -116,7 +116,7 @@ def walls_stand(connection: Connection) -> bool:
 
 
 def raise_walls(connection: Connection) -> None:
-    """Give every table its policies, and the engine its role; what is there stays.
+    """Return every table its policies, and the engine its role; what is there stays.
 
     Raises:
         DefinitionError: Only an operator can do that; says how.

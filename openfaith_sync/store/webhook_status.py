@@ -45,7 +45,7 @@ class WebhookStatus:
 
 
 def load_webhook_status(database: Database, org: OrgId, adapter: AdapterName) -> list[WebhookStatus]:
-    """Give every event name that an org subscribes to or has received, in order."""
+    """Return every event name that an org subscribes to or has received, in order."""
     told = {"org": org, "adapter": adapter, "malformed": MALFORMED}
     with database.connect(org) as connection:
         return [WebhookStatus(*row) for row in connection.execute(_LOAD, told)]

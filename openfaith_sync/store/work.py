@@ -138,13 +138,13 @@ class Plan:
 
     @property
     def rows(self) -> list[tuple[EntityName, WorkMode]]:
-        """Give the rows that every connection has."""
+        """Return the rows that every connection has."""
         whole = (WorkMode.FULL, WorkMode.RECONCILIATION, WorkMode.RECORDS, WorkMode.SUBSCRIPTIONS)
         return [*((ALL, mode) for mode in whole), *((entity, WorkMode.DELTA) for entity in self.entities)]
 
 
 def load_now(database: Database) -> datetime:
-    """Give the database's time."""
+    """Return the database's time."""
     with database.connect_fleet() as session:
         return _now(session)
 
@@ -168,7 +168,7 @@ def add_missing_work(database: Database, plan: Plan) -> int:
 
 
 def load_due(database: Database, plan: Plan, mode: WorkMode, most_orgs: int) -> list[Work]:
-    """Give what is due and may be asked for, of the orgs that have waited longest; all rows of an org together."""
+    """Return what is due and may be asked for, of the orgs that have waited longest; all rows of an org together."""
     entities = list(plan.entities) if mode is WorkMode.DELTA else [ALL]
     parameters = {**plan_parameters(plan), "mode": mode.value, "entities": entities, "orgs": most_orgs}
     with database.connect_fleet() as session:
@@ -176,7 +176,7 @@ def load_due(database: Database, plan: Plan, mode: WorkMode, most_orgs: int) -> 
 
 
 def load_asked(database: Database, plan: Plan, modes: Collection[WorkMode]) -> list[Work]:
-    """Give what runs were asked for and not heard of yet."""
+    """Return what runs were asked for and not heard of yet."""
     with database.connect_fleet() as session:
         return list(
             map(read_work, session.execute(_ASKED, {**plan_parameters(plan), "modes": [mode.value for mode in modes]}))
@@ -223,7 +223,7 @@ def plan_weekly_full(database: Database, adapter: AdapterName, begin: datetime, 
 
 
 def load_next_time(database: Database, adapter: AdapterName, mode: WorkMode) -> datetime | None:
-    """Give when work of a kind is due next."""
+    """Return when work of a kind is due next."""
     with database.connect_fleet() as session:
         found: datetime | None = fetch_one(session, _NEXT, (adapter, mode.value))[0]
     return found
@@ -243,12 +243,12 @@ def _first_time(plan: Plan, row: tuple[Any, ...]) -> datetime | None:
 
 
 def plan_parameters(plan: Plan) -> dict[str, Any]:
-    """Give what ``WORK_COLUMNS`` asks of a plan."""
+    """Return what ``WORK_COLUMNS`` asks of a plan."""
     return {"adapter": plan.adapter, "whole": list(plan.listed_whole), "page": plan.page_size}
 
 
 def read_work(row: tuple[Any, ...]) -> Work:
-    """Give a row of ``WORK_COLUMNS``."""
+    """Return a row of ``WORK_COLUMNS``."""
     org, adapter, entity, mode, *rest = row
     return Work(WorkKey(OrgId(org), AdapterName(adapter), EntityName(entity), WorkMode(mode)), *rest)
 

@@ -15,5 +15,5 @@ NOT_FOUND = Response(status_code=404)
 
 
 def try_again(status: int, wait_seconds: float) -> Response:
-    """Give the answer to what may be asked again later; never 410, which ends a subscription at once."""
+    """Return the answer to what may be asked again later; never 410, which ends a subscription at once."""
     return Response(status_code=status, headers={"Retry-After": str(max(1, ceil(wait_seconds))), **_CLOSE})

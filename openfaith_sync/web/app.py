@@ -40,7 +40,7 @@ HEADERS = {
 def build_app(
     database: Database, manifests: Iterable[Manifest], limits: Limits = DEFAULT_LIMITS, on_step: OnStep | None = None
 ) -> Starlette:
-    """Give the application that receives for these adapters; it opens no connection before it is asked.
+    """Yield the application that receives for these adapters; it opens no connection before it is asked.
 
     Raises:
         DefinitionError: None of the adapters has webhooks.

@@ -31,7 +31,7 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Give a request's body; its bytes count until the context ends.
+        """Yield a request's body; its bytes count until the context ends.
 
         Raises:
             BodyTooLarge: Before more than the limit was kept.

@@ -50,7 +50,7 @@ class OAuthCallback:
         self._turns = asyncio.Semaphore(_SIDE_BY_SIDE)
 
     async def answer(self, request: Request) -> Response:
-        """Give the page that the person sees."""
+        """Return the page that the person sees."""
         client = address_key(request.client.host if request.client else None)
         wait_seconds = self._refused.seconds_until_free(client)
         if wait_seconds:
@@ -140,7 +140,7 @@ def _asked(request: Request) -> tuple[str, str, str]:
 
 
 def _single(request: Request, name: str) -> str:
-    """Give a parameter that came once, and is no longer than any that a source sends."""
+    """Return a parameter that came once, and is no longer than any that a source sends."""
     given = request.query_params.getlist(name)
     return given[0] if len(given) == 1 and len(given[0]) <= _MOST_CHARACTERS else ""
 

@@ -27,7 +27,7 @@ class Health:
         self._turn = asyncio.Lock()
 
     async def answer(self, _: Request) -> Response:
-        """Give 200 while the database answers, else 503."""
+        """Return 200 while the database answers, else 503."""
         async with self._turn:
             if self._clock() - self._looked_at >= _SECONDS_BETWEEN_LOOKS:
                 self._is_well = await self._look()

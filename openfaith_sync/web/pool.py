@@ -37,7 +37,7 @@ class ConnectionPool:
     async def run(
         self, call: Callable[[Connection], T], org: OrgId = NOBODY, on_turn: Callable[[], None] = lambda: None
     ) -> T:
-        """Give what the call makes of a connection that sees this org alone; it must be one that may be made twice.
+        """Return what the call makes of a connection that sees this org alone; it must be one that may be made twice.
 
         A connection that was lost while nobody used it is made again and the call with it.
         ``on_turn`` is called in the event loop just before the call is made in its thread.

@@ -56,5 +56,5 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """Give the protocol with these bounds."""
+    """Return the protocol with these bounds."""
     return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})

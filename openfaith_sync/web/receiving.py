@@ -57,7 +57,7 @@ class WebhookReceiver:
         self._anyone = next(iter(readers.values()))
 
     async def receive(self, request: Request) -> Response:
-        """Give the answer; a success is promised only of what is stored."""
+        """Return the answer; a success is promised only of what is stored."""
         client = address_key(request.client.host if request.client else None)
         wait_seconds = self._refused.seconds_until_free(client)
         if wait_seconds:
@@ -125,7 +125,7 @@ class WebhookReceiver:
 
 
 def _asked_for(request: Request) -> tuple[AdapterName, OrgId]:
-    """Give whom the path names; what cannot be an org's name is nobody's, and asked for all the same."""
+    """Return whom the path names; what cannot be an org's name is nobody's, and asked for all the same."""
     try:
         org = parse_org(request.path_params["org"])
     except UsageError:

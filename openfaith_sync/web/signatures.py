@@ -13,7 +13,7 @@ _USUAL_NAMES = 32
 def candidates(
     secrets: Mapping[str, tuple[bytes, ...]], announced: Container[str], name: str
 ) -> tuple[Sequence[bytes], int]:
-    """Give the secrets that a delivery of this event name may be signed with, and how many a refusal must cost.
+    """Return the secrets that a delivery of this event name may be signed with, and how many a refusal must cost.
 
     A name that the manifest has no more, or that is missing, may still be that of one of the org's
     subscriptions, so all are tried.

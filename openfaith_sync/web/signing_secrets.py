@@ -38,11 +38,11 @@ class SigningSecrets:
         self._looks: OrderedDict[tuple[OrgId, AdapterName], _Look] = OrderedDict()
 
     async def find(self, org: OrgId, adapter: AdapterName) -> Secrets:
-        """Give an org's secrets, as they were a short time ago or are now."""
+        """Return an org's secrets, as they were a short time ago or are now."""
         return await self._find(org, adapter, self._kept_seconds)
 
     async def find_newest(self, org: OrgId, adapter: AdapterName) -> Secrets:
-        """Give an org's secrets as they are now: what is kept matched no signature."""
+        """Return an org's secrets as they are now: what is kept matched no signature."""
         return await self._find(org, adapter, _SECONDS_BETWEEN_LOOKS)
 
     async def _find(self, org: OrgId, adapter: AdapterName, kept_seconds: float) -> Secrets:

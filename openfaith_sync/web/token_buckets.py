@@ -16,7 +16,7 @@ class TokenBuckets:
         self._buckets: dict[Hashable, tuple[float, float]] = {}
 
     def seconds_until_free(self, key: Hashable) -> float:
-        """Give 0 when there is a token, else how long until there is one."""
+        """Return 0 when there is a token, else how long until there is one."""
         return max(0.0, (1 - self._tokens(key)) / self._per_second)
 
     def take(self, key: Hashable) -> None:
@@ -43,7 +43,7 @@ class TokenBuckets:
 
 
 def address_key(host: str | None) -> Hashable:
-    """Give what stands for a client: its address, or for IPv6 its network, whose addresses cost nothing."""
+    """Return what stands for a client: its address, or for IPv6 its network, whose addresses cost nothing."""
     try:
         address = ipaddress.ip_address(host or "")
     except ValueError:

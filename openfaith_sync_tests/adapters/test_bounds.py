@@ -34,7 +34,7 @@ Serve = Callable[[socket.socket, str], None]
 
 @contextmanager
 def serving(serve: Serve) -> Iterator[tuple[str, list[str]]]:
-    """Give the base URL of a server that does this with each request, and the heads that it read."""
+    """Yield the base URL of a server that does this with each request, and the heads that it read."""
     heads: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -81,7 +81,7 @@ def read(pco_manifest, base_url: str, attempts: int = 1):
 
 
 def refused(pco_manifest, serve: Serve, kind: type[SyncError]) -> str:
-    """Give what is said of an answer that is refused, in bounded time and without the query or the credentials."""
+    """Return what is said of an answer that is refused, in bounded time and without the query or the credentials."""
     began = time.monotonic()
     with serving(serve) as (base_url, _), pytest.raises(kind) as caught:
         read(pco_manifest, base_url)

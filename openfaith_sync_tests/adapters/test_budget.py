@@ -245,7 +245,7 @@ def test_a_lone_backfill_is_about_as_fast_as_the_limit_allows_and_visits_seldom(
 
 
 def lone(limit: int = 100) -> tuple[Share, Clock]:
-    """Give the share of a process that is alone and has heard this limit."""
+    """Return the share of a process that is alone and has heard this limit."""
     clock = Clock()
     share = Share(OwnLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait)
     share.learn(share.take(), StatedLimit(limit, PERIOD, 1))

@@ -48,7 +48,7 @@ def listing() -> dict:
 
 
 def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Request], list[float]]:
-    """Give a source that answers in turn, the last answer for ever, with what was asked and paused."""
+    """Return a source that answers in turn, the last answer for ever, with what was asked and paused."""
     asked: list[httpx.Request] = []
     pauses: list[float] = []
 

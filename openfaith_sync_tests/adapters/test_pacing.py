@@ -123,7 +123,7 @@ class Scene:
         return Share(ledger, bucket, assumed, lane, clock=self.clock, wait=self.wait)
 
     def another(self, bucket: str) -> Share:
-        """Give the share of another process."""
+        """Return the share of another process."""
         return self.share(self.ledger, bucket, LIMITS[bucket], Lane.WEBHOOK)
 
     def told_limit(self, bucket: str) -> None:

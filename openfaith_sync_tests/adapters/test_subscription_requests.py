@@ -44,7 +44,7 @@ REFUSED = httpx.Response(429, headers={"retry-after": "0"})
 
 
 def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, list[httpx.Request]]:
-    """Give a source that answers in turn; an error is raised instead, and one answer too few is a failure."""
+    """Return a source that answers in turn; an error is raised instead, and one answer too few is a failure."""
     asked: list[httpx.Request] = []
 
     def reply(request: httpx.Request) -> httpx.Response:

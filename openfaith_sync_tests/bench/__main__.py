@@ -68,7 +68,7 @@ USUAL = ("sideload", "plain", "bare")
 
 
 def measured(module: str, job: dict[str, Any]) -> dict[str, Any]:
-    """Give the figures of one run in a process of its own."""
+    """Return the figures of one run in a process of its own."""
     command = [sys.executable, "-m", f"openfaith_sync_tests.bench.{module}", json.dumps(job)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -114,7 +114,7 @@ def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[
 
 
 def share_of_bare(rows: list[tuple[str, dict[str, Any]]]) -> float | None:
-    """Give how fast the plain scenario ran beside the bare script; nothing when one of the two was not run."""
+    """Return how fast the plain scenario ran beside the bare script; nothing when one of the two was not run."""
     speeds: dict[str, list[float]] = {}
     for label, figures in rows:
         speeds.setdefault(label, []).append(figures["records_a_second"])

@@ -24,7 +24,7 @@ from openfaith_sync.store.sharing import share
 
 
 def peak_mb() -> float:
-    """Give the most memory this process held; what ``getrusage`` says counts the process that started it too."""
+    """Return the most memory this process held; what ``getrusage`` says counts the process that started it too."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
@@ -34,7 +34,7 @@ def peak_mb() -> float:
 def figures(
     before: resource.struct_rusage, seconds: float, records: int, requests: int, spent: dict[str, float]
 ) -> dict[str, Any]:
-    """Give what a run is shown by; ``spent`` are seconds by what they went to, over all threads."""
+    """Return what a run is shown by; ``spent`` are seconds by what they went to, over all threads."""
     after = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "records": records,

@@ -74,7 +74,7 @@ class Deployment:
 
 @contextmanager
 def open_instance(deployment: Deployment) -> Iterator[dg.DagsterInstance]:
-    """Give the deployment's Dagster instance in this process."""
+    """Yield the deployment's Dagster instance in this process."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in deployment.environment.items():
             patch.setenv(name, value)
@@ -84,7 +84,7 @@ def open_instance(deployment: Deployment) -> Iterator[dg.DagsterInstance]:
 
 
 def metadata_of(deployment: Deployment, org: OrgId, entity: str) -> dict[str, dg.MetadataValue[Any]]:
-    """Give what the last materialization of an org's entity tells."""
+    """Return what the last materialization of an org's entity tells."""
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["pco", entity]), asset_partitions=[org])
     with open_instance(deployment) as instance:
         records = instance.fetch_materializations(wanted, limit=1).records
@@ -106,7 +106,7 @@ def deployment() -> Iterator[Deployment]:
 
 @contextmanager
 def new_deployment() -> Iterator[Deployment]:
-    """Give a folder where nothing was started yet."""
+    """Yield a folder where nothing was started yet."""
     # Not one of pytest's own folders: it shuts them to all but root when another session
     # starts, and the server runs as another user.
     with tempfile.TemporaryDirectory(prefix="openfaith-defs-", ignore_cleanup_errors=True) as name:

@@ -98,7 +98,7 @@ class Ticking:
             session.execute(statement.encode(), parameters)
 
     def work(self, mode: str, org: OrgId, entity: str = "*") -> dict[str, Any]:
-        """Give a row of the plan; moments are given as how far they are from now."""
+        """Return a row of the plan; moments are given as how far they are from now."""
         columns = ("due_in", "reason", "run_key", "run_id", "attempts")
         rows = self.fetch(
             "SELECT not_before - now(), reason, run_key, run_id, attempts FROM sync.work "

@@ -36,7 +36,7 @@ def mapper(name: str) -> Mapper:
 
 
 def reference(name: str, relationship: str, external_id: str, wire_type: str | None = None) -> Reference:
-    """Give a reference of the type that the manifest names, or of another one."""
+    """Return a reference of the type that the manifest names, or of another one."""
     part = entity(name).relationships.get(relationship)
     return Reference(ExternalId(external_id), wire_type or (part.resource if part else "Somebody"))
 
@@ -52,7 +52,7 @@ def raw_record(
     references: Mapping[str, str | Reference | None] | None = None,
     external_id: str = "1",
 ) -> RawRecord:
-    """Give a record that has what its entity cannot be without, and what is given."""
+    """Return a record that has what its entity cannot be without, and what is given."""
     version = entity(name).delta.attribute
     whole = {**({version: UPDATED_AT} if version else {}), **(attributes or {})}
     given = {

@@ -25,7 +25,7 @@ def an_entity(
     soft: Sequence[str] = (),
     sideload: Sequence[str] = (),
 ) -> Entity:
-    """Give an entity that refers to others; a relationship is called ``to_<target>``."""
+    """Return an entity that refers to others; a relationship is called ``to_<target>``."""
     relationships = {f"to_{target}": to_one(target, nullable=False) for target in needs}
     relationships |= {f"to_{target}": to_one(target, nullable=True) for target in may_have}
     return entity("campus").model_copy(

@@ -24,7 +24,7 @@ def number(element: ET.Element, name: str) -> float:
 
 
 def lines(kind: str) -> set[tuple[str, str]]:
-    """Give dependent and dependency of the lines of one kind, as their titles tell them."""
+    """Return dependent and dependency of the lines of one kind, as their titles tell them."""
     found = set()
     for group in tree(GRAPH).iter(f"{SVG}g"):
         (path,) = group.iter(f"{SVG}path")

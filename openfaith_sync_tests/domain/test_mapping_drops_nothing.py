@@ -48,7 +48,7 @@ def right_records(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 
 
 def shown(value: object) -> object:
-    """Give a column's value as JSON would have it."""
+    """Return a column's value as JSON would have it."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value

@@ -25,7 +25,7 @@ def recorded(name: str) -> list[dict[str, Any]]:
 
 
 def resources(path: Path, name: str) -> Iterator[dict[str, Any]]:
-    """Give the resource objects of one entity, listed, got or included."""
+    """Yield the resource objects of one entity, listed, got or included."""
     recording = json.loads(path.read_text(encoding="utf-8"))
     body = recording["response"].get("body")
     if not isinstance(body, dict) or entity(name).path not in (recording["request"]["url"] or ""):

@@ -23,7 +23,7 @@ def test_text_loses_only_what_postgresql_refuses(text: str) -> None:
 
 
 def parts_of(value: object) -> Iterator[object]:
-    """Give every name and every value in a JSON value, itself first."""
+    """Yield every name and every value in a JSON value, itself first."""
     yield value
     inside = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
     for part in inside:

@@ -240,7 +240,7 @@ class EagerThreads(Executor):
 
 
 def small_pages(manifest: Manifest, *, in_flight: int, size: int = 5, pages_a_slice: int = 2) -> Manifest:
-    """Give the manifest with small pages, and without the overlap that would hide what a walk missed."""
+    """Return the manifest with small pages, and without the overlap that would hide what a walk missed."""
     paging = manifest.adapter_file.paging.model_copy(
         update={"size": size, "pages_in_flight": in_flight, "pages_a_slice": pages_a_slice}
     )

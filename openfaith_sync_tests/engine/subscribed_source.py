@@ -146,7 +146,7 @@ class KeptSubscriptions:
 
 
 def failing(call: str, *, after: bool, times: int = 1, error: type[BaseException] = TransientError):
-    """Give an ``on_call`` that fails the first calls of a name, before they take effect or after."""
+    """Return an ``on_call`` that fails the first calls of a name, before they take effect or after."""
     left = times
 
     def on_call(name: str, is_done: bool) -> None:

@@ -21,7 +21,7 @@ Gone = st.lists(st.integers(1, 60), max_size=30)
 
 
 def blind(manifest):
-    """Give the manifest with a campus whose changes a delta may not see, so that its records are read."""
+    """Return the manifest with a campus whose changes a delta may not see, so that its records are read."""
     campus = manifest.entities[CAMPUS]
     spots = PCO.entities[EntityName("person")].blind_spots
     return manifest.model_copy(

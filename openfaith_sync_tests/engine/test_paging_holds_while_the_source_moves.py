@@ -61,7 +61,7 @@ def apply(church: MovingChurch, moves: list[tuple[str, int]]) -> None:
 
 
 def by_id_only(manifest):
-    """Give the manifest with a campus that can only be listed by id, as an address is."""
+    """Return the manifest with a campus that can only be listed by id, as an address is."""
     campus = manifest.entities[CAMPUS]
     delta = campus.delta.model_copy(update={"by": DeltaCapability.ORDERED})
     return manifest.model_copy(

@@ -41,7 +41,7 @@ HASTY = Bounds(read_seconds=0.1, whole_seconds=0.1)
 
 
 def with_pages_of(manifest: Manifest, size: int) -> Manifest:
-    """Give the manifest with so many records a page."""
+    """Return the manifest with so many records a page."""
     adapter = manifest.adapter_file
     paging = adapter.paging.model_copy(update={"size": size})
     return manifest.model_copy(update={"adapter_file": adapter.model_copy(update={"paging": paging})})

@@ -81,7 +81,7 @@ class Case:
         return {event_id: outcome for event_id, is_done, outcome, _ in self.events() if is_done}
 
     def live(self, entity: EntityName) -> dict[str, tuple]:
-        """Give what lives here by external id: a column, and whom it refers to by external id."""
+        """Return what lives here by external id: a column, and whom it refers to by external id."""
         table, column, reference = _TABLES[entity]
         owner = (
             f"(SELECT string_agg(o.external_id, ',') FROM sync.external_links o WHERE o.org_id = t.org_id"

@@ -79,7 +79,7 @@ class State:
 
 
 def announced(step: int, action: EventAction, body: Body, entity: EntityName = PERSON, **more: Any) -> InboxEvent:
-    """Give the event about a record, as the source sends it at this step."""
+    """Return the event about a record, as the source sends it at this step."""
     shown = {key: value for key, value in body.items() if key != "attributes"}
     payload = shown if action is EventAction.DESTROYED else body
     identity = str(body["attributes"]["person_to_remove_id"]) if action is EventAction.MERGED else body["id"]

@@ -215,7 +215,7 @@ def do(actor: Neighbour, deed: Callable[..., None], *told: Any) -> None:
 
 
 def others(actor: Neighbour) -> dict[str, Any]:
-    """Give what lies in every table for all orgs but one."""
+    """Return what lies in every table for all orgs but one."""
     tables = [name for (name,) in fetch(actor.database, _OF_AN_ORG)]
     each = " UNION ALL ".join(
         f"SELECT '{name}', md5(string_agg(h::text, '|' ORDER BY h::text)) FROM {name} h WHERE org_id <> %(org)s"
@@ -238,7 +238,7 @@ def walls_down(database: Database) -> Iterator[None]:
 
 
 def without_org(statement: Any) -> Any:
-    """Give a statement as somebody would write it who forgot the org."""
+    """Return a statement as somebody would write it who forgot the org."""
     if isinstance(statement, sql.Composable):
         return without_org(statement.as_string())
     if isinstance(statement, bytes):

@@ -16,7 +16,7 @@ BOOKKEEPING = (
 
 
 def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Give every canonical row and every link, without the times of our own clock."""
+    """Return every canonical row and every link, without the times of our own clock."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     with psycopg.connect(database.libpq_url) as connection:
         for table in CANONICAL_TABLES:
@@ -30,7 +30,7 @@ def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def settled_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Give the same with whether, not when, a row was tombstoned; what is still open; and how often each counted."""
+    """Return the same with whether, not when, a row was tombstoned; what is still open; and how often each counted."""
     found = all_rows(database)
     for name, rows in found.items():
         if name == "links":
@@ -56,13 +56,13 @@ def settled_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def watermarks(database: Database) -> dict[str, Any]:
-    """Give the watermark of each entity of the one org there is."""
+    """Return the watermark of each entity of the one org there is."""
     with psycopg.connect(database.libpq_url) as connection:
         return dict(connection.execute("SELECT entity, watermark FROM sync.checkpoints").fetchall())
 
 
 def counts(database: Database) -> list[tuple[Any, ...]]:
-    """Give what each complete pass counted."""
+    """Return what each complete pass counted."""
     with psycopg.connect(database.libpq_url) as connection:
         return connection.execute(
             "SELECT entity, mode, created, updated, unchanged, dead FROM sync.passes"

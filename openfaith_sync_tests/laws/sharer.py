@@ -37,7 +37,7 @@ PERSON = EntityName("person")
 
 
 def small_pages(manifest: Manifest, period_seconds: int) -> Manifest:
-    """Give a manifest by which many requests cost little, and whose limit's period is short."""
+    """Return a manifest by which many requests cost little, and whose limit's period is short."""
     adapter = manifest.adapter_file
     paging = adapter.paging.model_copy(update={"size": 10, "pages_a_slice": 2})
     rate = adapter.rate_limit.model_copy(update={"assumed_period_seconds": period_seconds})

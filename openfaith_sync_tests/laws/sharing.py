@@ -28,6 +28,6 @@ class WatchedTokens:
 
 
 def watch(database: Database, connection: Connection, client: OAuthClient = CLIENT, **seams: Any) -> WatchedTokens:
-    """Give the tokens to share, as a client of the simulator; the seams are those of ``ConnectionTokens``."""
+    """Return the tokens to share, as a client of the simulator; the seams are those of ``ConnectionTokens``."""
     tokens = ConnectionTokens(database, connection, **seams)
     return WatchedTokens(tokens, ConnectionAccount(database, connection), client)

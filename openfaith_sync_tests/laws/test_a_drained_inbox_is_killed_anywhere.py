@@ -39,7 +39,7 @@ def victims() -> Iterator[Victims]:
 
 
 def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Give all rows, links and settled events, without the times of our own clock."""
+    """Return all rows, links and settled events, without the times of our own clock."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     with psycopg.connect(database.libpq_url) as connection:
         for table in CANONICAL_TABLES:
@@ -86,7 +86,7 @@ def let_things_happen(simulator: RunningSimulator, database: Database) -> None:
 
 
 def copy_of(database: Database, name: str) -> Database:
-    """Give a database of this name that begins as the given one is now."""
+    """Return a database of this name that begins as the given one is now."""
     with psycopg.connect(database.url.with_database("postgres").libpq, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         original = sql.Identifier(psycopg.conninfo.conninfo_to_dict(database.url.libpq)["dbname"])

@@ -28,7 +28,7 @@ History = tuple[tuple[State, Told], ...]
 
 
 def lived(start: State, *versions: int) -> list[tuple[State, Told]]:
-    """Give the steps of a record that comes and changes."""
+    """Return the steps of a record that comes and changes."""
     steps = []
     for place, version in enumerate(versions):
         body = person("1", version)

@@ -35,7 +35,7 @@ def simulator(pco_manifest: Any) -> Iterator[Any]:
 
 @contextmanager
 def copy_of(database: Database) -> Iterator[Database]:
-    """Give a database like this one, for as long as the block lasts."""
+    """Yield a database like this one, for as long as the block lasts."""
     own = urlsplit(database.libpq_url).path[1:]
     name = f"{own}_copy"
     with psycopg.connect(database.url.with_database("postgres").libpq, autocommit=True) as connection:

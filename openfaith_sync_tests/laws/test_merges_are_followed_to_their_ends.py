@@ -45,7 +45,7 @@ def poll_all(case: Case) -> None:
 
 
 def graves(case: Case) -> dict[str, str | None]:
-    """Give the rows that were merged, each with what it says it was merged into, by external id."""
+    """Return the rows that were merged, each with what it says it was merged into, by external id."""
     rows = case.run(
         "SELECT t.id, t.merged_into_id FROM openfaith.people t WHERE org_id = %s AND merged_into_id IS NOT NULL"
     )

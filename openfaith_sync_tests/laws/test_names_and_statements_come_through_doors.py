@@ -86,7 +86,7 @@ def test_no_run_is_of_a_partition_that_cannot_be_an_org(name, module_database, p
 
 
 def joined_statements(path: Path) -> list[str]:
-    """Give what is sent to the database as text that was put together on the spot."""
+    """Return what is sent to the database as text that was put together on the spot."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         is_sent = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)

@@ -26,7 +26,7 @@ def lists_read(church: Synced) -> int:
 
 
 def below(church: Synced, entity: EntityName, relationship: str) -> dict[str, list[str]]:
-    """Give the live records of a nested entity by parent."""
+    """Return the live records of a nested entity by parent."""
     found: dict[str, list[str]] = {}
     for identity, record in church.simulator.truth(entity).items():
         found.setdefault(str(record.relationships[relationship]), []).append(identity)

@@ -93,13 +93,13 @@ def forgetful() -> Iterator[None]:
 
 
 def three(database: Database) -> list[Neighbour]:
-    """Give three orgs that nobody had before, one's name the beginning of another's."""
+    """Return three orgs that nobody had before, one's name the beginning of another's."""
     number = next(_numbers)
     return [Neighbour(database, OrgId(name)) for name in (f"o{number}", f"o{number}-", f"p{number}")]
 
 
 def furnish(neighbours: list[Neighbour]) -> None:
-    """Give every org something of everything."""
+    """Return every org something of everything."""
     for one in neighbours:
         for deed in DEEDS[:-2]:
             deed(one, list(IDS[:3]), "first", 3)

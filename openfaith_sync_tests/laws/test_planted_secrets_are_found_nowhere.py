@@ -56,7 +56,7 @@ class Searched:
     outputs: dict[str, str] = field(default_factory=dict)
 
     def findings(self) -> list[str]:
-        """Give which secret is found where."""
+        """Return which secret is found where."""
         forms = {name: _forms(secret) for name, secret in self.secrets.items()}
         return [
             f"{name} is in {place}: …{text[max(0, text.index(form) - 150) : text.index(form) + 20]}…"
@@ -68,7 +68,7 @@ class Searched:
 
 
 def _forms(secret: str) -> set[str]:
-    """Give a secret as it is and as it may be written elsewhere; base64 begins at any of three places."""
+    """Return a secret as it is and as it may be written elsewhere; base64 begins at any of three places."""
     secret = str(secret)  # some hide from their own repr
     found = {secret, quote(secret, safe=""), repr(secret)[1:-1], secret.encode().hex()}
     for lead in range(3):
@@ -301,7 +301,7 @@ def raising(call: Callable[[], object]) -> BaseException:
 
 
 def our_frames(error: BaseException) -> str:
-    """Give a traceback as error trackers keep it: with what each of our functions held."""
+    """Return a traceback as error trackers keep it: with what each of our functions held."""
     found = []
     shown: BaseException | None = error
     while shown is not None:
@@ -359,5 +359,5 @@ def test_no_error_of_the_database_shows_a_value(done):
 
 
 def our_frames_of_ours(error: BaseException) -> str:
-    """Give a traceback as Python prints it and Dagster stores it: causes too, unless they are kept back."""
+    """Return a traceback as Python prints it and Dagster stores it: causes too, unless they are kept back."""
     return "".join(traceback.format_exception(error))

@@ -40,7 +40,7 @@ def refuse(error: Exception, *numbers: str):
 
 
 def waits(case: Case) -> list[int]:
-    """Give in how many seconds each waiting event is looked at again."""
+    """Return in how many seconds each waiting event is looked at again."""
     rows = case.run(
         "SELECT round(extract(epoch FROM not_before - now())) FROM sync.webhook_events"
         " WHERE org_id = %s AND done_at IS NULL ORDER BY event_id"

@@ -53,7 +53,7 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
 
 
 def run_job(job: dict[str, Any]) -> tuple[int, int]:
-    """Give the exit status and the number of steps taken when it ran to its end."""
+    """Return the exit status and the number of steps taken when it ran to its end."""
     steps = 0
 
     def on_step(_: str) -> None:

@@ -50,7 +50,7 @@ class Churches:
         self.simulators[org].random(1, seed=self.happened)
 
     def false_tombstones(self) -> list[str]:
-        """Give every record that is tombstoned and alive at its source.
+        """Return every record that is tombstoned and alive at its source.
 
         Ids are never used again, so what is alive now was alive when we were asked.
         """

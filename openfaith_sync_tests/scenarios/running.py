@@ -82,13 +82,13 @@ def free_port() -> int:
 
 
 def dagster_service(deployment: Deployment, environment: dict[str, str]) -> Service:
-    """Give `dagster dev`, whose daemon drives the sensors."""
+    """Return `dagster dev`, whose daemon drives the sensors."""
     words = ["dagster", "dev", "-h", "127.0.0.1", "-p", str(free_port())]
     return Service("dagster", [sys.executable, "-m", *words], deployment.folder, environment)
 
 
 def receiver_service(deployment: Deployment, environment: dict[str, str], port: int) -> Service:
-    """Give `openfaith-sync serve`."""
+    """Return `openfaith-sync serve`."""
     words = ["-c", "from openfaith_sync.cli import main; main()", "serve", "--port", str(port)]
     return Service("serve", [sys.executable, *words], deployment.folder, environment)
 

@@ -63,5 +63,5 @@ def get(still: RunningSimulator, client: httpx.Client) -> Get:
 
 @pytest.fixture
 def read(get: Get) -> Callable[..., Any]:
-    """Give the document of a path of the still church."""
+    """Return the document of a path of the still church."""
     return lambda path, query="": get(path, query).json()

@@ -20,7 +20,7 @@ def status(moving, client):
 
 @pytest.fixture
 def someone(moving):
-    """Give the id of a person with everything, whom no other test uses."""
+    """Return the id of a person with everything, whom no other test uses."""
     person = moving.create("person", {"first_name": "Ana", "last_name": "Peña"})
     for entity, attributes in (
         ("email", {"address": "ana@example.org", "primary": True}),

@@ -14,7 +14,7 @@ HOUSEHOLD_MEMBERSHIPS, GROUP_MEMBERSHIPS = "household_membership", "group_member
 
 @pytest.fixture(scope="module")
 def filled(manifest):
-    """Give the truth of a church of four thousand, by entity."""
+    """Return the truth of a church of four thousand, by entity."""
     world = populate(manifest, 4000, seed=1)
     return {name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()}
 
@@ -31,7 +31,7 @@ def status(moving, client):
 
 @pytest.fixture
 def family(moving):
-    """Give a household of two whom no other test uses, and the two."""
+    """Return a household of two whom no other test uses, and the two."""
     people = [moving.create("person", {"first_name": name, "last_name": "Ng"}) for name in ("Ruth", "Naomi")]
     return moving.create("household", {"name": "Ng Household"}, {"people": people}), people
 

@@ -33,7 +33,7 @@ SINGLE = {
 
 
 def recorded_alone():
-    """Give the recorded single reads of the entities that the manifest has, each with a listing of them."""
+    """Yield the recorded single reads of the entities that the manifest has, each with a listing of them."""
     for path in sorted(Path(RECORDINGS or "nowhere").glob("*/*.json")):
         recording = json.loads(path.read_text())
         url, body = urlsplit((recording.get("request") or {}).get("url") or ""), recording["response"].get("body")
@@ -56,7 +56,7 @@ def test_single_reads_have_the_recorded_shape(entity, query, body, get):
 
 
 def recorded():
-    """Give the recorded listings of the entities that the manifest has."""
+    """Yield the recorded listings of the entities that the manifest has."""
     for path in sorted(Path(RECORDINGS or "nowhere").glob("*/*.json")):
         recording = json.loads(path.read_text())
         url, body = (recording.get("request") or {}).get("url") or "", recording["response"].get("body")

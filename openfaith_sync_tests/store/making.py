@@ -32,7 +32,7 @@ def at(minutes: float) -> datetime:
 def email(
     external_id: str, address: str | None = "anna@example.org", version: datetime | None = NOON, org: OrgId = ORG
 ) -> Record:
-    """Give an e-mail address as a record; its hash covers the address only, so versions can differ alone."""
+    """Return an e-mail address as a record; its hash covers the address only, so versions can differ alone."""
     person = derive_entity_id(org, PCO, PERSON, "1")
     return Record(
         external_id=ExternalId(external_id),
@@ -53,7 +53,7 @@ def batch(records: Iterable[Record], rejected: Iterable[Rejection] = (), entity:
 
 
 def riders(*entities: EntityName, watermark: datetime | None = None) -> PassStart:
-    """Give the start of a full pass of people with children riding along."""
+    """Return the start of a full pass of people with children riding along."""
     along = tuple(Rider(entity, watermark, f"{entity}-m1") for entity in entities)
     return PassStart(mode=SyncMode.FULL, trigger="test", manifest_version="m1", riders=along)
 

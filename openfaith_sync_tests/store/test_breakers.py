@@ -42,7 +42,7 @@ def breaker(database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
 
 
 def fail(database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> SharedBreaker:
-    """Give the breaker of an org so many of whose requests found nobody."""
+    """Return the breaker of an org so many of whose requests found nobody."""
     found = breaker(database, org, rules)
     for number in range(requests):
         found.note_failure(f"request {number}", "nobody there", NOW)

@@ -63,7 +63,7 @@ def is_alive(process):
 
 
 def server(home):
-    """Give the server's process, or nothing."""
+    """Return the server's process, or nothing."""
     path = home / "postgres" / "postmaster.pid"
     return psutil.Process(int(path.read_text().splitlines()[0])) if path.exists() else None
 

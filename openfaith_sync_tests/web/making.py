@@ -25,7 +25,7 @@ def subscribe(
 
 
 def part(event_id: str, name: str = EMAIL_UPDATED, record: dict[str, Any] | None = None, **meta: Any) -> dict[str, Any]:
-    """Give one EventDelivery."""
+    """Return one EventDelivery."""
     payload = {
         "data": record or {"type": "Email", "id": "7", "attributes": {"address": "a@example.org"}},
         "included": [],

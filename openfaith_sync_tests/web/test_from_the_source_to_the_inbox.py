@@ -90,7 +90,7 @@ def at_source(church: RunningSimulator, path: str = SUBSCRIPTIONS) -> list[dict[
 
 
 def announced(church: RunningSimulator) -> set[str]:
-    """Give the uuids of all events that the source has for subscriptions."""
+    """Return the uuids of all events that the source has for subscriptions."""
     events = [at_source(church, f"{SUBSCRIPTIONS}/{found['id']}/events") for found in at_source(church)]
     return {event["attributes"]["uuid"] for found in events for event in found}
 

@@ -48,7 +48,7 @@ class Person:
     state: str = ""
 
     def begin(self, org: OrgId = GRACE) -> str:
-        """Give the link that `org connect` prints."""
+        """Return the link that `org connect` prints."""
         redirect = f"{self.receiver.url}/oauth/callback"
         begun = begin_authorization(self.database, org, PCO, self.church.base_url, redirect, SCOPES)
         self.state = begun.state
@@ -56,7 +56,7 @@ class Person:
         return endpoints.link(redirect, SCOPES, begun.state, begun.verifier)
 
     def agree(self) -> str:
-        """Give where the source sends the browser to."""
+        """Return where the source sends the browser to."""
         return httpx.get(self.begin(), trust_env=False).headers["location"]
 
     def open(self, url: str) -> httpx.Response:
