@@ -12,13 +12,13 @@ TOLERATED_RECORDS = 3
 TOLERATED_SHARE = 0.01
 
 
-def count_missing(source_count: int | None, stored: int, set_aside: int, rows: int) -> int:
+def count_missing(source_count: int, stored: int, set_aside: int, rows: int) -> int:
     """Return how many records the source counts that a full pass neither stored nor set aside.
 
     ``rows`` is how many the pass read. Records that are gone at the source are still stored until they are
     proven gone, so they must not stand in for others that were never read.
     """
-    return 0 if source_count is None else max(0, source_count - stored - set_aside, source_count - rows)
+    return max(0, source_count - stored - set_aside, source_count - rows)
 
 
 def is_tolerable(missing: int, source_count: int) -> bool:

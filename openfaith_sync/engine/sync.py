@@ -227,6 +227,8 @@ class EntitySync:
         self._report["counted_but_not_listed"] = missing
 
     def _count_missing(self, source_count: int | None, rows: int) -> int:
+        if source_count is None:
+            return 0
         key = self._lease.key
         stored, set_aside = self._store.count_live(key), self._store.count_set_aside(key)
         return count_missing(source_count, stored, set_aside, rows)
