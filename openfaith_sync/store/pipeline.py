@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import pq
@@ -24,6 +25,9 @@ from openfaith_sync.store.rows import Connection
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 # Names are the connection's, which several pipelines may use in turn.
 _numbers = count(1)
+# The names of what each session has prepared, by statement: the server keeps it as long as the session lasts,
+# and another pipeline over the same connection must not prepare it again.
+_prepared: WeakKeyDictionary[Connection, dict[bytes, bytes]] = WeakKeyDictionary()
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
@@ -56,7 +60,7 @@ class Pipeline:
         self._pq = connection.pgconn
         self._socket = _Selector()
         self._socket.register(self._pq.socket, selectors.EVENT_READ)
-        self._names: dict[bytes, bytes] = {}
+        self._names = _prepared.setdefault(connection, {})
         # A statement's text stands for the answer to its preparation.
         self._awaited: deque[Answer | bytes] = deque()
         self._failure: psycopg.Error | None = None

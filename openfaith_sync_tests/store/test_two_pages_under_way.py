@@ -16,13 +16,16 @@ from openfaith_sync.domain.place import Slice, WalkPlace
 from openfaith_sync.domain.record import Record
 from openfaith_sync.store.pages import COMMIT_STEPS
 from openfaith_sync.store.pipeline import Pipeline
+from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
+    FULL,
     ORG,
     PCO,
     PEOPLE,
     PERSON,
+    Walk,
     at,
     batch,
     email,
@@ -262,6 +265,18 @@ def test_a_statement_that_was_prepared_behind_a_failure_is_prepared_again_and_no
         run(database, "UPDATE sync.leases SET token = token - 1")
         assert walk.commit(batch([email("2")], [rejection("3")])) == {EMAIL: Counts(created=1, dead=1)}
         assert prepared(walk) == before + 1
+
+
+def test_stores_that_share_a_connection_prepare_their_statements_once(database):
+    with database.connect(ORG) as connection:
+        counted = set()
+        for number in range(20):
+            store = PostgresStore(connection, ORG)
+            with store.hold_lease(EMAILS, "a test") as lease:
+                walk = Walk(store, lease, store.open_pass(lease, FULL, WalkPlace()))
+                walk.commit(batch([email(f"{number}")]))
+                counted.add(prepared(walk))
+    assert len(counted) == 1
 
 
 def test_a_page_that_was_interrupted_before_its_answers_leaves_its_statements_usable(database, monkeypatch):
