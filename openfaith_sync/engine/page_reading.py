@@ -106,7 +106,8 @@ class PageReader:
         """Read on from the query's offset until two records were read or the listing ended."""
         parts: list[_Part] = []
         offset, wanted = query.offset, min(2, query.size or 2)
-        while wanted > 0 and (not parts or parts[-1].page.has_next):
+        # A page without rows leads nowhere, whatever it promises: the walk decides what it means.
+        while wanted > 0 and (not parts or (parts[-1].page.has_next and parts[-1].page.rows)):
             here = replace(query, offset=offset)
             try:
                 part = _Part(self._read_largest(here, cost))

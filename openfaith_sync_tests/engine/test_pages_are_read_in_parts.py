@@ -184,6 +184,17 @@ def test_one_bad_record_does_not_leave_pages_small():
     assert len(listing.asked) < 20 + 30
 
 
+def test_an_empty_page_that_promises_more_is_returned_as_it_is():
+    asked: list[ListingQuery] = []
+
+    def promising(query: ListingQuery) -> Page:
+        asked.append(query)
+        return Page((), 3, has_next=True)
+
+    assert PageReader(promising, 100).read(ListingQuery(CAMPUS)).rows == 0
+    assert len(asked) == 1
+
+
 def test_children_that_may_not_be_read_are_left_out_at_once_and_for_good():
     listing = Listing(500, lambda query, _: AccessDenied("no") if query.children else None)
     reader = PageReader(listing, 100)
