@@ -113,6 +113,8 @@ def test_an_outage_from_the_first_request_steps_over_nothing():
     with pytest.raises(PageNotServed):
         sync(manifest, church, store, SyncMode.FULL)
     assert not store.pages
+    # The outage is noticed before the listing is asked for place by place.
+    assert len(church.queries) < 30
 
 
 def test_a_reconciliation_that_steps_over_a_place_makes_nothing_a_candidate_for_deletion():
