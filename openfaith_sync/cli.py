@@ -17,7 +17,7 @@ from openfaith_sync.commands.serve import serve
 from openfaith_sync.commands.status import status
 from openfaith_sync.commands.sync import sync
 from openfaith_sync.commands.webhooks import webhooks
-from openfaith_sync.simulator.command import simulate
+from openfaith_sync.simulator.server.command import simulate
 
 
 @click.group("openfaith-sync", cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

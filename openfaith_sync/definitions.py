@@ -4,12 +4,12 @@ import os
 
 import dagster as dg
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.defs.adapter import build_adapter
-from openfaith_sync.defs.io import FRAMES, CanonicalFrameIOManager
-from openfaith_sync.defs.pruning import build_pruning
-from openfaith_sync.defs.resources import build_database
-from openfaith_sync.domain.settings import Settings
+from openfaith_sync.defs.jobs.pruning import build_pruning
+from openfaith_sync.defs.resources.database_resource import build_database
+from openfaith_sync.defs.resources.frame_io_manager import FRAMES, CanonicalFrameIOManager
+from openfaith_sync.domain.connections.deployment_settings import Settings
 
 settings = Settings.from_environment(os.environ)
 manifests = [read_manifest(settings.manifests, name) for name in list_adapters(settings.manifests)]

@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.embedded import start_embedded, stop_embedded
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 # A deployment with a database of its own has keys of its own.

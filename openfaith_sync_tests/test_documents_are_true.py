@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "openfaith_sync"
@@ -54,7 +54,7 @@ def test_the_readmes_commands_work_in_their_order(tmp_path, pco_manifest):
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             ran.append(command)
     assert len(ran) >= 5
-    stop = [str(ROOT / ".venv/bin/python"), "-m", "openfaith_sync.store.embedded", "stop"]
+    stop = [str(ROOT / ".venv/bin/python"), "-m", "openfaith_sync.store.postgres.embedded_server", "stop"]
     subprocess.run(stop, cwd=tmp_path, env=environment, check=True)
 
 
@@ -72,8 +72,17 @@ def test_a_rooms_readme_names_its_files_and_no_others(room):
     lines = (room / "README.md").read_text().splitlines()
     assert len(lines) <= 40
     named = set(re.findall(r"[\w/]+\.py", "\n".join(lines)))
-    files = {path.name for path in room.glob("*.py")} - {"__init__.py"}
+    files = {path.name for path in room.rglob("*.py") if "migrations" not in path.parts} - {"__init__.py"}
     assert not files - {Path(name).name for name in named}
     for name in named:
-        places = (room / name, PACKAGE / name, ROOT / name, ROOT / "openfaith_sync_tests" / room.name / name)
-        assert any(place.exists() for place in places), f"{name} is not there"
+        places = [PACKAGE / name, ROOT / name, ROOT / "openfaith_sync_tests" / room.name / name]
+        assert name in files or any(place.exists() for place in [*places, *room.rglob(name)]), f"{name} is not there"
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_rooms_readme_names_its_folders_and_no_others(room):
+    named = set(re.findall(r"^\| `([\w/]+)/` \|", (room / "README.md").read_text(), re.MULTILINE))
+    folders = {
+        str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
+    }
+    assert named == folders - {"dialects"}

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from openfaith_sync.adapters.account import AccountGuard
-from openfaith_sync.adapters.auth import Authorization
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.needs import Shared
-from openfaith_sync.adapters.oauth import OAuthEndpoints
-from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
-from openfaith_sync.domain.connection import Connection, Identity, OAuthTokens
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.adapters.client.account import AccountGuard
+from openfaith_sync.adapters.client.auth import Authorization
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.ports.shared_state import Shared
+from openfaith_sync.domain.connections.connection import Connection, Identity, OAuthTokens
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.ratelimit.lanes import Lane
 
 # Somebody waits for the answer, and can ask again.
 ATTEMPTS_TO_VERIFY = 2

@@ -6,22 +6,28 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.connections import known_base_url
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.parameters import parse_base_url, parse_name
 from openfaith_sync.commands.partition import open_partitions, register_partition
 from openfaith_sync.commands.printing import as_json, print_json
-from openfaith_sync.domain.adapter_file import OAuth2
-from openfaith_sync.domain.connection import Hidden
+from openfaith_sync.domain.connections.connection import Hidden
 from openfaith_sync.domain.errors import TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.subscription import parse_public_url
-from openfaith_sync.store.authorizations import GOOD_FOR, LONGEST_EXCHANGE, Begun, begin_authorization, load_progress
-from openfaith_sync.store.connections import ListedConnection, list_connections
-from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.domain.manifest.adapter_file import OAuth2
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.subscription import parse_public_url
+from openfaith_sync.store.connections.authorizations import (
+    GOOD_FOR,
+    LONGEST_EXCHANGE,
+    Begun,
+    begin_authorization,
+    load_progress,
+)
+from openfaith_sync.store.connections.connections import ListedConnection, list_connections
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.web.callback import PATH
 from openfaith_sync.web.connecting import complete
 

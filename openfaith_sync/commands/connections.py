@@ -1,10 +1,10 @@
 """Whether an org's connection may be used."""
 
-from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
-from openfaith_sync.store.connections import list_connections, load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.connections.connections import list_connections, load_connection
+from openfaith_sync.store.database.database import Database
 
 
 def load_usable_connection(database: Database, name: str, adapter: AdapterName) -> Connection:

@@ -12,8 +12,8 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import open_database
 
 
 @click.group()

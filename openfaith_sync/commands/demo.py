@@ -7,22 +7,22 @@ from urllib.parse import urlsplit
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.demo_check import Church
 from openfaith_sync.commands.demo_run import DEFINITIONS, materialize
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import print_rows
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop
-from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.reports import read_rows
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.admin.reports import read_rows
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import open_database
 
 ADAPTER = AdapterName("pco")
 PEOPLE = 2000

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest import Attribute, AttributeType, Entity
-from openfaith_sync.simulator.truth import TrueRecord
+from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType, Entity
+from openfaith_sync.simulator.data.ground_truth import TrueRecord
 
 Row: TypeAlias = Mapping[str, Any]
 Query: TypeAlias = Callable[[str], list[Row]]

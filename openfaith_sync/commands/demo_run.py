@@ -13,7 +13,7 @@ from typing import IO
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.store.folders import require_folder
+from openfaith_sync.store.postgres.folders import require_folder
 
 DEFINITIONS = "openfaith_sync.definitions"
 

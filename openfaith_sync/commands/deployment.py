@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.server_programs import without_libpq_variables
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.store.postgres.server_programs import without_libpq_variables
 
 DAGSTER_FILE = "dagster.yaml"
 PACKAGE = Path(__file__).resolve().parents[1]

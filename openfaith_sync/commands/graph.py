@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.domain.graph import DependencyGraph, build_graph
-from openfaith_sync.domain.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
+from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
 
 DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
     "text": draw_text,

@@ -4,13 +4,19 @@ from typing import Any
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.domain.ids import EntityName, parse_org
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, load_hold, reject_hold
+from openfaith_sync.domain.passes.deletions import HeldRecord, Hold, HoldKind, HoldStatus
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.deletions.hold_decisions import (
+    approve_hold,
+    list_holds,
+    load_held_records,
+    load_hold,
+    reject_hold,
+)
 
 COLUMNS = ("hold", "org", "entity", "kind", "missing", "live", "status", "approved_up_to", "created_at", "reason")
 RECORD_COLUMNS = ("external_id", "entity_id", "times_missed", "first_missed_at")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
-from openfaith_sync.adapters.manifest_mistakes import ManifestMistakes
-from openfaith_sync.adapters.manifest_schemas import MODELS, schema_file, schema_text
+from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
+from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
 
 
 @click.group()

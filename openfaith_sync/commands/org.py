@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.connect import connect
 from openfaith_sync.commands.connections import known_base_url
@@ -15,12 +15,12 @@ from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
 from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.work import WHAT_REPEATS
-from openfaith_sync.store.connections import add_connection, list_connections
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.work import make_due
+from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
+from openfaith_sync.store.connections.connections import add_connection, list_connections
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.work import make_due
 
 
 @click.group()

@@ -2,22 +2,27 @@
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.connection import ConnectionStatus
+from openfaith_sync.domain.connections.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
-from openfaith_sync.domain.work import WHAT_REPEATS
-from openfaith_sync.engine.subscriptions import remove_subscriptions
-from openfaith_sync.store.connections import ListedConnection, list_connections, load_connection, set_connection_status
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.erase import count_rows, disconnect_org, erase_org
-from openfaith_sync.store.sharing import share
-from openfaith_sync.store.subscriptions import forget_subscriptions, open_subscriptions
-from openfaith_sync.store.work import make_due
+from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
+from openfaith_sync.engine.webhooks.subscriptions import remove_subscriptions
+from openfaith_sync.store.admin.erase import count_rows, disconnect_org, erase_org
+from openfaith_sync.store.connections.connections import (
+    ListedConnection,
+    list_connections,
+    load_connection,
+    set_connection_status,
+)
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.schedule.work import make_due
+from openfaith_sync.store.webhooks.subscriptions import forget_subscriptions, open_subscriptions
 
 
 @click.command()

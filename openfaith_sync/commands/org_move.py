@@ -7,10 +7,10 @@ from openfaith_sync.commands.org_life import unsubscribe
 from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.errors import SyncError, UsageError
 from openfaith_sync.domain.ids import AdapterName, parse_org
-from openfaith_sync.store.accounts import load_account
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.erase import count_rows, disconnect_org, erase_org
+from openfaith_sync.store.admin.erase import count_rows, disconnect_org, erase_org
+from openfaith_sync.store.connections.accounts import load_account
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.database.database import open_database
 
 
 @click.command()

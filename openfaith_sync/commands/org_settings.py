@@ -10,10 +10,10 @@ from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_life import require_connections
 from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.ids import AdapterName, parse_org
-from openfaith_sync.domain.work import WorkMode
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.org_settings import load_cadences, set_cadence, set_org
-from openfaith_sync.store.work import replan_nights
+from openfaith_sync.domain.schedule.due_work import WorkMode
+from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.work import replan_nights
 
 USUAL = "usual"
 _SPAN = re.compile(r"(\d+)([mhd])")

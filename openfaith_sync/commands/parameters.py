@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from openfaith_sync.domain.connection import BasicCredentials, BearerToken
+from openfaith_sync.domain.connections.connection import BasicCredentials, BearerToken
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
 

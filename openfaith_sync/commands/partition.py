@@ -10,7 +10,7 @@ import yaml
 from openfaith_sync.commands.deployment import DAGSTER_FILE, PACKAGE, Deployment
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.folders import require_folder
+from openfaith_sync.store.postgres.folders import require_folder
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -24,13 +24,13 @@ class Partitions:
 
     def register(self, org: OrgId) -> None:
         """Make the org a partition; nothing happens when it is one."""
-        from openfaith_sync.defs.partitions import register_org  # noqa: PLC0415  see open_partitions
+        from openfaith_sync.defs.resources.partitions import register_org  # noqa: PLC0415  see open_partitions
 
         register_org(self.instance, org)
 
     def unregister(self, org: OrgId) -> None:
         """Remove the org's partition; what Dagster noted of it stays."""
-        from openfaith_sync.defs.partitions import unregister_org  # noqa: PLC0415  see open_partitions
+        from openfaith_sync.defs.resources.partitions import unregister_org  # noqa: PLC0415  see open_partitions
 
         unregister_org(self.instance, org)
 

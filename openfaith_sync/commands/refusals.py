@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment
+from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.refusals import Refusal
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import load_refusals
-from openfaith_sync.store.incidents import list_incidents
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.connections.unavailable_entities import load_refusals
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.incidents import list_incidents
 
 Refusals = Mapping[tuple[str, str], Refusal]
 """By org, and by adapter and entity as people read them."""

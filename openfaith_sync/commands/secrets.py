@@ -5,8 +5,8 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.rotation import KeyUse, count_key_use, rotate_secrets
+from openfaith_sync.store.admin.key_rotation import KeyUse, count_key_use, rotate_secrets
+from openfaith_sync.store.database.database import Database, open_database
 
 _ORGS_NAMED = 5
 

@@ -5,10 +5,10 @@ import sys
 
 import click
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.domain.subscription import parse_public_url
-from openfaith_sync.store.database import open_database
+from openfaith_sync.domain.webhooks.subscription import parse_public_url
+from openfaith_sync.store.database.database import open_database
 from openfaith_sync.web.server import Address
 from openfaith_sync.web.server import serve as run_server
 

@@ -8,17 +8,18 @@ import click
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.commands.refusals import describe_access, load_access, with_access
-from openfaith_sync.domain.deletions import HoldKind
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
-from openfaith_sync.domain.passes import OpenPass
-from openfaith_sync.store.alerts import Alert, list_alerts
-from openfaith_sync.store.breakers import Away, list_away
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.hold_decisions import list_holds
-from openfaith_sync.store.inbox import list_inboxes
-from openfaith_sync.store.reports import EntityStatus, status_rows
+from openfaith_sync.domain.passes.deletions import HoldKind
+from openfaith_sync.domain.passes.passes import OpenPass
+from openfaith_sync.store.admin.reports import EntityStatus, status_rows
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.deletions.hold_decisions import list_holds
+from openfaith_sync.store.inbox.inbox import list_inboxes
+from openfaith_sync.store.outages.alerts import Alert, list_alerts
+from openfaith_sync.store.outages.breakers import Away, list_away
+from openfaith_sync.store.postgres_store import open_store
 
 COLUMNS = (
     "org", "entity", "live", "dead_letters", "completed", "mode", "created", "updated", "unchanged", "watermark",
@@ -117,7 +118,7 @@ def _describe_away(away: Away) -> str:
 def _place(database: Database, found: EntityStatus) -> str | None:
     """Say where the open pass will go on."""
     org = OrgId(found.org)
-    with database.open_store(org) as store:
+    with open_store(database, org) as store:
         opened = store.load_checkpoint(SyncKey(org, found.adapter, found.entity)).open_pass
     return _describe(opened) if opened else None
 

@@ -5,25 +5,26 @@ from typing import Any
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
 from openfaith_sync.commands.sync_progress import Display, open_display
+from openfaith_sync.domain.connections.refusals import Refusal
+from openfaith_sync.domain.connections.scopes import find_ungranted, granted_scopes
 from openfaith_sync.domain.errors import AccessDenied, UsageError
-from openfaith_sync.domain.granting import find_ungranted, granted_scopes
-from openfaith_sync.domain.graph import DependencyGraph, build_graph
 from openfaith_sync.domain.ids import AdapterName, EntityName
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import PassResult, SyncMode
-from openfaith_sync.domain.record import UNREADABLE_VALUES
-from openfaith_sync.domain.refusals import Refusal
-from openfaith_sync.engine.org import EntityOutcome, run_org
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.disabled import judge_ungranted, note_readable, note_refusal
-from openfaith_sync.store.sharing import share
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.domain.records.record import UNREADABLE_VALUES
+from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.postgres_store import open_store
 
 COLUMNS = (
     "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
@@ -80,7 +81,7 @@ def sync(
         with (
             share(database, connection) as shared,
             open_source(manifest, connection, shared, lane=Lane.INTERACTIVE) as source,
-            database.open_store(connection.org) as store,
+            open_store(database, connection.org) as store,
             open_display() as display,
         ):
             finished = list(

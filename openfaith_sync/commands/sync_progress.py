@@ -13,9 +13,9 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.remarks import remarks
-from openfaith_sync.engine.org import EntityOutcome
-from openfaith_sync.engine.walking import Progress
+from openfaith_sync.domain.passes.pass_notes import remarks
+from openfaith_sync.engine.org_sync import EntityOutcome
+from openfaith_sync.engine.passes.pass_runner import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 

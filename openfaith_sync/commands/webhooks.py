@@ -5,23 +5,23 @@ from typing import Any
 
 import click
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.announcements import announcements
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, parse_org
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.subscription import SubscriptionReport
-from openfaith_sync.engine.subscription_needs import SubscriptionSource, SubscriptionStore
-from openfaith_sync.engine.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
-from openfaith_sync.store.connections import load_connection
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.sharing import share
-from openfaith_sync.store.subscriptions import open_subscriptions
-from openfaith_sync.store.webhook_status import WebhookStatus, load_webhook_status
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.event_names import announcements
+from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
+from openfaith_sync.engine.ports.subscriptions import SubscriptionSource, SubscriptionStore
+from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
+from openfaith_sync.store.webhooks.webhook_status import WebhookStatus, load_webhook_status
 
 COLUMNS = ("event", "subscribed", "active", "checked", "received", "waiting", "malformed", "last_received")
 

@@ -2,14 +2,18 @@
 
 import dagster as dg
 
-from openfaith_sync.defs.bulk_sensors import build_connections_sensor, build_reconciliation_sensor, build_weekly_full
-from openfaith_sync.defs.delta_sensor import build_delta_sensor
-from openfaith_sync.defs.entity_assets import build_entity_assets
-from openfaith_sync.defs.jobs import build_bulk_jobs, build_record_job
-from openfaith_sync.defs.webhook_sensor import LISTEN_SECONDS, build_webhook_sensor
-from openfaith_sync.domain.graph import build_graph
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.work import Plan
+from openfaith_sync.defs.assets.entity_assets import build_entity_assets
+from openfaith_sync.defs.jobs.jobs import build_bulk_jobs, build_record_job
+from openfaith_sync.defs.sensors.bulk_sensors import (
+    build_connections_sensor,
+    build_reconciliation_sensor,
+    build_weekly_full,
+)
+from openfaith_sync.defs.sensors.delta_sensor import build_delta_sensor
+from openfaith_sync.defs.sensors.webhook_sensor import LISTEN_SECONDS, build_webhook_sensor
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.schedule.work import Plan
 
 
 def build_adapter(

@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from openfaith_sync.domain.deletions import Candidate, Hold, Weighing
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
-from openfaith_sync.domain.inbox import Reading, Wait
-from openfaith_sync.domain.merges import MergeCommit, ReferenceColumn, Revival
-from openfaith_sync.domain.passes import (
+from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     Committed,
     Counts,
@@ -20,16 +18,22 @@ from openfaith_sync.domain.passes import (
     PassStart,
     RiderPass,
 )
-from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import MappedBatch
-from openfaith_sync.domain.rejections import Rejected
-from openfaith_sync.store import holds, leases, merges, news, passes
-from openfaith_sync.store import inbox_rows as inbox
-from openfaith_sync.store.evidence import PostgresEvidence
-from openfaith_sync.store.failures import translated
-from openfaith_sync.store.leases import check_lease
-from openfaith_sync.store.pages import OnStep, PageWriter
-from openfaith_sync.store.rows import Connection
+from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import MergeCommit, ReferenceColumn, Revival
+from openfaith_sync.domain.records.record import MappedBatch
+from openfaith_sync.domain.webhooks.inbox import Reading, Wait
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.deletions import holds
+from openfaith_sync.store.deletions.evidence import PostgresEvidence
+from openfaith_sync.store.inbox import inbox_rows as inbox
+from openfaith_sync.store.merges import merges
+from openfaith_sync.store.pages.page_writer import OnStep, PageWriter
+from openfaith_sync.store.passes import change_detection as news
+from openfaith_sync.store.passes import leases, passes
+from openfaith_sync.store.passes.leases import check_lease
+from openfaith_sync.store.postgres.error_translation import translated
+from openfaith_sync.store.postgres.statements import Connection
 
 
 class PostgresStore:
@@ -268,3 +272,15 @@ class PostgresStore:
     def _guard_org(self, key: SyncKey) -> None:
         if key.org != self._org:
             raise DefinitionError(f"{key} was asked of the store of {self._org}")
+
+
+@contextmanager
+def open_store(database: Database, org: OrgId, on_step: OnStep | None = None) -> Iterator[PostgresStore]:
+    """Yield the store of one org, over one connection of its own.
+
+    ``on_step`` is the seam of the kill tests: called with one of ``COMMIT_STEPS``
+    before each statement of a page's commit, and after the last.
+    """
+    terms = leases.LeaseTerms(database.lease_lasts, lambda: database.connect(org))
+    with database.connect_for_pages(org) as connection:
+        yield PostgresStore(connection, org, on_step, terms)

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openfaith_sync.adapters.webhooks import WebhookReader
+from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.subscriptions import load_secrets
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.webhooks.subscriptions import load_secrets
 from openfaith_sync.web.callback import PATH as CALLBACK_PATH
 from openfaith_sync.web.callback import OAuthCallback
 from openfaith_sync.web.health import Health

@@ -13,12 +13,12 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from openfaith_sync.domain.connection import Hidden
+from openfaith_sync.domain.connections.connection import Hidden
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.authorizations import NotAuthorized, load_progress, parse_state
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.connections.authorizations import NotAuthorized, load_progress, parse_state
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.answers import try_again
 from openfaith_sync.web.connecting import complete, refuse
 from openfaith_sync.web.limits import Limits

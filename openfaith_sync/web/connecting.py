@@ -6,19 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import verify_connection
-from openfaith_sync.domain.connection import Connection
+from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.errors import AnotherAccount, DefinitionError, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.work import WHAT_REPEATS
-from openfaith_sync.store.accounts import ConnectionAccount, load_account
-from openfaith_sync.store.authorizations import Authorization, finish_authorization, open_verifier, take_authorization
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.tokens import ConnectionTokens
-from openfaith_sync.store.work import make_due
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
+from openfaith_sync.store.connections.accounts import ConnectionAccount, load_account
+from openfaith_sync.store.connections.authorizations import (
+    Authorization,
+    finish_authorization,
+    open_verifier,
+    take_authorization,
+)
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.work import make_due
 
 _STORE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 0.1, 5.0
 _PATIENCE = timedelta(seconds=20)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from openfaith_sync.domain.errors import SyncError
-from openfaith_sync.store.rows import Connection, fetch_one
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.web.pool import ConnectionPool
 
 _ANSWER_SECONDS = 5

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from openfaith_sync.domain.delivery import Delivery, of_another_account
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.store.inbox import receive_on
-from openfaith_sync.store.rows import Connection
-from openfaith_sync.store.subscriptions import keep_subscribed
-from openfaith_sync.store.unreadable import keep_unreadable_on
+from openfaith_sync.domain.webhooks.delivery import Delivery, of_another_account
+from openfaith_sync.store.inbox.inbox import receive_on
+from openfaith_sync.store.inbox.unreadable_events import keep_unreadable_on
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.webhooks.subscriptions import keep_subscribed
 from openfaith_sync.web.pool import ConnectionPool
 
 _MOST_TOGETHER = 200

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from openfaith_sync.domain.errors import SyncError, TransientError
 from openfaith_sync.domain.ids import NOBODY, OrgId
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.failures import translated
-from openfaith_sync.store.rows import Connection
-from openfaith_sync.store.walls import enter_org
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres.error_translation import translated
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.row_level_security import enter_org
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from openfaith_sync.adapters.webhooks import WebhookReader
-from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
 from openfaith_sync.domain.errors import SyncError, UsageError
 from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
+from openfaith_sync.domain.webhooks.delivery import Delivery
 from openfaith_sync.web.answers import REFUSED, STORED, TOO_LARGE, TOO_SLOW, try_again
 from openfaith_sync.web.bodies import Bodies, BodyTooLarge, BodyTooSlow, NoRoom
 from openfaith_sync.web.inbox_writer import InboxWriter, NotSubscribed

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import uvicorn
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.app import HEADERS, build_app
 from openfaith_sync.web.inbox_writer import OnStep
 from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits

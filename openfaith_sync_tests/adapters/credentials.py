@@ -1,7 +1,7 @@
 """Credentials that nobody checks."""
 
-from openfaith_sync.adapters.auth import Authorization
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.adapters.client.auth import Authorization
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import AdapterName, OrgId
 
 

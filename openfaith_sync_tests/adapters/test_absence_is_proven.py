@@ -6,12 +6,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import MalformedAnswer, NotFoundAtSource, SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import ListingQuery
+from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")

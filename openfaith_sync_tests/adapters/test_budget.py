@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.adapters.budget import BudgetUsedUp, OwnLedger, Share, Slot
-from openfaith_sync.adapters.stated import StatedLimit
-from openfaith_sync.domain.budget import COMMON, Budget, Grant, Visit
-from openfaith_sync.domain.lanes import Lane
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, OwnLedger, Share, Slot
+from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit
+from openfaith_sync.domain.ratelimit.budget import COMMON, Budget, Grant, Visit
+from openfaith_sync.domain.ratelimit.lanes import Lane
 
 SECONDS = 20.0
 PERIOD = timedelta(seconds=SECONDS)

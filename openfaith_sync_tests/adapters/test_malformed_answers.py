@@ -8,9 +8,9 @@ import httpx
 import orjson
 import pytest
 
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
@@ -21,7 +21,7 @@ from openfaith_sync.domain.errors import (
     TransientError,
 )
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.listing import ListingQuery, Order
+from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")

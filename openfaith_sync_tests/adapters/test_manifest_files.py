@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.adapters.manifest_files import list_adapters, read_manifest
-from openfaith_sync.adapters.manifest_mistakes import ManifestMistakes
+from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.domain.errors import UsageError
 
 SHIPPED = Path(__file__).parents[2] / "manifests"

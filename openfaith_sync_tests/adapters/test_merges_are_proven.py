@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.listing import ListingQuery, Order
-from openfaith_sync.domain.merges import parse_merge
-from openfaith_sync.domain.record import Reference
+from openfaith_sync.domain.passes.listing import ListingQuery, Order
+from openfaith_sync.domain.records.merges import parse_merge
+from openfaith_sync.domain.records.record import Reference
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PERSON = EntityName("person")

@@ -5,11 +5,11 @@ import json
 import orjson
 import pytest
 
-from openfaith_sync.adapters.lenient_json import MAX_DEPTH, parse_json
+from openfaith_sync.adapters.client.lenient_json import MAX_DEPTH, parse_json
 from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import ListingQuery, Page
-from openfaith_sync.domain.record import RawRecord, Reference
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
+from openfaith_sync.domain.records.record import RawRecord, Reference
 from openfaith_sync_tests.adapters.test_malformed_answers import EMAILS, answering, email, listing, ok, set_to
 
 PERSON, EMAIL = EntityName("person"), EntityName("email")

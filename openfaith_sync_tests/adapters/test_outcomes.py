@@ -4,7 +4,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from openfaith_sync.adapters.outcomes import (
+from openfaith_sync.adapters.client.outcomes import (
     BY_BODY,
     BY_STATUS,
     BY_TRANSPORT,
@@ -12,8 +12,8 @@ from openfaith_sync.adapters.outcomes import (
     decide,
     decide_failure,
 )
-from openfaith_sync.domain.adapter_file import ErrorAction, ErrorRule
 from openfaith_sync.domain.errors import SyncError
+from openfaith_sync.domain.manifest.adapter_file import ErrorAction, ErrorRule
 
 # Mistakes of ours in the use of the library, and statuses that we never let it raise for.
 LET_THROUGH = {

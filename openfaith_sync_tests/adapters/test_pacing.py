@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from openfaith_sync.adapters.budget import BudgetUsedUp, OwnLedger, Share
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.adapters.needs import Ledger
-from openfaith_sync.adapters.pacing import Pace
-from openfaith_sync.adapters.stated import StatedLimit, parse_limit, parse_retry_after
-from openfaith_sync.domain.budget import COMMON, DEEP, Budget, Grant, Visit
-from openfaith_sync.domain.lanes import Lane
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.adapters.ports.shared_state import Ledger
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, OwnLedger, Share
+from openfaith_sync.adapters.ratelimit.pacing import Pace
+from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit, parse_limit, parse_retry_after
+from openfaith_sync.domain.ratelimit.budget import COMMON, DEEP, Budget, Grant, Visit
+from openfaith_sync.domain.ratelimit.lanes import Lane
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco").adapter_file
 PERIOD = timedelta(seconds=20)

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.adapters.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import AccessDenied, MalformedAnswer, TransientError
-from openfaith_sync.domain.subscription import Subscription
+from openfaith_sync.domain.webhooks.subscription import Subscription
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")

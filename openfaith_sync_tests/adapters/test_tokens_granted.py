@@ -6,10 +6,10 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from openfaith_sync.adapters.oauth import OAuthEndpoints
-from openfaith_sync.domain.connection import OAuthClient, OAuthTokens
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
+from openfaith_sync.domain.connections.connection import OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import AnswerLost, DefinitionError, ReconnectRequired, SyncError, TransientError
-from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 ASKED = frozenset({"people"})
 PAIR = {"access_token": "acc3ss", "refresh_token": "r3fresh"}

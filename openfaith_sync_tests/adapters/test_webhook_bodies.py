@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.adapters.webhooks import WebhookReader
-from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.inbox import EventAction
-from openfaith_sync.domain.storable import storable_json
+from openfaith_sync.domain.mapping.unstorable_text import storable_json
+from openfaith_sync.domain.webhooks.delivery import Delivery
+from openfaith_sync.domain.webhooks.inbox import EventAction
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
 READER = WebhookReader(PCO)

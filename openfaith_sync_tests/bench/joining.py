@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from openfaith_sync.domain.ids import OrgId, SyncKey
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import EMAIL, PCO, batch, email, fetch, run, walking
 
 RECORDS, PAGE, ROUNDS = 20_000, 100, 5

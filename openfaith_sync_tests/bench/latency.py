@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync_tests.defs.conftest import ROOT
 from openfaith_sync_tests.scenarios.churches import Churches, calm_churches
 from openfaith_sync_tests.scenarios.running import dagster_service, free_port, receiver_service

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.engine import fetching
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.sharing import share
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.passes import page_fetching as fetching
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.postgres_store import open_store
 
 
 def peak_mb() -> float:
@@ -86,7 +87,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     records = requests = 0
     with (
-        database.open_store(org) as store,
+        open_store(database, org) as store,
         share(database, connection) as shared,
         open_source(manifest, connection, shared, lane=Lane.BACKFILL) as source,
     ):

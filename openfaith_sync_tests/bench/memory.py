@@ -13,10 +13,10 @@ from rich.table import Table
 
 from openfaith_sync.domain.errors import LeaseLost
 from openfaith_sync.domain.ids import OrgId, SyncKey
-from openfaith_sync.domain.passes import Lease, PageCommit
-from openfaith_sync.domain.place import Slice, WalkPlace
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.postgres_store import PostgresStore
+from openfaith_sync.domain.passes.passes import Lease, PageCommit
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import PostgresStore, open_store
 from openfaith_sync_tests.store.making import EMAIL, FULL, PCO, batch, email, rejection
 
 ORG = OrgId("memory")
@@ -114,9 +114,9 @@ def walk_passes(backend: Backend, key: SyncKey, times: int) -> Measured:
 def measure(database: Database, times: int = TIMES) -> list[Measured]:
     """Measure each in a session of its own."""
     key = SyncKey(ORG, PCO, EMAIL)
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         refused = refuse_pages(Backend(store), key, times)
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         return [*refused, walk_passes(Backend(store), key, times)]
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.request_log import WindowUse
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.simulator.control.request_log import WindowUse
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync_tests.laws.sharer import MANIFESTS, Sharer
 
 LIMIT, PERIOD, WINDOWS, LATENCY_MS = 100, 20, 6, 100

@@ -15,8 +15,8 @@ from cryptography.fernet import Fernet
 from rich.console import Console
 from rich.table import Table
 
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync_tests.web.flood import Answer, flood, request_bytes
 from openfaith_sync_tests.web.making import ORG, body, headers, part, subscribe
 from openfaith_sync_tests.web.receiver import MANIFESTS, running_receiver

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openfaith_sync.cli import main
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.conftest import SECRET_KEY
 
 PROJECT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ import pytest
 from click.testing import Result
 from cryptography.fernet import Fernet
 
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import Database
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import PROJECT, Run
 
 FAILED, WRONG_USAGE = 1, 2

@@ -14,13 +14,13 @@ import pytest
 from dagster import DagsterInstance
 
 from openfaith_sync.commands import connect
-from openfaith_sync.domain.connection import Connection, OAuthTokens
+from openfaith_sync.domain.connections.connection import Connection, OAuthTokens
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.authorizations import begin_authorization
-from openfaith_sync.store.connections import add_connection, list_connections, load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.authorizations import begin_authorization
+from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import PROGRAM, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
 from openfaith_sync_tests.conftest import SECRET_KEY

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from openfaith_sync.commands.database import _shipped_psql, _split_password
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run, Start
 
 

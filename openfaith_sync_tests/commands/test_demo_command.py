@@ -6,10 +6,10 @@ import pytest
 from openfaith_sync.commands.demo_check import Church
 from openfaith_sync.commands.demo_run import StepLog
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run, Start
 
 PCO = AdapterName("pco")

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync_tests.commands.conftest import Run
 
 RECONCILE = ("sync", "grace", "--entity", "household", "--mode", "reconciliation", "--json")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.adapters.manifest_schemas import MODELS, schema_file, schema_text
+from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync_tests.commands.conftest import Run
 
 SHIPPED = Path(__file__).parents[2] / "manifests"

@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.embedded import stop_embedded
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.commands.conftest import PROGRAM, PROJECT
 
 FAR = "https://church.invalid"

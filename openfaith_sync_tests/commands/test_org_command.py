@@ -3,11 +3,11 @@ from pathlib import Path
 
 from dagster import DagsterInstance
 
-from openfaith_sync.domain.connection import ConnectionStatus, reconnect_command
+from openfaith_sync.domain.connections.connection import ConnectionStatus, reconnect_command
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import list_connections, set_connection_status
-from openfaith_sync.store.database import Database
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.connections import list_connections, set_connection_status
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 import pytest
 from dagster import DagsterInstance
 
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.connections import list_connections
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.connections.connections import list_connections
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 
 PUBLIC = {"OPENFAITH_PUBLIC_URL": "https://hooks.example.org"}

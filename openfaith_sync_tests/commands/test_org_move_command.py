@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.accounts import load_account
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.erase import erase_org
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.admin.erase import erase_org
+from openfaith_sync.store.connections.accounts import load_account
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.store.making import PCO, fetch
 

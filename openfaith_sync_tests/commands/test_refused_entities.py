@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync_tests.commands.conftest import Run
 
 NO_PRODUCT = Fault(kind="status", status=402, path="/groups/v2/")

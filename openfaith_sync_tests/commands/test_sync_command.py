@@ -3,12 +3,12 @@ import signal
 
 import pytest
 
-from openfaith_sync.adapters import http
+from openfaith_sync.adapters.client import http_client as http
 from openfaith_sync.domain.ids import AdapterName
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.alerts import close_alert, raise_alert
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import close_alert, raise_alert
 from openfaith_sync_tests.commands.conftest import Run, Start
 from openfaith_sync_tests.store.making import run as execute
 

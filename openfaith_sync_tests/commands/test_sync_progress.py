@@ -7,9 +7,9 @@ from rich.progress import Progress as Bars
 from openfaith_sync.commands.sync_progress import BAR_COLUMNS, BarDisplay, Lines
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.engine.org import EntityOutcome
-from openfaith_sync.engine.walking import Progress
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.engine.org_sync import EntityOutcome
+from openfaith_sync.engine.passes.pass_runner import Progress
 
 PERSON, EMAIL = EntityName("person"), EntityName("email")
 

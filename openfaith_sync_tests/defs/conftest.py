@@ -14,15 +14,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from openfaith_sync.defs.partitions import register_org
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.defs.resources.partitions import register_org
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.embedded import stop_embedded
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.postgres.embedded_server import stop_embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 PCO = AdapterName("pco")

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from openfaith_sync.defs.adapter import build_adapter
-from openfaith_sync.defs.entity_assets import build_entity_assets
-from openfaith_sync.defs.io import FRAMES
-from openfaith_sync.defs.partitions import org_partitions, register_org, unregister_org
+from openfaith_sync.defs.assets.entity_assets import build_entity_assets
+from openfaith_sync.defs.resources.frame_io_manager import FRAMES
+from openfaith_sync.defs.resources.partitions import org_partitions, register_org, unregister_org
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 RESOURCES = {"database": dg.ResourceDefinition.none_resource(), FRAMES: dg.mem_io_manager}
 

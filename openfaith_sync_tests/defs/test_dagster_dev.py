@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from dagster import DagsterRun, RunsFilter
 
-from openfaith_sync.defs.launcher import CAN_FORK
-from openfaith_sync.defs.worker import WORKER_TAG, Worker
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.defs.instance.launcher import CAN_FORK
+from openfaith_sync.defs.instance.worker_process import WORKER_TAG, Worker
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import open_database
 from openfaith_sync_tests.defs.conftest import Deployment, new_deployment, open_instance
 
 ASSETS = "{ assetNodes { assetKey { path } groupName } }"

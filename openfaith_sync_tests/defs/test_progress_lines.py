@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.defs.progress import ProgressLog, describe
+from openfaith_sync.defs.assets.progress import ProgressLog, describe
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.engine.walking import Progress
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.engine.passes.pass_runner import Progress
 
 PERSON = EntityName("person")
 PROGRESS = Progress(12_300, 20_000, 123, 124, timedelta(seconds=3.4), Counts(created=12_300))

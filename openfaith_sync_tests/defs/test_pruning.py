@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from openfaith_sync.defs.partitions import org_partitions, register_org
-from openfaith_sync.defs.pruning import prune_asset_runs
+from openfaith_sync.defs.jobs.pruning import prune_asset_runs
+from openfaith_sync.defs.resources.partitions import org_partitions, register_org
 from openfaith_sync.domain.ids import OrgId
 
 LATER = datetime.now(UTC) + timedelta(days=1)

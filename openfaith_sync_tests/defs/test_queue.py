@@ -7,7 +7,7 @@ import yaml
 from dagster import DagsterRun
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from openfaith_sync.defs.jobs import BULK_TAG, RECORDS_TAG
+from openfaith_sync.defs.jobs.jobs import BULK_TAG, RECORDS_TAG
 from openfaith_sync_tests.defs.conftest import ROOT
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from openfaith_sync.defs.resources import DatabaseResource, build_database
-from openfaith_sync.domain.connection import OAuthClient
+from openfaith_sync.defs.resources.database_resource import DatabaseResource, build_database
+from openfaith_sync.domain.connections.connection import OAuthClient
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName
-from openfaith_sync.domain.settings import Settings
 
 CLIENT = {"OPENFAITH_PCO_CLIENT_ID": "our-id", "OPENFAITH_PCO_CLIENT_SECRET": "hush"}
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from openfaith_sync.defs import delta_sensor
-from openfaith_sync.defs.webhook_sensor import listen
-from openfaith_sync.domain.connection import ConnectionStatus
-from openfaith_sync.domain.graph import build_graph
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.connections import set_connection_status
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.org_settings import set_org
-from openfaith_sync.store.work import Plan
+from openfaith_sync.defs.sensors import delta_sensor
+from openfaith_sync.defs.sensors.webhook_sensor import listen
+from openfaith_sync.domain.connections.connection import ConnectionStatus
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.admin.org_settings import set_org
+from openfaith_sync.store.connections.connections import set_connection_status
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 
 MINUTE = timedelta(minutes=1)

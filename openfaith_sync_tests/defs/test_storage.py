@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from openfaith_sync.defs.resources import build_database
-from openfaith_sync.defs.storage import OpenFaithStorage, quick_url
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.defs.instance.storage import OpenFaithStorage, quick_url
+from openfaith_sync.defs.resources.database_resource import build_database
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.defs.conftest import ROOT
 

@@ -13,17 +13,18 @@ from dagster._core.test_utils import create_run_for_test
 
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.adapter import build_adapter
-from openfaith_sync.defs.io import FRAMES
-from openfaith_sync.defs.resources import DatabaseResource
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.frame_io_manager import FRAMES
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import run_org
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 
 PCO = AdapterName("pco")
 RUN_KEY = "dagster/run_key"
@@ -83,7 +84,7 @@ class Ticking:
         graph = build_graph(self.manifest)
         for org in orgs:
             connection = load_connection(self.database, org, PCO)
-            with open_source(self.manifest, connection) as source, self.database.open_store(org) as store:
+            with open_source(self.manifest, connection) as source, open_store(self.database, org) as store:
                 synced = run_org(self.manifest, graph.entities, graph.hard, source, store, org, mode=SyncMode.FULL)
                 assert all(outcome.result for outcome in synced)
             self.start(requests[org], dg.DagsterRunStatus.SUCCESS)

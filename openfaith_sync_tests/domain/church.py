@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
-from openfaith_sync.domain.manifest import Entity, Manifest
-from openfaith_sync.domain.mapping import Mapper, build_mapper
-from openfaith_sync.domain.record import RawRecord, Record, Reference
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper
+from openfaith_sync.domain.records.record import RawRecord, Record, Reference
 
 ORG, PCO = OrgId("grace"), AdapterName("pco")
 ENTITIES = (

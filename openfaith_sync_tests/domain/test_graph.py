@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.graph import DependencyGraph, Strength, build_graph
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest import Dependencies, Entity, Manifest, Relationship
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength, build_graph
+from openfaith_sync.domain.manifest.manifest import Dependencies, Entity, Manifest, Relationship
 from openfaith_sync_tests.domain.church import entity, manifest
 
 

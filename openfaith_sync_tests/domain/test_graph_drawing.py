@@ -3,10 +3,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from openfaith_sync.domain.graph import DependencyGraph, Edge, Strength, build_graph
-from openfaith_sync.domain.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
-from openfaith_sync.domain.graph_layout import lay_out
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Edge, Strength, build_graph
+from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
+from openfaith_sync.domain.manifest.graph_layout import lay_out
 from openfaith_sync_tests.domain.church import manifest
 
 GRAPH = build_graph(manifest())

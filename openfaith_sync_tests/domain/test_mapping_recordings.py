@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.adapters.resources import read_resource
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.mapping import map_batch
+from openfaith_sync.domain.mapping.mapping import map_batch
 from openfaith_sync_tests.domain.church import ENTITIES, entity, mapper
 
 FOLDER = os.environ.get("OPENFAITH_RECORDINGS")

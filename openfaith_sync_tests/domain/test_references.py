@@ -2,12 +2,12 @@
 
 import pytest
 
-from openfaith_sync.domain.graph import Strength, build_graph
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, derive_entity_id
-from openfaith_sync.domain.manifest import Entity, Manifest
-from openfaith_sync.domain.mapping import build_mapper, map_batch
-from openfaith_sync.domain.merges import references_to
-from openfaith_sync.domain.record import RawRecord, Record, Reference
+from openfaith_sync.domain.manifest.dependency_graph import Strength, build_graph
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
+from openfaith_sync.domain.records.merges import references_to
+from openfaith_sync.domain.records.record import RawRecord, Record, Reference
 from openfaith_sync_tests.domain.church import (
     ORG,
     PCO,

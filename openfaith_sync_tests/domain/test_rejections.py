@@ -4,8 +4,8 @@ import pytest
 
 from openfaith_sync.domain.errors import MostlyRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.domain.rejections import Rejected, require_mostly_stored
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.passes.rejections import Rejected, require_mostly_stored
 
 KEY = SyncKey(OrgId("grace"), AdapterName("pco"), EntityName("person"))
 

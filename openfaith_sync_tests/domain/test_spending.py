@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openfaith_sync.domain.budget import Answered, Budget, Grant, Refusal, Visit
-from openfaith_sync.domain.lanes import Lane, keep_back, lane_of
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.spending import MOST_CLOSED, STALE, settle, wait_after
-from openfaith_sync.domain.stated_count import DOUBTED_FOR
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, Refusal, Visit
+from openfaith_sync.domain.ratelimit.lanes import Lane, keep_back, lane_of
+from openfaith_sync.domain.ratelimit.spending import MOST_CLOSED, STALE, settle, wait_after
+from openfaith_sync.domain.ratelimit.stated_count import DOUBTED_FOR
 
 NOW = 5000.0
 SURE = Budget(limit=100, period=20.0, heard_at=NOW, share_since=NOW)

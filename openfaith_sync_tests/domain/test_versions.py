@@ -3,8 +3,8 @@
 import pytest
 
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.listing import version_keys
-from openfaith_sync.domain.record import RawRecord
+from openfaith_sync.domain.passes.listing import version_keys
+from openfaith_sync.domain.records.record import RawRecord
 
 BEFORE = "2026-01-01T00:00:00Z"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from openfaith_sync.domain.phone import Phone, parse_phone
-from openfaith_sync.domain.vocabulary import parse_country, parse_gender, parse_status
+from openfaith_sync.domain.mapping.phone_numbers import Phone, parse_phone
+from openfaith_sync.domain.mapping.vocabulary import parse_country, parse_gender, parse_status
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from openfaith_sync.domain.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Unproven, Weighing
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.nesting import Nesting, ParentPlace
-from openfaith_sync.domain.older import OlderVersion
-from openfaith_sync.domain.passes import CandidateAnswer, Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Report
-from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.passes.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Unproven, Weighing
+from openfaith_sync.domain.passes.older_versions import OlderVersion
+from openfaith_sync.domain.passes.passes import (
+    CandidateAnswer,
+    Counts,
+    Lease,
+    OpenPass,
+    PageCommit,
+    PassId,
+    PassStart,
+    Report,
+)
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
 
 BEFORE_ALL = PassId(0)

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from openfaith_sync.adapters.json_api import _prove_order
+from openfaith_sync.adapters.dialects.json_api.source import _prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page
-from openfaith_sync.domain.manifest import Entity, Manifest
-from openfaith_sync.domain.passes import (
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     Committed,
     Counts,
@@ -22,9 +22,9 @@ from openfaith_sync.domain.passes import (
     PassStart,
     RiderPass,
 )
-from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.domain.record import Damage, RawRecord
-from openfaith_sync.domain.rejections import Rejected
+from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.record import Damage, RawRecord
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from openfaith_sync.domain.errors import PageNotServed
-from openfaith_sync.domain.listing import ListingQuery, Page
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync_tests.engine.moving_church import MovingChurch
 
 

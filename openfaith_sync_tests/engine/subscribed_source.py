@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from openfaith_sync.domain.errors import DefinitionError, LeaseHeld, TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.inbox import InboxEvent
-from openfaith_sync.domain.subscription import KnownSubscription, Subscription
+from openfaith_sync.domain.webhooks.inbox import InboxEvent
+from openfaith_sync.domain.webhooks.subscription import KnownSubscription, Subscription
 
 GRACE, PCO = OrgId("grace"), AdapterName("pco")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

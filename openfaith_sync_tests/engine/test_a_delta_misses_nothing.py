@@ -5,9 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.listing import Order
-from openfaith_sync.domain.manifest import DeltaCapability
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.manifest.manifest import DeltaCapability
+from openfaith_sync.domain.passes.listing import Order
+from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import (
@@ -164,7 +164,7 @@ def test_a_listing_that_can_do_no_less_says_so():
     church.update(2)
     assert sync(whole, church, store, SyncMode.DELTA).mode is SyncMode.FULL
     assert_holds_all_that_lives(church, store)
-    from openfaith_sync.engine.sync import _less_capable  # noqa: PLC0415
+    from openfaith_sync.engine.entity_sync import _less_capable  # noqa: PLC0415
 
     with pytest.raises(DefinitionError, match="can do no less"):
         _less_capable(whole.entities[CAMPUS])

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.listing import ListingQuery, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.place import version_key
-from openfaith_sync.engine.probe import probe_entity
-from openfaith_sync.engine.version_walk import parse_key
-from openfaith_sync.engine.watermarks import bound_watermark, delta_start, is_ahead, is_plausible, look_back
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.walk_place import version_key
+from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.engine.passes.version_walk import parse_key
+from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, is_plausible, look_back
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import EPOCH, MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, by_id_only, stored, sync

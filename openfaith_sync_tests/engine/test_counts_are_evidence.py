@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from openfaith_sync.domain.errors import ListingIncomplete
-from openfaith_sync.domain.listing import ListingQuery, Order, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.completeness import count_missing, is_tolerable
+from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.passes.completeness import count_missing, is_tolerable
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, by_id_only, stored, sync

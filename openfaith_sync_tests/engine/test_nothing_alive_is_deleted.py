@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.domain.deletions import Limits
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine import settling
+from openfaith_sync.domain.passes.deletions import Limits
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.deletions import deletion_confirmation as settling
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, Moves, apply, sync

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import AccessDenied, MostlyRejected, PageNotServed, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
-from openfaith_sync.domain.listing import ListingQuery, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.record import RawRecord
-from openfaith_sync.engine.page_reading import PAGES_BEFORE_GROWTH, PageReader
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.engine.passes.page_reading import PAGES_BEFORE_GROWTH, PageReader
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import small_pages
 from openfaith_sync_tests.engine.picky_church import PickyChurch

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.listing import Page
-from openfaith_sync.domain.manifest import DeltaCapability
-from openfaith_sync.domain.passes import Committed, Counts, Lease, PageCommit, SyncMode
-from openfaith_sync.domain.place import Slice
-from openfaith_sync.domain.record import RawRecord
-from openfaith_sync.engine.descending_walk import DescendingWalk
-from openfaith_sync.engine.id_walk import IdWalk
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.engine.version_walk import VersionWalk
+from openfaith_sync.domain.manifest.manifest import DeltaCapability
+from openfaith_sync.domain.passes.listing import Page
+from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, PageCommit, SyncMode
+from openfaith_sync.domain.passes.walk_place import Slice
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.passes.descending_walk import DescendingWalk
+from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.version_walk import VersionWalk
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import EagerThreads, MovingChurch, at, small_pages
 

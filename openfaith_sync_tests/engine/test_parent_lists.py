@@ -8,12 +8,12 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.nesting import ParentPlace
-from openfaith_sync.domain.passes import Lease
-from openfaith_sync.domain.record import RawRecord, Reference
-from openfaith_sync.engine.parent_lists import ParentLists, ParentRead
-from openfaith_sync.engine.session import Session
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.passes import Lease
+from openfaith_sync.domain.records.nesting import ParentPlace
+from openfaith_sync.domain.records.record import RawRecord, Reference
+from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync_tests.engine.moving_church import EagerThreads, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import PCO
 

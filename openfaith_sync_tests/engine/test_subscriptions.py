@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.announcements import announcements
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import LeaseHeld, ReconnectRequired, TransientError, UsageError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.subscription import SubscriptionReport
-from openfaith_sync.engine.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
+from openfaith_sync.domain.webhooks.event_names import announcements
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
+from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
 from openfaith_sync_tests.engine.subscribed_source import KeptSubscriptions, Killed, SubscribedSource, failing
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")

@@ -5,19 +5,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from openfaith_sync.adapters.json_api import JsonApiSource
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.adapters.sources import open_source, verify_connection
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import AccountId, EntityName, OrgId
-from openfaith_sync.domain.inbox import InboxEvent, RecordsResult
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import PassResult, SyncMode
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.inbox import receive
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.webhooks.inbox import InboxEvent, RecordsResult
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.sharing import watch
 from openfaith_sync_tests.store.making import PCO, fetch
 
@@ -50,11 +51,11 @@ class BoundChurch:
             yield source
 
     def sync(self, entity: str, mode: SyncMode = SyncMode.AUTO) -> PassResult:
-        with self.database.open_store(GRACE) as store, self.source() as source:
+        with open_store(self.database, GRACE) as store, self.source() as source:
             return run_entity(self.manifest, source, store, SyncRequest(GRACE, EntityName(entity), mode))
 
     def drain(self) -> RecordsResult:
-        with self.database.open_store(GRACE) as store, self.source() as source:
+        with open_store(self.database, GRACE) as store, self.source() as source:
             return run_records(self.manifest, source, store, GRACE, trigger="test")
 
     def receive(self, *events: InboxEvent) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.consenting_church import HOURS, PEOPLE, connect
 from openfaith_sync_tests.laws.consenting_church import Church as ConsentingChurch
 from openfaith_sync_tests.laws.synced_church import Synced, running

@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import Connection, OAuthTokens
+from openfaith_sync.domain.connections.connection import Connection, OAuthTokens
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import (
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import (
     RunningSimulator,
 )
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.refresher import PCO
 from openfaith_sync_tests.laws.sharing import watch
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from openfaith_sync.domain.manifest import Manifest
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 Resource = dict[str, Any]
 Change = Callable[[Resource], object]

@@ -5,21 +5,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 
-from openfaith_sync.adapters.auth import Authorization
-from openfaith_sync.adapters.bounds import Bounds
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.domain.connection import BasicCredentials
-from openfaith_sync.domain.connection import Connection as OrgConnection
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.adapters.client.auth import Authorization
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.request_limits import Bounds
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.domain.connections.connection import BasicCredentials
+from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import EntityOutcome, run_org
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.rows import Connection
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.postgres_store import open_store
 
 UNITS = (
     ("campus",),
@@ -81,7 +82,7 @@ class Faulty:
             HttpClient(
                 connection.base_url, Authorization(connection), adapter, attempts=1, patience=patience, bounds=bounds
             ) as client,
-            self.database.open_store(org) as store,
+            open_store(self.database, org) as store,
         ):
             source = JsonApiSource(self.manifest, client)
             return list(run_org(self.manifest, names, self._hard, source, store, org, mode=mode))

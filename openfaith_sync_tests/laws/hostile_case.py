@@ -10,24 +10,25 @@ from typing import Any
 
 import psycopg
 
-from openfaith_sync.adapters.auth import Authorization
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.webhooks import WebhookReader
-from openfaith_sync.domain.connection import BasicCredentials
-from openfaith_sync.domain.connection import Connection as OrgConnection
-from openfaith_sync.domain.delivery import Delivery
+from openfaith_sync.adapters.client.auth import Authorization
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
+from openfaith_sync.domain.connections.connection import BasicCredentials
+from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.errors import MalformedAnswer, MostlyRejected
 from openfaith_sync.domain.ids import EntityName, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import EntityOutcome, run_org
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.engine.verdicts import EARLY_WAITS
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.inbox import receive_on
-from openfaith_sync.store.rows import Connection
-from openfaith_sync.store.unreadable import keep_unreadable_on
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.delivery import Delivery
+from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.engine.webhooks.event_resolution import EARLY_WAITS
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive_on
+from openfaith_sync.store.inbox.unreadable_events import keep_unreadable_on
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.faulty_church import with_pages_of
 from openfaith_sync_tests.laws.hostile_church import NOW, HostileChurch, Record, serving
 
@@ -72,12 +73,12 @@ class HostileCase:
 
     def sync(self, mode: SyncMode = SyncMode.FULL) -> list[EntityOutcome]:
         """Sync all entities, each request tried twice."""
-        with self._source() as source, self.database.open_store(self.org) as store:
+        with self._source() as source, open_store(self.database, self.org) as store:
             return list(run_org(self.manifest, ORDER, {}, source, store, self.org, mode=mode))
 
     def drain(self) -> None:
         """Settle all events, those as well that are looked at again; what cannot be read still waits."""
-        with self._source() as source, self.database.open_store(self.org) as store:
+        with self._source() as source, open_store(self.database, self.org) as store:
             run_records(self.manifest, source, store, self.org, trigger="test")
             for _ in EARLY_WAITS:
                 self.looking.execute("UPDATE sync.webhook_events SET not_before = now() WHERE done_at IS NULL")

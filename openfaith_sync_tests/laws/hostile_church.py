@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 
-from openfaith_sync.domain.listing import parse_version
-from openfaith_sync.domain.place import version_key
+from openfaith_sync.domain.passes.listing import parse_version
+from openfaith_sync.domain.passes.walk_place import version_key
 from openfaith_sync_tests.laws.damages import MARK, Damage, Resource
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

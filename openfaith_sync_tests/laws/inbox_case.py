@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.inbox import InboxEvent, RecordsResult
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.inbox import receive_on
-from openfaith_sync.store.postgres_store import PostgresStore
-from openfaith_sync.store.rows import Connection
-from openfaith_sync.store.walls import enter_org
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import InboxEvent, RecordsResult
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive_on
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.postgres_store import PostgresStore, open_store
+from openfaith_sync.store.schema.row_level_security import enter_org
 from openfaith_sync_tests.engine.moving_church import EagerThreads
 from openfaith_sync_tests.laws.known_history import EMAIL, MEMBERSHIP, PERSON, KnownHistory, State
 
@@ -126,5 +126,5 @@ class Cases:
 
 @contextmanager
 def open_cases(database: Database, manifest: Manifest) -> Iterator[Cases]:
-    with database.open_store(OrgId("any")) as store:
+    with open_store(database, OrgId("any")) as store:
         yield Cases(manifest, store._connection)

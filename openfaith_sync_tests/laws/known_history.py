@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from openfaith_sync.adapters.resources import read_resource
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Order, Page
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.record import RawRecord, Reference
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.records.record import RawRecord, Reference
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 
 PERSON, EMAIL = EntityName("person"), EntityName("email")
 GROUP, MEMBERSHIP = EntityName("group"), EntityName("group_membership")

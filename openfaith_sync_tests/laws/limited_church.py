@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import run_org
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.sharing import share
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.sharer import PCO
 from openfaith_sync_tests.store.making import fetch
 
@@ -33,7 +34,7 @@ class LimitedChurch:
         with (
             share(self.database, connection) as shared,
             open_source(self.manifest, connection, shared, lane=Lane.BACKFILL, attempts=3) as source,
-            self.database.open_store(self.org) as store,
+            open_store(self.database, self.org) as store,
         ):
             outcomes = list(run_org(self.manifest, ENTITIES, {}, source, store, self.org, mode=SyncMode.FULL))
         assert [outcome.error for outcome in outcomes if outcome.error] == []

@@ -10,37 +10,43 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from openfaith_sync.domain.budget import Budget, Visit
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id, merges_of
-from openfaith_sync.domain.inbox import EventAction, InboxEvent, Wait
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.merges import Merge, MergeCommit, ReferenceColumn
-from openfaith_sync.domain.passes import PassStart, SyncMode, Tombstone
-from openfaith_sync.domain.record import Record
-from openfaith_sync.domain.subscription import Subscription
-from openfaith_sync.domain.work import WorkMode
-from openfaith_sync.store.authorizations import (
+from openfaith_sync.domain.passes.passes import PassStart, SyncMode, Tombstone
+from openfaith_sync.domain.ratelimit.budget import Budget, Visit
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.domain.records.merges import Merge, MergeCommit, ReferenceColumn
+from openfaith_sync.domain.records.record import Record
+from openfaith_sync.domain.schedule.due_work import WorkMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, Wait
+from openfaith_sync.domain.webhooks.subscription import Subscription
+from openfaith_sync.store.admin.erase import count_rows, erase_org
+from openfaith_sync.store.admin.org_settings import set_cadence, set_org
+from openfaith_sync.store.admin.reports import read_frame, status_rows
+from openfaith_sync.store.admin.summaries import load_some_rows
+from openfaith_sync.store.connections.authorizations import (
     begin_authorization,
     finish_authorization,
     load_progress,
     take_authorization,
 )
-from openfaith_sync.store.budgets import PostgresLedger
-from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import note_readable, note_refusal
-from openfaith_sync.store.erase import count_rows, erase_org
-from openfaith_sync.store.hold_decisions import list_holds
-from openfaith_sync.store.inbox import list_inboxes, receive
-from openfaith_sync.store.org_settings import set_cadence, set_org
-from openfaith_sync.store.reports import read_frame, status_rows
-from openfaith_sync.store.subscriptions import open_subscriptions
-from openfaith_sync.store.summaries import load_some_rows
-from openfaith_sync.store.walls import raise_walls
-from openfaith_sync.store.work import make_due, replan_nights
+from openfaith_sync.store.connections.connections import (
+    add_connection,
+    list_connections,
+    load_connection,
+    set_connection_status,
+)
+from openfaith_sync.store.connections.unavailable_entities import note_readable, note_refusal
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.deletions.hold_decisions import list_holds
+from openfaith_sync.store.inbox.inbox import list_inboxes, receive
+from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync.store.ratelimit.budgets import PostgresLedger
+from openfaith_sync.store.schedule.work import make_due, replan_nights
+from openfaith_sync.store.schema.row_level_security import raise_walls
+from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 from openfaith_sync_tests.store.making import (
     EMAIL,
     FULL,
@@ -107,7 +113,7 @@ class Neighbour:
             walk.commit(batch([person(one, f"{self.org}: {one}", self.org) for one in ids], entity=PERSON))
         key = replace(self.emails, entity=merges_of(PERSON))
         merges = tuple(Merge(ExternalId(ids[0]), ExternalId(one), at(minutes)) for one in ids[1:])
-        with self.database.open_store(self.org) as store, store.hold_lease(key, "a test") as lease:
+        with open_store(self.database, self.org) as store, store.hold_lease(key, "a test") as lease:
             store.commit_merges(lease, MergeCommit(PERSON, "people", merges, REFERENCES))
             store.follow_merges(self.emails, REFERENCES)
             store.load_merged(people, [ExternalId(one) for one in ids])
@@ -192,7 +198,7 @@ class Neighbour:
         for listed in (status_rows, list_inboxes):
             assert {row.org for row in listed(self.database, self.org)} <= {self.org}
         assert {hold.key.org for hold in list_holds(self.database, self.org, is_all=True)} <= {self.org}
-        with self.database.open_store(self.org) as store:
+        with open_store(self.database, self.org) as store:
             own = "SELECT count(*) FROM sync.external_links WHERE org_id = %s AND entity = %s AND deleted_at IS NULL"
             assert store.count_live(self.emails) == fetch(self.database, own, self.org, EMAIL)[0][0]
 

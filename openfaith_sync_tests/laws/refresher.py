@@ -11,15 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.errors import ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.engine.org import run_org
-from openfaith_sync.store.connections import load_connection
-from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.jobs import JobProcess
 from openfaith_sync_tests.laws.sharing import watch
 
@@ -50,7 +51,7 @@ def read(job: dict[str, Any], number: int, wait: Callable[[], None]) -> None:
 
 
 def sync(manifest: Any, source: Any, database: Database, org: OrgId, entities: list[EntityName]) -> None:
-    with database.open_store(org) as store:
+    with open_store(database, org) as store:
         for outcome in run_org(manifest, entities, {}, source, store, org, mode=SyncMode.FULL):
             if outcome.error is not None:
                 raise outcome.error

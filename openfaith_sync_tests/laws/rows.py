@@ -5,8 +5,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.store.database.database import Database
 
 BOOKKEEPING = (
     "checkpoints", "dead_letters", "deletion_candidates", "external_links", "holds", "leases", "listed_ids",

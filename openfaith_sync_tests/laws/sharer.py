@@ -13,23 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.engine.probe import probe_entity
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.inbox import receive
-from openfaith_sync.store.postgres_store import PostgresStore
-from openfaith_sync.store.sharing import share
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
@@ -108,7 +108,7 @@ def _worker(job: Mapping[str, Any]) -> Iterator[Worker]:
     with (
         share(database, connection) as shared,
         open_source(manifest, connection, shared, lane=Lane(job["lane"])) as source,
-        database.open_store(org) as store,
+        open_store(database, org) as store,
     ):
         yield Worker(job, database, manifest, source, store)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from openfaith_sync.adapters.budget import OwnLedger
-from openfaith_sync.domain.connection import Connection, OAuthClient
-from openfaith_sync.store.accounts import ConnectionAccount
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.tokens import ConnectionTokens
+from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger
+from openfaith_sync.domain.connections.connection import Connection, OAuthClient
+from openfaith_sync.store.connections.accounts import ConnectionAccount
+from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.database.database import Database
 
 CLIENT = OAuthClient("demo-client", "demo-client-secret")
 

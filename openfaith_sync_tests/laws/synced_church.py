@@ -6,17 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import PassResult, SyncMode
-from openfaith_sync.engine.needs import Source
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import fetch, run
 
 GRACE = OrgId("grace")
@@ -40,7 +41,7 @@ class Synced:
     def sync(self, entity: EntityName, mode: SyncMode = SyncMode.RECONCILIATION) -> PassResult:
         connection = Connection(GRACE, self.manifest.adapter, self.simulator.base_url, BasicCredentials("demo", "demo"))
         with (
-            self.database.open_store(GRACE) as store,
+            open_store(self.database, GRACE) as store,
             open_source(self.manifest, connection, attempts=1) as source,
         ):
             return run_entity(self.manifest, self.between(source), store, SyncRequest(GRACE, entity, mode))

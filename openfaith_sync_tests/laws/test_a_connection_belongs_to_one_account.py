@@ -9,25 +9,25 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from openfaith_sync.adapters.account import MOST_UNPROVEN
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.adapters.client.account import MOST_UNPROVEN
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.adapters.sources import open_subscription_source
-from openfaith_sync.domain.connection import ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connections.connection import ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import AnotherAccount, ReconnectRequired
 from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.listing import ListingQuery
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.accounts import ConnectionAccount, load_account
-from openfaith_sync.store.alerts import list_alerts
-from openfaith_sync.store.authorizations import begin_authorization, load_progress
-from openfaith_sync.store.connections import load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.connections.accounts import ConnectionAccount, load_account
+from openfaith_sync.store.connections.authorizations import begin_authorization, load_progress
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync.web.connecting import complete
 from openfaith_sync_tests.laws.bound_church import GRACE, OTHER, OTHER_SEED, OWN, BoundChurch
 from openfaith_sync_tests.laws.sharing import CLIENT, watch

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.inbox import receive
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.laws.victim import MANIFESTS, Victims
 
 SIGKILLED = -9

@@ -9,16 +9,17 @@ import psycopg
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import EntityOutcome, run_org
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import fetch
 
 GRACE = OrgId("grace")
@@ -36,7 +37,7 @@ def sync(
     database: Database, manifest: Manifest, simulator: RunningSimulator, mode: SyncMode = SyncMode.AUTO
 ) -> dict[str, EntityOutcome]:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
-    with database.open_store(GRACE) as store, open_source(manifest, connection) as source:
+    with open_store(database, GRACE) as store, open_source(manifest, connection) as source:
         outcomes = run_org(manifest, build_graph(manifest).entities, {}, source, store, GRACE, mode=mode)
         return {outcome.entity: outcome for outcome in outcomes}
 
@@ -174,7 +175,7 @@ def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database, pco_ma
     with church(pco_manifest, 60) as simulator:
         simulator.fault(Fault(kind="status", status=403, every=1, path="/people/v2/people"))
         connection = Connection(GRACE, pco_manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
-        with database.open_store(GRACE) as store, open_source(pco_manifest, connection) as source:
+        with open_store(database, GRACE) as store, open_source(pco_manifest, connection) as source:
             outcomes = {o.entity: o for o in run_org(pco_manifest, graph.entities, hard, source, store, GRACE)}
     failed = {name for name, outcome in outcomes.items() if outcome.error}
     skipped = {name: outcome.skipped_because for name, outcome in outcomes.items() if outcome.skipped_because}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.laws.damages import DAMAGES
 from openfaith_sync_tests.laws.hostile_case import ENTITIES, HostileCases, open_hostile_cases
 from openfaith_sync_tests.laws.hostile_church import (

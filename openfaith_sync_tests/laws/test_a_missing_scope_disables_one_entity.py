@@ -8,18 +8,18 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from openfaith_sync.domain.connection import Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connections.deployment_settings import client_variables
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.settings import client_variables
-from openfaith_sync.domain.work import WHAT_REPEATS, WorkMode
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.alerts import list_alerts
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import load_refusals
-from openfaith_sync.store.work import make_due
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS, WorkMode
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.connections.unavailable_entities import load_refusals
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import list_alerts
+from openfaith_sync.store.schedule.work import make_due
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.sharing import CLIENT
 from openfaith_sync_tests.store.making import PCO, fetch, run

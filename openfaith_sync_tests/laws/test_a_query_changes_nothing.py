@@ -10,12 +10,12 @@ from psycopg import sql
 from sqlalchemy import LargeBinary
 
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.query_role import SECRET_COLUMNS
-from openfaith_sync.store.reports import run_query
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.tables import metadata
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.schema.query_role import SECRET_COLUMNS
+from openfaith_sync.store.schema.tables import metadata
 from openfaith_sync_tests.conftest import SECRET_KEY, settings_for
 from openfaith_sync_tests.store.making import fetch, run
 

@@ -3,9 +3,10 @@
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.engine.probe import Probe, probe_entity
+from openfaith_sync.engine.passes.probe import Probe, probe_entity
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.test_a_full_sync_is_cheap_and_true import GRACE, church, sync
 
 PEOPLE = 150
@@ -19,7 +20,7 @@ def simulator(pco_manifest):
 
 def probes(database, manifest, simulator) -> dict[EntityName, Probe]:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
-    with database.open_store(GRACE) as store, open_source(manifest, connection) as source:
+    with open_store(database, GRACE) as store, open_source(manifest, connection) as source:
         return {name: probe_entity(manifest, source, store, GRACE, name) for name in manifest.entities}
 
 

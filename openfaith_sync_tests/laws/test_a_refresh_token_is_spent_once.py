@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.connection import ConnectionStatus
-from openfaith_sync.simulator.server import (
+from openfaith_sync.domain.connections.connection import ConnectionStatus
+from openfaith_sync.simulator.server.server import (
     OAuthBehaviour,
 )
-from openfaith_sync.store.alerts import list_alerts
-from openfaith_sync.store.tokens import REFRESH_STEPS
+from openfaith_sync.store.connections.tokens import REFRESH_STEPS
+from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync_tests.laws.consenting_church import HOURS, PEOPLE, SOON, Church, connect
 from openfaith_sync_tests.laws.refresher import KILLED, RECONNECT, Refreshers
 from openfaith_sync_tests.store.making import fetch

@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.alerts import REFUSED, list_alerts
-from openfaith_sync.store.incidents import list_incidents
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.outages.alerts import REFUSED, list_alerts
+from openfaith_sync.store.outages.incidents import list_incidents
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import running
 from openfaith_sync_tests.store.making import run

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.limited_church import LimitedChurch
 from openfaith_sync_tests.laws.sharer import small_pages
 from openfaith_sync_tests.store.making import fetch

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from openfaith_sync.domain.errors import LeaseHeld
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import EMAILS, ORG, batch, email, fetch, run, walking
 
 SHORT = timedelta(milliseconds=200)
@@ -28,9 +29,9 @@ WORKER = """
 import json, sys
 from pathlib import Path
 from openfaith_sync.domain.errors import SyncError
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.store.making import batch, email, walking
 
 url, at = sys.argv[1:]
@@ -131,7 +132,7 @@ def test_a_worker_that_was_silent_for_less_keeps_its_lease(database: Database, a
     with working(database, at) as worker:
         worker.stop()
         until_it_is_silent_for(database, worker, SHORT)
-        with database.open_store(ORG) as store, pytest.raises(LeaseHeld, match="a test since"):
+        with open_store(database, ORG) as store, pytest.raises(LeaseHeld, match="a test since"):
             store.hold_lease(EMAILS, "next").__enter__()
         assert database.lease_lasts == LONG
         assert worker.go_on() == ["nothing", ""]
@@ -150,7 +151,7 @@ def test_a_worker_whose_statement_takes_long_is_not_silent(database: Database) -
         ]:
             pass
         with (
-            replace(database, lease_lasts=timedelta()).open_store(ORG) as store,
+            open_store(replace(database, lease_lasts=timedelta()), ORG) as store,
             pytest.raises(LeaseHeld),
         ):
             store.hold_lease(EMAILS, "next").__enter__()

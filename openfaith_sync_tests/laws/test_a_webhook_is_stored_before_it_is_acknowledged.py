@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import fetch
 from openfaith_sync_tests.web.making import ORG, body, headers, part, subscribe
 from openfaith_sync_tests.web.receiver import Receiver, running_receiver

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.deletions import HoldStatus
 from openfaith_sync.domain.errors import AccessDenied, ListingIncomplete, SafetyStop, TransientError
-from openfaith_sync.domain.graph import build_graph
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine import settling
-from openfaith_sync.engine.needs import Source
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records, reject_hold
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.passes.deletions import HoldStatus
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.deletions import deletion_confirmation as settling
+from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records, reject_hold
 from openfaith_sync_tests.laws.synced_church import CAMPUS, EMAIL, GROUP, PEOPLE, PERSON, PHONE, Hiding, Synced
 from openfaith_sync_tests.store.making import fetch, run
 

@@ -3,14 +3,15 @@
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import MostlyRejected
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent, RecordsResult
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.store.inbox import receive
-from openfaith_sync.store.org_settings import set_org
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, RecordsResult
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.admin.org_settings import set_org
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.synced_church import EMAIL, GRACE, GROUP, PEOPLE, PERSON, Synced
 from openfaith_sync_tests.store.making import fetch, run
 
@@ -103,7 +104,7 @@ def test_nested_records_that_are_all_set_aside_fail(synced):
 def drain(church: Synced) -> RecordsResult:
     connection = Connection(GRACE, church.manifest.adapter, church.simulator.base_url, BasicCredentials("demo", "demo"))
     with (
-        church.database.open_store(GRACE) as store,
+        open_store(church.database, GRACE) as store,
         open_source(church.manifest, connection, attempts=1) as source,
     ):
         return run_records(church.manifest, source, store, GRACE, trigger="test")

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.adapters.auth import Authorization
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.json_api import JsonApiSource
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.adapters.client.auth import Authorization
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SourceAway, SourceFailed
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import EntityOutcome, run_org
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.alerts import OUTAGE, list_alerts
-from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
+from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_away
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import GRACE, running
 from openfaith_sync_tests.store.making import run
@@ -116,7 +117,7 @@ def sync(
     authorization, adapter = Authorization(connection), manifest.adapter_file
     with (
         HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker) as client,
-        database.open_store(GRACE) as store,
+        open_store(database, GRACE) as store,
     ):
         source = JsonApiSource(manifest, client)
         found = run_org(manifest, list(manifest.entities), {}, source, store, GRACE, mode=SyncMode.FULL)

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import EMAIL, PERSON, State, announced, email, merger, person
 

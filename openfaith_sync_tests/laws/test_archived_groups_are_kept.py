@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced
 from openfaith_sync_tests.store.making import fetch
 

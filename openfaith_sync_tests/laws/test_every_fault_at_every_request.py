@@ -7,12 +7,12 @@ from typing import get_args
 import pytest
 
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.simulator.faults import Fault, FaultKind
-from openfaith_sync.simulator.server import RunningSimulator
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.rows import Connection
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync.simulator.settings.faults import Fault, FaultKind
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.laws.faulty_church import BOUNDS, HASTY, NAMES, UNITS, Faulty, with_pages_of
 from openfaith_sync_tests.laws.synced_church import running
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.embedded import stop_embedded
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.laws.rows import all_rows, counts, erase, watermarks
 from openfaith_sync_tests.laws.victim import MANIFESTS, TRANSIENT, Victims
 

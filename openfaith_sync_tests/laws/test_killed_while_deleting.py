@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.rows import settled_rows
 from openfaith_sync_tests.laws.test_killed_anywhere import SIGKILLED, pages_fetched_again
 from openfaith_sync_tests.laws.victim import HELD, Victims

@@ -8,11 +8,12 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import ExternalId, SyncKey, derive_entity_id, merges_of
-from openfaith_sync.domain.inbox import EventAction
-from openfaith_sync.domain.merges import Merge, MergeCommit, references_to
-from openfaith_sync.domain.passes import PassResult
-from openfaith_sync.engine.merges import run_merges
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.passes.passes import PassResult
+from openfaith_sync.domain.records.merges import Merge, MergeCommit, references_to
+from openfaith_sync.domain.webhooks.inbox import EventAction
+from openfaith_sync.engine.passes.merges import run_merges
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import (
     EMAIL,
@@ -206,7 +207,7 @@ def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases, module_da
     references = references_to(case.manifest, PERSON)
     case.source.reached = 1
     with (
-        module_database.open_store(case.org) as store,
+        open_store(module_database, case.org) as store,
         store.hold_lease(key, "a test") as lease,
         ThreadPoolExecutor(1) as thread,
         store._connection.transaction(),

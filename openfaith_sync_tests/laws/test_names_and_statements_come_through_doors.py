@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from openfaith_sync.cli import main
-from openfaith_sync.defs.entity_sync import sync_entity
-from openfaith_sync.defs.io import CanonicalFrameIOManager
-from openfaith_sync.defs.record_sync import sync_records
-from openfaith_sync.defs.resources import DatabaseResource
+from openfaith_sync.defs.assets.entity_sync import sync_entity
+from openfaith_sync.defs.jobs.record_sync import sync_records
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.frame_io_manager import CanonicalFrameIOManager
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.passes import SyncMode
+from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
 
 PACKAGE = MANIFESTS.parent / "openfaith_sync"
@@ -33,8 +33,8 @@ COMMANDS = (
     ("webhooks", "ensure", "ORG"), ("webhooks", "rotate", "ORG"), ("webhooks", "remove", "ORG"),
 )  # fmt: skip
 TEXT_OF_OURS = {
-    ("defs/storage.py", "CREATE SCHEMA IF NOT EXISTS"),
-    ("store/reports.py", "SET LOCAL statement_timeout"),
+    ("defs/instance/storage.py", "CREATE SCHEMA IF NOT EXISTS"),
+    ("store/admin/reports.py", "SET LOCAL statement_timeout"),
 }
 """Statements that are joined where they are sent: of constants, where the server takes no parameter."""
 

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.graph import build_graph
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.org import run_org
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.test_a_full_sync_is_cheap_and_true import GRACE, stored
 
 TEN_MINUTES = 600.0
@@ -25,7 +26,7 @@ def church(manifest, offset: float) -> Iterator[RunningSimulator]:
 
 def sync(database, manifest, simulator, mode: SyncMode, on_step: Callable[[str], None] | None = None) -> None:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
-    with database.open_store(GRACE, on_step) as store, open_source(manifest, connection) as source:
+    with open_store(database, GRACE, on_step) as store, open_source(manifest, connection) as source:
         order = build_graph(manifest).entities
         outcomes = list(run_org(manifest, order, {}, source, store, GRACE, mode=mode))
     assert [outcome.error for outcome in outcomes if outcome.error] == []

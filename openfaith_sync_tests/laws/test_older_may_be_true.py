@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.deletions import HoldKind, HoldStatus
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.record import RawRecord
-from openfaith_sync.engine import going_back
-from openfaith_sync.engine.needs import Source
-from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records
+from openfaith_sync.domain.passes.deletions import HoldKind, HoldStatus
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.engine.deletions import version_rollback as going_back
+from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
 from openfaith_sync_tests.laws.synced_church import GRACE, PEOPLE, PERSON, PHONE, Synced
 from openfaith_sync_tests.store.making import at, batch, email, fetch, run, walking
 

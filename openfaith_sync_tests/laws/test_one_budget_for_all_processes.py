@@ -5,8 +5,8 @@ With real processes, and a real ledger in PostgreSQL.
 
 from contextlib import ExitStack
 
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync_tests.laws.sharer import Sharer
 
 LIMIT, PERIOD, WINDOWS = 80, 5, 4

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.pipeline import Pipeline
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.pages.pipeline import Pipeline
 from openfaith_sync_tests.laws.neighbours import DEEDS, Neighbour, do, walls_down, without_org
 
 IDS = (

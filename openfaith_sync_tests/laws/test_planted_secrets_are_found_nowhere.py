@@ -23,21 +23,27 @@ import pytest
 from cryptography.fernet import Fernet
 from psycopg import sql
 
-from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Connection, OAuthClient, OAuthTokens
+from openfaith_sync.domain.connections.connection import (
+    BasicCredentials,
+    BearerToken,
+    Connection,
+    OAuthClient,
+    OAuthTokens,
+)
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.connections import add_connection, load_connection
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.sharing import share
-from openfaith_sync.store.subscriptions import open_subscriptions
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 from openfaith_sync_tests.conftest import MANIFESTS
 from openfaith_sync_tests.store.making import PCO
 

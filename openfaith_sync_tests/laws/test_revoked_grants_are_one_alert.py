@@ -11,28 +11,29 @@ import dagster as dg
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import (
+from openfaith_sync.domain.connections.connection import (
     BasicCredentials,
     BearerToken,
     Connection,
     ConnectionStatus,
     OAuthTokens,
 )
+from openfaith_sync.domain.connections.deployment_settings import client_variables
 from openfaith_sync.domain.errors import ReconnectRequired
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.passes import PassResult, SyncMode
-from openfaith_sync.domain.settings import client_variables
-from openfaith_sync.domain.work import WHAT_REPEATS
-from openfaith_sync.engine.sync import SyncRequest, run_entity
-from openfaith_sync.engine.walking import Progress
-from openfaith_sync.simulator.rate import parse_rate
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, running_simulator
-from openfaith_sync.store.alerts import list_alerts
-from openfaith_sync.store.connections import add_connection, list_connections, load_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.sharing import share
-from openfaith_sync.store.work import make_due
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import list_alerts
+from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync.store.schedule.work import make_due
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import PCO, fetch, run
@@ -136,7 +137,7 @@ def sync(
     connection = load_connection(database, org, PCO)
     with (
         open_source(manifest, connection, watch(database, connection)) as source,
-        database.open_store(org) as store,
+        open_store(database, org) as store,
     ):
         return run_entity(manifest, source, store, SyncRequest(org, entity, SyncMode.AUTO), after_a_page)
 

@@ -8,10 +8,10 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.engine.verdicts import EARLY_WAITS
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.webhooks.event_resolution import EARLY_WAITS
+from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import (
     EMAIL,

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.deletions import WINDOWS, HoldStatus, Limits, Weighing
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.listing import FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine import settling
-from openfaith_sync.engine.needs import Source
-from openfaith_sync.store.hold_decisions import approve_hold, list_holds, load_held_records
-from openfaith_sync.store.inbox import receive
+from openfaith_sync.domain.passes.deletions import WINDOWS, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.deletions import deletion_confirmation as settling
+from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
+from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync_tests.laws.synced_church import GRACE, GROUP, PEOPLE, PERSON, Hiding, Synced
 from openfaith_sync_tests.laws.test_what_is_evidence_of_absence import drain_over_http
 from openfaith_sync_tests.store.making import fetch, run

@@ -6,17 +6,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from openfaith_sync.adapters.auth import MOST_UNUSED
-from openfaith_sync.adapters.oauth import OAuthEndpoints
+from openfaith_sync.adapters.client.auth import MOST_UNUSED
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import ConnectionStatus, OAuthClient, OAuthTokens
+from openfaith_sync.domain.connections.connection import ConnectionStatus, OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import AnswerLost, DefinitionError, ReconnectRequired, SyncError, TransientError
-from openfaith_sync.simulator.server import (
+from openfaith_sync.simulator.server.server import (
     Fault,
     OAuthBehaviour,
 )
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.tokens import ConnectionTokens
+from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.consenting_church import HOURS, SOON, Church, connect
 from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import fetch, run

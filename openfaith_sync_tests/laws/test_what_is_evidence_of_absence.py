@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop, SourceFailed
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.store.inbox import receive
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import (
     EMAIL,
@@ -67,7 +68,7 @@ def drain_until_held(case: Case) -> SafetyStop | None:
 
 def drain_over_http(church: Synced) -> None:
     connection = Connection(GRACE, church.manifest.adapter, church.simulator.base_url, BasicCredentials("demo", "demo"))
-    with church.database.open_store(GRACE) as store, open_source(church.manifest, connection, attempts=1) as source:
+    with open_store(church.database, GRACE) as store, open_source(church.manifest, connection, attempts=1) as source:
         run_records(church.manifest, source, store, GRACE, trigger="test")
 
 

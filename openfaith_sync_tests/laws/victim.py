@@ -13,16 +13,17 @@ from typing import Any
 
 import psutil
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.errors import SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.passes import SyncMode
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.engine.org import run_org
-from openfaith_sync.engine.records import run_records
-from openfaith_sync.store.database import open_database
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.jobs import JobProcess
 
 TRANSIENT = 75
@@ -40,7 +41,7 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
     connection = Connection(org, manifest.adapter, job["base_url"], BasicCredentials("demo", "demo"))
     order = [EntityName(name) for name in job.get("entities", ENTITIES)]
     database = open_database(settings)
-    with database.open_store(org, on_step) as store, open_source(manifest, connection) as source:
+    with open_store(database, org, on_step) as store, open_source(manifest, connection) as source:
         if job.get("drain"):
             run_records(manifest, source, store, org, trigger="test")
             return

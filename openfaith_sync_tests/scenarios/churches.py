@@ -8,16 +8,16 @@ from typing import Any
 
 from openfaith_sync.commands.demo_check import Church, Row
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import (
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import (
     Fault,
     RunningSimulator,
     SimulatorSettings,
     WebhookTrouble,
     running_simulator,
 )
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.reports import run_query
+from openfaith_sync.store.admin.reports import run_query
+from openfaith_sync.store.database.database import Database
 
 PCO = AdapterName("pco")
 TROUBLE = WebhookTrouble(

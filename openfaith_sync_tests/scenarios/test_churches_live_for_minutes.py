@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import open_database
-from openfaith_sync.store.embedded import stop_embedded
-from openfaith_sync.store.org_settings import set_org
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.store.admin.org_settings import set_org
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.defs.conftest import ROOT, Deployment
 from openfaith_sync_tests.scenarios.churches import PCO, Churches, living_churches
 from openfaith_sync_tests.scenarios.running import (

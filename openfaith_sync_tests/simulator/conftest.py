@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RateRule, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RateRule, RunningSimulator, SimulatorSettings, running_simulator
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PEOPLE = 230

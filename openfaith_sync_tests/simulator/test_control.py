@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 
 
 @pytest.fixture

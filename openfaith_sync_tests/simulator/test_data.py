@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from openfaith_sync.domain.manifest import (
+from openfaith_sync.domain.manifest.manifest import (
     Attribute,
     AttributeType,
     Delta,
@@ -13,10 +13,10 @@ from openfaith_sync.domain.manifest import (
     Manifest,
     Relationship,
 )
-from openfaith_sync.simulator.inventions import invent
-from openfaith_sync.simulator.moments import BASE_SECONDS, to_seconds, to_text
-from openfaith_sync.simulator.population import populate
-from openfaith_sync.simulator.truth import truth_lines
+from openfaith_sync.simulator.data.ground_truth import truth_lines
+from openfaith_sync.simulator.data.population import populate
+from openfaith_sync.simulator.data.synthetic_records import invent
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_seconds, to_text
 
 PEOPLE = 4000
 

@@ -2,7 +2,7 @@
 
 import httpx
 
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 
 CAN = {"can_order_by", "can_query_by", "can_include", "can_filter"}
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.command import simulate
-from openfaith_sync.simulator.faults import KINDS, ArmedFaults, Fault, FaultKind, read_faults
+from openfaith_sync.simulator.server.command import simulate
+from openfaith_sync.simulator.settings.faults import KINDS, ArmedFaults, Fault, FaultKind, read_faults
 
 URL = "/people/v2/people?per_page=100"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openfaith_sync.simulator.server import Ignored, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import Ignored, SimulatorSettings, running_simulator
 
 NEWER = "where[updated_at][gte]=2026-05-31T00:00:00Z"
 

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.moments import BASE_SECONDS, to_text
-from openfaith_sync.simulator.population import populate
-from openfaith_sync.simulator.truth import parse_truth, truth_lines
+from openfaith_sync.simulator.data.ground_truth import parse_truth, truth_lines
+from openfaith_sync.simulator.data.population import populate
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_text
 
 HOUSEHOLD_MEMBERSHIPS, GROUP_MEMBERSHIPS = "household_membership", "group_membership"
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from openfaith_sync.simulator.server import Fault, OAuthBehaviour, RunningSimulator
+from openfaith_sync.simulator.server.server import Fault, OAuthBehaviour, RunningSimulator
 
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

@@ -9,7 +9,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="urllib3 .* doesn't match a supported version")
     import pypco
 
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 
 
 @pytest.fixture(scope="module")

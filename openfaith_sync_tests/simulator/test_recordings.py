@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 
 RECORDINGS = os.environ.get("OPENFAITH_RECORDINGS")
 pytestmark = pytest.mark.skipif(not RECORDINGS, reason="OPENFAITH_RECORDINGS names no folder of recorded answers")

@@ -10,15 +10,15 @@ import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.faults import Fault
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync_tests.simulator.conftest import MANIFESTS
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.simulator.server import SimulatorSettings, running_simulator
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 with running_simulator(SimulatorSettings(people=3), read_manifest(Path(sys.argv[1]), "pco")) as simulator:
     print(simulator.base_url, flush=True)
     time.sleep(60)  # never slept out: the test kills this process

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.postman import RETRY_SECONDS
-from openfaith_sync.simulator.server import SimulatorSettings, WebhookTrouble, running_simulator
+from openfaith_sync.simulator.events.webhook_sender import RETRY_SECONDS
+from openfaith_sync.simulator.server.server import SimulatorSettings, WebhookTrouble, running_simulator
 from openfaith_sync_tests.simulator.receiver import Receiver
 
 PERSON_CREATED = "people.v2.events.person.created"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id
-from openfaith_sync.domain.passes import Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
-from openfaith_sync.domain.place import Slice, WalkPlace
-from openfaith_sync.domain.record import MappedBatch, Record, Rejection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.postgres_store import PostgresStore
+from openfaith_sync.domain.passes.passes import Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 ORG = OrgId("first-baptist")
 OTHER_ORG = OrgId("second-baptist")
@@ -80,7 +80,7 @@ class Walk:
 @contextmanager
 def walking(database: Database, key: SyncKey = EMAILS, start: PassStart = FULL, on_step=None) -> Iterator[Walk]:
     """Hold the lease of a key and open a pass, over a connection of its own."""
-    with database.open_store(key.org, on_step) as store, store.hold_lease(key, "a test") as lease:
+    with open_store(database, key.org, on_step) as store, store.hold_lease(key, "a test") as lease:
         yield Walk(store, lease, store.open_pass(lease, start, WalkPlace()))
 
 

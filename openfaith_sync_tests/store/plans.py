@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openfaith_sync.store.rows import Connection
+from openfaith_sync.store.postgres.statements import Connection
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.alerts import close_alert, list_alerts, prune_alerts, raise_alert
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.erase import disconnect_org
+from openfaith_sync.store.admin.erase import disconnect_org
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.outages.alerts import close_alert, list_alerts, prune_alerts, raise_alert
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 REVOKED, OUTAGE = "grant_revoked", "outage"

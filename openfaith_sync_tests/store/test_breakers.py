@@ -9,18 +9,18 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from openfaith_sync.adapters.http import HttpClient
-from openfaith_sync.adapters.needs import Ledger
-from openfaith_sync.adapters.wire import Request
-from openfaith_sync.domain.budget import Grant
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.ports.shared_state import Ledger
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SourceAway, SyncError, TransientError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.alerts import OUTAGE, list_alerts
-from openfaith_sync.store.breakers import RULES, SharedBreaker, list_away, load_orgs_to_probe
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.erase import disconnect_org
+from openfaith_sync.domain.ratelimit.budget import Grant
+from openfaith_sync.store.admin.erase import disconnect_org
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
+from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_away, load_orgs_to_probe
 from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 

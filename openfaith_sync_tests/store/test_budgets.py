@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from openfaith_sync.adapters.budget import OwnLedger
-from openfaith_sync.domain.budget import Answered, Budget, Visit
+from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.lanes import Lane
-from openfaith_sync.store import budgets
-from openfaith_sync.store.budgets import PostgresLedger
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Visit
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.ratelimit import budgets
+from openfaith_sync.store.ratelimit.budgets import PostgresLedger
 from openfaith_sync_tests.store.making import fetch, run
 
 PCO = AdapterName("pco")

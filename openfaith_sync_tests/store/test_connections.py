@@ -10,14 +10,25 @@ from subprocess import PIPE, Popen
 import pytest
 from cryptography.fernet import Fernet
 
-from openfaith_sync.domain.connection import BasicCredentials, BearerToken, Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connections.connection import (
+    BasicCredentials,
+    BearerToken,
+    Connection,
+    ConnectionStatus,
+    OAuthTokens,
+)
 from openfaith_sync.domain.errors import DefinitionError, SyncError, UsageError
 from openfaith_sync.domain.ids import parse_org
-from openfaith_sync.store.alerts import list_alerts
-from openfaith_sync.store.connections import add_connection, list_connections, load_connection, set_connection_status
-from openfaith_sync.store.erase import disconnect_org
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.tokens import ConnectionTokens
+from openfaith_sync.store.admin.erase import disconnect_org
+from openfaith_sync.store.connections.connections import (
+    add_connection,
+    list_connections,
+    load_connection,
+    set_connection_status,
+)
+from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("app-1", "s3cret"))
@@ -162,7 +173,7 @@ RACER = """
 import sys, time
 from pathlib import Path
 from cryptography.fernet import Fernet
-from openfaith_sync.store.secrets import SecretKeys
+from openfaith_sync.store.database.secrets import SecretKeys
 make = Fernet.generate_key
 Fernet.generate_key = lambda: (time.sleep(0.5), make())[1]
 print("ready", flush=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from openfaith_sync.domain.passes import Counts
+from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync_tests.store.making import EMAIL, at, batch, email, fetch, rejection, run, walking
 
 LETTERS = """

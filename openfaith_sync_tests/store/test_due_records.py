@@ -5,16 +5,16 @@ from functools import partial
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.due_records import DUE, LINEAR, load_due_records
-from openfaith_sync.store.inbox import receive
-from openfaith_sync.store.work import Plan, add_missing_work, plan_parameters
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.due_records import DUE, LINEAR, load_due_records
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.schedule.work import Plan, add_missing_work, plan_parameters
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, at, fetch, run
 from openfaith_sync_tests.store.plans import explain, rows_handled
 

@@ -12,14 +12,14 @@ import psycopg
 import pytest
 
 from openfaith_sync.domain.errors import DefinitionError, TransientError
-from openfaith_sync.store.embedded import _forget_stale_pid, start_embedded, stop_embedded
-from openfaith_sync.store.socket_folder import require_private
+from openfaith_sync.store.postgres.embedded_server import _forget_stale_pid, start_embedded, stop_embedded
+from openfaith_sync.store.postgres.socket_folder import require_private
 
 USE = """
 import sys
 from pathlib import Path
 import psycopg
-from openfaith_sync.store.embedded import start_embedded
+from openfaith_sync.store.postgres.embedded_server import start_embedded
 with psycopg.connect(start_embedded(Path(sys.argv[1]))) as connection:
     query = "SELECT pg_postmaster_start_time()::text, current_setting('max_connections')"
     print(connection.execute(query).fetchone(), flush=True)
@@ -101,7 +101,7 @@ def test_it_can_be_stopped_by_hand(home):
     user = User(home)
     user.answer()
     running = server(home)
-    command = [sys.executable, "-m", "openfaith_sync.store.embedded", "stop", str(home)]
+    command = [sys.executable, "-m", "openfaith_sync.store.postgres.embedded_server", "stop", str(home)]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stderr == ""
     assert not is_alive(running)
     assert stop_embedded(home) is False
@@ -134,8 +134,8 @@ CLIENTS = """
 import os, subprocess, sys
 from pathlib import Path
 import psycopg, psycopg2, sqlalchemy
-from openfaith_sync.store.embedded import start_embedded
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.postgres.embedded_server import start_embedded
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 url = DatabaseUrl.parse(start_embedded(Path(sys.argv[1])))
 query = "SELECT current_user || ' ' || current_database() || ' ' || to_char(DATE '2025-01-31', 'YYYY') || ' ' \
     || current_setting('default_transaction_read_only') || ' ' || current_setting('DateStyle') || ' ' \

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey, derive_entity_id
-from openfaith_sync.domain.passes import Counts, ParentListing, PassStart, SyncMode, Tombstone
-from openfaith_sync.domain.place import WalkPlace
+from openfaith_sync.domain.passes.passes import Counts, ParentListing, PassStart, SyncMode, Tombstone
+from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,

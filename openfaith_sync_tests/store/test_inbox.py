@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
-from openfaith_sync.domain.inbox import EventAction, Held, InboxEvent, Wait
-from openfaith_sync.domain.passes import PassStart, SyncMode
-from openfaith_sync.store.inbox import list_due, list_inboxes, prune_events, receive, receive_on
+from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Wait
+from openfaith_sync.store.inbox.inbox import list_due, list_inboxes, prune_events, receive, receive_on
 from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
 
 SINGLE = SyncKey(ORG, PCO, RECORDS)

@@ -10,9 +10,10 @@ import pytest
 
 from openfaith_sync.domain.errors import DefinitionError, LeaseHeld, LeaseLost, TransientError
 from openfaith_sync.domain.ids import EntityId, ExternalId
-from openfaith_sync.domain.passes import ParentListing, Tombstone
-from openfaith_sync.domain.place import WalkPlace
-from openfaith_sync.store.pages import COMMIT_STEPS
+from openfaith_sync.domain.passes.passes import ParentListing, Tombstone
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -55,7 +56,7 @@ def lose_lock(database, walk):
 
 
 def test_a_second_worker_is_told_who_holds_the_lease(database):
-    with walking(database), database.open_store(ORG) as second:
+    with walking(database), open_store(database, ORG) as second:
         with pytest.raises(LeaseHeld, match=r"first-baptist/pco/email is being synced by a test since \d{4}"):
             second.hold_lease(EMAILS, "second").__enter__()
         with second.hold_lease(PEOPLE, "second"):
@@ -63,7 +64,7 @@ def test_a_second_worker_is_told_who_holds_the_lease(database):
 
 
 def test_the_lease_is_free_after_its_block_and_tokens_grow(database):
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         tokens = []
         for _ in range(3):
             with store.hold_lease(EMAILS, "one") as lease:
@@ -89,11 +90,12 @@ def test_the_lease_ends_with_a_killed_process(database):
 import sys, time
 from pathlib import Path
 from openfaith_sync.domain.ids import *
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.postgres_store import open_store
 database = Database(DatabaseUrl({database.libpq_url!r}), SecretKeys(Path("/nonexistent")))
-with database.open_store(OrgId({ORG!r})) as store, store.hold_lease(SyncKey(OrgId({ORG!r}), "pco", "email"), "victim"):
+with open_store(database, OrgId({ORG!r})) as store, store.hold_lease(SyncKey(OrgId({ORG!r}), "pco", "email"), "victim"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -101,7 +103,7 @@ with database.open_store(OrgId({ORG!r})) as store, store.hold_lease(SyncKey(OrgI
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as victim:
         assert victim.stdout.readline() == "held\n"
-        with database.open_store(ORG) as store, pytest.raises(LeaseHeld, match="victim"):
+        with open_store(database, ORG) as store, pytest.raises(LeaseHeld, match="victim"):
             store.hold_lease(EMAILS, "next").__enter__()
         os.kill(victim.pid, signal.SIGKILL)
     # The server notices the closed socket by itself; asking it to end that session only waits for it.
@@ -109,7 +111,7 @@ with database.open_store(OrgId({ORG!r})) as store, store.hold_lease(SyncKey(OrgI
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database ="
     )
     run(database, waiting + " (SELECT oid FROM pg_database WHERE datname = current_database())")
-    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "next") as lease:
+    with open_store(database, ORG) as store, store.hold_lease(EMAILS, "next") as lease:
         assert lease.token == 2
 
 

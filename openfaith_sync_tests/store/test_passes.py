@@ -8,8 +8,9 @@ import pytest
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import PLACE as UNSERVED
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
-from openfaith_sync.domain.place import Slice, WalkPlace
+from openfaith_sync.domain.passes.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -33,12 +34,12 @@ PLACE = WalkPlace((Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", 
 
 
 def load(database, key=EMAILS):
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         return store.load_checkpoint(key)
 
 
 def load_rider(database, key=EMAILS):
-    with database.open_store(ORG) as store:
+    with open_store(database, ORG) as store:
         return store.load_rider(key)
 
 
@@ -153,7 +154,7 @@ def test_a_rider_pass_is_closed_under_the_childs_lease(database):
     ride(database)
     rider = load_rider(database)
     assert rider is not None
-    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "child") as lease:
+    with open_store(database, ORG) as store, store.hold_lease(EMAILS, "child") as lease:
         store.close_pass(lease, rider.pass_id, rider.watermark_to, requests=1)
     checkpoint = load(database)
     assert (checkpoint.watermark, checkpoint.manifest_version) == (at(5), "email-m1")
@@ -166,7 +167,7 @@ def test_a_rider_of_a_delta_is_no_full_listing(database):
         walk.close()
     rider = load_rider(database)
     assert rider is not None
-    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "child") as lease:
+    with open_store(database, ORG) as store, store.hold_lease(EMAILS, "child") as lease:
         store.close_pass(lease, rider.pass_id, None, requests=0)
     assert load(database).manifest_version is None
 
@@ -222,7 +223,7 @@ def test_children_that_did_not_ride_along_after_all_have_no_pass_to_be_proven_by
 
 def test_a_watermark_that_cannot_be_right_is_forgotten(database):
     close_one(database, watermark=NOON)
-    with database.open_store(ORG) as store, store.hold_lease(EMAILS, "test") as lease:
+    with open_store(database, ORG) as store, store.hold_lease(EMAILS, "test") as lease:
         store.reset_watermark(lease)
     assert load(database).watermark is None
 

@@ -5,17 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.refusals import ASK_AGAIN_FOR_NEVER_READ, Refusal
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.refusals import ASK_AGAIN_FOR_NEVER_READ, Refusal
-from openfaith_sync.store.alerts import REFUSED, list_alerts
-from openfaith_sync.store.connections import add_connection
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.disabled import load_refused, note_readable, note_refusal
-from openfaith_sync.store.erase import disconnect_org
-from openfaith_sync.store.incidents import PROBE_AFTER, claim_probes, list_incidents, note_probe_in_vain
-from openfaith_sync.store.work import load_now
+from openfaith_sync.store.admin.erase import disconnect_org
+from openfaith_sync.store.connections.connections import add_connection
+from openfaith_sync.store.connections.unavailable_entities import load_refused, note_readable, note_refusal
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import REFUSED, list_alerts
+from openfaith_sync.store.outages.incidents import PROBE_AFTER, claim_probes, list_incidents, note_probe_in_vain
+from openfaith_sync.store.schedule.work import load_now
 from openfaith_sync_tests.store.making import EMAIL, ORG, PCO, PERSON, batch, email, fetch, riders, run, walking
 
 MINUTE = timedelta(minutes=1)

@@ -6,8 +6,8 @@ import pytest
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName, SyncKey
-from openfaith_sync.domain.passes import Counts, SyncMode
-from openfaith_sync.store.reports import read_frame, run_query, status_rows
+from openfaith_sync.domain.passes.passes import Counts, SyncMode
+from openfaith_sync.store.admin.reports import read_frame, run_query, status_rows
 from openfaith_sync_tests.store.making import (
     EMAIL,
     ORG,

@@ -8,13 +8,13 @@ import pytest
 
 from openfaith_sync.domain.errors import DefinitionError, LeaseHeld
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.inbox import EventAction, InboxEvent
-from openfaith_sync.domain.subscription import Subscription
-from openfaith_sync.engine.subscription_needs import SubscriptionStore
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.inbox import receive
-from openfaith_sync.store.subscriptions import forget_subscriptions, load_secrets, open_subscriptions
-from openfaith_sync.store.webhook_status import load_webhook_status
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.domain.webhooks.subscription import Subscription
+from openfaith_sync.engine.ports.subscriptions import SubscriptionStore
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync.store.webhooks.subscriptions import forget_subscriptions, load_secrets, open_subscriptions
+from openfaith_sync.store.webhooks.webhook_status import load_webhook_status
 from openfaith_sync_tests.engine.subscribed_source import KeptSubscriptions
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from openfaith_sync.domain.canonical import CANONICAL_TABLES
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError, LeaseLost, TransientError
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes import Counts
-from openfaith_sync.domain.place import Slice, WalkPlace
-from openfaith_sync.domain.record import Record
-from openfaith_sync.store.pages import COMMIT_STEPS
-from openfaith_sync.store.pipeline import Pipeline
+from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.domain.records.record import Record
+from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
+from openfaith_sync.store.pages.pipeline import Pipeline
 from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync_tests.store.making import (
     EMAIL,

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
-from openfaith_sync.domain.graph import build_graph
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.domain.work import WorkChange, WorkMode
-from openfaith_sync.store.connections import add_connection, set_connection_status
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.org_settings import set_cadence, set_org
-from openfaith_sync.store.work import (
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.schedule.due_work import WorkChange, WorkMode
+from openfaith_sync.store.admin.org_settings import set_cadence, set_org
+from openfaith_sync.store.connections.connections import add_connection, set_connection_status
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.work import (
     Plan,
     add_missing_work,
     ask_for,

@@ -4,9 +4,9 @@ import httpx
 import psycopg
 import pytest
 
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.urls import DatabaseUrl
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import run
 from openfaith_sync_tests.web.making import ORG, headers

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.subscription import Subscription
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.subscriptions import open_subscriptions
+from openfaith_sync.domain.webhooks.subscription import Subscription
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 
 ORG = OrgId("grace")
 PCO = AdapterName("pco")

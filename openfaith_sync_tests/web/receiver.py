@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openfaith_sync.adapters.manifest_files import read_manifest
-from openfaith_sync.domain.connection import OAuthClient
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.connections.connection import OAuthClient
+from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.database import Database, open_database
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.web.limits import Limits
 from openfaith_sync.web.server import Address, serve
 

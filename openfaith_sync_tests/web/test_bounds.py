@@ -8,9 +8,9 @@ import httpx
 import psutil
 import pytest
 
-from openfaith_sync.domain.settings import Settings
-from openfaith_sync.store.database import Database, open_database
-from openfaith_sync.store.embedded import start_embedded, stop_embedded
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync.web.token_buckets import TokenBuckets, address_key
 from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import fetch

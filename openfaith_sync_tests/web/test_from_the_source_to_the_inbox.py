@@ -15,10 +15,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openfaith_sync.cli import main
-from openfaith_sync.domain.announcements import announcements
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import RunningSimulator, SimulatorSettings, WebhookTrouble, running_simulator
-from openfaith_sync.store.database import Database
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.event_names import announcements
+from openfaith_sync.simulator.server.server import (
+    RunningSimulator,
+    SimulatorSettings,
+    WebhookTrouble,
+    running_simulator,
+)
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
 from openfaith_sync_tests.store.making import fetch
 

@@ -8,21 +8,21 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
-from openfaith_sync.adapters.oauth import OAuthEndpoints
-from openfaith_sync.domain.connection import ConnectionStatus, OAuthClient, OAuthTokens
+from openfaith_sync.adapters.client.oauth import OAuthEndpoints
+from openfaith_sync.domain.connections.connection import ConnectionStatus, OAuthClient, OAuthTokens
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest import Manifest
-from openfaith_sync.simulator.server import (
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import (
     Fault,
     OAuthBehaviour,
     RunningSimulator,
     SimulatorSettings,
     running_simulator,
 )
-from openfaith_sync.store.authorizations import Progress, begin_authorization, load_progress
-from openfaith_sync.store.connections import load_connection
-from openfaith_sync.store.database import Database
+from openfaith_sync.store.connections.authorizations import Progress, begin_authorization, load_progress
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import PCO, fetch, run
 from openfaith_sync_tests.web.receiver import Receiver
 

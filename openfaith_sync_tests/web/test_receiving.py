@@ -9,12 +9,12 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
-from openfaith_sync.domain.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.store.connections import add_connection, set_connection_status
-from openfaith_sync.store.database import Database
-from openfaith_sync.store.secrets import SecretKeys
-from openfaith_sync.store.subscriptions import forget_subscriptions
+from openfaith_sync.store.connections.connections import add_connection, set_connection_status
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.webhooks.subscriptions import forget_subscriptions
 from openfaith_sync_tests.store.making import fetch, run
 from openfaith_sync_tests.web.conftest import Send
 from openfaith_sync_tests.web.making import (

@@ -7,7 +7,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from openfaith_sync.adapters.manifest_files import read_manifest
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.web.app import HEADERS, build_app
 from openfaith_sync.web.server import Address
 from openfaith_sync_tests.web.making import ORG

@@ -1,0 +1,1 @@
+"""One HTTP client: bounded, authorized, its outcomes decided in one table."""

@@ -1,0 +1,1 @@
+"""The protocols that sources speak, one folder each."""

@@ -1,0 +1,1 @@
+"""Planning Center's webhooks and subscriptions."""

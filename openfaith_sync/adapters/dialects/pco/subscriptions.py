@@ -1,0 +1,153 @@
+"""The JSON:API dialect's subscriptions: listed, made, switched on, given a new secret, removed."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.inbox import InboxEvent
+from openfaith_sync.domain.webhooks.subscription import Subscription
+
+T = TypeVar("T")
+
+_PAGE = 100
+# An org that missed more than this is better served by its next reconciliation.
+_MAX_EVENT_PAGES = 50
+_NO_CONTENT = 204
+
+
+class JsonApiSubscriptions:
+    """One connection's subscriptions; implements ``engine.subscriptions.SubscriptionSource``."""
+
+    def __init__(self, manifest: Manifest, client: HttpClient) -> None:
+        """Manage through this client what the manifest describes.
+
+        Raises:
+            DefinitionError: The adapter's source has no webhooks.
+        """
+        if manifest.adapter_file.webhooks is None:
+            raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
+        self._webhooks = manifest.adapter_file.webhooks
+        self._paging = manifest.adapter_file.paging
+        self._client = client
+        self._reader = WebhookReader(manifest)
+
+    def list_subscriptions(self) -> list[Subscription]:
+        """Return all of them, also those of others that the credentials may see."""
+        return [_read(resource) for resource in self._list(self._webhooks.subscriptions, {})]
+
+    def create_subscription(self, name: str, url: str) -> Subscription:
+        """Make an active one; it comes with its secret.
+
+        Raises:
+            TransientError: It may have been made or not; list again to know.
+        """
+        return self._write("POST", "", {"name": name, "url": url, "active": True})
+
+    def activate_subscription(self, subscription_id: str) -> Subscription:
+        """Have the source deliver again."""
+        return self._write("PATCH", f"/{quote(subscription_id, safe='')}", {"active": True})
+
+    def rotate_secret(self, subscription_id: str) -> Subscription:
+        """Have the source sign with a new secret from now on, and give it.
+
+        Raises:
+            TransientError: It may have been done or not; list again to know.
+        """
+        path = f"{self._webhooks.subscriptions}/{quote(subscription_id, safe='')}"
+        request = Request(f"{path}/rotate_secret", {}, self._webhooks.version, method="POST")
+        found = self._client.read(request, lambda answer: None if _is_empty(answer) else self._parse_single(answer))[0]
+        if found is None or found.secret is None:
+            # Actions answer 204 elsewhere in this API; then the new secret is read.
+            found = self._client.read(Request(path, {}, self._webhooks.version), self._parse_single)[0]
+        return found
+
+    def delete_subscription(self, subscription_id: str) -> None:
+        """Have the source announce nothing more to it; one that is gone is as good."""
+        path = f"{self._webhooks.subscriptions}/{quote(subscription_id, safe='')}"
+        with suppress(NotFoundAtSource):
+            self._client.read(Request(path, {}, self._webhooks.version, method="DELETE"), _is_empty)
+
+    def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterator[InboxEvent]:
+        """Yield the events since then that the source did not get delivered, newest first."""
+        path = f"{self._webhooks.subscriptions}/{quote(subscription.subscription_id, safe='')}/events"
+        for resource in self._list(path, {"order": "-created_at"}, pages=_MAX_EVENT_PAGES):
+            attributes = resource.get("attributes")
+            told = attributes if isinstance(attributes, dict) else {}
+            created_at = _parse_moment(told.get("created_at"))
+            if created_at is not None and created_at < since:
+                return
+            if told.get("status") != "delivered":
+                event_id = str(told.get("uuid") or "")
+                event = self._reader.read_event(event_id, subscription.name, told.get("payload"), created_at)
+                if event is not None:
+                    yield event
+
+    def _write(
+        self, method: Literal["POST", "PATCH"], below: str, attributes: Mapping[str, str | bool]
+    ) -> Subscription:
+        body = orjson.dumps({"data": {"type": self._webhooks.resource, "attributes": attributes}})
+        path = self._webhooks.subscriptions + below
+        request = Request(path, {}, self._webhooks.version, method=method, body=body)
+        return self._client.read(request, self._parse_single)[0]
+
+    def _list(
+        self, path: str, parameters: Mapping[str, str | int], pages: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """Yield the resources of a listing, page by page; an answer that leads nowhere is a named error."""
+        offset = number = 0
+        while pages is None or number < pages:
+            asked: dict[str, str | int] = {**parameters, self._paging.size_parameter: _PAGE}
+            if offset:
+                asked[self._paging.offset_parameter] = offset
+            request = Request(path, asked, self._webhooks.version)
+            (resources, has_next), _ = self._client.read(request, self._parse_listing)
+            yield from resources
+            if not has_next:
+                return
+            offset, number = offset + len(resources), number + 1
+
+    def _parse_listing(self, response: httpx.Response) -> tuple[list[Mapping[str, Any]], bool]:
+        body = self._client.parse_object(response)
+        found, links = body.get("data"), body.get("links")
+        if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
+            raise MalformedAnswer("the source's listing holds no list of resources")
+        has_next = isinstance(links, dict) and links.get("next") is not None
+        if has_next and not found:
+            raise MalformedAnswer("the source sent an empty page and promised more")
+        return found, has_next
+
+    def _parse_single(self, response: httpx.Response) -> Subscription:
+        return _read(self._client.parse_object(response).get("data"))
+
+
+def _is_empty(response: httpx.Response) -> bool:
+    return response.status_code == _NO_CONTENT or not response.content
+
+
+def _read(resource: object) -> Subscription:
+    attributes = resource.get("attributes") if isinstance(resource, dict) else None
+    if not isinstance(resource, dict) or not isinstance(attributes, dict):
+        raise MalformedAnswer("the source sent something else where a subscription belongs")
+    identity, name, url = resource.get("id"), attributes.get("name"), attributes.get("url")
+    is_active, secret = attributes.get("active"), attributes.get("authenticity_secret")
+    if type(identity) is not str or type(name) is not str or type(url) is not str or type(is_active) is not bool:
+        raise MalformedAnswer("the source sent a subscription without an id, a name, a URL or whether it is active")
+    return Subscription(identity, name, url, is_active, secret if isinstance(secret, str) and secret else None)
+
+
+def _parse_moment(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None

@@ -1,0 +1,173 @@
+"""Reads the webhook deliveries of the JSON:API dialect: raw bytes to inbox events, without input or output.
+
+A body is ``{"data": [EventDelivery…]}``; the ``payload`` of each is JSON in a string, with the
+record as ``data`` and the event's time in ``meta`` (recorded in 2023, measured in 2026). The event
+of a record that is gone holds no attributes. Nothing here refuses a whole delivery: what cannot be
+read is given back as such, since the source would send the same bytes for days and then fall silent.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from openfaith_sync.adapters.client.account import stated_accounts
+from openfaith_sync.adapters.client.lenient_json import parse_json
+from openfaith_sync.adapters.dialects.json_api.resource_objects import parse_identity, read_resource
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import AccountId, ExternalId
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.mapping.unstorable_text import storable_json
+from openfaith_sync.domain.webhooks.delivery import Delivery, Unreadable
+from openfaith_sync.domain.webhooks.event_names import Announcement, announcements
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+
+
+class _NotAnEvent(Exception):
+    """A part of a delivery says nothing we understand; the text says what is missing."""
+
+
+class WebhookReader:
+    """Reads what one adapter's source delivers."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Know the names that the manifest wants to hear.
+
+        Raises:
+            DefinitionError: The adapter's source has no webhooks.
+        """
+        if manifest.adapter_file.webhooks is None:
+            raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
+        self.headers = manifest.adapter_file.webhooks.headers
+        self.announced = announcements(manifest)
+        self._entities = manifest.entities
+        self._account = manifest.adapter_file.account
+
+    def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """Return the events of a delivery, those nobody wants, and what could not be read."""
+        name = headers.get(self.headers.name, "")
+        time = _parse_time(headers.get(self.headers.time))
+        try:
+            parts = _parts(body)
+        except _NotAnEvent as error:
+            return Delivery(unreadable=(_unreadable(name, str(error), body),))
+        events, ignored, unreadable = [], [], []
+        for part in parts:
+            try:
+                found = self._read_part(part, time)
+            except _NotAnEvent as error:
+                unreadable.append(_unreadable(name, str(error), storable_json(part)))
+                continue
+            if isinstance(found, InboxEvent):
+                events.append(found)
+            else:
+                ignored.append(found)
+        return Delivery(events, ignored, unreadable)
+
+    def read_event(self, event_id: str, name: str, payload: object, time: datetime | None) -> InboxEvent | None:
+        """Return the event of a payload; ``None`` when nobody wants its name or it cannot be read."""
+        part = {"id": event_id, "attributes": {"name": name, "payload": payload}}
+        try:
+            found = self._read_part(part, time)
+        except _NotAnEvent:
+            return None
+        return found if isinstance(found, InboxEvent) else None
+
+    def _read_part(self, part: object, time: datetime | None) -> InboxEvent | str:
+        """Return the event, or the name that nobody wants."""
+        attributes = part.get("attributes") if isinstance(part, dict) else None
+        name = attributes.get("name") if isinstance(attributes, dict) else None
+        if not isinstance(part, dict) or not isinstance(attributes, dict) or not isinstance(name, str):
+            raise _NotAnEvent("there is no event's name")
+        announcement = self.announced.get(name)
+        if announcement is None:
+            return name
+        event_id = _identity(part.get("id"), "the event")
+        payload = _payload(attributes.get("payload"))
+        resource = payload.get("data")
+        if not isinstance(resource, dict):
+            raise _NotAnEvent("the payload holds no record")
+        meta = payload.get("meta")
+        event = InboxEvent(
+            event_id=event_id,
+            name=name,
+            entity=announcement.entity,
+            external_id=self._external_id(announcement, resource),
+            action=announcement.action,
+            payload=resource,
+            event_time=(_parse_time(meta.get("event_time")) if isinstance(meta, dict) else None) or time,
+            account=self._stated_account(part, payload),
+        )
+        return replace(event, parent_id=self._parent_id(event, resource))
+
+    def _stated_account(self, part: Mapping[str, Any], payload: Mapping[str, Any]) -> AccountId | None:
+        declared = self._account
+        if declared is None:
+            return None
+        stated = stated_accounts(declared, declared.in_events, part)
+        return next(chain(stated, stated_accounts(declared, declared.in_answers, payload)), None)
+
+    def _external_id(self, announcement: Announcement, resource: Mapping[str, Any]) -> ExternalId:
+        merges = self._entities[announcement.entity].merges
+        if announcement.action is not EventAction.MERGED or merges is None:
+            return _identity(resource.get("id"), "the record")
+        attributes = resource.get("attributes")
+        told = attributes if isinstance(attributes, dict) else {}
+        _identity(told.get(merges.keep), "the record that stays")
+        return _identity(told.get(merges.remove), "the record that is gone")
+
+    def _parent_id(self, event: InboxEvent, resource: Mapping[str, Any]) -> ExternalId | None:
+        """Return the parent that the record names; one that it does not name rightly is found in our own row."""
+        part = self._entities[event.entity]
+        if part.nested is None:
+            return None
+        parent = read_resource(resource, is_whole=False).references.get(part.nested.under)
+        targets = part.relationships[part.nested.under].targets
+        return parent.external_id if parent is not None and parent.type in targets else None
+
+
+def _parts(body: bytes) -> list[object]:
+    try:
+        document = parse_json(body)
+    except ValueError:
+        raise _NotAnEvent("the body is not JSON") from None
+    parts = document.get("data") if isinstance(document, dict) else None
+    # The source documents a list and sends one; a lone object would mean the same.
+    if isinstance(parts, dict):
+        return [parts]
+    if not isinstance(parts, list) or not parts:
+        raise _NotAnEvent("the body holds no list of events")
+    return parts
+
+
+def _payload(found: object) -> Mapping[str, Any]:
+    try:
+        payload = parse_json(found) if isinstance(found, str) else found
+    except ValueError:
+        raise _NotAnEvent("the payload is not JSON") from None
+    if not isinstance(payload, dict):
+        raise _NotAnEvent("the payload is not an object")
+    return payload
+
+
+def _identity(found: object, whose: str) -> ExternalId:
+    """Return an id as text: attributes of mergers hold numbers, everything else text."""
+    external_id = parse_identity(found)
+    if external_id is None:
+        raise _NotAnEvent(f"{whose} has no id")
+    return external_id
+
+
+def _parse_time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return found.astimezone(UTC) if found and found.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _unreadable(name: str, reason: str, content: bytes) -> Unreadable:
+    digest = hashlib.sha256(content).hexdigest()[:32]
+    return Unreadable(f"unreadable:{digest}", name[:200], reason, content.decode(errors="replace"))

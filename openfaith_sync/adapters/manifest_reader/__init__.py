@@ -1,0 +1,1 @@
+"""Reading manifest folders and naming their mistakes."""

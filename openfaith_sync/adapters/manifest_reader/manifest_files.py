@@ -1,0 +1,124 @@
+"""Reads a manifest folder; every mistake in it is named at once, by file and line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from openfaith_sync.adapters.manifest_reader.manifest_mistakes import WHOLE_FILE, ManifestMistakes, Mistake, mistake_at
+from openfaith_sync.adapters.manifest_reader.manifest_part import PartFile, read_part
+from openfaith_sync.adapters.manifest_reader.yaml_text import Key
+from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile, Product
+from openfaith_sync.domain.manifest.manifest import Entity, EntityPart, Manifest, ModuleFile
+from openfaith_sync.domain.mapping.mapping import build_mapper
+
+ADAPTER_FILE = "adapter.yaml"
+
+
+def list_adapters(root: Path) -> list[str]:
+    """Return the names of the adapters that have a manifest folder below ``root``."""
+    return sorted({path.parent.name for path in root.glob("*/*.yaml")})
+
+
+def read_manifest(root: Path, adapter: str) -> Manifest:
+    """Return the checked manifest of an adapter.
+
+    Raises:
+        UsageError: No manifest folder has this name.
+        ManifestMistakes: The files are wrong; every mistake is named.
+    """
+    known = list_adapters(root)
+    if adapter not in known:
+        names = ", ".join(known) or f"none (is {root} the right folder? see OPENFAITH_MANIFESTS)"
+        raise UsageError(f"there is no adapter {adapter!r}; the known ones: {names}")
+    folder, mistakes = root / adapter, list[Mistake]()
+    head = read_part(folder / ADAPTER_FILE, AdapterFile, mistakes)
+    paths = sorted(path for path in folder.glob("*.yaml") if path.name != ADAPTER_FILE)
+    modules = [file for path in paths if (file := read_part(path, ModuleFile, mistakes))]
+    if not paths:
+        mistakes.append(Mistake(str(folder), 1, WHOLE_FILE, "no module file", "at least one, such as people.yaml"))
+    mistakes.extend(_reference_mistakes(modules))
+    entities: dict[EntityName, Entity] = {}
+    if head and head.part:
+        mistakes.extend(_name_mistakes(head, adapter))
+        for file in modules:
+            mistakes.extend(_add_entities(file, head.part.products, entities))
+            mistakes.extend(_mapping_mistakes(file, AdapterName(adapter), entities))
+    if mistakes or head is None or head.part is None:
+        raise ManifestMistakes(mistakes)
+    return Manifest(adapter_file=head.part, entities=entities)
+
+
+def _name_mistakes(head: PartFile[AdapterFile], adapter: str) -> Iterator[Mistake]:
+    if head.part and head.part.adapter != adapter:
+        yield mistake_at(head.path, head.text, ("adapter",), f"{adapter!r}, the folder's name")
+
+
+def _add_entities(
+    file: PartFile[ModuleFile], products: dict[str, Product], entities: dict[EntityName, Entity]
+) -> Iterator[Mistake]:
+    """Add a module's entities with what their product says; give what keeps them from fitting."""
+    module = file.part
+    if module is None:
+        return
+    product = products.get(module.product)
+    if product is None:
+        names = ", ".join(products)
+        yield mistake_at(file.path, file.text, ("product",), f"a product of {ADAPTER_FILE}: {names}")
+        return
+    for name, part in module.entities.items():
+        if (other := entities.get(EntityName(name))) is not None:
+            expected = f"a name that module {other.module} has not taken"
+            yield mistake_at(file.path, file.text, ("entities", name), expected, repr(name))
+            continue
+        entities[EntityName(name)] = Entity(
+            **{field: getattr(part, field) for field in EntityPart.model_fields},
+            name=EntityName(name),
+            module=module.module,
+            path=product.path,
+            version=product.version,
+        )
+
+
+def _mapping_mistakes(
+    file: PartFile[ModuleFile], adapter: AdapterName, entities: dict[EntityName, Entity]
+) -> Iterator[Mistake]:
+    """Yield what keeps the mapping of a module's entities from being compiled."""
+    for name in file.part.entities if file.part else ():
+        entity = entities.get(EntityName(name))
+        try:
+            if entity is not None:
+                build_mapper(entity, OrgId("check"), adapter)
+        except DefinitionError as error:
+            where, _, said = str(error).partition(": ")
+            found, _, expected = said.removeprefix("found ").partition(", expected ")
+            # It says `attributes.person.child` or `person.delta.attribute`.
+            inside = [part for part in where.split(".") if part not in (name, "attributes")]
+            above = ["attributes"] if "attributes" in where.split(".") else []
+            yield mistake_at(file.path, file.text, ("entities", name, *above, *inside), expected or said, found)
+
+
+def _reference_mistakes(modules: list[PartFile[ModuleFile]]) -> Iterator[Mistake]:
+    # From the texts and not the models: a mistake in one entity must not make
+    # every mention of it a mistake too.
+    names = sorted({str(name) for file in modules for name in _entity_names(file)})
+    for file in modules:
+        for key, other in _references(file.part):
+            if other not in names:
+                expected = f"an entity of this adapter: {', '.join(names)}"
+                yield mistake_at(file.path, file.text, key, expected, repr(other))
+
+
+def _entity_names(file: PartFile[ModuleFile]) -> list[str]:
+    entities = file.text.found.get("entities")
+    return list(entities) if isinstance(entities, dict) else []
+
+
+def _references(module: ModuleFile | None) -> Iterator[tuple[Key, str]]:
+    for name, entity in module.entities.items() if module else ():
+        base = ("entities", name)
+        for include, child in entity.sideload.items():
+            yield (*base, "sideload", include), child
+        for strength in ("hard", "soft"):
+            for position, other in enumerate(getattr(entity.depends_on, strength)):
+                yield (*base, "depends_on", strength, str(position)), other

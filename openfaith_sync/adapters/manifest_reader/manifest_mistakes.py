@@ -1,0 +1,111 @@
+"""Mistakes in a manifest, each by file, line, key, what was found and what was expected."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from openfaith_sync.adapters.manifest_reader.manifest_schemas import known_keys
+from openfaith_sync.adapters.manifest_reader.yaml_text import Key, YamlText
+from openfaith_sync.domain.errors import DefinitionError
+
+WHOLE_FILE = "(file)"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One mistake in a manifest file."""
+
+    file: str
+    line: int
+    key: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        """Read as ``file:line: key: found …, expected …``, which editors can jump to."""
+        return f"{self.file}:{self.line}: {self.key}: found {self.found}, expected {self.expected}"
+
+
+class ManifestMistakes(DefinitionError):
+    """A manifest is wrong; holds every mistake found in it."""
+
+    def __init__(self, mistakes: list[Mistake]) -> None:
+        """Say all mistakes, a line each."""
+        self.mistakes = sorted(set(mistakes))
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+def mistake_at(path: Path, text: YamlText, key: Key, expected: str, found: str | None = None) -> Mistake:
+    """Return the mistake of a key; what was found there is read from the text unless given."""
+    name = ".".join(key) or WHOLE_FILE
+    return Mistake(str(path), text.line(key), name, found or text.shown(key), expected)
+
+
+def syntax_mistake(path: Path, error: yaml.YAMLError) -> Mistake:
+    """Return the mistake of a text that is not YAML."""
+    mark = getattr(error, "problem_mark", None)
+    said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    context = getattr(error, "context", None)
+    found = f"{said} ({context})" if context else said
+    return Mistake(str(path), mark.line + 1 if mark else 1, WHOLE_FILE, found, "valid YAML")
+
+
+def repeated_keys(path: Path, text: YamlText) -> Iterator[Mistake]:
+    """Yield a mistake for every key that stands twice, where the last one would win in silence."""
+    for again in text.repetitions():
+        found = f"this key again (first on line {again.first_line})"
+        yield Mistake(str(path), again.line, ".".join(again.key), found, "each key once")
+
+
+def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
+    """Yield the mistakes that a model finds in a text."""
+    for problem in error.errors():
+        # pydantic marks a wrong key of a mapping with a last step of its own.
+        key = tuple(str(part) for part in problem["loc"] if part != "[key]")
+        if problem["type"] == "value_error":
+            # Our own checks put several findings, each with its key, into one message.
+            for part in str(problem["ctx"]["error"]).split("; "):
+                where, _, said = part.partition(": ")
+                yield _own_mistake(path, text, (*key, *where.split(".")), said)
+        elif problem["type"] == "extra_forbidden":
+            keys = ", ".join(known_keys(model, key[:-1]))
+            yield mistake_at(path, text, key, f"one of the keys {keys}", "an unknown key")
+        elif "[key]" in problem["loc"]:
+            yield mistake_at(path, text, key, f"as key {_expected(problem)}", repr(key[-1]))
+        else:
+            yield mistake_at(path, text, key, _expected(problem))
+
+
+def _own_mistake(path: Path, text: YamlText, key: Key, said: str) -> Mistake:
+    found, _, expected = said.removeprefix("found ").partition(", expected ")
+    if expected:
+        return mistake_at(path, text, key, expected, found)
+    # Some findings give a reason instead of naming what would be right.
+    reason = said.removeprefix(f"found {text.shown(key)}, ")
+    return mistake_at(path, text, key, f"something else: {reason}")
+
+
+def _expected(problem: Any) -> str:
+    kind, details = problem["type"], problem.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return f"a text that matches {details['pattern']}"
+    if kind in ("enum", "literal_error"):
+        return f"one of {str(details['expected']).replace(' or ', ', ')}"
+    said = problem["msg"].removeprefix("Input should be ")
+    return _EXPECTED.get(kind) or str(said[0].lower() + said[1:])
+
+
+_EXPECTED = {
+    "missing": "this key to be there",
+    "string_type": "a text (in quotes if it looks like a number, a date, yes or no)",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+"""What pydantic's errors mean to a person who writes YAML."""

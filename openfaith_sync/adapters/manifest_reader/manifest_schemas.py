@@ -1,0 +1,65 @@
+"""The JSON Schemas of manifest files, which editors use to complete and to check."""
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel
+
+from openfaith_sync.adapters.manifest_reader.yaml_text import Key
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
+from openfaith_sync.domain.manifest.manifest import ModuleFile
+
+MODELS: dict[str, type[BaseModel]] = {"adapter": AdapterFile, "module": ModuleFile}
+"""The kinds of manifest files."""
+
+
+def schema_text(kind: str) -> str:
+    """Return the JSON Schema of one kind of manifest file, as it is written to its file."""
+    model = MODELS[kind]
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    if kind == "module":
+        _name_tables(schema["$defs"])
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_file(kind: str) -> str:
+    """Return the name of the file that the modelines point at."""
+    return f"{kind}.schema.json"
+
+
+def known_keys(model: type[BaseModel], key: Key) -> tuple[str, ...]:
+    """Return the keys that may stand in the mapping at a key of a file."""
+    schema = _schema(model)
+    node = schema
+    for part in key:
+        node = _resolved(schema, node)
+        node = node.get("properties", {}).get(part) or _member(node)
+    return tuple(_resolved(schema, node).get("properties", ()))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _member(node: dict[str, Any]) -> dict[str, Any]:
+    """Return what every value of a mapping or list looks like."""
+    inside = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
+    return next((part for part in inside if part), {})
+
+
+def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    choices = [choice for choice in node.get("anyOf", ()) if choice.get("type") != "null"]
+    node = choices[0] if choices else node
+    reference = node.get("$ref")
+    return schema["$defs"][reference.rpartition("/")[2]] if reference else node
+
+
+def _name_tables(definitions: dict[str, Any]) -> None:
+    """Add what the models check by code: the canonical tables and their columns."""
+    columns = sorted({column.name for table in CANONICAL_TABLES.values() for column in table.columns})
+    definitions["EntityPart"]["properties"]["table"]["enum"] = sorted(CANONICAL_TABLES)
+    for part in ("Attribute", "Relationship"):
+        definitions[part]["properties"]["to"]["enum"] = [*columns, None]

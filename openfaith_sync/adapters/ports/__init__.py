@@ -1,0 +1,1 @@
+"""What clients need of others, as Protocols."""

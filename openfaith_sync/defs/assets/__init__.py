@@ -1,0 +1,1 @@
+"""Assets: one for each entity of a manifest."""

@@ -1,0 +1,64 @@
+"""What an asset does: syncs one entity of the run's org and reports it."""
+
+from functools import partial
+
+import dagster as dg
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.defs.assets.checks import check_dead_letters
+from openfaith_sync.defs.assets.materialization import build_materialization
+from openfaith_sync.defs.assets.preview import read_preview
+from openfaith_sync.defs.assets.progress import ProgressLog
+from openfaith_sync.defs.assets.unavailable_entities import Unavailable, report_unavailable
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.failures import dagster_failures
+from openfaith_sync.domain.connections.scopes import require_granted
+from openfaith_sync.domain.errors import AccessDenied
+from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
+from openfaith_sync.store.postgres_store import PostgresStore, open_store
+
+
+def sync_entity(
+    context: dg.AssetExecutionContext, manifest: Manifest, entity: Entity, mode: SyncMode, resource: DatabaseResource
+) -> dg.MaterializeResult[None] | Unavailable:
+    """Bring one entity of the run's org up to date; a retry goes on from the last commit.
+
+    Returns ``Unavailable`` for what this connection never could read: nothing was stored, and nothing is wrong.
+    """
+    org = OrgId(context.partition_key)
+    request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run.run_id)
+    progress_log = ProgressLog(context.log, entity.name)
+    with dagster_failures(context.retry_number):
+        database = resource.open()
+        connection = load_connection(database, org, manifest.adapter)
+        connection.require_usable()
+        note = judge_ungranted
+        try:
+            require_granted(manifest, connection, entity.name)
+            note = partial(note_refusal, is_shown=True)
+            with (
+                share(database, connection) as shared,
+                open_store(database, org) as store,
+                open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,
+            ):
+                result = run_entity(manifest, source, store, request, progress_log)
+        except AccessDenied as error:
+            refusal = note(database, connection, entity.name, error)
+            if refusal.is_unavailable:
+                return report_unavailable(context, refusal)
+            raise AccessDenied(f"{entity.name} is {refusal}") from error
+        note_readable(database, connection, entity.name)
+        preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
+        return build_materialization(result, preview, check)
+
+
+def _lane(store: PostgresStore, manifest: Manifest, request: SyncRequest) -> Lane:
+    checkpoint = store.load_checkpoint(SyncKey(request.org, manifest.adapter, request.entity))
+    return lane_of(request.mode, has_watermark=checkpoint.watermark is not None)

@@ -1,0 +1,36 @@
+"""What a finished sync of one entity tells in the asset's history."""
+
+from typing import Any
+
+import dagster as dg
+
+from openfaith_sync.domain.passes.passes import PassResult
+
+
+def build_materialization(
+    result: PassResult, preview: dg.MetadataValue, check: dg.AssetCheckResult
+) -> dg.MaterializeResult[None]:
+    """Return the counts a person asks for, and a look at what is stored."""
+    counts = result.counts
+    metadata: dict[str, Any] = {
+        "mode": result.mode.value,
+        "resumed": result.resumed,
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "tombstoned": counts.tombstoned,
+        "dead_letters": counts.dead,
+        "pages": result.pages,
+        "requests": result.requests,
+        "seconds": round(result.duration.total_seconds(), 3),
+        "stored_count": result.stored_count,
+        "dagster/partition_row_count": result.stored_count,
+        "preview": preview,
+    }
+    if result.report:
+        metadata["report"] = dg.MetadataValue.json(dict(result.report))
+    if result.source_count is not None:
+        metadata["source_count"] = result.source_count
+    if result.watermark is not None:
+        metadata["watermark"] = dg.MetadataValue.timestamp(result.watermark)
+    return dg.MaterializeResult(metadata=metadata, check_results=[check])

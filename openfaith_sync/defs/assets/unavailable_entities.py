@@ -1,0 +1,42 @@
+"""What Dagster shows of an entity that a connection never could read: an observation, and no materialization.
+
+Its step succeeds without an output, so Dagster skips what hard-depends on it, and the
+run is a success when everything else is right.
+"""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from openfaith_sync.defs.assets.checks import DEAD_LETTERS
+from openfaith_sync.domain.connections.refusals import Refusal
+
+NOT_AVAILABLE = "not available"
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """What a step yields in place of a materialization."""
+
+    check: dg.AssetCheckResult
+    """A check of an asset must be answered, whatever became of the asset."""
+
+
+def report_unavailable(context: dg.AssetExecutionContext, refusal: Refusal) -> Unavailable:
+    """Record on the org's partition that the entity is not available, with the reason."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "status": dg.MetadataValue.text(NOT_AVAILABLE),
+        "reason": dg.MetadataValue.text(str(refusal)),
+    }
+    if refusal.ask_again_at is not None:
+        metadata["asked_again_at"] = dg.MetadataValue.timestamp(refusal.ask_again_at)
+    context.log_event(
+        dg.AssetObservation(
+            asset_key=context.asset_key,
+            partition=context.partition_key,
+            description=f"{NOT_AVAILABLE}: {refusal}",
+            metadata=metadata,
+        )
+    )
+    context.log.info("%s: %s", NOT_AVAILABLE, refusal)
+    return Unavailable(dg.AssetCheckResult(check_name=DEAD_LETTERS, passed=True, description=NOT_AVAILABLE))

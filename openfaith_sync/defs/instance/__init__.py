@@ -1,0 +1,1 @@
+"""What dagster.yaml names: storage and the run launcher."""

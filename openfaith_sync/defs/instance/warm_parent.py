@@ -1,0 +1,94 @@
+"""The launcher's end of a warm parent: starts it, and asks it for processes."""
+
+import json
+import socket
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from openfaith_sync.defs.instance.worker_process import Worker
+
+START_SECONDS = 90.0
+"""To import everything, on a machine that has other things to do."""
+ANSWER_SECONDS = 10.0
+END_SECONDS = 5.0
+
+
+class ParentGone(Exception):
+    """The parent does not serve: it ended, its code changed, or it never came up."""
+
+
+@dataclass(slots=True)
+class WarmParent:
+    """A running parent and the channel to it; it ends when the channel does. Used by one thread at a time."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    _unread: bytes = b""
+
+    @classmethod
+    def start(cls, python: str, origin: str) -> "WarmParent":
+        """Return a parent that has loaded the code location.
+
+        Raises:
+            ParentGone: It could not.
+        """
+        ours, theirs = socket.socketpair()
+        command = [python, "-m", "openfaith_sync.defs.instance.run_parent", str(theirs.fileno())]
+        with theirs:
+            try:
+                process = subprocess.Popen(command, pass_fds=[theirs.fileno()])  # noqa: S603  fixed words
+            except OSError as error:
+                ours.close()
+                raise ParentGone(f"it could not be started: {error}") from error
+        parent = cls(process, ours)
+        try:
+            parent._ask({"load": origin}, START_SECONDS)
+        except ParentGone:
+            parent.close()
+            raise
+        return parent
+
+    def fork(self) -> Worker:
+        """Return a process that waits to be told its run.
+
+        Raises:
+            ParentGone: There is none, and no run has begun.
+        """
+        return Worker.of(int(self._ask({"fork": True}, ANSWER_SECONDS)["pid"]))
+
+    def begin(self, run: str) -> None:
+        """Tell the process that ``fork`` gave which run it is; a parent that ended meanwhile ends it too."""
+        self._write({"run": run})
+
+    def close(self) -> None:
+        """End the parent; what it forked goes on."""
+        self.channel.close()
+        try:
+            self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
+        self._write(question)
+        self.channel.settimeout(seconds)
+        try:
+            while b"\n" not in self._unread:
+                part = self.channel.recv(65536)
+                if not part:
+                    raise ParentGone("it ended")
+                self._unread += part
+        except OSError as error:
+            raise ParentGone(f"it did not answer: {error}") from error
+        line, _, self._unread = self._unread.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        if "gone" in answer:
+            raise ParentGone(answer["gone"])
+        return answer
+
+    def _write(self, message: dict[str, Any]) -> None:
+        try:
+            self.channel.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise ParentGone(f"it ended: {error}") from error

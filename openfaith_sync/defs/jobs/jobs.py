@@ -1,0 +1,84 @@
+"""What may be started for an org: everything again, what changed, what is gone, single records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster import AssetsDefinition
+
+from openfaith_sync.defs.jobs.record_sync import sync_records
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.partitions import org_partitions
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
+
+BULK_TAG = "openfaith/bulk"
+RECORDS_TAG = "openfaith/records"
+"""Whose value is the org; ``dagster.yaml`` lets one run of each kind an org go at a time."""
+
+PRIORITY_OF_RECORDS = "10"
+
+Job = dg.JobDefinition | Any
+"""An asset job is of a class that Dagster does not export until it is resolved."""
+
+
+def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> dict[str, Job]:
+    """Return the jobs over all assets, by the mode that they ask of each."""
+    title = manifest.adapter_file.title
+    told = {
+        "full": ("full_sync", f"Reads everything one church has in {title}, again from the start."),
+        "auto": (
+            "delta_sync",
+            f"Brings what changed in {title}; what was never read, or has another manifest now, is read whole.",
+        ),
+        "reconciliation": (
+            "reconciliation",
+            f"Compares all ids in {title} with ours: what is gone is tombstoned with evidence, what was missed comes.",
+        ),
+    }
+    return {
+        mode: dg.define_asset_job(
+            f"{manifest.adapter}_{name}",
+            selection=assets,
+            config=_for_each_org(run_config(manifest.adapter, manifest.entities, mode)),
+            description=description,
+        )
+        for mode, (name, description) in told.items()
+    }
+
+
+def build_record_job(manifest: Manifest) -> dg.JobDefinition:
+    """Return the job that reads single records, those that the inbox names."""
+
+    @dg.op(name=f"{manifest.adapter}_records")
+    def records(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
+        sync_records(context, manifest, database)
+
+    @dg.job(
+        name=f"{manifest.adapter}_record_sync",
+        partitions_def=org_partitions,
+        config=dg.PartitionedConfig(
+            org_partitions,
+            run_config_for_partition_key_fn=lambda _org: {},
+            tags_for_partition_key_fn=lambda org: {RECORDS_TAG: org},
+        ),
+        tags={"dagster/priority": PRIORITY_OF_RECORDS},
+        description=f"Reads the records that events of {manifest.adapter_file.title} name, fresh by their ids.",
+    )
+    def record_sync() -> None:
+        records()
+
+    return record_sync
+
+
+def run_config(adapter: AdapterName, entities: Iterable[EntityName], mode: str) -> dict[str, Any]:
+    """Return the configuration that asks these entities for a mode."""
+    return {"ops": {f"{adapter}__{entity}": {"config": {"mode": mode}} for entity in entities}}
+
+
+def _for_each_org(config: Mapping[str, Any]) -> dg.PartitionedConfig:
+    return dg.PartitionedConfig(
+        org_partitions,
+        run_config_for_partition_key_fn=lambda _org: config,
+        tags_for_partition_key_fn=lambda org: {BULK_TAG: OrgId(org)},
+    )

@@ -1,0 +1,43 @@
+"""What the record job does: reads the records that an org's inbox names, and settles their events."""
+
+import dagster as dg
+
+from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.defs.resources.database_resource import DatabaseResource
+from openfaith_sync.defs.resources.failures import dagster_failures
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.postgres_store import open_store
+
+MOST_SECONDS = 60.0
+"""Then another run goes on, so that one org's flood leaves its place to others."""
+
+
+def sync_records(context: dg.OpExecutionContext, manifest: Manifest, resource: DatabaseResource) -> None:
+    """Settle what is due in the inbox of the run's org."""
+    org = OrgId(context.partition_key)
+    with dagster_failures(context.retry_number):
+        database = resource.open()
+        connection = load_connection(database, org, manifest.adapter)
+        connection.require_usable()
+        with (
+            share(database, connection) as shared,
+            open_source(manifest, connection, shared, lane=Lane.WEBHOOK) as source,
+            open_store(database, org) as store,
+        ):
+            result = run_records(
+                manifest, source, store, org, trigger="webhook", run_id=context.run.run_id, most_seconds=MOST_SECONDS
+            )
+    context.add_output_metadata(
+        {
+            "events": result.events,
+            "records": result.records,
+            "waiting": result.waiting,
+            "requests": result.requests,
+            "changed": sum(counts.created + counts.updated + counts.tombstoned for counts in result.counts.values()),
+        }
+    )

@@ -1,0 +1,1 @@
+"""Resources, partitions, the I/O manager and error translation."""

@@ -1,0 +1,69 @@
+"""What a deployment may set, from the environment it is given."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from openfaith_sync.domain.connections.connection import OAuthClient
+from openfaith_sync.domain.ids import AdapterName
+
+_CLIENT_ID = re.compile(r"OPENFAITH_([A-Z][A-Z0-9_]*)_CLIENT_ID")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are; every member has a default that works on a bare machine."""
+
+    home: Path
+    """What the embedded server and the development key live in."""
+    manifests: Path
+    database_url: str | None = field(repr=False)
+    """``None`` for the embedded PostgreSQL."""
+    secret_keys: tuple[str, ...] = field(repr=False)
+    """Fernet keys, newest first; empty outside production."""
+    public_url: str | None = None
+    """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""
+    query_url: str | None = field(default=None, repr=False)
+    """The same database for the login that ``db query`` uses; ``None``: one is created."""
+    oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
+    """Who this deployment is to the sources of these adapters, where orgs are connected by OAuth."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables; an empty one counts as unset."""
+        keys = environment.get("OPENFAITH_SECRET_KEYS", "")
+        return cls(
+            home=Path(environment.get("OPENFAITH_HOME") or ".openfaith").absolute(),
+            manifests=_manifests(environment.get("OPENFAITH_MANIFESTS")),
+            database_url=environment.get("OPENFAITH_DATABASE_URL") or None,
+            secret_keys=tuple(key.strip() for key in keys.split(",") if key.strip()),
+            query_url=environment.get("OPENFAITH_QUERY_URL") or None,
+            public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
+            oauth_clients=dict(_clients(environment)),
+        )
+
+
+def client_variables(adapter: AdapterName) -> tuple[str, str]:
+    """Return the environment variables of an adapter's OAuth client: its id and its secret."""
+    return f"OPENFAITH_{adapter.upper()}_CLIENT_ID", f"OPENFAITH_{adapter.upper()}_CLIENT_SECRET"
+
+
+def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAuthClient]]:
+    """Yield the clients whose id and secret are both set; half of one is as good as none."""
+    for name in environment:
+        if found := _CLIENT_ID.fullmatch(name):
+            adapter = AdapterName(found[1].lower())
+            client_id, secret = (environment.get(variable) for variable in client_variables(adapter))
+            if client_id and secret:
+                yield adapter, OAuthClient(client_id, secret)
+
+
+def _manifests(given: str | None) -> Path:
+    """Prefer what is given, then ``manifests/`` here, then the ones the package ships."""
+    if given:
+        return Path(given).absolute()
+    package = Path(__file__).resolve().parents[2]
+    here = Path("manifests").absolute()
+    shipped = [here, package.parent / "manifests", package / "manifests"]
+    return next((folder for folder in shipped if folder.is_dir()), here)

@@ -1,0 +1,1 @@
+"""What a manifest may say, and the dependency graph that follows from it."""

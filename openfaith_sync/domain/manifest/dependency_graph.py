@@ -1,0 +1,186 @@
+"""The dependency graph: which entity syncs before which, and why.
+
+Read from relationships: a required to-one is hard, a nullable one is soft, a
+to-many says nothing. ``depends_on`` in the manifest adds to that and overrides it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import TopologicalSorter
+from heapq import heapify, heappop, heappush
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+
+
+class Strength(StrEnum):
+    """How much a dependency binds."""
+
+    HARD = "hard"
+    """Cannot sync before."""
+    SOFT = "soft"
+    """Would rather not sync before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One dependency of one entity on another."""
+
+    dependent: EntityName
+    dependency: EntityName
+    strength: Strength
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedEdge:
+    """A soft dependency that is not kept, since it would close a cycle."""
+
+    edge: Edge
+    cycle: tuple[EntityName, ...]
+    """Each depends on the next, the last on the first."""
+
+    @property
+    def reason(self) -> str:
+        """Say why this edge and no other of the cycle is dropped."""
+        return f"the weakest of the cycle {_show(self.cycle)}: {self.edge.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyGraph:
+    """The entities in the order they sync, without cycles."""
+
+    entities: tuple[EntityName, ...]
+    """Each after all that it depends on, hard or soft; otherwise as the manifest lists them."""
+    edges: tuple[Edge, ...]
+    """Ordered by dependent, then by dependency, as in ``entities``."""
+    dropped: tuple[DroppedEdge, ...] = ()
+
+    @property
+    def hard(self) -> Mapping[EntityName, frozenset[EntityName]]:
+        """What each entity cannot sync before."""
+        return {
+            name: frozenset(edge.dependency for edge in self.edges_of(name) if edge.strength is Strength.HARD)
+            for name in self.entities
+        }
+
+    def edges_of(self, entity: EntityName) -> tuple[Edge, ...]:
+        """Return the dependencies of one entity."""
+        return tuple(edge for edge in self.edges if edge.dependent == entity)
+
+    def rank(self, entity: EntityName) -> int:
+        """Return the length of the longest chain below an entity; equals never depend on each other."""
+        ranks: dict[EntityName, int] = {}
+        for name in self.entities:
+            ranks[name] = max((ranks[edge.dependency] + 1 for edge in self.edges_of(name)), default=0)
+        return ranks[entity]
+
+
+def build_graph(manifest: Manifest) -> DependencyGraph:
+    """Return the graph of all entities of a manifest.
+
+    Raises:
+        DefinitionError: Hard dependencies form a cycle; it is named.
+    """
+    # Strongest first: an edge that closes a cycle is then the weakest of it. Of
+    # equals the one whose name sorts last goes, so that the choice is always the same.
+    wanted = sorted(_wanted_edges(manifest), key=lambda found: (found[0], found[1].dependent, found[1].dependency))
+    below: dict[EntityName, set[EntityName]] = {name: set() for name in manifest.entities}
+    kept: list[Edge] = []
+    dropped: list[DroppedEdge] = []
+    for _, edge in wanted:
+        path = _find_path(below, edge.dependency, edge.dependent)
+        if path is None:
+            below[edge.dependent].add(edge.dependency)
+            kept.append(edge)
+        elif edge.strength is Strength.HARD:
+            raise DefinitionError(
+                f"hard dependencies form the cycle {_show(path)}; declare one of them soft under 'depends_on'"
+            )
+        else:
+            dropped.append(DroppedEdge(edge, path))
+    entities = _order(manifest, below)
+    places = {name: place for place, name in enumerate(entities)}
+    kept.sort(key=lambda edge: (places[edge.dependent], places[edge.dependency]))
+    return DependencyGraph(entities, tuple(kept), tuple(dropped))
+
+
+def _wanted_edges(manifest: Manifest) -> Iterator[tuple[int, Edge]]:
+    """Yield each edge once, with its weakness."""
+    for name, entity in manifest.entities.items():
+        derived = _derived_edges(manifest, name, entity)
+        declared = _declared_edges(name, entity)
+        for dependency in {**derived, **declared}:
+            edge = declared.get(dependency) or derived[dependency]
+            weakness = 0 if edge.strength is Strength.HARD else 1 if dependency in declared else 2
+            if dependency in manifest.entities:
+                yield weakness, edge
+
+
+def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
+    """Return the strongest edge to each entity that relationships and sideloads say."""
+    edges: dict[EntityName, Edge] = {}
+    for relationship, part in entity.relationships.items():
+        if part.cardinality == "many":
+            continue
+        targets = set(part.targets.values())
+        for target in map(EntityName, sorted(targets)):
+            if target == name:
+                continue
+            if not part.nullable and len(targets) == 1:
+                edges[target] = Edge(name, target, Strength.HARD, f"{relationship} is required")
+            elif target not in edges:
+                why = "may lead elsewhere" if len(targets) > 1 else "may be unset"
+                edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
+    for parent, other in manifest.entities.items():
+        if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):
+            edges[parent] = Edge(name, parent, Strength.HARD, f"rides along with {parent}")
+    return edges
+
+
+def _declared_edges(name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
+    declared = entity.depends_on
+    if both := sorted(set(declared.hard) & set(declared.soft)):
+        raise DefinitionError(f"{name}.depends_on: found {both[0]!r} as hard and as soft, expected one of them")
+    edges = [Edge(name, EntityName(other), Strength.HARD, "declared hard") for other in declared.hard]
+    edges += [Edge(name, EntityName(other), Strength.SOFT, "declared soft") for other in declared.soft]
+    return {edge.dependency: edge for edge in edges}
+
+
+def _find_path(
+    below: Mapping[EntityName, set[EntityName]], start: EntityName, end: EntityName
+) -> tuple[EntityName, ...] | None:
+    """Return the way down from ``start`` to ``end``, told from ``end`` on; ``None`` when there is none."""
+    ways: list[tuple[EntityName, ...]] = [(start,)]
+    seen = {start}
+    for way in ways:
+        if way[-1] == end:
+            return (end, *way[:-1])
+        for following in sorted(below[way[-1]] - seen):
+            seen.add(following)
+            ways.append((*way, following))
+    return None
+
+
+def _order(manifest: Manifest, below: Mapping[EntityName, set[EntityName]]) -> tuple[EntityName, ...]:
+    """Return the topological order that stays nearest to the manifest's own: product by product, as written."""
+    paths = [product.path for product in manifest.adapter_file.products.values()]
+    wish = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(manifest.entities.items())}
+    sorter = TopologicalSorter(below)
+    sorter.prepare()
+    order: list[EntityName] = []
+    ready = [(wish[name], name) for name in sorter.get_ready()]
+    heapify(ready)
+    while ready:
+        _, name = heappop(ready)
+        order.append(name)
+        sorter.done(name)
+        for freed in sorter.get_ready():
+            heappush(ready, (wish[freed], freed))
+    return tuple(order)
+
+
+def _show(cycle: tuple[EntityName, ...]) -> str:
+    return " → ".join((*cycle, cycle[0]))

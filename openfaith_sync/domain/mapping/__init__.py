@@ -1,0 +1,1 @@
+"""How a raw record becomes a canonical record or a rejection."""

@@ -1,0 +1,188 @@
+"""Mapping: a record in the source's shape to the same record in canonical shape.
+
+A mapper is compiled once from an entity of the manifest and then asked a million
+times. It drops nothing: whatever the columns do not hold, or do not let one get
+back exactly, lies in the custom fields as it came. A value that cannot fill its
+column leaves it empty, and its attribute is named in ``Record.unreadable``.
+Attributes without a column are not checked: there is nothing that they could break.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from openfaith_sync.domain.canonical_tables import ColumnType
+from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
+from openfaith_sync.domain.manifest.manifest import Entity, Parse
+from openfaith_sync.domain.mapping.composed_columns import build_choices
+from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank
+from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
+from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
+from openfaith_sync.domain.records.record import JsonObject, MappedBatch, RawRecord, Record, Rejection
+
+
+class _Field(NamedTuple):
+    """An attribute that fills a column by itself."""
+
+    place: int
+    parse: ParseValue
+    gives_back: GivesBack
+    key: str
+    """Its name among the custom fields."""
+
+
+class Mapper:
+    """Maps the records of one entity of one org."""
+
+    __slots__ = (
+        "_choices",
+        "_derive",
+        "_fields",
+        "_inactivated",
+        "_map_references",
+        "_prefix",
+        "_status",
+        "_status_attribute",
+        "_version",
+        "_width",
+        "table",
+    )
+
+    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> None:
+        """Compile what the manifest says of the entity; see ``build_mapper``."""
+        columns = entity.canonical.columns
+        self.table = entity.table
+        places = {column.name: place for place, column in enumerate(columns)}
+        self._prefix = f"{adapter}_"
+        self._derive = IdDeriver(org, adapter, entity.name)
+        self._map_references = ReferenceMapper(entity, org, adapter, entities)
+        self._choices = build_choices(entity, self._prefix)
+        self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
+        self._width = len(columns)
+        self._status, self._inactivated = places["status"], places["inactivated_at"]
+        self._status_attribute = _find_status(entity)
+        self._version = _find_version(entity)
+
+    def __call__(self, raw: RawRecord) -> Record:
+        """Return the record in canonical shape; equal content gives equal hashes.
+
+        Raises:
+            RecordRejected: A required reference is missing, or the id cannot be stored.
+        """
+        entity_id = derive_id(self._derive, "id", raw.external_id)
+        values: list[object] = [None] * self._width
+        custom: dict[str, object] = {}
+        unreadable = self._map_attributes(raw.attributes, values, custom)
+        for choice in self._choices:
+            unreadable += choice.fill(raw.attributes, values, custom)
+        unreadable += self._map_references(raw, values, custom)
+        if values[self._status] is None:
+            self._fill_status(raw.attributes, values, custom)
+        version = None if self._version is None else values[self._version]
+        stored, serialised = storable_values(values)
+        custom_fields = storable_json(custom) if custom else b"{}"
+        content_hash = hashlib.blake2b(serialised + custom_fields, digest_size=16).digest()
+        return Record(
+            external_id=raw.external_id,
+            entity_id=entity_id,
+            version=version if isinstance(version, datetime) else None,
+            values=stored,
+            custom_fields=custom_fields,
+            content_hash=content_hash,
+            unreadable=tuple(unreadable),
+        )
+
+    def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
+        """Fill the columns, keep the rest, and return the attributes whose columns stay empty."""
+        fields, prefix = self._fields, self._prefix
+        unreadable: list[str] = []
+        for name, value in attributes.items():
+            field = fields.get(name)
+            if field is None:
+                custom[prefix + name] = value
+            elif value is not None:
+                place, parse, gives_back, key = field
+                try:
+                    values[place] = parsed = parse(value)
+                except Refused:
+                    # One value that nobody can read is no reason to do without the record.
+                    custom[key] = value
+                    if not is_blank(value):
+                        unreadable.append(name)
+                    continue
+                if parsed is not value and not gives_back(value, parsed):
+                    custom[key] = value
+        return unreadable
+
+    def _fill_status(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
+        """Settle a status that the source did not send; no record is without one."""
+        values[self._status] = "active" if values[self._inactivated] is None else "inactive"
+        name = self._status_attribute
+        if name is not None and name in attributes:
+            custom.setdefault(self._prefix + name, None)
+
+
+def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> Mapper:
+    """Return the mapper of one entity of one org.
+
+    Args:
+        entity: What the manifest says of it.
+        org: Whose records they are; part of every id.
+        adapter: Where they come from; part of every id and custom field name.
+        entities: The entities whose records are stored. An entity id is made by
+            a hash, and only stored records have a link that leads back from it, so a
+            reference to any other entity keeps its external id in the custom fields.
+
+    Raises:
+        DefinitionError: The manifest asks for a mapping that cannot be.
+    """
+    return Mapper(entity, org, adapter, entities)
+
+
+def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
+    """Map every record; each is in the batch once, as a record or as a rejection."""
+    records: list[Record] = []
+    rejected: list[Rejection] = []
+    for raw in raws:
+        if raw.damage is not None:
+            rejected.append(Rejection(raw.external_id, *raw.damage, raw.body))
+            continue
+        try:
+            records.append(mapper(raw))
+        except RecordRejected as error:
+            external_id = ExternalId(storable_text(raw.external_id))
+            rejected.append(Rejection(external_id, error.field, error.value_type, error.reason, raw.body))
+    return MappedBatch(entity_name, tuple(records), tuple(rejected), mapper.table)
+
+
+def _build_fields(entity: Entity, prefix: str, chosen: set[str]) -> dict[str, _Field]:
+    places = {column.name: (place, column.type) for place, column in enumerate(entity.canonical.columns)}
+    fields = {}
+    for name, attribute in entity.attributes.items():
+        if attribute.to is None or name in chosen:
+            continue
+        place, column = places[attribute.to]
+        fields[name] = _Field(place, *build_parser(f"{entity.name}.{name}", attribute, column), key=prefix + name)
+    return fields
+
+
+def _find_status(entity: Entity) -> str | None:
+    name = next((name for name, part in entity.attributes.items() if part.to == "status"), None)
+    if name is not None and entity.attributes[name].parse is not Parse.STATUS:
+        raise DefinitionError(f"{entity.name}.attributes.{name}: found no parse, expected 'parse: status'")
+    return name
+
+
+def _find_version(entity: Entity) -> int | None:
+    """Return the place of the version among the columns."""
+    if entity.delta.attribute is None:
+        return None
+    wanted = entity.attributes[entity.delta.attribute].to
+    for place, column in enumerate(entity.canonical.columns):
+        if column.name == wanted and column.type is ColumnType.TIMESTAMP:
+            return place
+    raise DefinitionError(
+        f"{entity.name}.delta.attribute: found {entity.delta.attribute!r}, expected an attribute that fills a timestamp"
+    )

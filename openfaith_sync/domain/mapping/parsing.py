@@ -1,0 +1,203 @@
+"""Typed parsing: what a JSON value must be to fill a canonical column, and what becomes of it.
+
+A parser gets any JSON value but null and gives the column's value or refuses.
+Its reasons say what was expected and never what was found: a value may be private.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple, TypeAlias
+
+from openfaith_sync.domain.canonical_tables import ColumnType
+from openfaith_sync.domain.errors import DefinitionError, SyncError
+from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType
+from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
+
+ParseValue: TypeAlias = Callable[[Any], object]
+GivesBack: TypeAlias = Callable[[Any, Any], bool]
+
+# PostgreSQL's integer.
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2**31), 2**31 - 1
+
+
+class Refused(SyncError):
+    """A value cannot fill its column; the mapping names the field and sets the record aside."""
+
+
+class Parser(NamedTuple):
+    """How an attribute's value becomes a column's."""
+
+    parse: ParseValue
+    gives_back: GivesBack
+    """Whether what came can be told from what was parsed; if not, it is kept beside it."""
+
+
+def json_type(value: object) -> str:
+    """Name the JSON type of a value."""
+    return _JSON_TYPES.get(type(value), type(value).__name__)
+
+
+def is_same(raw: object, parsed: object) -> bool:
+    """Whether a column holds the very JSON value that came."""
+    return raw == parsed
+
+
+def is_blank(value: object) -> bool:
+    """Whether it is text without anything in it, which is no value for anything but text."""
+    return type(value) is str and not value.strip()
+
+
+def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser:
+    """Return the parser that fills a column of this type from this attribute.
+
+    Raises:
+        DefinitionError: No value of the attribute can fill such a column.
+    """
+    if attribute.parse is not None:
+        if attribute.type is not AttributeType.STRING or column is not ColumnType.TEXT or attribute.wire:
+            raise DefinitionError(f"attributes.{field}.parse: found {attribute.parse.value!r}, expected text to text")
+        return Parser(_text_parser(TEXT_PARSERS[attribute.parse]), is_same)
+    parser = _PARSERS.get((attribute.type, attribute.wire, column))
+    if parser is None:
+        wire = f" sent as {attribute.wire}" if attribute.wire else ""
+        raise DefinitionError(
+            f"attributes.{field}.type: found {attribute.type.value!r}{wire}, "
+            f"expected a type that can fill a column of type {column.value!r}"
+        )
+    return parser
+
+
+def parse_text(value: Any) -> str:
+    """Return text as it is, the empty one too."""
+    if type(value) is str:
+        return value
+    raise Refused("expected text")
+
+
+def parse_time(value: Any) -> datetime:
+    """Return a moment in UTC; one without a zone is no moment and refused."""
+    if type(value) is str:
+        try:
+            parsed = datetime.fromisoformat(value)
+            if parsed.tzinfo is UTC:
+                return parsed
+            if parsed.tzinfo is not None:
+                return parsed.astimezone(UTC)
+        # The offset may lead out of the years 1 to 9999.
+        except (ValueError, OverflowError):
+            pass
+    raise Refused("expected a date and time with its zone, in the years 1 to 9999")
+
+
+def _text_parser(parse: Callable[[str], str | None]) -> ParseValue:
+    def parse_one(value: Any) -> str | None:
+        return parse(parse_text(value))
+
+    return parse_one
+
+
+def _parse_key(value: Any) -> str:
+    if type(value) is str:
+        return value
+    if type(value) is int:
+        return str(value)
+    raise Refused("expected an id, as text or number")
+
+
+def _parse_boolean(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    raise Refused("expected true or false")
+
+
+def _parse_integer(value: Any) -> int:
+    # JSON does not tell 2 from 2.0.
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int:
+        if _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
+            return value
+        raise Refused("expected a whole number of at most 32 bits")
+    raise Refused("expected a whole number")
+
+
+def _parse_float(value: Any) -> float:
+    if type(value) in {int, float}:
+        try:
+            parsed = float(value)
+        except OverflowError:
+            parsed = math.inf
+        if math.isfinite(parsed):
+            return parsed
+    raise Refused("expected a number")
+
+
+def _number_text(parse: ParseValue, convert: Callable[[str], float]) -> ParseValue:
+    """Take numbers sent as text as well; an empty text is no number and no mistake."""
+
+    def parse_one(value: Any) -> object:
+        if type(value) is not str:
+            return parse(value)
+        if not value:
+            return None
+        # Python reads "1_000" and digits of any script, which no API means.
+        if value.isascii() and "_" not in value:
+            try:
+                converted = convert(value)
+            except ValueError:
+                pass
+            else:
+                return parse(converted)
+        raise Refused("expected a number as text")
+
+    return parse_one
+
+
+def _parse_date(value: Any) -> date:
+    if type(value) is str:
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise Refused("expected a date, in the years 1 to 9999")
+
+
+def _is_plain_date(raw: str, _: object) -> bool:
+    """Whether it reads YYYY-MM-DD: ISO 8601 also knows weeks and dates without hyphens."""
+    return len(raw) == len("YYYY-MM-DD") and raw[4::3] == "--"
+
+
+def _is_plain_time(raw: str, _: object) -> bool:
+    """Whether it reads YYYY-MM-DDTHH:MM:SSZ, seen from every third sign on."""
+    return len(raw) == len("YYYY-MM-DDTHH:MM:SSZ") and raw[4::3] == "--T::Z"
+
+
+_JSON_TYPES: dict[type, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    dict: "object",
+    list: "array",
+    type(None): "null",
+}
+
+_TEXT = Parser(parse_text, is_same)
+_KEY = Parser(_parse_key, is_same)
+_FLOAT = Parser(_parse_float, is_same)
+
+_PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
+    (AttributeType.STRING, None, ColumnType.TEXT): _TEXT,
+    (AttributeType.STRING, "number", ColumnType.TEXT): _KEY,
+    (AttributeType.PRIMARY_KEY, None, ColumnType.TEXT): _KEY,
+    (AttributeType.PRIMARY_KEY, "number", ColumnType.TEXT): _KEY,
+    (AttributeType.BOOLEAN, None, ColumnType.BOOLEAN): Parser(_parse_boolean, is_same),
+    (AttributeType.INTEGER, None, ColumnType.INTEGER): Parser(_parse_integer, is_same),
+    (AttributeType.INTEGER, "string", ColumnType.INTEGER): Parser(_number_text(_parse_integer, int), is_same),
+    (AttributeType.INTEGER, None, ColumnType.FLOAT): _FLOAT,
+    (AttributeType.FLOAT, None, ColumnType.FLOAT): _FLOAT,
+    (AttributeType.FLOAT, "string", ColumnType.FLOAT): Parser(_number_text(_parse_float, float), is_same),
+    (AttributeType.DATE, None, ColumnType.DATE): Parser(_parse_date, _is_plain_date),
+    (AttributeType.DATE_TIME, None, ColumnType.TIMESTAMP): Parser(parse_time, _is_plain_time),
+}

@@ -1,0 +1,181 @@
+"""What is missing at the source: who may say so, how much may go, and what waits for a person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
+from openfaith_sync.domain.passes.passes import PassId
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of an entity may vanish at once without a person."""
+
+    count: int = 10
+    share: float = 0.1
+
+    def are_exceeded(self, missing: int, live: int) -> bool:
+        """Return whether both deletion limits are exceeded: the number and the share."""
+        return missing > self.count and missing > self.share * live
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A span of time over which losses add up, and how much of an org's limits it allows."""
+
+    days: int
+    times_count: int
+    times_share: float
+    covers_nested: bool = True
+
+    def limits_of(self, limits: Limits) -> Limits:
+        """Return what may vanish in this window without a person."""
+        return Limits(limits.count * self.times_count, limits.share * self.times_share)
+
+
+# The day catches a burst. The longer ones catch what a day never shows: ten a night, for ever. Records that
+# only exist below a parent come and go with their parents' rosters, so a whole year of them says nothing.
+WINDOWS = (Window(1, 1, 1), Window(30, 3, 1), Window(365, 9, 2.5, covers_nested=False))
+
+
+class HoldStatus(StrEnum):
+    """What became of a safety stop."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    """So many may go when the check is run again, and no more."""
+    REJECTED = "rejected"
+    """These rows stay; a later reconciliation may stop again."""
+    SETTLED = "settled"
+    """Over: the records went as approved, came back, or another hold took its place."""
+
+
+class HoldKind(StrEnum):
+    """What waits for a person."""
+
+    DELETIONS = "deletions"
+    """Records that are missing at the source."""
+    OLDER = "older"
+    """Records that the source shows in an older version than the one held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A safety stop: deletions or older versions of one entity that wait for a person."""
+
+    hold_id: int
+    key: SyncKey
+    pass_id: PassId
+    """The pass that stopped last."""
+    missing: int
+    """Records that wait: missing at the source, or older there."""
+    live: int
+    """Records that we held then."""
+    reason: str
+    status: HoldStatus
+    approved_up_to: int | None
+    created_at: datetime
+    decided_at: datetime | None
+    kind: HoldKind = HoldKind.DELETIONS
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRecord:
+    """A record that waits behind a hold."""
+
+    external_id: ExternalId
+    entity_id: EntityId | None
+    """``None`` where only a dead letter is held."""
+    times_missed: int
+    """Complete listings in a row that lacked it; for an older version, the agreements on it so far."""
+    first_missed_at: datetime
+    name: str | None = None
+    """A person's, a household's …; given only when asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record that a complete listing lacked and that is not proven gone yet."""
+
+    external_id: ExternalId
+    times_missed: int
+    """Complete listings in a row that lacked it."""
+    parent_id: ExternalId | None = None
+    """The parent below which it is read, where it is nested."""
+    is_explained: bool = False
+    """Whether its parent took it with it; see ``Weighing``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """The candidates that can be read by their ids and are not proven gone."""
+
+    unread: int
+    """Never read yet: the budget of one pass was not enough."""
+    refused: int
+    """The source would not say."""
+    total: int
+    """These, and those that were alive after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How many are missing of how many, how many may be, and what a person said."""
+
+    missing: int
+    live: int
+    limits: Limits
+    hold: Hold | None = None
+    """The one that is open or approved."""
+    explained: int = 0
+    """Of the missing ones, those that a parent took with it: it is a tombstone here, by evidence of its own, or a
+    person approved that it goes."""
+    losses: tuple[int, ...] = (0,) * len(WINDOWS)
+    """Records deleted in each window, by any cause, that neither a parent nor a person explains."""
+    is_nested: bool = False
+
+    @property
+    def unexplained(self) -> int:
+        """Those that are weighed."""
+        return self.missing - self.explained
+
+    @property
+    def exceeded(self) -> int | None:
+        """Return the first of ``WINDOWS`` in which more would vanish than may without a person."""
+        if not self.unexplained:
+            return None
+        for index, window in enumerate(WINDOWS):
+            gone = self.unexplained + self.losses[index]
+            is_covered = window.covers_nested or not self.is_nested
+            if is_covered and window.limits_of(self.limits).are_exceeded(gone, self.live + self.losses[index]):
+                return index
+        return None
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether more would vanish than may without a person."""
+        return self.exceeded is not None
+
+    def describe(self, entity: str) -> str:
+        """Return for a person what is missing, and which limits that exceeds."""
+        index = self.exceeded or 0
+        window, lost = WINDOWS[index], self.losses[index]
+        limits = window.limits_of(self.limits)
+        share = self.unexplained / self.live if self.live else 1.0
+        span = "24 hours" if window.days == 1 else f"{window.days} days"
+        before = f", and {lost:,} were deleted in the last {span}" if lost else ""
+        reason = (
+            f"{self.unexplained:,} of {self.live:,} records of {entity} ({share:.1%}) are missing "
+            f"at the source{before}; "
+            f"more than {limits.count:,} and more than {limits.share:.0%} in {span} "
+            f"are not deleted before a person looks"
+        )
+        ceiling = self.hold.approved_up_to if self.hold else None
+        return reason if ceiling is None else f"{reason} (approved were {ceiling:,})"
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether a person allowed at least so many to go."""
+        ceiling = self.hold.approved_up_to if self.hold and self.hold.status is HoldStatus.APPROVED else None
+        return ceiling is not None and self.unexplained <= ceiling

@@ -1,0 +1,115 @@
+"""What is asked of a listing, and one page of its answer."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.passes.walk_place import version_key
+from openfaith_sync.domain.records.record import RawRecord
+
+# No month has fewer days than 28; what stands on a later one, or in the year 0, is parsed.
+_WIRE_FORM = re.compile(
+    r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
+)
+
+
+class Order(StrEnum):
+    """In which order a listing comes; ties always by id."""
+
+    VERSION = "version"
+    VERSION_DESCENDING = "version_descending"
+    ID = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class ListingQuery:
+    """One request for one page of one entity."""
+
+    entity: EntityName
+    order: Order = Order.ID
+    version_from: datetime | None = None
+    """Only versions at or after this one."""
+    version_before: datetime | None = None
+    """Only versions before this one."""
+    offset: int = 0
+    size: int | None = None
+    """Records wanted; ``None`` for a full page."""
+    children: tuple[EntityName, ...] = ()
+    """Sideloaded child entities that come along."""
+    parent: ExternalId | None = None
+    """The parent whose records are listed, for nested entities."""
+    is_sparse: bool = False
+    """Whether ids and versions will do: the records then have no other attribute and no relationship."""
+    is_reducible: bool = False
+    """Whether the caller asks for a smaller page when this one is not served."""
+
+
+@dataclass(frozen=True, slots=True)
+class FreshRecord:
+    """One record as the source shows it now, with the children that it includes."""
+
+    record: RawRecord
+    children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One proven answer: well formed, and no shorter than the source said it would be."""
+
+    records: tuple[RawRecord, ...]
+    """Every row in the listing's order. One that cannot be read has its ``damage``, and an id to be known by."""
+    total_count: int
+    """How many records the query matches in all, as the source says."""
+    has_next: bool
+    children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
+    requests: int = 1
+    """Requests this page took, refused and failed ones included."""
+    waited: timedelta = timedelta()
+    answered_at: datetime | None = None
+    """When the source answered, by its own clock where it says so."""
+    is_short: bool = False
+    """Whether it looks like the listing's end while the source counts more."""
+
+    @property
+    def rows(self) -> int:
+        """How many places of the listing the answer covers, rows that could not be read included."""
+        return len(self.records)
+
+    @property
+    def unreadable(self) -> tuple[RawRecord, ...]:
+        """The rows that are no whole records of their type; each still takes its place among ``records``."""
+        return tuple(record for record in self.records if record.damage is not None)
+
+
+def version_keys(records: Iterable[RawRecord], attribute: str, before: str = "") -> list[str]:
+    """Return each record's version as a slice key, in the order of the records.
+
+    A record whose version is missing or is no time stands where the one before it
+    stands, and at ``before`` when there is none: the walk goes on around it.
+    """
+    keys: list[str] = []
+    key = before
+    for record in records:
+        found = record.attributes.get(attribute)
+        if type(found) is str:
+            key = found if _WIRE_FORM.fullmatch(found) else _parsed_key(found) or key
+        keys.append(key)
+    return keys
+
+
+def parse_version(value: object) -> datetime | None:
+    """Return the moment in UTC that a version attribute names, or ``None`` when it names none."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return found.astimezone(UTC) if found is not None and found.tzinfo else None
+    # The offset may lead out of the years 1 to 9999.
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parsed_key(text: str) -> str | None:
+    found = parse_version(text)
+    return version_key(found) if found else None

@@ -1,0 +1,244 @@
+"""A pass: one walk through one entity's listing, its checkpoint and its counts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType, TypeAlias
+
+from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.passes.older_versions import OlderVersion
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.record import MappedBatch
+
+PassId = NewType("PassId", int)
+Report: TypeAlias = Mapping[str, int | str | None]
+"""What else a pass found: what, how many, why."""
+
+
+class SyncMode(StrEnum):
+    """How an entity is synced; ``auto`` is decided from the checkpoint."""
+
+    AUTO = "auto"
+    FULL = "full"
+    DELTA = "delta"
+    RECONCILIATION = "reconciliation"
+    """Everything is listed, what is missing on either side is settled, what changed unseen is stored."""
+    RECORD = "record"
+    """Single records, each read fresh by its id."""
+    SIDELOAD = "sideload"
+    """Stored with its parent's pages; only ever the mode of a pass, never asked for."""
+
+
+class PassStatus(StrEnum):
+    """What became of a pass."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    ABANDONED = "abandoned"
+    """Superseded before its end; its rows stay, its watermark counts for nothing."""
+
+
+LEASE_LASTS = timedelta(minutes=30)
+"""How long a holder may be silent. A single request to a source is given up after ten minutes, so a
+holder that is silent for longer than this is stopped or hangs; should it only be slow, ending its
+session costs one retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of records: every one read is in exactly one of these."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    """Same content, or older than what we hold."""
+    tombstoned: int = 0
+    dead: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Add member by member."""
+        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    @property
+    def records(self) -> int:
+        """All records read."""
+        return self.created + self.updated + self.unchanged + self.dead
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write under one sync key, until somebody else takes it over."""
+
+    key: SyncKey
+    token: int
+    """Grows with every holder; a commit with an older one is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rider:
+    """A child entity whose records come with the pages of its parent's pass."""
+
+    entity: EntityName
+    watermark_to: datetime | None
+    """The newest version the source showed of it when the pass began: its own watermark to be."""
+    manifest_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassStart:
+    """What a new pass is told at its start."""
+
+    mode: SyncMode
+    trigger: str
+    """Who asked: ``cli``, ``dagster``, ``sensor`` …"""
+    manifest_version: str
+    run_id: str | None = None
+    """Dagster's run, when there is one."""
+    watermark_from: datetime | None = None
+    """The watermark a delta starts from; ``None`` for a full pass."""
+    watermark_to: datetime | None = None
+    """The newest version the source showed when the pass began, where it was asked."""
+    riders: tuple[Rider, ...] = ()
+    """Child entities whose records ride along."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPass:
+    """A pass that has begun and not ended."""
+
+    pass_id: PassId
+    start: PassStart
+    place: WalkPlace
+    counts: Counts
+    """Of the walked entity, as committed so far."""
+    pages: int
+    requests: int
+    newest: datetime | None
+    """The newest version committed in this pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The durable place to resume from."""
+
+    watermark: datetime | None = None
+    """Newest source version that a complete pass covers."""
+    completed_at: datetime | None = None
+    """When the last complete pass ended, by the database's clock; for people, never for the sync."""
+    manifest_version: str | None = None
+    """What the last complete full listing was mapped by, and every delta since."""
+    open_pass: OpenPass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParentListing:
+    """The complete list of one parent's nested records, as read now."""
+
+    parent_id: ExternalId
+    parent_hash: bytes | None
+    """The parent's content when its list was read; ``None`` when the parent is gone."""
+    listed: tuple[ExternalId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A nested record that was read by its id, with the parent that it stands under."""
+
+    entity: EntityName
+    parent_id: ExternalId
+    external_id: ExternalId
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A record that is proven gone at the source."""
+
+    entity: EntityName
+    table: str
+    external_id: ExternalId
+    entity_id: EntityId
+    proven_at: datetime | None = None
+    """When the proof began, by the database's clock: what was written to the record since then is newer
+    than the proof, and the record stays. ``None`` where nobody else can have read it since."""
+    is_loss: bool = True
+    """Whether it counts toward the safety stop: not where a person approved it, or a parent took it with it."""
+
+
+class CandidateAnswer(StrEnum):
+    """What the source said of a candidate when it was last read by its id."""
+
+    ALIVE = "alive"
+    """It can be read: the listing that lacks it is not to be believed."""
+    REFUSED = "refused"
+    """The token may not read it, or the source failed: no evidence of anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageCommit:
+    """Everything that one page changes, or several that were ready together; stored whole or not at all."""
+
+    pass_id: PassId
+    place: WalkPlace
+    """The place after these pages."""
+    batches: tuple[MappedBatch, ...]
+    """The walked entity's records first, then those of each rider."""
+    requests: int = 1
+    waited: timedelta = timedelta()
+    """Wall time for which the budget or a retry held the walk back, less what other pages have told of it."""
+    listed: tuple[ExternalId, ...] = ()
+    """Reconciliation: every external id that the page listed, kept until the listings are compared.
+    Being listed, they are candidates for deletion no more."""
+    listed_versions: Mapping[ExternalId, datetime] = field(default_factory=dict)
+    """The versions that the listing shows of these, where it shows any."""
+    older: tuple[OlderVersion, ...] = ()
+    """Records of which ``batches`` holds an older version than is held, to be taken by evidence: the one
+    exception of law 2. One that is held in another version by now is left as it is."""
+    parents: tuple[ParentListing, ...] = ()
+    """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
+    memberships: tuple[Membership, ...] = ()
+    """Nested records that are on their parents' lists from now on: a list without one makes it a candidate."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
+    answers: Mapping[ExternalId, CandidateAnswer] = field(default_factory=dict)
+    """Candidates for deletion that were read by their ids and are not gone."""
+    handled: Mapping[str, str] = field(default_factory=dict)
+    """Events of the inbox that this settles, each with what came of it."""
+    found: Mapping[str, int] = field(default_factory=dict)
+    """What else it found; added up in the pass's report."""
+    pages: int = 1
+    believed_until: datetime | None = None
+    """Versions after this moment are stored and move no watermark: the source cannot have stamped them yet."""
+
+
+Committed: TypeAlias = Callable[[], Mapping[EntityName, Counts]]
+"""Waits until a page is stored, and gives its counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class RiderPass:
+    """A child's records as they rode along with a complete pass of its parent."""
+
+    pass_id: PassId
+    watermark_to: datetime | None
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one sync of one entity did."""
+
+    key: SyncKey
+    mode: SyncMode
+    counts: Counts
+    pages: int
+    requests: int
+    source_count: int | None
+    """What the source says it holds; ``None`` where it cannot be believed."""
+    stored_count: int
+    """Live records we hold."""
+    watermark: datetime | None
+    duration: timedelta
+    resumed: bool = False
+    report: Mapping[str, object] = field(default_factory=dict)
+    """What else the pass found: what, how many, why."""

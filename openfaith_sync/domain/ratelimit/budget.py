@@ -1,0 +1,147 @@
+"""The budget of one connection: what a ledger knows of it, and what a process may tell it and gets.
+
+All processes that use a connection share one ledger. A process visits it to say how
+its requests ended and to take a *slice*: so many requests that it may send within a
+moment without asking again. Times are seconds by the ledger's clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from openfaith_sync.domain.ratelimit.lanes import Lane
+
+DEEP = "deep"
+COMMON = "common"
+"""The buckets: requests far into a listing are counted apart as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request that ended, with an answer or without."""
+
+    sent: float
+    """Not after it was sent."""
+    ended: float
+    """Not before the answer came: the source counted it by then."""
+    count: int | None = None
+    """The source's own count, where the answer said it and was no refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that said: too many requests."""
+
+    sent: float
+    retry_after: float | None
+    """Seconds to wait, as far as the answer said so in a way that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a process tells the ledger and asks of it."""
+
+    holder: str
+    lane: Lane
+    wanted: int = 0
+    under_way: int = 0
+    """Sent and not ended. What it was granted beyond these and ``answered`` was never sent, and is given back."""
+    answered: tuple[Answered, ...] = ()
+    limit: int | None = None
+    period: float | None = None
+    """What the newest answer stated."""
+    heard: bool = False
+    """Whether any answer came, whatever it stated."""
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A slice, or when to come back for one."""
+
+    now: float
+    """By the ledger's clock."""
+    slots: int
+    valid: float
+    """Seconds within which the slots must be sent."""
+    come_back: float
+    """Seconds, when there are no slots."""
+    limit: int
+    period: float
+    is_sure: bool
+    """Whether an answer came lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Slots that the source may count at any time from now on."""
+
+    slots: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A process that found no slot."""
+
+    lane: Lane
+    wanted: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The most that the source can have counted in its window by now."""
+
+    most: int
+    sent: float
+    """When the request was sent whose answer this rests on."""
+    count: int
+    """What that answer said."""
+    began: float
+    """Not before that window began."""
+    earliest: float = 0.0
+    """Not after it began."""
+    seen: tuple[tuple[float, int], ...] = ()
+    """When our own requests were answered that the window must hold, and how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the ledger knows of one bucket of one connection."""
+
+    limit: int
+    period: float
+    heard_at: float | None = None
+    """When an answer last came; ``None``: the limit is only assumed."""
+    share: float = 1.0
+    """Of the limit that is used: halved when the source refuses, grown again while it does not."""
+    share_since: float = 0.0
+    """When that last changed."""
+    refused_at: float = 0.0
+    refusals: int = 0
+    """In a row."""
+    closed_until: float = 0.0
+    counted: Counted | None = None
+    is_count_proven: bool = False
+    """Whether the source's count was seen to follow what we send, and was not contradicted since."""
+    doubted_until: float = 0.0
+    """Until then the count is not used to send more than our own log allows."""
+    spent: tuple[tuple[float, int], ...] = ()
+    """When requests ended, and how many; those of two periods, oldest first."""
+    held: Mapping[str, Held] = field(default_factory=dict)
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    lanes: Mapping[Lane, float] = field(default_factory=dict)
+    """When each lane last asked."""
+
+    @property
+    def allowed(self) -> int:
+        """Return how many requests a period we allow ourselves."""
+        return max(1, int(self.limit * self.share))
+
+    def held_slots(self, holder: str | None = None) -> int:
+        """Count the slots that are out, but for those of one holder."""
+        return sum(held.slots for name, held in self.held.items() if name != holder)
+
+    def spent_since(self, moment: float) -> int:
+        """Count the requests that ended at that moment or later."""
+        return sum(count for ended, count in self.spent if ended >= moment)

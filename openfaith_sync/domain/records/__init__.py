@@ -1,0 +1,1 @@
+"""Records: as they came, as they are stored, merged or nested."""

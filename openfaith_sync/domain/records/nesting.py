@@ -1,0 +1,61 @@
+"""A nested entity and its parent, as their records are stored; and a parent whose list is to be read."""
+
+from dataclasses import dataclass
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Nesting:
+    """Where a nested entity and its parent are stored, and what ties them."""
+
+    parent: EntityName
+    table: str
+    under: str
+    """The column that names the parent."""
+    parent_table: str
+    members_key: str | None = None
+    """The parent's custom field that names who belongs, where its source sends one."""
+    member: str | None = None
+    """The column that names the one who belongs."""
+    member_entity: EntityName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParentPlace:
+    """A parent whose list is to be read, with what is known of it."""
+
+    external_id: ExternalId
+    content_hash: bytes
+    listed: tuple[ExternalId, ...] | None
+    """What its list held when it was last read; ``None`` when it never was."""
+    named: frozenset[str] | None
+    """External ids that the parent's own record names; ``None`` where it names nobody, or nobody asked."""
+    held: frozenset[EntityId]
+    """Who belongs, as we hold it."""
+
+
+def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:
+    """Return how a nested entity is stored.
+
+    Raises:
+        DefinitionError: The parent has no column, or is not in the manifest.
+    """
+    nested, parent = entity.nested, manifest.entities.get(entity.parent or EntityName(""))
+    under = entity.relationships[nested.under].to if nested else None
+    if nested is None or parent is None or under is None:
+        raise DefinitionError(f"{entity.name}.nested: expected a parent in the manifest, and a column that names it")
+    member = entity.relationships[nested.member] if nested.member else None
+    is_named = member is not None and member.to is not None and nested.members in parent.relationships
+    return Nesting(
+        parent=parent.name,
+        table=entity.table,
+        under=under,
+        parent_table=parent.table,
+        # So the mapping names a to-many relationship that is always sent.
+        members_key=f"{manifest.adapter}_{nested.members}_ids" if is_named else None,
+        member=member.to if member and is_named else None,
+        member_entity=EntityName(member.target) if member and is_named else None,
+    )

@@ -1,0 +1,1 @@
+"""Webhook events, deliveries and subscriptions as values."""

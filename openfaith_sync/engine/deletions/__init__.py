@@ -1,0 +1,1 @@
+"""Reconciliation, and what a deletion must prove."""

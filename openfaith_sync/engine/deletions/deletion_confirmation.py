@@ -1,0 +1,177 @@
+"""Settles what a complete listing lacked: proven gone, alive after all, or left for another time (law 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from openfaith_sync.domain.errors import SafetyStop
+from openfaith_sync.domain.ids import ExternalId, derive_entity_id
+from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
+from openfaith_sync.engine.deletions.single_reads import read_records
+from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.ports.evidence import Evidence
+
+READS_A_PASS = 500
+"""The most candidates that one pass reads by id: 100 s of the whole budget of a Planning Center token.
+The others wait for the next pass."""
+
+READS_AT_ONCE = 50
+"""Read and committed together; what a kill makes to be read again."""
+
+TOMBSTONES_AT_ONCE = 500
+"""Committed together where nothing is read."""
+
+REFUSALS_TO_STOP = 10
+"""After so many readings that prove nothing, this pass reads no more; the next one begins with the unread ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the candidates."""
+
+    report: Report
+    stop: SafetyStop | None = None
+    """Raised once the pass is closed: additions were stored, deletions wait."""
+
+
+class Settling:
+    """The end of one pass: its candidates, one after the other."""
+
+    def __init__(self, session: Session, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
+        """Settle what this pass found missing."""
+        self._session = session
+        self._fetcher = fetcher
+        self._evidence = evidence
+        self._opened = opened
+        self._parent = session.entity.parent if session.entity.nested else None
+        self._read = 0
+        self._refusals: list[Exception] = []
+
+    def run(self) -> Settled:
+        """Tombstone what is proven gone, unless so much is missing that a person must look first.
+
+        The limits are weighed again before each batch: webhooks may delete meanwhile.
+        """
+        while True:
+            weighed = self._evidence.weigh(self._session.entity.parent)
+            if weighed.is_over and not weighed.is_approved:
+                return self._hold(weighed)
+            if not self._read_batch(weighed):
+                break
+        self._believe_second_listing(weighed)
+        left = self._evidence.weigh(self._session.entity.parent)
+        self._settle_hold(left)
+        return Settled({"held": None, "still_candidates": left.missing, "why": self._why(left)})
+
+    def _hold(self, weighed: Weighing) -> Settled:
+        hold = self._evidence.open_hold(weighed, weighed.describe(self._session.entity.name))
+        report: Report = {"held": hold.hold_id, "still_candidates": weighed.missing, "why": hold.reason}
+        return Settled(report, build_stop(hold))
+
+    def _read_batch(self, weighed: Weighing) -> bool:
+        """Read some candidates by their ids and store what the readings prove; false when none is left to read."""
+        if self._read >= READS_A_PASS or len(self._refusals) >= REFUSALS_TO_STOP:
+            return False
+        batch, loaded_at = self._evidence.load_candidates(self._parent, min(READS_AT_ONCE, READS_A_PASS - self._read))
+        if not batch:
+            return False
+        readings = read_records(self._session, ((one.external_id, one.parent_id) for one in batch))
+        self._read += len(readings)
+        self._refusals += [reading.refusal for reading in readings if reading.refusal]
+        gone = {reading.external_id for reading in readings if reading.is_gone}
+        alive = [reading.record for reading in readings if reading.record]
+        commit = PageCommit(
+            pass_id=self._opened.pass_id,
+            place=self._opened.place,
+            batches=(self._fetcher.map_records(alive),),
+            requests=len(readings),
+            tombstones=self._tombstones([one for one in batch if one.external_id in gone], loaded_at, weighed),
+            answers={
+                reading.external_id: CandidateAnswer.ALIVE if reading.record else CandidateAnswer.REFUSED
+                for reading in readings
+                if not reading.is_gone
+            },
+            found={"confirmed_by_read": len(gone), "alive_after_all": len(alive)},
+        )
+        self._session.store.commit_page(self._session.lease, commit)
+        return True
+
+    def _is_listing_doubted(self) -> bool:
+        """Return whether anything disagrees with the listing; then two listings prove nothing.
+
+        Every candidate that can be read must be proven gone first: one that was alive, or that the source
+        would not speak of, shows that the listing lacks what lives. A token whose permissions were narrowed
+        lists less, again and again; and a row without an id is a record that the listing seems to lack.
+        """
+        is_contradicted = bool(self._refusals) or bool(self._evidence.load_report().get("alive_after_all"))
+        is_unproven = self._evidence.count_unproven(self._parent).total > 0
+        return is_contradicted or is_unproven or self._evidence.count_unidentified() > 0
+
+    def _believe_second_listing(self, weighed: Weighing) -> None:
+        """Tombstone what has no address to be read at and a second complete listing in a row lacks."""
+        if self._parent is None or self._is_listing_doubted():
+            return
+        after: ExternalId | None = None
+        while True:
+            batch, loaded_at = self._evidence.load_without_address(self._parent, after, TOMBSTONES_AT_ONCE)
+            if not batch:
+                return
+            after = batch[-1].external_id
+            twice = [one for one in batch if one.times_missed > 1]
+            if twice:
+                commit = PageCommit(
+                    pass_id=self._opened.pass_id,
+                    place=self._opened.place,
+                    batches=(self._fetcher.map_records(()),),
+                    requests=0,
+                    tombstones=self._tombstones(twice, loaded_at, weighed),
+                    found={"confirmed_by_second_listing": len(twice)},
+                )
+                self._session.store.commit_page(self._session.lease, commit)
+
+    def _tombstones(
+        self, gone: Sequence[Candidate], proven_at: datetime | None, weighed: Weighing
+    ) -> tuple[Tombstone, ...]:
+        key, table = self._session.key, self._session.entity.table
+        return tuple(
+            Tombstone(
+                key.entity,
+                table,
+                one.external_id,
+                derive_entity_id(key.org, key.adapter, key.entity, one.external_id),
+                proven_at,
+                is_loss=not (one.is_explained or weighed.is_approved),
+            )
+            for one in gone
+        )
+
+    def _settle_hold(self, left: Weighing) -> None:
+        """End a hold whose records went as approved or came back; else what went is used up of its ceiling."""
+        if left.hold is None:
+            return
+        if left.is_over:
+            self._evidence.lower_ceiling(left.unexplained)
+        else:
+            self._evidence.settle_hold()
+
+    def _why(self, left: Weighing) -> str | None:
+        if not left.missing:
+            return None
+        if self._refusals:
+            return f"the source would not say of {len(self._refusals)} whether they live: {self._refusals[0]}"
+        if unidentified := self._evidence.count_unidentified():
+            return f"{unidentified} of the rows listed name no id, and may be any of them; only readings by id count"
+        unproven = self._evidence.count_unproven(self._parent)
+        if unproven.unread:
+            return f"{unproven.unread:,} wait to be read by their ids: at most {READS_A_PASS} are in one pass"
+        return "they cannot be read by their ids; the next complete listing settles them when nothing contradicts it"
+
+
+def build_stop(hold: Hold) -> SafetyStop:
+    """Return the error of a hold that a person must decide about."""
+    return SafetyStop(
+        f"{hold.reason}. Look at them with: openfaith-sync holds show {hold.hold_id}; "
+        f"additions of {hold.key} were stored"
+    )

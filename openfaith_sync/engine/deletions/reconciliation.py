@@ -1,0 +1,180 @@
+"""Compares the source's complete set of ids with ours, and settles what is missing on either side.
+
+Everything is listed by id, also what could be filtered: a filter shows what changed, never what is gone.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity
+from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult, SyncMode
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.record import Rejection
+from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, Settled, Settling
+from openfaith_sync.engine.deletions.single_reads import Reading, read_records
+from openfaith_sync.engine.deletions.version_rollback import GoingBack
+from openfaith_sync.engine.passes.completeness import incomplete, is_tolerable
+from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.ports.evidence import Evidence
+
+
+class Reconciliation:
+    """One reconciliation of one entity, from wherever it was to its end.
+
+    Its phases are the listing, whose place is in the checkpoint, and the settling, which asks the
+    database what is left to do. Killed anywhere, it goes on.
+    """
+
+    def __init__(self, session: Session, watermark: datetime | None = None) -> None:
+        """Reconcile the session's entity; with a ``watermark``, prove the full pass that saw up to it."""
+        self._session = session
+        self._watermark = watermark
+        self._fetcher = session.build_fetcher()
+        self._requests = 0
+
+    def run(self) -> PassResult:
+        """List, prove the listing complete, fetch what is missing here, settle what is missing there.
+
+        Raises:
+            SafetyStop: So much is missing that a person must look first. All else is done.
+            TransientError: The listing was not complete; nothing is believed of it.
+            SyncError: The source or the store failed; a later call goes on from there.
+        """
+        opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
+        evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
+        while "listed" not in evidence.load_report():
+            opened = self._list(opened, evidence)
+            opened = self._prove_complete(opened, evidence)
+        self._prove_kept(opened, evidence)
+        settled = self._settle(opened, evidence)
+        older = GoingBack(self._session, self._fetcher, evidence, opened).run()
+        result = self._session.close_pass(
+            opened,
+            evidence,
+            {**settled.report, **older.report},
+            requests=self._requests,
+            resumed=is_resumed,
+            watermark=self._watermark,
+        )
+        if stop := settled.stop or older.stop:
+            raise stop
+        return result
+
+    def _settle(self, opened: OpenPass, evidence: Evidence) -> Settled:
+        """Fetch what is missing here; settle what is missing there, if the listing shows what that is."""
+        stepped_over = evidence.load_report().get("places_stepped_over")
+        if stepped_over:
+            # What stands at these places is not known: it may be any of those that seem to be missing.
+            self._fetch_missing(opened, evidence)
+            why = f"{stepped_over:,} places of the listing were not served, so nothing is known to be missing from it"
+            return Settled({"why": why})
+        evidence.compare_listing()
+        if "missing" not in evidence.load_report():
+            evidence.note_report({"missing": evidence.weigh(None).missing})
+        self._fetch_missing(opened, evidence)
+        return Settling(self._session, self._fetcher, evidence, opened).run()
+
+    def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Walk the whole listing; records are stored from it where changes can hide."""
+        if "counted_before" not in evidence.load_report():
+            evidence.note_report({"counted_before": self._count()})
+        entity, session = self._session.entity, self._session
+        is_sparse = not self._reads_records(entity)
+        walk = IdWalk(entity, (), session.manifest.adapter_file.paging.size, is_sparse=is_sparse)
+        walking = session.build_walking(walk, self._fetcher, opened)
+        walking.progress = replace(walking.progress, records=evidence.count_listed())
+        walking.run()
+        return replace(opened, place=WalkPlace(()))
+
+    def _reads_records(self, entity: Entity) -> bool:
+        """Whether changes can hide from deltas, or what is stored may have been mapped by another manifest."""
+        is_blind = any(spot.covered_by == "reconciliation" for spot in entity.blind_spots)
+        mapped_by = self._session.store.load_checkpoint(self._session.key).manifest_version
+        return is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
+
+    def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Compare the rows listed with what the source counted before and after, and list again where they are fewer.
+
+        A walk that ended too early, on a page that was repeated or on an answer that was cut short, has
+        fewer than both. Records that come and go meanwhile make the two differ from each other. Two listings
+        of the same records outweigh a count that is steady and nearly right (``completeness.py``).
+        """
+        report, after = evidence.load_report(), self._count()
+        before, rows = report.get("counted_before"), report.get("rows_listed", 0)
+        assert isinstance(rows, int)
+        if not isinstance(before, int) or after is None or rows >= min(before, after):
+            self._note_complete(evidence, rows, after)
+            return opened
+        digest = evidence.digest_listed()
+        if "first_listing" not in report:
+            evidence.note_report({"first_listing": digest})
+            return self._list_again(opened, evidence)
+        if digest != report["first_listing"] or before != after:
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise TransientError(
+                f"the listing of {self._session.key} was not complete: it had {rows:,} records, while the source "
+                f"counted {before:,} before and {after:,} after it; nothing was deleted, and it is listed again"
+            )
+        if not is_tolerable(after - rows, after):
+            self._fetch_missing(opened, evidence)
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise incomplete(self._session.key, rows, after)
+        evidence.note_report({"counted_but_not_listed": after - rows})
+        self._note_complete(evidence, rows, after)
+        return opened
+
+    @staticmethod
+    def _note_complete(evidence: Evidence, rows: int, source_count: int | None) -> None:
+        listed = evidence.count_listed()
+        twice = {"listed_twice": rows - listed} if rows > listed else {}
+        evidence.note_report({"listed": listed, "source_count": source_count, **twice})
+
+    def _list_again(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
+        """Begin the listing of the same pass anew."""
+        evidence.restart_listing(WalkPlace())
+        return replace(opened, place=WalkPlace())
+
+    def _prove_kept(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Refuse to compare with less than what was listed: a place that was tampered with would empty a church."""
+        proven, kept = evidence.load_report().get("listed"), evidence.count_listed()
+        if isinstance(proven, int) and kept < proven:
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise TransientError(
+                f"of the {proven:,} ids listed of {self._session.key} only {kept:,} are still there; it is listed again"
+            )
+
+    def _count(self) -> int | None:
+        if self._session.entity.total_count != "exact":
+            return None
+        page = self._fetcher.reader.read(ListingQuery(self._session.entity.name, size=1, is_sparse=True))
+        self._requests += page.requests
+        return page.total_count
+
+    def _fetch_missing(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Read what was listed and is not held here, one by one, and store it."""
+        after: ExternalId | None = None
+        while missing := evidence.load_missing(after, READS_AT_ONCE):
+            after = missing[-1]
+            readings = read_records(self._session, ((external_id, None) for external_id in missing))
+            found = [reading.record for reading in readings if reading.record]
+            refused = [reading for reading in readings if reading.refusal]
+            # What the token may not read by id is no bad record: it is reported, and read when it may be.
+            failed = tuple(_set_aside(reading) for reading in refused if isinstance(reading.refusal, TransientError))
+            batch = self._fetcher.map_records(found)
+            commit = PageCommit(
+                pass_id=opened.pass_id,
+                place=opened.place,
+                batches=(replace(batch, rejected=(*batch.rejected, *failed)),),
+                requests=len(readings),
+                found={"fetched": len(found), "unreadable": len(refused)},
+            )
+            self._session.store.commit_page(self._session.lease, commit)
+
+
+def _set_aside(reading: Reading) -> Rejection:
+    """Return the dead letter of a record that is listed and cannot be read: it is counted, and a person sees it."""
+    return Rejection(reading.external_id, "record", "nothing", str(reading.refusal), {"id": reading.external_id})

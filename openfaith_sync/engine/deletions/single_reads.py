@@ -1,0 +1,53 @@
+"""Reads records one by one, side by side, and says of each whether it lives, is gone, or nobody knows."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from openfaith_sync.domain.errors import AccessDenied, TransientError
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.engine.passes.session import Session
+
+FAILURES_OF_THE_SOURCE = 10
+"""When so many fail and none does not, it is the source that fails; fewer may be records that it cannot show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading one record by its id gave."""
+
+    external_id: ExternalId
+    record: RawRecord | None = None
+    """``None`` when it is gone, or when the source would not say."""
+    refusal: AccessDenied | TransientError | None = None
+    """Why the source would not say: no evidence of anything."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the source says that there is no such record: 404 or 410, and nothing else."""
+        return self.record is None and self.refusal is None
+
+
+def read_records(session: Session, wanted: Iterable[tuple[ExternalId, ExternalId | None]]) -> Sequence[Reading]:
+    """Read records by their ids, each with its parent's where it is nested.
+
+    Raises:
+        TransientError: Many failed so and all of them: the source is not there.
+        ReconnectRequired: The credentials are refused.
+    """
+    with session.threads(session.manifest.adapter_file.paging.pages_in_flight) as threads:
+        under_way = [threads.submit(partial(_read, session, *one)) for one in wanted]
+        readings = [future.result() for future in under_way]
+    failures = [reading.refusal for reading in readings if isinstance(reading.refusal, TransientError)]
+    if len(failures) == len(readings) >= FAILURES_OF_THE_SOURCE:
+        raise failures[0]
+    return readings
+
+
+def _read(session: Session, external_id: ExternalId, parent: ExternalId | None) -> Reading:
+    try:
+        fresh = session.source.read_record(session.key.entity, external_id, parent)
+    except (AccessDenied, TransientError) as refusal:
+        return Reading(external_id, refusal=refusal)
+    return Reading(external_id, fresh.record if fresh else None)

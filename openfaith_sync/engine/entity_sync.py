@@ -1,0 +1,346 @@
+"""Syncs one entity of one org: decides how, resumes what was begun, and proves the end."""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    DefinitionError,
+    FilterIgnored,
+    NotFoundAtSource,
+    SourceFailed,
+    UsageError,
+)
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity, Manifest
+from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.passes.passes import (
+    Checkpoint,
+    OpenPass,
+    PassResult,
+    PassStart,
+    Rider,
+    RiderPass,
+    SyncMode,
+)
+from openfaith_sync.domain.passes.rejections import require_mostly_stored
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
+from openfaith_sync.engine.deletions.reconciliation import Reconciliation
+from openfaith_sync.engine.nested.nested_sync import NestedWalk
+from openfaith_sync.engine.passes.completeness import count_missing, incomplete, is_tolerable
+from openfaith_sync.engine.passes.descending_walk import DescendingWalk
+from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.merges import follow_up, poll_merges
+from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.pass_runner import Progress, StartThreads, start_threads
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
+from openfaith_sync.engine.passes.walk_step import Walk
+from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
+from openfaith_sync.engine.ports.source_and_store import Source, Store
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """What to sync, how, and who asks."""
+
+    org: OrgId
+    entity: EntityName
+    mode: SyncMode = SyncMode.AUTO
+    trigger: str = "cli"
+    run_id: str | None = None
+
+
+def run_entity(
+    manifest: Manifest,
+    source: Source,
+    store: Store,
+    request: SyncRequest,
+    on_progress: OnProgress = lambda _: None,
+    threads: StartThreads = start_threads,
+) -> PassResult:
+    """Bring one entity of one org up to date.
+
+    Each page and the checkpoint that follows it are committed together, so this
+    may be killed at any point and called again: it goes on from where it was.
+
+    Raises:
+        SyncError: See ``domain/errors.py`` for what to do about each kind.
+    """
+    if request.entity not in manifest.entities:
+        known = ", ".join(manifest.entities)
+        raise UsageError(f"there is no entity {request.entity!r} in the {manifest.adapter} manifest; it has {known}")
+    key = SyncKey(request.org, manifest.adapter, request.entity)
+    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
+        session = Session(manifest, source, store, lease, request.trigger, request.run_id, on_progress, threads)
+        if session.entity.nested is not None:
+            result = NestedWalk(session, request.mode).run()
+        elif session.wants_reconciliation(request.mode):
+            # What was merged is not missing.
+            poll_merges(manifest, source, store, key, is_full=True)
+            result = Reconciliation(session).run()
+        else:
+            result = EntitySync(session, request).run()
+        result = follow_up(manifest, source, store, result)
+        require_mostly_stored(key, result.counts, store.weigh_rejected(key))
+        return result
+
+
+class EntitySync:
+    """One call of ``run_entity`` for an entity that is listed by itself, with its lease held."""
+
+    def __init__(self, session: Session, request: SyncRequest) -> None:
+        """Sync the session's entity as the request asks."""
+        self._session = session
+        self._manifest = session.manifest
+        self._source = session.source
+        self._store = session.store
+        self._lease = session.lease
+        self._mode = request.mode
+        self._entity = session.entity
+        self._report: dict[str, object] = {}
+        self._version = session.version
+        self._requests = 0
+
+    def run(self) -> PassResult:
+        """Do what the checkpoint and the request call for."""
+        rider = self._store.load_rider(self._lease.key)
+        if rider is not None and (proven := self._prove_rider(rider)) is not None:
+            return proven
+        try:
+            return self._run_pass()
+        except FilterIgnored as error:
+            # What was stored so far is right; what was left out cannot be known. The manifest
+            # promises more than this source keeps, so it is read the way that needs less of it.
+            self._report["filter_ignored"] = str(error)
+            self._entity = _less_capable(self._entity)
+            return self._run_pass()
+        except _WatermarkAhead as ahead:
+            # Everything that changed until then was hidden, and nobody knows since when.
+            self._report["watermark_was_ahead"] = ahead.watermark.isoformat()
+            self._store.reset_watermark(self._lease)
+            self._mode = SyncMode.FULL
+            return self._run_pass()
+
+    def _run_pass(self) -> PassResult:
+        checkpoint = self._store.load_checkpoint(self._lease.key)
+        mode = self._decide_mode(checkpoint)
+        # A place of one kind of walk means nothing to another.
+        resumable = None if "filter_ignored" in self._report else self._resumable(checkpoint, mode)
+        opened = resumable or self._open(checkpoint, mode)
+        if resumable is not None and resumable.newest and resumable.place.resumed_at is None:
+            place = replace(resumable.place, resumed_at=version_key(resumable.newest))
+            opened = replace(resumable, place=place)
+        return self._walk(opened, is_resumed=resumable is not None)
+
+    def _decide_mode(self, checkpoint: Checkpoint) -> SyncMode:
+        can_tell = self._entity.delta.by is not DeltaCapability.NONE
+        wants_delta = self._mode in {SyncMode.AUTO, SyncMode.DELTA}
+        if not wants_delta or not can_tell or checkpoint.watermark is None:
+            return SyncMode.FULL
+        if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
+            # What was stored was mapped by another manifest; only a full listing maps it anew.
+            return SyncMode.FULL
+        return SyncMode.DELTA
+
+    def _resumable(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass | None:
+        opened = checkpoint.open_pass
+        if opened is None or opened.start.manifest_version != self._version:
+            return None
+        is_wanted = opened.start.mode is mode or self._mode is SyncMode.AUTO
+        return opened if is_wanted and opened.start.mode is not SyncMode.SIDELOAD else None
+
+    def _open(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass:
+        watermark = checkpoint.watermark if mode is SyncMode.DELTA else None
+        start = PassStart(
+            mode=mode,
+            trigger=self._session.trigger,
+            run_id=self._session.run_id,
+            manifest_version=self._version,
+            watermark_from=watermark,
+            watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
+            riders=tuple(filter(None, map(self._rider, self._riding_children(mode)))),
+        )
+        lower = delta_start(watermark, self._entity.delta.overlap)
+        return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
+
+    def _rider(self, child: EntityName) -> Rider | None:
+        """Return a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
+        try:
+            newest = self._newest_version(self._manifest.entities[child])
+        except (AccessDenied, NotFoundAtSource, SourceFailed):
+            return None
+        return Rider(child, newest, self._manifest.entity_fingerprint(child))
+
+    def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
+        """Return the children that ride along; in a delta only those that cannot be asked for their own changes."""
+        children = [EntityName(child) for child in self._entity.sideload.values()]
+        if mode is SyncMode.FULL:
+            return tuple(children)
+        return tuple(c for c in children if self._manifest.entities[c].delta.by is DeltaCapability.NONE)
+
+    def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
+        session, mode = self._session, opened.start.mode
+        children = tuple(rider.entity for rider in opened.start.riders)
+        fetcher = Fetcher(self._manifest, self._source, session.key.org, self._entity.name)
+        walking = session.build_walking(self._build_walk(mode, children), fetcher, opened)
+        progress = walking.run()
+        if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):
+            assert opened.start.watermark_from is not None
+            raise _WatermarkAhead(opened.start.watermark_from)
+        if mode is SyncMode.DELTA and walking.short_by:
+            self._judge_short_delta(opened, progress.counts.records, walking.short_by)
+        self._note_what_was_learnt(fetcher, opened, children)
+        watermark = bound_watermark(self._watermark(opened), walking.answered_at, self._entity.delta.overlap)
+        source_count = self._source_count() if mode is SyncMode.FULL else None
+        missing = self._count_missing(source_count, progress.records)
+        if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
+            self._report |= self._store.load_announced(self._lease, opened.pass_id)
+        if missing:
+            self._report["missing"] = missing
+        if self._report:
+            self._store.write_report(self._lease, opened.pass_id, self._report)
+        found = self._store.load_report(self._lease, opened.pass_id)
+        self._store.close_pass(self._lease, opened.pass_id, None if missing else watermark, self._requests)
+        result = session.build_result(
+            mode,
+            progress.counts,
+            pages=progress.pages,
+            requests=progress.requests + self._requests,
+            source_count=source_count,
+            resumed=is_resumed,
+            report=found,
+        )
+        return self._read_what_is_missing(result, watermark) if missing else result
+
+    def _judge_short_delta(self, opened: OpenPass, listed: int, missing: int) -> None:
+        """Go on where the source's count may be a little wrong; else what it did not list must not be passed over."""
+        if not is_tolerable(missing, listed + missing):
+            self._store.abandon_pass(self._lease, opened.pass_id)
+            raise incomplete(self._lease.key, listed, listed + missing)
+        self._report["counted_but_not_listed"] = missing
+
+    def _count_missing(self, source_count: int | None, rows: int) -> int:
+        if source_count is None:
+            return 0
+        key = self._lease.key
+        stored, set_aside = self._store.count_live(key), self._store.count_set_aside(key)
+        return count_missing(source_count, stored, set_aside, rows)
+
+    def _read_what_is_missing(self, result: PassResult, watermark: datetime | None) -> PassResult:
+        """List every id, and read what was not met in the walk; only then the watermark moves."""
+        listed = Reconciliation(self._session, watermark).run()
+        report = {name: value for name, value in result.report.items() if name != "missing"}
+        return replace(
+            result,
+            counts=result.counts + listed.counts,
+            pages=result.pages + listed.pages,
+            requests=result.requests + listed.requests,
+            source_count=listed.source_count,
+            stored_count=listed.stored_count,
+            watermark=listed.watermark,
+            duration=listed.duration,
+            report={**report, **listed.report, "listed_again_for": result.report["missing"]},
+        )
+
+    def _note_what_was_learnt(self, fetcher: Fetcher, opened: OpenPass, children: tuple[EntityName, ...]) -> None:
+        """Report how the listing had to be read; children that were not all served with it walk themselves.
+
+        Those of a parent that was stepped over were not read. Their count cannot tell where they are stored already.
+        """
+        if fetcher.reader.reduced_size is not None:
+            self._report["page_size"] = fetcher.reader.reduced_size
+        if not children:
+            return
+        if fetcher.reader.is_without_children:
+            self._report["not_included"] = ", ".join(children)
+        found = {**self._report, **self._store.load_report(self._lease, opened.pass_id)}
+        if found.keys() & {"not_included", "places_stepped_over"}:
+            self._store.abandon_riders(self._lease, opened.pass_id)
+
+    def _watermark(self, opened: OpenPass) -> datetime | None:
+        """Return what the pass covers: all it saw in a walk by version, else all there was when it began."""
+        if not self._walks_by_version:
+            return opened.start.watermark_to
+        finished = self._store.load_checkpoint(self._lease.key).open_pass
+        if finished is None or finished.newest is None:
+            return None
+        return min(finished.newest, parse_key(finished.place.resumed_at) or finished.newest)
+
+    @property
+    def _walks_by_version(self) -> bool:
+        return self._entity.delta.by is DeltaCapability.FILTER
+
+    def _build_walk(self, mode: SyncMode, children: tuple[EntityName, ...]) -> Walk:
+        paging = self._manifest.adapter_file.paging
+        if self._walks_by_version:
+            furthest = paging.deep_offset.above if paging.deep_offset else 10**9
+            return VersionWalk(self._entity, children, furthest)
+        if mode is SyncMode.DELTA:
+            return DescendingWalk(self._entity, children, paging.size)
+        return IdWalk(self._entity, children, paging.size)
+
+    def _prove_rider(self, rider: RiderPass) -> PassResult | None:
+        """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
+        stored = self._store.count_live(self._lease.key)
+        source_count = self._source_count()
+        if source_count != stored + self._store.count_set_aside(self._lease.key):
+            return None
+        report = self._store.load_report(self._lease, rider.pass_id)
+        self._store.close_pass(self._lease, rider.pass_id, rider.watermark_to, self._requests)
+        return self._session.build_result(
+            SyncMode.SIDELOAD,
+            rider.counts,
+            pages=0,
+            requests=self._requests,
+            source_count=source_count,
+            report=report,
+        )
+
+    def _source_count(self) -> int | None:
+        if self._entity.total_count != "exact":
+            return None
+        page = self._read_one(ListingQuery(self._entity.name, size=1))
+        return page.total_count
+
+    def _newest_version(self, entity: Entity) -> datetime | None:
+        """Return the newest version the source shows now: later changes are a later delta's."""
+        if entity.delta.by is DeltaCapability.NONE:
+            return None
+        query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
+        page = self._read_one(query)
+        newest = newest_believed(page, entity)
+        if newest is None and page.records:
+            # The newest one is stamped in the future, or not at all: what stands behind it may tell.
+            page = self._read_one(replace(query, size=None))
+            newest = newest_believed(page, entity)
+        return bound_watermark(newest, page.answered_at, entity.delta.overlap)
+
+    def _read_one(self, query: ListingQuery) -> Page:
+        reader = PageReader(self._source.read_page, self._manifest.adapter_file.paging.size)
+        page = reader.read(query)
+        self._requests += page.requests
+        return page
+
+
+class _WatermarkAhead(Exception):
+    """A delta began from a watermark that lies past the source's own clock."""
+
+    def __init__(self, watermark: datetime) -> None:
+        super().__init__(watermark)
+        self.watermark = watermark
+
+
+def _less_capable(entity: Entity) -> Entity:
+    """Return the entity as one whose listing can do less than the manifest says."""
+    weaker = {DeltaCapability.FILTER: DeltaCapability.ORDERED, DeltaCapability.ORDERED: DeltaCapability.NONE}
+    by = weaker.get(entity.delta.by)
+    if by is None:
+        raise DefinitionError(f"{entity.name} can do no less than be listed whole")
+    return entity.model_copy(update={"delta": entity.delta.model_copy(update={"by": by})})

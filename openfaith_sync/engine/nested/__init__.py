@@ -1,0 +1,1 @@
+"""Entities that are listed only below a parent."""

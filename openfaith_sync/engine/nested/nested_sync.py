@@ -1,0 +1,198 @@
+"""Walks a nested entity: the list of each parent, read whole and committed whole.
+
+A full walk reads every parent we hold; else only those that changed since their list was read, and
+of these only those whose own record does not say already that nobody came or left. Which lists a pass
+has read stands with each parent, so a pass that was killed goes on with the others.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from datetime import timedelta
+
+from openfaith_sync.domain.errors import AccessDenied, SourceFailed
+from openfaith_sync.domain.ids import EntityName, ExternalId, IdDeriver
+from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync.domain.passes.passes import Counts, OpenPass, PageCommit, ParentListing, PassResult, SyncMode
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.nesting import ParentPlace, build_nesting
+from openfaith_sync.engine.deletions.deletion_confirmation import REFUSALS_TO_STOP, Settling
+from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
+from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
+from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.ports.evidence import Evidence
+
+PARENTS_AT_ONCE = 200
+"""Loaded together from the database, or spared together."""
+
+
+class NestedWalk:
+    """One pass over the parents of a nested entity."""
+
+    def __init__(self, session: Session, mode: SyncMode) -> None:
+        """Walk the session's entity as this mode asks."""
+        self._session = session
+        self._asked = mode
+        self._fetcher = session.build_fetcher()
+        self._lists = ParentLists(session, self._fetcher)
+        self._nesting = build_nesting(session.manifest, session.entity)
+        member = self._nesting.member_entity or EntityName("")
+        self._derive_member = IdDeriver(session.key.org, session.key.adapter, member)
+        self._refused: list[AccessDenied] = []
+        self._unlisted: list[ExternalId] = []
+        self._spared: list[ParentPlace] = []
+        self._progress = Progress(0, None, 0, 0, timedelta(), Counts())
+
+    def run(self) -> PassResult:
+        """Read the lists that are due, then settle what left them.
+
+        Raises:
+            SafetyStop: So much is missing that a person must look first. All else is done.
+            AccessDenied: The token may read no parent's list.
+            SourceFailed: Every list answered 404 while parents live: the endpoint fails, the lists are not empty.
+            SyncError: The source or the store failed; a later call goes on from there.
+        """
+        session, mode = self._session, self._decide_mode()
+        is_full = mode is not SyncMode.DELTA
+        opened, is_resumed = session.open_pass(mode, WalkPlace(()))
+        evidence = session.store.open_evidence(session.lease, opened.pass_id)
+        self._walk(opened, evidence, is_full=is_full)
+        self._prove_endpoint(opened, evidence)
+        evidence.compare_parents(self._nesting, is_full=is_full)
+        if "missing" not in evidence.load_report():
+            evidence.note_report(
+                {"listed": evidence.count_listed(), "missing": evidence.weigh(session.entity.parent).missing}
+            )
+        settled = Settling(session, self._fetcher, evidence, opened).run()
+        report = {**settled.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
+        result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
+        if settled.stop is not None:
+            raise settled.stop
+        return result
+
+    def _decide_mode(self) -> SyncMode:
+        checkpoint = self._session.store.load_checkpoint(self._session.key)
+        opened = checkpoint.open_pass
+        is_current = opened is not None and opened.start.manifest_version == self._session.version
+        if self._asked is SyncMode.AUTO and opened is not None and is_current:
+            return opened.start.mode
+        if self._asked in {SyncMode.FULL, SyncMode.RECONCILIATION}:
+            return self._asked
+        # What was mapped by another manifest is mapped anew only by a full walk.
+        return SyncMode.DELTA if checkpoint.manifest_version == self._session.version else SyncMode.FULL
+
+    def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:
+        """Read the lists that are due, several side by side, each committed when it is whole."""
+        total, done = evidence.count_parents(self._nesting, is_full=is_full)
+        self._progress = Progress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
+        in_flight = self._session.manifest.adapter_file.paging.pages_in_flight
+        under_way: set[Future[ParentRead]] = set()
+        with tuned_for_pages(), self._session.threads(in_flight) as threads:
+            for parent in self._due(evidence, is_full=is_full):
+                if self._is_spared(parent):
+                    self._spare(opened, parent)
+                    continue
+                under_way.add(threads.submit(self._lists.read, parent))
+                if len(under_way) >= in_flight:
+                    under_way = self._take(opened, under_way)
+            while under_way:
+                under_way = self._take(opened, under_way)
+        self._commit_spared(opened)
+        if self._refused and is_full and not self._progress.records:
+            raise self._refused[0]
+        if self._unlisted and is_full and not self._progress.records:
+            raise self._endpoint_failure(len(self._unlisted))
+
+    def _prove_endpoint(self, opened: OpenPass, evidence: Evidence) -> None:
+        """Doubt a pass in which every list and every parent answered 404: what is listed cannot all be gone."""
+        found = evidence.load_report()
+        if not found.get("parents_gone") or found.get("parents_read") or found.get("parents_spared"):
+            return
+        page = self._fetcher.reader.read(ListingQuery(self._nesting.parent, is_sparse=True))
+        if page.records:
+            # The next pass reads all of these lists again.
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise self._endpoint_failure(int(found["parents_gone"] or 0))
+
+    def _endpoint_failure(self, count: int) -> SourceFailed:
+        return SourceFailed(
+            f"all {count:,} lists of {self._session.key} that were read answered 404 while the source has records of "
+            f"{self._nesting.parent}: the endpoint fails, and nothing is believed of what these lists hold"
+        )
+
+    def _due(self, evidence: Evidence, *, is_full: bool) -> Iterator[ParentPlace]:
+        after: ExternalId | None = None
+        while parents := evidence.load_parents(self._nesting, after, PARENTS_AT_ONCE, is_full=is_full):
+            after = parents[-1].external_id
+            yield from parents
+
+    def _take(self, opened: OpenPass, under_way: set[Future[ParentRead]]) -> set[Future[ParentRead]]:
+        """Commit the lists that are in, and give the requests that are not."""
+        done, waiting = wait(under_way, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._commit(opened, future.result())
+        return waiting
+
+    def _commit(self, opened: OpenPass, read: ParentRead) -> None:
+        if read.refusal is not None:
+            self._refused.append(read.refusal)
+            if len(self._refused) >= REFUSALS_TO_STOP and not self._progress.records:
+                raise read.refusal
+            return
+        if read.is_unlisted:
+            self._unlisted.append(read.parent.external_id)
+            if len(self._unlisted) >= REFUSALS_TO_STOP and not self._progress.records:
+                raise self._endpoint_failure(len(self._unlisted))
+            return
+        commit = PageCommit(
+            pass_id=opened.pass_id,
+            place=opened.place,
+            batches=(read.batch,),
+            requests=read.requests,
+            waited=read.waited,
+            listed=read.listed,
+            parents=(read.listing,),
+            found={"parents_gone" if read.is_gone else "parents_read": 1} | read.stepped_over,
+        )
+        counts = self._session.store.commit_page(self._session.lease, commit)
+        self._show(1, read.requests, read.waited, counts.get(read.batch.entity, Counts()))
+
+    def _is_spared(self, parent: ParentPlace) -> bool:
+        """Whether the parent's own record says that those belong to it whom we hold."""
+        if parent.listed is None or parent.named is None:
+            return False
+        return {self._derive_member(external_id) for external_id in parent.named} == parent.held
+
+    def _spare(self, opened: OpenPass, parent: ParentPlace) -> None:
+        self._spared.append(parent)
+        if len(self._spared) >= PARENTS_AT_ONCE:
+            self._commit_spared(opened)
+
+    def _commit_spared(self, opened: OpenPass) -> None:
+        """Note of parents that their lists are as they were, without a request."""
+        if not self._spared:
+            return
+        listings = (ParentListing(one.external_id, one.content_hash, one.listed or ()) for one in self._spared)
+        commit = PageCommit(
+            pass_id=opened.pass_id,
+            place=opened.place,
+            batches=(self._fetcher.map_records(()),),
+            requests=0,
+            parents=tuple(listings),
+            found={"parents_spared": len(self._spared)},
+        )
+        self._session.store.commit_page(self._session.lease, commit)
+        self._show(len(self._spared), 0, timedelta(), Counts())
+        self._spared = []
+
+    def _show(self, parents: int, requests: int, waited: timedelta, counts: Counts) -> None:
+        shown = self._progress
+        self._progress = Progress(
+            records=shown.records + parents,
+            total=shown.total,
+            pages=shown.pages + 1,
+            requests=shown.requests + requests,
+            waited=shown.waited + waited,
+            counts=shown.counts + counts,
+        )
+        self._session.on_progress(self._progress)

@@ -1,0 +1,119 @@
+"""Reads one parent's list from its beginning to its end, and proves that it is whole."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
+from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
+from openfaith_sync.domain.passes.listing import Page
+from openfaith_sync.domain.passes.passes import ParentListing
+from openfaith_sync.domain.passes.walk_place import Slice
+from openfaith_sync.domain.records.nesting import ParentPlace
+from openfaith_sync.domain.records.record import MappedBatch, RawRecord
+from openfaith_sync.engine.passes.completeness import is_tolerable
+from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.session import Session
+
+MAX_STEPS = 1_000
+"""A list of 100,000 records, read without a hitch; or one that moves faster than it can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentRead:
+    """One parent's whole list, mapped; or why there is none."""
+
+    parent: ParentPlace
+    batch: MappedBatch
+    listed: tuple[ExternalId, ...] = ()
+    requests: int = 1
+    waited: timedelta = timedelta()
+    is_gone: bool = False
+    """The source has neither the list nor its parent: both answered 404 or 410."""
+    is_unlisted: bool = False
+    """The list answered 404 or 410 while its parent can be read, which says nothing about what the list holds."""
+    refusal: AccessDenied | None = None
+    """The token may not read the list, which says nothing about what it holds."""
+
+    @property
+    def stepped_over(self) -> dict[str, int]:
+        """What the pass's report counts of places that the source did not serve."""
+        places = sum(is_place(bad.external_id) for bad in self.batch.rejected)
+        return {"places_stepped_over": places} if places else {}
+
+    @property
+    def listing(self) -> ParentListing:
+        """Return what is kept of it. The list of a parent that is gone counts as never read."""
+        return ParentListing(self.parent.external_id, None if self.is_gone else self.parent.content_hash, self.listed)
+
+
+class ParentLists:
+    """Reads the lists of a nested entity's parents. Thread-safe."""
+
+    def __init__(self, session: Session, fetcher: Fetcher) -> None:
+        """Read what belongs to the session's entity."""
+        self._reader = fetcher.reader
+        self._source = session.source
+        self._entity = session.entity
+        self._parent = EntityName(session.entity.parent or "")
+        self._fetcher = fetcher
+        self._page_size = session.manifest.adapter_file.paging.size
+        self._walk = IdWalk(session.entity, (), self._page_size)
+
+    def read(self, parent: ParentPlace) -> ParentRead:
+        """Return one parent's whole list.
+
+        Raises:
+            TransientError: The source failed, or the list never came to a proven end.
+        """
+        try:
+            records, requests, waited = self._gather(parent)
+        except NotFoundAtSource:
+            return self._judge_missing_list(parent)
+        except AccessDenied as refusal:
+            return ParentRead(parent, self._fetcher.map_records(()), refusal=refusal)
+        batch = self._fetcher.map_records(records.values())
+        return ParentRead(parent, batch, tuple(records), requests, waited)
+
+    def _judge_missing_list(self, parent: ParentPlace) -> ParentRead:
+        """Return whether the parent is gone with its list; a 404 of the list alone proves nothing."""
+        nothing = self._fetcher.map_records(())
+        try:
+            found = self._source.read_record(self._parent, parent.external_id)
+        except AccessDenied as refusal:
+            return ParentRead(parent, nothing, requests=2, refusal=refusal)
+        return ParentRead(parent, nothing, requests=2, is_gone=found is None, is_unlisted=found is not None)
+
+    def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
+        records: dict[ExternalId, RawRecord] = {}
+        part, rows, requests, waited, before = Slice(), 0, 0, timedelta(), -1
+        for _ in range(MAX_STEPS):
+            page = self._reader.read(replace(self._walk.query(part), parent=parent.external_id))
+            requests, waited = requests + page.requests, waited + page.waited
+            step = self._walk.advance(part, page)
+            records.update((page.records[i].external_id, page.records[i]) for i in step.fresh)
+            part, rows = step.part, rows + len(step.fresh)
+            if self._is_whole(rows, page, is_done=part.done):
+                return records, requests, waited
+            if part.done:
+                # It ended with fewer than there are: something moved, or an answer was not what was asked for.
+                if len(records) == before:
+                    return self._twice_the_same(records, page), requests, waited
+                before, records, rows, part = len(records), {}, 0, Slice()
+        raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
+
+    def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
+        """Whether nothing is left to read: as many came as the source counts, and no page follows."""
+        # Where the count is not believed, a full page may have a follower that it does not name.
+        is_last = not page.has_next and page.rows < self._page_size
+        return (is_done or is_last) and read >= page.total_count
+
+    def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:
+        """Believe two readings over a count that is known to be wrong, or wrong by little."""
+        missing = page.total_count - len(records)
+        if self._entity.total_count == "exact" and not is_tolerable(missing, page.total_count):
+            raise TransientError(
+                f"a list of {self._entity.name} has {len(records):,} records where the source counts "
+                f"{page.total_count:,}; nothing is believed of it"
+            )
+        return records

@@ -1,0 +1,87 @@
+"""Syncs the entities of one org in their order: one entity's failure stops only its dependents."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from openfaith_sync.domain.connections.refusals import Refusal
+from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN
+from openfaith_sync.domain.errors import AccessDenied, SyncError
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.ports.source_and_store import Source, Store
+
+
+@dataclass(frozen=True, slots=True)
+class EntityOutcome:
+    """What became of one entity: a result, an error, or skipped because of another."""
+
+    entity: EntityName
+    result: PassResult | None = None
+    error: SyncError | None = None
+    skipped_because: EntityName | None = None
+    is_unavailable: bool = False
+    """The connection never could read it, or what it hard-depends on; no failure."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether something is wrong that was right, or should be."""
+        return self.result is None and not self.is_unavailable
+
+
+def run_org(
+    manifest: Manifest,
+    order: Sequence[EntityName],
+    hard: Mapping[EntityName, AbstractSet[EntityName]],
+    source: Source,
+    store: Store,
+    org: OrgId,
+    *,
+    mode: SyncMode = SyncMode.AUTO,
+    trigger: str = "cli",
+    judge: Callable[[EntityName, AccessDenied], Refusal] | None = None,
+    refused: Mapping[EntityName, str] = MappingProxyType({}),
+    on_progress: Callable[[EntityName, Progress], None] = lambda _entity, _progress: None,
+) -> Iterator[EntityOutcome]:
+    """Sync these entities in this order, and yield what became of each as it ends.
+
+    Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
+    ``judge`` says whether a refusal is a failure, or of something that was never available.
+    ``refused`` are those that the source is known to refuse, and why: it is not asked.
+    """
+    failed: set[EntityName] = set()
+    unavailable: set[EntityName] = set()
+    for entity in order:
+        needed = hard.get(entity, frozenset())
+        # What failed may come back; so it is named before what never was there.
+        missing = sorted(failed & needed) or sorted(unavailable & needed)
+        if missing:
+            outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
+        elif entity in refused:
+            denied = AccessDenied(f"{manifest.adapter}/{entity} is not read: {refused[entity]}", CONNECT_AGAIN)
+            outcome = _refused(entity, denied, judge)
+        else:
+            request = SyncRequest(org, entity, mode, trigger)
+            try:
+                result = run_entity(manifest, source, store, request, lambda p, e=entity: on_progress(e, p))  # type: ignore[misc]
+                outcome = EntityOutcome(entity, result=result)
+            except AccessDenied as error:
+                outcome = _refused(entity, error, judge)
+            except SyncError as error:
+                outcome = EntityOutcome(entity, error=error)
+        if outcome.result is None:
+            (unavailable if outcome.is_unavailable else failed).add(entity)
+        yield outcome
+
+
+def _refused(
+    entity: EntityName, error: AccessDenied, judge: Callable[[EntityName, AccessDenied], Refusal] | None
+) -> EntityOutcome:
+    if judge is None:
+        return EntityOutcome(entity, error=error)
+    refusal = judge(entity, error)
+    return EntityOutcome(entity, error=AccessDenied(str(refusal)), is_unavailable=refusal.is_unavailable)

@@ -1,0 +1,1 @@
+"""Reading pages and walking listings to their end."""

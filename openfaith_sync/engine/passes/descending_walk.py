@@ -1,0 +1,76 @@
+"""Walks a listing backwards from its newest version, for sources that can order by it and not filter.
+
+Rows that change while we walk leave for the front, where the next delta reads
+them, and push the others down; rows that go pull the others up. Each request
+begins with the last record read. What an answer begins with instead says which
+way the ground moved: newer rows, and the walk reads on; older ones, and it
+steps back until it meets what it knows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page, version_keys
+from openfaith_sync.domain.passes.walk_place import Slice
+from openfaith_sync.engine.passes.walk_step import Split, Step
+
+
+class DescendingWalk:
+    """The requests and moves of a walk from the newest version down to a slice's ``lower`` key.
+
+    ``upper`` is the version of the anchor, and ``seen`` holds what was read of that second.
+    """
+
+    def __init__(self, entity: Entity, children: tuple[EntityName, ...], page_size: int) -> None:
+        """Walk this entity, with these children."""
+        self._entity = entity
+        self._children = children
+        self._page_size = page_size
+        self._attribute = str(entity.delta.attribute)
+
+    def query(self, part: Slice) -> ListingQuery:
+        """Return the request that reads on from here."""
+        return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=part.offset, children=self._children)
+
+    def advance(self, part: Slice, page: Page) -> Step:
+        """Move a slice past a page that answered its query, or to where the ground has moved."""
+        keys = version_keys(page.records, self._attribute, part.upper or "")
+        ids = [record.external_id for record in page.records]
+        if not self._is_known_ground(part, ids, keys):
+            return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
+        fresh = tuple(i for i, key in enumerate(keys) if self._is_wanted(part, ids[i], key))
+        is_past = bool(keys and keys[-1] and part.lower and keys[-1] < part.lower)
+        is_done = is_past or not page.has_next
+        moved = replace(part, done=is_done, offset=part.offset + max(0, len(ids) - 1))
+        if ids and (part.upper is None or keys[-1] <= part.upper):
+            last = keys[-1]
+            here = [found for found, key in zip(ids, keys, strict=True) if key == last]
+            before = part.seen if last == part.upper else ()
+            moved = replace(moved, anchor=ids[-1], upper=last or None, seen=tuple(dict.fromkeys((*before, *here))))
+        return Step(moved, fresh)
+
+    def split_query(self, part: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown
+        """Return nothing: how far it is to the watermark is not known before it is there."""
+        return None
+
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  see split_query
+        """Return nothing, since nothing is asked."""
+        return None
+
+    @staticmethod
+    def _is_known_ground(part: Slice, ids: Sequence[str], keys: Sequence[str]) -> bool:
+        """Whether no unread row can lie before this page."""
+        if not part.offset or part.anchor in ids:
+            return True
+        return bool(keys) and part.upper is not None and keys[0] > part.upper
+
+    @staticmethod
+    def _is_wanted(part: Slice, external_id: str, key: str) -> bool:
+        """Whether a row was not read yet and is not older than the walk goes."""
+        if part.lower is not None and key and key < part.lower:
+            return False
+        if part.upper is None:
+            return True
+        return key <= part.upper and not (key == part.upper and external_id in part.seen)

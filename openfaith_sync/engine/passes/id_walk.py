@@ -1,0 +1,106 @@
+"""Walks a whole listing by id and offset, for sources that cannot filter by version.
+
+Each request begins with the last record read. When the answer does not begin
+with it, rows before it were deleted or added, and the walk steps back until it
+sees ground it knows. New records get higher ids and are met at the end.
+"""
+
+from dataclasses import replace
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.passes.walk_place import Slice
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.engine.passes.walk_step import Split, Step
+
+
+class IdWalk:
+    """The requests and moves of a walk ordered by id."""
+
+    def __init__(
+        self, entity: Entity, children: tuple[EntityName, ...], page_size: int, *, is_sparse: bool = False
+    ) -> None:
+        """Walk this entity, with these children; a sparse walk reads ids and versions only."""
+        self._entity = entity
+        self._children = children
+        self._page_size = page_size
+        self._is_sparse = is_sparse
+        # Where the count cannot be believed, only an answer without anything new ends the listing.
+        self._must_see_the_end = entity.total_count != "exact"
+
+    def query(self, part: Slice) -> ListingQuery:
+        """Return the request that reads on from here."""
+        return ListingQuery(
+            self._entity.name, Order.ID, offset=part.offset, children=self._children, is_sparse=self._is_sparse
+        )
+
+    def advance(self, part: Slice, page: Page) -> Step:
+        """Move a slice past a page that answered its query, or back when the ground moved."""
+        start = self._first_unread(part, page)
+        if start is None:
+            return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
+        ids = _ids(page)
+        end = len(ids) if part.upper is None else _first_at_or_above(ids, part.upper)
+        fresh = tuple(i for i in range(start, end) if ids[i] not in part.seen)
+        is_done = end < len(ids) or (not page.has_next and not (self._must_see_the_end and fresh))
+        left = page.total_count - part.offset - len(ids)
+        if part.upper is not None and part.remaining is not None:
+            # The answer counts to the end of the listing, a slice that was cut ends before.
+            left = max(0, min(left, part.remaining - len(fresh)))
+        moved = replace(part, done=is_done, remaining=0 if is_done else left)
+        if end:
+            offset = part.offset + end - 1
+            moved = replace(moved, offset=offset, anchor=ids[end - 1], seen=tuple(ids[:end]))
+        return Step(moved, fresh)
+
+    def split_query(self, part: Slice) -> ListingQuery | None:
+        """Return the request for the middle, where ids are numbers in order and the count is right."""
+        offset = part.offset + (part.remaining or 0) // 2
+        is_cuttable = not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
+        return replace(self.query(part), offset=offset) if is_cuttable and offset > part.offset else None
+
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
+        """Cut a slice at the page's first id; the whole page belongs to the right half."""
+        ids = _ids(page)
+        if part.done or not ids or not is_ordered(page.records):
+            return None
+        cut = ids[0]
+        is_inside = part.anchor is not None and sort_key(part.anchor) < sort_key(cut)
+        if not is_inside or (part.upper is not None and sort_key(cut) >= sort_key(part.upper)):
+            return None
+        half = (part.remaining or 0) // 2
+        right = self.advance(Slice(lower=cut, upper=part.upper, offset=query.offset), page)
+        right_part = replace(right.part, remaining=0 if right.part.done else half)
+        return Split(replace(part, upper=cut, remaining=half), right_part, right.fresh)
+
+    def _first_unread(self, part: Slice, page: Page) -> int | None:
+        """Return the index of the first record after the anchor, or ``None`` to step back."""
+        if part.anchor is None or (not part.offset and not page.records):
+            return 0
+        ids = _ids(page)
+        if part.anchor in ids:
+            return ids.index(part.anchor) + 1
+        if ids and part.anchor.isdigit() and is_ordered(page.records) and sort_key(ids[0]) < sort_key(part.anchor):
+            return next((i for i, found in enumerate(ids) if sort_key(found) > sort_key(part.anchor)), len(ids))
+        return None if part.offset else 0
+
+
+def sort_key(external_id: str) -> tuple[int, str]:
+    """Order ids as the source does: numbers by value (facts 1.4)."""
+    return len(external_id), external_id
+
+
+def is_ordered(records: tuple[RawRecord, ...]) -> bool:
+    """Whether these ids are numbers and come in their order."""
+    keys = [sort_key(record.external_id) for record in records if record.external_id.isdigit()]
+    return len(keys) == len(records) and keys == sorted(keys)
+
+
+def _ids(page: Page) -> list[str]:
+    return [record.external_id for record in page.records]
+
+
+def _first_at_or_above(ids: list[str], upper: str) -> int:
+    # A row that names no id stands where it was listed, and ends nothing.
+    return next((i for i, found in enumerate(ids) if found.isdigit() and sort_key(found) >= sort_key(upper)), len(ids))

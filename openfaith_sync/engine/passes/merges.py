@@ -1,0 +1,196 @@
+"""Polls the source's merges and has them applied.
+
+A source lists merges in the order in which they were made and never takes one
+off, so they are walked as a listing by version is: from the watermark on, less an
+overlap, each request beginning with the last merge read.
+"""
+
+import os
+import socket
+from dataclasses import replace
+from datetime import datetime
+
+from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey, merges_of
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.passes.listing import Page
+from openfaith_sync.domain.passes.passes import Lease, PassResult
+from openfaith_sync.domain.passes.walk_place import Slice
+from openfaith_sync.domain.records.merges import (
+    Merge,
+    MergeCommit,
+    MergesResult,
+    merging_references,
+    parse_merge,
+    references_to,
+)
+from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.version_walk import VersionWalk
+from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
+from openfaith_sync.engine.ports.source_and_store import Source, Store
+
+MAX_STEPS_WITHOUT_MERGES = 50
+
+
+def run_merges(
+    manifest: Manifest,
+    source: Source,
+    store: Store,
+    org: OrgId,
+    entity: EntityName,
+    told: tuple[Merge, ...] = (),
+    *,
+    is_full: bool = False,
+) -> MergesResult:
+    """Apply every merge of an entity that the source has shown since the last look, or ever when ``is_full``.
+
+    A merge removes a record that lives here only when the source answers 404 or 410 to that record's id
+    as well. One that is contradicted is not applied; the next full look tries it again.
+
+    Each page is applied in one transaction, and the watermark moves with the last
+    one, so this may be killed anywhere and called again. A source that refuses to
+    list merges is no failure: what events ``told`` is then believed, and what else
+    was merged is found gone.
+
+    Raises:
+        LeaseHeld: Another worker is at it.
+        TransientError: The source failed.
+    """
+    part = manifest.entities[entity]
+    mergers = part.mergers
+    if mergers is None:
+        raise DefinitionError(f"the manifest does not say where merges of {entity} are listed")
+    key = SyncKey(org, manifest.adapter, merges_of(entity))
+    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
+        since = None if is_full else store.load_checkpoint(key).watermark
+        poll = _Poll(manifest, source, store, lease, part, mergers)
+        try:
+            return poll.run(since)
+        except (AccessDenied, NotFoundAtSource):
+            return poll.believe(told)
+
+
+def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
+    """Return the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
+    key = result.key
+    merges = poll_merges(manifest, source, store, key)
+    if merges is not None:
+        result = replace(result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)})
+        if merges.applied:
+            # Of the entity's records, those that were removed are no longer held.
+            result = replace(result, stored_count=store.count_live(key))
+    follow(manifest, store, key)
+    return result
+
+
+def poll_merges(
+    manifest: Manifest, source: Source, store: Store, key: SyncKey, *, is_full: bool = False
+) -> MergesResult | None:
+    """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
+    if manifest.entities[key.entity].merges is None:
+        return None
+    try:
+        return run_merges(manifest, source, store, key.org, key.entity, is_full=is_full)
+    except LeaseHeld:
+        # The worker that is at it reads what we would.
+        return None
+
+
+def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:
+    """Lead the references of an entity, and of those that ride along with it, to the ends of merges."""
+    if key.entity not in manifest.entities:
+        return
+    riding = (EntityName(child) for child in manifest.entities[key.entity].sideload.values())
+    references = merging_references(manifest, (key.entity, *riding))
+    if references:
+        store.follow_merges(key, references)
+
+
+def _told(merges: MergesResult) -> dict[str, object]:
+    found = {
+        "applied": merges.applied,
+        "unreadable": merges.unreadable,
+        "contradicted": merges.contradicted,
+        "denied": merges.is_denied,
+    }
+    return {"merges": {name: value for name, value in found.items() if value}} if any(found.values()) else {}
+
+
+class _Poll:
+    """One walk along the source's merges, with its lease held."""
+
+    def __init__(
+        self, manifest: Manifest, source: Source, store: Store, lease: Lease, part: Entity, mergers: Entity
+    ) -> None:
+        deep = manifest.adapter_file.paging.deep_offset
+        self._walk = VersionWalk(mergers, (), deep.above if deep else 10**9)
+        self._source, self._store, self._lease = source, store, lease
+        self._reader = PageReader(source.read_merges, manifest.adapter_file.paging.size)
+        self._part, self._mergers = part, mergers
+        self._references = references_to(manifest, part.name)
+        self._newest: datetime | None = None
+        self._is_failing = False
+        """Whether the source failed to say of a removed record whether it lives: merges are read again then."""
+        self.result = MergesResult(0, 0, 0)
+
+    def run(self, since: datetime | None) -> MergesResult:
+        place, idle = Slice(lower=delta_start(since, self._mergers.delta.overlap)), 0
+        while not place.done:
+            page = self._reader.read(self._walk.query(place))
+            if is_ahead(since, page.answered_at):
+                # Whatever was merged until then is hidden: all merges are read again.
+                self._store.reset_watermark(self._lease)
+                place, since = Slice(), None
+                continue
+            step = self._walk.advance(place, page)
+            place, idle = step.part, 0 if step.fresh else idle + 1
+            if idle > MAX_STEPS_WITHOUT_MERGES:
+                raise TransientError("the source's merges moved faster than they could be read")
+            self._apply(page, step.fresh, is_last=place.done)
+        return self.result
+
+    def believe(self, told: tuple[Merge, ...]) -> MergesResult:
+        """Apply what was told of, since the source refuses to list merges."""
+        proven = self._prove(told)
+        applied = self._commit(proven, None) if proven else 0
+        return replace(self.result, applied=self.result.applied + applied, is_denied=True)
+
+    def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
+        rule = self._part.merges
+        assert rule is not None
+        found = [parse_merge(rule, page.records[index]) for index in fresh]
+        merges: tuple[Merge, ...] = tuple(merge for merge in found if merge is not None)
+        newest = bound_watermark(newest_believed(page, self._mergers), page.answered_at, self._mergers.delta.overlap)
+        self._newest = max(filter(None, (self._newest, newest)), default=None)
+        proven = self._prove(merges)
+        watermark = self._newest if is_last and not self._is_failing else None
+        applied = self._commit(proven, watermark) if proven or watermark is not None else 0
+        self.result = replace(
+            self.result,
+            read=self.result.read + len(merges),
+            applied=self.result.applied + applied,
+            requests=self.result.requests + page.requests,
+            unreadable=self.result.unreadable + found.count(None),
+        )
+
+    def _prove(self, merges: tuple[Merge, ...]) -> tuple[Merge, ...]:
+        """Return the merges that remove nothing which lives: neither here nor, when it is read, at the source."""
+        key = replace(self._lease.key, entity=self._part.name)
+        live = self._store.load_live(key, [merge.removed for merge in merges])
+        proven = tuple(merge for merge in merges if merge.removed not in live or self._is_gone(merge.removed))
+        contradicted = self.result.contradicted + len(merges) - len(proven)
+        self.result = replace(self.result, requests=self.result.requests + len(live), contradicted=contradicted)
+        return proven
+
+    def _is_gone(self, removed: ExternalId) -> bool:
+        try:
+            return self._source.read_record(self._part.name, removed) is None
+        except AccessDenied:
+            return False
+        except TransientError:
+            self._is_failing = True
+            return False
+
+    def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
+        commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
+        return self._store.commit_merges(self._lease, commit)

@@ -1,0 +1,136 @@
+"""Fetches one page and maps it: everything about a page that needs no order and no database."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper, map_batch
+from openfaith_sync.domain.passes.listing import ListingQuery, Page, parse_version
+from openfaith_sync.domain.records.record import MappedBatch, RawRecord
+from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.watermarks import believed_until, is_plausible
+from openfaith_sync.engine.ports.source_and_store import Source
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """A page and its records, mapped."""
+
+    page: Page
+    batch: MappedBatch
+    children: tuple[MappedBatch, ...]
+    implausible: int = 0
+    """Records with a version before 1970 or after the source's own clock."""
+    believed_until: datetime | None = None
+    """The latest version that the source can have stamped when it answered."""
+
+
+class Fetcher:
+    """Fetches and maps the pages of one entity and the children that ride along. Thread-safe."""
+
+    def __init__(
+        self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName, *, notes_ids: bool = False
+    ) -> None:
+        """Compile the mappers once. With ``notes_ids``, every id that a page lists is to be kept."""
+        part = manifest.entities[entity]
+        names = [entity, *(EntityName(child) for child in part.sideload.values())]
+        self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
+        self._entity = entity
+        self._overlap = part.delta.overlap
+        self.notes_ids = notes_ids
+        self._version_attribute = part.delta.attribute
+        self._mappers: Mapping[EntityName, Mapper] = {
+            name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
+        }
+        self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
+
+    def fetch(self, query: ListingQuery) -> FetchedPage:
+        """Return the page that answers a query, mapped."""
+        page = self.reader.read(query)
+        # A record of a sparse listing is nothing but its id, or cannot be read either.
+        batch = self.map_records(page.unreadable if query.is_sparse else page.records)
+        return FetchedPage(
+            page=page,
+            batch=batch,
+            children=tuple(
+                map_batch(self._mappers[name], name, page.children.get(name, ())) for name in query.children
+            ),
+            implausible=self._count_implausible(page, batch),
+            believed_until=believed_until(page.answered_at, self._overlap),
+        )
+
+    def _count_implausible(self, page: Page, batch: MappedBatch) -> int:
+        if page.answered_at is None:
+            return 0
+        versions = (record.version for record in batch.records if record.version is not None)
+        return sum(not is_plausible(version, page.answered_at, self._overlap) for version in versions)
+
+    def map_records(self, raws: Iterable[RawRecord]) -> MappedBatch:
+        """Return records of the entity, mapped."""
+        return map_batch(self._mappers[self._entity], self._entity, raws)
+
+    def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
+        """Return the ids of a page that are to be kept: all of them, also those that were read before."""
+        return tuple(record.external_id for record in fetched.page.records) if self.notes_ids else ()
+
+    def listed_versions(self, fetched: FetchedPage) -> dict[ExternalId, datetime]:
+        """Return the versions that a page lists, of the records where it shows one that can be read."""
+        if not self.notes_ids or self._version_attribute is None:
+            return {}
+        found = ((raw.external_id, raw.attributes.get(self._version_attribute)) for raw in fetched.page.records)
+        versions = ((external_id, parse_version(text)) for external_id, text in found)
+        return {external_id: version for external_id, version in versions if version is not None}
+
+    def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
+        """Return the batches of a page without the records that were read before, nor their children."""
+        records = fetched.page.records
+        if len(fresh) == len(records):
+            return (fetched.batch, *fetched.children)
+        skipped = {records[i].external_id for i in set(range(len(records))).difference(fresh)}
+        children = (self._without_children_of(fetched, child, skipped) for child in fetched.children)
+        return (_without(fetched.batch, skipped), *children)
+
+    def _without_children_of(self, fetched: FetchedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
+        reference = self._parent_reference[child.entity]
+        raws = fetched.page.children.get(child.entity, ())
+        return _without(child, {raw.external_id for raw in raws if _refers_to(raw, reference, parents)})
+
+
+class RecordMapper:
+    """Maps single records of any entity. Each entity's mapper is compiled when it is first needed."""
+
+    def __init__(self, manifest: Manifest, org: OrgId) -> None:
+        """Map the records of this org."""
+        self._manifest = manifest
+        self._org = org
+        self._mappers: dict[EntityName, Mapper] = {}
+
+    def __call__(self, entity: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
+        """Return the records of one entity, mapped."""
+        if entity not in self._mappers:
+            manifest = self._manifest
+            part = manifest.entities[entity]
+            self._mappers[entity] = build_mapper(part, self._org, manifest.adapter, manifest.entities)
+        return map_batch(self._mappers[entity], entity, raws)
+
+
+def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:
+    if not external_ids:
+        return batch
+    return replace(
+        batch,
+        records=tuple(record for record in batch.records if record.external_id not in external_ids),
+        rejected=tuple(record for record in batch.rejected if record.external_id not in external_ids),
+    )
+
+
+def _refers_to(raw: RawRecord, name: str, external_ids: Collection[str]) -> bool:
+    reference = raw.references.get(name)
+    return reference is not None and reference.external_id in external_ids
+
+
+def _reference_to(manifest: Manifest, child: EntityName, parent: EntityName) -> str:
+    relationships = manifest.entities[child].relationships.items()
+    return next(name for name, part in relationships if part.target == parent and part.cardinality == "one")

@@ -1,0 +1,278 @@
+"""Reads a page of a listing, in parts where the source does not serve it whole.
+
+A page may be too large for the source's gateway, hold a record that the source fails on, or include
+records that the token may not read. Then it is asked for smaller, then without what it includes; the one
+place that is not served at size 1 is stepped over, and stands in the page as a damaged record.
+Estuary, Airbyte (`REDUCE_PAGE_SIZE`) and this API's own users (planningcenter/developers #574, #1428)
+came to the same steps.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from openfaith_sync.domain.errors import AccessDenied, PageNotServed, TransientError
+from openfaith_sync.domain.ids import PLACE, EntityName, ExternalId
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
+from openfaith_sync.domain.passes.walk_place import version_key
+from openfaith_sync.domain.records.record import Damage, RawRecord
+
+ReadPage = Callable[[ListingQuery], Page]
+
+PAGES_BEFORE_GROWTH = 4
+"""So many smaller pages are served before a larger one is tried again; doubled when that fails."""
+
+MOST_STEPPED_OVER = 1_000
+"""In one page; a source that serves fewer places than this in a row is not serving the listing."""
+
+PAGES_BEYOND = (1, 2, 4, 8, 16)
+"""So many pages after the one that is not served a row is tried, where the listing has not been served yet."""
+
+READINGS_OF_A_MOVING_PLACE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows that follow each other, or one that is not served."""
+
+    page: Page
+    failure: str | None = None
+    """Why the row is not served."""
+
+    @property
+    def first(self) -> ExternalId | None:
+        """The record that it begins with, where that was served."""
+        return self.page.records[0].external_id if self.page.records and self.failure is None else None
+
+
+@dataclass(slots=True)
+class _Cost:
+    """What reading one page took, the requests that failed included."""
+
+    requests: int = 0
+    waited: timedelta = field(default_factory=timedelta)
+
+
+class PageReader:
+    """Reads the pages of one listing and remembers what the source serves of it. Thread-safe."""
+
+    def __init__(self, read: ReadPage, full_size: int) -> None:
+        """Read through ``read``, in pages of this size where the source serves them."""
+        self._read_page = read
+        self._full_size = full_size
+        self._size = full_size
+        self._steady_size = full_size
+        self._until_growth = PAGES_BEFORE_GROWTH
+        self._served_in_a_row = 0
+        self._known: ListingQuery | None = None
+        self._without_children = False
+        self._lock = threading.Lock()
+
+    @property
+    def reduced_size(self) -> int | None:
+        """The size of page that is asked for now; ``None`` for a full one."""
+        return self._size if self._size < self._full_size else None
+
+    @property
+    def is_without_children(self) -> bool:
+        """Whether the source does not serve this listing with what it could include."""
+        return self._without_children
+
+    def recall(self, size: int | None, *, is_without_children: bool) -> None:
+        """Go on with what an earlier reader of the same pass had learnt."""
+        self._size = self._steady_size = min(size or self._full_size, self._full_size)
+        self._without_children = is_without_children
+
+    def read(self, query: ListingQuery) -> Page:
+        """Return the page that answers a query, or its beginning: at least two rows, where there are two.
+
+        A row that the source does not serve is a record with its damage. Children are left out once the
+        source has been found not to serve them.
+
+        Raises:
+            PageNotServed: The source fails on this listing, and on a request that it answered before.
+            AccessDenied: The token may not read the listing, with or without children.
+            TransientError: The source failed otherwise, or the listing moved faster than it could be read.
+        """
+        cost = _Cost()
+        for _ in range(READINGS_OF_A_MOVING_PLACE):
+            parts = self._read_parts(query, cost)
+            if len(parts) == 1 or self._are_in_place(query, parts, cost):
+                return replace(_join(query, parts), requests=cost.requests, waited=cost.waited)
+        raise TransientError(f"the listing of {query.entity} moved faster than it could be read in parts")
+
+    def _read_parts(self, query: ListingQuery, cost: _Cost) -> list[_Part]:
+        """Read on from the query's offset until two records were read or the listing ended."""
+        parts: list[_Part] = []
+        offset, wanted = query.offset, min(2, query.size or 2)
+        # A page without rows leads nowhere, whatever it promises: the walk decides what it means.
+        while wanted > 0 and (not parts or (parts[-1].page.has_next and parts[-1].page.rows)):
+            here = replace(query, offset=offset)
+            try:
+                part = _Part(self._read_largest(here, cost))
+                wanted -= part.page.rows
+            except PageNotServed:
+                if sum(part.failure is not None for part in parts) >= MOST_STEPPED_OVER:
+                    raise
+                part = self._step_over(here, cost)
+            parts.append(part)
+            offset += part.page.rows
+        return parts
+
+    def _read_largest(self, query: ListingQuery, cost: _Cost) -> Page:
+        """Return the largest page from here that the source serves.
+
+        Raises:
+            PageNotServed: It does not even serve one row, without children.
+        """
+        size = min(self._size, query.size or self._full_size)
+        while True:
+            try:
+                page = self._ask(query, size, cost)
+            except (AccessDenied, PageNotServed) as failure:
+                if size > 1 and isinstance(failure, PageNotServed):
+                    size //= 2
+                    continue
+                found = self._read_without_children(query, size, cost)
+                if found is None:
+                    raise
+                page = found
+            self._note_served(query, size)
+            return page
+
+    def _read_without_children(self, query: ListingQuery, size: int, cost: _Cost) -> Page | None:
+        """Return a page without the children that it was not served with; ``None`` where it asked for none."""
+        if not query.children or self._without_children:
+            return None
+        page = self._ask(replace(query, children=()), size, cost)
+        self._without_children = True
+        return page
+
+    def _step_over(self, query: ListingQuery, cost: _Cost) -> _Part:
+        """Return the place of one row, once the source is proven to serve its neighbours.
+
+        Raises:
+            SyncError: It does not serve what it served before: an outage, and no bad record.
+        """
+        self._prove_served(query, cost)
+        try:
+            return _Part(self._ask(query, 1, cost))
+        except PageNotServed as failure:
+            with self._lock:
+                self._size, self._served_in_a_row = self._steady_size, 0
+            return _Part(_UNSERVED, str(failure))
+
+    def _prove_served(self, query: ListingQuery, cost: _Cost) -> None:
+        """Return when the source serves this listing now, apart from the row that the query begins with."""
+        beyond = (replace(query, offset=query.offset + pages * self._full_size) for pages in PAGES_BEYOND)
+        places = [place for place in (self._known, *beyond) if place is not None]
+        for place in places:
+            try:
+                self._ask(place, 1, cost)
+            except PageNotServed:
+                continue
+            return
+        # With all the retries that an outage may take.
+        self._send(replace(places[0], size=1, children=(), is_reducible=False), cost)
+
+    def _are_in_place(self, query: ListingQuery, parts: Sequence[_Part], cost: _Cost) -> bool:
+        """Whether no row moved while these parts were read: the first and the last of them stand where they stood.
+
+        Nothing between two rows can have come or gone while both kept their places. Where nothing follows
+        the last row that was stepped over, that row itself must still not be served.
+        """
+        offset, ends = query.offset, []
+        for part in parts:
+            if part.page.rows:
+                ends.append((offset, part))
+            offset += part.page.rows
+        for place, part in (ends[0], ends[-1]):
+            try:
+                page = self._ask(replace(query, offset=place), 1, cost)
+            except PageNotServed:
+                if part.failure is not None:
+                    continue
+                return False
+            if [record.external_id for record in page.records] != [part.first]:
+                return False
+        return True
+
+    def _ask(self, query: ListingQuery, size: int, cost: _Cost) -> Page:
+        children = () if self._without_children else query.children
+        asked = replace(query, size=size, children=children, is_reducible=True)
+        page = self._send(asked, cost)
+        if not page.is_short:
+            return page
+        # Either the count is wrong or the answer: only an end that is seen twice is believed.
+        again = self._send(asked, cost)
+        return page if again.is_short and again.rows < page.rows else again
+
+    def _send(self, query: ListingQuery, cost: _Cost) -> Page:
+        try:
+            page = self._read_page(query)
+        except PageNotServed as failure:
+            cost.requests += failure.requests
+            raise
+        except AccessDenied:
+            cost.requests += 1
+            raise
+        cost.requests += page.requests
+        cost.waited += page.waited
+        return page
+
+    def _note_served(self, query: ListingQuery, size: int) -> None:
+        """Ask for pages of this size from now on, and for larger ones after some of them."""
+        with self._lock:
+            self._known = replace(query, size=1, children=(), is_reducible=False)
+            if size == self._full_size == self._size:
+                return
+            if size < min(self._size, query.size or self._full_size):
+                if self._size > self._steady_size:
+                    self._until_growth *= 2
+                self._size, self._served_in_a_row = size, 1
+            elif size == self._size:
+                self._served_in_a_row += 1
+            if self._served_in_a_row >= self._until_growth:
+                self._steady_size = self._size
+                self._size, self._served_in_a_row = min(self._full_size, self._size * 2), 0
+
+
+def _join(query: ListingQuery, parts: Sequence[_Part]) -> Page:
+    """Return one page of the rows of several parts that follow each other."""
+    if len(parts) == 1:
+        return parts[0].page
+    pages = [part.page for part in parts]
+    children: dict[EntityName, tuple[RawRecord, ...]] = {}
+    for page in pages:
+        children |= {name: (*children.get(name, ()), *found) for name, found in page.children.items()}
+    rows = list(_rows(query, parts))
+    return replace(pages[-1], records=tuple(rows), children=children)
+
+
+def _rows(query: ListingQuery, parts: Sequence[_Part]) -> Iterator[RawRecord]:
+    """Yield the rows of all parts; one that is not served is known by the record that follows it.
+
+    A walk may come to the same place from another beginning, but never to another end.
+    """
+    offset = query.offset
+    for index, part in enumerate(parts):
+        if part.failure is None:
+            yield from part.page.records
+        else:
+            following = next(other for other in range(index, len(parts)) if parts[other].failure is None)
+            yield _gap(query, offset, parts[following].first, following - index, part.failure)
+        offset += part.page.rows
+
+
+def _gap(query: ListingQuery, offset: int, before: ExternalId | None, steps: int, failure: str) -> RawRecord:
+    place = {"listing": query.entity, "parent": query.parent, "offset": offset, "before": before, "steps": steps}
+    # A slice that was cut ends where another begins, and each may end with such a row.
+    end = f"end {version_key(query.version_before)}" if query.version_before else "end"
+    known_by = f"{query.parent or ''}/{before or end}/{steps}"
+    damage = Damage("record", "nothing", failure)
+    return RawRecord(ExternalId(f"{PLACE}{known_by}"), {}, {}, {"place": place}, damage=damage)
+
+
+_UNSERVED = Page(records=(RawRecord(ExternalId(PLACE), {}, {}, {}),), total_count=1, has_next=True)
+"""Holds the place of a row that is not served."""

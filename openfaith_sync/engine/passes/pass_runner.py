@@ -1,0 +1,328 @@
+"""Runs a walk: several slices side by side, one commit after the other.
+
+Requests go out from threads; every decision and every commit is made here, in
+one thread. A slice asks for its next page only when the last one is committed,
+so a walk that is killed fetches again at most one page for each slice. Pages of
+several slices that came in during a commit are committed together, and sent to the
+database while the commit before them is under way there.
+"""
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import is_place
+from openfaith_sync.domain.manifest.adapter_file import Paging
+from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, OpenPass, PageCommit, PassId
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.record import MappedBatch, join_batches
+from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
+from openfaith_sync.engine.passes.page_fetching import FetchedPage, Fetcher
+from openfaith_sync.engine.passes.walk_step import Walk
+from openfaith_sync.engine.ports.source_and_store import Store
+
+MAX_STEPS_WITHOUT_RECORDS = 50
+
+# A listing that was worth cutting is cut finer at its end, so that all threads
+# end together: a cut costs half a request, a lone slice the time of its pages.
+FINER_CUTS = 4
+
+StartThreads = Callable[[int], Executor]
+
+
+def start_threads(count: int) -> Executor:
+    """Return the threads that fetch pages."""
+    return ThreadPoolExecutor(count, thread_name_prefix="fetch")
+
+
+class Purpose(Enum):
+    """What a request under way is for."""
+
+    READ_ON = auto()
+    SPLIT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One request that has not been answered yet."""
+
+    index: int
+    """Of the slice it is for."""
+    query: ListingQuery
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPage:
+    """One page that waits for its commit."""
+
+    index: int
+    """Of the slice that reads on only after it."""
+    place: WalkPlace
+    """The place after it."""
+    batches: tuple[MappedBatch, ...]
+    fetched: FetchedPage
+    fresh: int
+    """How many records it brought that were not read before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """Pages that are on their way into the database."""
+
+    pages: tuple[ReadyPage, ...]
+    commit: PageCommit
+    wait: Committed
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pass is."""
+
+    records: int
+    """Read in this pass, riders not counted."""
+    total: int | None
+    """What the source says it will be."""
+    pages: int
+    requests: int
+    waited: timedelta
+    counts: Counts
+
+
+class Walking:
+    """One walk under way, from where it was to its end."""
+
+    def __init__(
+        self,
+        walk: Walk,
+        fetcher: Fetcher,
+        store: Store,
+        lease: Lease,
+        opened: OpenPass,
+        paging: Paging,
+        on_page: Callable[[Progress], None],
+        threads: StartThreads = start_threads,
+    ) -> None:
+        """Take up the pass at its place."""
+        self._walk = walk
+        self._fetcher = fetcher
+        self._store = store
+        self._lease = lease
+        self._pass_id: PassId = opened.pass_id
+        # After all pages that were taken, committed or not.
+        self._place: WalkPlace = opened.place
+        self._paging = paging
+        self._on_page = on_page
+        self._threads = threads
+        self._under_way: dict[Future[FetchedPage], UnderWay] = {}
+        self._ready: list[ReadyPage] = []
+        self._committing: deque[Committing] = deque()
+        self._may_commit = True
+        # While these are committed, as many others are fetched and mapped.
+        self._most_together = max(1, paging.pages_in_flight // 2)
+        self._unsplittable: set[int] = set()
+        self._steps_without_records = 0
+        fetcher.reader.recall(opened.place.page_size, is_without_children=opened.place.is_without_children)
+        self.answered_at: datetime | None = None
+        """When the source answered last, by its own clock."""
+        self.short_by = 0
+        """How many records the source counted that did not follow the end of its listing, seen twice."""
+        self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
+
+    def run(self) -> Progress:
+        """Read and commit until every slice is done.
+
+        Raises:
+            SyncError: The source or the store failed; what is committed stays, and a
+                later walk goes on from there.
+        """
+        failure: Exception | None = None
+        with tuned_for_pages(), self._threads(self._paging.pages_in_flight) as threads:
+            self._start(threads)
+            while self._under_way or self._committing:
+                failed = self._go_on()
+                failure = failure or failed
+                if failure is None:
+                    self._start(threads)
+        if failure is not None:
+            raise failure
+        return self.progress
+
+    def _go_on(self) -> Exception | None:
+        """Take what has come in and commit it, or wait for what comes first; a failure is kept until all is in."""
+        done = [future for future in self._under_way if future.done()]
+        failure = self._take_done(done)
+        try:
+            if self._committing and (not done or len(self._committing) > 1):
+                self._finish_commit()
+            elif not done:
+                wait(self._under_way, return_when=FIRST_COMPLETED)
+        except Exception as error:  # noqa: BLE001  raised by ``run``, once the others are in
+            failure = failure or error
+        return failure
+
+    def _take_done(self, done: Sequence[Future[FetchedPage]]) -> Exception | None:
+        """Send the pages that have come in, together, to be committed."""
+        failure: Exception | None = None
+        for future in done[: self._most_together]:
+            asked = self._under_way.pop(future)
+            try:
+                self._take(asked, future.result())
+            except Exception as error:  # noqa: BLE001  as above
+                failure = failure or error
+        try:
+            self._commit()
+        except Exception as error:  # noqa: BLE001  as above
+            failure = failure or error
+        return failure
+
+    def _start(self, threads: Executor) -> None:
+        """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
+        busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
+        busy.update(page.index for committing in self._committing for page in committing.pages)
+        for index, part in enumerate(self._place.slices):
+            if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
+                self._send(threads, UnderWay(index, self._walk.query(part), Purpose.READ_ON))
+        while len(self._under_way) < self._paging.pages_in_flight:
+            cut = self._next_split()
+            if cut is None:
+                return
+            self._send(threads, cut)
+
+    def _send(self, threads: Executor, asked: UnderWay) -> None:
+        self._under_way[threads.submit(self._fetcher.fetch, asked.query)] = asked
+
+    def _next_split(self) -> UnderWay | None:
+        """Return the longest slice that is worth cutting, with the request that finds the cut."""
+        splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
+        is_cut = len(self._place.slices) > 1
+        pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice
+        least = 2 * pages * self._paging.size
+        parts = [
+            (part.remaining, index)
+            for index, part in enumerate(self._place.slices)
+            if part.remaining is not None
+            and part.remaining >= least
+            and not part.done
+            and index not in splitting
+            and index not in self._unsplittable
+        ]
+        for _, index in sorted(parts, reverse=True):
+            query = self._walk.split_query(self._place.slices[index])
+            if query is not None:
+                return UnderWay(index, query, Purpose.SPLIT)
+        return None
+
+    def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
+        self.answered_at = max(filter(None, (self.answered_at, fetched.page.answered_at)), default=None)
+        place, index = self._with_what_was_learnt(), asked.index
+        part = place.slices[index]
+        if asked.purpose is Purpose.READ_ON:
+            step = self._walk.advance(part, fetched.page)
+            if step.part.done and fetched.page.is_short:
+                self.short_by += max(0, fetched.page.total_count - asked.query.offset - fetched.page.rows)
+            self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
+            self._hold(index, place.with_slice(index, step.part), step.fresh, fetched)
+            return
+        split = self._walk.split(part, asked.query, fetched.page)
+        if split is None:
+            self._unsplittable.add(index)
+            return
+        place = place.with_slice(index, split.left)
+        place = replace(place, slices=(*place.slices, split.right))
+        self._hold(len(place.slices) - 1, place, split.fresh, fetched)
+
+    def _with_what_was_learnt(self) -> WalkPlace:
+        reader = self._fetcher.reader
+        return replace(self._place, page_size=reader.reduced_size, is_without_children=reader.is_without_children)
+
+    def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
+        """Hold a page for the commit of all that are ready, but one with dead letters alone.
+
+        A record that moved may be bad in one page and good in the next: which came last decides.
+        """
+        batches = self._fetcher.only(fetched, fresh)
+        page = ReadyPage(index, place, batches, fetched, len(fresh))
+        is_alone = any(batch.rejected for batch in batches)
+        if is_alone:
+            self._commit()
+        self._place = place
+        self._ready.append(page)
+        if is_alone:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Send what is ready to be committed, behind at most one other commit.
+
+        After a commit that failed there is none: the place after any later page lies behind what was lost.
+        """
+        while len(self._committing) > 1:
+            self._finish_commit()
+        ready, self._ready = tuple(self._ready), []
+        if not ready or not self._may_commit:
+            return
+        with self._last_if_it_fails():
+            commit = PageCommit(
+                pass_id=self._pass_id,
+                place=ready[-1].place,
+                batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
+                requests=sum(held.fetched.page.requests for held in ready),
+                waited=sum((held.fetched.page.waited for held in ready), timedelta()),
+                listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
+                listed_versions={
+                    k: v for held in ready for k, v in self._fetcher.listed_versions(held.fetched).items()
+                },
+                pages=len(ready),
+                found=self._found(ready),
+                believed_until=max(filter(None, (held.fetched.believed_until for held in ready)), default=None),
+            )
+            self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
+
+    def _found(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
+        """Return what these pages add to the pass's report, what is none left out."""
+        found = {
+            "rows_listed": sum(held.fresh for held in ready) if self._fetcher.notes_ids else 0,
+            "places_stepped_over": sum(is_place(bad.external_id) for held in ready for bad in held.batches[0].rejected),
+            "stamps_out_of_bounds": sum(held.fetched.implausible for held in ready),
+        }
+        return {name: count for name, count in found.items() if count}
+
+    def _finish_commit(self) -> None:
+        """Wait for the commit that was sent first."""
+        committing = self._committing.popleft()
+        commit = committing.commit
+        with self._last_if_it_fails():
+            counts = committing.wait()
+        records = self.progress.records + sum(held.fresh for held in committing.pages)
+        remaining = [part.remaining for part in commit.place.slices if not part.done]
+        known = None if None in remaining else records + sum(part or 0 for part in remaining)
+        self.progress = Progress(
+            records=records,
+            total=known,
+            pages=self.progress.pages + commit.pages,
+            requests=self.progress.requests + commit.requests,
+            waited=self.progress.waited + commit.waited,
+            counts=self.progress.counts + counts.get(commit.batches[0].entity, Counts()),
+        )
+        self._on_page(self.progress)
+
+    @contextmanager
+    def _last_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:  # Ctrl-C too: what was not committed is lost to this walk; raised again
+            self._may_commit = False
+            raise
+
+    def _guard_progress(self, *, is_moving: bool) -> None:
+        self._steps_without_records = 0 if is_moving else self._steps_without_records + 1
+        if self._steps_without_records > MAX_STEPS_WITHOUT_RECORDS:
+            raise TransientError(
+                f"the source moved faster than it could be read: {MAX_STEPS_WITHOUT_RECORDS} pages brought nothing new"
+            )

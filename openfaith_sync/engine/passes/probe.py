@@ -1,0 +1,124 @@
+"""Asks the source whether an entity has changed, so that a quiet org costs no run.
+
+One request where the source can order by version: what is newest is mapped and
+compared with what we hold. Nothing is written but that it was asked.
+"""
+
+from dataclasses import dataclass, replace
+
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity, Manifest
+from openfaith_sync.domain.passes.listing import ListingQuery, Order
+from openfaith_sync.domain.passes.passes import Checkpoint
+from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
+from openfaith_sync.engine.ports.source_and_store import Source, Store
+
+MOST_PAGES = 5
+"""Of a listing that can only be read whole; a longer one is left to a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether an entity has work for a run."""
+
+    has_work: bool
+    reason: str
+    """For a person."""
+    requests: int
+
+
+def probe_entity(manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName) -> Probe:
+    """Say whether a delta of an entity would change anything.
+
+    What may lie below the newest page and above the watermark less its overlap is
+    read by the next delta, since a probe never moves a watermark.
+
+    Raises:
+        SyncError: The source or the store failed; nothing is known then.
+    """
+    part, key = manifest.entities[entity], SyncKey(org, manifest.adapter, entity)
+    checkpoint = store.load_checkpoint(key)
+    unfinished = _unfinished(store, key, checkpoint, manifest.entity_fingerprint(entity))
+    if unfinished:
+        return Probe(has_work=True, reason=unfinished, requests=0)
+    if part.parent is not None:
+        has_work = store.has_changed_parents(key, part.parent)
+        probe = Probe(has_work, f"a {part.parent} changed" if has_work else "nothing new", requests=0)
+    elif part.delta.by is DeltaCapability.NONE:
+        probe = _probe_whole(manifest, source, store, key, part)
+    else:
+        probe = _probe_newest(manifest, source, store, key, part, checkpoint)
+    if not probe.has_work:
+        store.note_checked(key)
+    return probe
+
+
+def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent: ExternalId | None = None) -> bool:
+    """Ask for one record of an entity, to see whether the source refuses it; nothing is stored.
+
+    Returns whether that was found out: a nested entity can only be asked for below a parent.
+
+    Raises:
+        AccessDenied: It does.
+        SyncError: Nothing is known.
+    """
+    if manifest.entities[entity].parent is not None and parent is None:
+        return False
+    source.read_page(ListingQuery(entity, size=1, parent=parent))
+    return True
+
+
+def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:
+    """Return why a run is needed whatever the source says."""
+    if checkpoint.open_pass is not None:
+        return "a pass was not finished"
+    if checkpoint.completed_at is None:
+        return "it was never synced"
+    if checkpoint.manifest_version != version:
+        return "the manifest changed"
+    return "its records came with another entity's" if store.load_rider(key) else None
+
+
+def _probe_newest(
+    manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity, checkpoint: Checkpoint
+) -> Probe:
+    is_filtered, watermark, overlap = part.delta.by is DeltaCapability.FILTER, checkpoint.watermark, part.delta.overlap
+    lower = look_back(watermark, overlap) if watermark and is_filtered else None
+    query = ListingQuery(key.entity, Order.VERSION_DESCENDING, version_from=lower)
+    fetcher = Fetcher(manifest, source, key.org, key.entity)
+    fetched = fetcher.fetch(query)
+    page, requests = fetched.page, fetched.page.requests
+    if is_ahead(watermark, page.answered_at):
+        return Probe(has_work=True, reason="its watermark lies past the source's own clock", requests=requests)
+    news = store.count_news(key, fetched.batch)
+    versions = [record.version for record in fetched.batch.records if record.version is not None]
+    if (
+        not news
+        and is_filtered
+        and versions
+        and page.has_next
+        and page.answered_at
+        and min(versions) > page.answered_at
+    ):
+        # Records stamped in the future fill the page, and what changed now stands behind them.
+        fetched = fetcher.fetch(replace(query, version_before=page.answered_at))
+        news, requests = store.count_news(key, fetched.batch), requests + fetched.page.requests
+    return _probe_of(news, requests)
+
+
+def _probe_whole(manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity) -> Probe:
+    """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
+    fetcher, offset, requests = Fetcher(manifest, source, key.org, key.entity), 0, 0
+    for _ in range(MOST_PAGES):
+        fetched = fetcher.fetch(ListingQuery(part.name, offset=offset))
+        requests += fetched.page.requests
+        news = store.count_news(key, fetched.batch)
+        if news or not fetched.page.has_next:
+            return _probe_of(news, requests)
+        offset += fetched.page.rows
+    return Probe(has_work=True, reason="its listing is long and tells no changes", requests=requests)
+
+
+def _probe_of(news: int, requests: int) -> Probe:
+    return Probe(bool(news), f"{news} records differ" if news else "nothing new", requests)

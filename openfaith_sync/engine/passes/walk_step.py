@@ -1,0 +1,48 @@
+"""What one page does to a slice."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
+from openfaith_sync.domain.passes.walk_place import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A slice after a page, and which of the page's records are new to it."""
+
+    part: Slice
+    fresh: tuple[int, ...]
+    """Indexes into the page's records; the others were read before, or belong to another slice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One slice cut in two; the page that found the cut begins the right one."""
+
+    left: Slice
+    right: Slice
+    fresh: tuple[int, ...]
+
+
+class Walk(Protocol):
+    """How one kind of listing is walked: pure, so that every movement can be tried."""
+
+    def query(self, part: Slice) -> ListingQuery:
+        """Return the request that reads on from here."""
+        ...
+
+    def advance(self, part: Slice, page: Page) -> Step:
+        """Move a slice past a page that answered its query."""
+        ...
+
+    def split_query(self, part: Slice) -> ListingQuery | None:
+        """Return a request for the middle of what remains; ``None`` when there is no middle."""
+        ...
+
+    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
+        """Cut a slice where the answer to a split query begins; ``None`` when that gains nothing.
+
+        ``part`` may have moved on since the query was made.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""What the engine needs of sources and stores, as Protocols."""

@@ -1,0 +1,68 @@
+"""What an event's payload shows of its record, where the record itself does not say enough."""
+
+from contextlib import suppress
+
+from openfaith_sync.domain.errors import MalformedAnswer
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.passes.listing import version_keys
+from openfaith_sync.domain.records.merges import Merge, parse_merge
+from openfaith_sync.domain.records.record import RawRecord
+from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading
+from openfaith_sync.engine.ports.source_and_store import Source
+
+_SHOWS_THE_RECORD = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAction.DESTROYED})
+
+
+def read_payload(source: Source, part: Entity, reading: Reading, parent: ExternalId | None) -> RawRecord | None:
+    """Return the record as its newest event shows it; ``None`` if that shows nothing, or is older than one before."""
+    event = reading.events[-1]
+    is_old = bool(event.event_time and reading.applied_to and event.event_time < reading.applied_to)
+    shown = None if is_old else _parse(source, part, event, parent)
+    return shown if shown is not None and shown.attributes else None
+
+
+def read_parent(source: Source, part: Entity, reading: Reading) -> ExternalId | None:
+    """Return the parent that the events of a nested record name."""
+    if part.nested is None or reading.parent_id is not None:
+        return reading.parent_id
+    for event in reversed(reading.events):
+        shown = _parse(source, part, event, None)
+        parent = shown.references.get(part.nested.under) if shown is not None else None
+        if parent is not None and parent.type == part.relationships[part.nested.under].resource:
+            return parent.external_id
+    return None
+
+
+def is_behind(source: Source, part: Entity, reading: Reading, record: RawRecord) -> bool:
+    """Whether an event shows a newer version of the record than the source does now."""
+    attribute = part.delta.attribute
+    if attribute is None:
+        return False
+    shown = [found for event in reading.events if (found := _parse(source, part, event, None)) is not None]
+    return max(version_keys(shown, attribute), default="") > version_keys([record], attribute)[0]
+
+
+def tells_of_merge(reading: Reading) -> bool:
+    """Whether an event tells that the record became part of another, which is not known yet."""
+    return reading.held is not Held.MERGED and any(event.action is EventAction.MERGED for event in reading.events)
+
+
+def read_merges(source: Source, part: Entity, reading: Reading) -> list[Merge]:
+    """Return the merges that the events of a record show."""
+    found = []
+    for event in reading.events:
+        if event.action is EventAction.MERGED and event.payload is not None and part.merges is not None:
+            with suppress(MalformedAnswer):
+                found.append(parse_merge(part.merges, source.parse_payload(part.name, event.payload)))
+    return [merge for merge in found if merge is not None and merge.removed == reading.external_id]
+
+
+def _parse(source: Source, part: Entity, event: InboxEvent, parent: ExternalId | None) -> RawRecord | None:
+    if event.payload is None or event.action not in _SHOWS_THE_RECORD:
+        return None
+    try:
+        shown = source.parse_payload(part.name, event.payload, parent)
+    except MalformedAnswer:
+        return None
+    return shown if shown.external_id == event.external_id else None

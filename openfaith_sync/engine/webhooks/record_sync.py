@@ -1,0 +1,368 @@
+"""Drains the inbox of one org: reads each record fresh by its id, and stores what that shows.
+
+A batch is one pass: it is opened before the records of the batch are read, and its
+records, tombstones and settled events are one commit. Killed anywhere, the events
+still wait, and are done again with the same result.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from openfaith_sync.domain.errors import (
+    AccessDenied,
+    LeaseHeld,
+    LeaseLost,
+    ReconnectRequired,
+    SyncError,
+    TransientError,
+)
+from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver, OrgId, SyncKey
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.passes.deletions import Hold
+from openfaith_sync.domain.passes.listing import FreshRecord
+from openfaith_sync.domain.passes.passes import (
+    Counts,
+    Lease,
+    Membership,
+    PageCommit,
+    PassId,
+    PassStart,
+    SyncMode,
+    Tombstone,
+)
+from openfaith_sync.domain.passes.rejections import require_mostly_stored
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import ReferenceColumn, Revival, merging_references, references_to
+from openfaith_sync.domain.records.record import MappedBatch, RawRecord
+from openfaith_sync.domain.webhooks.inbox import EventAction, Held, Reading, RecordsResult, Wait
+from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
+from openfaith_sync.engine.deletions.withheld_deletions import AskedDeletion, allow_deletions
+from openfaith_sync.engine.passes.merges import run_merges
+from openfaith_sync.engine.passes.page_fetching import RecordMapper
+from openfaith_sync.engine.passes.pass_runner import StartThreads, start_threads
+from openfaith_sync.engine.ports.source_and_store import RecordStore, Source
+from openfaith_sync.engine.webhooks.event_payloads import (
+    is_behind,
+    read_merges,
+    read_parent,
+    read_payload,
+    tells_of_merge,
+)
+from openfaith_sync.engine.webhooks.event_resolution import (
+    Verdict,
+    judge_failure,
+    judge_missing,
+    judge_readable,
+    settle,
+)
+
+RECORDS_A_BATCH = 100
+
+_SAYS_IT_MAY_LIVE = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAction.CHECK})
+
+OnRecords = Callable[[RecordsResult], None]
+
+
+def run_records(
+    manifest: Manifest,
+    source: Source,
+    store: RecordStore,
+    org: OrgId,
+    *,
+    trigger: str,
+    run_id: str | None = None,
+    most_seconds: float | None = None,
+    on_progress: OnRecords = lambda _: None,
+    threads: StartThreads = start_threads,
+) -> RecordsResult:
+    """Settle every due event of an org, or as many as fit into ``most_seconds``.
+
+    A record that cannot be read now waits for a later time, and the others go on.
+
+    Raises:
+        LeaseHeld: Another worker drains this inbox.
+        ReconnectRequired: The credentials are refused; the events stay due.
+        MostlyRejected: Too many records were set aside; all events that were due are settled.
+        SafetyStop: So many records went that a person must look first. All else is done.
+        SyncError: No record of a batch could be read. They wait for a later time.
+    """
+    key = SyncKey(org, manifest.adapter, RECORDS)
+    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
+        start = PassStart(SyncMode.RECORD, trigger, manifest.fingerprint, run_id)
+        return _Drain(manifest, source, store, lease, start, on_progress, threads).run(most_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the source said of one record."""
+
+    reading: Reading
+    parent: ExternalId | None = None
+    fresh: FreshRecord | None = None
+    failure: SyncError | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one batch is going to store."""
+
+    raws: dict[EntityName, list[RawRecord]] = field(default_factory=dict)
+    """By entity, those that only came along first: what was read by its own id is newer."""
+    asked: list[AskedDeletion] = field(default_factory=list)
+    """What events say is gone and the source does not have."""
+    tombstones: list[Tombstone] = field(default_factory=list)
+    revived: dict[EntityName, list[ExternalId]] = field(default_factory=dict)
+    """Records that a merge removed here and that the source shows."""
+    memberships: list[Membership] = field(default_factory=list)
+    handled: dict[str, str] = field(default_factory=dict)
+    waits: dict[str, Wait] = field(default_factory=dict)
+
+    def include(self, children: Mapping[EntityName, Sequence[RawRecord]]) -> None:
+        for entity, records in children.items():
+            self.raws[entity] = [*records, *self.raws.get(entity, ())]
+
+
+class _Drain:
+    """One call of ``run_records``, with its lease held."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        source: Source,
+        store: RecordStore,
+        lease: Lease,
+        start: PassStart,
+        on_progress: OnRecords,
+        threads: StartThreads,
+    ) -> None:
+        self._manifest, self._source, self._store, self._lease = manifest, source, store, lease
+        self._start, self._on_progress, self._threads = start, on_progress, threads
+        self._mapper = RecordMapper(manifest, lease.key.org)
+        self._holds: dict[EntityName, Hold] = {}
+        self._result = RecordsResult(events=0, records=0, counts={}, waiting=0, requests=0)
+
+    def run(self, most_seconds: float | None) -> RecordsResult:
+        began = monotonic()
+        with self._threads(self._manifest.adapter_file.paging.pages_in_flight) as threads:
+            while readings := self._store.load_readings(self._lease.key, RECORDS_A_BATCH):
+                self._settle(readings, threads)
+                self._on_progress(self._result)
+                if most_seconds is not None and monotonic() - began >= most_seconds:
+                    break
+        # What was read before a merge may have been stored after it.
+        references = merging_references(self._manifest, self._manifest.entities)
+        self._store.follow_merges(self._lease.key, references)
+        self._result = replace(self._result, waiting=self._store.count_waiting(self._lease.key))
+        if self._holds:
+            raise build_stop(next(iter(self._holds.values())))
+        for entity, counts in self._result.counts.items():
+            if counts.dead:
+                key = replace(self._lease.key, entity=entity)
+                require_mostly_stored(key, counts, self._store.weigh_rejected(key))
+        return self._result
+
+    def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:
+        readings = self._learn_merges(readings)
+        opened = self._store.open_pass(self._lease, self._start, WalkPlace(()))
+        wanted: list[Reading] = []
+        others: list[Reading] = []
+        for reading in readings:
+            (wanted if self._is_to_be_read(reading) else others).append(reading)
+        parents = [self._find_parent(reading) for reading in wanted]
+        answers = list(threads.map(self._read, wanted, parents))
+        batch = _Batch()
+        for reading in others:
+            self._take(batch, reading, settle(reading, self._known_outcome(reading)))
+        for answer in answers:
+            self._judge(batch, answer)
+        self._withhold(batch, opened.pass_id, readings)
+        self._revive(batch)
+        if batch.waits:
+            self._store.postpone_events(self._lease, batch.waits)
+        requests = sum(answer.parent is not None or not self._is_nested(answer.reading) for answer in answers)
+        mapped = self._map(batch)
+        self._note_set_aside(batch, readings, mapped)
+        page = PageCommit(
+            opened.pass_id,
+            WalkPlace(()),
+            mapped,
+            requests=requests,
+            tombstones=tuple(batch.tombstones),
+            memberships=tuple(batch.memberships),
+            handled=batch.handled,
+        )
+        counts = self._store.commit_page(self._lease, page)
+        self._store.close_pass(self._lease, opened.pass_id, None, 0)
+        self._tell(batch, answers, counts, requests)
+        failures = [answer.failure for answer in answers if answer.failure is not None]
+        if failures and len(failures) == len(answers) and not isinstance(failures[0], AccessDenied):
+            raise failures[0]
+
+    def _learn_merges(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Ask the source for its merges where an event tells of one, and say which records are merged now."""
+        merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
+        for entity, part in self._manifest.entities.items():
+            told = [reading for reading in readings if reading.entity == entity and tells_of_merge(reading)]
+            if part.merges is not None and told:
+                self._poll_merges(part, told)
+                ids = [reading.external_id for reading in told]
+                known = self._store.load_merged(replace(self._lease.key, entity=entity), ids)
+                merged |= {(entity, removed): kept for removed, kept in known.items()}
+        return [
+            replace(reading, held=Held.MERGED, merged_into=kept)
+            if (kept := merged.get((reading.entity, reading.external_id)))
+            else reading
+            for reading in readings
+        ]
+
+    def _poll_merges(self, part: Entity, told: Sequence[Reading]) -> None:
+        merges = tuple(merge for reading in told for merge in read_merges(self._source, part, reading))
+        try:
+            found = run_merges(self._manifest, self._source, self._store, self._lease.key.org, part.name, merges)
+        except LeaseHeld:
+            # The worker that is at it applies them; here their events wait for that.
+            return
+        self._result = replace(self._result, requests=self._result.requests + found.requests)
+
+    def _is_to_be_read(self, reading: Reading) -> bool:
+        """Whether it has to be read: one that was merged only when something says that it lives after all."""
+        is_doubted = reading.held is not Held.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in reading.events)
+        return reading.entity in self._manifest.entities and is_doubted
+
+    def _known_outcome(self, reading: Reading) -> str:
+        return f"merged into {reading.merged_into}" if reading.held is Held.MERGED else "no such entity is synced"
+
+    def _is_nested(self, reading: Reading) -> bool:
+        return self._manifest.entities[reading.entity].nested is not None
+
+    def _find_parent(self, reading: Reading) -> ExternalId | None:
+        """Return the parent of a nested record, by its events, else by our row."""
+        part = self._manifest.entities[reading.entity]
+        if part.nested is None or part.parent is None:
+            return None
+        parent, column = read_parent(self._source, part, reading), part.relationships[part.nested.under].to
+        if parent is not None or column is None:
+            return parent
+        reference = ReferenceColumn(part.table, column, part.parent)
+        return self._store.load_parent(
+            replace(self._lease.key, entity=part.name), part.parent, reference, reading.external_id
+        )
+
+    def _read(self, reading: Reading, parent: ExternalId | None) -> _Answer:
+        """Read one record; called in a thread."""
+        if parent is None and self._is_nested(reading):
+            return _Answer(reading)
+        try:
+            return _Answer(reading, parent, self._source.read_record(reading.entity, reading.external_id, parent))
+        except (ReconnectRequired, LeaseLost):
+            raise
+        except SyncError as error:
+            return _Answer(reading, parent, failure=error)
+
+    def _judge(self, batch: _Batch, answer: _Answer) -> None:
+        reading, part = answer.reading, self._manifest.entities[answer.reading.entity]
+        if reading.held is Held.MERGED and (answer.fresh is None and not isinstance(answer.failure, TransientError)):
+            self._take(batch, reading, settle(reading, self._known_outcome(reading)))
+        elif isinstance(answer.failure, AccessDenied):
+            self._judge_denied(batch, answer, part)
+        elif answer.failure is not None:
+            self._take(batch, reading, judge_failure(reading, type(answer.failure).__name__))
+        elif answer.parent is None and part.nested is not None:
+            self._take(batch, reading, settle(reading, "waits for reconciliation: nobody knows its parent"))
+        elif answer.fresh is None:
+            self._take(batch, reading, judge_missing(reading), parent=answer.parent)
+        else:
+            is_older = is_behind(self._source, part, reading, answer.fresh.record)
+            self._take(batch, reading, judge_readable(reading, is_older=is_older), answer.fresh, answer.parent)
+
+    def _judge_denied(self, batch: _Batch, answer: _Answer, part: Entity) -> None:
+        """Believe the newest event where the record itself may not be read."""
+        reading = answer.reading
+        shown = read_payload(self._source, part, reading, answer.parent)
+        if shown is None:
+            outcome = "waits for reconciliation: the token may not read it"
+            self._take(batch, reading, settle(reading, outcome))
+        else:
+            verdict = replace(settle(reading, "stored as the event shows it"), is_stored=True)
+            self._take(batch, reading, verdict, FreshRecord(shown), answer.parent)
+
+    def _take(
+        self,
+        batch: _Batch,
+        reading: Reading,
+        verdict: Verdict,
+        fresh: FreshRecord | None = None,
+        parent: ExternalId | None = None,
+    ) -> None:
+        batch.handled |= verdict.handled
+        batch.waits |= verdict.waits
+        if verdict.is_stored and fresh is not None:
+            batch.include(fresh.children)
+            batch.raws.setdefault(reading.entity, []).append(fresh.record)
+            if reading.held is Held.MERGED:
+                batch.revived.setdefault(reading.entity, []).append(reading.external_id)
+            if parent is not None:
+                batch.memberships.append(Membership(reading.entity, parent, reading.external_id))
+        if verdict.is_gone:
+            table = self._manifest.entities[reading.entity].table
+            derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, reading.entity)
+            tombstone = Tombstone(reading.entity, table, reading.external_id, derive(reading.external_id))
+            batch.asked.append(AskedDeletion(tombstone, parent, is_live=reading.held is Held.LIVE))
+
+    def _withhold(self, batch: _Batch, pass_id: PassId, readings: Sequence[Reading]) -> None:
+        """Have only those deletions go that the safety stop allows; the events of the others say what they wait for."""
+        allowed = allow_deletions(self._manifest, self._store, self._lease, pass_id, batch.asked)
+        batch.tombstones = allowed.tombstones
+        going = {(one.entity, one.external_id) for one in allowed.tombstones}
+        asked = {(one.tombstone.entity, one.tombstone.external_id) for one in batch.asked}
+        for reading in readings:
+            record = (reading.entity, reading.external_id)
+            if record in asked - going:
+                hold = allowed.holds[reading.entity]
+                settled = {event.event_id for event in reading.events} & batch.handled.keys()
+                batch.handled |= dict.fromkeys(settled, f"waits for a person behind hold {hold.hold_id}")
+        self._holds |= allowed.holds
+
+    def _revive(self, batch: _Batch) -> None:
+        for entity, external_ids in batch.revived.items():
+            references = references_to(self._manifest, entity)
+            table = self._manifest.entities[entity].table
+            self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
+
+    def _map(self, batch: _Batch) -> tuple[MappedBatch, ...]:
+        """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""
+        return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
+
+    def _note_set_aside(self, batch: _Batch, readings: Sequence[Reading], mapped: Sequence[MappedBatch]) -> None:
+        """Say of the events whose record could not be mapped what became of it (law 5)."""
+        rejected = {(each.entity, bad.external_id) for each in mapped for bad in each.rejected}
+        for reading in readings:
+            if (reading.entity, reading.external_id) in rejected:
+                settled = {event.event_id for event in reading.events} & batch.handled.keys()
+                batch.handled |= dict.fromkeys(settled, "set aside as a dead letter")
+
+    def _tell(
+        self, batch: _Batch, answers: Iterable[_Answer], counts: Mapping[EntityName, Counts], requests: int
+    ) -> None:
+        live = {
+            (answer.reading.entity, answer.reading.external_id)
+            for answer in answers
+            if answer.reading.held is Held.LIVE
+        }
+        total = dict(self._result.counts)
+        for entity, count in counts.items():
+            total[entity] = total.get(entity, Counts()) + count
+        for gone in batch.tombstones:
+            if (gone.entity, gone.external_id) in live:
+                total[gone.entity] = total.get(gone.entity, Counts()) + Counts(tombstoned=1)
+        self._result = RecordsResult(
+            events=self._result.events + len(batch.handled),
+            records=self._result.records + requests,
+            counts=total,
+            waiting=self._result.waiting + len(batch.waits),
+            requests=self._result.requests + requests,
+        )

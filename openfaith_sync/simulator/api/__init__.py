@@ -1,0 +1,1 @@
+"""Routes, queries, selections and documents."""

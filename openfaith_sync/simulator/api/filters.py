@@ -1,0 +1,105 @@
+"""Filters: what ``where[...]`` lets through, with the source's silences."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from openfaith_sync.domain.manifest.manifest import AttributeType
+from openfaith_sync.simulator.api.query import Where
+from openfaith_sync.simulator.api.searches import find_search
+from openfaith_sync.simulator.data.edges import World
+from openfaith_sync.simulator.data.ordering import LEAST, NUMERIC_TYPES, after, to_number
+from openfaith_sync.simulator.data.tables import Row, Table
+
+Test = Callable[[Row], bool]
+
+_ARCHIVE_STATUS = "archive_status"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition of a listing."""
+
+    test: Test
+    name: str = ""
+    low: float = LEAST
+    high: float = -LEAST
+    is_range: bool = False
+    """Whether it holds exactly when the attribute is at least low and below high."""
+
+
+def _nothing(_row: Row) -> bool:
+    return False
+
+
+def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Condition]:
+    """Return the conditions that count.
+
+    A filter the entity does not have is ignored. Archived records are hidden unless the request asks for
+    them (planningcenter/developers #781, #1189).
+    """
+    known = table.entity.filters
+    if _ARCHIVE_STATUS in known and not any(where.name == _ARCHIVE_STATUS for where in wheres):
+        wheres = (*wheres, Where(_ARCHIVE_STATUS, "", "not_archived"))
+    return [found for where in wheres if where.name in known for found in _condition(world, table, where)]
+
+
+def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
+    if where.name == "id":
+        yield Condition(_equals_id(where.value))
+    elif where.name in table.position:
+        kind = table.entity.attributes[where.name].type
+        if kind in NUMERIC_TYPES:
+            yield _number_condition(table, where, kind)
+        elif not where.operator:
+            yield Condition(_equals_text(table.position[where.name], where.value))
+    elif where.name.removesuffix("_id") in table.link_position:
+        place = table.link_position[where.name.removesuffix("_id")]
+        yield Condition(lambda row: str(row.references[place]) == where.value)
+    elif where.name == _ARCHIVE_STATUS:
+        yield from _archive_condition(table, where.value)
+    else:
+        test = find_search(world, table, where.name, where.value)
+        if test is not None:
+            yield Condition(test)
+
+
+def _equals_id(value: str) -> Test:
+    return lambda row: str(row.id) == value
+
+
+def _number_condition(table: Table, where: Where, kind: AttributeType) -> Condition:
+    value = to_number(kind, where.value)
+    if value is None:
+        # A value that is no such thing lets nothing through, and is no error.
+        return Condition(_nothing)
+    above = after(value)
+    bounds = {"": (value, above), "gte": (value, -LEAST), "gt": (above, -LEAST)}
+    bounds |= {"lt": (LEAST, value), "lte": (LEAST, above)}
+    low, high = bounds.get(where.operator, (LEAST, -LEAST))
+    place = table.position[where.name]
+
+    def test(row: Row) -> bool:
+        found = to_number(kind, row.values[place])
+        return found is not None and low <= found < high
+
+    return Condition(test, where.name, low, high, is_range=True)
+
+
+def _equals_text(place: int, value: str) -> Test:
+    if "%" not in value:
+        wanted = value.casefold()
+        return lambda row: isinstance(row.values[place], str) and row.values[place].casefold() == wanted
+    pattern = re.compile(".*".join(map(re.escape, value.split("%"))), re.IGNORECASE | re.DOTALL)
+    return lambda row: isinstance(row.values[place], str) and pattern.fullmatch(row.values[place]) is not None
+
+
+def _archive_condition(table: Table, value: str) -> Iterator[Condition]:
+    def archived(row: Row) -> Any:
+        return table.value(row, "archived_at")
+
+    if value == "only":
+        yield Condition(lambda row: archived(row) is not None)
+    elif value == "not_archived":
+        yield Condition(lambda row: archived(row) is None)

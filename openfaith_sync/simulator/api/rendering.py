@@ -1,0 +1,213 @@
+"""Rendering: records as the bytes that go over the wire, made once and kept."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import orjson
+
+from openfaith_sync.simulator.api.relationship_rendering import Ways
+from openfaith_sync.simulator.data.edges import Edge, World
+from openfaith_sync.simulator.data.tables import Row, Table
+from openfaith_sync.simulator.data.unmodelled_resources import stranger
+
+_KEPT_FORMS = 48
+_KEPT_BYTES = 600_000_000
+_PAGES_FOR_PEOPLE = {
+    "Person": "https://people.planningcenteronline.com/people/AC",
+    "Group": "https://groups.planningcenteronline.com/groups/",
+}
+_WITH_A_NAMELESS_EDGE = frozenset({"Person"})
+"""Recorded of every person that was read alone."""
+
+Fields = dict[str, frozenset[str]]
+Found = dict[tuple[str, str], bytes]
+"""Included resources by type and id, each once."""
+
+
+class Form:
+    """The records of a table in one form: one wire type, these includes, these fields."""
+
+    def __init__(
+        self, renderer: "Renderer", table: Table, wire_type: str, includes: tuple[str, ...], fields: Fields
+    ) -> None:
+        self._renderer, self._table, self._wire_type = renderer, table, wire_type
+        self._bodies: dict[int, bytes] = {}
+        self._owned: dict[tuple[str, int], bytes] = {}
+        self._fields = fields.get(wire_type)
+        self._shown = [(n, p) for n, p in table.position.items() if self._is_shown(n)]
+        branches = _branches(includes, table.entity.includes)
+        self._branches = branches
+        self._url, self._page = renderer.ways.row_url(table), _PAGES_FOR_PEOPLE.get(wire_type)
+        always = [name for name, declared in table.entity.relationships.items() if declared.always]
+        always = [name for name in always if name not in _untold(table)]
+        self._plain_ways = [renderer.ways.way(table, n) for n in always if n not in branches and self._is_sent(n)]
+        self._linked_ways = [renderer.ways.way(table, n) for n in branches if self._is_sent(n)]
+        self._leads: list[tuple[Edge, Form, bool]] = []
+        for name, deeper in branches.items():
+            edge = renderer.world.edge(table, name)
+            if edge is not None:
+                target = renderer.form(edge.target, edge.wire_type, deeper, fields)
+                # What several rows may lead to has to be looked at for repeats; the rest is kept joined.
+                self._leads.append((edge, target, edge.is_owned and not any(branches.values())))
+
+    def bodies(self, ids: Iterable[int]) -> list[bytes]:
+        """Return the bytes of rows."""
+        kept, rows = self._bodies, self._table.rows
+        return [kept.get(number) or self._render(rows[number]) for number in ids]
+
+    def body(self, row: Row) -> bytes:
+        """Return the bytes of a row without keeping them."""
+        return self._render_with(row, self._short_links(self._url(row), row))
+
+    def included(self, ids: list[int]) -> list[bytes]:
+        """Return the bytes of everything these rows include, nothing twice."""
+        parts: list[bytes] = []
+        for edge, target, is_joined in self._leads:
+            if is_joined:
+                parts += filter(None, [self._joined(edge, target, number) for number in ids])
+        found: Found = {}
+        self._collect(ids, found)
+        return parts + list(found.values())
+
+    def forget(self, number: int) -> None:
+        """Render this row anew when it is next asked for."""
+        self._bodies.pop(number, None)
+        for name in self._branches:
+            self._owned.pop((name, number), None)
+
+    def alone(self, row: Row) -> bytes:
+        """Return the bytes of a record that is read alone: with a link for each way out of it."""
+        own, ways = self._url(row), self._renderer.ways
+        links: dict[str, str | None] = {"": f"{own}/"} if self._wire_type in _WITH_A_NAMELESS_EDGE else {}
+        links |= {name: ways.way(self._table, name).link(row, own) for name in sorted(self._table.entity.edges)}
+        return self._render_with(row, links | self._short_links(own, row))
+
+    def _is_sent(self, name: str) -> bool:
+        return self._fields is None or name in self._fields
+
+    def _is_shown(self, name: str) -> bool:
+        if self._fields is not None:
+            return name in self._fields
+        return not self._table.entity.attributes[name].sparse
+
+    def _joined(self, edge: Edge, target: "Form", number: int) -> bytes:
+        key = (edge.name, number)
+        joined = self._owned.get(key)
+        if joined is None:
+            # Kept here only: a second copy of each child would double the memory.
+            children = map(edge.target.rows.__getitem__, edge.shown(self._table.rows[number]))
+            joined = self._owned[key] = b",".join([target.body(child) for child in children])
+            self._renderer.kept_bytes += len(joined)
+        return joined
+
+    def _collect(self, ids: Iterable[int], found: Found) -> None:
+        ids = list(ids)
+        for edge, target, is_joined in self._leads:
+            if is_joined:
+                continue
+            rows = self._table.rows
+            met = list(dict.fromkeys(child for number in ids for child in edge.shown(rows[number])))
+            for child, body in zip(met, target.bodies(met), strict=True):
+                found.setdefault((edge.wire_type, str(child)), body)
+            target._collect(met, found)  # noqa: SLF001  the same class, one level deeper
+        for name in self._branches:
+            self._collect_strangers(name, ids, found)
+
+    def _collect_strangers(self, name: str, ids: Iterable[int], found: Found) -> None:
+        declared = self._table.entity.relationships.get(name)
+        if declared is None or self._renderer.world.edge(self._table, name) is not None:
+            return
+        for number in ids:
+            identity = self._table.reference(self._table.rows[number], name)
+            if identity is not None:
+                url = self._renderer.ways.stranger_url(self._table, name, str(identity))
+                made = stranger(declared.resource, str(identity), url)
+                found.setdefault((declared.resource, str(identity)), orjson.dumps(made))
+
+    def _render(self, row: Row) -> bytes:
+        body = self._bodies[row.id] = self.body(row)
+        self._renderer.kept_bytes += len(body)
+        return body
+
+    def _render_with(self, row: Row, links: dict[str, str | None]) -> bytes:
+        values = row.values
+        relationships: dict[str, Any] = {way.name: {"data": way.data(row)} for way in self._plain_ways}
+        if self._linked_ways:
+            own = self._url(row)
+            for way in self._linked_ways:
+                relationships[way.name] = {"links": {"related": way.link(row, own)}, "data": way.data(row)}
+        record: dict[str, Any] = {
+            "type": self._wire_type,
+            "id": str(row.id),
+            "attributes": {name: values[place] for name, place in self._shown},
+            "relationships": relationships,
+            "links": links,
+        }
+        for name in self._renderer.left_out.intersection(record):
+            if not record[name]:
+                del record[name]
+        # orjson leaves a result in the buffer of 4 KiB and more that it was written to; a copy is as large as its text.
+        return bytes(memoryview(orjson.dumps(record)))
+
+    def _short_links(self, own: str, row: Row) -> dict[str, str | None]:
+        return {"self": own, "html": f"{self._page}{row.id}"} if self._page else {"self": own}
+
+
+class Renderer:
+    """Every form that was asked for lately, of one world, under one base URL."""
+
+    def __init__(self, world: World, base_url: str, left_out: Collection[str]) -> None:
+        """Watch the world, so that what changes is rendered anew; leave out these keys where they hold nothing."""
+        self.left_out = frozenset(left_out)
+        self.world, self.ways = world, Ways(world, base_url)
+        self._forms: dict[tuple[object, ...], Form] = {}
+        self.kept_bytes = 0
+        for table in world.tables.values():
+            table.watchers.append(self._watcher(table))
+
+    def form(self, table: Table, wire_type: str, includes: tuple[str, ...], fields: Fields) -> Form:
+        """Return the records of a table in this form."""
+        key = (table.entity.name, wire_type, includes, tuple(fields.items()))
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = Form(self, table, wire_type, includes, fields)
+        return form
+
+    def trim(self) -> None:
+        """Drop all forms when they are many or large: between requests only, for forms hold each other."""
+        if len(self._forms) > _KEPT_FORMS or self.kept_bytes > _KEPT_BYTES:
+            self._forms.clear()
+            self.kept_bytes = 0
+
+    def _watcher(self, table: Table) -> Any:
+        def forget(row: Row) -> None:
+            self._forget(table, row.id)
+            for edge in self.world.edges(table):
+                for number in edge.follow(row):
+                    self._forget(edge.target, number)
+
+        return forget
+
+    def _forget(self, table: Table, number: int) -> None:
+        for key, form in self._forms.items():
+            if key[0] == table.entity.name:
+                form.forget(number)
+
+
+def _untold(table: Table) -> set[str]:
+    """Return the relationship that a nested record shows by its own URL only.
+
+    Where the parent lists its members, the record does not name the parent again.
+    """
+    nested = table.entity.nested
+    return {nested.under} if nested and nested.members else set()
+
+
+def _branches(includes: tuple[str, ...], known: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the first steps of include paths, each with what lies behind it."""
+    branches: dict[str, tuple[str, ...]] = {}
+    for path in includes:
+        first, _, rest = path.partition(".")
+        if first in known:
+            branches[first] = branches.get(first, ()) + ((rest,) if rest else ())
+    return branches

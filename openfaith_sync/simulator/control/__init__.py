@@ -1,0 +1,1 @@
+"""The control surface below /_sim/."""

@@ -1,0 +1,1 @@
+"""The simulated church and its mutations."""

@@ -1,0 +1,44 @@
+"""The truth: what the church holds right now, to compare a copy with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from openfaith_sync.simulator.data.tables import Reference, Table
+
+
+@dataclass(frozen=True, slots=True)
+class TrueRecord:
+    """One live record; the attributes that come only when asked for are left out."""
+
+    id: str
+    attributes: dict[str, Any]
+    relationships: dict[str, Any]
+    """By name: the id pointed at, a list of ids for a to-many, None when unset."""
+
+
+def truth_lines(table: Table) -> Iterator[bytes]:
+    """Yield every live record of a table as a line of JSON, in the order of ids."""
+    shown = [(n, p) for n, p in table.position.items() if not table.entity.attributes[n].sparse]
+    for number in table.index(()).ids(0, len(table.rows)):
+        row = table.rows[number]
+        record = TrueRecord(
+            str(number),
+            {name: row.values[place] for name, place in shown},
+            {name: _wire(table.reference(row, name)) for name in table.links},
+        )
+        yield orjson.dumps(record)
+
+
+def parse_truth(text: bytes) -> dict[str, TrueRecord]:
+    """Return the records of such lines by id."""
+    records = [TrueRecord(**orjson.loads(line)) for line in text.splitlines() if line]
+    return {record.id: record for record in records}
+
+
+def _wire(reference: Reference) -> Any:
+    if isinstance(reference, list):
+        return [str(number) for number in reference]
+    return None if reference is None else str(reference)

@@ -1,0 +1,114 @@
+"""The church as it is when the simulator starts: every entity of the manifest, filled."""
+
+import random
+from collections.abc import Iterator
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import (
+    Attribute,
+    AttributeType,
+    Delta,
+    DeltaCapability,
+    Endpoints,
+    Entity,
+    Manifest,
+    Relationship,
+)
+from openfaith_sync.simulator.data.edges import World
+from openfaith_sync.simulator.data.gatherings import make_campuses, make_groups
+from openfaith_sync.simulator.data.households import Families
+from openfaith_sync.simulator.data.memberships import GROUP_MEMBERSHIP, HOUSEHOLD_MEMBERSHIP, make_memberships
+from openfaith_sync.simulator.data.record_makers import Record
+from openfaith_sync.simulator.data.synthetic_records import invent, invent_references, invent_values
+from openfaith_sync.simulator.data.tables import Table
+
+PERSON_MERGER = EntityName("person_merger")
+LIFELIKE = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
+    HOUSEHOLD_MEMBERSHIP,
+    GROUP_MEMBERSHIP,
+}
+
+
+def populate(manifest: Manifest, people: int, seed: int) -> World:
+    """Return the church of this seed with so many people, always the same one."""
+    entities = dict(manifest.entities)
+    if "person" in entities:
+        entities.setdefault(PERSON_MERGER, _merger_entity(entities[EntityName("person")]))
+    world = World(entities.values())
+    fillers = {name: _Filler(table, seed) for name, table in world.tables.items()}
+    for record in _lifelike(people, seed):
+        if record.entity in fillers:
+            fillers[record.entity].add(record)
+    for record in make_memberships(world, seed):
+        fillers[record.entity].add(record)
+    for name, entity in manifest.entities.items():
+        if name not in LIFELIKE and name != PERSON_MERGER:
+            for record in invent(entity, people, seed):
+                fillers[name].add(record)
+    _refer(world, seed)
+    return world
+
+
+def _lifelike(people: int, seed: int) -> Iterator[Record]:
+    campuses = list(make_campuses(seed))
+    yield from campuses
+    yield from Families(people, seed, [campus.id for campus in campuses]).records()
+    yield from make_groups(people, seed)
+
+
+class _Filler:
+    """Puts records into a table, and invents what their maker does not know."""
+
+    def __init__(self, table: Table, seed: int) -> None:
+        self._table = table
+        self._rng = random.Random(f"{seed}:{table.entity.name}:rest")  # noqa: S311  nothing secret
+        self._rest: set[str] | None = None
+
+    def add(self, record: Record) -> None:
+        entity = self._table.entity
+        if self._rest is None:
+            # Every record of a maker has the same attributes.
+            self._rest = set(entity.attributes) - set(record.attributes)
+        rest = invent_values(entity, self._rest, self._rng) if self._rest else {}
+        self._table.add(record.id, record.attributes | rest if rest else record.attributes, record.references)
+
+
+def _refer(world: World, seed: int) -> None:
+    """Fill the relationships that no maker knows of, now that all records are there."""
+    known = {name: list(table.rows) for name, table in world.tables.items()}
+    made = {"campus": {"organization"}, "household": {"people", "primary_contact"}, "person": {"primary_campus"}}
+    made |= {child: {"person"} for child in ("address", "email", "phone_number")}
+    made |= {"group": {"group_type", "location"}}
+    made |= {HOUSEHOLD_MEMBERSHIP: {"household", "person"}, GROUP_MEMBERSHIP: {"group", "person"}}
+    made |= {"event": {"group", "location", "repeating_event", "attendance_submitter"}}
+    for name, table in world.tables.items():
+        rest = set(table.links) - made.get(name, set())
+        rng = random.Random(f"{seed}:{name}:references")  # noqa: S311  nothing secret
+        for row in list(table.rows.values()) if rest else ():
+            table.change(row, {}, invent_references(table.entity, rest, known, rng))
+
+
+def _merger_entity(person: Entity) -> Entity:
+    """Return the entity of merges, which clients ask for though no manifest syncs it as one."""
+    number = Attribute(type=AttributeType.PRIMARY_KEY, wire="number")
+    towards = Relationship(target="person", resource=person.resource, always=True)
+    return Entity(
+        name=PERSON_MERGER,
+        module=person.module,
+        path=person.path,
+        version=person.version,
+        resource="PersonMerger",
+        webhooks=(person.merges.webhook,) if person.merges and person.merges.webhook else (),
+        table=person.table,
+        description="A merge of two people.",
+        endpoints=Endpoints(list="/person_mergers", get="/person_mergers/{id}"),
+        order_by=("created_at",),
+        filters=("created_at", "person_to_keep_id", "person_to_remove_id"),
+        delta=Delta(by=DeltaCapability.NONE, attribute=None),
+        attributes={
+            "created_at": Attribute(type=AttributeType.DATE_TIME),
+            "person_to_keep_id": number,
+            "person_to_remove_id": number,
+        },
+        relationships={"person_to_keep": towards, "person_to_remove": towards},
+    )

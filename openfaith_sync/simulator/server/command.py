@@ -1,0 +1,75 @@
+"""The ``simulate`` command."""
+
+from pathlib import Path
+
+import click
+
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.simulator.server.server import serve
+from openfaith_sync.simulator.settings.faults import KINDS, read_faults
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.simulator.settings.settings import SimulatorSettings
+
+_KINDS = "\n".join(f"  {kind:15} {what}" for kind, what in KINDS.items())
+_EPILOG = f"""\b
+Each fault of the file is one mapping: its kind, which requests it hits (path: text in the path; after: how many
+are left alone first; at: only the n-th; every: each k-th; times: at most so many), and what the kind takes:
+{_KINDS}
+Example: - {{kind: status, status: 403, path: /groups/v2}}
+GET /_sim/faults shows them too, with what is armed."""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("adapter", default="pco")
+@click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="How many people.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
+@click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each answer.")
+@click.option("--rate", default="100/20", show_default=True, help="Requests/seconds for the credential, or off.")
+@click.option(
+    "--leave-out",
+    "left_out",
+    multiple=True,
+    default=("included",),
+    show_default=True,
+    type=click.Choice(["included", "data", "links", "attributes", "relationships"]),
+    help="A key that is not sent where it holds nothing; may be given several times.",
+)
+@click.option("--faults", type=click.Path(path_type=Path), help="A YAML or JSON list of faults.")
+@click.option(
+    "--manifests",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="manifests",
+    envvar="OPENFAITH_MANIFESTS",
+    show_default=True,
+    help="The folder of manifests.",
+)
+def simulate(
+    adapter: str,
+    people: int,
+    seed: int,
+    host: str,
+    port: int,
+    latency_ms: int,
+    rate: str,
+    left_out: tuple[str, ...],
+    faults: Path | None,
+    manifests: Path,
+) -> None:
+    """Serve ADAPTER's API from its manifest, with invented data, until stopped."""
+    try:
+        settings = SimulatorSettings(
+            people=people,
+            seed=seed,
+            host=host,
+            port=port,
+            latency_ms=latency_ms,
+            rate=parse_rate(rate),
+            left_out=left_out,
+            faults=read_faults(faults) if faults else (),
+        )
+        serve(settings, read_manifest(manifests, adapter))
+    except DefinitionError as error:
+        raise click.UsageError(str(error)) from None

@@ -1,0 +1,72 @@
+"""Response headers, as the source sends them on every answer."""
+
+from uuid import uuid4
+
+from openfaith_sync.domain.manifest.adapter_file import RateLimit
+from openfaith_sync.simulator.api.responses import Answer
+from openfaith_sync.simulator.auth.access_control import Guest
+from openfaith_sync.simulator.settings.rate_limit import Verdict
+
+Headers = list[tuple[bytes, bytes]]
+
+_ALWAYS: Headers = [
+    (b"x-frame-options", b"SAMEORIGIN"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer-when-downgrade"),
+    (b"vary", b"Accept"),
+    (b"strict-transport-security", b"max-age=63072000; includeSubDomains"),
+]
+_PROCESSOR: Headers = [
+    (b"x-pco-api-processor", b"ENG_6.3.0"),
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-credentials", b"true"),
+    (b"access-control-allow-methods", b"GET, POST, PATCH, PUT, DELETE, OPTIONS"),
+    (
+        b"access-control-expose-headers",
+        (
+            b"ETag, Link, X-PCO-API-Auth-Method, X-PCO-API-Request-Rate-Count, X-PCO-API-Request-Rate-Limit, "
+            b"X-PCO-API-Request-Rate-Period, Retry-After"
+        ),
+    ),
+]
+
+
+class HeaderWriter:
+    """Writes the headers; the rate's are named by the manifest."""
+
+    def __init__(self, rate_limit: RateLimit) -> None:
+        """Take the names."""
+        names = {
+            "count": rate_limit.count_header,
+            "limit": rate_limit.limit_header,
+            "period": rate_limit.period_header,
+        }
+        self._names = {word: name.lower().encode() for word, name in names.items()}
+
+    def opening(self, guest: Guest, verdict: Verdict | None, version: str | None, answer: Answer) -> Headers:
+        """Return the headers that say how the request was taken, but for what the answer lies about."""
+        headers = [*_PROCESSOR, (b"x-pco-api-auth-method", guest.auth_method.encode())]
+        if verdict is not None:
+            rule = verdict.rule
+            said: dict[str, str | None] = {
+                "count": str(verdict.count),
+                "limit": str(rule.requests),
+                "period": str(rule.period_seconds),
+            }
+            said |= {word: lie for word, lie in answer.lies.items() if word in self._names}
+            headers += [(self._names[word], value.encode()) for word, value in said.items() if value is not None]
+        if version is not None:
+            headers.append((b"x-pco-api-processed-as-version", version.encode()))
+        return headers
+
+    @staticmethod
+    def closing(answer: Answer, digest: str, runtime_seconds: float) -> Headers:
+        """Return the headers that say what the answer is."""
+        headers = [*_ALWAYS, (b"x-request-id", str(uuid4()).encode())]
+        headers.append((b"x-runtime", f"{runtime_seconds:.6f}".encode()))
+        if answer.body:
+            headers.append((b"content-type", answer.content_type.encode()))
+        if answer.status < 300:  # noqa: PLR2004
+            headers.append((b"etag", f'W/"{digest}"'.encode()))
+            headers.append((b"cache-control", b"max-age=0, private, must-revalidate"))
+        return headers + [(name.encode(), value.encode()) for name, value in answer.headers.items()]

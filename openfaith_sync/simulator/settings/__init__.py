@@ -1,0 +1,1 @@
+"""Settings, faults and limits as data."""

@@ -1,0 +1,1 @@
+"""Reports, pruning, erasure, settings and key rotation."""

@@ -1,0 +1,86 @@
+"""What is set for one org: its time zone, how much may vanish at once or be set aside, how often it is looked at."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
+from openfaith_sync.store.database.database import Database
+
+_SET = """
+INSERT INTO sync.orgs AS held (org_id, time_zone, deletion_count, deletion_share, rejected_share)
+VALUES (%(org)s, COALESCE(%(zone)s, 'UTC'), COALESCE(%(count)s, 10), COALESCE(%(share)s, 0.1),
+        COALESCE(%(rejected)s, 0.2))
+ON CONFLICT (org_id) DO UPDATE SET time_zone = COALESCE(%(zone)s, held.time_zone),
+  deletion_count = COALESCE(%(count)s, held.deletion_count), deletion_share = COALESCE(%(share)s, held.deletion_share),
+  rejected_share = COALESCE(%(rejected)s, held.rejected_share)
+RETURNING time_zone, deletion_count, deletion_share, rejected_share
+"""
+_CADENCE = """
+INSERT INTO sync.cadences (org_id, adapter, entity, mode, every) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (org_id, adapter, entity, mode) DO UPDATE SET every = EXCLUDED.every
+"""
+_LOAD_CADENCES = "SELECT mode, every FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s"
+_USUAL = "DELETE FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s AND mode = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class OrgSettings:
+    """What holds for one org."""
+
+    time_zone: str
+    """Nights are counted in it."""
+    deletion_count: int
+    """So many records may vanish at once without a person."""
+    deletion_share: float
+    """Or this share of what we hold."""
+    rejected_share: float
+    """A sync fails when a larger share of the records was set aside."""
+
+
+def set_org(
+    database: Database,
+    org: OrgId,
+    *,
+    time_zone: str | None = None,
+    deletion_count: int | None = None,
+    deletion_share: float | None = None,
+    rejected_share: float | None = None,
+) -> OrgSettings:
+    """Set what is given and keep the rest; gives what holds then."""
+    given = {
+        "org": org,
+        "zone": time_zone,
+        "count": deletion_count,
+        "share": deletion_share,
+        "rejected": rejected_share,
+    }
+    with database.connect(org) as session:
+        row = session.execute(_SET, given).fetchone()
+    assert row is not None
+    return OrgSettings(*row)
+
+
+def set_cadence(
+    database: Database,
+    org: OrgId,
+    adapter: AdapterName,
+    mode: WorkMode,
+    every: timedelta | None,
+    entity: EntityName = ALL,
+) -> None:
+    """Look at an entity, or at all of them, so often from its next time on; ``None`` for the usual."""
+    with database.connect(org) as session:
+        if every is None:
+            session.execute(_USUAL, (org, adapter, entity, mode.value))
+        else:
+            session.execute(_CADENCE, (org, adapter, entity, mode.value, every))
+
+
+def load_cadences(
+    database: Database, org: OrgId, adapter: AdapterName, entity: EntityName = ALL
+) -> dict[WorkMode, timedelta]:
+    """Return how often an entity, or all of them, is looked at, where that is not the usual."""
+    with database.connect(org) as session:
+        rows = session.execute(_LOAD_CADENCES, (org, adapter, entity)).fetchall()
+    return {WorkMode(mode): every for mode, every in rows}

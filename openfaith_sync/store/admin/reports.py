@@ -1,0 +1,188 @@
+"""Reading for people and for notebooks: how each org stands, any query, and typed tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTable, Column, ColumnType
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.passes.passes import Counts, SyncMode
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schema.query_role import SECRET_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUERY_TIMEOUT = timedelta(seconds=30)
+
+_STATUS = """
+SELECT key.org_id, key.adapter, key.entity,
+       (SELECT count(*) FROM sync.external_links
+        WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND deleted_at IS NULL),
+       (SELECT count(*) FROM sync.dead_letters
+        WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND resolved_at IS NULL),
+       held.watermark, done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
+       done.ended_at, done.ended_at - done.started_at, going.pass_id, going.started_at
+FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes
+      WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND NOT starts_with(entity, '$')) key
+LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
+LEFT JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
+LEFT JOIN sync.passes going ON (going.org_id, going.adapter, going.entity) = (key.org_id, key.adapter, key.entity)
+  AND going.status = 'open' AND going.parent_pass_id IS NULL
+ORDER BY key.org_id, key.adapter, key.entity
+"""
+_TABLE_OF = """
+SELECT canonical_table FROM sync.passes
+WHERE org_id = %s AND adapter = %s AND entity = %s AND canonical_table IS NOT NULL ORDER BY pass_id DESC LIMIT 1
+"""
+_LIVE_ROWS = """
+SELECT {columns} FROM openfaith.{table}
+WHERE org_id = %(org)s AND deleted_at IS NULL AND id IN (
+  SELECT entity_id FROM sync.external_links
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND deleted_at IS NULL)
+ORDER BY id
+"""
+_DTYPES = {
+    ColumnType.TEXT: "string",
+    ColumnType.REFERENCE: "string",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.INTEGER: "Int64",
+    ColumnType.FLOAT: "Float64",
+    ColumnType.DATE: "datetime64[us]",
+    ColumnType.TIMESTAMP: "datetime64[us, UTC]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPass:
+    """The last pass of an entity that came to its end."""
+
+    mode: SyncMode
+    counts: Counts
+    ended_at: datetime
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class EntityStatus:
+    """How one entity of one org stands."""
+
+    org: OrgId
+    adapter: AdapterName
+    entity: EntityName
+    live: int
+    """Records we hold that are not tombstoned."""
+    dead_letters: int
+    """Those that wait for somebody."""
+    watermark: datetime | None
+    last_pass: CompletedPass | None
+    open_pass_id: int | None
+    open_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What a query returned."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+
+def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
+    """Return how every entity stands that was ever synced, of one org or of all."""
+    with database.connect_reading(org) as session:
+        return [_status(row) for row in session.execute(_STATUS, {"org": org})]
+
+
+def _status(row: tuple[Any, ...]) -> EntityStatus:
+    org, adapter, entity, live, dead, watermark, mode, *counts, ended_at, duration, open_id, open_since = row
+    last = CompletedPass(SyncMode(mode), Counts(*counts), ended_at, duration) if mode else None
+    return EntityStatus(org, adapter, entity, live, dead, watermark, last, open_id, open_since)
+
+
+def run_query(
+    database: Database, query: str, parameters: Sequence[object] = (), timeout: timedelta = QUERY_TIMEOUT
+) -> QueryResult:
+    """Return what one statement of a person's own reads, of all orgs; it can change nothing.
+
+    It runs as a login that may only read, in a transaction that may not write and is always rolled back.
+
+    Args:
+        database: Where to ask.
+        query: The statement; with parameters, ``%s`` stands for each of them.
+        parameters: Values that are no part of the statement's text.
+        timeout: When the server ends the statement.
+
+    Raises:
+        UsageError: The statement is wrong, would write, reads what is secret, or takes too long.
+        DefinitionError: An operator must let the login for queries in; says how.
+    """
+    with database.connect_query() as session:
+        session.execute("BEGIN READ ONLY")
+        session.execute(f"SET LOCAL statement_timeout = {timeout // timedelta(milliseconds=1)}".encode())
+        try:
+            # Prepared, since only then does the server refuse a second statement
+            # behind the first, such as a COMMIT that ends the read-only transaction.
+            answer = session.execute(query.encode(), parameters or None, prepare=True)
+            if answer.description is None:
+                raise UsageError("the query cannot be run: it returns no rows, so it is no query")
+            return QueryResult(tuple(column.name for column in answer.description), answer.fetchall())
+        except psycopg.Error as error:
+            raise _refused(error) from error
+        finally:
+            # Nothing may be left of a statement, whatever it did to the transaction.
+            session.close()
+
+
+def _refused(error: psycopg.Error) -> UsageError:
+    said = (error.diag.message_primary or str(error)).strip()
+    is_secret = any(said.endswith(f"for table {table}") for table in SECRET_COLUMNS)
+    hint = "; some of its columns hold secrets, which no query may read: name the other columns" if is_secret else ""
+    return UsageError(f"the query cannot be run: {said}{hint}")
+
+
+def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, Any]]:
+    """Return the rows that a statement of our own reads of one org, by column."""
+    with database.connect(org) as session:
+        answer = session.execute(statement.encode())
+        names = [column.name for column in answer.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in answer]
+
+
+def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":
+    """Return an org's live records of one entity as a DataFrame: a row a record, typed columns, ordered by id.
+
+    Raises:
+        UsageError: The entity was never synced for this org.
+    """
+    import pandas as pd  # noqa: PLC0415  half a second that only readers of frames should wait
+
+    with database.connect(org) as session:
+        found = session.execute(_TABLE_OF, (org, adapter, entity)).fetchone()
+        if found is None:
+            raise UsageError(f"{adapter}/{entity} was never synced for {org}")
+        dtypes = _frame_columns(CANONICAL_TABLES[found[0]])
+        statement = sql.SQL(_LIVE_ROWS).format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(found[0])
+        )
+        rows = session.execute(statement, {"org": org, "adapter": adapter, "entity": entity}).fetchall()
+    frame = pd.DataFrame.from_records(rows, columns=list(dtypes))
+    return frame.astype(dtypes)
+
+
+def _frame_columns(table: CanonicalTable) -> dict[str, str]:
+    """Return each column's dtype, the identity first and what has no column of its own last."""
+    own = {column.name: _DTYPES[column.type] for column in table.columns}
+    identity = (Column("id"), Column("org_id"), Column("type"))
+    return {
+        **{column.name: _DTYPES[column.type] for column in identity},
+        **own,
+        "tags": "object",
+        "custom_fields": "object",
+        "synced_at": _DTYPES[ColumnType.TIMESTAMP],
+    }

@@ -1,0 +1,48 @@
+"""What is said of an entity beside its sync: a few of its rows, and why records wait."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.store.database.database import Database
+
+_SOME_ROWS = """
+SELECT {columns} FROM openfaith.{table}
+WHERE org_id = %s AND type = %s AND deleted_at IS NULL ORDER BY id LIMIT %s
+"""
+_REASONS = """
+SELECT field, value_type, reason, count(*) FROM sync.dead_letters
+WHERE (org_id, adapter, entity) = (%s, %s, %s) AND resolved_at IS NULL
+GROUP BY field, value_type, reason ORDER BY count(*) DESC, field
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterReason:
+    """Why some records of an entity wait, and how many."""
+
+    field: str
+    value_type: str
+    reason: str
+    count: int
+
+
+def load_some_rows(
+    database: Database, org: OrgId, entity: EntityName, table: str, columns: Sequence[str], most: int
+) -> list[tuple[Any, ...]]:
+    """Return the first live rows of an entity, by id."""
+    statement = sql.SQL(_SOME_ROWS).format(
+        columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(table)
+    )
+    with database.connect(org) as session:
+        return session.execute(statement, (org, entity, most)).fetchall()
+
+
+def load_dead_letter_reasons(database: Database, key: SyncKey) -> list[DeadLetterReason]:
+    """Return the reasons of an entity's waiting dead letters, the most frequent first; no value of any record."""
+    with database.connect(key.org) as session:
+        rows = session.execute(_REASONS, (key.org, key.adapter, key.entity)).fetchall()
+    return [DeadLetterReason(*row) for row in rows]

@@ -1,0 +1,1 @@
+"""Connections, credentials and tokens."""

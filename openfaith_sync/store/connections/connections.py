@@ -1,0 +1,147 @@
+"""Connections: whose data may be read, where, and with which credentials."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
+from openfaith_sync.store.connections.accounts import require_account_on
+from openfaith_sync.store.connections.credentials import read, sealed
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on
+from openfaith_sync.store.postgres.statements import fetch_one
+
+# A first version is the moment itself: an org that was removed and added has none of those it had before.
+_ADD = """
+INSERT INTO sync.connections AS held
+  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes, credentials_version)
+VALUES (%(org)s, %(adapter)s, %(base_url)s, %(method)s, %(secret)s, now() + %(lifetime)s::interval, %(scopes)s,
+  (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+ON CONFLICT (org_id, adapter) DO UPDATE
+SET base_url = EXCLUDED.base_url, auth_method = EXCLUDED.auth_method, secret = EXCLUDED.secret,
+    expires_at = EXCLUDED.expires_at, scopes = EXCLUDED.scopes,
+    credentials_version = held.credentials_version + 1,
+    status = 'active', status_reason = NULL, status_since = now(), updated_at = now()
+RETURNING xmax = 0
+"""
+# What a source refused to the credentials before may be granted to these.
+_ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
+_LIST = """
+SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id
+FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter)
+WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
+"""
+_LOAD = """
+SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now(),
+       account_id
+FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter) WHERE org_id = %s AND adapter = %s
+"""
+_SET_STATUS = """
+UPDATE sync.connections SET status = %s, status_reason = %s, status_since = now(), updated_at = now()
+WHERE org_id = %s AND adapter = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedConnection:
+    """A connection without its credentials, for people."""
+
+    org: OrgId
+    adapter: AdapterName
+    base_url: str
+    auth_method: str
+    status: ConnectionStatus
+    status_reason: str | None
+    status_since: datetime
+    created_at: datetime
+    scopes: frozenset[str] | None
+    """What was granted; ``None`` where nothing is ever said of it."""
+    account: AccountId | None
+    """The source's account that it belongs to; ``None`` until the source states one."""
+
+    @property
+    def how_to_reconnect(self) -> str:
+        """Return the command that connects the org again."""
+        return reconnect_command(self.org, self.adapter, method=self.auth_method)
+
+
+def add_connection(database: Database, connection: Connection) -> bool:
+    """Store a connection, active and encrypted, and return whether it is new or replaced one.
+
+    A connection without an account keeps the one that is stored.
+
+    Raises:
+        AnotherAccount: The org's records come from another account than the connection's; nothing was stored.
+    """
+    credentials = connection.credentials
+    method, sealed_credentials = sealed(database.keys, credentials)
+    told = {
+        "org": connection.org,
+        "adapter": connection.adapter,
+        "base_url": connection.base_url,
+        "method": method,
+        "secret": sealed_credentials,
+        "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
+        "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
+    }
+    # Who else an alert concerns decides whether it ends, so all orgs are seen.
+    with database.connect_fleet() as session, session.transaction():
+        if connection.account is not None:
+            require_account_on(session, connection.org, connection.adapter, connection.account)
+        is_new = bool(fetch_one(session, _ADD, told)[0])
+        session.execute(_ENABLE, (connection.org, connection.adapter))
+        for cause in (ConnectionStatus.RECONNECT_NEEDED, REFUSED):
+            close_alert_on(session, connection.adapter, cause, connection.org)
+    return is_new
+
+
+def list_connections(database: Database, org: OrgId | None = None) -> list[ListedConnection]:
+    """Return the connections of one org or of all, in order; no key is needed for that."""
+    with database.connect_reading(org) as session:
+        rows = session.execute(_LIST, {"org": org}).fetchall()
+    return [
+        ListedConnection(
+            OrgId(org),
+            AdapterName(adapter),
+            url,
+            method,
+            ConnectionStatus(status),
+            why,
+            since,
+            created,
+            None if scopes is None else frozenset(scopes),
+            account,
+        )
+        for org, adapter, url, method, status, why, since, created, scopes, account in rows
+    ]
+
+
+def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Connection:
+    """Return an org's connection with its credentials.
+
+    Raises:
+        UsageError: The org has none to this adapter.
+        DefinitionError: Its credentials were encrypted with a key that we do not have.
+    """
+    with database.connect(org) as session:
+        row = session.execute(_LOAD, (org, adapter)).fetchone()
+    if row is None:
+        raise UsageError(f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org}")
+    base_url, method, encrypted, status, *rest = row
+    secret = database.keys.decrypt(encrypted, f"{org}/{adapter}")
+    return Connection(org, adapter, base_url, read(method, secret), ConnectionStatus(status), *rest)
+
+
+def set_connection_status(
+    database: Database, org: OrgId, adapter: AdapterName, status: ConnectionStatus, reason: str | None = None
+) -> None:
+    """Say whether a connection may be used, and why not.
+
+    Raises:
+        UsageError: The org has none to this adapter.
+    """
+    with database.connect(org) as session:
+        changed = session.execute(_SET_STATUS, (status.value, reason, org, adapter)).rowcount
+    if not changed:
+        raise UsageError(f"{org} is not connected to {adapter}")

@@ -1,0 +1,226 @@
+"""A connection's credentials as all its processes share them: renewed once, and never spent twice (law 8).
+
+A refresh token is good for one use, and the answer to it is the only copy of the next one. So the
+intention is committed before the token is sent, and the new pair before it is used. An advisory lock lets
+one process at a time do so, and ends with it; the journal says what it left. An intention without an end
+means that the token may be spent: it is not sent again, whoever comes.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString, TypeAlias
+
+import psycopg
+
+from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus, HeldCredentials, OAuthTokens
+from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncError, TransientError
+from openfaith_sync.store.connections import tokens_sql as sql
+from openfaith_sync.store.connections.credentials import read, sealed
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import close_alert, raise_alert
+from openfaith_sync.store.passes.leases import end_silent_session
+from openfaith_sync.store.postgres.error_translation import translated
+from openfaith_sync.store.postgres.statements import Connection as Session
+
+Exchange: TypeAlias = Callable[[OAuthTokens], OAuthTokens]
+
+REFRESH_STEPS = ("wait", "look", "begin", "send", "answered", "store", "stored")
+"""The seam of the kill tests: each is told just before what it names, ``answered`` and ``stored`` just after."""
+
+_WRITE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 120.0, 0.1, 5.0
+_KEPT = 20
+"""Refreshes of one connection that stay in the journal."""
+
+_LOG = logging.getLogger("openfaith_sync.tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class _Journal:
+    """What became of the refresh token that is held."""
+
+    outcome: str
+    begun_at: datetime
+    holder: str
+    detail: str | None
+
+
+class ConnectionTokens:
+    """Implements ``adapters.needs.Tokens``; every use is a session of its own. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        connection: Connection,
+        on_step: Callable[[str], None] = lambda _: None,
+        pause: Callable[[float], None] = time.sleep,  # until the database takes what cannot be asked for again
+    ) -> None:
+        """Serve one connection, for as long as it points at the same URL."""
+        self._database, self._base_url = database, connection.base_url
+        self._org, self._adapter = self._key = (connection.org, connection.adapter)
+        self._remedy = connection.how_to_reconnect
+        self._on_step, self._pause = on_step, pause
+
+    def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
+        """Return newer credentials than this version: those that are stored, or else what the exchange gives.
+
+        Raises:
+            ReconnectRequired: There is nothing to get newer ones with; the connection says so now.
+            AnswerLost: They are not refused yet, and their refresh token may be spent.
+            TransientError: The source did nothing, or the database is away.
+        """
+        with self._database.connect(self._org) as session, self._turn(session):
+            self._on_step("look")
+            held, journal = self._look(session)
+            if held.version != version:
+                return held
+            self._require_unspent(version, held, journal, is_refused=is_refused)
+            assert isinstance(held.credentials, OAuthTokens)
+            self._on_step("begin")
+            if session.execute(sql.BEGIN, (*self._key, version, _holder())).rowcount == 0:
+                # Somebody began although the lock is ours: a pooler or a failover gave it away.
+                raise TransientError("another process is renewing this token now")
+            tokens = self._send(session, version, held.credentials, exchange)
+            self._on_step("answered")
+            self._store(session, version, tokens)
+            self._on_step("stored")
+        # That session may have broken on the way.
+        with self._database.connect(self._org) as session:
+            return self._look(session)[0]
+
+    def refuse(self, version: int, reason: str) -> HeldCredentials | None:
+        """Note for all that the source refuses this version, and give the newer one where there is one."""
+        with self._database.connect(self._org) as session:
+            held, _ = self._look(session)
+        if held.version != version:
+            return held
+        self._mark(version, reason)
+        return None
+
+    @contextmanager
+    def _turn(self, session: Session) -> Iterator[None]:
+        """Be the only process that renews these credentials; those that waited find them renewed."""
+        self._on_step("wait")
+        with translated():
+            try:
+                session.execute(sql.LOCK, self._key)
+            except psycopg.errors.LockNotAvailable:
+                # Its holder may be stopped; what it left in the journal says what it had sent.
+                if not end_silent_session(session, sql.LOCK_NAME.format(*self._key), self._database.lease_lasts):
+                    raise
+                session.execute(sql.LOCK, self._key)
+        try:
+            yield
+        finally:
+            # A session that broke has given its lock back already.
+            with suppress(psycopg.Error):
+                session.execute(sql.UNLOCK, self._key)
+
+    def _look(self, session: Session) -> tuple[HeldCredentials, _Journal | None]:
+        with translated():
+            row = session.execute(sql.LOOK, self._key).fetchone()
+        if row is None or row[4] != self._base_url:
+            # Newer credentials are for there, and nobody else may see them.
+            raise TransientError(f"the connection of {self._org} to {self._adapter} was changed; begin again")
+        method, secret, version, left, _, *journal = row
+        credentials = read(method, self._database.keys.decrypt(secret, f"{self._org}/{self._adapter}"))
+        return HeldCredentials(credentials, version, left), _Journal(*journal) if journal[0] else None
+
+    def _require_unspent(
+        self, version: int, held: HeldCredentials, journal: _Journal | None, *, is_refused: bool
+    ) -> None:
+        if not isinstance(held.credentials, OAuthTokens):
+            reason = "the source refuses its credentials, and there is nothing to renew them with"
+        elif journal is None or journal.outcome == "unspent":
+            return
+        elif journal.outcome == "refused":
+            reason = str(journal.detail)
+        else:
+            reason = (
+                f"its refresh token may be spent: {journal.holder} sent it at {journal.begun_at:%Y-%m-%d %H:%M:%S} UTC "
+                f"and {journal.detail or 'was ended before the answer was stored'}"
+            )
+            if not is_refused:
+                raise AnswerLost(reason)
+        self._mark(version, reason)
+        raise ReconnectRequired(f"the org must connect again: {reason}")
+
+    def _send(self, session: Session, version: int, held: OAuthTokens, exchange: Exchange) -> OAuthTokens:
+        self._on_step("send")
+        try:
+            return exchange(held)
+        except ReconnectRequired as error:
+            self._end(session, version, "refused", error)
+            # The journal says it to the next process, should the database be away.
+            with suppress(SyncError):
+                self._mark(version, str(error))
+            raise
+        except AnswerLost as error:
+            self._end(session, version, "lost", error)
+            raise
+        except SyncError as error:
+            self._end(session, version, "unspent", error)
+            raise
+
+    def _end(self, session: Session, version: int, outcome: str, error: SyncError) -> None:
+        """Have the journal say what became of the token, if it can; the caller raises what the source said."""
+        told = {"outcome": outcome, "detail": str(error), "version": version}
+        try:
+            self._write(session, sql.END, told)
+        except SyncError as failure:
+            _LOG.warning("%s/%s: the journal does not say that its token is %s: %s", *self._key, outcome, failure)
+
+    def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
+        """Have the new pair in the database, however often that must be tried: here is its only copy."""
+        method, secret = sealed(self._database.keys, tokens)
+        told = {
+            "version": version,
+            "secret": secret,
+            "lifetime": tokens.lifetime,
+            "scopes": sorted(tokens.scopes),
+            "kept": _KEPT,
+        }
+        assert method == "oauth2"
+        self._on_step("store")
+        if self._write(session, sql.STORE, told) > 0:
+            close_alert(self._database, self._adapter, ConnectionStatus.RECONNECT_NEEDED, self._org)
+
+    def _write(self, session: Session, statement: LiteralString, told: dict[str, Any]) -> int:
+        """Write how it ended, in another session where this one broke during the call; gives how many rows it is in."""
+        told = {**told, "org": self._org, "adapter": self._adapter}
+        try:
+            with translated():
+                return session.execute(statement, told).rowcount
+        except TransientError as error:
+            return self._write_elsewhere(statement, told, error)
+
+    def _write_elsewhere(self, statement: LiteralString, told: dict[str, Any], error: TransientError) -> int:
+        until, pause = time.monotonic() + _WRITE_SECONDS, _FIRST_PAUSE
+        while time.monotonic() < until:
+            _LOG.warning("%s/%s: what became of its token is not stored yet: %s", *self._key, error)
+            self._pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            # Whatever the database says now, it may say something else soon.
+            with suppress(SyncError), self._database.connect(self._org) as session:
+                return session.execute(statement, told).rowcount
+        raise error
+
+    def _mark(self, version: int, reason: str) -> None:
+        """Have the connection say that the org must connect again, and people told once of all such orgs."""
+        with self._database.connect(self._org) as session, session.transaction():
+            row = session.execute(sql.HOLD, (*self._key, version)).fetchone()
+            if row is None or row[0] != ConnectionStatus.ACTIVE:
+                return
+            # First: ended in between, the next process comes here again.
+            cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}; {self._remedy}"
+            raise_alert(self._database, self._adapter, cause, self._org, detail)
+            session.execute(sql.REFUSE, (reason, *self._key))
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()} pid {os.getpid()}"

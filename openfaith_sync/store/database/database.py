@@ -1,0 +1,221 @@
+"""Opens the database: found, migrated, and of a version that will do."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, LiteralString, Self
+
+import psycopg
+
+from openfaith_sync.domain.connections.connection import OAuthClient
+from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
+from openfaith_sync.domain.passes.passes import LEASE_LASTS
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.postgres.embedded_server import start_embedded
+from openfaith_sync.store.postgres.error_translation import translate_refusal, translated
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.query_role import ensure_query_role, set_password
+from openfaith_sync.store.schema.revision import HEAD, REVISIONS
+from openfaith_sync.store.schema.row_level_security import AS_ONE_ORG, raise_walls, walls_stand
+
+OLDEST_SERVER = 140000
+DAGSTER_SCHEMA = "dagster"
+
+# A worker whose machine vanished must not keep its lease for the two hours that
+# operating systems wait by default. The planner is told what it cannot know of a
+# page: a statement is planned once, when the tables may still be empty.
+_SESSION = """
+SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '3', false), set_config('lock_timeout', '60s', false),
+       set_config('TimeZone', 'UTC', false)
+"""
+_PAGE_PATH = """
+set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+       set_config('jit', 'off', false)
+"""
+_ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
+_STORE_SESSION = f"{_SESSION}, {_PAGE_PATH}, {AS_ONE_ORG}"
+
+
+# The same from our side: a database whose machine vanished blocks nobody for longer than a minute.
+_ALIVE: Mapping[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database."""
+
+    url: DatabaseUrl
+    keys: SecretKeys
+    oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
+    """Who this deployment is to the sources whose tokens lie here."""
+    lease_lasts: timedelta = LEASE_LASTS
+    """How long the holder of a lease may be silent before another worker takes it over."""
+    query_url: DatabaseUrl | None = None
+    """The login for people's own queries, where the operator made one; ``None``: one is created."""
+
+    def __enter__(self) -> Self:
+        """Return itself: nothing is held open between two uses."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing; every connection ends with its own block."""
+
+    @property
+    def libpq_url(self) -> str:
+        """For psql."""
+        return self.url.libpq
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """For SQLAlchemy 2."""
+        return self.url.sqlalchemy
+
+    @property
+    def dagster_url(self) -> str:
+        """For dagster-postgres; its tables lie in a schema of their own."""
+        return self.url.dagster(DAGSTER_SCHEMA)
+
+    @contextmanager
+    def connect(self, org: OrgId) -> Iterator[Connection]:
+        """Yield one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
+        with _connect(self.url, _ORG_SESSION, _known(org)) as connection, translated():
+            yield connection
+
+    @contextmanager
+    def connect_fleet(self) -> Iterator[Connection]:
+        """Yield one that sees all orgs, where it is about whose turn it is, or for people; a test lists its places."""
+        with _connect(self.url) as connection, translated():
+            yield connection
+
+    def connect_reading(self, org: OrgId | None) -> AbstractContextManager[Connection]:
+        """Return one that sees the org that was asked about, or all when none was."""
+        return self.connect_fleet() if org is None else self.connect(org)
+
+    @contextmanager
+    def connect_query(self) -> Iterator[Connection]:
+        """Yield a connection for a person's own statements: its login can read all orgs, and change nothing.
+
+        Raises:
+            DefinitionError: An operator must create the login, or let it in; says how.
+        """
+        if self.query_url is not None:
+            with _connect(self.query_url) as session:
+                with self.connect_fleet() as connection:
+                    ensure_query_role(connection, session.info.user)
+                yield session
+            return
+        with self.connect_fleet() as connection:
+            role = ensure_query_role(connection)
+        with ExitStack() as stack:
+            try:
+                session = stack.enter_context(_connect(self._query_url(role)))
+            except DefinitionError:
+                if not self.keys.is_production:
+                    raise
+                # The newest key, and with it the password, may be another one since.
+                with self.connect_fleet() as connection:
+                    set_password(connection, role, self.keys.derive_password(role))
+                session = stack.enter_context(_connect(self._query_url(role)))
+            yield session
+
+    def _query_url(self, role: str) -> DatabaseUrl:
+        # The embedded server asks nobody for a password: who reaches its socket is its user, or root.
+        return self.url.with_login(role, self.keys.derive_password(role) if self.keys.is_production else None)
+
+    @contextmanager
+    def connect_for_pages(self, org: OrgId) -> Iterator[Connection]:
+        """Yield one connection that sees one org, planned for page commits; its errors are the driver's own."""
+        with _connect(self.url, _STORE_SESSION, _known(org)) as connection:
+            yield connection
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database of these settings with every migration applied.
+
+    Several processes may do so at once. On a database that is up to date this
+    costs one connection and one query.
+
+    Raises:
+        UsageError: The URL is not one of PostgreSQL.
+        TransientError: The database cannot be reached now.
+        DefinitionError: It refuses us, is too old, or newer than this code.
+    """
+    url = DatabaseUrl.parse(settings.database_url or start_embedded(settings.home))
+    with _connect(url) as connection, translated():
+        if connection.info.server_version < OLDEST_SERVER:
+            found = connection.info.server_version // 10000
+            raise DefinitionError(
+                f"the database at {url} is PostgreSQL {found}; at least {OLDEST_SERVER // 10000} is needed"
+            )
+        revision = _load_revision(connection)
+        is_walled = revision == HEAD and walls_stand(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise DefinitionError(
+            f"the database at {url} is at revision {revision}, which this code (at {HEAD}) does not know: "
+            "it was migrated by a newer version; install that version or restore the database"
+        )
+    if revision != HEAD:
+        # SQLAlchemy and alembic take longer to import than everything else here.
+        from openfaith_sync.store.schema.migrate import migrate  # noqa: PLC0415
+
+        migrate(url)
+    if not is_walled:
+        with _connect(url) as connection, translated():
+            raise_walls(connection)
+    query_url = DatabaseUrl.parse(settings.query_url) if settings.query_url else None
+    return Database(url, _keys(settings), settings.oauth_clients, query_url=query_url)
+
+
+def _known(org: OrgId) -> OrgId:
+    """Return an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
+    return org if org == NOBODY else parse_org(org)
+
+
+def _keys(settings: Settings) -> SecretKeys:
+    return SecretKeys(settings.home, settings.secret_keys, is_production=settings.database_url is not None)
+
+
+def _load_revision(connection: Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT version_num FROM sync.alembic_version").fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return str(row[0]) if row else None
+
+
+@contextmanager
+def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) -> Iterator[Connection]:
+    """Yield one connection; an error here is one line, without the password."""
+    try:
+        connection = psycopg.connect(
+            url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync", **_ALIVE
+        )
+    except psycopg.ProgrammingError:
+        # Not chained: the driver's own words can repeat the URL, password and all.
+        raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from None
+    except psycopg.Error as error:
+        raise translate_refusal(error, str(url)) from error
+    with connection:
+        with translated():
+            _begin(connection, session, told)
+        yield connection
+
+
+def _begin(connection: Connection, session: LiteralString, told: tuple[str, ...]) -> None:
+    try:
+        connection.execute(session, told)
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
+        raise DefinitionError(
+            "the role that keeps orgs apart is gone, or shut to the database's login; what opens the database next "
+            "makes it again"
+        ) from error

@@ -1,0 +1,1 @@
+"""Evidence for deletions, holds and older versions."""

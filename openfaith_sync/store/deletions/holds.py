@@ -1,0 +1,138 @@
+"""Safety stops: how much is missing of how much, and which hold stands."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Cursor
+from psycopg.rows import dict_row
+
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
+from openfaith_sync.domain.passes.deletions import WINDOWS, Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.passes.passes import PassId
+from openfaith_sync.store.pages.evidence_sql import EXPLAINED, STILL_MISSING
+from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.postgres.statements import Connection
+
+# Losses count from the last approval on: a person has looked at what went before.
+_LOSSES = ", ".join(
+    f"count(*) FILTER (WHERE is_loss AND deleted_at > GREATEST(now() - interval '{window.days} days', approved.at)"
+    " AND merged_into IS NULL)"
+    for window in WINDOWS
+)
+_WEIGH = f"""
+WITH approved AS MATERIALIZED (
+  SELECT max(decided_at) AS at FROM sync.holds
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+    AND kind = 'deletions' AND approved_up_to IS NOT NULL
+), missed AS (
+  SELECT count(*) AS missing, count(*) FILTER (WHERE {EXPLAINED}) AS explained
+  FROM sync.deletion_candidates known
+  WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s AND {STILL_MISSING}
+)
+SELECT (SELECT missing FROM missed), (SELECT explained FROM missed),
+       (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
+       (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s),
+       count(*) FILTER (WHERE deleted_at IS NULL AND merged_into IS NULL), {_LOSSES}
+FROM sync.external_links, approved WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+"""  # noqa: S608  joined of our own constants
+_STANDING = """
+SELECT * FROM sync.holds
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status IN ('open', 'approved')
+"""
+_OPEN = """
+INSERT INTO sync.holds AS held (org_id, adapter, entity, kind, pass_id, missing, live, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (org_id, adapter, entity, kind) WHERE status IN ('open', 'approved') DO UPDATE
+SET pass_id = EXCLUDED.pass_id, missing = EXCLUDED.missing, live = EXCLUDED.live, reason = EXCLUDED.reason
+RETURNING *
+"""
+_NOTE = """
+INSERT INTO sync.deletion_candidates (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, given.*, %(pass)s, %(pass)s
+FROM unnest(%(ids)s::text[], %(parents)s::text[]) AS given (external_id, parent_id)
+ON CONFLICT DO NOTHING
+"""
+# An approval of fewer than are missing now is over: a person is asked again.
+_SETTLE_APPROVED = """
+UPDATE sync.holds SET status = 'settled'
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'approved' AND approved_up_to < %s
+"""
+_SETTLE = """
+UPDATE sync.holds SET status = 'settled'
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status IN ('open', 'approved')
+"""
+_LOWER = """
+UPDATE sync.holds SET approved_up_to = LEAST(approved_up_to, %s)
+WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'approved'
+"""
+
+
+def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
+    """Return how much is missing, how much was lost lately, how much may be, and the hold that stands."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    found = connection.execute(_WEIGH.encode(), told).fetchone() or (0, 0, None, None, 0)
+    missing, explained, count, share, live, *losses = found
+    limits = Limits() if count is None else Limits(count, share)
+    hold = load_standing(connection, key, HoldKind.DELETIONS)
+    return Weighing(missing, live, limits, hold, explained, tuple(losses), is_nested=parent is not None)
+
+
+def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold | None:
+    """Return the hold of this key and kind that is open or approved."""
+    row = _rows(connection).execute(_STANDING, (*key_parameters(key), kind)).fetchone()
+    return parse_hold(row) if row else None
+
+
+def open_hold(
+    connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str, kind: HoldKind
+) -> Hold:
+    """Have an open hold of this key and kind; an approval that it goes beyond is over."""
+    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, weighed.unexplained))
+    told = (*key_parameters(key), kind, pass_id, weighed.unexplained, weighed.live, reason)
+    row = _rows(connection).execute(_OPEN, told).fetchone()
+    if row is None:
+        raise LookupError("a hold was neither made nor found")
+    return parse_hold(row)
+
+
+def hold_candidates(
+    connection: Connection, key: SyncKey, pass_id: PassId, candidates: Sequence[Candidate], reason: str
+) -> Hold:
+    """Note candidates and return the open hold behind which they, and those noted before, wait."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    rows = sorted((one.external_id, one.parent_id) for one in candidates)
+    connection.execute(_NOTE, told | {"ids": [row[0] for row in rows], "parents": [row[1] for row in rows]})
+    return open_hold(connection, key, pass_id, weigh(connection, key, None), reason, HoldKind.DELETIONS)
+
+
+def settle_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:
+    """Have no hold of this key and kind stand."""
+    connection.execute(_SETTLE, (*key_parameters(key), kind))
+
+
+def lower_ceiling(connection: Connection, key: SyncKey, missing: int, kind: HoldKind) -> None:
+    """Have an approval allow no more than what still waits: what went is used up."""
+    connection.execute(_LOWER, (missing, *key_parameters(key), kind))
+
+
+def parse_hold(row: dict[str, Any]) -> Hold:
+    """Return the hold of a row of ``sync.holds``."""
+    return Hold(
+        hold_id=row["hold_id"],
+        key=SyncKey(OrgId(row["org_id"]), AdapterName(row["adapter"]), EntityName(row["entity"])),
+        pass_id=PassId(row["pass_id"]),
+        missing=row["missing"],
+        live=row["live"],
+        reason=row["reason"],
+        status=HoldStatus(row["status"]),
+        approved_up_to=row["approved_up_to"],
+        created_at=row["created_at"],
+        decided_at=row["decided_at"],
+        kind=HoldKind(row["kind"]),
+    )
+
+
+def _rows(connection: Connection) -> Cursor[dict[str, Any]]:
+    return connection.cursor(row_factory=dict_row)

@@ -1,0 +1,197 @@
+"""Compares a complete listing with what we hold: what is missing there, what is missing here.
+
+All of it is set-based, so that memory stays flat whatever a church has. A record that came, changed or
+moved while the pass ran is never missing: only links from before the pass that nothing wrote to since
+are compared.
+"""
+
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.passes.deletions import Candidate, Unproven
+from openfaith_sync.domain.passes.passes import PassId
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.store.pages.evidence_sql import EXPLAINED
+from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+
+# `absent` is what we hold, or set aside, and the listing lacks; a row that named no id cannot be read by one.
+# What is a candidate and not absent came back, was written to, went, or was merged.
+_COMPARE = """
+WITH began AS MATERIALIZED (
+  SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s
+), absent AS MATERIALIZED (
+  SELECT link.external_id FROM sync.external_links link
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+    AND link.deleted_at IS NULL AND link.merged_into IS NULL
+    AND GREATEST(link.first_seen_at, link.updated_at) < (SELECT started_at FROM began)
+    AND NOT EXISTS (
+      SELECT FROM sync.listed_ids listed
+      WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = link.external_id)
+  UNION
+  SELECT dead.external_id FROM sync.dead_letters dead
+  WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
+    AND dead.resolved_at IS NULL AND dead.last_seen_at < (SELECT started_at FROM began)
+    AND NOT starts_with(dead.external_id, %(unidentified)s)
+    AND NOT EXISTS (
+      SELECT FROM sync.external_links link
+      WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+        AND link.external_id = dead.external_id AND (link.deleted_at IS NULL OR link.merged_into IS NOT NULL))
+    AND NOT EXISTS (
+      SELECT FROM sync.listed_ids listed
+      WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = dead.external_id)
+), missed AS (
+  INSERT INTO sync.deletion_candidates AS known (org_id, adapter, entity, external_id, first_pass_id, last_pass_id)
+  SELECT %(org)s, %(adapter)s, %(entity)s, external_id, %(pass)s, %(pass)s FROM absent ORDER BY external_id
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+  SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id
+  WHERE known.last_pass_id < EXCLUDED.last_pass_id
+)
+DELETE FROM sync.deletion_candidates known
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND NOT EXISTS (SELECT FROM absent WHERE absent.external_id = known.external_id)
+"""
+# A record that was tombstoned after the pass began may have been listed before that. One that is listed in an
+# older version than its tombstone's is left to the evidence about older versions.
+_MISSING_HERE = """
+SELECT listed.external_id FROM sync.listed_ids listed
+WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id > %(after)s
+  AND NOT starts_with(listed.external_id, %(unidentified)s)
+  AND NOT EXISTS (
+    SELECT FROM sync.external_links link
+    WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+      AND link.external_id = listed.external_id
+      AND (link.deleted_at IS NULL OR listed.listed_version < link.source_version AND link.merged_into IS NULL
+           OR link.deleted_at >= (
+        SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)))
+  AND NOT EXISTS (
+    SELECT FROM sync.dead_letters dead
+    WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
+      AND dead.external_id = listed.external_id AND dead.resolved_at IS NULL)
+ORDER BY listed.external_id LIMIT %(limit)s
+"""
+_OF_THE_KEY = "known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s"
+# A nested record of which nobody knows the parent has no address to be read at.
+_HAS_ADDRESS = "(%(parent)s::text IS NULL OR known.parent_id IS NOT NULL)"
+# Whoever waits longest is read first, so that no candidate starves behind others that are read again and again.
+_CANDIDATES = f"""
+SELECT known.external_id, known.times_missed, known.parent_id, {EXPLAINED}, clock_timestamp()
+FROM sync.deletion_candidates known
+WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS} AND known.read_pass_id IS DISTINCT FROM %(pass)s
+ORDER BY known.read_at NULLS FIRST, known.external_id LIMIT %(limit)s
+"""  # noqa: S608  joined of our own constants
+_WITHOUT_ADDRESS = f"""
+SELECT known.external_id, known.times_missed, known.parent_id, false, clock_timestamp()
+FROM sync.deletion_candidates known
+WHERE {_OF_THE_KEY} AND NOT {_HAS_ADDRESS} AND known.external_id > %(after)s
+ORDER BY known.external_id LIMIT %(limit)s
+"""  # noqa: S608  joined of our own constants
+_COUNT_UNPROVEN = f"""
+SELECT count(*) FILTER (WHERE known.answer IS NULL), count(*) FILTER (WHERE known.answer = 'refused'), count(*)
+FROM sync.deletion_candidates known WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS}
+"""  # noqa: S608  joined of our own constants
+_FINDINGS = """
+SELECT count(*) FILTER (WHERE listed.was_deleted AND link.deleted_at IS NULL),
+       count(*) FILTER (WHERE NOT listed.was_deleted AND link.content_hash <> listed.held_hash
+                        AND link.source_version IS NOT DISTINCT FROM listed.held_version)
+FROM sync.listed_ids listed
+LEFT JOIN sync.external_links link
+  ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.external_id = listed.external_id
+WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
+"""
+_COUNT_LISTED = "SELECT count(*) FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s"
+_COUNT_UNIDENTIFIED = f"{_COUNT_LISTED} AND starts_with(external_id, %s)"
+_DIGEST = """
+SELECT md5(count(*) || COALESCE(string_agg(external_id, ' ' ORDER BY external_id), ''))
+FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s
+"""
+# What this listing counted; what was counted of records stored stays with the pass.
+_RESTART = """
+WITH forgotten AS (DELETE FROM sync.listed_ids WHERE org_id = %(org)s AND pass_id = %(pass)s)
+UPDATE sync.passes SET place = %(place)s, report = report - 'rows_listed' - 'places_stepped_over' - 'counted_before'
+WHERE org_id = %(org)s AND pass_id = %(pass)s
+"""
+_FORGET = """
+DELETE FROM sync.listed_ids listed USING sync.passes walked
+WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = listed.pass_id
+  AND walked.adapter = %(adapter)s AND walked.entity = %(entity)s AND walked.status <> 'open'
+"""
+
+
+def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
+    """Make what the complete listing of this pass lacks a candidate, and nothing else one; may be repeated."""
+    connection.execute(_COMPARE, _told(key, pass_id))
+
+
+def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
+    """Return ids that were listed and of which we hold nothing, in their order, after this one."""
+    rows = connection.execute(_MISSING_HERE, {**_told(key, pass_id), "after": after, "limit": limit})
+    return [ExternalId(row[0]) for row in rows]
+
+
+def load_candidates(
+    connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName | None, limit: int
+) -> tuple[list[Candidate], datetime | None]:
+    """Return candidates that this pass has not read yet, with the database's time; those never read come first."""
+    return _candidates(connection, _CANDIDATES, {**_told(key, pass_id), "parent": parent, "limit": limit})
+
+
+def load_without_address(
+    connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName, after: str, limit: int
+) -> tuple[list[Candidate], datetime | None]:
+    """Return nested candidates whose parent nobody knows, in the order of their ids, with the database's time."""
+    told = {**_told(key, pass_id), "parent": parent, "after": after, "limit": limit}
+    return _candidates(connection, _WITHOUT_ADDRESS, told)
+
+
+def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | None) -> Unproven:
+    """Count the candidates that can be read and are not proven gone."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    return Unproven(*(connection.execute(_COUNT_UNPROVEN.encode(), told).fetchone() or (0, 0, 0)))
+
+
+def _candidates(connection: Connection, query: str, told: dict[str, object]) -> tuple[list[Candidate], datetime | None]:
+    rows = connection.execute(query.encode(), told).fetchall()
+    candidates = [Candidate(ExternalId(row[0]), row[1], row[2] and ExternalId(row[2]), row[3]) for row in rows]
+    return candidates, rows[0][4] if rows else None
+
+
+def count_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
+    """Count the different ids that were listed so far."""
+    return int(fetch_one(connection, _COUNT_LISTED, (key.org, pass_id))[0])
+
+
+def count_unidentified(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
+    """Count the rows that were listed so far and name no id."""
+    return int(fetch_one(connection, _COUNT_UNIDENTIFIED, (key.org, pass_id, UNIDENTIFIED))[0])
+
+
+def digest_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> str:
+    """Return what is equal for two listings of the same ids."""
+    return str(fetch_one(connection, _DIGEST, (key.org, pass_id))[0])
+
+
+def restart_listing(connection: Connection, key: SyncKey, pass_id: PassId, place: WalkPlace) -> None:
+    """Forget what a pass has listed, and have it begin again at this place."""
+    connection.execute(_RESTART, {"org": key.org, "pass": pass_id, "place": Jsonb(place.to_json())})
+
+
+def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:
+    """Count what of the listing was undeleted, and what had changed without a new version."""
+    row = connection.execute(_FINDINGS, _told(key, pass_id)).fetchone() or (0, 0)
+    return {"undeleted": row[0], "changed_unseen": row[1]}
+
+
+def forget_listed(connection: Connection, key: SyncKey) -> None:
+    """Empty what passes of this key that are over listed; never what an open one did."""
+    org, adapter, entity = key_parameters(key)
+    connection.execute(_FORGET, {"org": org, "adapter": adapter, "entity": entity})
+
+
+def _told(key: SyncKey, pass_id: PassId) -> dict[str, object]:
+    org, adapter, entity = key_parameters(key)
+    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id, "unidentified": UNIDENTIFIED}

@@ -1,0 +1,72 @@
+"""Records that the source shows in an older version than the one held: noted, weighed, agreed on."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from openfaith_sync.domain.ids import ExternalId, SyncKey
+from openfaith_sync.domain.passes.deletions import HoldKind, Limits, Weighing
+from openfaith_sync.domain.passes.older_versions import OlderVersion
+from openfaith_sync.domain.passes.passes import PassId
+from openfaith_sync.store.deletions import holds
+from openfaith_sync.store.pages import older_sql
+from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+
+
+def compare_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
+    """Note what the complete listing of this pass shows in an older version, and nothing else; may be repeated."""
+    connection.execute(older_sql.COMPARE, _parameters(key, pass_id))
+
+
+def weigh_older(connection: Connection, key: SyncKey, pass_id: PassId) -> Weighing:
+    """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
+    row = connection.execute(older_sql.WEIGH, _parameters(key, pass_id)).fetchone() or (0, 0, None, None)
+    older, live, count, share = row
+    limits = Limits() if count is None else Limits(count, share)
+    return Weighing(older, live, limits, holds.load_standing(connection, key, HoldKind.OLDER))
+
+
+def load_older(
+    connection: Connection,
+    key: SyncKey,
+    pass_id: PassId,
+    after: str,
+    limit: int,
+    *,
+    overlap: timedelta,
+    is_held: bool,
+) -> list[OlderVersion]:
+    """Return older versions that have to be read by their ids now, in the order of these, after this one."""
+    parameters = _parameters(key, pass_id) | {"after": after, "limit": limit, "overlap": overlap, "is_held": is_held}
+    return [OlderVersion(ExternalId(row[0]), *row[1:]) for row in connection.execute(older_sql.LOAD, parameters)]
+
+
+def note_readings(
+    connection: Connection,
+    key: SyncKey,
+    pass_id: PassId,
+    agreed: Sequence[ExternalId],
+    contradicted: Sequence[ExternalId],
+) -> None:
+    """Note which readings agreed with the listing; where one did not, the evidence is void."""
+    parameters = _parameters(key, pass_id)
+    connection.execute(older_sql.NOTE_AGREED, parameters | {"ids": list(agreed)})
+    connection.execute(older_sql.FORGET, parameters | {"ids": list(contradicted)})
+
+
+def count_taken(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
+    """Count the older versions that this pass stored over newer ones."""
+    return int(fetch_one(connection, older_sql.COUNT_TAKEN, _parameters(key, pass_id))[0])
+
+
+def bring_back_watermark(connection: Connection, key: SyncKey, pass_id: PassId, overlap: timedelta) -> datetime | None:
+    """Move a watermark that lies beyond what the source shows back to it; return where to, if it moved."""
+    row = connection.execute(
+        older_sql.BRING_BACK_WATERMARK, _parameters(key, pass_id) | {"overlap": overlap}
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _parameters(key: SyncKey, pass_id: PassId) -> dict[str, object]:
+    org, adapter, entity = key_parameters(key)
+    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}

@@ -1,0 +1,70 @@
+"""The inbox from outside: events as they come in, how many wait, and how they are forgotten."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text
+from openfaith_sync.domain.webhooks.inbox import InboxEvent, InboxStatus
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox import inbox_sql
+from openfaith_sync.store.postgres.error_translation import translated
+from openfaith_sync.store.postgres.statements import Connection
+
+
+def receive(database: Database, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
+    """Store events that have come in, over a connection of its own; see ``receive_on``."""
+    with database.connect(org) as connection:
+        return receive_on(connection, org, adapter, events)
+
+
+def receive_on(connection: Connection, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
+    """Store events that have come in, all or none; gives how many were new.
+
+    Law 7: when this returns they are stored, and may be acknowledged. An event whose
+    id is known is the same event, and changes nothing.
+    """
+    if not events:
+        return 0
+    with translated():
+        done = connection.execute(inbox_sql.RECEIVE, {"org": org, "adapter": adapter} | _columns(events), prepare=True)
+        return done.rowcount
+
+
+def _columns(events: Iterable[InboxEvent]) -> dict[str, Any]:
+    # The order of the ids is that of the locks taken, so two deliveries of the same events never wait in a circle.
+    rows = sorted(events, key=lambda event: event.event_id)
+    return {
+        "ids": [storable_text(event.event_id) for event in rows],
+        "names": [storable_text(event.name) for event in rows],
+        "entities": [event.entity for event in rows],
+        "external_ids": [storable_text(event.external_id) for event in rows],
+        "actions": [event.action.value for event in rows],
+        "parents": [event.parent_id and storable_text(event.parent_id) for event in rows],
+        "payloads": [None if event.payload is None else storable_json(event.payload).decode() for event in rows],
+        "times": [event.event_time for event in rows],
+    }
+
+
+def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStatus]:
+    """Return how the inbox of every org stands that has events waiting, the longest due first."""
+    with database.connect_reading(org) as connection:
+        rows = connection.execute(inbox_sql.STATUS, {"org": org}).fetchall()
+    return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
+
+
+def list_due(database: Database) -> list[InboxStatus]:
+    """Return the orgs with events to be looked at now, the longest waiting first."""
+    with database.connect_fleet() as connection:
+        rows = connection.execute(inbox_sql.DUE).fetchall()
+    return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
+
+
+def prune_events(database: Database, older_than: timedelta) -> int:
+    """Delete events that were settled longer ago than this; gives how many. What waits stays.
+
+    A source that repeats an event after that has it read once more, which changes nothing.
+    """
+    with database.connect_fleet() as connection:
+        return connection.execute(inbox_sql.PRUNE, (older_than,)).rowcount

@@ -1,0 +1,86 @@
+"""The inbox from inside: which records are to be read, and which events wait.
+
+Waiting is a row with a time before which it is left alone, never a sleeping process.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.passes.passes import Lease
+from openfaith_sync.domain.records.merges import ReferenceColumn
+from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading, Wait
+from openfaith_sync.store.inbox import inbox_sql
+from openfaith_sync.store.passes.leases import check_lease
+from openfaith_sync.store.postgres.statements import Connection
+
+
+def load_readings(connection: Connection, key: SyncKey, most: int) -> list[Reading]:
+    """Return the records with due events, the longest waiting first, each with all its waiting events."""
+    told = {"org": key.org, "adapter": key.adapter, "most": most}
+    due = connection.execute(inbox_sql.DUE_RECORDS, told, prepare=True).fetchall()
+    found: dict[tuple[str, str], Reading] = {}
+    for entity in sorted({entity for entity, _ in due}):
+        ids = [external_id for of, external_id in due if of == entity]
+        found |= _load_readings_of(connection, key, EntityName(entity), ids)
+    # What another worker settled meanwhile has no event left.
+    return [found[record] for record in due if record in found]
+
+
+def _load_readings_of(
+    connection: Connection, key: SyncKey, entity: EntityName, ids: list[str]
+) -> dict[tuple[str, str], Reading]:
+    told = {"org": key.org, "adapter": key.adapter, "entity": entity, "ids": ids}
+    events: dict[str, list[InboxEvent]] = {}
+    for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, told, prepare=True):
+        event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
+        events.setdefault(external_id, []).append(event)
+    held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, told, prepare=True)}
+    settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, told, prepare=True)}
+    return {
+        (entity, external_id): Reading(
+            entity,
+            ExternalId(external_id),
+            tuple(waiting),
+            _held(held.get(external_id)),
+            held.get(external_id, (None, None))[1],
+            *settled.get(external_id, ()),
+        )
+        for external_id, waiting in events.items()
+    }
+
+
+def _held(link: tuple[Any, ...] | None) -> Held:
+    if link is None:
+        return Held.NEVER
+    is_gone, merged_into = link
+    return Held.MERGED if merged_into else Held.GONE if is_gone else Held.LIVE
+
+
+def load_parent(
+    connection: Connection, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
+) -> ExternalId | None:
+    """Return the source's id of the parent that our row of a nested record refers to."""
+    told = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
+    row = connection.execute(inbox_sql.parent(reference), told).fetchone()
+    return ExternalId(row[0]) if row else None
+
+
+def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wait]) -> None:
+    """Have events looked at again later."""
+    told = {
+        "org": lease.key.org,
+        "adapter": lease.key.adapter,
+        "ids": list(waits),
+        "seconds": [wait.seconds for wait in waits.values()],
+        "reasons": [wait.reason for wait in waits.values()],
+    }
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(inbox_sql.POSTPONE, told)
+
+
+def count_waiting(connection: Connection, key: SyncKey) -> int:
+    """Count the events of an org that are not settled."""
+    row = connection.execute(inbox_sql.WAITING, {"org": key.org, "adapter": key.adapter}).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,1 @@
+"""Alerts, circuit breakers and incidents."""

@@ -1,0 +1,294 @@
+"""Breakers: a source that is away is asked by one probe at a time, whoever else would ask it (``adapters.needs``).
+
+A breaker opens when several requests in a row found nobody, for a while; one for the whole
+adapter opens when that holds for several orgs and for most. While it is closed, asking costs
+no word with the database; while it is open, each would-be request costs one, and one in a
+while goes out. It closes with the first answer, and what waited for it is due at once.
+"""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from openfaith_sync.domain.errors import SourceAway
+from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alerts import OUTAGE, close_alert_on, log_alert, raise_alert_on
+from openfaith_sync.store.postgres.statements import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerRules:
+    """When a breaker opens, and how often it is probed."""
+
+    requests: int = 2
+    """So many different requests must have failed: one alone may be the request's own fault."""
+    lasting: timedelta = timedelta(seconds=10)
+    """For so long nothing was answered: less is a hiccup, which retries outlast."""
+    orgs: int = 3
+    """So many orgs must find nobody before it is the provider who is away, and most of those that asked."""
+    span: timedelta = timedelta(minutes=10)
+    """What failed longer ago than this is forgotten."""
+    first_probe: timedelta = timedelta(seconds=15)
+    last_probe: timedelta = timedelta(minutes=5)
+    """Waits between probes double from the first to this one."""
+    probe_lasts: timedelta = timedelta(minutes=3)
+    """Longer than any request may take: then whoever probed was lost, and another may."""
+
+
+RULES = BreakerRules()
+
+LEFT_ALONE = """
+AND NOT EXISTS (SELECT FROM sync.breakers away
+                WHERE away.org_id = work.org_id AND away.adapter = work.adapter
+                  AND away.opened_at IS NOT NULL AND away.probe_at > now() - interval '5 minutes')
+AND NOT EXISTS (SELECT FROM sync.adapter_breakers away
+                WHERE away.adapter = work.adapter AND away.probe_at > now() - interval '5 minutes')
+"""
+"""What a statement about ``work`` says to leave out whose source is away. When nobody probes, anybody may."""
+
+# Whoever changes breakers of an adapter does so alone: an answer changes many, and a failure may change two.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('openfaith breakers ' || %(adapter)s, 0))"
+_STATE = """
+SELECT true, opened_at, probe_at, now(), reason FROM sync.adapter_breakers WHERE adapter = %(adapter)s
+UNION ALL
+SELECT false, opened_at, probe_at, now(), reason FROM sync.breakers
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NOT NULL
+ORDER BY 1 DESC LIMIT 1
+"""
+_CLAIM_ADAPTER = """
+UPDATE sync.adapter_breakers SET probe_at = now() + %(lasts)s WHERE adapter = %(adapter)s AND probe_at <= now()
+"""
+_CLAIM = """
+UPDATE sync.breakers SET probe_at = now() + %(lasts)s
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NOT NULL AND probe_at <= now()
+"""
+_FAIL = """
+INSERT INTO sync.breakers AS held (org_id, adapter, failing, first_failed_at, last_failed_at, reason)
+SELECT org_id, adapter, ARRAY[%(request)s], now() - %(lasted)s, now(), %(reason)s
+FROM sync.connections WHERE org_id = %(org)s AND adapter = %(adapter)s
+ON CONFLICT (org_id, adapter) DO UPDATE SET
+  failing = CASE WHEN held.opened_at IS NULL AND held.last_failed_at < now() - %(span)s THEN EXCLUDED.failing
+                 WHEN cardinality(held.failing) >= %(requests)s OR held.failing @> EXCLUDED.failing THEN held.failing
+                 ELSE held.failing || EXCLUDED.failing END,
+  first_failed_at = CASE WHEN held.opened_at IS NULL AND held.last_failed_at < now() - %(span)s
+                         THEN EXCLUDED.first_failed_at
+                         ELSE least(held.first_failed_at, EXCLUDED.first_failed_at) END,
+  last_failed_at = now(), reason = EXCLUDED.reason
+RETURNING cardinality(failing) >= %(requests)s, first_failed_at <= now() - %(lasting)s, opened_at IS NOT NULL
+"""
+_OPEN = """
+UPDATE sync.breakers SET opened_at = now(), probe_at = now() + %(first)s, probes = 0
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NULL
+"""
+# Who asked and was answered since so many fail is seen by what a sync leaves behind; the table of those that were
+# not is short.
+_OPEN_ADAPTER = """
+INSERT INTO sync.adapter_breakers (adapter, probe_at, reason)
+SELECT %(adapter)s, now() + %(first)s, %(reason)s
+WHERE %(orgs)s <= (
+  SELECT count(*) FROM sync.breakers failing
+  WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s
+    AND failing.first_failed_at <= now() - %(lasting)s)
+AND (SELECT count(DISTINCT asked.org_id) FROM sync.checkpoints asked
+     WHERE asked.adapter = %(adapter)s AND greatest(asked.checked_at, asked.completed_at) > (
+         SELECT failing.first_failed_at FROM sync.breakers failing
+         WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s
+         ORDER BY failing.first_failed_at DESC OFFSET %(orgs)s - 1 LIMIT 1)
+       AND NOT EXISTS (SELECT FROM sync.breakers failing
+                       WHERE failing.org_id = asked.org_id AND failing.adapter = asked.adapter))
+  <= (SELECT count(*) FROM sync.breakers failing
+      WHERE failing.adapter = %(adapter)s AND failing.last_failed_at > now() - %(span)s)
+ON CONFLICT (adapter) DO NOTHING
+"""
+_PROBED_IN_VAIN = """
+UPDATE sync.adapter_breakers SET probes = probes + 1, reason = %(reason)s,
+  probe_at = now() + least(%(first)s * power(2, least(probes + 1, 20)), %(last)s)
+WHERE adapter = %(adapter)s
+"""
+_PROBED_ONE_IN_VAIN = """
+UPDATE sync.breakers SET probes = probes + 1,
+  probe_at = now() + least(%(first)s * power(2, least(probes + 1, 20)), %(last)s)
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NOT NULL
+"""
+_HEAL_ADAPTER = "DELETE FROM sync.adapter_breakers WHERE adapter = %(adapter)s"
+_HEAL_ALL = "DELETE FROM sync.breakers WHERE adapter = %(adapter)s RETURNING opened_at IS NOT NULL"
+_HEAL = """
+DELETE FROM sync.breakers WHERE org_id = %(org)s AND adapter = %(adapter)s RETURNING opened_at IS NOT NULL
+"""
+_RESUME = """
+UPDATE sync.work SET not_before = now(), attempts = 0
+WHERE adapter = %(adapter)s AND (%(org)s::text IS NULL OR org_id = %(org)s)
+  AND attempts > 0 AND run_key IS NULL AND not_before > now()
+"""
+_AWAY = """
+SELECT adapter, NULL, opened_at, probe_at, probes, reason FROM sync.adapter_breakers
+UNION ALL
+SELECT adapter, org_id, opened_at, probe_at, probes, reason FROM sync.breakers WHERE opened_at IS NOT NULL
+ORDER BY 1, 2 NULLS FIRST
+"""
+# Any org will do for a provider that is away from all; another one each time, since one may be ill by itself.
+_TO_PROBE = """
+(SELECT connection.org_id FROM sync.adapter_breakers away
+ JOIN sync.connections connection ON connection.adapter = away.adapter AND connection.status = 'active'
+ WHERE away.adapter = %(adapter)s AND away.probe_at <= now() ORDER BY random() LIMIT 1)
+UNION ALL
+(SELECT away.org_id FROM sync.breakers away
+ JOIN sync.connections connection
+   ON (connection.org_id, connection.adapter) = (away.org_id, away.adapter) AND connection.status = 'active'
+ WHERE away.adapter = %(adapter)s AND away.opened_at IS NOT NULL AND away.probe_at <= now()
+   AND NOT EXISTS (SELECT FROM sync.adapter_breakers whole WHERE whole.adapter = away.adapter)
+ ORDER BY away.probe_at LIMIT %(most)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A source that nothing but probes is asked of."""
+
+    adapter: AdapterName
+    org: OrgId | None
+    """``None``: for every org."""
+    since: datetime
+    probe_at: datetime
+    probes: int
+    """In vain so far."""
+    reason: str
+
+
+class SharedBreaker:
+    """The breaker of one connection, in one process. Safe to use from several threads."""
+
+    def __init__(self, database: Database, org: OrgId, adapter: AdapterName, rules: BreakerRules = RULES) -> None:
+        """Know nothing yet; the first request asks."""
+        self._database, self._org, self._adapter, self._rules = database, org, adapter, rules
+        self._turn = threading.Lock()
+        self._is_closed = False
+        self._has_failed = False
+        self._prober: int | None = None
+        """The thread whose request is the probe, all tries of it."""
+
+    def admit(self) -> None:
+        """Let a request go out.
+
+        Raises:
+            SourceAway: The source is away, and it is not time for a probe.
+        """
+        if self._is_closed or self._prober == threading.get_ident():
+            return
+        with self._turn:
+            if not self._is_closed:
+                self._look()
+
+    def note_answer(self) -> None:
+        """Close what was open, and let go on what it kept waiting: the source answered."""
+        if self._is_closed and not self._has_failed:
+            return
+        with self._turn:
+            if not self._is_closed or self._has_failed:
+                self._close()
+            self._is_closed, self._has_failed, self._prober = True, False, None
+
+    def end_probe(self) -> None:
+        """Let a probe of this thread be over; one that found nothing out is followed by another as a lost one is."""
+        if self._prober == threading.get_ident():
+            self._prober = None
+
+    def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
+        """Count a request that found nobody for so long; says whether another one is wanted to tell why."""
+        told = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
+        is_probe = self._prober == threading.get_ident()
+        news = None
+        with self._turn, self._database.connect_fleet() as session, session.transaction():
+            session.execute(_ALONE, told)
+            found = session.execute(_FAIL, told).fetchone()
+            if found is None:
+                # The org was removed meanwhile: nobody would ever close what it opens.
+                return False
+            is_several, is_lasting, is_open = found
+            if is_probe:
+                self._probe_later(session, told)
+                self._prober = None
+            elif is_several and is_lasting:
+                news = self._open(session, told, was_open=is_open)
+                is_open = True
+            self._has_failed, self._is_closed = True, self._is_closed and not is_open
+        if news:
+            log_alert(self._adapter, OUTAGE, news)
+        # A probe in vain is one more of what is known already.
+        return not is_several and not is_probe
+
+    def _look(self) -> None:
+        """Learn whether the breaker is closed; where it is open and a probe is due, this request is it."""
+        told = self._parameters()
+        with self._database.connect_fleet() as session, session.transaction():
+            row = session.execute(_STATE, told).fetchone()
+            if row is None:
+                self._is_closed = True
+                return
+            is_general, opened_at, probe_at, now, reason = row
+            if session.execute(_CLAIM_ADAPTER if is_general else _CLAIM, told).rowcount:
+                self._prober = threading.get_ident()
+                return
+        wait = max(probe_at - now, timedelta(seconds=1))
+        raise SourceAway(
+            f"{self._adapter} is away since {opened_at:%Y-%m-%d %H:%M:%S} UTC ({reason}); it is probed until it "
+            f"answers, next in {wait.total_seconds():.0f} s",
+            retry_after=wait,
+        )
+
+    def _open(self, session: Connection, told: dict[str, Any], *, was_open: bool) -> str | None:
+        """Open the breaker, and the adapter's when this is one org too many; gives the alert that is news."""
+        detail = f"nobody answers; asked again by itself until somebody does ({told['reason']})"
+        news = False
+        if not was_open:
+            session.execute(_OPEN, told)
+            news = raise_alert_on(session, self._adapter, OUTAGE, self._org, detail)
+        if session.execute(_OPEN_ADAPTER, told).rowcount:
+            news = raise_alert_on(session, self._adapter, OUTAGE, None, detail) or news
+        return detail if news else None
+
+    def _probe_later(self, session: Connection, told: dict[str, Any]) -> None:
+        if not session.execute(_PROBED_IN_VAIN, told).rowcount:
+            session.execute(_PROBED_ONE_IN_VAIN, told)
+
+    def _close(self) -> None:
+        told = self._parameters()
+        with self._database.connect_fleet() as session:
+            with session.transaction():
+                session.execute(_ALONE, told)
+                was_general = session.execute(_HEAL_ADAPTER, told).rowcount > 0
+                healed = session.execute(_HEAL_ALL if was_general else _HEAL, told).fetchall()
+                was_open = was_general or healed == [(True,)]
+                healed_org = None if was_general else self._org
+                if was_open:
+                    close_alert_on(session, self._adapter, OUTAGE, healed_org)
+            if was_open:
+                session.execute(_RESUME, told | {"org": healed_org})
+
+    def _parameters(self) -> dict[str, Any]:
+        rules = self._rules
+        return {
+            "org": self._org,
+            "adapter": self._adapter,
+            "requests": rules.requests,
+            "lasting": rules.lasting,
+            "orgs": rules.orgs,
+            "span": rules.span,
+            "first": rules.first_probe,
+            "last": rules.last_probe,
+            "lasts": rules.probe_lasts,
+        }
+
+
+def list_away(database: Database) -> list[Away]:
+    """Return the sources that are away, those of a whole adapter first."""
+    with database.connect_fleet() as session:
+        return [Away(*row) for row in session.execute(_AWAY)]
+
+
+def load_orgs_to_probe(database: Database, adapter: AdapterName, most: int) -> list[OrgId]:
+    """Return the orgs whose connections are good for a probe that is due."""
+    with database.connect_fleet() as session:
+        return [OrgId(row[0]) for row in session.execute(_TO_PROBE, {"adapter": adapter, "most": most})]

@@ -1,0 +1,154 @@
+"""The statements of a page's commit about what is gone, what was listed and which events are settled."""
+
+from functools import cache
+
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.errors import DefinitionError
+
+# A link is made even where none was: a page that was read before the record
+# went, and is committed after, then meets the tombstone (see page_sql.py).
+# A merged link is one already, and leads to a row that lives. Of a record never held, nothing is lost.
+# What was written to a link since the proof began is newer than the proof.
+_TOMBSTONE = """
+WITH gone AS (
+  INSERT INTO sync.external_links AS link
+    (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at, is_loss)
+  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.entity_id, '', now(),
+         given.is_loss AND EXISTS (
+           SELECT FROM sync.external_links held
+           WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+             AND held.external_id = given.external_id)
+  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[], %(losses)s::boolean[]) AS given (external_id, entity_id, is_loss)
+  ORDER BY given.external_id
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+  SET deleted_at = now(), updated_at = now(), is_loss = EXCLUDED.is_loss
+  WHERE link.deleted_at IS NULL AND (link.updated_at <= %(proven_at)s::timestamptz) IS NOT FALSE
+  RETURNING entity_id, xmax <> 0 AS was_live
+), stored AS (
+  UPDATE openfaith."{table}" held SET deleted_at = now(), synced_at = now()
+  FROM gone WHERE held.org_id = %(org)s AND held.id = gone.entity_id AND held.deleted_at IS NULL
+), settled AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+), resolved AS (
+  UPDATE sync.dead_letters SET resolved_at = now()
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+    AND resolved_at IS NULL
+)
+UPDATE sync.passes
+SET tombstoned = tombstoned + (SELECT count(*) FROM gone WHERE was_live)
+WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+"""
+
+NOTE_ANSWERS = b"""
+UPDATE sync.deletion_candidates known
+SET read_at = now(), read_pass_id = %(pass)s::bigint, answer = given.answer
+FROM unnest(%(ids)s::text[], %(answers)s::text[]) AS given (external_id, answer)
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND known.external_id = given.external_id
+"""
+
+STILL_MISSING = "(known.answer IS DISTINCT FROM 'alive' OR known.read_pass_id < known.last_pass_id)"
+"""Whether a candidate was not seen alive since a listing last lacked it."""
+
+EXPLAINED = """EXISTS (
+  SELECT FROM sync.external_links parent
+  WHERE parent.org_id = known.org_id AND parent.adapter = known.adapter AND parent.entity = %(parent)s
+    AND parent.external_id = known.parent_id AND (parent.deleted_at IS NOT NULL OR EXISTS (
+      SELECT FROM sync.deletion_candidates above
+      JOIN sync.holds USING (org_id, adapter, entity)
+      WHERE above.org_id = parent.org_id AND above.adapter = parent.adapter AND above.entity = parent.entity
+        AND above.external_id = parent.external_id AND holds.kind = 'deletions' AND holds.status = 'approved')))"""
+"""Whether a nested candidate's parent takes it with it: it is a tombstone, or a person approved that it goes."""
+
+# What was deleted or seen alive meanwhile is behind the hold no more, whoever found it.
+FOLLOW_HOLD = f"""
+UPDATE sync.holds held
+SET missing = rest.missing,
+    approved_up_to = CASE WHEN held.approved_up_to > rest.missing THEN rest.missing ELSE held.approved_up_to END,
+    status = CASE WHEN rest.missing = 0 THEN 'settled' ELSE held.status END
+FROM (SELECT count(*)::int AS missing FROM sync.deletion_candidates known
+      WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+        AND {STILL_MISSING}) rest
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+  AND held.kind = 'deletions' AND held.status IN ('open', 'approved') AND rest.missing < held.missing
+""".encode()  # noqa: S608  joined of our own constants
+
+# Noted before the page's records are stored, so that the end of the pass can tell
+# what was undeleted, and what had changed without a new version.
+NOTE_LISTED = b"""
+WITH back AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+)
+INSERT INTO sync.listed_ids (org_id, pass_id, external_id, listed_version, held_hash, held_version, was_deleted)
+SELECT %(org)s, %(pass)s::bigint, given.external_id, given.version, link.content_hash, link.source_version,
+       link.deleted_at IS NOT NULL
+FROM unnest(%(ids)s::text[], %(versions)s::timestamptz[]) AS given (external_id, version)
+LEFT JOIN sync.external_links link
+  ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.external_id = given.external_id
+ON CONFLICT DO NOTHING
+"""
+
+# `before` is what the parent's list held when it was last read.
+NOTE_PARENT = b"""
+WITH before AS (
+  SELECT unnest(listed) AS external_id FROM sync.parent_listings
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
+), missing AS (
+  INSERT INTO sync.deletion_candidates AS known
+    (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+  SELECT link.org_id, link.adapter, link.entity, link.external_id, %(parent)s, %(pass)s::bigint, %(pass)s::bigint
+  FROM before JOIN sync.external_links link USING (external_id)
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s AND link.deleted_at IS NULL
+    AND before.external_id <> ALL (%(listed)s::text[])
+  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+  SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
+  WHERE known.last_pass_id < EXCLUDED.last_pass_id
+), back AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(listed)s::text[])
+)
+INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id)
+VALUES (%(org)s, %(adapter)s, %(entity)s, %(parent)s, %(hash)s, %(listed)s::text[], %(pass)s::bigint)
+ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
+SET parent_hash = EXCLUDED.parent_hash, listed = EXCLUDED.listed, pass_id = EXCLUDED.pass_id, listed_at = now()
+"""
+
+NOTE_REPORT = b"""
+UPDATE sync.passes SET report = COALESCE(report, '{}') || (
+  SELECT jsonb_object_agg(key, COALESCE((report ->> key)::bigint, 0) + value::bigint)
+  FROM jsonb_each_text(%(found)s::jsonb))
+WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+"""
+
+# Whose list was never read has no hash: its parent counts as changed, and is listed.
+NOTE_MEMBERS = b"""
+INSERT INTO sync.parent_listings AS known (org_id, adapter, entity, parent_id, listed, pass_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, parent_id, array_agg(external_id), %(pass)s::bigint
+FROM unnest(%(parents)s::text[], %(ids)s::text[]) AS joined (parent_id, external_id)
+GROUP BY parent_id ORDER BY parent_id
+ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
+SET listed = ARRAY(SELECT unnest(known.listed) UNION SELECT unnest(EXCLUDED.listed))
+WHERE NOT known.listed @> EXCLUDED.listed
+"""
+
+SETTLE_EVENTS = b"""
+UPDATE sync.webhook_events event SET done_at = now(), outcome = settled.outcome
+FROM unnest(%(ids)s::text[], %(outcomes)s::text[]) AS settled (event_id, outcome)
+WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id = settled.event_id
+  AND event.done_at IS NULL
+"""
+
+
+@cache
+def tombstone(table_name: str) -> bytes:
+    """Return the statement that tombstones records of a canonical table.
+
+    Raises:
+        DefinitionError: There is no such table.
+    """
+    if table_name not in CANONICAL_TABLES:
+        raise DefinitionError(f"there is no canonical table {table_name!r}")
+    return " ".join(_TOMBSTONE.format(table=table_name).split()).encode()

@@ -1,0 +1,327 @@
+"""Commits a page: its records, links, dead letters, counts and place, whole or not at all (law 1)."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import orjson
+import psycopg
+
+from openfaith_sync.domain.errors import DefinitionError, TransientError
+from openfaith_sync.domain.ids import RECORDS, EntityName
+from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId
+from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
+from openfaith_sync.store.pages import evidence_sql, page_sql
+from openfaith_sync.store.pages.evidence_rows import evidence_of, listing_of
+from openfaith_sync.store.pages.page_rows import (
+    Parameters,
+    newest_each,
+    progress_parameters,
+    record_parameters,
+    refused_record,
+    rejection_parameters,
+)
+from openfaith_sync.store.pages.pipeline import Answer, Pipeline
+from openfaith_sync.store.postgres.statements import Connection
+
+COMMIT_STEPS = (
+    "begin",
+    "check_lease",
+    "note_listed",
+    "step_back",
+    "store_records",
+    "store_dead_letters",
+    "tombstone",
+    "note_answers",
+    "follow_hold",
+    "note_parent",
+    "settle_events",
+    "note_report",
+    "advance",
+    "commit",
+    "committed",
+)
+"""What ``on_step`` is told: before each statement its name, and "committed" after the last.
+
+``store_records``, ``store_dead_letters``, ``note_report``, ``tombstone`` and ``follow_hold`` come once for each entity
+that needs them, ``note_parent`` once for each parent.
+"""
+
+OnStep = Callable[[str], None]
+Send = Callable[[str, bytes, Parameters], Answer]
+Told: TypeAlias = list[tuple[MappedBatch, Parameters]]
+"""Each batch with what its statements are told: whose it is, and the pass that counts it."""
+
+# What one record alone can cause. Everything else is everybody's failure.
+_RECORDS_OWN_FAULT = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    orjson.JSONEncodeError,
+    UnicodeError,
+)
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A page whose statements were sent."""
+
+    lease: Lease
+    page: PageCommit
+    told: Told
+    stored: list[Answer | None] = field(default_factory=list)
+    committed: Answer | None = None
+    counts: dict[EntityName, Counts] | None = None
+    """Once it is in the database."""
+    failure: Exception | None = None
+    """Once it is known that it is not, and why."""
+
+
+class PageWriter:
+    """Commits pages over one connection.
+
+    All statements of a page are sent together and answered together, so a page costs one
+    round trip; the next page may be sent before the first is answered, so that the server
+    need not wait for us. The lease check comes first, and when it fails the server skips
+    the rest, and whatever was sent behind it.
+    """
+
+    def __init__(self, connection: Connection, on_step: OnStep | None) -> None:
+        """Write over this connection; with ``on_step``, wait for each statement's answer before the next."""
+        self._connection = connection
+        self._on_step = on_step
+        self._pipeline = Pipeline(connection)
+        self._under_way: deque[_UnderWay] = deque()
+        self._riders_of: PassId | None = None
+        self._riders: dict[EntityName, PassId] = {}
+
+    def begin(self, lease: Lease, page: PageCommit) -> Callable[[], Mapping[EntityName, Counts]]:
+        """Have the page stored behind those that are under way; what is given waits until it is.
+
+        A record that the database itself refuses becomes a dead letter (law 5).
+        """
+        sent = _UnderWay(lease, page, self._told_of_batches(lease, page))
+        is_refused = False
+        try:
+            self._send_page(sent)
+            self._under_way.append(sent)
+        except _RECORDS_OWN_FAULT:
+            # Seen to below: what is raised there must not carry this one along, which may tell a value.
+            is_refused = True
+        except Exception:  # whatever it is, those before it are whole and this one is taken back; raised again
+            self.rest()
+            raise
+        except BaseException:  # Ctrl-C too: the connection must not keep a half-sent page open; raised again
+            self._give_up(is_hasty=True)
+            raise
+        if is_refused:
+            while self._under_way:
+                self._finish_oldest()
+            self._under_way.append(sent)
+            self._recover()
+        return lambda: self._finish(sent)
+
+    def rest(self) -> None:
+        """Have the connection free for other uses, or closed: see to the end of what is under way.
+
+        Whoever waits for a page is told how it ended.
+        """
+        try:
+            while self._under_way:
+                self._finish_oldest()
+        except psycopg.Error:
+            return
+        finally:
+            if not self._pipeline.is_resting:
+                self._give_up()
+
+    def _finish(self, sent: _UnderWay) -> Mapping[EntityName, Counts]:
+        while sent in self._under_way:
+            if len(self._under_way) == 1:
+                self._pipeline.end()
+            self._finish_oldest()
+        if not self._under_way:
+            self.rest()
+        if sent.counts is None:
+            raise sent.failure or TransientError("a page was not stored: the one before it could not be")
+        return sent.counts
+
+    def _finish_oldest(self) -> None:
+        """Wait for one page, or store it apart; what keeps it from being stored is raised."""
+        oldest = self._under_way[0]
+        assert oldest.committed is not None
+        is_refused = False
+        try:
+            self._pipeline.wait(oldest.committed)
+        except _RECORDS_OWN_FAULT:
+            # As above.
+            is_refused = True
+        except Exception as error:
+            oldest.failure = error
+            self._give_up()
+            raise
+        except BaseException:  # Ctrl-C too: nobody waits for what is under way any more; raised again
+            self._give_up(is_hasty=True)
+            raise
+        if is_refused:
+            self._recover()
+            return
+        self._under_way.popleft()
+        pairs = zip(oldest.page.batches, oldest.stored, strict=True)
+        oldest.counts = {
+            batch.entity: _count(len(batch.records), answer, len(batch.rejected)) for batch, answer in pairs
+        }
+        self._step("committed")
+
+    def _recover(self) -> None:
+        """Store what is under way, of which the first has a record that is refused, one page after the other."""
+        pages = list(self._under_way)
+        self._give_up()
+        for sent in pages:
+            try:
+                sent.counts = self._commit_apart(sent)
+            except Exception as error:
+                sent.failure = error
+                raise
+
+    def _give_up(self, *, is_hasty: bool = False) -> None:
+        self._under_way.clear()
+        self._pipeline.abort(is_hasty=is_hasty)
+
+    def _told_of_batches(self, lease: Lease, page: PageCommit) -> Told:
+        key, entities = lease.key, [batch.entity for batch in page.batches]
+        if key.entity == RECORDS:
+            common = {"org": key.org, "adapter": key.adapter, "pass": page.pass_id}
+            return [(batch, common | {"entity": batch.entity}) for batch in page.batches]
+        if entities[:1] != [key.entity] or len(set(entities)) < len(entities):
+            raise DefinitionError(f"a page of {key} must begin with its own records and name each entity once")
+        self._know_riders(lease, page.pass_id, entities[1:])
+        passes = {key.entity: page.pass_id, **self._riders}
+        return [
+            (batch, {"org": key.org, "adapter": key.adapter, "entity": batch.entity, "pass": passes[batch.entity]})
+            for batch in page.batches
+        ]
+
+    def _know_riders(self, lease: Lease, pass_id: PassId, entities: Sequence[EntityName]) -> None:
+        if not entities:
+            return
+        if self._riders_of != pass_id:
+            self.rest()
+            rows = self._connection.execute(page_sql.RIDERS, (lease.key.org, pass_id)).fetchall()
+            self._riders = {EntityName(entity): PassId(rider) for entity, rider in rows}
+            self._riders_of = pass_id
+        for entity in entities:
+            if entity not in self._riders:
+                raise DefinitionError(
+                    f"{entity} came with a page of {lease.key}, but rides along with no pass {pass_id}"
+                )
+
+    def _send_page(self, sent: _UnderWay) -> None:
+        """Send everything at once; no statement's answer is known before all are."""
+        lease, page, send = sent.lease, sent.page, self._send
+        send("begin", b"BEGIN", {})
+        send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
+        _note(listing_of(lease, page), send)
+        for batch, known in sent.told:
+            sent.stored.append(_store(batch, batch.records, known, send) if batch.records else None)
+            _set_aside(batch.rejected, known, send)
+            _warn(batch, known, send)
+        _note(evidence_of(lease, page), send)
+        send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
+        sent.committed = send("commit", b"COMMIT", {})
+        self._pipeline.flush()
+
+    def _commit_apart(self, sent: _UnderWay) -> dict[EntityName, Counts]:
+        """Store the page in one transaction too, but find the records that the database refuses."""
+        lease, page, send = sent.lease, sent.page, self._send_alone
+        counts: dict[EntityName, Counts] = {}
+        self._step("begin")
+        with self._connection.transaction():
+            send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
+            _note(listing_of(lease, page), send)
+            for batch, known in sent.told:
+                stored, refused = self._store_some(batch, batch.records, known)
+                rejected = (*batch.rejected, *refused)
+                _set_aside(rejected, known, send)
+                _warn(batch, known, send)
+                counts[batch.entity] = stored + Counts(dead=len(rejected))
+            _note(evidence_of(lease, page), send)
+            send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
+            self._step("commit")
+        self._step("committed")
+        return counts
+
+    def _store_some(
+        self, batch: MappedBatch, records: Sequence[Record], known: Parameters
+    ) -> tuple[Counts, list[Rejection]]:
+        """Store what can be, halving what is refused until each bad record stands alone."""
+        if not records:
+            return Counts(), []
+        try:
+            with self._connection.transaction():
+                return _count(len(records), _store(batch, records, known, self._send_alone)), []
+        except _RECORDS_OWN_FAULT as error:
+            if len(records) == 1:
+                return Counts(), [refused_record(records[0], batch.table, error)]
+        middle = len(records) // 2
+        first, first_bad = self._store_some(batch, records[:middle], known)
+        second, second_bad = self._store_some(batch, records[middle:], known)
+        return first + second, first_bad + second_bad
+
+    def _send(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+        if self._on_step is not None:
+            self._pipeline.catch_up()
+        self._step(step)
+        return self._pipeline.send(statement, parameters)
+
+    def _send_alone(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+        """Send one statement and wait for its answer."""
+        self._step(step)
+        found = self._connection.execute(statement, parameters)
+        return Answer(found.fetchone() if found.description else None)
+
+    def _step(self, step: str) -> None:
+        if self._on_step is not None:
+            self._on_step(step)
+
+
+def _store(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> Answer:
+    parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
+    return send("store_records", page_sql.store_records(batch.table), parameters)
+
+
+def _set_aside(rejected: Sequence[Rejection], known: Parameters, send: Send) -> None:
+    if rejected:
+        parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
+        send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters)
+
+
+def _warn(batch: MappedBatch, known: Parameters, send: Send) -> None:
+    """Count the values that could not be read on the pass of their entity, in all and by name."""
+    found = unreadable_values(batch)
+    if found:
+        parameters = {"org": known["org"], "pass": known["pass"], "found": orjson.dumps(found).decode()}
+        send("note_report", evidence_sql.NOTE_REPORT, parameters)
+
+
+def _note(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send) -> None:
+    """Store what the page listed, what it proves gone, and the events that it settles."""
+    for step, statement, parameters in evidence:
+        send(step, statement, parameters)
+
+
+def _claim(lease: Lease, page: PageCommit) -> Parameters:
+    key = lease.key
+    return {
+        "org": key.org,
+        "adapter": key.adapter,
+        "entity": key.entity,
+        "token": lease.token,
+        "pass": page.pass_id,
+    }
+
+
+def _count(records: int, answer: Answer | None, dead: int = 0) -> Counts:
+    created, updated = (int(count) for count in (answer and answer.row) or (0, 0))
+    return Counts(created=created, updated=updated, unchanged=records - created - updated, dead=dead)

@@ -1,0 +1,1 @@
+"""Passes, leases and checkpoints."""

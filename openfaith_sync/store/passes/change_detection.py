@@ -1,0 +1,102 @@
+"""What is new in a page, and what was announced: questions about changes that write nothing."""
+
+from collections.abc import Mapping
+
+from psycopg.types.json import Jsonb
+
+from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.passes.passes import Lease, PassId
+from openfaith_sync.domain.records.record import MappedBatch
+from openfaith_sync.store.passes.leases import check_lease, key_parameters
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+
+# The same comparison as in page_sql.py.
+_COUNT_NEWS = """
+SELECT count(*) FROM unnest(%(ids)s::text[], %(hashes)s::bytea[], %(versions)s::timestamptz[])
+  AS page (external_id, content_hash, source_version)
+LEFT JOIN sync.external_links held
+  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+ AND held.external_id = page.external_id
+WHERE held.external_id IS NULL
+   OR held.merged_into IS NULL AND (page.source_version >= held.source_version) IS NOT FALSE
+      AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL)
+"""
+_COUNT_NEW_REFUSALS = """
+SELECT count(*) FROM unnest(%(ids)s::text[]) AS bad (external_id)
+WHERE NOT EXISTS (
+  SELECT FROM sync.dead_letters dead
+  WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
+    AND dead.external_id = bad.external_id AND dead.resolved_at IS NULL)
+"""
+# A change is announced when an event about the record came within a day before it was stored.
+_ANNOUNCED = """
+SELECT count(*), count(*) FILTER (WHERE EXISTS (
+  SELECT FROM sync.webhook_events event
+  WHERE event.org_id = link.org_id AND event.adapter = link.adapter AND event.entity = link.entity
+    AND event.external_id = link.external_id AND event.action <> 'check'
+    AND event.received_at > link.updated_at - interval '1 day'))
+FROM sync.external_links link, sync.passes walked
+WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s
+  AND link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.updated_at >= walked.started_at
+  AND EXISTS (SELECT FROM sync.webhook_subscriptions asked
+              WHERE asked.org_id = %(org)s AND asked.adapter = %(adapter)s AND asked.is_active)
+"""
+_REPORT = """
+UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s AND pass_id = %s
+"""
+_CHECKED = """
+UPDATE sync.checkpoints SET checked_at = now() WHERE org_id = %s AND adapter = %s AND entity = %s
+"""
+
+_CHANGED_PARENTS = """
+SELECT EXISTS (
+  SELECT FROM sync.external_links link
+  LEFT JOIN sync.parent_listings listing
+    ON (listing.org_id, listing.adapter, listing.entity, listing.parent_id)
+     = (link.org_id, link.adapter, %(entity)s, link.external_id)
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(parent)s AND link.deleted_at IS NULL
+    AND listing.parent_hash IS DISTINCT FROM link.content_hash)
+"""
+
+
+def count_news(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
+    """Count the records of a batch that storing would change, dead letters that are known left out."""
+    told = {"org": key.org, "adapter": key.adapter, "entity": batch.entity}
+    records = {
+        "ids": [record.external_id for record in batch.records],
+        "hashes": [record.content_hash for record in batch.records],
+        "versions": [record.version for record in batch.records],
+    }
+    news = int(fetch_one(connection, _COUNT_NEWS, told | records)[0])
+    if batch.rejected:
+        refused = {"ids": [bad.external_id for bad in batch.rejected]}
+        news += int(fetch_one(connection, _COUNT_NEW_REFUSALS, told | refused)[0])
+    return news
+
+
+def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dict[str, int]:
+    """Return how many records a pass changed and how many of them were announced; empty without subscriptions."""
+    org, adapter, entity = key_parameters(lease.key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    changed, announced = fetch_one(connection, _ANNOUNCED, told)
+    return {"changed": changed, "announced": announced} if changed else {}
+
+
+def write_report(connection: Connection, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+    """Add to what a pass reports."""
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(_REPORT, (Jsonb(dict(report)), lease.key.org, pass_id))
+
+
+def note_checked(connection: Connection, key: SyncKey) -> None:
+    """Note that the source was asked for changes now."""
+    connection.execute(_CHECKED, key_parameters(key))
+
+
+def has_changed_parents(connection: Connection, key: SyncKey, parent: str) -> bool:
+    """Whether a parent is stored that was never listed, or differs from what it was when it was listed."""
+    org, adapter, entity = key_parameters(key)
+    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    return bool(fetch_one(connection, _CHANGED_PARENTS, told)[0])

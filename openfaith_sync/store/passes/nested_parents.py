@@ -1,0 +1,182 @@
+"""Which parents of a nested entity are read next, and what their lists say is missing."""
+
+from functools import cache
+
+from psycopg import sql
+
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
+from openfaith_sync.domain.passes.passes import PassId
+from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.postgres.statements import Connection
+
+# `named` is whom the parent's own record says belong to it, `held` whom our records do.
+_TO_READ = """
+SELECT parent.external_id, parent.content_hash, listing.listed, {named}, {held}
+FROM sync.external_links parent
+LEFT JOIN sync.parent_listings listing
+  ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
+  AND listing.parent_id = parent.external_id
+WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+  AND parent.deleted_at IS NULL AND parent.merged_into IS NULL AND parent.external_id > %(after)s
+  AND {is_due}
+ORDER BY parent.external_id LIMIT %(limit)s
+"""
+_NAMED = """
+(SELECT ARRAY(SELECT jsonb_array_elements_text(held.custom_fields -> %(members)s)) FROM openfaith.{parents} held
+ WHERE held.org_id = %(org)s AND held.id = parent.entity_id
+   AND jsonb_typeof(held.custom_fields -> %(members)s) = 'array')
+"""
+_HELD = """
+ARRAY(SELECT nested.{member} FROM openfaith.{nested} nested
+      WHERE nested.org_id = %(org)s AND nested.{under} = parent.entity_id AND nested.deleted_at IS NULL)
+"""
+_COUNT = """
+SELECT count(*), count(*) FILTER (WHERE listing.pass_id = %(pass)s)
+FROM sync.external_links parent
+LEFT JOIN sync.parent_listings listing
+  ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
+  AND listing.parent_id = parent.external_id
+WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+  AND parent.deleted_at IS NULL AND parent.merged_into IS NULL AND ({is_due} OR listing.pass_id = %(pass)s)
+"""
+# In a full walk, those that this pass has not read yet; else those that changed since theirs was read.
+_IS_DUE = {
+    True: "listing.pass_id IS DISTINCT FROM %(pass)s",
+    False: "listing.parent_hash IS DISTINCT FROM parent.content_hash",
+}
+# The list of a parent that we hold no more says nothing; when the parent comes back, it is read again.
+_DROP_GONE_PARENTS = """
+WITH gone AS (
+  DELETE FROM sync.parent_listings listing
+  WHERE listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
+    AND NOT EXISTS (
+      SELECT FROM sync.external_links parent
+      WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+        AND parent.external_id = listing.parent_id AND parent.deleted_at IS NULL AND parent.merged_into IS NULL)
+  RETURNING parent_id, listed
+), absent AS (
+  SELECT DISTINCT ON (external_id) external_id, parent_id FROM gone, unnest(listed) AS external_id
+)
+INSERT INTO sync.deletion_candidates AS known
+  (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+SELECT link.org_id, link.adapter, link.entity, link.external_id, absent.parent_id, %(pass)s, %(pass)s
+FROM absent JOIN sync.external_links link USING (external_id)
+WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+  AND link.deleted_at IS NULL AND link.merged_into IS NULL
+ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
+WHERE known.last_pass_id < EXCLUDED.last_pass_id
+"""
+# After a walk of all parents: what no list holds, though we held it before the walk and nothing wrote to it since.
+_COMPARE = """
+WITH listed AS MATERIALIZED (
+  SELECT unnest(listed) AS external_id FROM sync.parent_listings
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+), absent AS (
+  SELECT DISTINCT ON (link.external_id) link.external_id, parent.external_id AS parent_id
+  FROM sync.external_links link
+  LEFT JOIN openfaith.{nested} nested ON nested.org_id = %(org)s AND nested.id = link.entity_id
+  LEFT JOIN sync.external_links parent
+    ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
+    AND parent.entity_id = nested.{under} AND parent.merged_into IS NULL
+  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+    AND link.deleted_at IS NULL AND link.merged_into IS NULL
+    AND GREATEST(link.first_seen_at, link.updated_at) < (
+      SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
+    AND NOT EXISTS (SELECT FROM listed WHERE listed.external_id = link.external_id)
+)
+INSERT INTO sync.deletion_candidates AS known
+  (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, external_id, parent_id, %(pass)s, %(pass)s FROM absent
+ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
+SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id,
+    parent_id = COALESCE(EXCLUDED.parent_id, known.parent_id)
+WHERE known.last_pass_id < EXCLUDED.last_pass_id
+"""
+# What moved to another parent under the same id is listed there; what went or was merged meanwhile is settled.
+_TAKE_OFF = """
+DELETE FROM sync.deletion_candidates known
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND (known.external_id IN (
+         SELECT unnest(listed) FROM sync.parent_listings
+         WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s)
+       OR NOT EXISTS (
+         SELECT FROM sync.external_links link
+         WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
+           AND link.external_id = known.external_id AND link.deleted_at IS NULL AND link.merged_into IS NULL))
+"""
+
+
+def load_parents(
+    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, after: str, limit: int, *, is_full: bool
+) -> list[ParentPlace]:
+    """Return parents whose lists are to be read, in the order of their ids, after this one."""
+    told = {**_told(key, nesting, pass_id), "members": nesting.members_key, "after": after, "limit": limit}
+    rows = connection.execute(_to_read(nesting, is_full), told)
+    return [
+        ParentPlace(
+            external_id=ExternalId(external_id),
+            content_hash=bytes(content_hash),
+            listed=None if listed is None else tuple(map(ExternalId, listed)),
+            named=None if named is None else frozenset(named),
+            held=frozenset(EntityId(member) for member in held),
+        )
+        for external_id, content_hash, listed, named, held in rows
+    ]
+
+
+def count_parents(
+    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool
+) -> tuple[int, int]:
+    """Count the parents whose lists this pass reads, and those that it has read already."""
+    query = _COUNT.replace("{is_due}", _IS_DUE[is_full]).encode()
+    row = connection.execute(query, _told(key, nesting, pass_id)).fetchone() or (0, 0)
+    return int(row[0]), int(row[1])
+
+
+def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool) -> None:
+    """Make what no parent's list holds a candidate; may be repeated.
+
+    After a walk of only some parents, what these lists lost are candidates already, and
+    the records below parents that are gone become some.
+    """
+    told = _told(key, nesting, pass_id)
+    connection.execute(_DROP_GONE_PARENTS, told)
+    if is_full:
+        _known(nesting.table)
+        compare = sql.SQL(_COMPARE).format(nested=sql.Identifier(nesting.table), under=sql.Identifier(nesting.under))
+        connection.execute(compare, told)
+    connection.execute(_TAKE_OFF, told)
+
+
+@cache
+def _to_read(nesting: Nesting, is_full: bool) -> sql.Composed:
+    named, held = sql.SQL("NULL"), sql.SQL("ARRAY[]::text[]")
+    query = sql.SQL(_TO_READ)
+    is_due = sql.SQL(_IS_DUE[is_full])
+    if is_full or nesting.members_key is None or nesting.member is None:
+        return query.format(named=named, held=held, is_due=is_due)
+    _known(nesting.table)
+    _known(nesting.parent_table)
+    return query.format(
+        named=sql.SQL(_NAMED).format(parents=sql.Identifier(nesting.parent_table)),
+        held=sql.SQL(_HELD).format(
+            nested=sql.Identifier(nesting.table),
+            under=sql.Identifier(nesting.under),
+            member=sql.Identifier(nesting.member),
+        ),
+        is_due=is_due,
+    )
+
+
+def _known(table: str) -> None:
+    if table not in CANONICAL_TABLES:
+        raise DefinitionError(f"there is no canonical table {table!r}")
+
+
+def _told(key: SyncKey, nesting: Nesting, pass_id: PassId) -> dict[str, object]:
+    org, adapter, entity = key_parameters(key)
+    return {"org": org, "adapter": adapter, "entity": entity, "parent": nesting.parent, "pass": pass_id}

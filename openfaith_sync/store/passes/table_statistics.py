@@ -1,0 +1,42 @@
+"""What the planner knows of tables that have just grown.
+
+Autovacuum gathers statistics a minute or more after a table has grown. Until then PostgreSQL plans as if the
+table were nearly empty, and a join of 20,000 people to their links took minutes.
+"""
+
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from openfaith_sync.store.postgres.statements import Connection
+
+LARGE_PASS = 1_000
+"""Fewer rows than this are no reason to look at a table again."""
+SHARE = 0.1
+"""Nor is less than this share of a table; it is the share at which autovacuum analyzes."""
+
+_GREW = """
+SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
+WHERE (room.nspname, held.relname) IN (('sync', 'external_links'), ('openfaith', %(table)s))
+  AND %(written)s >= greatest(held.reltuples, 0) * %(share)s
+ORDER BY 1, 2
+"""
+# A table that somebody else analyzes at this moment is left to them.
+_ANALYZE = "ANALYZE (SKIP_LOCKED) {}"
+
+
+def analyze_what_grew(connection: Connection, table: str | None, written: int) -> None:
+    """Gather statistics of the links, and of a canonical table, if a pass wrote a large part of them.
+
+    Nothing is raised: the pass is complete, with statistics or without.
+    """
+    if table is None or written < LARGE_PASS:
+        return
+    parameters = {"table": table, "written": written, "share": SHARE}
+    # A statement that was cancelled, or a connection that broke, which whoever uses it next is told.
+    with suppress(psycopg.OperationalError), connection.transaction():
+        # Only a table's owner may do this, and the engine's role owns none; the login does.
+        connection.execute("SET LOCAL ROLE NONE")
+        for names in connection.execute(_GREW, parameters).fetchall():
+            connection.execute(sql.SQL(_ANALYZE).format(sql.Identifier(*names)))

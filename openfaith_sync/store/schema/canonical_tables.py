@@ -1,0 +1,70 @@
+"""The canonical tables as SQLAlchemy metadata, built from ``domain/canonical_tables.py``."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Double,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTable, ColumnType
+from openfaith_sync.store.schema.columns import CANONICAL_SCHEMA, ID, MOMENT, NOW, metadata, required
+
+_TYPES: dict[ColumnType, TypeEngine[Any]] = {
+    ColumnType.TEXT: Text(),
+    ColumnType.BOOLEAN: Boolean(),
+    ColumnType.INTEGER: Integer(),
+    ColumnType.FLOAT: Double(),
+    ColumnType.DATE: Date(),
+    ColumnType.TIMESTAMP: MOMENT,
+    ColumnType.REFERENCE: ID,
+}
+
+
+def add_canonical_tables() -> None:
+    """Write them all into the metadata."""
+    for table in CANONICAL_TABLES.values():
+        _add(table)
+
+
+def _merged(table: CanonicalTable) -> Iterator[Column[Any]]:
+    if table.has_merges:
+        yield Column("merged_into_id", ID, comment="The record that this one became part of, at its source.")
+
+
+def _add(table: CanonicalTable) -> None:
+    Table(
+        table.name,
+        metadata,
+        required("id", ID, "TypeID, derived from the record's identity at its source."),
+        required("org_id", ID, "The church; every statement is bound to one."),
+        required("type", ID, "The adapter's entity that the record came as."),
+        *(Column(column.name, _TYPES[column.type]) for column in table.own),
+        *_merged(table),
+        required("status", Text(), "active or inactive, as the source says.", text("'active'")),
+        required("tags", JSONB(), None, text("'[]'")),
+        required(
+            "custom_fields", JSONB(), "What the source sent that has no column, as <adapter>_<attribute>.", text("'{}'")
+        ),
+        Column("created_at", MOMENT, comment="The source's."),
+        Column("updated_at", MOMENT, comment="The source's."),
+        Column("inactivated_at", MOMENT, comment="The source's."),
+        Column("deleted_at", MOMENT, comment="When we learnt that the source has it no more; null while it lives."),
+        required("synced_at", MOMENT, "When this row last changed here.", NOW),
+        PrimaryKeyConstraint("org_id", "id"),
+        CheckConstraint("status IN ('active', 'inactive')", name="status"),
+        *(Index(None, "org_id", column) for column in table.indexed),
+        schema=CANONICAL_SCHEMA,
+    )

@@ -1,0 +1,227 @@
+"""Row-level security holds whichever login the operator gives us, or says in one line what he must do."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.ids import NOBODY, OrgId
+from openfaith_sync.store.admin.erase import erase_org
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync.store.schema.row_level_security import walls_stand
+from openfaith_sync_tests.conftest import settings_for
+from openfaith_sync_tests.store.making import ORG, OTHER_ORG, batch, email, fetch, run, walking
+
+PACKAGE = Path(__file__).parents[2] / "openfaith_sync"
+OF_AN_ORG = """
+SELECT held.oid::regclass::text, held.relrowsecurity AND held.relforcerowsecurity,
+       ARRAY(SELECT polname || ' ' || pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polrelid = held.oid
+             ORDER BY polname)
+FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
+WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND EXISTS (
+  SELECT FROM pg_attribute own WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped)
+"""
+FLEET = {
+    "store/outages/alerts.py": 3,  # an alert is one for all whom it concerns
+    "store/outages/breakers.py": 5,  # a provider is away for all
+    "defs/instance/storage.py": 1,  # makes Dagster's schema
+    "store/connections/connections.py": 1,  # ends an alert
+    "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
+    "store/admin/erase.py": 1,  # ends alerts
+    "store/inbox/due_records.py": 1,  # whose turn it is
+    "store/deletions/hold_decisions.py": 1,  # a hold is named by its number
+    "store/outages/incidents.py": 5,  # a source refuses to many at once
+    "store/inbox/inbox.py": 2,  # whose turn it is; pruning
+    "store/admin/pruning.py": 2,
+    "store/admin/key_rotation.py": 2,  # keys are everybody's
+    "store/schedule/work.py": 8,  # the plan: whose turn it is
+}
+"""Where all orgs are seen, and how often."""
+
+
+def store_one(database: Database, org: OrgId) -> None:
+    with walking(database, key=replace_org(org)) as walk:
+        walk.commit(batch([email("1", f"{org}@example.org", org=org)]))
+        walk.close()
+
+
+def replace_org(org: OrgId):
+    from openfaith_sync_tests.store.making import EMAILS  # noqa: PLC0415
+
+    return replace(EMAILS, org=org)
+
+
+def seen(database: Database, org: OrgId) -> list[tuple]:
+    with database.connect(org) as connection:
+        return connection.execute("SELECT address FROM openfaith.emails").fetchall()
+
+
+def assert_walled(database: Database) -> None:
+    """Store for two orgs, and look around without naming either."""
+    for org in (ORG, OTHER_ORG):
+        store_one(database, org)
+    assert seen(database, ORG) == [(f"{ORG}@example.org",)]
+    assert seen(database, NOBODY) == []
+    with database.connect(ORG) as connection:
+        assert connection.execute("UPDATE openfaith.emails SET location = 'x'").rowcount == 1
+        assert connection.execute("DELETE FROM sync.passes").rowcount == 1
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security policy"):
+            connection.execute("INSERT INTO sync.orgs (org_id) VALUES (%s)", (OTHER_ORG,))
+    with database.connect_fleet() as connection:
+        addresses = connection.execute("SELECT count(*) FROM openfaith.emails").fetchone()
+    assert addresses == (2,)
+    assert erase_org(database, ORG)["openfaith.emails"] == 1
+    assert seen(database, OTHER_ORG) == [(f"{OTHER_ORG}@example.org",)]
+
+
+def test_every_table_of_an_org_is_walled(database):
+    tables = fetch(database, OF_AN_ORG)
+    assert len(tables) > 20
+    for name, is_forced, policies in tables:
+        assert is_forced, name
+        assert len(policies) == 2, name
+        assert policies[1] == "one_org (org_id = current_setting('openfaith.org'::text, true))", name
+
+
+def test_a_session_of_an_org_has_a_role_that_cannot_pass(database):
+    with database.connect(ORG) as connection:
+        role = connection.execute(
+            "SELECT rolname, rolsuper, rolbypassrls, rolcanlogin, rolcreaterole FROM pg_roles"
+            " WHERE rolname = current_user"
+        ).fetchone()
+    assert role is not None
+    assert role[0].startswith("openfaith_engine_")
+    assert not any(role[1:])
+    with open_store(database, ORG) as store:
+        assert store._connection.execute("SELECT current_user").fetchone() == role[:1]
+    assert_walled(database)
+
+
+@pytest.mark.parametrize("wrong", ["", "*", "Grace", "a b", "'; --", "../up", "a" * 64, "gr\N{LATIN SMALL LETTER A}\0"])
+def test_a_session_of_what_cannot_be_an_org_is_refused(database, wrong):
+    with pytest.raises(UsageError, match="an org's name is"), database.connect(OrgId(wrong)):
+        pass
+    with pytest.raises(UsageError, match="an org's name is"), open_store(database, OrgId(wrong)):
+        pass
+
+
+def test_the_places_that_see_all_orgs_are_these():
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        count = len(re.findall(r"\.connect_fleet\(|psycopg\.connect\(", path.read_text()))
+        if count:
+            found[str(path.relative_to(PACKAGE))] = count
+    found["store/database/database.py"] -= 1  # the driver's own call, below all of these
+    assert found == FLEET
+
+
+def test_walls_that_fell_stand_again_when_the_database_is_opened(database):
+    run(database, "ALTER TABLE openfaith.people DISABLE ROW LEVEL SECURITY")
+    run(database, "DROP POLICY one_org ON sync.passes")
+    run(database, "CREATE TABLE sync.later (org_id text)")
+    open_database(settings_for(database.url))
+    names = [row for row in fetch(database, OF_AN_ORG) if row[0] == "sync.later"]
+    assert names
+    test_every_table_of_an_org_is_walled(database)
+
+
+@pytest.fixture
+def login(empty_url: DatabaseUrl) -> Iterator[Callable[[str], DatabaseUrl]]:
+    """Makes logins that own an empty database, with these attributes; they go with it."""
+    made = []
+
+    def make(attributes: str, name: str = "owner") -> DatabaseUrl:
+        full = f"{name}_{empty_url.libpq.rpartition('/')[2].partition('?')[0]}"
+        with psycopg.connect(empty_url.libpq, autocommit=True) as server:
+            server.execute(f"CREATE ROLE {full} LOGIN {attributes}".encode())
+            if name == "owner":
+                server.execute(f"ALTER DATABASE {urlsplit(empty_url.libpq).path[1:]} OWNER TO {full}".encode())
+        made.append(full)
+        parts = urlsplit(empty_url.libpq)
+        return DatabaseUrl(urlunsplit(parts._replace(netloc=f"{full}@{parts.netloc.rpartition('@')[2]}")))
+
+    yield make
+    with psycopg.connect(empty_url.libpq, autocommit=True) as server:
+        engines = [f"openfaith_engine_{digest}" for (digest,) in server.execute(
+            "SELECT left(md5(name), 12) FROM unnest(%s::text[]) AS name", (made,)
+        )]  # fmt: skip
+        server.execute("ALTER SCHEMA public OWNER TO CURRENT_USER")
+        for role in [*engines, *made]:
+            if server.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is not None:
+                server.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER".encode())
+                server.execute(f"DROP OWNED BY {role}".encode())
+        for role in [*engines, *made]:
+            server.execute(f"DROP ROLE IF EXISTS {role}".encode())
+
+
+def test_an_owner_that_may_make_roles_makes_the_engines(login):
+    database = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
+    with database.connect(ORG) as connection:
+        row = connection.execute("SELECT current_user").fetchone()
+    assert row is not None
+    assert row[0].startswith("openfaith_engine_")
+    assert_walled(database)
+
+
+def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login):
+    database = open_database(settings_for(login("NOSUPERUSER NOCREATEROLE")))
+    with database.connect(ORG) as connection:
+        assert connection.execute("SELECT current_user = session_user").fetchone() == (True,)
+    assert_walled(database)
+
+
+def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(login, empty_url):
+    url = login("NOSUPERUSER NOCREATEROLE BYPASSRLS")
+    with pytest.raises(DefinitionError, match="as one who may, run: CREATE ROLE") as refusal:
+        open_database(settings_for(url))
+    with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
+        operator.execute(str(refusal.value).partition("run: ")[2].encode())
+    assert_walled(open_database(settings_for(url)))
+
+
+def test_an_engine_that_passes_policies_is_refused(login, empty_url):
+    url = login("NOSUPERUSER CREATEROLE")
+    with open_database(settings_for(url)).connect(ORG) as connection:
+        row = connection.execute("SELECT current_user").fetchone()
+    assert row is not None
+    with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
+        operator.execute(f"ALTER ROLE {row[0]} BYPASSRLS".encode())
+    with pytest.raises(DefinitionError, match="may pass row-level security, so it keeps no orgs apart"):
+        open_database(settings_for(url))
+
+
+def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login, empty_url):
+    url = login("SUPERUSER")
+    database = open_database(settings_for(url))
+    with database.connect(ORG) as connection:
+        row = connection.execute("SELECT current_user").fetchone()
+    assert row is not None
+    with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
+        operator.execute(f"DROP OWNED BY {row[0]}".encode())
+        operator.execute(f"DROP ROLE {row[0]}".encode())
+    with pytest.raises(DefinitionError, match="the role that keeps orgs apart is gone"), database.connect(ORG):
+        pass
+    open_database(settings_for(url))
+    assert_walled(database)
+
+
+def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login, empty_url):
+    owners = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
+    store_one(owners, ORG)
+    open_database(settings_for(empty_url))
+    assert fetch(owners, "SELECT org_id FROM openfaith.emails") == [(ORG,)]
+    with psycopg.connect(owners.url.libpq) as session:
+        assert walls_stand(session)
+
+
+def test_a_login_that_does_not_own_the_tables_is_refused(login):
+    open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
+    with pytest.raises(DefinitionError, match="does not own the tables"):
+        open_database(settings_for(login("IN ROLE pg_read_all_data", "guest")))
