@@ -1,4 +1,4 @@
-"""The tables of trouble with sources, as SQLAlchemy metadata: who was told of it, and whom nothing but probes asks."""
+"""The tables of outages as SQLAlchemy metadata: alerts, breakers and incidents."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Identity, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -6,7 +6,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, SYNC_SCHEMA, ZERO, metadata, required
 
 
-def add_trouble_tables() -> None:
+def add_outage_tables() -> None:
     """Write them all into the metadata."""
     alerts = Table(
         "alerts",
