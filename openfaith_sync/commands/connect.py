@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
-from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.connections import known_base_url
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.parameters import parse_base_url, parse_name
@@ -37,7 +37,7 @@ TELL_EVERY_SECONDS = 60
 
 @click.command()
 @click.argument("name", callback=lambda _context, _parameter, given: parse_name(given))
-@click.option("--adapter", default="pco", show_default=True, help="The system to connect to.")
+@adapter_option
 @click.option("--base-url", metavar="URL", help="Where the system answers, when not at its usual address.")
 @click.option("--paste", is_flag=True, help="Paste the code here, instead of having it sent to openfaith-sync serve.")
 @click.option("--scopes", metavar="SCOPE,...", help="What to ask for; all that the manifest can use by default.")
@@ -46,7 +46,7 @@ TELL_EVERY_SECONDS = 60
 def connect(
     deployment: Deployment,
     name: OrgId,
-    adapter: str,
+    adapter: str | None,
     base_url: str | None,
     paste: bool,
     scopes: str | None,
@@ -65,7 +65,7 @@ def connect(
       openfaith-sync org connect grace
       openfaith-sync org connect grace --paste --scopes people
     """  # noqa: D301  click's sign for lines that stay as they are
-    manifest = read_manifest(deployment.settings.manifests, adapter)
+    manifest = find_manifest(deployment.settings.manifests, adapter, lambda m: m.adapter_file.auth.oauth2 is not None)
     client = deployment.settings.oauth_clients.get(manifest.adapter)
     url = None if base_url is None else parse_base_url(base_url)
     with open_database(deployment.settings) as database:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
@@ -20,18 +20,18 @@ DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
 
 @click.command()
 @click.option("--format", "kind", type=click.Choice(list(DRAWINGS)), default="text", show_default=True)
-@click.option("--adapter", default="pco", show_default=True, help="Whose entities.")
+@adapter_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead.")
 @pass_deployment
-def graph(deployment: Deployment, kind: str, adapter: str, output: Path | None) -> None:
+def graph(deployment: Deployment, kind: str, adapter: str | None, output: Path | None) -> None:
     """Draw in which order entities sync, hard and soft dependencies told apart.
 
     \b
     Examples:
-      openfaith-sync graph
-      openfaith-sync graph --format svg -o graph.svg
+      openfaith-sync graph --adapter pco
+      openfaith-sync graph --adapter pco --format svg -o graph.svg
     """  # noqa: D301  click's sign for lines that stay as they are
-    drawn = DRAWINGS[kind](build_graph(read_manifest(deployment.settings.manifests, adapter)))
+    drawn = DRAWINGS[kind](build_graph(find_manifest(deployment.settings.manifests, adapter)))
     if output is None:
         click.echo(drawn.rstrip("\n"))
         return

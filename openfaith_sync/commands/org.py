@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import click
 
-from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import verify_connection
+from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.connect import connect
 from openfaith_sync.commands.connections import known_base_url
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
@@ -15,8 +15,8 @@ from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
 from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
-from openfaith_sync.domain.connections.connection import Connection
-from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.store.connections.connections import add_connection, list_connections
 from openfaith_sync.store.database.database import open_database
@@ -30,7 +30,7 @@ def org() -> None:
 
 @org.command()
 @click.argument("name", callback=lambda _context, _parameter, given: parse_name(given))
-@click.option("--adapter", default="pco", show_default=True, help="The system to connect to.")
+@adapter_option
 @click.option("--basic", metavar="ID:SECRET", help="Application id and secret. It stays in the shell's history.")
 @click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or ask for it on a terminal.")
 @click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or ask for it on a terminal.")
@@ -42,7 +42,7 @@ def org() -> None:
 def add(
     deployment: Deployment,
     name: OrgId,
-    adapter: str,
+    adapter: str | None,
     basic: str | None,
     basic_stdin: bool,
     bearer_stdin: bool,
@@ -63,12 +63,13 @@ def add(
     """  # noqa: D301  click's sign for lines that stay as they are
     credentials = read_credentials(basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin)
     url = None if base_url is None else parse_base_url(base_url)
-    manifest = read_manifest(deployment.settings.manifests, adapter)
+    method = "basic" if isinstance(credentials, BasicCredentials) else "bearer"
+    manifest = find_manifest(deployment.settings.manifests, adapter, lambda m: method in m.adapter_file.auth.methods)
     with open_database(deployment.settings) as database:
         database.keys.require()
         # An org that moved to another address stays there when its credentials are replaced.
         url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
-        connection = Connection(org=name, adapter=AdapterName(adapter), base_url=url, credentials=credentials)
+        connection = Connection(org=name, adapter=manifest.adapter, base_url=url, credentials=credentials)
         identity = verify_connection(manifest, connection)
         with open_partitions(deployment) as partitions:
             is_new = add_connection(database, replace(connection, account=identity.account))
@@ -78,7 +79,7 @@ def add(
         print_json(
             {
                 "org": connection.org,
-                "adapter": adapter,
+                "adapter": connection.adapter,
                 "base_url": connection.base_url,
                 "user": identity.user,
                 "account": identity.account,

@@ -6,10 +6,11 @@ from zoneinfo import available_timezones
 
 import click
 
+from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_life import require_connections
 from openfaith_sync.commands.printing import as_json, print_json
-from openfaith_sync.domain.ids import AdapterName, parse_org
+from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
 from openfaith_sync.store.database.database import open_database
@@ -49,7 +50,7 @@ class Span(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--delta-every", "delta", type=Span(), help="How often it is asked for changes: 15m, 2h, usual.")
 @click.option("--reconcile-every", "reconciliation", type=Span(), help="How often all ids are compared: 1d, 7d, usual.")
-@click.option("--adapter", default="pco", show_default=True, help="The connection that cadences are of.")
+@adapter_option
 @as_json
 @pass_deployment
 @click.pass_context
@@ -63,7 +64,7 @@ def set_(
     rejected_share: float | None,
     delta: timedelta | None,
     reconciliation: timedelta | None,
-    adapter: str,
+    adapter: str | None,
     as_json: bool,
 ) -> None:
     """Set what holds for one org, and print it; without options it is only printed.
@@ -76,6 +77,7 @@ def set_(
         raise click.BadParameter(f"expected an IANA time zone such as America/Chicago; found {time_zone!r}")
     with open_database(deployment.settings) as database:
         require_connections(database, org)
+        adapter = find_adapter(database, org, adapter)
         held = set_org(
             database,
             org,
@@ -89,10 +91,10 @@ def set_(
             ("reconciliation", WorkMode.RECONCILIATION, reconciliation),
         ):
             if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
-                set_cadence(database, org, AdapterName(adapter), mode, every)
+                set_cadence(database, org, adapter, mode, every)
         if time_zone is not None:
             replan_nights(database, org, held.time_zone)
-        cadences = load_cadences(database, org, AdapterName(adapter))
+        cadences = load_cadences(database, org, adapter)
     held_cadences = {name: cadences.get(mode) for name, mode in _CADENCES.items()}
     told = {
         "org": org,

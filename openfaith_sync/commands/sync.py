@@ -7,6 +7,7 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_source
+from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_rows
@@ -14,7 +15,7 @@ from openfaith_sync.commands.sync_progress import Display, open_display
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import find_ungranted, granted_scopes
 from openfaith_sync.domain.errors import AccessDenied, UsageError
-from openfaith_sync.domain.ids import AdapterName, EntityName
+from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
@@ -34,7 +35,7 @@ COLUMNS = (
 
 @click.command()
 @click.argument("org")
-@click.option("--adapter", default="pco", show_default=True, help="The connection to sync.")
+@adapter_option
 @click.option("--entity", "entities", multiple=True, help="Only this one; may be given several times.")
 @click.option(
     "--mode",
@@ -51,7 +52,7 @@ def sync(
     context: click.Context,
     deployment: Deployment,
     org: str,
-    adapter: str,
+    adapter: str | None,
     entities: tuple[str, ...],
     mode: str,
     as_json: bool,
@@ -67,11 +68,12 @@ def sync(
       openfaith-sync sync grace
       openfaith-sync sync grace --entity person --entity email --mode full
     """  # noqa: D301  click's sign for lines that stay as they are
-    manifest = read_manifest(deployment.settings.manifests, adapter)
-    graph = build_graph(manifest)
-    order = _selected(graph, manifest, entities)
     with open_database(deployment.settings) as database:
-        connection = load_usable_connection(database, org, AdapterName(adapter))
+        adapter = find_adapter(database, parse_org(org), adapter)
+        manifest = read_manifest(deployment.settings.manifests, adapter)
+        graph = build_graph(manifest)
+        order = _selected(graph, manifest, entities)
+        connection = load_usable_connection(database, org, adapter)
         ungranted = find_ungranted(manifest, granted_scopes(connection))
 
         def judge(entity: EntityName, error: AccessDenied) -> Refusal:

@@ -7,11 +7,12 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.sources import open_subscription_source
+from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, parse_org
+from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.event_names import announcements
 from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
@@ -26,7 +27,6 @@ from openfaith_sync.store.webhooks.webhook_status import WebhookStatus, load_web
 COLUMNS = ("event", "subscribed", "active", "checked", "received", "waiting", "malformed", "last_received")
 
 Change = Callable[[Manifest, SubscriptionSource, SubscriptionStore], SubscriptionReport]
-adapter_option = click.option("--adapter", default="pco", show_default=True, help="The connection that is meant.")
 
 
 @click.group()
@@ -40,16 +40,17 @@ def webhooks() -> None:
 @as_json
 @pass_deployment
 @click.pass_context
-def status(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+def status(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Show which events ORG's source announces, as last seen, and what was received.
 
     The exit status is 1 when an event that the manifest wants is not announced.
     """
-    wanted = announcements(read_manifest(deployment.settings.manifests, adapter))
     name = parse_org(org)
     with open_database(deployment.settings) as database:
-        load_connection(database, name, AdapterName(adapter))
-        found = {row.name: row for row in load_webhook_status(database, name, AdapterName(adapter))}
+        adapter = find_adapter(database, name, adapter)
+        wanted = announcements(read_manifest(deployment.settings.manifests, adapter))
+        load_connection(database, name, adapter)
+        found = {row.name: row for row in load_webhook_status(database, name, adapter)}
     rows = [_row(event, found.get(event)) for event in sorted({*wanted, *found})]
     print_rows(rows, COLUMNS, as_json=as_json)
     if not all(event in found and found[event].is_active for event in wanted):
@@ -62,7 +63,7 @@ def status(context: click.Context, deployment: Deployment, org: str, adapter: st
 @as_json
 @pass_deployment
 @click.pass_context
-def ensure(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+def ensure(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Have ORG's source announce every event that the manifest wants, and fetch what was missed.
 
     Creates what is not there, adopts or replaces what is, switches on what the
@@ -86,7 +87,7 @@ def ensure(context: click.Context, deployment: Deployment, org: str, adapter: st
 @as_json
 @pass_deployment
 @click.pass_context
-def rotate(context: click.Context, deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+def rotate(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Have ORG's source sign with new secrets; the old ones are believed for 24 hours more."""
     report = _change(deployment, org, adapter, lambda _, source, store: rotate_secrets(source, store))
     _print(report, as_json=as_json)
@@ -99,16 +100,16 @@ def rotate(context: click.Context, deployment: Deployment, org: str, adapter: st
 @adapter_option
 @as_json
 @pass_deployment
-def remove(deployment: Deployment, org: str, adapter: str, as_json: bool) -> None:
+def remove(deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Have ORG's source announce nothing more to us."""
     public_url = deployment.settings.public_url
     report = _change(deployment, org, adapter, lambda _, source, store: remove_subscriptions(source, store, public_url))
     _print(report, as_json=as_json)
 
 
-def _change(deployment: Deployment, org: str, adapter: str, change: Change) -> SubscriptionReport:
-    manifest = read_manifest(deployment.settings.manifests, adapter)
+def _change(deployment: Deployment, org: str, adapter: str | None, change: Change) -> SubscriptionReport:
     with open_database(deployment.settings) as database:
+        manifest = read_manifest(deployment.settings.manifests, find_adapter(database, parse_org(org), adapter))
         connection = load_usable_connection(database, org, manifest.adapter)
         with (
             share(database, connection) as shared,

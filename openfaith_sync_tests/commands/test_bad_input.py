@@ -76,7 +76,7 @@ def test_an_unknown_adapter(run: Run, words: tuple[str, ...]):
 
 
 def test_an_unknown_entity(run: Run):
-    answer = run("sync", "grace", "--entity", "person", "--entity", "pope")
+    answer = run("sync", "grace", "--adapter", "pco", "--entity", "person", "--entity", "pope")
     expect_line(answer, FAILED, "there is no entity 'pope' in the pco manifest; it has campus, household, person")
 
 
@@ -113,7 +113,7 @@ def test_a_manifest_with_mistakes(run: Run, tmp_path: Path):
     shutil.copytree(PROJECT / "manifests", manifests)
     path = manifests / "pco" / "people.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("table: campuses", "table: sites"), encoding="utf-8")
-    answer = run("sync", "grace", OPENFAITH_MANIFESTS=str(manifests))
+    answer = run("sync", "grace", "--adapter", "pco", OPENFAITH_MANIFESTS=str(manifests))
     expect_line(answer, FAILED, f"{path}:8: entities.campus.table: found 'sites', expected one of")
 
 
@@ -151,7 +151,7 @@ def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch):
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("openfaith_sync.commands.graph.read_manifest", fail)
+    monkeypatch.setattr("openfaith_sync.commands.graph.find_manifest", fail)
     assert isinstance(run("graph").exception, RuntimeError)
 
 

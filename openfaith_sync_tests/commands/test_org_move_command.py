@@ -80,7 +80,7 @@ def test_a_move_says_what_it_erases_asks_and_keeps_the_settings(
 def test_an_org_of_no_account_cannot_move(run_stored: Run):
     answer = run_stored("org", "move", "nobody")
     assert answer.exit_code == 1
-    assert "nobody is not connected to an account of pco yet" in answer.stderr
+    assert "there is no org 'nobody'" in answer.stderr
 
 
 def test_the_account_is_forgotten_last(run_stored: Run, church: RunningSimulator, database: Database):

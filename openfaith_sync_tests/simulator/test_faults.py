@@ -222,7 +222,7 @@ def test_a_wrong_faults_file_says_what_is_wrong(tmp_path, text, complaint):
 
 def test_the_command_refuses_what_is_wrong(tmp_path):
     (tmp_path / "faults.yaml").write_text("- {kind: earthquake}")
-    for wrong in (["--rate", "fast"], ["--faults", str(tmp_path / "faults.yaml")], ["no_such_adapter"]):
+    for wrong in (["pco", "--rate", "fast"], ["pco", "--faults", str(tmp_path / "faults.yaml")], ["no_such_adapter"]):
         result = CliRunner().invoke(simulate, wrong)
         assert result.exit_code == 2, result.output
         assert "Error" in result.output

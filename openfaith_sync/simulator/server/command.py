@@ -21,7 +21,7 @@ GET /_sim/faults shows them too, with what is armed."""
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("adapter", default="pco")
+@click.argument("adapter")
 @click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="How many people.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")
 @click.option("--host", default="127.0.0.1", show_default=True)

@@ -13,6 +13,7 @@ from openfaith_sync.store.postgres.statements import fetch_one
 
 _LEARN = "INSERT INTO sync.accounts (org_id, adapter, account_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 # A statement of its own: one that lost the race for the first row sees the row that won.
+_LIST = "SELECT adapter FROM sync.accounts WHERE org_id = %s ORDER BY adapter"
 _LOAD = "SELECT account_id FROM sync.accounts WHERE org_id = %s AND adapter = %s"
 
 
@@ -52,3 +53,9 @@ def load_account(database: Database, org: OrgId, adapter: AdapterName) -> Accoun
     with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     return None if row is None else AccountId(row[0])
+
+
+def list_accounts(database: Database, org: OrgId) -> list[AdapterName]:
+    """Return the adapters whose account is known for an org, connected or not."""
+    with database.connect(org) as session:
+        return [AdapterName(adapter) for (adapter,) in session.execute(_LIST, (org,)).fetchall()]
