@@ -1,4 +1,4 @@
-"""The README's commands work, and each room's README is true to its folder."""
+"""The README's commands work, each room's README matches its folder, and what is referred to is defined."""
 
 import os
 import re
@@ -86,3 +86,20 @@ def test_a_rooms_readme_names_its_folders_and_no_others(room):
         str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
     }
     assert named == folders - {"dialects"}
+
+
+def texts_of_the_project() -> dict[str, str]:
+    """Return the text of every source file and document by its path."""
+    folders = [ROOT / name for name in ("openfaith_sync", "openfaith_sync_tests", "manifests", "docs")]
+    paths = [path for folder in folders for path in folder.rglob("*")] + list(ROOT.glob("*"))
+    kinds = {".py", ".md", ".yaml", ".toml"}
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths if path.suffix in kinds and path.is_file()}
+
+
+def test_each_fact_about_planning_center_that_is_referred_to_exists():
+    sections = set(re.findall(r"^### (\d+\.\d+) ", (ROOT / "docs/pco.md").read_text(), re.MULTILINE))
+    assert len(sections) > 20
+    for name, text in texts_of_the_project().items():
+        for numbers in re.findall(r"docs/pco\.md((?:,? \d+\.\d+)+)", text):
+            assert set(re.findall(r"\d+\.\d+", numbers)) <= sections, f"{name}: docs/pco.md{numbers}"
+        assert not re.search(r"\bfacts(?:\.md)? (?:section )?\d", text), name

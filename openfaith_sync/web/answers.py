@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 _CLOSE = {"Connection": "close"}
 
-# The source's documents say 200; any 2xx is taken (planningcenter/developers #944).
+# Planning Center's documentation says 200; it accepts any 2xx (docs/pco.md 4.4).
 STORED = Response(status_code=200)
 REFUSED = Response(status_code=401)
 TOO_LARGE = Response(status_code=413, headers=_CLOSE)

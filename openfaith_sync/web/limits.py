@@ -8,7 +8,7 @@ class Limits:
     """The defaults suit thousands of orgs on one small machine."""
 
     body_bytes: int = 1 << 20
-    """A delivery is about 4 KiB (recorded); several events in one are a few of that."""
+    """A delivery is about 4 KiB (docs/pco.md 4.2); several events in one are a few of that."""
     bodies_bytes: int = 64 << 20
     """Of all bodies that are held at one moment."""
     head_bytes: int = 64 << 10

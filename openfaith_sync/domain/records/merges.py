@@ -105,7 +105,7 @@ def _references(manifest: Manifest, entity: EntityName, targets: set[EntityName]
 
 
 def _parse_id(found: object) -> ExternalId | None:
-    """Read an id that the source writes as a number here and as text elsewhere (facts 1.2)."""
+    """Read an id that the source writes as a number here and as text elsewhere (docs/pco.md 1.2)."""
     if type(found) is int:
         return ExternalId(str(found))
     return ExternalId(found) if type(found) is str and found else None

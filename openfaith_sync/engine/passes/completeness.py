@@ -1,6 +1,6 @@
 """What a pass lacks of what the source counts, and how much of that may be the count's own mistake.
 
-A count is evidence and no gate: sources were seen to count a record twice (planningcenter/developers #957) or
+A count is evidence and no gate: sources were seen to count a record twice (docs/pco.md 1.3) or
 to count what they do not list. A count that contradicts the listing has the listing read again; it never
 keeps what was read from being stored, and never deletes anything.
 """

@@ -87,7 +87,7 @@ class IdWalk:
 
 
 def sort_key(external_id: str) -> tuple[int, str]:
-    """Order ids as the source does: numbers by value (facts 1.4)."""
+    """Order ids as the source does: numbers by value (docs/pco.md 1.4)."""
     return len(external_id), external_id
 
 

@@ -3,7 +3,7 @@
 A page may be too large for the source's gateway, hold a record that the source fails on, or include
 records that the token may not read. Then it is asked for smaller, then without what it includes; the one
 place that is not served at size 1 is stepped over, and stands in the page as a damaged record.
-Estuary, Airbyte (`REDUCE_PAGE_SIZE`) and this API's own users (planningcenter/developers #574, #1428)
+Estuary, Airbyte (`REDUCE_PAGE_SIZE`) and this API's own users (docs/pco.md 5.5)
 came to the same steps.
 """
 

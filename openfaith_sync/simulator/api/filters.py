@@ -37,7 +37,7 @@ def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Co
     """Return the conditions that count.
 
     A filter the entity does not have is ignored. Archived records are hidden unless the request asks for
-    them (planningcenter/developers #781, #1189).
+    them (docs/pco.md 1.5).
     """
     known = table.entity.filters
     if _ARCHIVE_STATUS in known and not any(where.name == _ARCHIVE_STATUS for where in wheres):

@@ -149,7 +149,7 @@ def _granted(pair: dict[str, object]) -> Answer:
 
 
 def _gone() -> Answer:
-    # Planning Center's own words (planningcenter/developers #284).
+    # Planning Center's own words (docs/pco.md 2.2).
     return _refused(
         400,
         "invalid_grant",

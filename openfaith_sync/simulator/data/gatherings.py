@@ -116,7 +116,7 @@ def _event(rng: random.Random, number: int, group: Record) -> Record:
         "group": group.id,
         "location": group.references["location"],
         "repeating_event": 900_000 + number % 999,
-        # The source leaves this one unset on every event (planningcenter/developers #1384).
+        # The source leaves this one unset on every event (docs/pco.md 5.4).
         "attendance_submitter": None,
     }
     return Record("event", number, attributes, links)

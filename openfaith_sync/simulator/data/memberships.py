@@ -38,7 +38,7 @@ def _household_memberships(households: Table, people: Table, seed: int) -> Itera
 
 
 def _role(people: Table, member: Row, rng: random.Random, *, has_children: bool) -> str | None:
-    # The attribute is there since January 2026 (planningcenter/developers #1407): many have none yet.
+    # The attribute exists since January 2026, so many memberships have none (docs/pco.md 5.3).
     if rng.random() >= _ROLE_SHARE:
         return None
     if people.value(member, "child"):

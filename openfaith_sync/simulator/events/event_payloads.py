@@ -60,7 +60,7 @@ def write_payload(librarian: Librarian, action: Action, table: Table, row: Row, 
 
 
 def _in_older_version(resource: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    # Events are written in an older version than the newest (measured by vrwarp/pcomirror, July 2026):
+    # Events are written in an older version than the newest (docs/pco.md 4.2):
     # an address has one street still. A receiver that stores payloads as they are shows it.
     if resource != "Address":
         return attributes

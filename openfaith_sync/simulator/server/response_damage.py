@@ -82,7 +82,7 @@ def _status(fault: Fault) -> Answer:
     if fault.body == "html" or (fault.body is None and status in _HTML_STATUSES):
         if status == 401:  # noqa: PLR2004
             return answers.refused_credentials()
-        # The provider's firewall says it with these words (ChurchApps/FreeShow #2650).
+        # The text of the provider's firewall (docs/pco.md 2.3).
         text = "Request blocked." if status == 403 else "Bad gateway"  # noqa: PLR2004
         return answers.html(status, f"ERROR {status}", text)
     code = {_TOO_MANY: "429", 401: "unauthorized"}.get(status)

@@ -187,7 +187,7 @@ def _read_children(
     body: Mapping[str, Any], children: Mapping[str, EntityName]
 ) -> dict[EntityName, tuple[RawRecord, ...]]:
     found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
-    # Where nothing is included, the source leaves the key out (recorded at People 2026-06-04).
+    # When nothing is included, the source may leave the key out (docs/pco.md 1.2).
     for resource in _expect(body, "included", list) if body.get("included") else ():
         kind = resource.get("type") if isinstance(resource, dict) else None
         # What names no type cannot be said to be anybody's: the children's own count then finds it missing.
@@ -227,7 +227,7 @@ def _prove_length(page: Page, meta: Mapping[str, Any], offset: int) -> None:
 
 
 def _prove_order(page: Page, query: ListingQuery, attribute: str) -> None:
-    """Refuse rows that were not asked for: unknown filters and orders are ignored in silence (facts 1.4, 1.5)."""
+    """Refuse rows that were not asked for: unknown filters and orders are ignored (docs/pco.md 1.4, 1.5)."""
     # Records without a version stand at one end or the other, and prove nothing.
     keys = [key for key in version_keys(page.records, attribute) if key]
     if query.order is Order.VERSION_DESCENDING:

@@ -1,7 +1,7 @@
 """Reads the webhook deliveries of the JSON:API dialect: raw bytes to inbox events, without input or output.
 
 A body is ``{"data": [EventDelivery…]}``; the ``payload`` of each is JSON in a string, with the
-record as ``data`` and the event's time in ``meta`` (recorded in 2023, measured in 2026). The event
+record as ``data`` and the event's time in ``meta`` (docs/pco.md 4.2). The event
 of a record that is gone holds no attributes. Nothing here refuses a whole delivery: what cannot be
 read is given back as such, since the source would send the same bytes for days and then fall silent.
 """
