@@ -44,7 +44,7 @@ class CanonicalTable:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Every column a mapping may fill, in the order of ``Record.values``."""
+        """The columns that a mapping may fill, in the order of ``Record.values``."""
         return self.own + MAPPED_COMMON
 
 

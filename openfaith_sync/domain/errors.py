@@ -1,24 +1,24 @@
 """Errors, named by what to do about them.
 
     SyncError
-      TransientError       the world may heal            -> retry, waiting ``retry_after``
-        SourceFailed       no answer, or none that is -> counted; when it lasts, the source is away
-          PageNotServed    perhaps too much was asked -> ask for a smaller page, then step over one record
-        ListingIncomplete    fewer listed than counted -> rows are kept, the watermark stays, tried again
-        SourceAway         nobody answers for a while -> nothing is sent; a probe finds out when it ends
-        LeaseLost          another worker holds the walk -> stop writing, let the other go on
-        LeaseHeld          another worker is at it now   -> try again later
-        AnswerLost         it may have been done         -> never ask the same again
-      ReconnectRequired    the org must act              -> no retry, one alert
-        AnotherAccount     the source answers for another church -> nothing of it is stored
-      RecordRejected       set the record aside, go on   -> a dead letter
-      DefinitionError      we must fix manifest or code  -> no retry
-        UsageError         the caller asked for something that is not there
-        NotFoundAtSource   the source has no such thing  -> evidence, where one record was asked for
-        AccessDenied       the token may not read this   -> judged by what it could read before
-        MostlyRejected     too many records set aside    -> correct the records or the manifest, and sync again
-        FilterIgnored      the source filters otherwise  -> read the listing another way, and say so
-      SafetyStop           a person must look first      -> no retry, alert
+      TransientError         temporary failure              -> retry after ``retry_after``
+        SourceFailed         no response, or a failure      -> counted; repeated ones open the breaker
+          PageNotServed      the page may be too large      -> request a smaller page, then skip one record
+        ListingIncomplete    fewer listed than counted      -> rows kept, watermark unchanged, retried
+        SourceAway           source unreachable             -> nothing is sent until a probe succeeds
+        LeaseLost            another worker holds the lease -> stop writing
+        LeaseHeld            another worker is running      -> try again later
+        AnswerLost           may have taken effect          -> never repeat the request
+      ReconnectRequired      the org must act               -> no retry, one alert
+        AnotherAccount       another church's account       -> nothing of it is stored
+      RecordRejected         one record cannot be stored    -> dead letter, continue
+      DefinitionError        manifest or code is wrong      -> no retry
+        UsageError           the caller's mistake
+        NotFoundAtSource     the source has no such record  -> evidence, if one record was requested
+        AccessDenied         the token may not read this    -> judged by what it could read before
+        MostlyRejected       too many records rejected      -> correct the records or the manifest, sync again
+        FilterIgnored        the source ignored the filter  -> read the listing another way, and report it
+      SafetyStop             a person must decide first     -> no retry, alert
 
 Messages say what happened, to which value and what to do. They never hold a
 token, a record's fields or a URL with a query.
@@ -28,20 +28,20 @@ from datetime import timedelta
 
 
 class SyncError(Exception):
-    """Every error that this project raises on purpose."""
+    """The base of every error that this project raises on purpose."""
 
 
 class TransientError(SyncError):
-    """The world may heal: the same call may succeed later."""
+    """A temporary failure: the same call may succeed later."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        """Keep how long the source asked us to wait, when it said so."""
+        """Store the wait that the source asked for, if any."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class SourceFailed(TransientError):
-    """The source did not answer, or not as it should."""
+    """The source did not respond, or responded with an error."""
 
 
 class PageNotServed(SourceFailed):
@@ -52,15 +52,15 @@ class PageNotServed(SourceFailed):
 
 
 class SourceAway(TransientError):
-    """The source is known to be away: nothing but a probe is asked of it before one is answered."""
+    """The source is unreachable: only probes are sent until one succeeds."""
 
 
 class MalformedAnswer(SourceFailed):
-    """The source answered with something that is not an answer: never an end of a listing."""
+    """The response is malformed; it never counts as the end of a listing."""
 
 
 class AnswerTooLarge(PageNotServed):
-    """The answer has more bytes than one answer may have; the same request would bring the same answer."""
+    """The response exceeds the size limit; the same request would return the same response."""
 
 
 class ListingIncomplete(TransientError):
@@ -68,7 +68,7 @@ class ListingIncomplete(TransientError):
 
 
 class LeaseLost(TransientError):
-    """Another worker took this sync over; nothing of the refused page was written."""
+    """Another worker took over this sync; the rejected page was not written."""
 
 
 class LeaseHeld(TransientError):
@@ -76,7 +76,7 @@ class LeaseHeld(TransientError):
 
 
 class AnswerLost(TransientError):
-    """The source may have done what it was asked, and nobody knows."""
+    """The request may or may not have taken effect."""
 
 
 class ReconnectRequired(SyncError):
@@ -114,7 +114,7 @@ class AccessDenied(DefinitionError):
     """The credentials are right, but may not read this."""
 
     def __init__(self, fact: str, remedy: str = "") -> None:
-        """Keep what the source said apart from what to do: the advice is wrong when it refuses many orgs at once."""
+        """Store the source's words apart from the advice, which is wrong when the source refuses many orgs at once."""
         super().__init__(f"{fact}; {remedy}" if remedy else fact)
         self.fact = fact
         self.remedy = remedy
@@ -129,4 +129,4 @@ class MostlyRejected(DefinitionError):
 
 
 class SafetyStop(SyncError):
-    """Going on could destroy data; a person must look first."""
+    """Continuing could destroy data; a person must decide first."""

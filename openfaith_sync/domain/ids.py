@@ -1,4 +1,4 @@
-"""Identity: typed names for the strings that must never be swapped, and derived entity ids."""
+"""Identifiers: distinct types for strings that must never be swapped, and derived entity ids."""
 
 import hashlib
 import re
@@ -31,7 +31,7 @@ def parse_org(text: str) -> OrgId:
     """Return an org's name: a slug that fits a URL, a partition key and a log line.
 
     Raises:
-        UsageError: It is not one.
+        UsageError: The name is not valid.
     """
     if not _ORG.fullmatch(text):
         raise UsageError(
@@ -45,7 +45,7 @@ RECORDS = EntityName("$records")
 
 
 def merges_of(entity: EntityName) -> EntityName:
-    """Return the name that an entity's merges have in sync keys: how far they are polled, and who applies them."""
+    """Return the name under which an entity's merges have their checkpoint and lease."""
     return EntityName(f"${entity}_merges")
 
 
@@ -69,14 +69,14 @@ _VARIANT_DIGIT = bytes(_ALPHABET[byte & 0b10011 | 0b01000] for byte in range(256
 
 @dataclass(frozen=True, slots=True)
 class SyncKey:
-    """What a checkpoint, a lease or a dead letter belongs to."""
+    """The org, adapter and entity that a checkpoint, lease or dead letter belongs to."""
 
     org: OrgId
     adapter: AdapterName
     entity: EntityName
 
     def __str__(self) -> str:
-        """Read as ``org/adapter/entity`` in messages."""
+        """Return ``org/adapter/entity``."""
         return f"{self.org}/{self.adapter}/{self.entity}"
 
 
@@ -96,7 +96,7 @@ class IdDeriver:
     __slots__ = ("_hash", "_prefix")
 
     def __init__(self, org: OrgId, adapter: AdapterName, entity: EntityName) -> None:
-        """Remember what all ids of this entity share."""
+        """Hash the part that all ids of this entity share."""
         self._hash = hashlib.blake2b(f"{org}\0{adapter}\0{entity}\0".encode(), digest_size=_DIGITS)
         self._prefix = f"{entity}_"
 
@@ -113,5 +113,5 @@ class IdDeriver:
 
 
 def is_place(external_id: ExternalId) -> bool:
-    """Whether this is no record's id, but that of a place in a listing that the source does not serve."""
+    """Return whether the id stands for a place in a listing that the source cannot serve, not for a record."""
     return external_id.startswith(PLACE)

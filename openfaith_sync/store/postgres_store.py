@@ -188,31 +188,31 @@ class PostgresStore:
             return passes.weigh_rejected(self._connection, key)
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
-        """Apply merges and move their watermark in one transaction; gives how many were new."""
+        """Apply merges and move their watermark in one transaction; return how many were new."""
         self._guard(lease.key)
         with translated():
             return merges.commit_merges(self._connection, lease, page)
 
     def follow_merges(self, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
-        """Lead references to merged records to what they became part of; gives how many did not yet."""
+        """Point references to merged records at the surviving record; return how many were changed."""
         self._guard(key)
         with translated():
             return merges.follow_merges(self._connection, key, references)
 
     def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
-        """Return what those of these records became part of that are merged."""
+        """Return the surviving record of each of these records that is merged."""
         self._guard(key)
         with translated():
             return merges.load_merged(self._connection, key, external_ids)
 
     def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-        """Return those of these records that live here."""
+        """Return those of these records that are stored and live."""
         self._guard(key)
         with translated():
             return merges.load_live(self._connection, key, external_ids)
 
     def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-        """Return those of these records that are tombstones here."""
+        """Return those of these records that are tombstoned."""
         self._guard(key)
         with translated():
             return merges.load_gone(self._connection, key, external_ids)

@@ -10,18 +10,18 @@ from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
 
 
 class Hidden(str):
-    """A secret text: itself wherever it is used, and nothing wherever a variable is shown."""
+    """A secret string that is masked in ``repr`` and tracebacks."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Show that there is one."""
+        """Return a mask in place of the secret."""
         return "'…'"
 
 
 def _hide(value: object, *names: str) -> None:
     for name in names:
-        # The way around a frozen class that the standard library documents.
+        # The standard library's documented way to assign in a frozen class.
         object.__setattr__(value, name, Hidden(getattr(value, name)))
 
 
@@ -33,33 +33,33 @@ class BasicCredentials:
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Hide the secret wherever it goes from here."""
+        """Mask the secret."""
         _hide(self, "secret")
 
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token that somebody made by hand; when it is refused nothing can renew it. Never shown."""
+    """A token created by hand; a rejected one cannot be renewed. Never shown."""
 
     token: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Hide the token wherever it goes from here."""
+        """Mask the token."""
         _hide(self, "token")
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthTokens:
-    """What an org's grant gave us; both tokens are replaced at each refresh. Never shown."""
+    """The tokens of an org's grant; both are replaced at each refresh. Never shown."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     lifetime: timedelta
-    """Of the access token, from when it was asked for."""
+    """The lifetime of the access token, counted from its request."""
     scopes: frozenset[str]
 
     def __post_init__(self) -> None:
-        """Hide both tokens wherever they go from here."""
+        """Mask both tokens."""
         _hide(self, "access_token", "refresh_token")
 
 
@@ -68,24 +68,24 @@ Credentials: TypeAlias = BasicCredentials | BearerToken | OAuthTokens
 
 @dataclass(frozen=True, slots=True)
 class HeldCredentials:
-    """What a connection's row holds at one moment."""
+    """A connection's credentials as stored, with their version."""
 
     credentials: Credentials
     version: int
-    """One more with each credentials that are stored; never one that an org had before it was removed."""
+    """Grows with each stored set of credentials; never reused, even after an org was removed."""
     left: timedelta | None = None
-    """How long an access token has still to live, by the database's clock."""
+    """The remaining lifetime of the access token, by the database's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """Who this deployment is to an adapter's source; the secret is never shown."""
+    """This deployment's OAuth client at an adapter's source; the secret is never shown."""
 
     client_id: str
     secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Hide the secret wherever it goes from here."""
+        """Mask the secret."""
         _hide(self, "secret")
 
 
@@ -99,7 +99,7 @@ class ConnectionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where and as whom an org's data is read."""
+    """Where an org's data is read, and with which credentials."""
 
     org: OrgId
     adapter: AdapterName
@@ -109,9 +109,9 @@ class Connection:
     status_reason: str | None = None
     status_since: datetime | None = None
     version: int = 0
-    """Of the credentials: one more with each that are stored. 0: they are not stored."""
+    """The version of the credentials, which grows with each stored set; 0 if they are not stored."""
     left: timedelta | None = None
-    """How long an access token has still to live, by the database's clock, when the connection was loaded."""
+    """The access token's remaining lifetime when the connection was loaded, by the database's clock."""
     account: AccountId | None = None
     """The source's account that the connection belongs to; ``None`` until the source states one."""
 
@@ -120,7 +120,7 @@ class Connection:
 
         Raises:
             UsageError: It is paused.
-            ReconnectRequired: The org must connect again.
+            ReconnectRequired: The org must reconnect.
         """
         name = f"the connection of {self.org} to {self.adapter}"
         why = f" ({self.status_reason})" if self.status_reason else ""
@@ -128,17 +128,17 @@ class Connection:
             raise UsageError(f"{name} is paused{why}; resume it first")
         if self.status is ConnectionStatus.RECONNECT_NEEDED:
             since = f" since {self.status_since:%Y-%m-%d %H:%M} UTC" if self.status_since else ""
-            raise ReconnectRequired(f"{name} needs the org to connect again{since}{why}: {self.how_to_reconnect}")
+            raise ReconnectRequired(f"{name} must be reconnected by the org{since}{why}: {self.how_to_reconnect}")
 
     @property
     def how_to_reconnect(self) -> str:
-        """Return the command that connects the org again."""
+        """Return the command that reconnects the org."""
         return reconnect_command(self.org, self.adapter, method=_METHODS[type(self.credentials)])
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom credentials belong to, as the source says."""
+    """The account that the credentials belong to, according to the source."""
 
     user: str
     account: AccountId | None
@@ -158,7 +158,7 @@ _METHODS: dict[type, str] = {BasicCredentials: "basic", BearerToken: "bearer", O
 
 
 def reconnect_command(org: OrgId, adapter: AdapterName, *, method: str) -> str:
-    """Return the command that connects an org again, in the way it was connected; it can be run as it is."""
+    """Return a complete command that reconnects an org in the way it was connected."""
     if method == "oauth2":
         return f"openfaith-sync org connect {org} --adapter {adapter}"
     return f"openfaith-sync org add {org} --adapter {adapter} --{method}-stdin"

@@ -1,4 +1,4 @@
-"""What a deployment may set, from the environment it is given."""
+"""What a deployment may set through environment variables."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,21 +13,21 @@ _CLIENT_ID = re.compile(r"OPENFAITH_([A-Z][A-Z0-9_]*)_CLIENT_ID")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where things are; every member has a default that works on a bare machine."""
+    """The deployment's settings; each has a default that works on a new machine."""
 
     home: Path
-    """What the embedded server and the development key live in."""
+    """The folder of the embedded server and the development key."""
     manifests: Path
     database_url: str | None = field(repr=False)
     """``None`` for the embedded PostgreSQL."""
     secret_keys: tuple[str, ...] = field(repr=False)
     """Fernet keys, newest first; empty outside production."""
     public_url: str | None = None
-    """Below which sources reach ``serve``; ``None``: no source is asked to announce anything."""
+    """The public URL of ``serve``; without one no webhook subscriptions are made."""
     query_url: str | None = field(default=None, repr=False)
-    """The same database for the login that ``db query`` uses; ``None``: one is created."""
+    """The database URL with the login of ``db query``; without one a login is created."""
     oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
-    """Who this deployment is to the sources of these adapters, where orgs are connected by OAuth."""
+    """The OAuth client of each adapter whose orgs connect by OAuth."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -50,7 +50,7 @@ def client_variables(adapter: AdapterName) -> tuple[str, str]:
 
 
 def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAuthClient]]:
-    """Yield the clients whose id and secret are both set; half of one is as good as none."""
+    """Yield the clients whose id and secret are both set."""
     for name in environment:
         if found := _CLIENT_ID.fullmatch(name):
             adapter = AdapterName(found[1].lower())
@@ -60,7 +60,7 @@ def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAut
 
 
 def _manifests(given: str | None) -> Path:
-    """Prefer what is given, then ``manifests/`` here, then the ones the package ships."""
+    """Return the given folder, else ``manifests/`` here, else the manifests in the package."""
     if given:
         return Path(given).absolute()
     package = Path(__file__).resolve().parents[2]

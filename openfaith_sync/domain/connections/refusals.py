@@ -1,16 +1,16 @@
-"""What a source refuses to an org, judged by what the org could read before.
+"""Access that a source refuses to an org, judged by what the org could read before.
 
-An entity that was readable is expected back, so it is asked for again soon. One that
-never was is not available to this connection, which is no failure.
+An entity that was readable is expected to return, so it is retried soon. An entity that
+never was readable is not available to this connection, which is not a failure.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 ASK_AGAIN_AFTER = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4))
-"""Waits after each refusal in a row of what was readable before; the last one repeats."""
+"""The waits after consecutive refusals of an entity that was readable; the last one repeats."""
 ASK_AGAIN_FOR_NEVER_READ = timedelta(days=1)
-"""Somebody may buy the product or give the right; nothing else changes it."""
+"""Only a purchase of the product or a new permission changes this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +20,29 @@ class Refusal:
     fact: str
     """What the source answered, or which scope is missing."""
     remedy: str = ""
-    """What a person can do, where it is known."""
+    """What a person can do, if known."""
     since: datetime | None = None
     ask_again_at: datetime | None = None
     """``None``: not before the org connects again."""
     read_until: datetime | None = None
-    """When the org last read it; ``None``: never."""
+    """When the org last read it; ``None`` if never."""
     is_shown: bool = False
-    """Whether a run failed of it, so that only another run can show its end."""
+    """Whether a run failed because of it, so that only another run can show that it is over."""
     is_incident: bool = False
-    """Whether the source refuses it to many orgs at once, so that no org can mend it."""
+    """Whether the source refuses it to many orgs at once, so that no single org can fix it."""
 
     @property
     def is_unavailable(self) -> bool:
-        """Return whether this connection could never read it: no failure, and nothing to wait for."""
+        """Return whether this connection never could read it, which is not a failure."""
         return self.read_until is None and not self.is_incident
 
     def waits(self, now: datetime) -> bool:
-        """Return whether nothing asks for it by itself at this moment."""
+        """Return whether no retry is due yet."""
         return self.ask_again_at is None or self.ask_again_at > now or self.is_incident
 
     @property
     def title(self) -> str:
-        """Return the judgement in a word or two."""
+        """Return a short title of the judgement."""
         return "not available" if self.is_unavailable else "refused"
 
     def __str__(self) -> str:

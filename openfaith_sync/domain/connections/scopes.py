@@ -1,4 +1,4 @@
-"""What a connection was not granted: the entities that its scopes do not reach, and what depends on them."""
+"""OAuth scopes: which entities a connection was not granted, and what depends on them."""
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -12,7 +12,7 @@ CONNECT_AGAIN = "connect the org again with that scope"
 
 
 def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[EntityName, str]:
-    """Return each entity that these scopes do not reach, and why; none where nothing is ever said of scopes."""
+    """Return each entity that these scopes do not cover, and why; none where the source reports no scopes."""
     oauth2 = manifest.adapter_file.auth.oauth2
     if scopes is None or oauth2 is None:
         return {}
@@ -27,15 +27,15 @@ def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[
 
 
 def granted_scopes(connection: Connection) -> frozenset[str] | None:
-    """Return what a connection was granted; ``None`` where nothing is ever said of it."""
+    """Return the granted scopes; ``None`` where the source reports none."""
     return connection.credentials.scopes if isinstance(connection.credentials, OAuthTokens) else None
 
 
 def require_granted(manifest: Manifest, connection: Connection, entity: EntityName) -> None:
-    """Return when the connection's scopes reach an entity, or nothing is known of them.
+    """Return if the connection's scopes cover an entity, or no scopes are known.
 
     Raises:
-        AccessDenied: They do not; says which one is missing.
+        AccessDenied: A scope is missing; the message names it.
     """
     reason = find_ungranted(manifest, granted_scopes(connection)).get(entity)
     if reason is not None:

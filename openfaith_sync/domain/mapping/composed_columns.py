@@ -36,7 +36,7 @@ class Choice:
         chosen = _text_of(attributes, self.prefer) if self.prefer else None
         region = self._region(attributes)
         if chosen and self.is_phone and parse_phone(chosen, None).e164 is None:
-            # The source made it from a number that lacks its area.
+            # The source derived it from a number without its area code.
             chosen = None
         if not chosen and own is not None:
             chosen = self.parse(own, region)
@@ -50,7 +50,7 @@ class Choice:
 
     @property
     def is_phone(self) -> bool:
-        """Whether the column is a telephone number."""
+        """Return whether the column is a telephone number."""
         return self.parse is _parse_number
 
     def _region(self, attributes: JsonObject) -> str | None:

@@ -1,8 +1,8 @@
 """Mapping: a record in the source's shape to the same record in canonical shape.
 
-A mapper is compiled once from an entity of the manifest and then asked a million
-times. It drops nothing: whatever the columns do not hold, or do not let one get
-back exactly, lies in the custom fields as it came. A value that cannot fill its
+A mapper is compiled once from an entity of the manifest and then called a million
+times. It drops nothing: a value that no column holds, or that a column does not give
+back exactly, is kept unchanged in the custom fields. A value that cannot fill its
 column leaves it empty, and its attribute is named in ``Record.unreadable``.
 Attributes without a column are not checked: there is nothing that they could break.
 """
@@ -95,7 +95,7 @@ class Mapper:
         )
 
     def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
-        """Fill the columns, keep the rest, and return the attributes whose columns stay empty."""
+        """Fill the columns, keep the remaining attributes, and return those whose columns stay empty."""
         fields, prefix = self._fields, self._prefix
         unreadable: list[str] = []
         for name, value in attributes.items():
@@ -107,7 +107,7 @@ class Mapper:
                 try:
                     values[place] = parsed = parse(value)
                 except Refused:
-                    # One value that nobody can read is no reason to do without the record.
+                    # One unreadable value does not justify rejecting the record.
                     custom[key] = value
                     if not is_blank(value):
                         unreadable.append(name)
@@ -117,7 +117,7 @@ class Mapper:
         return unreadable
 
     def _fill_status(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
-        """Settle a status that the source did not send; no record is without one."""
+        """Set the status of a record for which the source sent none."""
         values[self._status] = "active" if values[self._inactivated] is None else "inactive"
         name = self._status_attribute
         if name is not None and name in attributes:

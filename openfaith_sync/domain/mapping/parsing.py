@@ -1,7 +1,7 @@
 """Typed parsing: what a JSON value must be to fill a canonical column, and what becomes of it.
 
-A parser gets any JSON value but null and gives the column's value or refuses.
-Its reasons say what was expected and never what was found: a value may be private.
+A parser takes any JSON value but null and returns the column's value or raises.
+The error says what was expected and never what was found: a value may be private.
 """
 
 import math
@@ -34,17 +34,17 @@ class Parser(NamedTuple):
 
 
 def json_type(value: object) -> str:
-    """Name the JSON type of a value."""
+    """Return the name of a value's JSON type."""
     return _JSON_TYPES.get(type(value), type(value).__name__)
 
 
 def is_same(raw: object, parsed: object) -> bool:
-    """Whether a column holds the very JSON value that came."""
+    """Return whether a column holds exactly the JSON value that the source sent."""
     return raw == parsed
 
 
 def is_blank(value: object) -> bool:
-    """Whether it is text without anything in it, which is no value for anything but text."""
+    """Return whether the value is blank text, which only a text column accepts."""
     return type(value) is str and not value.strip()
 
 
@@ -69,14 +69,14 @@ def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser
 
 
 def parse_text(value: Any) -> str:
-    """Return text as it is, the empty one too."""
+    """Return text unchanged, empty text too."""
     if type(value) is str:
         return value
     raise Refused("expected text")
 
 
 def parse_time(value: Any) -> datetime:
-    """Return a moment in UTC; one without a zone is no moment and refused."""
+    """Return a time in UTC; a time without a zone is refused."""
     if type(value) is str:
         try:
             parsed = datetime.fromisoformat(value)
@@ -84,7 +84,7 @@ def parse_time(value: Any) -> datetime:
                 return parsed
             if parsed.tzinfo is not None:
                 return parsed.astimezone(UTC)
-        # The offset may lead out of the years 1 to 9999.
+        # The offset may move the time out of the years 1 to 9999.
         except (ValueError, OverflowError):
             pass
     raise Refused("expected a date and time with its zone, in the years 1 to 9999")
@@ -112,7 +112,7 @@ def _parse_boolean(value: Any) -> bool:
 
 
 def _parse_integer(value: Any) -> int:
-    # JSON does not tell 2 from 2.0.
+    # JSON does not distinguish 2 from 2.0.
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is int:
@@ -134,14 +134,14 @@ def _parse_float(value: Any) -> float:
 
 
 def _number_text(parse: ParseValue, convert: Callable[[str], float]) -> ParseValue:
-    """Take numbers sent as text as well; an empty text is no number and no mistake."""
+    """Accept numbers sent as text; empty text counts as no value."""
 
     def parse_one(value: Any) -> object:
         if type(value) is not str:
             return parse(value)
         if not value:
             return None
-        # Python reads "1_000" and digits of any script, which no API means.
+        # Python also accepts "1_000" and digits of any script, which no API means.
         if value.isascii() and "_" not in value:
             try:
                 converted = convert(value)
@@ -164,12 +164,12 @@ def _parse_date(value: Any) -> date:
 
 
 def _is_plain_date(raw: str, _: object) -> bool:
-    """Whether it reads YYYY-MM-DD: ISO 8601 also knows weeks and dates without hyphens."""
+    """Return whether the text reads YYYY-MM-DD; ISO 8601 also allows weeks and dates without hyphens."""
     return len(raw) == len("YYYY-MM-DD") and raw[4::3] == "--"
 
 
 def _is_plain_time(raw: str, _: object) -> bool:
-    """Whether it reads YYYY-MM-DDTHH:MM:SSZ, seen from every third sign on."""
+    """Return whether the text reads YYYY-MM-DDTHH:MM:SSZ, judged by every third character."""
     return len(raw) == len("YYYY-MM-DDTHH:MM:SSZ") and raw[4::3] == "--T::Z"
 
 

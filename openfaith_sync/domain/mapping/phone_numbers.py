@@ -1,4 +1,4 @@
-"""Telephone numbers: E.164 where the text says enough, else the text as it is; extensions apart."""
+"""Telephone numbers: E.164 where the text is complete enough, else the text unchanged; extensions apart."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -40,11 +40,11 @@ def parse_phone(text: str, region: str | None) -> Phone:
 
 
 def _names_its_area(number: "PhoneNumber", text: str, region: str | None) -> bool:
-    """Whether the text is more than a number to dial within one town.
+    """Return whether the text holds more than a number to dial within one town.
 
-    Where all subscribers' numbers have one length, the length has told it already. Elsewhere, as in
-    Germany, a local number may be as long as a national one; then the prefix that leads out of the
-    town tells, or a number that is only valid as a whole, such as a mobile one.
+    Where all subscriber numbers have one length, the length has decided already. Elsewhere, as in
+    Germany, a local number may be as long as a national one; then the trunk prefix decides, or a
+    number that is only valid as a whole, such as a mobile number.
     """
     import phonenumbers  # noqa: PLC0415  as above
 

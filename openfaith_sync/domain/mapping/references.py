@@ -1,8 +1,8 @@
 """References: relationships as entity ids, right before their targets are stored.
 
-The type on the wire decides which entity a reference means (law 14). What the manifest
-does not name, or what comes in a shape that belongs elsewhere, is kept in the custom
-fields as it came: an id made from it would lead to the wrong record or to none.
+The type on the wire decides which entity a reference means (law 14). A type that the manifest
+does not name, or a value of an unexpected shape, is kept unchanged in the custom fields: an id
+made from it would point to the wrong record or to none.
 """
 
 from collections.abc import Container, Iterable, Mapping
@@ -56,12 +56,12 @@ class ReferenceMapper:
         self._filled = frozenset(column.name for column in self._columns)
         self._ones = frozenset(name for name, part in relationships.items() if part.cardinality == "one")
         self._lists = frozenset(name for name, part in relationships.items() if part.cardinality == "many")
-        # What comes only when it is asked for must not change a record's content.
+        # Relationships sent only on request must not change a record's content hash.
         self._included = frozenset(entity.includes) - {name for name, part in relationships.items() if part.always}
         self._types = {name: frozenset(part.targets) for name, part in relationships.items()}
 
     def __call__(self, raw: RawRecord, values: list[object], custom: dict[str, object]) -> list[str]:
-        """Fill the reference columns, keep the rest, and return the relationships whose columns stay empty.
+        """Fill the reference columns, keep the other relationships, and return those whose columns stay empty.
 
         Raises:
             RecordRejected: A required reference is missing, or cannot be read as one.
@@ -88,7 +88,7 @@ class ReferenceMapper:
         values: list[object],
         custom: dict[str, object],
     ) -> list[str]:
-        """Fill the columns, and return the relationships that lead to what the manifest does not name."""
+        """Fill the columns, and return the relationships to types that the manifest does not name."""
         unreadable: list[str] = []
         for name, place, targets, is_required in self._columns:
             found = references.get(name)
@@ -118,7 +118,7 @@ class ReferenceMapper:
             self._keep(name, None if found is None else self._shown(name, found), custom)
 
     def _keep_members(self, members: Mapping[str, tuple[Reference, ...]], custom: dict[str, object]) -> list[str]:
-        """Keep who belongs, and the lists that are too long for their columns."""
+        """Keep the members, and lists that are too long for their columns."""
         unreadable: list[str] = []
         for name, linked in members.items():
             if name in self._ones:
@@ -130,7 +130,7 @@ class ReferenceMapper:
         return unreadable
 
     def _keep_list(self, name: str, linked: Iterable[Reference], custom: dict[str, object]) -> None:
-        """Keep a list; sorted, since an order that the source does not promise is no change."""
+        """Keep a list, sorted: the source promises no order, so a new order is not a change."""
         ordered = sorted(linked, key=lambda found: (found.external_id, found.type))
         custom.setdefault(f"{self._prefix}{name}_ids", [self._shown(name, found) for found in ordered])
 
@@ -164,7 +164,7 @@ def derive_id(derive: IdDeriver, field: str, external_id: object) -> EntityId:
 
 
 def _kind_of(raw: RawRecord, name: str) -> str:
-    """Name what came where a reference was expected, without a value of the record."""
+    """Describe the value found in place of a reference, without showing it."""
     if raw.members is not None and len(raw.members.get(name, ())) > 1:
         return "array"
     if raw.oddities is not None and name in raw.oddities:

@@ -65,7 +65,7 @@ def _storable_object(found: dict[str, Any], depth: int) -> dict[str, Any]:
     storable: dict[str, Any] = {}
     for name, part in sorted(found.items()):
         unique = storable_text(name)
-        # Two names may differ in nothing but what was replaced.
+        # Two names may differ only in the replaced characters.
         while unique in storable:
             unique += "\ufffd"
         storable[unique] = _storable(part, depth)

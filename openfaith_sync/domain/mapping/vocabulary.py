@@ -1,7 +1,7 @@
-"""Closed vocabularies: the source's words for gender, status and country as ours.
+"""Closed vocabularies: gender, status and country as canonical values.
 
-A word that nobody knows is no mistake: the column stays empty (a status stays
-``active``), and the mapping keeps the word that came in the custom fields.
+An unknown word is not an error: the column stays empty (a status stays ``active``),
+and the mapping keeps the source's word in the custom fields.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def parse_gender(text: str) -> str | None:
 
 @lru_cache(maxsize=256)
 def parse_status(text: str) -> str:
-    """Return ``inactive`` only when the source says so; whoever is pending is active."""
+    """Return ``inactive`` only when the source says so; a pending record is active."""
     return _STATUSES.get(text.strip().lower(), "active")
 
 

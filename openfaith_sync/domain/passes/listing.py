@@ -105,7 +105,7 @@ def parse_version(value: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
         return found.astimezone(UTC) if found is not None and found.tzinfo else None
-    # The offset may lead out of the years 1 to 9999.
+    # The offset may move the time out of the years 1 to 9999.
     except (ValueError, OverflowError):
         return None
 

@@ -1,8 +1,8 @@
-"""The budget of one connection: what a ledger knows of it, and what a process may tell it and gets.
+"""The request budget of one connection, as its ledger records it.
 
-All processes that use a connection share one ledger. A process visits it to say how
-its requests ended and to take a *slice*: so many requests that it may send within a
-moment without asking again. Times are seconds by the ledger's clock.
+All processes that use a connection share one ledger. A process visits it to report how
+its requests ended and to take a *slice*: a number of requests that it may send before it
+visits again. Times are seconds by the ledger's clock.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ COMMON = "common"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request that ended, with an answer or without."""
+    """One request that ended, with or without a response."""
 
     sent: float
     """Not after it was sent."""
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that said: too many requests."""
+    """A 429 response."""
 
     sent: float
     retry_after: float | None
@@ -38,7 +38,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a process tells the ledger and asks of it."""
+    """A process's report to the ledger and its request for slots."""
 
     holder: str
     lane: Lane
@@ -56,7 +56,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A slice, or when to come back for one."""
+    """A slice of the budget, or when to try again."""
 
     now: float
     """By the ledger's clock."""
@@ -73,7 +73,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Slots that the source may count at any time from now on."""
+    """Slots granted but not yet reported; the source may count them at any time."""
 
     slots: int
     until: float
@@ -81,7 +81,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A process that found no slot."""
+    """A process that waits for a slot."""
 
     lane: Lane
     wanted: int
@@ -90,7 +90,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The most that the source can have counted in its window by now."""
+    """The highest count that the source can have reached in its window."""
 
     most: int
     sent: float
@@ -107,7 +107,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the ledger knows of one bucket of one connection."""
+    """The ledger's record of one rate-limit bucket of one connection."""
 
     limit: int
     period: float
@@ -135,13 +135,13 @@ class Budget:
 
     @property
     def allowed(self) -> int:
-        """Return how many requests a period we allow ourselves."""
+        """Return how many requests per period are allowed: the used share of the limit."""
         return max(1, int(self.limit * self.share))
 
     def held_slots(self, holder: str | None = None) -> int:
-        """Count the slots that are out, but for those of one holder."""
+        """Return the number of slots held by other processes."""
         return sum(held.slots for name, held in self.held.items() if name != holder)
 
     def spent_since(self, moment: float) -> int:
-        """Count the requests that ended at that moment or later."""
+        """Return the number of requests that ended at or after a time."""
         return sum(count for ended, count in self.spent if ended >= moment)

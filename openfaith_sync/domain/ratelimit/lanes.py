@@ -1,4 +1,4 @@
-"""Lanes: whose requests go first when a connection's budget is short."""
+"""Lanes: the priorities of requests when a connection's budget is short."""
 
 import math
 from collections.abc import Collection
@@ -15,7 +15,7 @@ KEPT_UNTIL = 0.05
 
 
 class Lane(StrEnum):
-    """Why a request is made; the first is the most urgent."""
+    """The priority of a request; the first is the most urgent."""
 
     WEBHOOK = "webhook"
     INTERACTIVE = "interactive"
@@ -25,18 +25,17 @@ class Lane(StrEnum):
 
     @property
     def above(self) -> tuple["Lane", ...]:
-        """Return the lanes that go before this one."""
+        """Return the lanes with a higher priority."""
         lanes = tuple(Lane)
         return lanes[: lanes.index(self)]
 
 
 def keep_back(lane: Lane, allowed: int, left: float, active: Collection[Lane]) -> int:
-    """Return how many requests a lane leaves for those above it.
+    """Return how many requests a lane leaves for the lanes above it.
 
-    What is kept is for the time until the budget renews itself, of which the share
-    ``left`` of a period is still to come. So it melts away as that time does and nothing of
-    the budget lapses unused, while whoever comes from above finds a place until shortly before.
-    A budget of one request is for everybody.
+    The reserve is for the time until the budget renews, of which the share ``left`` of a
+    period remains. It shrinks with that time, so that none of the budget lapses unused, while
+    a more urgent request finds a slot until shortly before. A budget of one request is shared by all.
     """
     share = sum(KEPT_FOR_AN_ACTIVE_LANE if above in active else KEPT_FOR_A_QUIET_LANE for above in lane.above)
     melted = min(max((left - KEPT_UNTIL) / (1 - KEPT_UNTIL), 0.0), 1.0)
@@ -46,7 +45,7 @@ def keep_back(lane: Lane, allowed: int, left: float, active: Collection[Lane]) -
 
 
 def lane_of(mode: SyncMode, *, has_watermark: bool) -> Lane:
-    """Return the lane of a pass: what is read whole gives way to what is read for news."""
+    """Return the lane of a pass: full reads yield to delta reads."""
     if mode is SyncMode.RECONCILIATION:
         return Lane.RECONCILIATION
     return Lane.DELTA if has_watermark and mode is not SyncMode.FULL else Lane.BACKFILL

@@ -1,4 +1,4 @@
-"""How a visit changes a budget: pure functions, so that every rule can be tried in every order.
+"""How a visit changes a budget, as pure functions that tests can try in every order.
 
 A slot is granted when one of two things shows that the source will count at most
 ``allowed`` with it, wherever its windows begin and whether they are fixed or slide:
@@ -31,13 +31,13 @@ MOST_CLOSED = 3600.0
 
 
 def settle(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
-    """Return the budget after a visit, and the slots that the visitor may send."""
+    """Return the budget after a visit, and the slots granted to the visitor."""
     budget = _recovered(_lapsed(budget, now), now)
     return _granted(_learned(budget, visit, now), visit, now)
 
 
 def _lapsed(budget: Budget, now: float) -> Budget:
-    """Count what a holder never spoke of again as sent at the last moment that it could be."""
+    """Count slots that were never reported as sent at the last possible moment."""
     gone = {name: held for name, held in budget.held.items() if _overdue(held, budget.period) <= now}
     spent = budget.spent + tuple((_overdue(held, budget.period), held.slots) for held in gone.values() if held.slots)
     return replace(
@@ -49,7 +49,7 @@ def _lapsed(budget: Budget, now: float) -> Budget:
 
 
 def _overdue(held: Held, period: float) -> float:
-    # A request is sent a moment after its slot was looked at, and is some time under way.
+    # A request is sent some time after its slot was granted, and takes time to arrive.
     return held.until + max(period / 2, SHORTEST_VALIDITY)
 
 
@@ -75,7 +75,7 @@ def _learned(budget: Budget, visit: Visit, now: float) -> Budget:
         period=period,
         heard_at=now if visit.heard else budget.heard_at,
         held=held,
-        # What is known of a window of another length says nothing about this one.
+        # Knowledge of a window of another length does not apply to this one.
         counted=counted if period == budget.period else None,
         lanes={**budget.lanes, visit.lane: now} if visit.wanted else budget.lanes,
         spent=budget.spent + tuple((answer.ended, 1) for answer in visit.answered),
@@ -89,22 +89,22 @@ def _learned(budget: Budget, visit: Visit, now: float) -> Budget:
 
 
 def _refused(budget: Budget, refusal: Refusal, now: float) -> Budget:
-    """Close the budget for everybody; use half of it from then on.
+    """Close the budget for all processes, and halve it from then on.
 
-    Requests that were under way together are refused together: that is one refusal.
+    Concurrent requests are refused together and count as one refusal.
     """
     if refusal.sent > budget.refused_at:
         budget = replace(budget, share=budget.share / 2, share_since=now, refused_at=now, refusals=budget.refusals + 1)
     wait = wait_after(refusal.retry_after, budget.period, budget.refusals)
-    # A refused request was counted too, and nobody says by which window.
+    # A refused request was counted as well, in an unknown window.
     return replace(budget, closed_until=max(budget.closed_until, now + wait), counted=None)
 
 
 def wait_after(asked: float | None, period: float, refusals: int) -> float:
-    """Return how long to wait after so many refusals in a row, the last of which asked for this.
+    """Return how long to wait after consecutive refusals, given the last one's ``Retry-After``.
 
-    A window lasts one period, so what is asked beyond three is believed step by step: each
-    refusal after having waited doubles it. A source that asks for nothing is given one period.
+    A window lasts one period, so a wait beyond three periods is accepted step by step: each
+    refusal after a wait doubles it. Without a ``Retry-After`` the wait is one period.
     """
     doubled = 2.0 ** min(max(refusals, 1) - 1, 16)
     least, most = min(period, period / 20 * doubled), min(MOST_CLOSED, 3 * period * doubled)
@@ -120,7 +120,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     active = {lane for lane, asked in budget.lanes.items() if now - asked < ACTIVE_PERIODS * budget.period}
     kept = max(above, keep_back(visit.lane, budget.allowed, left, active))
     if not is_sure:
-        # The first answer states the limit; until then one request at a time is enough to learn it.
+        # The first response states the limit; until then one request at a time is enough.
         free, kept, beside = 1 - budget.held_slots(), 0, 0
     room = 0 if now < budget.closed_until else max(0, free - kept)
     slots = min(visit.wanted, math.ceil(room / (beside + 1)), max(1, budget.allowed // SLICES))
@@ -128,7 +128,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     mine = budget.held[visit.holder]
     held = {**budget.held, visit.holder: Held(mine.slots + slots, mine.until)}
     if not slots and visit.wanted:
-        # Long enough to come back late, and no longer: one that was killed must not keep its place.
+        # Long enough for a late return, but a killed process must not keep its place.
         late = max(min(come_back, budget.period / 20), SHORTEST_VALIDITY / 4)
         waiting[visit.holder] = Waiting(visit.lane, visit.wanted, now + come_back + late)
     counted = budget.counted
@@ -142,7 +142,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
 
 
 def _free(budget: Budget, now: float) -> tuple[int, float]:
-    """Return how many more the source surely takes, and the part of a period until it takes more again."""
+    """Return how many more requests the source accepts for certain, and the share of a period until that grows."""
     logged = _within(budget, now)
     by_log = budget.allowed - sum(count for _, count in logged) - budget.held_slots()
     next_ends = logged[0][0] + budget.period - now if logged else budget.period
@@ -153,7 +153,7 @@ def _free(budget: Budget, now: float) -> tuple[int, float]:
 
 
 def _come_back(budget: Budget, now: float, missing: int) -> float:
-    """Return when it is worth asking again: a moment after enough of the log has aged."""
+    """Return when to try again: just after enough of the log has aged."""
     if now < budget.closed_until:
         return budget.closed_until - now
     patience = budget.period / 400

@@ -1,4 +1,4 @@
-"""Merges: one record became part of another at its source, and what refers to it follows."""
+"""Merges: one record became part of another at the source, and references to it follow."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class Revival:
 
 @dataclass(frozen=True, slots=True)
 class MergesResult:
-    """What one look at the source's merges did."""
+    """The result of reading the source's merges once."""
 
     read: int
     """Merges that the source showed since the watermark, those known before included."""

@@ -1,4 +1,4 @@
-"""A nested entity and its parent, as their records are stored; and a parent whose list is to be read."""
+"""How a nested entity and its parent are stored, and which parent's list is read next."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from openfaith_sync.domain.manifest.manifest import Entity, Manifest
 
 @dataclass(frozen=True, slots=True)
 class Nesting:
-    """Where a nested entity and its parent are stored, and what ties them."""
+    """Where a nested entity and its parent are stored, and the columns that join them."""
 
     parent: EntityName
     table: str
@@ -17,9 +17,9 @@ class Nesting:
     """The column that names the parent."""
     parent_table: str
     members_key: str | None = None
-    """The parent's custom field that names who belongs, where its source sends one."""
+    """The parent's custom field that lists its members, if the source sends one."""
     member: str | None = None
-    """The column that names the one who belongs."""
+    """The column that names the member."""
     member_entity: EntityName | None = None
 
 
@@ -30,11 +30,11 @@ class ParentPlace:
     external_id: ExternalId
     content_hash: bytes
     listed: tuple[ExternalId, ...] | None
-    """What its list held when it was last read; ``None`` when it never was."""
+    """The number of rows of its list when last read; ``None`` if never read."""
     named: frozenset[str] | None
-    """External ids that the parent's own record names; ``None`` where it names nobody, or nobody asked."""
+    """External ids that the parent's own record lists; ``None`` if it lists none or was not read."""
     held: frozenset[EntityId]
-    """Who belongs, as we hold it."""
+    """The members as stored."""
 
 
 def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:

@@ -1,6 +1,6 @@
-"""What is to be done for an org and when: the values of the plan, and the rules of its next time.
+"""Due work: what is to be done for an org, and the rules for its next time.
 
-Every moment here is the database's; nothing below reads a clock.
+All times are the database's; nothing below reads a clock.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 
 
 class WorkMode(StrEnum):
-    """What kind of work a row of the plan is."""
+    """The kind of a due-work row."""
 
     FULL = "full"
     DELTA = "delta"
@@ -43,7 +43,7 @@ WHAT_REPEATS = (WorkMode.DELTA, WorkMode.RECORDS, WorkMode.SUBSCRIPTIONS)
 
 @dataclass(frozen=True, slots=True)
 class WorkKey:
-    """Names one row of the plan."""
+    """The key of one due-work row."""
 
     org: OrgId
     adapter: AdapterName
@@ -53,7 +53,7 @@ class WorkKey:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One row of the plan, with what its next time depends on."""
+    """One due-work row, with what its next time depends on."""
 
     key: WorkKey
     not_before: datetime | None
@@ -77,7 +77,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class WorkChange:
-    """What becomes of a row, unless it is not as it was read: then somebody else dealt with it."""
+    """A change to a row; ignored when another process changed the row first."""
 
     work: Work
     not_before: datetime | None
@@ -86,19 +86,19 @@ class WorkChange:
 
     @classmethod
     def done(cls, work: Work, now: datetime, reason: str) -> "WorkChange":
-        """Wait until it is usually due again."""
+        """Return the row rescheduled at its usual time."""
         return cls(work, next_time(work, now), reason)
 
     @classmethod
     def refused(cls, work: Work, now: datetime, refusal: Refusal) -> "WorkChange":
-        """Wait until the source is to be asked again, if that is sooner than usual."""
+        """Return the row rescheduled for the refused entity's next retry, if that is sooner than usual."""
         usual, again = next_time(work, now), refusal.ask_again_at
         is_sooner = again is not None and usual is not None and now < again < usual
         return cls(work, again if is_sooner else usual, f"{refusal.title}: {refusal}")
 
     @classmethod
     def failed(cls, work: Work, now: datetime, reason: str, retry_after: timedelta | None = None) -> "WorkChange":
-        """Try again after a while, longer each time; what is held waits for the night, and so for a person."""
+        """Return the row rescheduled with a growing delay; held work waits for the night, for a person to decide."""
         if work.is_held:
             return cls(work, next_night(work.key.org, work.time_zone, now), f"{reason}; a safety stop waits")
         wait = BACKOFF[min(work.attempts, len(BACKOFF) - 1)]
@@ -106,14 +106,14 @@ class WorkChange:
 
 
 def next_time(work: Work, now: datetime) -> datetime | None:
-    """Return when work that is done is usually due again; ``None`` when only somebody's asking makes it due."""
+    """Return when finished work is due again; ``None`` for work that only a request makes due."""
     match work.key.mode:
         case WorkMode.FULL:
             return now + work.every if work.every else None
         case WorkMode.DELTA:
             return now + (work.every or (LONG_LISTING_EVERY if work.is_long else DELTA_EVERY))
         case WorkMode.RECONCILIATION:
-            # A day less, since the night that follows is the one that is meant.
+            # A day less, since the following night is meant.
             later = now + max(work.every - timedelta(days=1), timedelta()) if work.every else now
             return next_night(work.key.org, work.time_zone, later)
         case WorkMode.SUBSCRIPTIONS:
@@ -123,7 +123,7 @@ def next_time(work: Work, now: datetime) -> datetime | None:
 
 
 def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
-    """Return the org's own minute of the first of its nights that is still to come."""
+    """Return the org's own minute of its next night."""
     zone = find_zone(time_zone)
     local = after.astimezone(zone)
     begins = datetime.combine(local.date(), NIGHT_BEGINS) + NIGHT_LASTS * share_of(org)
@@ -134,12 +134,12 @@ def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
 
 
 def share_of(org: OrgId) -> float:
-    """Return a number from 0 to below 1 that is the org's own, so that orgs are spread evenly over a span."""
+    """Return a number in [0, 1) derived from the org, which spreads orgs evenly over a span."""
     return int.from_bytes(hashlib.blake2b(org.encode(), digest_size=4).digest()) / 2**32
 
 
 def find_zone(name: str) -> ZoneInfo:
-    """Return a time zone; UTC for a name that this machine does not know."""
+    """Return a time zone; UTC for a name unknown to this machine."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -147,5 +147,5 @@ def find_zone(name: str) -> ZoneInfo:
 
 
 def make_run_key(org: OrgId, adapter: AdapterName, mode: WorkMode, what: str, epoch: str, attempt: int) -> str:
-    """Name a run by what is asked (law 11): the same question is the same run, asked again it is another."""
+    """Return a run key made of what is requested (law 11): the same request has the same key."""
     return "/".join([org, adapter, mode, *([what] if what else []), epoch, *([str(attempt)] if attempt else [])])

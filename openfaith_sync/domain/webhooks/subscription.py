@@ -66,7 +66,7 @@ def parse_public_url(given: str) -> str:
     """Return the URL below which the source reaches us, without a slash at its end.
 
     Raises:
-        UsageError: It is not one.
+        UsageError: The name is not valid.
     """
     try:
         parts = urlsplit(given)

@@ -40,10 +40,10 @@ _REPORT = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND 
 
 
 class PostgresEvidence:
-    """What one open pass proves; implements ``engine.evidence.Evidence``. Used from one thread."""
+    """The evidence of one open pass; implements ``engine.evidence.Evidence``. Used from one thread."""
 
     def __init__(self, connection: Connection, lease: Lease, pass_id: PassId, on_step: OnStep | None) -> None:
-        """Speak of this pass only."""
+        """Bind to one pass."""
         self._connection = connection
         self._lease = lease
         self._key = lease.key
@@ -57,44 +57,44 @@ class PostgresEvidence:
             return found
 
     def note_report(self, report: Report) -> None:
-        """Put these figures in the place of those of the same name."""
+        """Replace the figures of the same names."""
         with self._writing("note_report"):
             news.write_report(self._connection, self._lease, self._pass_id, report)
 
     def count_listed(self) -> int:
-        """Count the different ids that the pass has listed."""
+        """Count the distinct ids that the pass has listed."""
         with translated():
             return comparison.count_listed(self._connection, self._key, self._pass_id)
 
     def count_unidentified(self) -> int:
-        """Count the rows that were listed and name no id."""
+        """Count the listed rows that name no id."""
         with translated():
             return comparison.count_unidentified(self._connection, self._key, self._pass_id)
 
     def digest_listed(self) -> str:
-        """Return what is equal for two listings of the same ids, and for no others."""
+        """Return a digest that is equal only for listings of the same ids."""
         with translated():
             return comparison.digest_listed(self._connection, self._key, self._pass_id)
 
     def restart_listing(self, place: WalkPlace) -> None:
-        """Forget what the pass has listed, and go on at this place; what it found and stored stays."""
+        """Discard the ids that the pass listed and restart at this place; stored records stay."""
         with self._writing("restart_listing"):
             comparison.restart_listing(self._connection, self._key, self._pass_id, place)
 
     def compare_listing(self) -> None:
-        """Make what the complete listing lacks a candidate: only what was held and alive before the pass."""
+        """Make each record missing from the complete listing a deletion candidate, if it was live before the pass."""
         with self._writing("compare_listing"):
             comparison.compare_listing(self._connection, self._key, self._pass_id)
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
-        """Return ids that were listed and of which nothing is held, in their order, after this one."""
+        """Return ids that were listed but are not stored, in order, after this one."""
         with translated():
             return comparison.load_missing(self._connection, self._key, self._pass_id, after or "", limit)
 
     def load_parents(
         self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
     ) -> Sequence[ParentPlace]:
-        """Return live parents whose lists this pass has still to read, in the order of their ids, after this one."""
+        """Return live parents whose lists this pass has not read yet, in id order, after this one."""
         told = (self._connection, self._key, nesting, self._pass_id)
         with translated():
             return parents.load_parents(*told, after or "", limit, is_full=is_full)
@@ -105,68 +105,68 @@ class PostgresEvidence:
             return parents.count_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
     def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
-        """Make what no parent's list holds a candidate; after a walk of some parents, what these lists lost."""
+        """Make each record missing from all parents' lists a candidate; after a walk of some parents, only theirs."""
         with self._writing("compare_parents"):
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
     def weigh(self, parent: EntityName | None) -> Weighing:
-        """Return how much is missing of how much, how much may be, and the hold that stands."""
+        """Return the missing share, the allowed share and the standing hold."""
         with translated():
             return holds.weigh(self._connection, self._key, parent)
 
     def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
-        """Have an open hold of this kind; an approval that it goes beyond is over."""
+        """Open a hold of this kind unless one is open; a smaller approval ends."""
         with self._writing("open_hold"):
             return holds.open_hold(self._connection, self._key, self._pass_id, weighed, reason, kind)
 
     def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
-        """Have no hold of this kind stand."""
+        """Close the standing hold of this kind."""
         with self._writing("settle_hold"):
             holds.settle_hold(self._connection, self._key, kind)
 
     def lower_ceiling(self, missing: int, kind: HoldKind = HoldKind.DELETIONS) -> None:
-        """Have an approval allow no more than what still waits."""
+        """Lower an approval to the number still waiting."""
         with self._writing("lower_ceiling"):
             holds.lower_ceiling(self._connection, self._key, missing, kind)
 
     def load_candidates(self, parent: EntityName | None, limit: int) -> tuple[Sequence[Candidate], datetime | None]:
-        """Return candidates that this pass has not read yet, and the database's time; those never read come first."""
+        """Return candidates that this pass has not read yet, never-read ones first, and the database's time."""
         with translated():
             return comparison.load_candidates(self._connection, self._key, self._pass_id, parent, limit)
 
     def load_without_address(
         self, parent: EntityName, after: ExternalId | None, limit: int
     ) -> tuple[Sequence[Candidate], datetime | None]:
-        """Return nested candidates whose parent nobody knows, in the order of their ids, after this one."""
+        """Return nested candidates whose parent is unknown, in id order, after this one."""
         told = (self._connection, self._key, self._pass_id, parent)
         with translated():
             return comparison.load_without_address(*told, after or "", limit)
 
     def count_unproven(self, parent: EntityName | None) -> Unproven:
-        """Count the candidates that can be read by their ids and are not proven gone."""
+        """Count the candidates that can be read by id and are not proven gone."""
         with translated():
             return comparison.count_unproven(self._connection, self._key, parent)
 
     def compare_versions(self) -> None:
-        """Note what the complete listing shows in an older version than is held, and nothing else."""
+        """Record which records the complete listing shows in an older version than stored."""
         with self._writing("compare_versions"):
             older.compare_versions(self._connection, self._key, self._pass_id)
 
     def weigh_older(self) -> Weighing:
-        """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
+        """Return how many records are older at the source, the total, the allowed number and the standing hold."""
         with translated():
             return older.weigh_older(self._connection, self._key, self._pass_id)
 
     def load_older(
         self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
     ) -> Sequence[OlderVersion]:
-        """Return older versions to be read by their ids, in the order of these, after this one."""
+        """Return older versions to read by id, in id order, after this one."""
         place = (self._connection, self._key, self._pass_id, after or "", limit)
         with translated():
             return older.load_older(*place, overlap=overlap, is_held=is_held)
 
     def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
-        """Note now which readings agreed with the listing; what is known of the contradicted ones is forgotten."""
+        """Record which single reads agreed with the listing; evidence of the others is discarded."""
         with self._writing("note_readings"):
             older.note_readings(self._connection, self._key, self._pass_id, agreed, contradicted)
 
@@ -176,19 +176,19 @@ class PostgresEvidence:
             return older.count_taken(self._connection, self._key, self._pass_id)
 
     def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
-        """Move a watermark back that lies beyond what the complete listing shows; return where to, if it moved."""
+        """Move a watermark back that lies beyond the complete listing; return the new one if it moved."""
         with self._writing("bring_back_watermark"):
             return older.bring_back_watermark(self._connection, self._key, self._pass_id, overlap)
 
     def note_findings(self) -> Report:
-        """Note what was undeleted and what had changed unseen, and give the whole report."""
+        """Record undeleted records and unseen changes, and return the whole report."""
         with self._writing("note_findings"):
             found = comparison.load_findings(self._connection, self._key, self._pass_id)
             news.write_report(self._connection, self._lease, self._pass_id, found)
         return self.load_report()
 
     def forget_listed(self) -> None:
-        """Empty what passes that are over listed."""
+        """Delete the listed ids of finished passes."""
         with self._writing("forget_listed"):
             comparison.forget_listed(self._connection, self._key)
 

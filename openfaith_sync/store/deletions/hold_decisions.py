@@ -1,4 +1,4 @@
-"""What a person sees of safety stops, and decides about them."""
+"""What a person sees of holds, and how they approve or reject them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,7 +58,7 @@ _NAMES = ("name", "address", "number", "street_line_1")
 
 
 def list_holds(database: Database, org: OrgId | None = None, *, is_all: bool = False) -> list[Hold]:
-    """Return the holds that stand, of one org or of all; with ``is_all`` those that are over too."""
+    """Return the standing holds of one org or of all; with ``is_all`` closed ones too."""
     with database.connect_reading(org) as session:
         return [parse_hold(row) for row in _rows(session).execute(_LIST, {"org": org, "is_all": is_all})]
 
@@ -67,7 +67,7 @@ def load_hold(database: Database, hold_id: int) -> Hold:
     """Return one hold.
 
     Raises:
-        UsageError: There is none of this number.
+        UsageError: There is no hold of this number.
     """
     with database.connect_fleet() as session:
         row = _rows(session).execute(_ONE, (hold_id,)).fetchone()
@@ -77,10 +77,9 @@ def load_hold(database: Database, hold_id: int) -> Hold:
 
 
 def approve_hold(database: Database, hold_id: int, nested: Sequence[EntityName] = ()) -> list[Hold]:
-    """Let as many go as are missing now when the check is run again, and what goes with them.
+    """Approve as many deletions as are missing now, with the nested records below them.
 
-    Returns the hold, then those of the ``nested`` entities below it of which nothing else is missing than what
-    hangs below these records.
+    Returns the hold, then the holds of ``nested`` entities that miss nothing but records below these.
 
     Raises:
         UsageError: There is no such hold, or it is not open.
@@ -98,14 +97,14 @@ def reject_hold(database: Database, hold_id: int) -> Hold:
     """Close a hold; the rows stay.
 
     Raises:
-        UsageError: There is no such hold, or it is over.
+        UsageError: There is no such hold, or it is closed.
     """
     allowed = [HoldStatus.OPEN, HoldStatus.APPROVED]
     return _decide(database, load_hold(database, hold_id), HoldStatus.REJECTED, allowed)
 
 
 def load_held_records(database: Database, hold: Hold, limit: int | None, *, with_names: bool) -> list[HeldRecord]:
-    """Return the records that wait behind a hold, in the order of their ids."""
+    """Return the records that wait behind a hold, in id order."""
     org, adapter, entity = key_parameters(hold.key)
     told = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
     with database.connect(hold.key.org) as session:

@@ -1,4 +1,4 @@
-"""Safety stops: how much is missing of how much, and which hold stands."""
+"""Safety stops: the missing share, and the standing hold."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from openfaith_sync.store.pages.evidence_sql import EXPLAINED, STILL_MISSING
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection
 
-# Losses count from the last approval on: a person has looked at what went before.
+# Losses count from the last approval on: a person has reviewed the earlier ones.
 _LOSSES = ", ".join(
     f"count(*) FILTER (WHERE is_loss AND deleted_at > GREATEST(now() - interval '{window.days} days', approved.at)"
     " AND merged_into IS NULL)"
@@ -52,7 +52,7 @@ SELECT %(org)s, %(adapter)s, %(entity)s, given.*, %(pass)s, %(pass)s
 FROM unnest(%(ids)s::text[], %(parents)s::text[]) AS given (external_id, parent_id)
 ON CONFLICT DO NOTHING
 """
-# An approval of fewer than are missing now is over: a person is asked again.
+# An approval of fewer records than are missing now ends: a person decides again.
 _SETTLE_APPROVED = """
 UPDATE sync.holds SET status = 'settled'
 WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'approved' AND approved_up_to < %s
@@ -68,7 +68,7 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'a
 
 
 def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
-    """Return how much is missing, how much was lost lately, how much may be, and the hold that stands."""
+    """Return the missing and recently lost records, the allowed share and the standing hold."""
     org, adapter, entity = key_parameters(key)
     told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
     found = connection.execute(_WEIGH.encode(), told).fetchone() or (0, 0, None, None, 0)
@@ -79,7 +79,7 @@ def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> We
 
 
 def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold | None:
-    """Return the hold of this key and kind that is open or approved."""
+    """Return the open or approved hold of this key and kind."""
     row = _rows(connection).execute(_STANDING, (*key_parameters(key), kind)).fetchone()
     return parse_hold(row) if row else None
 
@@ -87,7 +87,7 @@ def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold 
 def open_hold(
     connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str, kind: HoldKind
 ) -> Hold:
-    """Have an open hold of this key and kind; an approval that it goes beyond is over."""
+    """Open a hold of this key and kind unless one is open; a smaller approval ends."""
     connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, weighed.unexplained))
     told = (*key_parameters(key), kind, pass_id, weighed.unexplained, weighed.live, reason)
     row = _rows(connection).execute(_OPEN, told).fetchone()
@@ -99,7 +99,7 @@ def open_hold(
 def hold_candidates(
     connection: Connection, key: SyncKey, pass_id: PassId, candidates: Sequence[Candidate], reason: str
 ) -> Hold:
-    """Note candidates and return the open hold behind which they, and those noted before, wait."""
+    """Store candidates and return the open hold behind which all candidates wait."""
     org, adapter, entity = key_parameters(key)
     told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     rows = sorted((one.external_id, one.parent_id) for one in candidates)
@@ -108,12 +108,12 @@ def hold_candidates(
 
 
 def settle_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:
-    """Have no hold of this key and kind stand."""
+    """Close the standing hold of this key and kind."""
     connection.execute(_SETTLE, (*key_parameters(key), kind))
 
 
 def lower_ceiling(connection: Connection, key: SyncKey, missing: int, kind: HoldKind) -> None:
-    """Have an approval allow no more than what still waits: what went is used up."""
+    """Lower an approval to the number still waiting, since finished deletions used it up."""
     connection.execute(_LOWER, (missing, *key_parameters(key), kind))
 
 

@@ -1,8 +1,8 @@
-"""Compares a complete listing with what we hold: what is missing there, what is missing here.
+"""Compares a complete listing with the stored records, in both directions.
 
-All of it is set-based, so that memory stays flat whatever a church has. A record that came, changed or
-moved while the pass ran is never missing: only links from before the pass that nothing wrote to since
-are compared.
+All statements are set-based, so memory stays flat for any church. A record that was created, changed or
+moved during the pass never counts as missing: only links older than the pass that have not been written
+to since are compared.
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 # `absent` is what we hold, or set aside, and the listing lacks; a row that named no id cannot be read by one.
-# What is a candidate and not absent came back, was written to, went, or was merged.
+# A candidate that is not absent has reappeared, was written to, was deleted, or was merged.
 _COMPARE = """
 WITH began AS MATERIALIZED (
   SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s
@@ -73,9 +73,9 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_
 ORDER BY listed.external_id LIMIT %(limit)s
 """
 _OF_THE_KEY = "known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s"
-# A nested record of which nobody knows the parent has no address to be read at.
+# A nested record without a known parent has no URL to read it at.
 _HAS_ADDRESS = "(%(parent)s::text IS NULL OR known.parent_id IS NOT NULL)"
-# Whoever waits longest is read first, so that no candidate starves behind others that are read again and again.
+# The longest waiting candidate is read first, so that none starves behind candidates that are reread.
 _CANDIDATES = f"""
 SELECT known.external_id, known.times_missed, known.parent_id, {EXPLAINED}, clock_timestamp()
 FROM sync.deletion_candidates known
@@ -122,12 +122,12 @@ WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = l
 
 
 def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
-    """Make what the complete listing of this pass lacks a candidate, and nothing else one; may be repeated."""
+    """Make exactly the records missing from this pass's complete listing candidates; repeatable."""
     connection.execute(_COMPARE, _told(key, pass_id))
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
-    """Return ids that were listed and of which we hold nothing, in their order, after this one."""
+    """Return ids that were listed but are not stored, in order, after this one."""
     rows = connection.execute(_MISSING_HERE, {**_told(key, pass_id), "after": after, "limit": limit})
     return [ExternalId(row[0]) for row in rows]
 
@@ -135,14 +135,14 @@ def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: s
 def load_candidates(
     connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName | None, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
-    """Return candidates that this pass has not read yet, with the database's time; those never read come first."""
+    """Return candidates that this pass has not read yet, never-read ones first, with the database's time."""
     return _candidates(connection, _CANDIDATES, {**_told(key, pass_id), "parent": parent, "limit": limit})
 
 
 def load_without_address(
     connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName, after: str, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
-    """Return nested candidates whose parent nobody knows, in the order of their ids, with the database's time."""
+    """Return nested candidates whose parent is unknown, in id order, with the database's time."""
     told = {**_told(key, pass_id), "parent": parent, "after": after, "limit": limit}
     return _candidates(connection, _WITHOUT_ADDRESS, told)
 
@@ -161,33 +161,33 @@ def _candidates(connection: Connection, query: str, told: dict[str, object]) -> 
 
 
 def count_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
-    """Count the different ids that were listed so far."""
+    """Count the distinct listed ids."""
     return int(fetch_one(connection, _COUNT_LISTED, (key.org, pass_id))[0])
 
 
 def count_unidentified(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
-    """Count the rows that were listed so far and name no id."""
+    """Count the listed rows that name no id."""
     return int(fetch_one(connection, _COUNT_UNIDENTIFIED, (key.org, pass_id, UNIDENTIFIED))[0])
 
 
 def digest_listed(connection: Connection, key: SyncKey, pass_id: PassId) -> str:
-    """Return what is equal for two listings of the same ids."""
+    """Return a digest that is equal for listings of the same ids."""
     return str(fetch_one(connection, _DIGEST, (key.org, pass_id))[0])
 
 
 def restart_listing(connection: Connection, key: SyncKey, pass_id: PassId, place: WalkPlace) -> None:
-    """Forget what a pass has listed, and have it begin again at this place."""
+    """Discard the ids that a pass listed, and restart it at this place."""
     connection.execute(_RESTART, {"org": key.org, "pass": pass_id, "place": Jsonb(place.to_json())})
 
 
 def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:
-    """Count what of the listing was undeleted, and what had changed without a new version."""
+    """Count the listed records that were undeleted, and those that changed without a new version."""
     row = connection.execute(_FINDINGS, _told(key, pass_id)).fetchone() or (0, 0)
     return {"undeleted": row[0], "changed_unseen": row[1]}
 
 
 def forget_listed(connection: Connection, key: SyncKey) -> None:
-    """Empty what passes of this key that are over listed; never what an open one did."""
+    """Delete the listed ids of this key's finished passes, never those of an open one."""
     org, adapter, entity = key_parameters(key)
     connection.execute(_FORGET, {"org": org, "adapter": adapter, "entity": entity})
 

@@ -1,4 +1,4 @@
-"""Records that the source shows in an older version than the one held: noted, weighed, agreed on."""
+"""Records that the source shows in an older version than the stored one."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 
 def compare_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
-    """Note what the complete listing of this pass shows in an older version, and nothing else; may be repeated."""
+    """Record which records the complete listing shows in an older version; repeatable."""
     connection.execute(older_sql.COMPARE, _parameters(key, pass_id))
 
 
 def weigh_older(connection: Connection, key: SyncKey, pass_id: PassId) -> Weighing:
-    """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
+    """Return how many records are older at the source, the total, the allowed number and the standing hold."""
     row = connection.execute(older_sql.WEIGH, _parameters(key, pass_id)).fetchone() or (0, 0, None, None)
     older, live, count, share = row
     limits = Limits() if count is None else Limits(count, share)
@@ -36,7 +36,7 @@ def load_older(
     overlap: timedelta,
     is_held: bool,
 ) -> list[OlderVersion]:
-    """Return older versions that have to be read by their ids now, in the order of these, after this one."""
+    """Return older versions to read by id now, in id order, after this one."""
     parameters = _parameters(key, pass_id) | {"after": after, "limit": limit, "overlap": overlap, "is_held": is_held}
     return [OlderVersion(ExternalId(row[0]), *row[1:]) for row in connection.execute(older_sql.LOAD, parameters)]
 
@@ -48,7 +48,7 @@ def note_readings(
     agreed: Sequence[ExternalId],
     contradicted: Sequence[ExternalId],
 ) -> None:
-    """Note which readings agreed with the listing; where one did not, the evidence is void."""
+    """Record which single reads agreed with the listing; evidence of the others is discarded."""
     parameters = _parameters(key, pass_id)
     connection.execute(older_sql.NOTE_AGREED, parameters | {"ids": list(agreed)})
     connection.execute(older_sql.FORGET, parameters | {"ids": list(contradicted)})
@@ -60,7 +60,7 @@ def count_taken(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
 
 
 def bring_back_watermark(connection: Connection, key: SyncKey, pass_id: PassId, overlap: timedelta) -> datetime | None:
-    """Move a watermark that lies beyond what the source shows back to it; return where to, if it moved."""
+    """Move a watermark back that lies beyond the source's records; return the new one if it moved."""
     row = connection.execute(
         older_sql.BRING_BACK_WATERMARK, _parameters(key, pass_id) | {"overlap": overlap}
     ).fetchone()

@@ -1,4 +1,4 @@
-"""Applies merges: what is removed leads to what it became part of, and so does all that refers to it."""
+"""Applies merges: the removed record and all references to it point to the record it became part of."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString
@@ -14,13 +14,13 @@ from openfaith_sync.store.postgres.statements import Connection
 
 
 def commit_merges(connection: Connection, lease: Lease, page: MergeCommit) -> int:
-    """Apply merges and move their watermark in one transaction; gives how many were new."""
+    """Apply merges and move their watermark in one transaction; return how many were new."""
     key = SyncKey(lease.key.org, lease.key.adapter, page.entity)
     with connection.transaction():
         check_lease(connection, lease)
         new = _store_redirects(connection, key, page.merges)
         if new:
-            # Whoever follows merges meanwhile waits for these; see `follow_merges`.
+            # A concurrent `follow_merges` waits for these rows.
             connection.execute(merges_sql.LOCK, (_lock_name(key),))
             _apply(connection, key, page, new)
         if page.watermark is not None:
@@ -29,10 +29,10 @@ def commit_merges(connection: Connection, lease: Lease, page: MergeCommit) -> in
 
 
 def follow_merges(connection: Connection, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
-    """Lead references to merged records to what they became part of; gives how many did not yet.
+    """Point references to merged records at the surviving record; return how many were changed.
 
-    Waits for merges that are being applied, but keeps nobody waiting: what was stored
-    before this call is seen by those that begin later, and those before are seen here.
+    Waits for merges that are being applied, and blocks none: merges that begin later see what
+    was stored before this call, and this call sees those that began before.
     """
     merged = [target for target in sorted({one.target for one in references}) if _has_merges(connection, key, target)]
     if not merged:
@@ -44,23 +44,23 @@ def follow_merges(connection: Connection, key: SyncKey, references: Sequence[Ref
 def load_merged(
     connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]
 ) -> dict[ExternalId, ExternalId]:
-    """Return what those of these records became part of that are merged."""
+    """Return the surviving record of each of these records that is merged."""
     rows = connection.execute(merges_sql.MERGED, _parameters(key) | {"ids": list(external_ids)}).fetchall()
     return {ExternalId(external_id): ExternalId(kept) for external_id, kept in rows}
 
 
 def load_live(connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-    """Return those of these records that live here."""
+    """Return those of these records that are stored and live."""
     return _load_ids(connection, merges_sql.LIVE, key, external_ids)
 
 
 def load_gone(connection: Connection, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-    """Return those of these records that are tombstones here."""
+    """Return those of these records that are tombstoned."""
     return _load_ids(connection, merges_sql.GONE, key, external_ids)
 
 
 def revive(connection: Connection, lease: Lease, revival: Revival) -> None:
-    """Take back merges of records that live, in one transaction; what led through them leads to them."""
+    """Undo merges of records that live, in one transaction, with the redirects through them."""
     key = SyncKey(lease.key.org, lease.key.adapter, revival.entity)
     derive, ids = IdDeriver(key.org, key.adapter, key.entity), sorted(revival.external_ids)
     told = _parameters(key) | {"ids": ids, "own_ids": [derive(ExternalId(one)) for one in ids]}
@@ -86,7 +86,7 @@ def _load_ids(
 
 
 def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merge]) -> list[str]:
-    """Store what is new of the merges, and give the ids that are gone by it."""
+    """Store the new merges, and return the ids that they remove."""
     derive = IdDeriver(key.org, key.adapter, key.entity)
     given = {merge.removed: merge for merge in merges}
     rows = [given[removed] for removed in sorted(given)]
@@ -100,7 +100,7 @@ def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merg
 
 
 def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[str]) -> None:
-    """Move links, rows and references of these ids, and of those that led to them, to the ends of their chains."""
+    """Point links, rows and references of these ids, and of ids redirected to them, at the ends of their chains."""
     table = CANONICAL_TABLES.get(page.table)
     if table is None or not table.has_merges:
         raise DefinitionError(f"the canonical table {page.table!r} cannot say what a record was merged into")

@@ -26,7 +26,7 @@ RETURNING external_id
 """
 
 # `touched` are the ids that are new and all that lead to them; `walked` follows each to its end.
-# A circle has no end: its members are left alone, since none of them can be the one that lives.
+# A cycle has no end: its members are left unchanged, since none of them can be the surviving record.
 ENDS = """
 WITH RECURSIVE redirect AS (
   SELECT external_id, kept_id FROM sync.redirects
@@ -50,8 +50,8 @@ ORDER BY external_id
 _MERGED_ARRAYS = """unnest(%(ids)s::text[], %(ends)s::text[], %(own_ids)s::text[], %(end_ids)s::text[])
   AS merged (external_id, merged_into, own_id, entity_id)"""
 
-# What was held here gave its belongings to the record that it became part of, at a time
-# that the source need not show in that record's version.
+# The removed record's belongings moved to the surviving record, at a time that the source
+# need not show in the survivor's version.
 CHECK_KEPT = f"""
 INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
 SELECT %(org)s, %(adapter)s, concat_ws(':', 'merge', %(entity)s::text, external_id), 'merge', %(entity)s,
@@ -90,7 +90,7 @@ FROM {arrays}
 WHERE held.org_id = %(org)s AND held.id = merged.own_id AND held.merged_into_id IS DISTINCT FROM merged.entity_id
 """
 
-# Locked in the order of ids, as pages do: no circle of waiting.
+# Locked in id order, as pages do, which rules out deadlocks.
 _FOLLOW = """
 WITH astray AS (
   SELECT held.id, link.entity_id AS target
@@ -127,7 +127,7 @@ LED_HERE = """
 SELECT external_id FROM sync.redirects
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND kept_id = ANY (%(ids)s::text[])
 """
-# Without hash and version the link takes whatever the source shows of its record.
+# Without hash and version the link accepts whatever the source shows of its record.
 TAKE_BACK = """
 WITH forgotten AS (
   DELETE FROM sync.redirects
@@ -143,7 +143,7 @@ _UNBURY = """
 UPDATE openfaith."{table}" SET merged_into_id = NULL, synced_at = now()
 WHERE org_id = %(org)s AND id = ANY (%(own_ids)s::text[]) AND merged_into_id IS NOT NULL
 """
-# Nothing says which of these followed the merge. The source does: without its hash each is stored as it shows it.
+# Which of these followed the merge is unknown here. Without a hash each is stored as the source shows it.
 _READ_AGAIN = """
 WITH doubted AS MATERIALIZED (
   SELECT link.entity, link.external_id FROM sync.external_links link
@@ -185,7 +185,7 @@ def bury(table: str) -> bytes:
 
 @cache
 def unbury(table: str) -> bytes:
-    """Return the statement that has rows say of no merge any more.
+    """Return the statement that clears the merge mark of rows.
 
     Raises:
         DefinitionError: There is no such table.
@@ -197,13 +197,13 @@ def unbury(table: str) -> bytes:
 
 @cache
 def read_again(reference: ReferenceColumn) -> bytes:
-    """Return the statement that has everything read again whose column refers to these ends of merges."""
+    """Return the statement that requeues each record whose column refers to these surviving records."""
     check_column(reference)
     return _READ_AGAIN.format(table=reference.table, column=reference.column).encode()
 
 
 @cache
 def follow(reference: ReferenceColumn) -> bytes:
-    """Return the statement that leads one column's references to the ends of merges."""
+    """Return the statement that points one column's references at the surviving records."""
     check_column(reference)
     return _FOLLOW.format(table=reference.table, column=reference.column).encode()

@@ -1,8 +1,8 @@
-"""The ledger of budgets: what all processes that use a connection know together of its limit.
+"""The budget ledger that all processes of a connection share.
 
-A visit reads the budget, works out what becomes of it, and writes it if nobody else did
-meanwhile; else it begins again. No lock is held between the two, so that a process which
-stops there for good keeps nobody waiting. The database's clock alone tells the time.
+A visit reads the budget, computes the new one, and writes it if no other process did so
+meanwhile; else it starts over. No lock is held in between, so a process that stops there
+blocks no other. All times are the database's.
 """
 
 import threading
@@ -36,7 +36,7 @@ ON CONFLICT (org_id, adapter, bucket) DO UPDATE
 SET version = held.version + 1, budget = EXCLUDED.budget, updated_at = now()
 WHERE held.version = %(version)s
 """
-# What a crash of the server may forget is a moment of spending; waiting for its disk would cost each slice more.
+# A server crash may lose a moment of spending; waiting for the disk would cost each slice more.
 _SESSION: LiteralString = "SELECT set_config('synchronous_commit', 'off', false)"
 
 _BUDGET = TypeAdapter(Budget)
@@ -46,17 +46,17 @@ class PostgresLedger:
     """The ledger of one connection; implements ``adapters.needs.Ledger``. Safe to use from several threads."""
 
     def __init__(self, database: Database, org: OrgId, adapter: AdapterName) -> None:
-        """Hold nothing open yet."""
+        """Open no connection yet."""
         self._database, self._org, self._adapter = database, org, adapter
         self._lock = threading.Lock()
         self._open = ExitStack()
         self._session: Connection | None = None
 
     def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
-        """Settle a visit to one bucket.
+        """Apply a visit to one bucket.
 
         Raises:
-            TransientError: The database cannot be reached, or too many go before.
+            TransientError: The database is unreachable, or too many other processes visit at once.
         """
         with self._lock:
             try:
@@ -66,7 +66,7 @@ class PostgresLedger:
                 raise
 
     def close(self) -> None:
-        """Hold nothing open any more."""
+        """Close the connection."""
         with self._lock:
             self._hang_up()
 
@@ -100,5 +100,5 @@ def _read(found: Any, assumed: Budget) -> Budget:
     try:
         return _BUDGET.validate_python(found)
     except ValidationError:
-        # Another version wrote it. One request finds out anew what the source says.
+        # Another version wrote it. One request learns the source's limit anew.
         return assumed
