@@ -12,8 +12,10 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "openfaith_sync"
+TESTS = ROOT / "openfaith_sync_tests"
 ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
-MAKE_TARGETS = {"demo", "test", "check", "bench", "dev"}
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+MAKE_TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def commands(text: str) -> list[str]:
@@ -58,13 +60,18 @@ def test_the_readmes_commands_work_in_their_order(tmp_path, pco_manifest):
     subprocess.run(stop, cwd=tmp_path, env=environment, check=True)
 
 
-def test_the_readme_names_only_make_targets_and_paths_that_exist():
-    text = (ROOT / "README.md").read_text()
-    assert set(re.findall(r"`make (\w+)`", text)) <= MAKE_TARGETS
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_document_names_only_make_targets_paths_and_links_that_exist(document):
+    text = document.read_text()
+    assert set(re.findall(r"`make ([\w-]+)", text)) <= MAKE_TARGETS
     for path in re.findall(r"`((?:docs|openfaith_sync|openfaith_sync_tests|manifests)/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
-    for path in re.findall(r"\]\((docs/[^)]+)\)", text):
-        assert (ROOT / path).exists(), path
+    for path in re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|md|yaml))`", text):
+        assert any((folder / path).exists() for folder in (ROOT, PACKAGE, TESTS)), path
+    modules = {path.name for folder in (PACKAGE, TESTS) for path in folder.rglob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", text)) <= modules
+    for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (document.parent / path).exists(), path
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
@@ -103,3 +110,30 @@ def test_each_fact_about_planning_center_that_is_referred_to_exists():
         for numbers in re.findall(r"docs/pco\.md((?:,? \d+\.\d+)+)", text):
             assert set(re.findall(r"\d+\.\d+", numbers)) <= sections, f"{name}: docs/pco.md{numbers}"
         assert not re.search(r"\bfacts(?:\.md)? (?:section )?\d", text), name
+
+
+def test_the_glossary_is_alphabetical_and_names_files_that_exist():
+    rows = re.findall(r"^\| ([a-z ]+) \| .+ \| `([^`]+)` \|$", (ROOT / "docs/GLOSSARY.md").read_text(), re.MULTILINE)
+    terms = [term for term, _ in rows if term != "term"]
+    assert len(terms) > 50
+    assert terms == sorted(set(terms))
+    for term, path in rows:
+        assert (ROOT / path).exists(), f"{term}: {path}"
+
+
+def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named():
+    laws = re.split(r"^### Law (\d+): ", (ROOT / "docs/ARCHITECTURE.md").read_text(), flags=re.MULTILINE)[1:]
+    assert laws[::2] == [str(number) for number in range(1, 15)]
+    named = [set(re.findall(r"`(\w+/test_\w+\.py)`", text.split("Tests:")[1])) for text in laws[1::2]]
+    assert all(named)
+    for path in set().union(*named):
+        assert (TESTS / path).exists(), path
+    assert {f"laws/{path.name}" for path in (TESTS / "laws").glob("test_*.py")} <= set().union(*named)
+
+
+def test_no_law_is_referred_to_that_there_is_not():
+    for name, text in texts_of_the_project().items():
+        for numbers in re.findall(r"\b[Ll]aws? (\d+(?:(?:, | and | to )\d+)*)", text):
+            assert {int(number) for number in re.findall(r"\d+", numbers)} <= set(range(1, 15)), (
+                f"{name}: law {numbers}"
+            )
