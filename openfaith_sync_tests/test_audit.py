@@ -47,12 +47,12 @@ def audit(service: str, path: Path = CONSTRAINTS) -> subprocess.CompletedProcess
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_every_pin_is_asked_about():
+def test_every_pin_is_asked_about() -> None:
     lines = [line for line in CONSTRAINTS.read_text().splitlines() if line and not line.startswith("#")]
     assert len(read_pins(CONSTRAINTS.read_text())) == len(lines) > 100
 
 
-def test_what_is_known_to_be_vulnerable_fails():
+def test_what_is_known_to_be_vulnerable_fails() -> None:
     with advisories("httpx") as service:
         done = audit(service)
     assert done.returncode == 1
@@ -61,7 +61,7 @@ def test_what_is_known_to_be_vulnerable_fails():
     assert done.stdout.count("\n") == 1
 
 
-def test_what_is_not_known_to_be_passes():
+def test_what_is_not_known_to_be_passes() -> None:
     with advisories() as service:
         done = audit(service)
     assert (done.returncode, done.stderr) == (0, "")
@@ -69,7 +69,7 @@ def test_what_is_not_known_to_be_passes():
 
 
 @pytest.mark.parametrize("status", [None, 500])
-def test_a_service_that_is_away_is_said_and_fails_nothing(status):
+def test_a_service_that_is_away_is_said_and_fails_nothing(status: int | None) -> None:
     began = time.monotonic()
     with advisories(status=status or 200) as service:
         done = audit(service if status else "http://127.0.0.1:1")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 
@@ -24,7 +25,7 @@ def commands(text: str) -> list[str]:
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def test_the_readmes_commands_work_in_their_order(tmp_path, pco_manifest):
+def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: Manifest) -> None:
     tmp_path.chmod(0o755)
     for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -61,7 +62,7 @@ def test_the_readmes_commands_work_in_their_order(tmp_path, pco_manifest):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_document_names_only_make_targets_paths_and_links_that_exist(document):
+def test_a_document_names_only_make_targets_paths_and_links_that_exist(document: Path) -> None:
     text = document.read_text()
     assert set(re.findall(r"`make ([\w-]+)", text)) <= MAKE_TARGETS
     for path in re.findall(r"`((?:docs|openfaith_sync|openfaith_sync_tests|manifests)/[\w./-]*)`", text):
@@ -75,7 +76,7 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document)
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_a_rooms_readme_names_its_files_and_no_others(room):
+def test_a_rooms_readme_names_its_files_and_no_others(room: Path) -> None:
     lines = (room / "README.md").read_text().splitlines()
     assert len(lines) <= 40
     named = set(re.findall(r"[\w/]+\.py", "\n".join(lines)))
@@ -87,7 +88,7 @@ def test_a_rooms_readme_names_its_files_and_no_others(room):
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_a_rooms_readme_names_its_folders_and_no_others(room):
+def test_a_rooms_readme_names_its_folders_and_no_others(room: Path) -> None:
     named = set(re.findall(r"^\| `([\w/]+)/` \|", (room / "README.md").read_text(), re.MULTILINE))
     folders = {
         str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
@@ -103,7 +104,7 @@ def texts_of_the_project() -> dict[str, str]:
     return {str(path.relative_to(ROOT)): path.read_text() for path in paths if path.suffix in kinds and path.is_file()}
 
 
-def test_each_fact_about_planning_center_that_is_referred_to_exists():
+def test_each_fact_about_planning_center_that_is_referred_to_exists() -> None:
     sections = set(re.findall(r"^### (\d+\.\d+) ", (ROOT / "docs/pco.md").read_text(), re.MULTILINE))
     assert len(sections) > 20
     for name, text in texts_of_the_project().items():
@@ -112,7 +113,7 @@ def test_each_fact_about_planning_center_that_is_referred_to_exists():
         assert not re.search(r"\bfacts(?:\.md)? (?:section )?\d", text), name
 
 
-def test_the_glossary_is_alphabetical_and_names_files_that_exist():
+def test_the_glossary_is_alphabetical_and_names_files_that_exist() -> None:
     rows = re.findall(r"^\| ([a-z ]+) \| .+ \| `([^`]+)` \|$", (ROOT / "docs/GLOSSARY.md").read_text(), re.MULTILINE)
     terms = [term for term, _ in rows if term != "term"]
     assert len(terms) > 50
@@ -121,7 +122,7 @@ def test_the_glossary_is_alphabetical_and_names_files_that_exist():
         assert (ROOT / path).exists(), f"{term}: {path}"
 
 
-def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named():
+def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named() -> None:
     laws = re.split(r"^### Law (\d+): ", (ROOT / "docs/ARCHITECTURE.md").read_text(), flags=re.MULTILINE)[1:]
     assert laws[::2] == [str(number) for number in range(1, 15)]
     named = [set(re.findall(r"`(\w+/test_\w+\.py)`", text.split("Tests:")[1])) for text in laws[1::2]]
@@ -131,7 +132,7 @@ def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named():
     assert {f"laws/{path.name}" for path in (TESTS / "laws").glob("test_*.py")} <= set().union(*named)
 
 
-def test_no_law_is_referred_to_that_there_is_not():
+def test_no_law_is_referred_to_that_there_is_not() -> None:
     for name, text in texts_of_the_project().items():
         for numbers in re.findall(r"\b[Ll]aws? (\d+(?:(?:, | and | to )\d+)*)", text):
             assert {int(number) for number in re.findall(r"\d+", numbers)} <= set(range(1, 15)), (

@@ -55,7 +55,7 @@ FOREIGN = {
 @pytest.mark.parametrize(
     "media_type", [JSON, "application/vnd.api+json; charset=utf-8", "Application/JSON;charset=UTF-8"]
 )
-def test_the_sources_own_not_found_is_evidence(status, media_type):
+def test_the_sources_own_not_found_is_evidence(status: int, media_type: str) -> None:
     source, _ = answering(answer(status, media_type, OWN))
     assert source.read_record(PERSON, ExternalId("7")) is None
     with pytest.raises(NotFoundAtSource):
@@ -64,7 +64,9 @@ def test_the_sources_own_not_found_is_evidence(status, media_type):
 
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN.keys())
-def test_a_not_found_of_something_on_the_way_is_a_failure_that_is_tried_again(status, foreign):
+def test_a_not_found_of_something_on_the_way_is_a_failure_that_is_tried_again(
+    status: int, foreign: tuple[str, bytes] | tuple[None, bytes]
+) -> None:
     source, client = answering(answer(status, *foreign), attempts=3)
     with pytest.raises(SourceFailed, match="not the source's own"):
         source.read_record(PERSON, ExternalId("7"))
@@ -75,7 +77,7 @@ def test_a_not_found_of_something_on_the_way_is_a_failure_that_is_tried_again(st
         source.read_page(ListingQuery(MEMBERSHIP, parent=ExternalId("40")))
 
 
-def test_an_answer_that_shows_another_record_says_nothing_of_the_one_that_was_asked_for():
+def test_an_answer_that_shows_another_record_says_nothing_of_the_one_that_was_asked_for() -> None:
     other = b'{"data":{"type":"Person","id":"8","attributes":{},"relationships":{}},"included":[]}'
     source, _ = answering(answer(200, JSON, other))
     with pytest.raises(MalformedAnswer, match="another Person"):

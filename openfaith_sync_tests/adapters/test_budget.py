@@ -184,7 +184,7 @@ Processes = st.lists(
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @given(limit=st.integers(1, 40), ways=Ways, far=st.lists(st.floats(0, 0.3), min_size=1, max_size=5), who=Processes)
 @settings(max_examples=150, deadline=None)
-def test_the_source_never_counts_more_than_its_limit(window, limit, ways, far, who):
+def test_the_source_never_counts_more_than_its_limit(window: type[object], limit, ways, far, who) -> None:
     world = World(window(limit), ways, far)
     for process in who:
         world.add(*process)
@@ -194,7 +194,7 @@ def test_the_source_never_counts_more_than_its_limit(window, limit, ways, far, w
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("processes", [1, 4])
-def test_the_whole_budget_is_used_while_work_waits(window, processes):
+def test_the_whole_budget_is_used_while_work_waits(window: type[object], processes: int) -> None:
     world = World(window(100), [0.07], [0.001])
     for _ in range(processes):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -212,7 +212,7 @@ LIES: dict[str, Callable[[int], int]] = {
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("says", LIES.values(), ids=LIES)
-def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window, says):
+def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window: type[object], says) -> None:
     world = World(window(100), [0.07], [0.001], says)
     for _ in range(3):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -223,7 +223,7 @@ def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window, says):
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("every", [1.0, 3.0])
-def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window, every):
+def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window: type[object], every: float) -> None:
     world = World(window(100), [0.07], [0.001])
     for _ in range(2):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -234,7 +234,7 @@ def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window, every
     assert sorted(hook.waits)[len(hook.waits) * 95 // 100] < 2
 
 
-def test_a_lone_backfill_is_about_as_fast_as_the_limit_allows_and_visits_seldom():
+def test_a_lone_backfill_is_about_as_fast_as_the_limit_allows_and_visits_seldom() -> None:
     world = World(FixedWindows(100), [0.07], [0.001])
     world.add(Lane.BACKFILL, 205, 8)
     began = world.clock.now
@@ -252,7 +252,7 @@ def lone(limit: int = 100) -> tuple[Share, Clock]:
     return share, clock
 
 
-def test_only_one_request_goes_out_before_the_first_answer_states_the_limit():
+def test_only_one_request_goes_out_before_the_first_answer_states_the_limit() -> None:
     clock = Clock()
     waits: list[float] = []
 
@@ -267,7 +267,7 @@ def test_only_one_request_goes_out_before_the_first_answer_states_the_limit():
     assert len(waits) == 1
 
 
-def test_a_request_without_an_answer_counts_as_spent():
+def test_a_request_without_an_answer_counts_as_spent() -> None:
     share, clock = lone(limit=2)
     share.lose(share.take())
     began = clock.now
@@ -275,13 +275,13 @@ def test_a_request_without_an_answer_counts_as_spent():
     assert clock.now - began >= SECONDS
 
 
-def test_nothing_goes_out_while_the_source_asked_to_wait():
+def test_nothing_goes_out_while_the_source_asked_to_wait() -> None:
     share, _ = lone()
     share.refuse(share.take(), StatedLimit(100, PERIOD, 118), timedelta(seconds=7))
     assert share.take().waited == timedelta(seconds=7)
 
 
-def test_who_would_wait_longer_than_there_is_patience_is_told_how_long():
+def test_who_would_wait_longer_than_there_is_patience_is_told_how_long() -> None:
     share, clock = lone()
     share.refuse(share.take(), StatedLimit(100, PERIOD, 118), timedelta(seconds=30))
     with pytest.raises(BudgetUsedUp) as told:
@@ -289,7 +289,7 @@ def test_who_would_wait_longer_than_there_is_patience_is_told_how_long():
     assert told.value.retry_after == timedelta(seconds=30)
 
 
-def test_a_lower_limit_is_heeded_with_what_is_already_held():
+def test_a_lower_limit_is_heeded_with_what_is_already_held() -> None:
     share, clock = lone()
     slots = [share.take() for _ in range(4)]
     share.learn(slots[0], StatedLimit(5, PERIOD, 2))
@@ -298,7 +298,7 @@ def test_a_lower_limit_is_heeded_with_what_is_already_held():
     assert clock.now - began >= SECONDS / 2
 
 
-def test_an_absurd_period_is_not_believed():
+def test_an_absurd_period_is_not_believed() -> None:
     share, clock = lone(limit=1)
     share.learn(share.take(), StatedLimit(1, timedelta(days=90_000), 1))
     began = clock.now
@@ -306,7 +306,7 @@ def test_an_absurd_period_is_not_believed():
     assert clock.now - began < 11 * SECONDS
 
 
-def test_what_is_left_is_given_back_at_the_end():
+def test_what_is_left_is_given_back_at_the_end() -> None:
     clock = Clock()
     ledger = OwnLedger(clock)
     shares = [Share(ledger, COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait) for _ in range(2)]
@@ -317,7 +317,7 @@ def test_what_is_left_is_given_back_at_the_end():
     assert [shares[1].take().waited for _ in range(5)] == [timedelta(0)] * 5
 
 
-def test_whoever_gave_up_keeps_no_place():
+def test_whoever_gave_up_keeps_no_place() -> None:
     clock = Clock()
     ledger = OwnLedger(clock)
     lanes = (Lane.WEBHOOK, Lane.WEBHOOK, Lane.BACKFILL)

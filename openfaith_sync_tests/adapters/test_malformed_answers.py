@@ -18,6 +18,7 @@ from openfaith_sync.domain.errors import (
     MalformedAnswer,
     NotFoundAtSource,
     ReconnectRequired,
+    SyncError,
     TransientError,
 )
 from openfaith_sync.domain.ids import EntityName
@@ -117,7 +118,7 @@ SHORT = {"cut short": ended, "empty where records were counted": emptied_and_end
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_listing_is_refused(name):
+def test_a_damaged_listing_is_refused(name: str) -> None:
     body = copy.deepcopy(listing())
     DAMAGES[name](body)
     source, asked, _ = answering(ok(body))
@@ -127,7 +128,7 @@ def test_a_damaged_listing_is_refused(name):
 
 
 @pytest.mark.parametrize("name", SHORT)
-def test_a_page_that_ends_before_its_count_says_so(name):
+def test_a_page_that_ends_before_its_count_says_so(name: str) -> None:
     body = copy.deepcopy(listing())
     SHORT[name](body)
     source, asked, _ = answering(ok(body))
@@ -148,7 +149,7 @@ def test_a_page_that_ends_before_its_count_says_so(name):
     ],
     ids=["truncated", "empty body", "a list", "null", "HTML with 200", "no content type"],
 )
-def test_a_success_that_is_no_listing_is_refused(answer):
+def test_a_success_that_is_no_listing_is_refused(answer: httpx.Response) -> None:
     source, _, _ = answering(answer)
     with pytest.raises(MalformedAnswer):
         source.read_page(EMAILS)
@@ -159,7 +160,7 @@ def test_a_success_that_is_no_listing_is_refused(answer):
     [("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), ("2025-01-01T00:00:00Z",) * 2, ("2026-01-03T00:00:00Z",) * 2],
     ids=["the order is ignored", "the lower bound is ignored", "the upper bound is ignored"],
 )
-def test_rows_that_were_not_asked_for_are_refused(versions):
+def test_rows_that_were_not_asked_for_are_refused(versions: tuple[str, str]) -> None:
     body = listing()
     for record, version in zip(body["data"], versions, strict=True):
         record["attributes"]["updated_at"] = version
@@ -169,14 +170,14 @@ def test_rows_that_were_not_asked_for_are_refused(versions):
         source.read_page(ListingQuery(EntityName("email"), Order.VERSION, version_from=first, version_before=last))
 
 
-def test_a_malformed_answer_is_asked_for_again():
+def test_a_malformed_answer_is_asked_for_again() -> None:
     source, asked, pauses = answering(ok(b"{"), ok(listing()))
     page = source.read_page(EMAILS)
     assert [record.external_id for record in page.records] == ["1", "2"]
     assert (len(asked), page.requests, len(pauses)) == (2, 2, 1)
 
 
-def test_an_empty_listing_that_counts_nothing_is_an_end():
+def test_an_empty_listing_that_counts_nothing_is_an_end() -> None:
     source, _, _ = answering(ok({"links": {}, "data": [], "included": [], "meta": {"total_count": 0, "count": 0}}))
     page = source.read_page(EMAILS)
     assert (page.records, page.has_next, page.total_count) == ((), False, 0)
@@ -209,7 +210,7 @@ NOT_FOUND = {"errors": [{"status": "404", "title": "Not Found"}]}
     ],
     ids=lambda value: str(value.status_code) if isinstance(value, httpx.Response) else None,
 )
-def test_every_refusal_has_its_error(answer, error, requests):
+def test_every_refusal_has_its_error(answer: httpx.Response, error: type[SyncError], requests: int) -> None:
     source, asked, _ = answering(answer)
     with pytest.raises(error) as caught:
         source.read_page(EMAILS)
@@ -218,7 +219,7 @@ def test_every_refusal_has_its_error(answer, error, requests):
     assert "where" not in str(caught.value)
 
 
-def test_a_retry_waits_at_least_as_long_as_the_source_asks():
+def test_a_retry_waits_at_least_as_long_as_the_source_asks() -> None:
     refused = httpx.Response(503, headers={"retry-after": "11"})
     source, _, pauses = answering(refused, ok(listing()))
     source.read_page(EMAILS)
@@ -226,7 +227,7 @@ def test_a_retry_waits_at_least_as_long_as_the_source_asks():
     assert pauses[0] >= 11
 
 
-def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query():
+def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query() -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
@@ -239,7 +240,7 @@ def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query():
     assert client.requests == 6
 
 
-def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_place_in_the_budget():
+def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_place_in_the_budget() -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -256,7 +257,7 @@ def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_pla
     assert len(asked) == 3
 
 
-def test_a_request_says_who_asks_and_for_which_version():
+def test_a_request_says_who_asks_and_for_which_version() -> None:
     source, asked, _ = answering(ok(listing()))
     source.read_page(EMAILS)
     request = asked[0]
@@ -266,7 +267,7 @@ def test_a_request_says_who_asks_and_for_which_version():
 
 
 @pytest.mark.parametrize("charset", ["utf-16", "utf-7", "hostile", ""])
-def test_an_error_is_decided_by_its_status_whatever_charset_it_claims(charset: str):
+def test_an_error_is_decided_by_its_status_whatever_charset_it_claims(charset: str) -> None:
     headers = {"content-type": f"application/json; charset={charset}"}
     source, asked, _ = answering(httpx.Response(403, content=b'{"errors": [{}]}', headers=headers))
     with pytest.raises(AccessDenied):

@@ -41,7 +41,7 @@ def spoil(root: Path, file: str, old: str, new: str) -> int:
     return text[: text.index(old)].count("\n") + 1
 
 
-def test_the_shipped_manifest_has_the_first_entities():
+def test_the_shipped_manifest_has_the_first_entities() -> None:
     manifest = read_manifest(SHIPPED, "pco")
     assert set(manifest.entities) == {
         "campus", "household", "household_membership", "person", "address", "email", "phone_number",
@@ -51,32 +51,32 @@ def test_the_shipped_manifest_has_the_first_entities():
     assert manifest.entities["event"].version == "2023-07-10"
 
 
-def test_adapters_are_the_folders_that_hold_yaml(root: Path):
+def test_adapters_are_the_folders_that_hold_yaml(root: Path) -> None:
     (root / "empty").mkdir()
     assert list_adapters(root) == ["pco"]
 
 
-def test_an_unknown_adapter_is_answered_with_the_known_ones():
+def test_an_unknown_adapter_is_answered_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="there is no adapter 'nope'; the known ones: pco"):
         read_manifest(SHIPPED, "nope")
 
 
-def test_a_folder_without_manifests_names_the_setting(tmp_path: Path):
+def test_a_folder_without_manifests_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="OPENFAITH_MANIFESTS"):
         read_manifest(tmp_path, "pco")
 
 
-def test_a_name_cannot_leave_the_manifest_folder(root: Path):
+def test_a_name_cannot_leave_the_manifest_folder(root: Path) -> None:
     with pytest.raises(UsageError, match="there is no adapter"):
         read_manifest(root / "pco", "../pco")
 
 
-def test_a_missing_key(root: Path, mistakes: Mistaken):
+def test_a_missing_key(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "adapter.yaml", "  verify: /current/v2/me\n", "")
     assert mistakes() == [f"adapter.yaml:{line - 3}: auth.verify: found nothing, expected this key to be there"]
 
 
-def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mistaken):
+def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mistaken) -> None:
     line = spoil(
         root, "people.yaml", "first_name: {type: string, to: first_name}", "first_name: {type: string, too: a}"
     )
@@ -88,14 +88,14 @@ def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mi
     ]
 
 
-def test_an_unknown_key_at_the_top(root: Path, mistakes: Mistaken):
+def test_an_unknown_key_at_the_top(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "groups.yaml", "product: groups\n", "product: groups\ncolour: red\n")
     assert mistakes() == [
         f"groups.yaml:{line + 1}: colour: found an unknown key, expected one of the keys module, product, entities"
     ]
 
 
-def test_wrong_types(root: Path, mistakes: Mistaken):
+def test_wrong_types(root: Path, mistakes: Mistaken) -> None:
     size = spoil(root, "adapter.yaml", "size: 100\n", "size: many\n")
     version = spoil(root, "adapter.yaml", '"2025-11-10"', "2025-11-10")
     filters = spoil(root, "groups.yaml", "filters: [archive_status, name]", "filters: name")
@@ -110,7 +110,7 @@ def test_wrong_types(root: Path, mistakes: Mistaken):
     ])  # fmt: skip
 
 
-def test_a_value_outside_a_closed_set(root: Path, mistakes: Mistaken):
+def test_a_value_outside_a_closed_set(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "child: {type: boolean}", "child: {type: bool}")
     (mistake,) = mistakes()
     assert mistake.startswith(
@@ -119,7 +119,7 @@ def test_a_value_outside_a_closed_set(root: Path, mistakes: Mistaken):
     )
 
 
-def test_a_key_with_a_wrong_shape(root: Path, mistakes: Mistaken):
+def test_a_key_with_a_wrong_shape(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "      grade: {", "      Grade-Level: {")
     assert mistakes() == [
         (
@@ -129,7 +129,7 @@ def test_a_key_with_a_wrong_shape(root: Path, mistakes: Mistaken):
     ]
 
 
-def test_parameters_that_the_source_would_ignore_or_the_engine_sets(root: Path, mistakes: Mistaken):
+def test_parameters_that_the_source_would_ignore_or_the_engine_sets(root: Path, mistakes: Mistaken) -> None:
     spoil(
         root,
         "groups.yaml",
@@ -141,7 +141,7 @@ def test_parameters_that_the_source_would_ignore_or_the_engine_sets(root: Path, 
     assert "parameters: found 'order', expected where[...] or filter" in found
 
 
-def test_an_unknown_table(root: Path, mistakes: Mistaken):
+def test_an_unknown_table(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "table: campuses", "table: sites")
     assert mistakes() == [
         (
@@ -152,7 +152,7 @@ def test_an_unknown_table(root: Path, mistakes: Mistaken):
     ]
 
 
-def test_an_unknown_column(root: Path, mistakes: Mistaken):
+def test_an_unknown_column(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "to: birthdate", "to: birth_date")
     (mistake,) = mistakes()
     assert mistake.startswith(
@@ -161,14 +161,14 @@ def test_an_unknown_column(root: Path, mistakes: Mistaken):
     )
 
 
-def test_a_column_filled_twice(root: Path, mistakes: Mistaken):
+def test_a_column_filled_twice(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "given_name: {type: string}", "given_name: {type: string, to: first_name}")
     (mistake,) = mistakes()
     assert mistake.startswith(f"people.yaml:{line}: entities.person.attributes.given_name.to: found 'first_name', ")
     assert "attributes.first_name.to fills already" in mistake
 
 
-def test_unknown_entities_in_references(root: Path, mistakes: Mistaken):
+def test_unknown_entities_in_references(root: Path, mistakes: Mistaken) -> None:
     rides = spoil(root, "people.yaml", "addresses: address,", "addresses: adress,")
     needs = spoil(root, "people.yaml", "depends_on: {soft: [household]}", "depends_on: {soft: [household, family]}")
     names = (
@@ -186,14 +186,14 @@ def test_unknown_entities_in_references(root: Path, mistakes: Mistaken):
     ]
 
 
-def test_an_unknown_product(root: Path, mistakes: Mistaken):
+def test_an_unknown_product(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "groups.yaml", "product: groups", "product: group")
     assert mistakes() == [
         f"groups.yaml:{line}: product: found 'group', expected a product of adapter.yaml: people, groups"
     ]
 
 
-def test_an_entity_that_another_module_has(root: Path, mistakes: Mistaken):
+def test_an_entity_that_another_module_has(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "\n  campus:\n", "\n  event:\n") + 1
     (mistake,) = mistakes()
     assert mistake == (
@@ -201,12 +201,12 @@ def test_an_entity_that_another_module_has(root: Path, mistakes: Mistaken):
     )
 
 
-def test_an_adapter_name_unlike_its_folder(root: Path, mistakes: Mistaken):
+def test_an_adapter_name_unlike_its_folder(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "adapter.yaml", "adapter: pco", "adapter: pcu")
     assert mistakes() == [f"adapter.yaml:{line}: adapter: found 'pcu', expected 'pco', the folder's name"]
 
 
-def test_a_delta_that_the_source_cannot_do(root: Path, mistakes: Mistaken):
+def test_a_delta_that_the_source_cannot_do(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "delta: {by: ordered,", "delta: {by: filter,")
     (mistake,) = mistakes()
     assert mistake.startswith(f"people.yaml:{line}: entities.address.delta.by: found 'filter', expected ")
@@ -214,7 +214,7 @@ def test_a_delta_that_the_source_cannot_do(root: Path, mistakes: Mistaken):
     assert "filters" in mistake
 
 
-def test_a_type_that_cannot_fill_its_column(root: Path, mistakes: Mistaken):
+def test_a_type_that_cannot_fill_its_column(root: Path, mistakes: Mistaken) -> None:
     line = spoil(
         root, "people.yaml", "birthdate: {type: date, to: birthdate}", "birthdate: {type: boolean, to: birthdate}"
     )
@@ -226,7 +226,7 @@ def test_a_type_that_cannot_fill_its_column(root: Path, mistakes: Mistaken):
     ]
 
 
-def test_a_key_that_stands_twice_would_win_in_silence(root: Path, mistakes: Mistaken):
+def test_a_key_that_stands_twice_would_win_in_silence(root: Path, mistakes: Mistaken) -> None:
     grade = "      grade: {type: integer}\n"
     line = spoil(root, "people.yaml", grade, grade + grade)
     assert mistakes() == [
@@ -237,7 +237,7 @@ def test_a_key_that_stands_twice_would_win_in_silence(root: Path, mistakes: Mist
     ]
 
 
-def test_text_that_is_not_yaml(root: Path, mistakes: Mistaken):
+def test_text_that_is_not_yaml(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "      grade: {type: integer}\n", "      grade: {type: integer\n")
     (mistake,) = mistakes()
     file, where, rest = mistake.split(":", 2)
@@ -246,31 +246,31 @@ def test_text_that_is_not_yaml(root: Path, mistakes: Mistaken):
     assert rest.endswith("expected valid YAML")
 
 
-def test_an_empty_file(root: Path, mistakes: Mistaken):
+def test_an_empty_file(root: Path, mistakes: Mistaken) -> None:
     (root / "pco" / "groups.yaml").write_text("", encoding="utf-8")
     assert mistakes() == [
         "groups.yaml:1: (file): found nothing, expected a mapping with the keys module, product, entities"
     ]
 
 
-def test_a_file_that_is_not_text(root: Path, mistakes: Mistaken):
+def test_a_file_that_is_not_text(root: Path, mistakes: Mistaken) -> None:
     (root / "pco" / "groups.yaml").write_bytes(b"module: \xff\xfe")
     assert mistakes() == ["groups.yaml:1: (file): found byte 8 is not UTF-8, expected UTF-8 text"]
 
 
-def test_a_missing_adapter_file(root: Path, mistakes: Mistaken):
+def test_a_missing_adapter_file(root: Path, mistakes: Mistaken) -> None:
     (root / "pco" / "adapter.yaml").unlink()
     assert mistakes() == ["adapter.yaml:1: (file): found no such file, expected a file that can be read"]
 
 
-def test_an_adapter_without_modules(root: Path, mistakes: Mistaken):
+def test_an_adapter_without_modules(root: Path, mistakes: Mistaken) -> None:
     for name in ("people.yaml", "groups.yaml"):
         (root / "pco" / name).unlink()
     (mistake,) = mistakes()
     assert mistake.endswith("found no module file, expected at least one, such as people.yaml")
 
 
-def test_mistakes_in_several_files_come_together_and_do_not_breed(root: Path, mistakes: Mistaken):
+def test_mistakes_in_several_files_come_together_and_do_not_breed(root: Path, mistakes: Mistaken) -> None:
     spoil(root, "adapter.yaml", "size: 100\n", "size: 0\n")
     spoil(root, "people.yaml", "table: campuses", "table: sites")
     spoil(root, "people.yaml", "to: birthdate", "to: birth_date")

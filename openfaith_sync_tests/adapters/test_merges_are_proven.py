@@ -9,6 +9,7 @@ from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.domain.records.merges import parse_merge
 from openfaith_sync.domain.records.record import Reference
@@ -25,7 +26,7 @@ def merger(number: int, created_at: str = "2016-06-15T16:07:33Z", **attributes) 
     return {"type": "PersonMerger", "id": str(number), "attributes": shown, "relationships": {}}
 
 
-def source(manifest, *data: dict, seen: list | None = None, total: int | None = None) -> JsonApiSource:
+def source(manifest: Manifest, *data: dict, seen: list | None = None, total: int | None = None) -> JsonApiSource:
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
@@ -43,7 +44,7 @@ def source(manifest, *data: dict, seen: list | None = None, total: int | None = 
     return JsonApiSource(manifest, client)
 
 
-def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest):
+def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest: Manifest) -> None:
     seen: list[httpx.Request] = []
     page = source(pco_manifest, merger(3518), seen=seen).read_merges(QUERY)
     assert seen[0].url.path == "/people/v2/person_mergers"
@@ -66,24 +67,26 @@ def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest):
     ],
     ids=["out of order", "older than asked for"],
 )
-def test_an_answer_that_proves_nothing_is_refused(pco_manifest, data):
+def test_an_answer_that_proves_nothing_is_refused(
+    pco_manifest: Manifest, data: list[dict[str, str | dict[str, str | int]]]
+) -> None:
     with pytest.raises(SyncError):
         source(pco_manifest, *data).read_merges(QUERY)
 
 
 @pytest.mark.parametrize("odd", [{**merger(1), "type": "Person"}, {**merger(1), "id": None}, {"id": 1}, None, "x"])
-def test_a_merge_that_cannot_be_read_is_none_and_hides_no_other(pco_manifest, odd):
+def test_a_merge_that_cannot_be_read_is_none_and_hides_no_other(pco_manifest: Manifest, odd) -> None:
     page = source(pco_manifest, odd, merger(2)).read_merges(QUERY)
     merges = pco_manifest.entities[PERSON].merges
     assert [parse_merge(merges, record) is None for record in page.records] == [True, False]
 
 
-def test_a_listing_that_ends_before_its_count_says_so(pco_manifest):
+def test_a_listing_that_ends_before_its_count_says_so(pco_manifest: Manifest) -> None:
     page = source(pco_manifest, merger(1), total=2).read_merges(QUERY)
     assert page.is_short
 
 
-def test_an_entity_without_merges_is_not_asked_for_any(pco_manifest):
+def test_an_entity_without_merges_is_not_asked_for_any(pco_manifest: Manifest) -> None:
     with pytest.raises(DefinitionError, match="does not say where merges"):
         source(pco_manifest).read_merges(ListingQuery(EntityName("email")))
 
@@ -97,12 +100,12 @@ def test_an_entity_without_merges_is_not_asked_for_any(pco_manifest):
         {"person_to_keep_id": 14994497},
     ],
 )
-def test_a_merge_that_names_no_two_people_is_none(pco_manifest, attributes):
+def test_a_merge_that_names_no_two_people_is_none(pco_manifest: Manifest, attributes) -> None:
     page = source(pco_manifest, merger(1, **attributes)).read_merges(QUERY)
     assert parse_merge(pco_manifest.entities[PERSON].merges, page.records[0]) is None
 
 
-def test_ids_may_be_text(pco_manifest):
+def test_ids_may_be_text(pco_manifest: Manifest) -> None:
     texts = {"person_to_keep_id": "7", "person_to_remove_id": "8"}
     page = source(pco_manifest, merger(1, **texts)).read_merges(QUERY)
     merge = parse_merge(pco_manifest.entities[PERSON].merges, page.records[0])
@@ -110,7 +113,7 @@ def test_ids_may_be_text(pco_manifest):
     assert (merge.kept, merge.removed) == ("7", "8")
 
 
-def test_a_payload_is_read_as_the_record_it_shows(pco_manifest):
+def test_a_payload_is_read_as_the_record_it_shows(pco_manifest: Manifest) -> None:
     payload = {"type": "Membership", "id": "5", "attributes": {"role": "leader"}, "relationships": {}}
     record = source(pco_manifest).parse_payload(EntityName("group_membership"), payload, "40")
     assert (record.external_id, record.attributes, record.references) == (

@@ -30,7 +30,7 @@ BYTES = {
 
 
 @pytest.mark.parametrize("name", BYTES)
-def test_bytes_that_a_strict_parser_refuses_cost_no_row(name: str):
+def test_bytes_that_a_strict_parser_refuses_cost_no_row(name: str) -> None:
     found, damage = BYTES[name]
     source, asked, _ = answering(ok(orjson.dumps(listing()).replace(found, damage, 1)))
     page = source.read_page(EMAILS)
@@ -61,7 +61,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_row_that_cannot_be_identified_is_one_damaged_row_in_its_place(name: str):
+def test_a_row_that_cannot_be_identified_is_one_damaged_row_in_its_place(name: str) -> None:
     damage, field, kind = ROWS[name]
     body = listing()
     damage(body)
@@ -80,7 +80,7 @@ def test_a_row_that_cannot_be_identified_is_one_damaged_row_in_its_place(name: s
     assert len(asked) == 1
 
 
-def test_a_row_that_cannot_be_identified_is_known_again_wherever_it_is_listed():
+def test_a_row_that_cannot_be_identified_is_known_again_wherever_it_is_listed() -> None:
     body = listing()
     body["data"] = [email(1), email(2) | {"id": None}]
     first = answering(ok(body))[0].read_page(EMAILS)
@@ -102,7 +102,7 @@ def test_a_row_that_cannot_be_identified_is_known_again_wherever_it_is_listed():
         ("relationships", 7, "number"),
     ],
 )
-def test_a_record_without_its_parts_is_damaged_under_its_own_id(part: str, value: object, kind: str):
+def test_a_record_without_its_parts_is_damaged_under_its_own_id(part: str, value: object, kind: str) -> None:
     body = listing()
     body["data"][0][part] = value
     bad, good = answering(ok(body))[0].read_page(EMAILS).records
@@ -111,19 +111,19 @@ def test_a_record_without_its_parts_is_damaged_under_its_own_id(part: str, value
     assert (bad.damage.field, bad.damage.value_type, bad.body) == (part, kind, body["data"][0])
 
 
-def test_an_id_that_is_a_number_is_its_text():
+def test_an_id_that_is_a_number_is_its_text() -> None:
     body = listing()
     body["data"][0]["id"] = 7
     assert [record.external_id for record in answering(ok(body))[0].read_page(EMAILS).records] == ["7", "2"]
 
 
-def test_a_type_compares_without_case():
+def test_a_type_compares_without_case() -> None:
     body = listing()
     body["data"][0]["type"] = "email"
     assert not answering(ok(body))[0].read_page(EMAILS).unreadable
 
 
-def test_an_empty_list_is_an_empty_object():
+def test_an_empty_list_is_an_empty_object() -> None:
     body = listing()
     body["data"][0]["relationships"] = []
     (first, _) = answering(ok(body))[0].read_page(EMAILS).records
@@ -151,7 +151,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_relationship_of_any_shape_is_read_or_kept(name: str):
+def test_a_relationship_of_any_shape_is_read_or_kept(name: str) -> None:
     shape, member, value = SHAPES[name]
     body = listing()
     body["data"][0]["relationships"] = {"person": shape}
@@ -160,7 +160,7 @@ def test_a_relationship_of_any_shape_is_read_or_kept(name: str):
     assert (getattr(record, member) or {}) == {"person": value}
 
 
-def test_a_relationship_of_which_only_links_are_shown_says_nothing():
+def test_a_relationship_of_which_only_links_are_shown_says_nothing() -> None:
     body = listing()
     body["data"][0]["relationships"] = {"person": {"links": {"related": None}}}
     (record, _) = answering(ok(body))[0].read_page(EMAILS).records
@@ -177,17 +177,17 @@ def read_people(body: dict) -> Page:
 
 
 @pytest.mark.parametrize("included", [{}, {"included": []}, {"included": None}, {"included": {}}])
-def test_a_missing_or_empty_list_of_included_records_is_empty(included: dict):
+def test_a_missing_or_empty_list_of_included_records_is_empty(included: dict) -> None:
     assert read_people(people(**included)).children == {"email": ()}
 
 
 @pytest.mark.parametrize("odd", [None, "x", 7, [], {}, {"type": {}}, {"type": "Address", "id": "5"}])
-def test_what_is_included_and_nobodys_child_costs_no_other(odd: object):
+def test_what_is_included_and_nobodys_child_costs_no_other(odd: object) -> None:
     page = read_people(people(included=[odd, email(1)]))
     assert [child.external_id for child in page.children[EMAIL]] == ["1"]
 
 
-def test_an_included_record_that_cannot_be_identified_is_one_damaged_child():
+def test_an_included_record_that_cannot_be_identified_is_one_damaged_child() -> None:
     page = read_people(people(included=[email(1) | {"id": None}, email(2)]))
     bad, good = page.children[EMAIL]
     assert (bad.is_unidentified, good.external_id) == (True, "2")
@@ -195,7 +195,7 @@ def test_an_included_record_that_cannot_be_identified_is_one_damaged_child():
 
 
 @pytest.mark.parametrize("key", ["links", "data", "included"])
-def test_an_empty_listing_may_leave_out_what_is_empty(key: str):
+def test_an_empty_listing_may_leave_out_what_is_empty(key: str) -> None:
     body = {"links": {}, "data": [], "included": [], "meta": {"total_count": 0, "count": 0}}
     body.pop(key)
     page = answering(ok(body))[0].read_page(EMAILS)
@@ -208,7 +208,7 @@ def read_one(data: object, **more: object) -> RawRecord:
     return fresh.record
 
 
-def test_a_single_read_without_included_is_read():
+def test_a_single_read_without_included_is_read() -> None:
     person = people()["data"][0]
     fresh = answering(ok({"data": person}))[0].read_record(PERSON, ExternalId("1"))
     assert fresh is not None
@@ -226,33 +226,33 @@ def test_a_single_read_without_included_is_read():
         {"id": [], "type": 1},
     ],
 )
-def test_a_single_read_of_a_damaged_record_is_damaged_under_the_id_that_was_asked_for(damage: dict):
+def test_a_single_read_of_a_damaged_record_is_damaged_under_the_id_that_was_asked_for(damage: dict) -> None:
     record = read_one(email(1) | damage)
     assert record.external_id == "1"
     assert record.damage is not None
 
 
 @pytest.mark.parametrize("data", ["x", 7, True, []])
-def test_a_single_read_of_no_resource_object_is_damaged_under_the_id_that_was_asked_for(data: object):
+def test_a_single_read_of_no_resource_object_is_damaged_under_the_id_that_was_asked_for(data: object) -> None:
     record = read_one(data)
     assert record.external_id == "1"
     assert record.damage is not None
 
 
 @pytest.mark.parametrize("data", [None, email(2), {**email(2), "type": None}])
-def test_a_single_read_that_answers_nothing_or_another_record_is_refused(data: object):
+def test_a_single_read_that_answers_nothing_or_another_record_is_refused(data: object) -> None:
     with pytest.raises(MalformedAnswer):
         read_one(data)
 
 
 @pytest.mark.parametrize("kind", ["Application/VND.API+JSON", "APPLICATION/JSON; charset=utf-8"])
-def test_media_types_compare_without_case(kind: str):
+def test_media_types_compare_without_case(kind: str) -> None:
     answer = ok(listing())
     answer.headers["content-type"] = kind
     assert len(answering(answer)[0].read_page(EMAILS).records) == 2
 
 
-def test_what_is_nested_too_deep_becomes_its_text():
+def test_what_is_nested_too_deep_becomes_its_text() -> None:
     deep = "[" * 3_000 + '"a ] \\" b"' + "]" * 3_000
     found = parse_json(f'{{"deep": {deep}, "other": 1}}')
     assert isinstance(found, dict)
@@ -265,6 +265,6 @@ def test_what_is_nested_too_deep_becomes_its_text():
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"a": }', b"<html>", b"[" * 5_000])
-def test_what_is_no_json_is_refused_however_leniently_it_is_read(broken: bytes):
+def test_what_is_no_json_is_refused_however_leniently_it_is_read(broken: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  what orjson and json raise
         parse_json(broken)

@@ -14,6 +14,7 @@ from openfaith_sync.adapters.client.outcomes import (
 )
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.adapter_file import ErrorAction, ErrorRule
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 # Mistakes of ours in the use of the library, and statuses that we never let it raise for.
 LET_THROUGH = {
@@ -39,7 +40,7 @@ def httpx_errors() -> set[type[Exception]]:
     return {found for found in vars(httpx).values() if isinstance(found, type) and issubclass(found, Exception)}
 
 
-def test_every_status_has_an_outcome_without_any_row_of_a_manifest():
+def test_every_status_has_an_outcome_without_any_row_of_a_manifest() -> None:
     found = {status: decide(status, "", ()) for status in range(100, 600)}
     assert {status for status, outcome in found.items() if outcome is None} == set(range(200, 300))
     by_action: dict[ErrorAction, set[int]] = {}
@@ -56,13 +57,13 @@ def test_every_status_has_an_outcome_without_any_row_of_a_manifest():
 
 
 @pytest.mark.parametrize("status", [0, 99, 600, 999])
-def test_what_is_no_status_stops(status):
+def test_what_is_no_status_stops(status: int) -> None:
     outcome = decide(status, "", ())
     assert outcome is not None
     assert outcome.action is ErrorAction.STOP
 
 
-def test_no_two_rows_for_statuses_overlap_but_one_within_another():
+def test_no_two_rows_for_statuses_overlap_but_one_within_another() -> None:
     spans = list(BY_STATUS)
     for one in spans:
         for other in spans:
@@ -70,7 +71,7 @@ def test_no_two_rows_for_statuses_overlap_but_one_within_another():
             assert not shared or shared in (set(one), set(other))
 
 
-def test_every_error_of_the_http_library_has_a_row_or_passes_on_purpose():
+def test_every_error_of_the_http_library_has_a_row_or_passes_on_purpose() -> None:
     named = set(BY_TRANSPORT) - {httpx.RequestError}
     assert httpx_errors() == named | LET_THROUGH | NEVER_RAISED | {httpx.RequestError}
     assert not named & (LET_THROUGH | NEVER_RAISED)
@@ -78,7 +79,7 @@ def test_every_error_of_the_http_library_has_a_row_or_passes_on_purpose():
         assert not any(issubclass(kind, row) for row in BY_TRANSPORT)
 
 
-def test_an_error_that_a_later_version_brings_is_tried_again():
+def test_an_error_that_a_later_version_brings_is_tried_again() -> None:
     class Newer(httpx.NetworkError):
         pass
 
@@ -88,17 +89,17 @@ def test_an_error_that_a_later_version_brings_is_tried_again():
     assert decide_failure(KeyError("a bug")) is None
 
 
-def test_every_action_becomes_an_error_of_ours():
+def test_every_action_becomes_an_error_of_ours() -> None:
     assert set(ERROR_OF_ACTION) == set(ErrorAction)
     assert all(issubclass(error, SyncError) for error in ERROR_OF_ACTION.values())
 
 
-def test_what_a_body_is_refused_for_is_an_error_of_its_action():
+def test_what_a_body_is_refused_for_is_an_error_of_its_action() -> None:
     for error, action in BY_BODY.items():
         assert issubclass(error, ERROR_OF_ACTION[action])
 
 
-def test_the_manifests_rows_come_first_and_the_first_that_matches_decides():
+def test_the_manifests_rows_come_first_and_the_first_that_matches_decides() -> None:
     rules = [
         ErrorRule(status=503, contains="closed for good", action=ErrorAction.STOP, message="gone"),
         ErrorRule(status=503, action=ErrorAction.WAIT, message="busy"),
@@ -112,7 +113,7 @@ def test_the_manifests_rows_come_first_and_the_first_that_matches_decides():
     assert other.action is ErrorAction.REDUCE_PAGE
 
 
-def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter():
+def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter() -> None:
     with pytest.raises(ValidationError):
         ErrorRule.model_validate({"status": 422, "action": "dead_letter", "message": "no"})
 
@@ -132,7 +133,7 @@ def test_no_row_of_a_manifest_can_make_an_answer_a_dead_letter():
         (503, "", ErrorAction.REDUCE_PAGE),
     ],
 )
-def test_planning_centers_answers(pco_manifest, status, body, action):
+def test_planning_centers_answers(pco_manifest: Manifest, status: int, body: str, action: ErrorAction) -> None:
     outcome = decide(status, body, pco_manifest.adapter_file.errors)
     assert outcome is not None
     assert outcome.action is action

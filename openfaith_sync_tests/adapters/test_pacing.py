@@ -41,13 +41,13 @@ def deep_requests(found: Pace, limit: int) -> int:
 
 
 @pytest.mark.parametrize("stated", [100, 10])
-def test_no_more_deep_requests_go_out_than_the_manifest_says_whichever_limit_their_answers_state(stated):
+def test_no_more_deep_requests_go_out_than_the_manifest_says_whichever_limit_their_answers_state(stated: int) -> None:
     found = pace()
     assert deep_requests(found, stated) == 10
     found.take(time.monotonic())
 
 
-def test_a_refusal_of_deep_requests_closes_only_them():
+def test_a_refusal_of_deep_requests_closes_only_them() -> None:
     found = pace()
     found.take(time.monotonic(), is_deep=True).refused(StatedLimit(10, PERIOD, 11), timedelta(seconds=5))
     with pytest.raises(BudgetUsedUp):
@@ -55,7 +55,7 @@ def test_a_refusal_of_deep_requests_closes_only_them():
     found.take(time.monotonic())
 
 
-def test_a_refusal_of_all_requests_closes_the_deep_ones_too():
+def test_a_refusal_of_all_requests_closes_the_deep_ones_too() -> None:
     found = pace()
     found.take(time.monotonic(), is_deep=True).refused(StatedLimit(100, PERIOD, 101), timedelta(seconds=5))
     for is_deep in (True, False):
@@ -63,7 +63,7 @@ def test_a_refusal_of_all_requests_closes_the_deep_ones_too():
             found.take(time.monotonic(), is_deep=is_deep)
 
 
-def test_numbers_beyond_all_bounds_are_read_without_harm():
+def test_numbers_beyond_all_bounds_are_read_without_harm() -> None:
     rate = PCO.rate_limit
     headers = httpx.Headers(dict.fromkeys((rate.limit_header, rate.period_header, rate.count_header), "9" * 5000))
     assert parse_limit(headers, rate).limit == 10**12 - 1
@@ -87,7 +87,7 @@ def test_numbers_beyond_all_bounds_are_read_without_harm():
         ("Fri, 31 Dec 99999 23:59:59 GMT", None),
     ],
 )
-def test_every_retry_after_is_read_by_the_sources_own_clock(text, seconds):
+def test_every_retry_after_is_read_by_the_sources_own_clock(text: str | None, seconds: int | None) -> None:
     headers = httpx.Headers({"Date": "Wed, 01 Jan 2020 00:00:00 GMT"})
     if text is not None:
         headers["Retry-After"] = text
@@ -136,7 +136,7 @@ class Scene:
         other.refuse(other.take(self.now), StatedLimit(), timedelta(seconds=seconds))
 
 
-def test_a_deep_slot_that_lapsed_while_the_common_one_was_waited_for_is_taken_again():
+def test_a_deep_slot_that_lapsed_while_the_common_one_was_waited_for_is_taken_again() -> None:
     sent: list[float] = []
 
     def send_deep(now: float) -> None:
@@ -156,7 +156,7 @@ def test_a_deep_slot_that_lapsed_while_the_common_one_was_waited_for_is_taken_ag
     assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
 
 
-def test_a_deep_slot_is_taken_again_when_the_source_refuses_deep_requests_meanwhile():
+def test_a_deep_slot_is_taken_again_when_the_source_refuses_deep_requests_meanwhile() -> None:
     def refuse(now: float) -> None:
         if under_way and now > 1000.5:
             under_way.pop().refused(StatedLimit(10, PERIOD, 11), timedelta(seconds=15))
@@ -169,7 +169,7 @@ def test_a_deep_slot_is_taken_again_when_the_source_refuses_deep_requests_meanwh
 
 
 @pytest.mark.parametrize("moment", [1005, 1045])
-def test_whoever_is_stopped_while_waiting_for_either_slot_keeps_none(moment):
+def test_whoever_is_stopped_while_waiting_for_either_slot_keeps_none(moment: int) -> None:
     def stop(now: float) -> None:
         if now > 1035 and (slot := other.try_take()):
             other.refuse(slot, StatedLimit(), timedelta(seconds=30))
@@ -186,7 +186,7 @@ def test_whoever_is_stopped_while_waiting_for_either_slot_keeps_none(moment):
     assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
 
 
-def test_waiting_for_two_slots_in_turn_ends_at_the_moment_that_was_given():
+def test_waiting_for_two_slots_in_turn_ends_at_the_moment_that_was_given() -> None:
     def keep_apart(now: float) -> None:
         """Let the common slots be had in every second half minute, and the deep ones in the others."""
         bucket = COMMON if now % 60 < 30 else DEEP

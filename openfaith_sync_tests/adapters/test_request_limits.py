@@ -21,6 +21,7 @@ from openfaith_sync.domain.errors import (
     SyncError,
     TransientError,
 )
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync_tests.adapters.credentials import anybody
 
 BOUNDS = Bounds(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
@@ -74,13 +75,13 @@ def dripping(text: bytes) -> Serve:
     return serve
 
 
-def read(pco_manifest, base_url: str, attempts: int = 1):
+def read(pco_manifest: Manifest, base_url: str, attempts: int = 1):
     adapter = pco_manifest.adapter_file
     with HttpClient(base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None) as client:
         return client.read(ASKED, parse_json_object)
 
 
-def refused(pco_manifest, serve: Serve, kind: type[SyncError]) -> str:
+def refused(pco_manifest: Manifest, serve: Serve, kind: type[SyncError]) -> str:
     """Return what is said of an answer that is refused, in bounded time and without the query or the credentials."""
     began = time.monotonic()
     with serving(serve) as (base_url, _), pytest.raises(kind) as caught:
@@ -100,21 +101,21 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
     [HEAD + b"x-long: ", HEAD + b"content-length: 90000\r\n\r\n"],
     ids=["the head", "the body"],
 )
-def test_what_drips_ends_with_the_whole_request(pco_manifest, text):
+def test_what_drips_ends_with_the_whole_request(pco_manifest: Manifest, text: bytes) -> None:
     assert "did not come in time" in refused(pco_manifest, dripping(text), TransientError)
 
 
-def test_a_silent_source_ends_with_a_read(pco_manifest):
+def test_a_silent_source_ends_with_a_read(pco_manifest: Manifest) -> None:
     assert "ReadTimeout" in refused(pco_manifest, lambda _peer, _head: None, TransientError)
 
 
 @pytest.mark.parametrize("headers", [JSON, JSON + "content-encoding: identity\r\n"])
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(pco_manifest, headers):
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(pco_manifest: Manifest, headers: str) -> None:
     large = answering(b'{"a": "' + b"x" * 5_000_000 + b'"}', headers)
     assert "larger than 100,000 bytes" in refused(pco_manifest, large, AnswerTooLarge)
 
 
-def test_a_bomb_is_not_unpacked(pco_manifest):
+def test_a_bomb_is_not_unpacked(pco_manifest: Manifest) -> None:
     packed = gzip.compress(b'{"a": "' + b"x" * 50_000_000 + b'"}')
     assert len(packed) < BOUNDS.body_bytes
     bomb = answering(packed, JSON + "content-encoding: gzip\r\n")
@@ -127,7 +128,7 @@ def test_a_bomb_is_not_unpacked(pco_manifest):
     assert peak < 10_000_000
 
 
-def test_what_comes_without_a_length_is_bounded_too(pco_manifest):
+def test_what_comes_without_a_length_is_bounded_too(pco_manifest: Manifest) -> None:
     endless = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 
     def serve(peer: socket.socket, _: str) -> None:
@@ -138,7 +139,7 @@ def test_what_comes_without_a_length_is_bounded_too(pco_manifest):
     assert "larger than" in refused(pco_manifest, serve, AnswerTooLarge)
 
 
-def test_no_cookie_is_kept(pco_manifest):
+def test_no_cookie_is_kept(pco_manifest: Manifest) -> None:
     setting = answering(b'{"a": 1}', JSON + "set-cookie: session=hush; Path=/\r\n")
     adapter = pco_manifest.adapter_file
     with serving(setting) as (base_url, heads), HttpClient(base_url, anybody(), adapter) as client:
@@ -148,7 +149,7 @@ def test_no_cookie_is_kept(pco_manifest):
     assert "cookie" not in heads[1].lower()
 
 
-def test_a_compressed_answer_is_read(pco_manifest):
+def test_a_compressed_answer_is_read(pco_manifest: Manifest) -> None:
     with serving(answering(gzip.compress(b'{"a": 1}'), JSON + "content-encoding: gzip\r\n")) as (base_url, heads):
         assert read(pco_manifest, base_url)[0] == {"a": 1}
     assert "accept-encoding: gzip\r\n" in heads[0].lower()
@@ -159,7 +160,7 @@ def test_a_compressed_answer_is_read(pco_manifest):
     [("gzip", gzip.compress(b'{"a": 1}')[:-4]), ("gzip", b"no gzip"), ("br", b"x"), ("gzip, gzip", b"x")],
     ids=["cut short", "none", "never asked for", "twice"],
 )
-def test_what_cannot_be_decompressed_is_refused(pco_manifest, headers, body):
+def test_what_cannot_be_decompressed_is_refused(pco_manifest: Manifest, headers: str, body: bytes) -> None:
     refused(pco_manifest, answering(body, f"{JSON}content-encoding: {headers}\r\n"), TransientError)
 
 
@@ -167,7 +168,7 @@ def redirecting(location: str) -> Serve:
     return answering(b"", f"location: {location}\r\n", "302 Found")
 
 
-def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest):
+def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest: Manifest) -> None:
     def serve(peer: socket.socket, head: str) -> None:
         step = redirecting("/moved?page=2") if "/moved" not in head else answering(b'{"a": 1}')
         step(peer, head)
@@ -180,7 +181,9 @@ def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest):
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
-def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for(pco_manifest, status):
+def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for(
+    pco_manifest: Manifest, status: str
+) -> None:
     def serve(peer: socket.socket, head: str) -> None:
         step = (
             redirecting("/maintenance") if "/maintenance" not in head else answering(b'{"errors":[{}]}', status=status)
@@ -190,7 +193,7 @@ def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for
     assert "redirects to what is not there" in refused(pco_manifest, serve, SourceFailed)
 
 
-def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentials(pco_manifest):
+def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentials(pco_manifest: Manifest) -> None:
     with serving(answering(b"{}")) as (elsewhere, heads):
         said = refused(pco_manifest, redirecting(f"{elsewhere}/x?secret=1"), DefinitionError)
         # The port is another one, so it is another place.
@@ -209,11 +212,11 @@ def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentia
         "javascript:x",
     ],
 )
-def test_no_disguise_helps(pco_manifest, location):
+def test_no_disguise_helps(pco_manifest: Manifest, location: str) -> None:
     assert "word" not in refused(pco_manifest, redirecting(location), DefinitionError)
 
 
-def test_credentials_in_a_redirect_to_the_same_place_are_refused(pco_manifest):
+def test_credentials_in_a_redirect_to_the_same_place_are_refused(pco_manifest: Manifest) -> None:
     def serve(peer: socket.socket, head: str) -> None:
         host = head.lower().split("host: ")[1].split("\r\n")[0]
         redirecting(f"http://user:word@{host}/")(peer, head)
@@ -221,14 +224,14 @@ def test_credentials_in_a_redirect_to_the_same_place_are_refused(pco_manifest):
     assert "another place" in refused(pco_manifest, serve, DefinitionError)
 
 
-def test_a_circle_ends(pco_manifest):
+def test_a_circle_ends(pco_manifest: Manifest) -> None:
     with serving(redirecting("/people/v2/people")) as (base_url, heads), pytest.raises(DefinitionError) as caught:
         read(pco_manifest, base_url)
     assert f"more than {MAX_REDIRECTS} times" in str(caught.value)
     assert len(heads) == MAX_REDIRECTS + 1
 
 
-def test_only_a_reading_is_sent_on(pco_manifest):
+def test_only_a_reading_is_sent_on(pco_manifest: Manifest) -> None:
     with (
         serving(redirecting("/moved")) as (base_url, heads),
         HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=BOUNDS) as client,
@@ -238,7 +241,7 @@ def test_only_a_reading_is_sent_on(pco_manifest):
     assert not any("/moved" in head for head in heads)
 
 
-def test_a_request_that_is_refused_frees_its_place_in_the_budget(pco_manifest):
+def test_a_request_that_is_refused_frees_its_place_in_the_budget(pco_manifest: Manifest) -> None:
     limited = answering(b"x" * 200_000, JSON + "X-PCO-API-Request-Rate-Limit: 1\r\n")
     with serving(limited) as (base_url, heads), pytest.raises(AnswerTooLarge):
         read(pco_manifest, base_url, attempts=6)

@@ -59,7 +59,7 @@ def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, 
     return JsonApiSubscriptions(PCO, client), asked
 
 
-def test_all_pages_are_listed():
+def test_all_pages_are_listed() -> None:
     found, asked = source(listing([resource(1), resource(2)], has_next=True), listing([resource(3, None)]))
     assert [(s.subscription_id, s.secret) for s in found.list_subscriptions()] == [("1", "s"), ("2", "s"), ("3", None)]
     assert [request.url.params.get("offset") for request in asked] == [None, "2"]
@@ -76,13 +76,13 @@ def test_all_pages_are_listed():
         {"data": [resource(1) | {"id": 1}], "links": {}},
     ],
 )
-def test_a_listing_that_is_none_is_a_named_error(document):
+def test_a_listing_that_is_none_is_a_named_error(document) -> None:
     found, _ = source(*[answer(200, document)] * 6)
     with pytest.raises(MalformedAnswer):
         found.list_subscriptions()
 
 
-def test_a_subscription_is_made_with_its_name_url_and_type():
+def test_a_subscription_is_made_with_its_name_url_and_type() -> None:
     found, asked = source(answer(201, {"data": resource(5, "secret")}))
     made = found.create_subscription(NAME, "https://x.example/h")
     assert made == Subscription("5", NAME, "https://x.example/h", is_active=True, secret="secret")
@@ -101,7 +101,9 @@ def test_a_subscription_is_made_with_its_name_url_and_type():
 @pytest.mark.parametrize(
     "ask", [lambda s: s.create_subscription(NAME, "u"), lambda s: s.rotate_secret("5")], ids=["create", "rotate"]
 )
-def test_a_post_of_which_nobody_knows_whether_it_was_done_is_not_repeated(failure, ask):
+def test_a_post_of_which_nobody_knows_whether_it_was_done_is_not_repeated(
+    failure: httpx.Response | httpx.ReadTimeout | httpx.RemoteProtocolError, ask
+) -> None:
     found, asked = source(failure)
     with pytest.raises(TransientError):
         ask(found)
@@ -109,13 +111,15 @@ def test_a_post_of_which_nobody_knows_whether_it_was_done_is_not_repeated(failur
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), REFUSED])
-def test_a_post_that_surely_was_not_done_is_repeated(failure):
+def test_a_post_that_surely_was_not_done_is_repeated(
+    failure: httpx.ConnectError | httpx.ConnectTimeout | httpx.Response,
+) -> None:
     found, asked = source(failure, failure, answer(201, {"data": resource(5)}))
     found.create_subscription(NAME, "u")
     assert len(asked) == 3
 
 
-def test_what_may_be_repeated_is():
+def test_what_may_be_repeated_is() -> None:
     change: list[Callable[[JsonApiSubscriptions], object]] = [
         lambda s: s.activate_subscription("5"),
         lambda s: s.list_subscriptions(),
@@ -128,14 +132,14 @@ def test_what_may_be_repeated_is():
         assert len(asked) == 3
 
 
-def test_a_subscription_is_switched_on():
+def test_a_subscription_is_switched_on() -> None:
     found, asked = source(answer(200, {"data": resource(5)}))
     assert found.activate_subscription("5").is_active
     assert (asked[0].method, asked[0].url.path) == ("PATCH", f"{PATH}/5")
     assert json.loads(asked[0].content)["data"]["attributes"] == {"active": True}
 
 
-def test_a_new_secret_is_read_where_the_action_does_not_show_it():
+def test_a_new_secret_is_read_where_the_action_does_not_show_it() -> None:
     found, asked = source(answer(204), answer(200, {"data": resource(5, "new")}))
     assert found.rotate_secret("5").secret == "new"
     assert [(r.method, r.url.path) for r in asked] == [("POST", f"{PATH}/5/rotate_secret"), ("GET", f"{PATH}/5")]
@@ -144,13 +148,13 @@ def test_a_new_secret_is_read_where_the_action_does_not_show_it():
     assert len(asked) == 1
 
 
-def test_one_that_is_gone_is_as_good_as_deleted():
+def test_one_that_is_gone_is_as_good_as_deleted() -> None:
     found, asked = source(answer(404, {"errors": [{"status": "404", "title": "Not Found"}]}))
     found.delete_subscription("5/../6")
     assert (asked[0].method, asked[0].url.raw_path.decode()) == ("DELETE", f"{PATH}/5%2F..%2F6")
 
 
-def test_who_may_not_is_told_so():
+def test_who_may_not_is_told_so() -> None:
     found, _ = source(answer(403))
     with pytest.raises(AccessDenied, match="POST /webhooks/v2/subscriptions"):
         found.create_subscription(NAME, "u")
@@ -162,7 +166,7 @@ def event(uuid: str, created_at: str, status: str, payload: str | None = None) -
     return {"type": "Event", "id": "1", "attributes": told}
 
 
-def test_what_was_not_delivered_is_read_back_to_a_time():
+def test_what_was_not_delivered_is_read_back_to_a_time() -> None:
     first = listing(
         [
             event("a", "2026-06-01T12:00:00Z", "failed"),
@@ -183,7 +187,7 @@ def test_what_was_not_delivered_is_read_back_to_a_time():
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="OPENFAITH_RECORDINGS names no folder of recorded answers")
-def test_the_recorded_listing_is_read():
+def test_the_recorded_listing_is_read() -> None:
     body = json.loads(RECORDED.read_text())["response"]["body"]
     document = json.loads(body) if isinstance(body, str) else body
     found, _ = source(answer(200, document))

@@ -43,25 +43,27 @@ def refreshed(manifest: Manifest, body: object) -> OAuthTokens:
     ],
     ids=str,
 )
-def test_a_pair_is_kept_whatever_else_is_said(pco_manifest: Manifest, more: dict[str, object]):
+def test_a_pair_is_kept_whatever_else_is_said(pco_manifest: Manifest, more: dict[str, object]) -> None:
     oauth2 = pco_manifest.adapter_file.auth.oauth2
     assert oauth2 is not None
     usual = timedelta(seconds=oauth2.access_seconds)
     assert refreshed(pco_manifest, {**PAIR, **more}) == OAuthTokens("acc3ss", "r3fresh", usual, ASKED)
 
 
-def test_what_is_said_of_a_pair_is_taken(pco_manifest: Manifest):
+def test_what_is_said_of_a_pair_is_taken(pco_manifest: Manifest) -> None:
     tokens = refreshed(pco_manifest, {**PAIR, "expires_in": "60", "scope": "groups people"})
     assert (tokens.lifetime, tokens.scopes) == (timedelta(minutes=1), {"groups", "people"})
 
 
 @pytest.mark.parametrize("more", [{}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": 7}], ids=str)
-def test_a_refresh_answer_without_a_refresh_token_keeps_the_old_one(pco_manifest: Manifest, more: dict[str, object]):
+def test_a_refresh_answer_without_a_refresh_token_keeps_the_old_one(
+    pco_manifest: Manifest, more: dict[str, object]
+) -> None:
     tokens = refreshed(pco_manifest, {"access_token": "acc3ss", **more})
     assert (tokens.access_token, tokens.refresh_token) == ("acc3ss", "0ld")
 
 
-def test_a_code_that_brings_no_refresh_token_is_no_grant(pco_manifest: Manifest):
+def test_a_code_that_brings_no_refresh_token_is_no_grant(pco_manifest: Manifest) -> None:
     answer = httpx.Response(200, json={"access_token": "acc3ss"})
     with pytest.raises(AnswerLost, match="holds no pair of tokens"):
         endpoints_that_answer(pco_manifest, answer).exchange_code("c0de", "verifier", "https://us.example", ASKED)
@@ -98,7 +100,7 @@ PAGE = "<html><h1>Request blocked</h1></html>"
 )
 def test_every_answer_to_a_refresh_goes_through_the_table(
     pco_manifest: Manifest, answer: httpx.Response | Exception, kind: type[SyncError]
-):
+) -> None:
     with pytest.raises(SyncError) as raised:
         endpoints_that_answer(pco_manifest, answer).refresh("0ld", ASKED)
     assert type(raised.value) is kind
@@ -106,7 +108,7 @@ def test_every_answer_to_a_refresh_goes_through_the_table(
 
 
 @pytest.mark.parametrize("body", [{**PAIR, "access_token": ""}, {"refresh_token": "r3fresh"}, [PAIR]], ids=str)
-def test_no_variable_shows_an_answer_that_is_no_pair(pco_manifest: Manifest, body: object):
+def test_no_variable_shows_an_answer_that_is_no_pair(pco_manifest: Manifest, body: object) -> None:
     with pytest.raises(AnswerLost, match="holds no pair of tokens") as raised:
         refreshed(pco_manifest, body)
     shown = "".join(traceback.TracebackException.from_exception(raised.value, capture_locals=True).format())

@@ -41,7 +41,7 @@ def record(kind: str = "Email", identity: Any = "7", **more: Any) -> dict[str, A
     return {"type": kind, "id": identity, "attributes": {"location": "Home"}, **more}
 
 
-def test_an_event_names_its_record_and_shows_it():
+def test_an_event_names_its_record_and_shows_it() -> None:
     (event,) = read(part("people.v2.events.email.updated", record())).events
     assert (event.event_id, event.entity, event.external_id, event.action) == ("87f49852-0000", "email", "7", "updated")
     assert event.payload == record()
@@ -51,12 +51,12 @@ def test_an_event_names_its_record_and_shows_it():
 
 @pytest.mark.parametrize("entity", ["person", "household", "address", "email", "phone_number"])
 @pytest.mark.parametrize("word", ["created", "updated", "destroyed"])
-def test_every_name_in_the_manifest_is_understood(entity, word):
+def test_every_name_in_the_manifest_is_understood(entity: str, word: str) -> None:
     (event,) = read(part(f"people.v2.events.{entity}.{word}", record())).events
     assert (event.entity, event.action.value) == (entity, word)
 
 
-def test_the_record_of_a_destroyed_event_has_no_attributes():
+def test_the_record_of_a_destroyed_event_has_no_attributes() -> None:
     gone = {"type": "Person", "id": "9", "relationships": {}, "links": {}}
     payload = {"data": gone, "meta": {"parent": {"id": "1", "type": "Organization"}}}
     name = "people.v2.events.person.destroyed"
@@ -67,7 +67,7 @@ def test_the_record_of_a_destroyed_event_has_no_attributes():
     assert event.event_time == datetime(2026, 6, 1, 12, 0, 5, tzinfo=UTC)
 
 
-def test_a_merge_is_an_event_of_the_record_that_is_gone():
+def test_a_merge_is_an_event_of_the_record_that_is_gone() -> None:
     merger = {
         "type": "PersonMerger",
         "id": "31",
@@ -78,7 +78,7 @@ def test_a_merge_is_an_event_of_the_record_that_is_gone():
     assert event.payload == merger
 
 
-def test_a_nested_record_names_its_parent():
+def test_a_nested_record_names_its_parent() -> None:
     membership = record("Membership", "5", relationships={"group": {"data": {"type": "Group", "id": "77"}}})
     (event,) = read(part("groups.v2.events.membership.updated", membership)).events
     assert (event.entity, event.external_id, event.parent_id) == ("group_membership", "5", "77")
@@ -87,7 +87,7 @@ def test_a_nested_record_names_its_parent():
     assert event.parent_id is None
 
 
-def test_each_part_of_a_body_is_read_for_itself():
+def test_each_part_of_a_body_is_read_for_itself() -> None:
     delivery = read(
         part("people.v2.events.email.updated", record(identity="1"), "a"),
         part("people.v2.events.note.created", record("Note"), "b"),
@@ -130,7 +130,7 @@ NAME = "people.v2.events.email.updated"
         ),
     ],
 )
-def test_what_cannot_be_read_is_given_back_as_it_came(content, reason):
+def test_what_cannot_be_read_is_given_back_as_it_came(content: bytes, reason: str) -> None:
     delivery = READER.read_delivery(HEADERS, content)
     (found,) = delivery.unreadable
     assert not delivery.events
@@ -140,7 +140,7 @@ def test_what_cannot_be_read_is_given_back_as_it_came(content, reason):
     assert len(found.event_id) < 60
 
 
-def test_a_payload_that_is_no_string_but_an_object_is_read_too():
+def test_a_payload_that_is_no_string_but_an_object_is_read_too() -> None:
     (event,) = read({"id": "1", "attributes": {"name": NAME, "payload": {"data": record(identity=12)}}}).events
     assert event.external_id == "12"
 
@@ -158,7 +158,7 @@ def test_a_payload_that_is_no_string_but_an_object_is_read_too():
         (b'"attempt": 1', b'"attempt": "\\ud83d"'),
     ],
 )
-def test_bytes_that_a_strict_parser_refuses_cost_no_event(found, damage):
+def test_bytes_that_a_strict_parser_refuses_cost_no_event(found: bytes, damage: bytes) -> None:
     body = json.dumps({"data": [part(NAME, record()), part(NAME, record(identity=8), "b")]}).encode()
     assert found in body
     delivery = READER.read_delivery(HEADERS, body.replace(found, damage, 1))
@@ -167,7 +167,7 @@ def test_bytes_that_a_strict_parser_refuses_cost_no_event(found, damage):
     assert storable_json(delivery.events[0].payload)
 
 
-def test_a_part_that_cannot_be_read_is_kept_whatever_its_text_holds():
+def test_a_part_that_cannot_be_read_is_kept_whatever_its_text_holds() -> None:
     body = json.dumps({"data": [part(NAME, record(identity=None, name="\ud83d")), part(NAME, record())]}).encode()
     delivery = READER.read_delivery(HEADERS, body)
     assert [event.external_id for event in delivery.events] == ["7"]
@@ -177,7 +177,7 @@ def test_a_part_that_cannot_be_read_is_kept_whatever_its_text_holds():
 @pytest.mark.parametrize(
     "group", ["77", [], {"data": "77"}, {"data": {"id": "77"}}, {"data": {"type": "Tag", "id": "7"}}]
 )
-def test_a_parent_that_is_not_named_rightly_costs_no_event(group):
+def test_a_parent_that_is_not_named_rightly_costs_no_event(group) -> None:
     (event,) = read(
         part("groups.v2.events.membership.updated", record("Membership", relationships={"group": group}))
     ).events
@@ -185,13 +185,13 @@ def test_a_parent_that_is_not_named_rightly_costs_no_event(group):
 
 
 @pytest.mark.parametrize("time", ["", "yesterday", "2026-06-01T12:00:00", "0001-01-01T00:00:00+14:00", 5, None])
-def test_a_time_that_is_none_makes_no_event_unreadable(time):
+def test_a_time_that_is_none_makes_no_event_unreadable(time: str | int | None) -> None:
     delivered = json.dumps({"data": [part(NAME, record(), event_time=time)]}).encode()
     (event,) = READER.read_delivery({}, delivered).events
     assert event.event_time is None
 
 
-def test_a_manifest_without_webhooks_has_no_reader():
+def test_a_manifest_without_webhooks_has_no_reader() -> None:
     silent = PCO.model_copy(update={"adapter_file": PCO.adapter_file.model_copy(update={"webhooks": None})})
     with pytest.raises(DefinitionError, match="no webhooks"):
         WebhookReader(silent)

@@ -33,23 +33,23 @@ def connect(run_stored: Run, church: RunningSimulator, **environment: str) -> No
 
 
 @pytest.mark.parametrize("given", ["demo", "demo:", ":demo", "demo: demo", ""])
-def test_malformed_credentials(run: Run, given: str):
+def test_malformed_credentials(run: Run, given: str) -> None:
     answer = run("org", "add", "grace", "--basic", given)
     expect_line(answer, WRONG_USAGE, "--basic", "expected ID:SECRET", "openfaith-sync org add --help")
     assert not given or f"{given!r}" not in answer.stderr
 
 
-def test_no_credentials(run: Run):
+def test_no_credentials(run: Run) -> None:
     expect_line(run("org", "add", "grace"), WRONG_USAGE, "--basic-stdin")
 
 
-def test_credentials_given_twice(run: Run):
+def test_credentials_given_twice(run: Run) -> None:
     answer = run("org", "add", "grace", "--basic", "demo:demo", "--basic-stdin", stdin="demo:demo\n")
     expect_line(answer, WRONG_USAGE, "either --basic")
 
 
 @pytest.mark.parametrize("name", ["Grace", "grace church", "-grace", "grace/../x", "", "g" * 64])
-def test_an_invalid_org_name(run: Run, name: str):
+def test_an_invalid_org_name(run: Run, name: str) -> None:
     answer = run("org", "add", "--basic", "demo:demo", "--", name)
     expect_line(answer, WRONG_USAGE, "lower-case letters, digits and hyphens")
 
@@ -57,7 +57,7 @@ def test_an_invalid_org_name(run: Run, name: str):
 @pytest.mark.parametrize(
     "url", ["localhost:8000", "ftp://church", "http://", "http://a:b@church", "http://church?x=1", "http://church:port"]
 )
-def test_a_bad_base_url(run: Run, url: str):
+def test_a_bad_base_url(run: Run, url: str) -> None:
     answer = run("org", "add", "grace", "--basic", "demo:demo", "--base-url", url)
     expect_line(answer, WRONG_USAGE, "--base-url", "expected http(s)://host")
 
@@ -71,44 +71,44 @@ def test_a_bad_base_url(run: Run, url: str):
         ("manifest", "check", "nope"),
     ],
 )
-def test_an_unknown_adapter(run: Run, words: tuple[str, ...]):
+def test_an_unknown_adapter(run: Run, words: tuple[str, ...]) -> None:
     expect_line(run(*words), FAILED, "there is no adapter 'nope'; the known ones: pco")
 
 
-def test_an_unknown_entity(run: Run):
+def test_an_unknown_entity(run: Run) -> None:
     answer = run("sync", "grace", "--adapter", "pco", "--entity", "person", "--entity", "pope")
     expect_line(answer, FAILED, "there is no entity 'pope' in the pco manifest; it has campus, household, person")
 
 
 @pytest.mark.parametrize("words", [("sync", "nope"), ("status", "nope")])
-def test_an_unknown_org(run_stored: Run, words: tuple[str, ...]):
+def test_an_unknown_org(run_stored: Run, words: tuple[str, ...]) -> None:
     expect_line(run_stored(*words), FAILED, "there is no org 'nope'")
 
 
 @pytest.mark.parametrize("words", [("status",), ("org", "list"), ("sync", "grace"), ("db", "query", "select 1")])
-def test_an_unreachable_database(run: Run, words: tuple[str, ...]):
+def test_an_unreachable_database(run: Run, words: tuple[str, ...]) -> None:
     answer = run(*words, OPENFAITH_DATABASE_URL="postgresql://church:hidden@127.0.0.1:1/church")
     expect_line(answer, FAILED, "the database at postgresql://church@127.0.0.1:1/church cannot be reached")
     assert "hidden" not in answer.output
 
 
-def test_a_database_url_that_is_none(run: Run):
+def test_a_database_url_that_is_none(run: Run) -> None:
     expect_line(run("status", OPENFAITH_DATABASE_URL="mysql://church"), FAILED, "postgresql://", "mysql")
 
 
-def test_a_database_newer_than_the_code(run_stored: Run, database: Database):
+def test_a_database_newer_than_the_code(run_stored: Run, database: Database) -> None:
     with database.connect_fleet() as session:
         session.execute("update sync.alembic_version set version_num = '9999'")
     expect_line(run_stored("status"), FAILED, "9999", "newer version")
 
 
-def test_an_unreachable_source(run_stored: Run, database: Database):
+def test_an_unreachable_source(run_stored: Run, database: Database) -> None:
     answer = run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", "http://127.0.0.1:1")
     expect_line(answer, FAILED, "could not reach Planning Center Online at 127.0.0.1:1")
     assert list_connections(database) == []
 
 
-def test_a_manifest_with_mistakes(run: Run, tmp_path: Path):
+def test_a_manifest_with_mistakes(run: Run, tmp_path: Path) -> None:
     manifests = tmp_path / "spoiled"
     shutil.copytree(PROJECT / "manifests", manifests)
     path = manifests / "pco" / "people.yaml"
@@ -117,7 +117,7 @@ def test_a_manifest_with_mistakes(run: Run, tmp_path: Path):
     expect_line(answer, FAILED, f"{path}:8: entities.campus.table: found 'sites', expected one of")
 
 
-def test_a_missing_secret_key(run_stored: Run, church: RunningSimulator):
+def test_a_missing_secret_key(run_stored: Run, church: RunningSimulator) -> None:
     connect(run_stored, church, OPENFAITH_SECRET_KEYS=Fernet.generate_key().decode())
     other = Fernet.generate_key().decode()
     answer = run_stored("sync", "grace", OPENFAITH_SECRET_KEYS=other)
@@ -125,13 +125,13 @@ def test_a_missing_secret_key(run_stored: Run, church: RunningSimulator):
     assert other not in answer.output
 
 
-def test_a_secret_key_that_is_none(run_stored: Run, church: RunningSimulator, database: Database):
+def test_a_secret_key_that_is_none(run_stored: Run, church: RunningSimulator, database: Database) -> None:
     add = ("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     expect_line(run_stored(*add, OPENFAITH_SECRET_KEYS="hidden"), FAILED, "not a Fernet key")
     assert list_connections(database) == []
 
 
-def test_a_port_in_use(run: Run):
+def test_a_port_in_use(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = run("demo", "--people", "1", "--port", str(port))
@@ -143,11 +143,11 @@ def test_a_port_in_use(run: Run):
 @pytest.mark.parametrize(
     "words", [("bogus",), ("sync",), ("sync", "grace", "--mode", "sideways"), ("demo", "--people", "0")]
 )
-def test_wrong_usage_points_at_the_help(run: Run, words: tuple[str, ...]):
+def test_wrong_usage_points_at_the_help(run: Run, words: tuple[str, ...]) -> None:
     expect_line(run(*words), WRONG_USAGE, "--help")
 
 
-def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a bug")
 
@@ -161,7 +161,7 @@ def test_a_bug_keeps_its_traceback(run: Run, monkeypatch: pytest.MonkeyPatch):
      ("manifest",), ("manifest", "check"), ("manifest", "schema"), ("db",), ("db", "url"), ("db", "shell"),
      ("db", "query")],
 )  # fmt: skip
-def test_every_command_explains_itself_without_a_database(run: Run, words: tuple[str, ...], tmp_path: Path):
+def test_every_command_explains_itself_without_a_database(run: Run, words: tuple[str, ...], tmp_path: Path) -> None:
     answer = run(*words, "--help")
     assert answer.exit_code == 0
     assert answer.stdout.startswith("Usage: ")

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -32,7 +33,7 @@ Open = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def program(deployment: dict[str, str], database: Database, tmp_path) -> Open:
+def program(deployment: dict[str, str], database: Database, tmp_path: Path) -> Open:
     """Starts the program on a fresh database, with somebody at its standard input."""
     deployment["OPENFAITH_DATABASE_URL"] = database.libpq_url
     deployment["OPENFAITH_SECRET_KEYS"] = SECRET_KEY
@@ -72,8 +73,12 @@ def code_on(link: str) -> str:
 
 
 def test_the_callback_ends_the_waiting(
-    program: Open, church: RunningSimulator, database: Database, deployment: dict[str, str], monkeypatch
-):
+    program: Open,
+    church: RunningSimulator,
+    database: Database,
+    deployment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -99,7 +104,7 @@ def test_the_callback_ends_the_waiting(
 
 
 @pytest.mark.parametrize("form", ["{code}", "  {code}  ", "https://x.example/cb?code={code}"])
-def test_a_code_may_be_pasted(program: Open, church: RunningSimulator, database: Database, form: str):
+def test_a_code_may_be_pasted(program: Open, church: RunningSimulator, database: Database, form: str) -> None:
     with program("org", "connect", "grace", "--base-url", church.base_url, "--paste", "--scopes", "people") as process:
         pasted = form.format(code=code_on(link_of(process)))
         said, also = process.communicate(pasted + "\n", timeout=60)
@@ -108,7 +113,7 @@ def test_a_code_may_be_pasted(program: Open, church: RunningSimulator, database:
     assert list_connections(database)[0].scopes == frozenset({"people"})
 
 
-def test_for_programs_standard_output_is_the_facts(program: Open, church: RunningSimulator):
+def test_for_programs_standard_output_is_the_facts(program: Open, church: RunningSimulator) -> None:
     words = ("org", "connect", "grace", "--base-url", church.base_url, "--paste", "--json")
     with program(*words) as process:
         assert process.stderr
@@ -118,7 +123,7 @@ def test_for_programs_standard_output_is_the_facts(program: Open, church: Runnin
     assert json.loads(said) == wanted
 
 
-def test_a_code_of_somebody_else_connects_nobody(program: Open, church: RunningSimulator, database: Database):
+def test_a_code_of_somebody_else_connects_nobody(program: Open, church: RunningSimulator, database: Database) -> None:
     with program("org", "connect", "grace", "--base-url", church.base_url, "--paste") as process:
         link_of(process)
         said, also = process.communicate("f" * 64 + "\n", timeout=60)
@@ -128,61 +133,61 @@ def test_a_code_of_somebody_else_connects_nobody(program: Open, church: RunningS
     assert list_connections(database) == []
 
 
-def test_a_callback_that_never_ends_ends_the_waiting(database: Database):
+def test_a_callback_that_never_ends_ends_the_waiting(database: Database) -> None:
     begun = begin_authorization(database, GRACE, PCO, "http://x", "http://x", frozenset())
     run(database, "UPDATE sync.authorizations SET used_at = now(), expires_at = now() - interval '15 minutes'")
     with pytest.raises(TransientError, match="somebody agreed, but openfaith-sync serve did not finish"):
         connect._wait(database, begun)
 
 
-def test_an_address_of_another_link_is_refused(run_stored: Run):
+def test_an_address_of_another_link_is_refused(run_stored: Run) -> None:
     answer = run_stored("org", "connect", "grace", "--paste", stdin="https://x.example/?code=c&state=s\n", **CLIENT)
     assert answer.exit_code == FAILED
     assert "belongs to another link" in answer.stderr
 
 
 @pytest.mark.parametrize("pasted", ["\n", "", "a code\n", "https://x.example/?error=access_denied\n"])
-def test_nothing_pasted(run_stored: Run, pasted: str):
+def test_nothing_pasted(run_stored: Run, pasted: str) -> None:
     answer = run_stored("org", "connect", "grace", "--paste", stdin=pasted, **CLIENT)
     assert answer.exit_code == FAILED
     assert "no code was pasted" in answer.stderr
 
 
-def test_a_deployment_without_a_client(run_stored: Run):
+def test_a_deployment_without_a_client(run_stored: Run) -> None:
     answer = run_stored("org", "connect", "grace", "--paste")
     expect_line(answer, FAILED, "OPENFAITH_PCO_CLIENT_ID and OPENFAITH_PCO_CLIENT_SECRET")
 
 
-def test_half_a_client_is_none(run_stored: Run):
+def test_half_a_client_is_none(run_stored: Run) -> None:
     answer = run_stored("org", "connect", "grace", "--paste", OPENFAITH_PCO_CLIENT_ID="x")
     expect_line(answer, FAILED, "OPENFAITH_PCO_CLIENT_SECRET")
 
 
-def test_nowhere_to_come_back_to(run_stored: Run):
+def test_nowhere_to_come_back_to(run_stored: Run) -> None:
     answer = run_stored("org", "connect", "grace", **CLIENT)
     expect_line(answer, FAILED, "OPENFAITH_PUBLIC_URL is not set", "--paste")
 
 
 @pytest.mark.parametrize("scopes", ["giving", "people,giving", "", ","])
-def test_a_scope_that_the_manifest_cannot_use(run_stored: Run, scopes: str):
+def test_a_scope_that_the_manifest_cannot_use(run_stored: Run, scopes: str) -> None:
     answer = run_stored("org", "connect", "grace", "--paste", "--scopes", scopes, **CLIENT)
     expect_line(answer, WRONG_USAGE, "--scopes", "groups, people")
 
 
 @pytest.mark.parametrize("name", ["Grace", "grace church", "-grace", ""])
-def test_an_invalid_org_name(run: Run, name: str):
+def test_an_invalid_org_name(run: Run, name: str) -> None:
     expect_line(run("org", "connect", "--paste", "--", name), WRONG_USAGE, "lower-case letters")
 
 
-def test_a_bad_base_url(run: Run):
+def test_a_bad_base_url(run: Run) -> None:
     expect_line(run("org", "connect", "grace", "--base-url", "ftp://x"), WRONG_USAGE, "--base-url")
 
 
-def test_an_adapter_that_is_not_there(run: Run):
+def test_an_adapter_that_is_not_there(run: Run) -> None:
     expect_line(run("org", "connect", "grace", "--adapter", "nope"), FAILED, "nope")
 
 
-def test_a_bearer_token_is_tried_first_and_kept(run_stored: Run, church: RunningSimulator, database: Database):
+def test_a_bearer_token_is_tried_first_and_kept(run_stored: Run, church: RunningSimulator, database: Database) -> None:
     add = ("org", "add", "grace", "--bearer-stdin", "--base-url", church.base_url)
     refused = run_stored(*add, stdin="wrong-token\n")
     expect_line(refused, FAILED, "credentials were refused")
@@ -192,7 +197,7 @@ def test_a_bearer_token_is_tried_first_and_kept(run_stored: Run, church: Running
 
 
 @pytest.mark.parametrize("given", ["\n", "two words\n", "t\u00f6ken\n"])
-def test_a_malformed_bearer_token(run: Run, given: str):
+def test_a_malformed_bearer_token(run: Run, given: str) -> None:
     answer = run("org", "add", "grace", "--bearer-stdin", stdin=given)
     expect_line(answer, WRONG_USAGE, "--bearer-stdin", "expected a token")
     assert not given.strip() or given.strip() not in answer.stderr
@@ -200,7 +205,7 @@ def test_a_malformed_bearer_token(run: Run, given: str):
 
 def test_what_was_not_granted_is_said_and_nothing_else_suffers(
     run_stored: Run, church: RunningSimulator, database: Database
-):
+) -> None:
     (pair,) = church.issue_tokens("people")
     tokens = OAuthTokens(pair["access_token"], pair["refresh_token"], timedelta(hours=2), frozenset({"people"}))
     add_connection(database, Connection(GRACE, PCO, church.base_url, tokens))

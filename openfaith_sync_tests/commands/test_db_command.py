@@ -8,25 +8,25 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run, Start
 
 
-def test_a_query_gives_rows_as_json(run_stored: Run):
+def test_a_query_gives_rows_as_json(run_stored: Run) -> None:
     answer = run_stored("db", "query", "select 1 as one, 'é' as text, null as nothing", "--json")
     assert json.loads(answer.stdout) == [{"one": 1, "text": "é", "nothing": None}]
 
 
-def test_a_query_gives_a_table_that_keeps_markup_as_it_is(run_stored: Run):
+def test_a_query_gives_a_table_that_keeps_markup_as_it_is(run_stored: Run) -> None:
     answer = run_stored("db", "query", "-", stdin="select '[bold]x[/bold]' as text")
     assert "[bold]x[/bold]" in answer.stdout
 
 
 @pytest.mark.parametrize("statement", ["delete from sync.connections", "select 1; commit", "nonsense"])
-def test_a_query_that_does_not_only_read_is_refused(run_stored: Run, statement: str):
+def test_a_query_that_does_not_only_read_is_refused(run_stored: Run, statement: str) -> None:
     answer = run_stored("db", "query", statement)
     assert answer.exit_code == 1
     assert answer.stderr.startswith("openfaith-sync: the query cannot be run: ")
     assert answer.stderr.count("\n") == 1
 
 
-def test_the_url_is_one_that_psql_takes(run_stored: Run):
+def test_the_url_is_one_that_psql_takes(run_stored: Run) -> None:
     url = run_stored("db", "url").stdout.strip()
     answer = subprocess.run([_shipped_psql(), url, "-Atc", "select 1"], capture_output=True, text=True, check=True)
     assert answer.stdout == "1\n"
@@ -41,21 +41,21 @@ def test_the_url_is_one_that_psql_takes(run_stored: Run):
         ("postgresql:///postgres?host=%2Ftmp",) * 2 + (None,),
     ],
 )
-def test_the_url_is_shown_without_its_password(url: str, shown: str, password: str | None):
+def test_the_url_is_shown_without_its_password(url: str, shown: str, password: str | None) -> None:
     assert _split_password(url) == (shown, password)
 
 
-def test_the_password_is_shown_when_asked_for(run_stored: Run, database: Database):
+def test_the_password_is_shown_when_asked_for(run_stored: Run, database: Database) -> None:
     assert run_stored("db", "url", "--show-password").stdout.strip() == database.libpq_url
 
 
-def test_the_shell_is_psql_with_what_stands_behind_the_dashes(run_stored: Run, start: Start):
+def test_the_shell_is_psql_with_what_stands_behind_the_dashes(run_stored: Run, start: Start) -> None:
     with start("db", "shell", "--", "-Atc", "select 42") as process:
         assert process.communicate()[0] == "42\n"
     assert process.returncode == 0
 
 
-def test_no_help_shows_a_sign_that_is_meant_for_the_program(run: Run):
+def test_no_help_shows_a_sign_that_is_meant_for_the_program(run: Run) -> None:
     answer = run("db", "shell", "--help")
     assert answer.exit_code == 0
     assert "\\b" not in answer.stdout

@@ -22,7 +22,7 @@ def table(output: str) -> dict[str, list[int]]:
     return {row[0]: [int(cell.replace(",", "")) for cell in row[1:5]] for row in rows}
 
 
-def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(start: Start, tmp_path: Path):
+def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(start: Start, tmp_path: Path) -> None:
     # Everything real: a folder of its own, the embedded PostgreSQL, Dagster in its own process.
     with start("demo", "--people", "30") as process:
         output, errors = process.communicate()
@@ -56,7 +56,7 @@ def copy(run_stored: Run, church: RunningSimulator, database: Database) -> Churc
 
 def test_a_copy_that_differs_is_found_out(
     copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
-):
+) -> None:
     person, truth = pco_manifest.entities[PERSON], church.truth("person")
     dead = copy.dead_letters(PERSON)
 
@@ -75,7 +75,7 @@ def test_a_copy_that_differs_is_found_out(
 
 def test_a_reference_to_another_record_is_found_out(
     copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
-):
+) -> None:
     email, truth = pco_manifest.entities[EntityName("email")], church.truth("email")
     first = next(iter(truth))
     truth[first] = replace(truth[first], relationships={"person": "999999"})
@@ -83,7 +83,7 @@ def test_a_reference_to_another_record_is_found_out(
     assert said == [f"email {first}: person_id differs from the source"]
 
 
-def test_a_runs_log_becomes_a_line_an_entity():
+def test_a_runs_log_becomes_a_line_an_entity() -> None:
     said: list[str] = []
     clock = iter([10.0, 12.5, 20.0, 21.0])
     log = StepLog(PCO, said.append, lambda: next(clock))

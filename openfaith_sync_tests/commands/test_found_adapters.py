@@ -34,19 +34,19 @@ def connect(database: Database, adapter: str) -> None:
     add_connection(database, Connection(GRACE, AdapterName(adapter), "http://x", BearerToken("t")))
 
 
-def test_the_only_manifest_that_fits_is_found(two: Path):
+def test_the_only_manifest_that_fits_is_found(two: Path) -> None:
     assert find_manifest(two, None, lambda m: m.adapter_file.auth.oauth2 is not None).adapter == "pco"
     assert find_manifest(two, "other").adapter == "other"
 
 
-def test_several_manifests_are_named(two: Path):
+def test_several_manifests_are_named(two: Path) -> None:
     with pytest.raises(UsageError, match="name the system with --adapter: other, pco"):
         find_manifest(two, None)
     with pytest.raises(UsageError, match="name the system with --adapter: other, pco"):
         find_manifest(two, None, lambda _: False)
 
 
-def test_the_adapter_of_an_orgs_only_connection_is_found(database: Database):
+def test_the_adapter_of_an_orgs_only_connection_is_found(database: Database) -> None:
     with pytest.raises(UsageError, match="there is no org 'grace'"):
         find_adapter(database, GRACE, None)
     connect(database, "other")

@@ -8,20 +8,20 @@ BEGINNINGS = {"text": "  1. campus", "mermaid": "flowchart", "dot": "digraph", "
 
 
 @pytest.mark.parametrize("kind", BEGINNINGS)
-def test_the_graph_is_drawn_in_each_format(run: Run, kind: str):
+def test_the_graph_is_drawn_in_each_format(run: Run, kind: str) -> None:
     answer = run("graph", "--adapter", "pco", "--format", kind)
     assert answer.exit_code == 0
     assert BEGINNINGS[kind] in answer.stdout
     assert "phone_number" in answer.stdout
 
 
-def test_the_graph_is_written_to_a_file(run: Run, tmp_path: Path):
+def test_the_graph_is_written_to_a_file(run: Run, tmp_path: Path) -> None:
     answer = run("graph", "--adapter", "pco", "--format", "svg", "-o", str(tmp_path / "graph.svg"))
     assert answer.exit_code == 0
     assert (tmp_path / "graph.svg").read_text(encoding="utf-8").lstrip().startswith("<svg")
 
 
-def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path):
+def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
     answer = run("graph", "--adapter", "pco", "-o", str(tmp_path / "missing" / "graph.txt"))
     assert answer.exit_code == 1
     assert "missing/graph.txt" in answer.stderr

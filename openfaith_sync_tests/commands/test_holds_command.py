@@ -30,7 +30,7 @@ def held(run_stored: Run, pco_manifest: Manifest) -> Iterator[RunningSimulator]:
         yield simulator
 
 
-def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, held: RunningSimulator):
+def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, held: RunningSimulator) -> None:
     (row,) = json.loads(run_stored("holds", "list", "--json").stdout)
     assert (row["hold"], row["org"], row["entity"], row["missing"]) == (1, "grace", "pco/household", 15)
     assert row["status"] == "open"
@@ -46,7 +46,7 @@ def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, h
     assert "2 of 15 records shown" in for_people.stderr
 
 
-def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator):
+def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("status", "grace", "--json")
     assert [row["hold"] for row in json.loads(answer.stdout)] == [1]
     assert "deletions wait for a person: openfaith-sync holds show 1" in answer.stderr
@@ -55,7 +55,7 @@ def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator):
     assert ([row["hold"] for row in json.loads(answer.stdout)], answer.stderr) == ([None], "")
 
 
-def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, held: RunningSimulator):
+def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("holds", "approve", "1")
     assert answer.exit_code == 0
     assert "next: openfaith-sync sync grace --entity household --mode reconciliation" in answer.stdout
@@ -69,7 +69,7 @@ def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, h
     assert over["status"] == "settled"
 
 
-def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: RunningSimulator):
+def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: RunningSimulator) -> None:
     run_stored("sync", "grace", "--entity", "email")
     for identity in sorted(held.truth("email"), key=int)[:40]:
         held.delete("email", identity)
@@ -82,13 +82,13 @@ def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: Running
 
 
 @pytest.mark.parametrize("words", ["", "--all", "--org grace", "1 --org grace --all", "1 --all"])
-def test_approving_names_one_hold_or_all_of_an_org(run_stored: Run, words: str):
+def test_approving_names_one_hold_or_all_of_an_org(run_stored: Run, words: str) -> None:
     answer = run_stored("holds", "approve", *words.split())
     assert answer.exit_code == 2
     assert "name one hold by its number, or all of an org with --org ORG --all" in answer.stderr
 
 
-def test_a_rejected_hold_keeps_the_rows(run_stored: Run, held: RunningSimulator):
+def test_a_rejected_hold_keeps_the_rows(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("holds", "reject", "1")
     assert answer.exit_code == 0
     assert "15 records of household of grace stay" in answer.stdout
@@ -99,7 +99,7 @@ def test_a_rejected_hold_keeps_the_rows(run_stored: Run, held: RunningSimulator)
     assert again.stderr == "openfaith-sync: hold 1 is rejected; only one that is open can be approved\n"
 
 
-def test_a_hold_that_is_not_there_is_said_in_a_line(run_stored: Run):
+def test_a_hold_that_is_not_there_is_said_in_a_line(run_stored: Run) -> None:
     for word in ("show", "approve", "reject"):
         answer = run_stored("holds", word, "7")
         assert answer.exit_code == 1

@@ -104,7 +104,9 @@ def running(folder: Path, church: RunningSimulator) -> Iterator[Machine]:
     [ODD_PG, ODD_LOCALE, ODD_PROXIES, ODD_CERTIFICATES, {"https_proxy": DEAD, "http_proxy": DEAD, "all_proxy": DEAD}],
     ids=["another server's variables", "a locale that is not there", "proxies", "certificates", "dead proxies"],
 )
-def test_a_sync_works_whatever_the_environment_holds_that_is_not_about_it(machine: Machine, odd: dict[str, str]):
+def test_a_sync_works_whatever_the_environment_holds_that_is_not_about_it(
+    machine: Machine, odd: dict[str, str]
+) -> None:
     done = machine.run("sync", "grace", "--entity", "campus", **odd)
     assert done.returncode == 0, done.stderr
     assert "complete" in done.stdout
@@ -117,7 +119,7 @@ def folder() -> Iterator[Path]:
         stop_embedded(folder / "home")
 
 
-def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Path):
+def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Path) -> None:
     (folder / "dagster.yaml").write_bytes((PROJECT / "dagster.yaml").read_bytes())
     odd = ODD_PG | ODD_LOCALE | ODD_PROXIES | ODD_CERTIFICATES | {"PATH": os.environ["PATH"]}
     environment = odd | {"OPENFAITH_MANIFESTS": str(PROJECT / "manifests"), "OPENFAITH_HOME": str(folder / "home")}
@@ -152,11 +154,11 @@ def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Pat
 )  # fmt: skip
 def test_a_proxy_or_certificate_that_cannot_be_used_is_one_line_with_the_remedy(
     machine: Machine, odd: dict[str, str], says: tuple[str, ...]
-):
+) -> None:
     machine.expect_line(machine.add("hope", FAR, **odd), *says)
 
 
-def test_a_proxy_that_refuses_is_named_with_its_status(machine: Machine):
+def test_a_proxy_that_refuses_is_named_with_its_status(machine: Machine) -> None:
     with Serving(_Refusing) as port:
         odd = {"HTTPS_PROXY": f"http://anna:hidden@127.0.0.1:{port}"}
         machine.expect_line(
@@ -164,7 +166,7 @@ def test_a_proxy_that_refuses_is_named_with_its_status(machine: Machine):
         )
 
 
-def test_a_certificate_that_nobody_vouches_for_is_named_with_the_remedy(machine: Machine, tmp_path: Path):
+def test_a_certificate_that_nobody_vouches_for_is_named_with_the_remedy(machine: Machine, tmp_path: Path) -> None:
     certificate = self_signed(tmp_path)
     with Serving(_Refusing, certificate) as port:
         url = f"https://localhost:{port}"
@@ -181,7 +183,7 @@ def test_a_certificate_that_nobody_vouches_for_is_named_with_the_remedy(machine:
         assert "500" in machine.add("hope", url, SSL_CERT_FILE=str(certificate)).stderr
 
 
-def test_https_to_a_port_that_speaks_http_is_named(machine: Machine, church: RunningSimulator):
+def test_https_to_a_port_that_speaks_http_is_named(machine: Machine, church: RunningSimulator) -> None:
     url = church.base_url.replace("http://", "https://")
     machine.expect_line(machine.add("hope", url), "what answers there does not speak TLS", "http://")
 
@@ -196,7 +198,7 @@ def a_file(folder: Path) -> Path:
 @pytest.mark.parametrize("kind", ["a file", "below a file", "not writable"])
 def test_a_home_that_is_no_folder_is_one_line_and_nothing_is_stored(
     machine: Machine, church: RunningSimulator, tmp_path: Path, variable: str, kind: str
-):
+) -> None:
     file = a_file(tmp_path)
     # Root may write anywhere but here.
     home = {"a file": file, "below a file": file / "home", "not writable": Path("/proc/openfaith")}[kind]
@@ -206,7 +208,7 @@ def test_a_home_that_is_no_folder_is_one_line_and_nothing_is_stored(
 
 
 @pytest.mark.parametrize("words", [("status",), ("sync", "grace"), ("db", "query", "select 1 as one")])
-def test_every_command_says_it_of_a_home_on_a_file(machine: Machine, tmp_path: Path, words: tuple[str, ...]):
+def test_every_command_says_it_of_a_home_on_a_file(machine: Machine, tmp_path: Path, words: tuple[str, ...]) -> None:
     done = machine.run(*words, OPENFAITH_HOME=str(a_file(tmp_path)))
     machine.expect_line(done, "it is a file; set OPENFAITH_HOME")
 
@@ -214,7 +216,7 @@ def test_every_command_says_it_of_a_home_on_a_file(machine: Machine, tmp_path: P
 @pytest.mark.parametrize("spoiled", ["a folder", "no yaml", "nothing known"])
 def test_an_instance_of_dagster_that_cannot_be_opened_leaves_nothing_half_written(
     machine: Machine, church: RunningSimulator, tmp_path: Path, spoiled: str
-):
+) -> None:
     path = tmp_path / "dagster.yaml"
     if spoiled == "a folder":
         path.mkdir()
@@ -224,7 +226,9 @@ def test_an_instance_of_dagster_that_cannot_be_opened_leaves_nothing_half_writte
     machine.expect_line(done, f"Dagster's instance in {tmp_path} cannot be opened")
 
 
-def test_a_folder_in_place_of_a_manifest_file_is_named(machine: Machine, church: RunningSimulator, tmp_path: Path):
+def test_a_folder_in_place_of_a_manifest_file_is_named(
+    machine: Machine, church: RunningSimulator, tmp_path: Path
+) -> None:
     for name in ("adapter.yaml", "people.yaml"):
         folder = tmp_path / name
         (folder / "pco" / name).mkdir(parents=True)

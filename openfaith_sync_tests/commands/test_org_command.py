@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from dagster import DagsterInstance
 
 from openfaith_sync.domain.connections.connection import ConnectionStatus, reconnect_command
@@ -12,8 +13,12 @@ from openfaith_sync_tests.commands.conftest import Run
 
 
 def test_an_org_is_stored_encrypted_and_becomes_a_partition(
-    run_stored: Run, church: RunningSimulator, database: Database, deployment: dict[str, str], monkeypatch
-):
+    run_stored: Run,
+    church: RunningSimulator,
+    database: Database,
+    deployment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answer = run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith(f"connected grace to Planning Center Online at {church.base_url}")
@@ -26,7 +31,7 @@ def test_an_org_is_stored_encrypted_and_becomes_a_partition(
         assert list(instance.get_dynamic_partitions("org")) == ["grace"]
 
 
-def test_credentials_may_come_on_standard_input(run_stored: Run, church: RunningSimulator):
+def test_credentials_may_come_on_standard_input(run_stored: Run, church: RunningSimulator) -> None:
     add = ("org", "add", "grace", "--basic-stdin", "--base-url", church.base_url, "--json")
     answer = run_stored(*add, stdin="demo:demo\n")
     assert answer.exit_code == 0, answer.stderr
@@ -34,7 +39,7 @@ def test_credentials_may_come_on_standard_input(run_stored: Run, church: Running
     assert (added["org"], added["adapter"], added["is_new"]) == ("grace", "pco", True)
 
 
-def test_the_same_name_again_replaces_the_credentials_and_says_so(run_stored: Run, church: RunningSimulator):
+def test_the_same_name_again_replaces_the_credentials_and_says_so(run_stored: Run, church: RunningSimulator) -> None:
     add = ("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert run_stored(*add).exit_code == 0
     answer = run_stored(*add)
@@ -42,7 +47,9 @@ def test_the_same_name_again_replaces_the_credentials_and_says_so(run_stored: Ru
     assert answer.stdout.startswith("replaced the credentials of grace")
 
 
-def test_the_same_name_again_stays_at_its_address(run_stored: Run, church: RunningSimulator, database: Database):
+def test_the_same_name_again_stays_at_its_address(
+    run_stored: Run, church: RunningSimulator, database: Database
+) -> None:
     assert run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url).exit_code == 0
     answer = run_stored("org", "add", "grace", "--basic", "demo:demo")
     assert answer.exit_code == 0, answer.stderr
@@ -51,7 +58,7 @@ def test_the_same_name_again_stays_at_its_address(run_stored: Run, church: Runni
 
 def test_the_remedy_of_credentials_that_are_refused_is_a_command_that_works(
     run_stored: Run, church: RunningSimulator, database: Database
-):
+) -> None:
     run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     set_connection_status(database, OrgId("grace"), AdapterName("pco"), ConnectionStatus.RECONNECT_NEEDED, "revoked")
     refused = run_stored("sync", "grace")
@@ -62,7 +69,7 @@ def test_the_remedy_of_credentials_that_are_refused_is_a_command_that_works(
     assert [held.status for held in list_connections(database)] == [ConnectionStatus.ACTIVE]
 
 
-def test_the_remedy_names_the_way_in_which_the_org_was_connected():
+def test_the_remedy_names_the_way_in_which_the_org_was_connected() -> None:
     org, adapter = OrgId("grace"), AdapterName("pco")
     commands = {method: reconnect_command(org, adapter, method=method) for method in ("basic", "bearer", "oauth2")}
     assert commands == {
@@ -72,7 +79,7 @@ def test_the_remedy_names_the_way_in_which_the_org_was_connected():
     }
 
 
-def test_an_unknown_org_is_said_in_a_line_that_does_not_list_all_others(run_stored: Run, database: Database):
+def test_an_unknown_org_is_said_in_a_line_that_does_not_list_all_others(run_stored: Run, database: Database) -> None:
     with database.connect_fleet() as session:
         session.execute(
             "INSERT INTO sync.connections (org_id, adapter, base_url, auth_method, secret) "
@@ -87,7 +94,7 @@ def test_an_unknown_org_is_said_in_a_line_that_does_not_list_all_others(run_stor
 
 def test_refused_credentials_leave_nothing_behind(
     run_stored: Run, church: RunningSimulator, database: Database, tmp_path: Path
-):
+) -> None:
     answer = run_stored("org", "add", "grace", "--basic", "demo:wrong-secret", "--base-url", church.base_url)
     assert answer.exit_code == 1
     assert answer.stderr.count("\n") == 1
@@ -99,7 +106,7 @@ def test_refused_credentials_leave_nothing_behind(
     assert not (tmp_path / "home").exists()
 
 
-def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: RunningSimulator):
+def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: RunningSimulator) -> None:
     run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     answer = run_stored("org", "list", "--json")
     (listed,) = json.loads(answer.stdout)

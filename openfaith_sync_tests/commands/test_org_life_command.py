@@ -43,7 +43,7 @@ def fetch(database: Database, statement: str, *parameters: object) -> list[tuple
 
 def test_a_paused_org_is_not_synced_until_it_is_resumed(
     run_stored: Run, add, church: RunningSimulator, database: Database
-):
+) -> None:
     add("grace", church)
     assert run_stored("org", "pause", "grace", "--reason", "moving house").exit_code == 0
     refused = run_stored("sync", "grace", "--entity", "campus")
@@ -57,7 +57,7 @@ def test_a_paused_org_is_not_synced_until_it_is_resumed(
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
 
 
-def test_an_org_that_nobody_knows_is_said_to_be_unknown(run_stored: Run):
+def test_an_org_that_nobody_knows_is_said_to_be_unknown(run_stored: Run) -> None:
     for words in (("pause",), ("resume",), ("remove",), ("set",)):
         answer = run_stored("org", *words, "nobody")
         assert answer.exit_code == 1
@@ -65,8 +65,13 @@ def test_an_org_that_nobody_knows_is_said_to_be_unknown(run_stored: Run):
 
 
 def test_a_removed_org_leaves_its_data_and_nothing_else(
-    run_stored: Run, add, own_church: RunningSimulator, database: Database, deployment: dict[str, str], monkeypatch
-):
+    run_stored: Run,
+    add,
+    own_church: RunningSimulator,
+    database: Database,
+    deployment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     add("grace", own_church)
     add("hope", own_church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
@@ -85,8 +90,13 @@ def test_a_removed_org_leaves_its_data_and_nothing_else(
 
 
 def test_an_org_that_comes_back_has_its_ids_and_its_place(
-    run_stored: Run, add, church: RunningSimulator, database: Database, deployment: dict[str, str], monkeypatch
-):
+    run_stored: Run,
+    add,
+    church: RunningSimulator,
+    database: Database,
+    deployment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     add("grace", church)
     ids = "SELECT id FROM openfaith.people WHERE org_id = 'grace' ORDER BY id"
     assert run_stored("sync", "grace", "--entity", "person").exit_code == 0
@@ -106,7 +116,7 @@ def test_an_org_that_comes_back_has_its_ids_and_its_place(
 
 def test_erasing_says_how_much_and_touches_no_other_org(
     run_stored: Run, add, church: RunningSimulator, database: Database
-):
+) -> None:
     for org in ("grace", "hope"):
         add(org, church)
         assert run_stored("sync", org, "--entity", "person", "--entity", "campus").exit_code == 0
@@ -127,7 +137,7 @@ def test_erasing_says_how_much_and_touches_no_other_org(
     assert rows_of("hope") == kept
 
 
-def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, database: Database):
+def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, database: Database) -> None:
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     answer = run_stored("org", "remove", "grace", "--erase", stdin="n\n")
@@ -136,7 +146,7 @@ def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, data
     assert [connection.org for connection in list_connections(database)] == ["grace"]
 
 
-def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: RunningSimulator, database: Database):
+def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: RunningSimulator, database: Database) -> None:
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     with database.connect_fleet() as session:
@@ -151,7 +161,7 @@ def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: Running
 
 def test_a_source_that_keeps_its_subscriptions_stops_the_removal_unless_forced(
     run_stored: Run, add, own_church: RunningSimulator, database: Database
-):
+) -> None:
     add("grace", own_church)
     assert run_stored("webhooks", "ensure", "grace", **PUBLIC).exit_code == 0
     own_church.fault(Fault(path="/webhooks/v2/subscriptions", kind="status", status=403))
@@ -165,7 +175,9 @@ def test_a_source_that_keeps_its_subscriptions_stops_the_removal_unless_forced(
     assert list_connections(database) == []
 
 
-def test_what_holds_for_one_org_is_set_and_shown(run_stored: Run, add, church: RunningSimulator, database: Database):
+def test_what_holds_for_one_org_is_set_and_shown(
+    run_stored: Run, add, church: RunningSimulator, database: Database
+) -> None:
     add("grace", church)
     answer = run_stored("org", "set", "grace", "--time-zone", "America/Chicago", "--delta-every", "5m", "--json")
     assert answer.exit_code == 0, answer.stderr
@@ -183,7 +195,7 @@ def test_what_holds_for_one_org_is_set_and_shown(run_stored: Run, add, church: R
 
 
 @pytest.mark.parametrize("words", [("--time-zone", "Chicago"), ("--delta-every", "5"), ("--deletion-share", "2")])
-def test_a_setting_that_means_nothing_is_refused(run_stored: Run, words: tuple[str, str]):
+def test_a_setting_that_means_nothing_is_refused(run_stored: Run, words: tuple[str, str]) -> None:
     answer = run_stored("org", "set", "grace", *words)
     assert answer.exit_code == 2
     assert answer.stderr.count("\n") == 1

@@ -29,7 +29,7 @@ def add(run_stored: Run, church: RunningSimulator):
 
 def test_credentials_of_another_church_are_refused_and_nothing_changes(
     run_stored: Run, church: RunningSimulator, other_church: RunningSimulator, database: Database
-):
+) -> None:
     assert "(account 400001, user 1)" in add(run_stored, church).stdout
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     before = fetch(database, "SELECT * FROM sync.connections"), fetch(database, "SELECT * FROM openfaith.campuses")
@@ -43,7 +43,7 @@ def test_credentials_of_another_church_are_refused_and_nothing_changes(
 
 def test_an_org_that_was_removed_is_not_added_to_another_church_beside_its_records(
     run_stored: Run, church: RunningSimulator, other_church: RunningSimulator
-):
+) -> None:
     add(run_stored, church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     assert run_stored("org", "remove", "grace").exit_code == 0
@@ -54,7 +54,7 @@ def test_an_org_that_was_removed_is_not_added_to_another_church_beside_its_recor
 
 def test_a_move_says_what_it_erases_asks_and_keeps_the_settings(
     run_stored: Run, church: RunningSimulator, other_church: RunningSimulator, database: Database
-):
+) -> None:
     add(run_stored, church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     assert run_stored("org", "set", "grace", "--time-zone", "America/Chicago").exit_code == 0
@@ -77,13 +77,13 @@ def test_a_move_says_what_it_erases_asks_and_keeps_the_settings(
     assert json.loads(run_stored("org", "set", "grace", "--json").stdout)["time_zone"] == "America/Chicago"
 
 
-def test_an_org_of_no_account_cannot_move(run_stored: Run):
+def test_an_org_of_no_account_cannot_move(run_stored: Run) -> None:
     answer = run_stored("org", "move", "nobody")
     assert answer.exit_code == 1
     assert "there is no org 'nobody'" in answer.stderr
 
 
-def test_the_account_is_forgotten_last(run_stored: Run, church: RunningSimulator, database: Database):
+def test_the_account_is_forgotten_last(run_stored: Run, church: RunningSimulator, database: Database) -> None:
     add(run_stored, church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     # Killed on the way, nothing of another account may come beside what is left.

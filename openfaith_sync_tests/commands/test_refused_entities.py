@@ -30,7 +30,7 @@ def connect(run_stored: Run, simulator: RunningSimulator) -> None:
 
 def test_what_never_was_readable_is_not_available_and_everything_else_a_success(
     run_stored: Run, simulator: RunningSimulator, pco_manifest: Manifest
-):
+) -> None:
     in_groups = {name for name, entity in pco_manifest.entities.items() if entity.path == "/groups/v2"}
     connect(run_stored, simulator)
     simulator.fault(NO_PRODUCT)
@@ -56,7 +56,7 @@ def test_what_never_was_readable_is_not_available_and_everything_else_a_success(
     assert not any(row["access"] for row in json.loads(run_stored("status", "grace", "--json").stdout))
 
 
-def test_what_was_readable_and_is_refused_is_a_failure(run_stored: Run, simulator: RunningSimulator):
+def test_what_was_readable_and_is_refused_is_a_failure(run_stored: Run, simulator: RunningSimulator) -> None:
     connect(run_stored, simulator)
     assert sync(run_stored, "--entity", "campus")[0] == 0
     simulator.fault(DENIED)

@@ -18,7 +18,7 @@ def connect(run_stored: Run, simulator: RunningSimulator) -> None:
     assert answer.exit_code == 0, answer.stderr
 
 
-def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: RunningSimulator):
+def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: RunningSimulator) -> None:
     connect(run_stored, church)
     answer = run_stored("sync", "grace", "--json")
     assert answer.exit_code == 0, answer.stderr
@@ -37,7 +37,9 @@ def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: 
     assert all(row["completed"] and row["open_pass"] is None for row in status.values())
 
 
-def test_the_status_tells_of_an_alert_while_it_lasts(run_stored: Run, church: RunningSimulator, database: Database):
+def test_the_status_tells_of_an_alert_while_it_lasts(
+    run_stored: Run, church: RunningSimulator, database: Database
+) -> None:
     connect(run_stored, church)
     run_stored("sync", "grace", "--entity", "campus")
     raise_alert(database, AdapterName("pco"), "outage", None, "it does not answer")
@@ -51,7 +53,9 @@ def test_the_status_tells_of_an_alert_while_it_lasts(run_stored: Run, church: Ru
     assert over.stderr == ""
 
 
-def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(run_stored: Run, church: RunningSimulator):
+def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(
+    run_stored: Run, church: RunningSimulator
+) -> None:
     connect(run_stored, church)
     answer = run_stored("sync", "grace", "--entity", "household", "--entity", "campus", "--mode", "full", "--json")
     assert [row["entity"] for row in json.loads(answer.stdout)] == ["campus", "household"]
@@ -59,7 +63,7 @@ def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(run_stored
 
 def test_a_failed_entity_stops_only_its_dependents_and_is_no_success(
     run_stored: Run, pco_manifest: Manifest, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(http, "MAX_ATTEMPTS", 1)
     with running_simulator(SimulatorSettings(people=20, rate=None), pco_manifest) as simulator:
         connect(run_stored, simulator)
@@ -74,7 +78,7 @@ def test_a_failed_entity_stops_only_its_dependents_and_is_no_success(
     assert "event: skipped, since group was not synced" in answer.stderr
 
 
-def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: RunningSimulator):
+def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: RunningSimulator) -> None:
     connect(run_stored, church)
     answer = run_stored("status")
     assert answer.exit_code == 0
@@ -83,7 +87,7 @@ def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: Runni
 
 def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
     run_stored: Run, start: Start, pco_manifest: Manifest, database: Database
-):
+) -> None:
     # One page at a time, and slow enough that the interrupt comes in the middle.
     settings = SimulatorSettings(people=1500, rate=None, latency_ms=100)
     with running_simulator(settings, pco_manifest) as simulator:
@@ -107,7 +111,7 @@ def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
 
 def test_a_sync_that_sets_most_records_aside_is_no_success(
     run_stored: Run, church: RunningSimulator, database: Database
-):
+) -> None:
     connect(run_stored, church)
     execute(database, "ALTER TABLE openfaith.people ADD CONSTRAINT refused CHECK (false)")
     answer = run_stored("sync", "grace", "--entity", "person", "--json")

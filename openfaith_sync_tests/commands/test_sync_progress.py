@@ -25,7 +25,7 @@ def progress(records: int, waited: float = 0) -> Progress:
     )
 
 
-def test_a_log_gets_a_line_an_entity_and_one_now_and_then():
+def test_a_log_gets_a_line_an_entity_and_one_now_and_then() -> None:
     said: list[str] = []
     clock = iter([0.0, 3.0, 10.0, 10.5])
     lines = Lines(said.append, lambda: next(clock))
@@ -44,7 +44,7 @@ def test_a_log_gets_a_line_an_entity_and_one_now_and_then():
     ]
 
 
-def test_a_terminal_gets_bars_with_records_of_total_and_requests():
+def test_a_terminal_gets_bars_with_records_of_total_and_requests() -> None:
     screen = io.StringIO()
     with Bars(*BAR_COLUMNS, console=Console(file=screen, width=150, force_terminal=True)) as bars:
         display = BarDisplay(bars)

@@ -62,7 +62,9 @@ def test_a_night_stays_an_orgs_own() -> None:
         (WorkMode.RECORDS, {}, 0 * HOUR),
     ],
 )
-def test_what_is_done_is_due_again_at_its_cadence(mode, facts, expected) -> None:
+def test_what_is_done_is_due_again_at_its_cadence(
+    mode: WorkMode, facts: dict[str, bool | timedelta], expected: timedelta | None
+) -> None:
     found = next_time(work(mode, **facts), NOON)
     assert found == (None if expected is None else NOON + expected)
 

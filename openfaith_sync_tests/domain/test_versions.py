@@ -24,7 +24,7 @@ def keys_of(*versions: object) -> list[str]:
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
     ],
 )
-def test_a_version_is_its_moment_in_utc(version: str, key: str):
+def test_a_version_is_its_moment_in_utc(version: str, key: str) -> None:
     assert keys_of(version) == [key]
 
 
@@ -36,5 +36,5 @@ def test_a_version_is_its_moment_in_utc(version: str, key: str):
         "\u0662\u0660\u0662\u0666-01-01T00:00:00Z", "2026-01-01T00:00:00", "", None, 1767225600, [],
     ],
 )  # fmt: skip
-def test_a_version_that_is_no_moment_stands_where_the_record_before_it_stands(version: object):
+def test_a_version_that_is_no_moment_stands_where_the_record_before_it_stands(version: object) -> None:
     assert keys_of(version, "2026-02-03T04:05:06Z", version) == [BEFORE, *["2026-02-03T04:05:06Z"] * 2]

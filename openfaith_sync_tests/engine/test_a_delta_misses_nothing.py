@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.manifest.manifest import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
 from openfaith_sync.domain.passes.listing import Order
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
@@ -22,7 +22,7 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
 )
 
 
-def synced_church(seconds, manifest) -> tuple[MovingChurch, DeletingStore]:
+def synced_church(seconds, manifest: Manifest) -> tuple[MovingChurch, DeletingStore]:
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
         church.create(second)
@@ -41,7 +41,7 @@ def assert_holds_all_that_lives(church: MovingChurch, store: DeletingStore) -> N
 @pytest.mark.parametrize("can", ["filter", "order"])
 @given(seconds=Church, changes=st.lists(st.integers(1, 60), max_size=40), moves=Moves)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_changed_before_and_during_a_delta_is_held_after_the_next_one(can, seconds, changes, moves):
+def test_what_changed_before_and_during_a_delta_is_held_after_the_next_one(can: str, seconds, changes, moves) -> None:
     small = small_pages(PCO, in_flight=1)
     manifest = small if can == "filter" else by_id_only(small)
     church, store = synced_church(seconds, manifest)
@@ -61,7 +61,7 @@ def test_what_changed_before_and_during_a_delta_is_held_after_the_next_one(can, 
     assert_holds_all_that_lives(church, store)
 
 
-def test_an_ordered_delta_reads_only_down_to_the_watermark():
+def test_an_ordered_delta_reads_only_down_to_the_watermark() -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=1))
     church, store = synced_church(range(100), manifest)
     church.queries.clear()
@@ -75,7 +75,7 @@ def test_an_ordered_delta_reads_only_down_to_the_watermark():
     assert_holds_all_that_lives(church, store)
 
 
-def test_rows_that_are_pulled_up_within_one_second_are_met():
+def test_rows_that_are_pulled_up_within_one_second_are_met() -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=1))
     church, store = synced_church([0] * 20, manifest)
     church.now = 9
@@ -94,7 +94,7 @@ def test_rows_that_are_pulled_up_within_one_second_are_met():
     assert_holds_all_that_lives(church, store)
 
 
-def test_an_ordered_delta_reads_no_record_twice():
+def test_an_ordered_delta_reads_no_record_twice() -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=1))
     church, store = synced_church([0] * 20, manifest)
     church.now = 9
@@ -105,7 +105,7 @@ def test_an_ordered_delta_reads_no_record_twice():
 
 @given(seconds=Church, pages=st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
-def test_an_ordered_delta_that_failed_goes_on_from_its_checkpoint(seconds, pages):
+def test_an_ordered_delta_that_failed_goes_on_from_its_checkpoint(seconds, pages) -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=1))
     church, store = synced_church([0, *seconds], manifest)
     church.now += 10
@@ -129,7 +129,7 @@ def test_an_ordered_delta_that_failed_goes_on_from_its_checkpoint(seconds, pages
     assert_holds_all_that_lives(church, store)
 
 
-def test_a_filter_that_the_source_ignores_is_noticed_and_the_listing_read_another_way():
+def test_a_filter_that_the_source_ignores_is_noticed_and_the_listing_read_another_way() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = synced_church(range(30), manifest)
     church.ignores_filters = True
@@ -142,7 +142,7 @@ def test_a_filter_that_the_source_ignores_is_noticed_and_the_listing_read_anothe
     assert result.watermark is not None
 
 
-def test_a_full_sync_copes_with_an_ignored_filter_too():
+def test_a_full_sync_copes_with_an_ignored_filter_too() -> None:
     manifest = small_pages(PCO, in_flight=4)
     church = MovingChurch(manifest, CAMPUS, ignores_filters=True)
     for second in range(60):
@@ -153,7 +153,7 @@ def test_a_full_sync_copes_with_an_ignored_filter_too():
     assert_holds_all_that_lives(church, store)
 
 
-def test_a_listing_that_can_do_no_less_says_so():
+def test_a_listing_that_can_do_no_less_says_so() -> None:
     manifest = small_pages(PCO, in_flight=1)
     campus = manifest.entities[CAMPUS]
     delta = campus.delta.model_copy(update={"by": DeltaCapability.NONE})

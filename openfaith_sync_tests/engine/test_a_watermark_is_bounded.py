@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.passes.walk_place import version_key
@@ -35,7 +35,7 @@ class DatedChurch(MovingChurch):
 
 
 @given(newest=Moment, answered_at=Moment, overlap=st.timedeltas(timedelta(), timedelta(days=1)))
-def test_no_watermark_passes_the_sources_clock_less_the_overlap(newest, answered_at, overlap):
+def test_no_watermark_passes_the_sources_clock_less_the_overlap(newest, answered_at, overlap) -> None:
     bounded = bound_watermark(newest, answered_at, overlap)
     assert bounded is not None
     assert bounded <= newest
@@ -44,7 +44,7 @@ def test_no_watermark_passes_the_sources_clock_less_the_overlap(newest, answered
 
 
 @given(moment=Moment, overlap=st.timedeltas(timedelta(), timedelta(days=1)))
-def test_every_watermark_has_a_delta_that_begins_before_it(moment, overlap):
+def test_every_watermark_has_a_delta_that_begins_before_it(moment, overlap) -> None:
     start = delta_start(moment, overlap)
     assert start is not None
     found = parse_key(start)
@@ -53,13 +53,13 @@ def test_every_watermark_has_a_delta_that_begins_before_it(moment, overlap):
 
 
 @given(one=Moment, other=Moment)
-def test_keys_sort_as_their_moments_do_in_every_year(one, other):
+def test_keys_sort_as_their_moments_do_in_every_year(one, other) -> None:
     keys = version_key(one), version_key(other)
     assert all(len(key) == len("2026-01-01T00:00:00Z") for key in keys)
     assert (keys[0] <= keys[1]) == (one.replace(microsecond=0) <= other.replace(microsecond=0))
 
 
-def test_a_stamp_is_plausible_between_1970_and_the_sources_clock():
+def test_a_stamp_is_plausible_between_1970_and_the_sources_clock() -> None:
     now, overlap = datetime(2026, 7, 1, tzinfo=UTC), timedelta(minutes=5)
     assert is_plausible(now + timedelta(minutes=4), now, overlap)
     assert not is_plausible(now + timedelta(minutes=6), now, overlap)
@@ -69,7 +69,7 @@ def test_a_stamp_is_plausible_between_1970_and_the_sources_clock():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_record_stamped_in_the_future_hides_no_change_and_is_reported(kind):
+def test_a_record_stamped_in_the_future_hides_no_change_and_is_reported(kind: str) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=1))
     church = DatedChurch(manifest, CAMPUS)
     for second in (*range(10), FAR):
@@ -90,7 +90,7 @@ def test_a_record_stamped_in_the_future_hides_no_change_and_is_reported(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", [SyncMode.AUTO, SyncMode.DELTA])
-def test_a_watermark_in_the_future_is_brought_back_and_what_it_hid_is_read(kind, mode):
+def test_a_watermark_in_the_future_is_brought_back_and_what_it_hid_is_read(kind: str, mode: SyncMode) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=1))
     church = DatedChurch(manifest, CAMPUS)
     for second in range(10):
@@ -111,15 +111,15 @@ def test_a_watermark_in_the_future_is_brought_back_and_what_it_hid_is_read(kind,
 class ProbedStore(DeletingStore):
     """Finds what differs from what it holds."""
 
-    def count_news(self, key, batch) -> int:
+    def count_news(self, key: SyncKey, batch) -> int:
         assert key
         return sum(self.rows.get(one.external_id, (None, b""))[1] != one.content_hash for one in batch.records)
 
-    def note_checked(self, key) -> None:
+    def note_checked(self, key: SyncKey) -> None:
         assert key
 
 
-def test_a_probe_sees_what_changed_behind_a_page_of_records_stamped_in_the_future():
+def test_a_probe_sees_what_changed_behind_a_page_of_records_stamped_in_the_future() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = DatedChurch(manifest, CAMPUS)
     for second in (*range(10), *range(FAR, FAR + 20)):
@@ -134,7 +134,7 @@ def test_a_probe_sees_what_changed_behind_a_page_of_records_stamped_in_the_futur
     assert probe_entity(manifest, church, store, org, CAMPUS).has_work
 
 
-def test_a_probe_finds_work_where_the_watermark_lies_in_the_future():
+def test_a_probe_finds_work_where_the_watermark_lies_in_the_future() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = DatedChurch(manifest, CAMPUS)
     for second in range(10):

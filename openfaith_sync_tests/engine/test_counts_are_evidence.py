@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from openfaith_sync.domain.errors import ListingIncomplete
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.passes.completeness import count_missing, is_tolerable
@@ -35,7 +36,7 @@ class MiscountingChurch(MovingChurch):
         return not (query.order is not Order.ID and number in self.hidden) and super()._matches(number, query)
 
 
-def church_of(manifest, count: int, **wrong) -> tuple[MiscountingChurch, DeletingStore]:
+def church_of(manifest: Manifest, count: int, **wrong) -> tuple[MiscountingChurch, DeletingStore]:
     church = MiscountingChurch(manifest, CAMPUS, **wrong)
     for second in range(count):
         church.create(second)
@@ -46,21 +47,25 @@ def church_of(manifest, count: int, **wrong) -> tuple[MiscountingChurch, Deletin
     ("source", "stored_count", "set_aside", "rows", "missing"),
     [(130, 130, 0, 130, 0), (130, 100, 0, 100, 30), (130, 128, 2, 130, 0), (100, 130, 0, 70, 30)],
 )
-def test_what_is_missing_is_what_was_neither_read_nor_kept(source, stored_count, set_aside, rows, missing):
+def test_what_is_missing_is_what_was_neither_read_nor_kept(
+    source: int, stored_count: int, set_aside: int, rows: int, missing: int
+) -> None:
     assert count_missing(source, stored_count, set_aside, rows) == missing
 
 
 @pytest.mark.parametrize(
     ("missing", "count", "is_little"), [(3, 10, True), (4, 10, False), (10, 1_000, True), (11, 1_000, False)]
 )
-def test_three_records_or_one_in_a_hundred_may_be_the_counts_mistake(missing, count, is_little):
+def test_three_records_or_one_in_a_hundred_may_be_the_counts_mistake(missing: int, count: int, is_little: bool) -> None:
     assert is_tolerable(missing, count) is is_little
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wrong_by", [-3, -1, 1, 3])
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
-def test_a_count_that_is_wrong_by_little_stops_nothing_and_deletes_nothing(kind, wrong_by, mode):
+def test_a_count_that_is_wrong_by_little_stops_nothing_and_deletes_nothing(
+    kind: str, wrong_by: int, mode: SyncMode
+) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=1))
     church, store = church_of(manifest, 23, wrong_by=wrong_by)
     result = sync(manifest, church, store, mode)
@@ -75,7 +80,7 @@ def test_a_count_that_is_wrong_by_little_stops_nothing_and_deletes_nothing(kind,
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
-def test_a_listing_that_twice_lacks_many_that_are_counted_fails_with_its_rows_kept(kind, mode):
+def test_a_listing_that_twice_lacks_many_that_are_counted_fails_with_its_rows_kept(kind: str, mode: SyncMode) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=1))
     church, store = church_of(manifest, 20, wrong_by=8)
     with pytest.raises(ListingIncomplete, match="8 of the 28 records"):
@@ -85,7 +90,7 @@ def test_a_listing_that_twice_lacks_many_that_are_counted_fails_with_its_rows_ke
     assert store.checkpoint.watermark is None
 
 
-def test_what_a_walk_by_version_never_met_is_read_by_id():
+def test_what_a_walk_by_version_never_met_is_read_by_id() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = church_of(manifest, 30, hidden=set(range(20, 28)))
     result = sync(manifest, church, store, SyncMode.FULL)
@@ -95,7 +100,7 @@ def test_what_a_walk_by_version_never_met_is_read_by_id():
     assert result.watermark is not None
 
 
-def test_records_that_are_gone_do_not_stand_in_for_records_never_read():
+def test_records_that_are_gone_do_not_stand_in_for_records_never_read() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = church_of(manifest, 30)
     sync(manifest, church, store, SyncMode.FULL)
@@ -122,7 +127,7 @@ class RepeatingChurch(MovingChurch):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("twice", [1, 3, 5, 6, 12])
-def test_a_record_that_is_listed_twice_is_held_once_and_said(kind, twice):
+def test_a_record_that_is_listed_twice_is_held_once_and_said(kind: str, twice: int) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=1))
     church = RepeatingChurch(manifest, CAMPUS, twice=twice)
     for second in range(12):

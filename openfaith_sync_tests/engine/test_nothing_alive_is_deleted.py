@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.deletions import Limits
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery
 from openfaith_sync.domain.passes.passes import SyncMode
@@ -20,7 +21,7 @@ ANY_NUMBER = Limits(count=10**6)
 Gone = st.lists(st.integers(1, 60), max_size=30)
 
 
-def blind(manifest):
+def blind(manifest: Manifest):
     """Return the manifest with a campus whose changes a delta may not see, so that its records are read."""
     campus = manifest.entities[CAMPUS]
     spots = PCO.entities[EntityName("person")].blind_spots
@@ -50,11 +51,11 @@ class ReadChurch(MovingChurch):
         return FreshRecord(self._raw(number)) if number in self.versions else None
 
 
-def reconcile(manifest, church: ReadChurch, store: DeletingStore):
+def reconcile(manifest: Manifest, church: ReadChurch, store: DeletingStore):
     return sync(manifest, church, store, SyncMode.RECONCILIATION)
 
 
-def a_synced_church(manifest, count: int, limits: Limits = ANY_NUMBER) -> tuple[ReadChurch, DeletingStore]:
+def a_synced_church(manifest: Manifest, count: int, limits: Limits = ANY_NUMBER) -> tuple[ReadChurch, DeletingStore]:
     church = ReadChurch(manifest, CAMPUS)
     for _ in range(count):
         church.create(0)
@@ -67,7 +68,9 @@ def a_synced_church(manifest, count: int, limits: Limits = ANY_NUMBER) -> tuple[
 @pytest.mark.parametrize("in_flight", [1, 4])
 @given(count=st.integers(0, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_only_what_is_gone_is_tombstoned_and_everything_settles(reads, in_flight, count, gone, moves, budget):
+def test_only_what_is_gone_is_tombstoned_and_everything_settles(
+    reads: str, in_flight: int, count, gone, moves, budget
+) -> None:
     small = small_pages(PCO, in_flight=in_flight)
     manifest = blind(small) if reads == "records are read" else small
     church, store = a_synced_church(manifest, count)
@@ -97,7 +100,7 @@ def test_only_what_is_gone_is_tombstoned_and_everything_settles(reads, in_flight
 
 @given(count=st.integers(1, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None)
-def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves, budget):
+def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves, budget) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count)
     church.refuses = True
@@ -117,7 +120,7 @@ def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves,
 
 @given(count=st.integers(0, 60), gone=Gone, unlisted=Gone, at_once=st.sampled_from([1, 7, 50]))
 @settings(max_examples=60, deadline=None)
-def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unlisted, at_once):
+def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unlisted, at_once) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count)
     church.unlisted = set(unlisted)
@@ -133,7 +136,7 @@ def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unliste
 
 @given(count=st.integers(1, 60), gone=Gone)
 @settings(max_examples=60, deadline=None)
-def test_more_than_may_vanish_at_once_waits(count, gone):
+def test_more_than_may_vanish_at_once_waits(count, gone) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count, Limits(count=4, share=0.2))
     for number in gone:
@@ -153,7 +156,7 @@ def test_more_than_may_vanish_at_once_waits(count, gone):
 
 @given(count=st.integers(1, 60), gone=Gone, calls=st.integers(0, 30), in_flight=st.sampled_from([1, 4]))
 @settings(max_examples=60, deadline=None)
-def test_a_reconciliation_that_failed_anywhere_goes_on(count, gone, calls, in_flight):
+def test_a_reconciliation_that_failed_anywhere_goes_on(count, gone, calls, in_flight) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church, store = a_synced_church(manifest, count)
     for number in gone:

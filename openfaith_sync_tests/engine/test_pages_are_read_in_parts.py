@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import AccessDenied, MostlyRejected, PageNotServed, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.records.record import RawRecord
@@ -30,7 +31,7 @@ KINDS = {"by version": lambda manifest: manifest, "by id": by_id_only}
 CHILD = EntityName("email")
 
 
-def church_of(manifest, seconds, **spoilt) -> PickyChurch:
+def church_of(manifest: Manifest, seconds, **spoilt) -> PickyChurch:
     church = PickyChurch(manifest, CAMPUS, **spoilt)
     for second in seconds:
         church.create(second)
@@ -50,8 +51,8 @@ def set_aside(store: DeletingStore) -> set[str]:
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_everything_but_the_bad_records_is_stored_and_each_of_them_is_a_dead_letter(
-    kind, seconds, bad, most, in_flight
-):
+    kind: str, seconds, bad, most, in_flight
+) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=in_flight))
     church = church_of(manifest, seconds, bad=bad, most=most)
     store = DeletingStore(manifest.entities[CAMPUS])
@@ -67,7 +68,7 @@ def test_everything_but_the_bad_records_is_stored_and_each_of_them_is_a_dead_let
 @pytest.mark.parametrize("kind", KINDS)
 @given(bad=st.sets(st.integers(1, 30), max_size=8), moves=Moves)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_moves_meanwhile_everything_served_is_held_after_the_next_sync(kind, bad, moves):
+def test_whatever_moves_meanwhile_everything_served_is_held_after_the_next_sync(kind: str, bad, moves) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=2))
     church = church_of(manifest, range(30), bad=bad)
     script = iter(moves)
@@ -82,7 +83,7 @@ def test_whatever_moves_meanwhile_everything_served_is_held_after_the_next_sync(
     assert {one: held[str(one)] for one in church.versions} == {one: church.names[one] for one in church.versions}
 
 
-def test_a_whole_page_that_is_not_served_is_stepped_over_place_by_place():
+def test_a_whole_page_that_is_not_served_is_stepped_over_place_by_place() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(30), bad=set(range(11, 16)))
     store = DeletingStore(manifest.entities[CAMPUS])
@@ -94,7 +95,7 @@ def test_a_whole_page_that_is_not_served_is_stepped_over_place_by_place():
 
 @pytest.mark.parametrize("first", range(1, 12))
 @pytest.mark.parametrize("lasts", [10, 40])
-def test_an_outage_steps_over_nothing(first, lasts):
+def test_an_outage_steps_over_nothing(first: int, lasts: int) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(30), away=range(first, first + lasts))
     store = DeletingStore(manifest.entities[CAMPUS])
@@ -106,7 +107,7 @@ def test_an_outage_steps_over_nothing(first, lasts):
     assert len(stored(store)) == 30
 
 
-def test_an_outage_from_the_first_request_steps_over_nothing():
+def test_an_outage_from_the_first_request_steps_over_nothing() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(30), away=range(1_000_000))
     store = DeletingStore(manifest.entities[CAMPUS])
@@ -117,7 +118,7 @@ def test_an_outage_from_the_first_request_steps_over_nothing():
     assert len(church.queries) < 30
 
 
-def test_a_reconciliation_that_steps_over_a_place_makes_nothing_a_candidate_for_deletion():
+def test_a_reconciliation_that_steps_over_a_place_makes_nothing_a_candidate_for_deletion() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(12))
     store = DeletingStore(manifest.entities[CAMPUS])
@@ -156,7 +157,7 @@ def walk(reader: PageReader, query: ListingQuery) -> list[Page]:
     return pages
 
 
-def test_the_size_that_is_served_is_learnt_once_and_grows_back_when_the_source_is_well():
+def test_the_size_that_is_served_is_learnt_once_and_grows_back_when_the_source_is_well() -> None:
     limit = 25
     listing = Listing(2_000, lambda query, _: PageNotServed("too much") if query.size > limit else None)
     reader = PageReader(listing, 100)
@@ -171,7 +172,7 @@ def test_the_size_that_is_served_is_learnt_once_and_grows_back_when_the_source_i
     assert pages[-1].rows == 100
 
 
-def test_a_size_that_is_never_served_is_tried_less_and_less():
+def test_a_size_that_is_never_served_is_tried_less_and_less() -> None:
     listing = Listing(10_000, lambda query, _: PageNotServed("too much") if query.size > 50 else None)
     pages = walk(PageReader(listing, 100), ListingQuery(CAMPUS))
     assert sum(page.rows for page in pages) == 10_000
@@ -179,14 +180,14 @@ def test_a_size_that_is_never_served_is_tried_less_and_less():
     assert in_vain <= 8
 
 
-def test_one_bad_record_does_not_leave_pages_small():
+def test_one_bad_record_does_not_leave_pages_small() -> None:
     listing = Listing(2_000, lambda _, ids: PageNotServed("bad") if "317" in ids else None)
     pages = walk(PageReader(listing, 100), ListingQuery(CAMPUS))
     assert sum(page.rows for page in pages) == 2_000
     assert len(listing.asked) < 20 + 30
 
 
-def test_an_empty_page_that_promises_more_is_returned_as_it_is():
+def test_an_empty_page_that_promises_more_is_returned_as_it_is() -> None:
     asked: list[ListingQuery] = []
 
     def promising(query: ListingQuery) -> Page:
@@ -197,7 +198,7 @@ def test_an_empty_page_that_promises_more_is_returned_as_it_is():
     assert len(asked) == 1
 
 
-def test_children_that_may_not_be_read_are_left_out_at_once_and_for_good():
+def test_children_that_may_not_be_read_are_left_out_at_once_and_for_good() -> None:
     listing = Listing(500, lambda query, _: AccessDenied("no") if query.children else None)
     reader = PageReader(listing, 100)
     pages = walk(reader, ListingQuery(CAMPUS, children=(CHILD,)))
@@ -206,7 +207,7 @@ def test_children_that_may_not_be_read_are_left_out_at_once_and_for_good():
     assert len(listing.asked) == 6
 
 
-def test_a_record_that_is_served_without_its_children_is_not_stepped_over():
+def test_a_record_that_is_served_without_its_children_is_not_stepped_over() -> None:
     listing = Listing(200, lambda query, ids: PageNotServed("bad") if query.children and "42" in ids else None)
     reader = PageReader(listing, 100)
     pages = walk(reader, ListingQuery(CAMPUS, children=(CHILD,)))
@@ -214,7 +215,7 @@ def test_a_record_that_is_served_without_its_children_is_not_stepped_over():
     assert reader.is_without_children
 
 
-def test_a_listing_that_may_not_be_read_either_way_is_refused():
+def test_a_listing_that_may_not_be_read_either_way_is_refused() -> None:
     listing = Listing(500, lambda query, _: AccessDenied("with" if query.children else "without"))
     with pytest.raises(AccessDenied, match="without"):
         PageReader(listing, 100).read(ListingQuery(CAMPUS, children=(CHILD,)))
@@ -222,7 +223,7 @@ def test_a_listing_that_may_not_be_read_either_way_is_refused():
 
 @given(bad=st.sets(st.integers(1, 30), max_size=4), moves=Moves)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad, moves):
+def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad, moves) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(30))
     store = DeletingStore(manifest.entities[CAMPUS])

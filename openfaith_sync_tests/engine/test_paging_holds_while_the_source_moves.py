@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.manifest.manifest import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
 from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, PageCommit, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice
@@ -60,7 +60,7 @@ def apply(church: MovingChurch, moves: list[tuple[str, int]]) -> None:
                 church.now += number
 
 
-def by_id_only(manifest):
+def by_id_only(manifest: Manifest):
     """Return the manifest with a campus that can only be listed by id, as an address is."""
     campus = manifest.entities[CAMPUS]
     delta = campus.delta.model_copy(update={"by": DeltaCapability.ORDERED})
@@ -69,7 +69,7 @@ def by_id_only(manifest):
     )
 
 
-def sync(manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO):
+def sync(manifest: Manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO):
     request = SyncRequest(OrgId("grace"), CAMPUS, mode)
     return run_entity(manifest, church, store, request, threads=EagerThreads)
 
@@ -81,7 +81,7 @@ def stored(store: DeletingStore) -> dict[str, object]:
 @pytest.mark.parametrize("in_flight", [1, 4])
 @given(seconds=Church, moves=Moves)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight, seconds, moves):
+def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight: int, seconds, moves) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
@@ -102,7 +102,7 @@ def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight, s
 @pytest.mark.parametrize("in_flight", [1, 4])
 @given(count=st.integers(0, 60), moves=Moves)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight, count, moves):
+def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight: int, count, moves) -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=in_flight))
     church = MovingChurch(manifest, CAMPUS)
     for _ in range(count):
@@ -117,7 +117,7 @@ def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight, count
 
 @given(seconds=Church, pages=st.integers(0, 12), in_flight=st.sampled_from([1, 4]))
 @settings(max_examples=200, deadline=None)
-def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_flight):
+def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_flight) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
@@ -140,7 +140,7 @@ def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_fligh
     assert sum(len(page.batches[0]) for page in store.pages) == len(church.versions)
 
 
-def test_a_change_within_the_second_it_was_read_in_survives_a_long_interruption():
+def test_a_change_within_the_second_it_was_read_in_survives_a_long_interruption() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = MovingChurch(manifest, CAMPUS)
     for _ in range(12):
@@ -163,7 +163,7 @@ def test_a_change_within_the_second_it_was_read_in_survives_a_long_interruption(
     assert stored(store)["1"] == church.names[1]
 
 
-def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the_rest_to_its_neighbour():
+def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the_rest_to_its_neighbour() -> None:
     manifest = small_pages(PCO, in_flight=1, size=10)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(20):
@@ -179,7 +179,7 @@ def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the
     assert step.part.done
 
 
-def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads():
+def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads() -> None:
     manifest = small_pages(PCO, in_flight=1, size=10)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(60):
@@ -198,7 +198,7 @@ def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads():
     assert part.done
 
 
-def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing():
+def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing() -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = MovingChurch(manifest, CAMPUS)
     for _ in range(9):
@@ -218,7 +218,7 @@ def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing():
 
 
 @pytest.mark.parametrize("version", [None, "yesterday", 7])
-def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(version):
+def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(version: str | int | None) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(20):
@@ -232,7 +232,9 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
 
 
 @pytest.mark.parametrize("walk", [VersionWalk(CAMPUS_PART, (), 10**9), DescendingWalk(CAMPUS_PART, (), 5)])
-def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none(walk):
+def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none(
+    walk: VersionWalk | DescendingWalk,
+) -> None:
     rows = tuple(
         RawRecord(ExternalId(str(number)), {"updated_at": at(1)} if number in {1, 14} else {}, {}, {})
         for number in range(1, 15)
@@ -250,7 +252,7 @@ def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none
 
 
 @pytest.mark.parametrize("upper", [None, "100"])
-def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper):
+def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper: str | None) -> None:
     manifest = small_pages(PCO, in_flight=1)
     walk = IdWalk(manifest.entities[CAMPUS], (), 5)
     ids = [str(number) if number % 3 else f"unreadable:{number}" for number in range(1, 21)]
@@ -263,7 +265,7 @@ def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper):
     assert seen == set(ids)
 
 
-def test_a_walk_by_id_skips_nothing_when_the_row_that_it_stood_on_names_no_id_and_is_gone():
+def test_a_walk_by_id_skips_nothing_when_the_row_that_it_stood_on_names_no_id_and_is_gone() -> None:
     walk = IdWalk(PCO.entities[CAMPUS], (), 5)
     part = Slice(offset=4, anchor="unreadable:5", seen=("1", "2", "3", "4", "unreadable:5"))
     found = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ("6", "7", "8"))
@@ -271,7 +273,7 @@ def test_a_walk_by_id_skips_nothing_when_the_row_that_it_stood_on_names_no_id_an
     assert (step.part.done, step.part.offset, step.fresh) == (False, 0, ())
 
 
-def test_pages_that_are_in_together_are_committed_together_and_all_are_counted():
+def test_pages_that_are_in_together_are_committed_together_and_all_are_counted() -> None:
     manifest = small_pages(PCO, in_flight=4)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(100):
@@ -286,7 +288,7 @@ def test_pages_that_are_in_together_are_committed_together_and_all_are_counted()
     assert len(store.pages) < result.pages
 
 
-def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn():
+def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn() -> None:
     manifest = small_pages(PCO, in_flight=4)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(100):
@@ -297,7 +299,7 @@ def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn():
     assert {page.pages for page in store.pages if page.batches[0].rejected} == {1}
 
 
-def test_a_second_with_more_records_than_pages_is_read_whole():
+def test_a_second_with_more_records_than_pages_is_read_whole() -> None:
     manifest = small_pages(PCO, in_flight=4)
     church = MovingChurch(manifest, CAMPUS)
     for number in range(200):
@@ -308,7 +310,7 @@ def test_a_second_with_more_records_than_pages_is_read_whole():
     assert len(church.queries) <= 200 / 4 + 12
 
 
-def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests():
+def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests() -> None:
     manifest = small_pages(PCO, in_flight=8, size=100, pages_a_slice=20)
     church = MovingChurch(manifest, CAMPUS)
     for number in range(20_000):
@@ -345,7 +347,7 @@ class LosingStore(DeletingStore):
 
 @pytest.mark.parametrize("lost", range(1, 27))
 @pytest.mark.parametrize("in_flight", [2, 8])
-def test_after_a_commit_that_failed_nothing_later_is_committed(in_flight, lost):
+def test_after_a_commit_that_failed_nothing_later_is_committed(in_flight: int, lost: int) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church = MovingChurch(manifest, CAMPUS)
     for second in range(300):

@@ -65,7 +65,7 @@ def whole(size: int) -> list[int]:
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("size", [0, 1, 4, 5, 6, 9, 10, 23])
-def test_a_list_is_read_to_its_end(entity, size):
+def test_a_list_is_read_to_its_end(entity: str, size: int) -> None:
     source = OneList(size)
     found = read(source, entity)
     assert numbers(found) == whole(size)
@@ -74,14 +74,14 @@ def test_a_list_is_read_to_its_end(entity, size):
 
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
-def test_a_short_list_costs_one_request(entity):
+def test_a_short_list_costs_one_request(entity: str) -> None:
     assert read(OneList(3), entity).requests == 1
 
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("at", range(1, 5))
 @pytest.mark.parametrize("kept", range(5))
-def test_an_answer_cut_short_is_read_again(entity, at, kept):
+def test_an_answer_cut_short_is_read_again(entity: str, at: int, kept: int) -> None:
     def cut(number: int, page: Page) -> Page:
         return replace(page, records=page.records[:kept], has_next=False) if number == at else page
 
@@ -90,7 +90,7 @@ def test_an_answer_cut_short_is_read_again(entity, at, kept):
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("at", range(2, 5))
-def test_a_repeated_answer_is_read_again(entity, at):
+def test_a_repeated_answer_is_read_again(entity: str, at: int) -> None:
     source = OneList(12)
     before: list[Page] = []
 
@@ -102,22 +102,22 @@ def test_a_repeated_answer_is_read_again(entity, at):
     assert numbers(read(source, entity)) == whole(12)
 
 
-def test_two_readings_are_believed_over_a_count_that_is_known_to_be_wrong():
+def test_two_readings_are_believed_over_a_count_that_is_known_to_be_wrong() -> None:
     found = read(OneList(3, lambda _, page: replace(page, total_count=7)), UNCOUNTED)
     assert (numbers(found), found.requests <= 4) == (whole(3), True)
 
 
-def test_a_count_that_says_less_ends_no_list():
+def test_a_count_that_says_less_ends_no_list() -> None:
     found = read(OneList(12, lambda _, page: replace(page, total_count=2, has_next=False)), UNCOUNTED)
     assert numbers(found) == whole(12)
 
 
-def test_a_counted_list_that_never_has_as_many_is_not_believed():
+def test_a_counted_list_that_never_has_as_many_is_not_believed() -> None:
     with pytest.raises(TransientError, match="has 3 records where the source counts 7"):
         read(OneList(3, lambda _, page: replace(page, total_count=7)))
 
 
-def test_a_parent_that_is_gone_has_an_empty_list_that_counts_as_never_read():
+def test_a_parent_that_is_gone_has_an_empty_list_that_counts_as_never_read() -> None:
     def gone(_: int, __: Page) -> Page:
         raise NotFoundAtSource("404")
 
@@ -125,7 +125,7 @@ def test_a_parent_that_is_gone_has_an_empty_list_that_counts_as_never_read():
     assert (found.is_gone, found.listing.listed, found.listing.parent_hash) == (True, (), None)
 
 
-def test_a_list_that_answers_404_says_nothing_while_its_parent_can_be_read_or_is_denied():
+def test_a_list_that_answers_404_says_nothing_while_its_parent_can_be_read_or_is_denied() -> None:
     def gone(_: int, __: Page) -> Page:
         raise NotFoundAtSource("404")
 
@@ -136,7 +136,7 @@ def test_a_list_that_answers_404_says_nothing_while_its_parent_can_be_read_or_is
     assert (denied.is_gone, denied.is_unlisted) == (False, False)
 
 
-def test_a_list_that_may_not_be_read_is_a_refusal_and_no_list():
+def test_a_list_that_may_not_be_read_is_a_refusal_and_no_list() -> None:
     def deny(_: int, __: Page) -> Page:
         raise AccessDenied("403")
 

@@ -54,7 +54,9 @@ def event(event_id: str) -> InboxEvent:
     return InboxEvent(event_id, EMAIL, EntityName("email"), ExternalId("1"), EventAction.UPDATED)
 
 
-def test_every_event_of_the_manifest_is_subscribed_to_and_again_costs_one_listing(source, store):
+def test_every_event_of_the_manifest_is_subscribed_to_and_again_costs_one_listing(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     report = ensure(source, store)
     assert list(report.created) == WANTED
     assert MERGER in WANTED
@@ -69,7 +71,7 @@ def test_every_event_of_the_manifest_is_subscribed_to_and_again_costs_one_listin
     assert {kept.checked_at for kept in store.known.values()} == {store.now}
 
 
-def test_those_of_others_are_left_alone(source, store):
+def test_those_of_others_are_left_alone(source: SubscribedSource, store: KeptSubscriptions) -> None:
     others = [source.put(EMAIL, "https://elsewhere.example/hook"), source.put("people.v2.events.note.created", "x")]
     ensure(source, store)
     assert all(source.held[other.subscription_id] == other for other in others)
@@ -78,14 +80,14 @@ def test_those_of_others_are_left_alone(source, store):
     assert store.known == {}
 
 
-def test_one_that_is_there_is_adopted_with_its_secret(source, store):
+def test_one_that_is_there_is_adopted_with_its_secret(source: SubscribedSource, store: KeptSubscriptions) -> None:
     there = source.put(EMAIL, URL)
     assert ensure(source, store).adopted == [EMAIL]
     assert store.known[EMAIL].secret == there.secret
     expect_right(source, store)
 
 
-def test_one_whose_secret_nobody_knows_is_replaced(source, store):
+def test_one_whose_secret_nobody_knows_is_replaced(source: SubscribedSource, store: KeptSubscriptions) -> None:
     there = source.put(EMAIL, URL)
     source.shows_secrets = False
     report = ensure(source, store)
@@ -98,7 +100,7 @@ def test_one_whose_secret_nobody_knows_is_replaced(source, store):
     assert source.calls == ["list"]
 
 
-def test_of_several_to_one_event_the_one_we_know_stays(source, store):
+def test_of_several_to_one_event_the_one_we_know_stays(source: SubscribedSource, store: KeptSubscriptions) -> None:
     source.put(EMAIL, URL)
     ensure(source, store)
     known = store.known[EMAIL].subscription_id
@@ -108,7 +110,9 @@ def test_of_several_to_one_event_the_one_we_know_stays(source, store):
     assert [s.subscription_id for s in source.held.values() if s.name == EMAIL] == [known]
 
 
-def test_a_secret_that_others_rotated_is_taken_over_and_the_old_one_believed_for_a_while(source, store):
+def test_a_secret_that_others_rotated_is_taken_over_and_the_old_one_believed_for_a_while(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     ensure(source, store)
     before = store.known[EMAIL]
     source.rotate_secret(before.subscription_id)
@@ -117,7 +121,9 @@ def test_a_secret_that_others_rotated_is_taken_over_and_the_old_one_believed_for
     assert store.previous[EMAIL] == before.secret
 
 
-def test_one_that_was_switched_off_is_switched_on_and_what_it_missed_is_fetched(source, store):
+def test_one_that_was_switched_off_is_switched_on_and_what_it_missed_is_fetched(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     ensure(source, store)
     seen = store.now
     store.pass_time(timedelta(days=2))
@@ -132,7 +138,7 @@ def test_one_that_was_switched_off_is_switched_on_and_what_it_missed_is_fetched(
     expect_right(source, store)
 
 
-def test_what_nobody_wants_any_more_is_removed(source, store):
+def test_what_nobody_wants_any_more_is_removed(source: SubscribedSource, store: KeptSubscriptions) -> None:
     ensure(source, store)
     old = source.put("people.v2.events.social_profile.created", URL)
     store.save(old)
@@ -140,7 +146,9 @@ def test_what_nobody_wants_any_more_is_removed(source, store):
     expect_right(source, store)
 
 
-def test_a_new_public_url_gets_new_ones_and_the_old_ones_go_with_what_they_could_not_deliver(source, store):
+def test_a_new_public_url_gets_new_ones_and_the_old_ones_go_with_what_they_could_not_deliver(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     ensure(source, store)
     old = dict(store.known)
     source.undelivered[old[EMAIL].subscription_id] = [event("late")]
@@ -153,7 +161,9 @@ def test_a_new_public_url_gets_new_ones_and_the_old_ones_go_with_what_they_could
     assert store.previous[EMAIL] == old[EMAIL].secret
 
 
-def test_an_event_that_the_source_does_not_offer_keeps_no_other_one_silent(source, store):
+def test_an_event_that_the_source_does_not_offer_keeps_no_other_one_silent(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     source.offered = lambda name: name != EMAIL
     report = ensure(source, store)
     assert report.refused == {EMAIL: "the source refused the request"}
@@ -162,7 +172,9 @@ def test_an_event_that_the_source_does_not_offer_keeps_no_other_one_silent(sourc
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["it was not made", "it was made"])
-def test_a_creation_whose_answer_was_lost_makes_no_second_one(source, store, after):
+def test_a_creation_whose_answer_was_lost_makes_no_second_one(
+    source: SubscribedSource, store: KeptSubscriptions, after: bool
+) -> None:
     source.on_call = failing("create", after=after)
     report = ensure(source, store)
     assert list(report.created) == WANTED
@@ -171,7 +183,9 @@ def test_a_creation_whose_answer_was_lost_makes_no_second_one(source, store, aft
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["it was not done", "it was done"])
-def test_a_rotation_whose_answer_was_lost_is_found_in_the_list(source, store, after):
+def test_a_rotation_whose_answer_was_lost_is_found_in_the_list(
+    source: SubscribedSource, store: KeptSubscriptions, after: bool
+) -> None:
     ensure(source, store)
     before = {name: kept.secret for name, kept in store.known.items()}
     source.on_call = failing("rotate", after=after)
@@ -180,7 +194,9 @@ def test_a_rotation_whose_answer_was_lost_is_found_in_the_list(source, store, af
     assert store.previous == before
 
 
-def test_a_source_that_fails_is_told_to_the_caller_and_what_was_done_stays_done(source, store):
+def test_a_source_that_fails_is_told_to_the_caller_and_what_was_done_stays_done(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
     source.on_call = failing("create", after=False, times=99)
     with pytest.raises(TransientError):
         ensure(source, store)
@@ -219,7 +235,7 @@ def upset(source: SubscribedSource, store: KeptSubscriptions) -> None:
     store.pass_time(timedelta(hours=3))
 
 
-def test_killed_at_any_moment_the_next_one_ends_in_the_same():
+def test_killed_at_any_moment_the_next_one_ends_in_the_same() -> None:
     whole, whole_store = SubscribedSource(), KeptSubscriptions()
     upset(whole, whole_store)
     moments(whole, 0)
@@ -244,7 +260,7 @@ def test_killed_at_any_moment_the_next_one_ends_in_the_same():
     assert killed >= 8
 
 
-def test_two_at_once_are_one(source, store):
+def test_two_at_once_are_one(source: SubscribedSource, store: KeptSubscriptions) -> None:
     with store.hold_lease("the other"):
         for attempt in (ensure, rotate_secrets, remove_subscriptions):
             with pytest.raises(LeaseHeld):
@@ -252,7 +268,7 @@ def test_two_at_once_are_one(source, store):
     assert source.calls == []
 
 
-def test_removing_goes_on_where_it_was_cut(source, store):
+def test_removing_goes_on_where_it_was_cut(source: SubscribedSource, store: KeptSubscriptions) -> None:
     ensure(source, store)
     source.on_call = failing("delete", after=True)
     with pytest.raises(TransientError):
@@ -266,7 +282,9 @@ def test_removing_goes_on_where_it_was_cut(source, store):
 @pytest.mark.parametrize(
     "given", ["sync.example.org", "ftp://x", "https://", "https://a:b@x", "https://x?y", "https://x y"]
 )
-def test_a_public_url_that_is_none_is_refused_before_anything_is_asked(source, store, given):
+def test_a_public_url_that_is_none_is_refused_before_anything_is_asked(
+    source: SubscribedSource, store: KeptSubscriptions, given: str
+) -> None:
     with pytest.raises(UsageError, match="OPENFAITH_PUBLIC_URL"):
         ensure(source, store, given)
     assert source.calls == []

@@ -70,7 +70,9 @@ def assert_stopped(church: BoundChurch) -> None:
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.DELTA, SyncMode.RECONCILIATION])
 @pytest.mark.parametrize("entity", ["person", "group"])
-def test_a_sync_that_meets_another_church_stores_and_deletes_nothing(church: BoundChurch, mode: SyncMode, entity: str):
+def test_a_sync_that_meets_another_church_stores_and_deletes_nothing(
+    church: BoundChurch, mode: SyncMode, entity: str
+) -> None:
     church.sync(entity)
     before = church.rows()
     church.simulator.answer_for(OTHER_SEED)
@@ -80,7 +82,7 @@ def test_a_sync_that_meets_another_church_stores_and_deletes_nothing(church: Bou
     assert_stopped(church)
 
 
-def test_a_token_that_answers_for_another_church_in_the_middle_of_a_walk_stores_none_of_it(church: BoundChurch):
+def test_a_token_that_answers_for_another_church_in_the_middle_of_a_walk_stores_none_of_it(church: BoundChurch) -> None:
     other = set(known_to(church, OTHER_SEED))
     church.simulator.answer_for(OTHER_SEED, PEOPLE, at_request=2)
     with pytest.raises(AnotherAccount):
@@ -104,7 +106,7 @@ def known_to(church: BoundChurch, seed: int) -> list[str]:
     return found
 
 
-def test_a_reconciliation_against_another_church_deletes_nothing_and_the_next_one_is_right(church: BoundChurch):
+def test_a_reconciliation_against_another_church_deletes_nothing_and_the_next_one_is_right(church: BoundChurch) -> None:
     church.sync("email")
     before = church.rows()
     church.simulator.answer_for(OTHER_SEED, PEOPLE)
@@ -119,7 +121,9 @@ def test_a_reconciliation_against_another_church_deletes_nothing_and_the_next_on
 
 
 @pytest.mark.parametrize(("parent", "nested"), [("household", "household_membership"), ("group", "group_membership")])
-def test_nested_lists_that_another_church_does_not_know_are_no_evidence(church: BoundChurch, parent: str, nested: str):
+def test_nested_lists_that_another_church_does_not_know_are_no_evidence(
+    church: BoundChurch, parent: str, nested: str
+) -> None:
     church.sync(parent)
     church.sync(nested)
     before = church.rows()
@@ -130,7 +134,7 @@ def test_nested_lists_that_another_church_does_not_know_are_no_evidence(church: 
     assert_stopped(church)
 
 
-def test_records_that_another_church_does_not_know_are_no_evidence(church: BoundChurch):
+def test_records_that_another_church_does_not_know_are_no_evidence(church: BoundChurch) -> None:
     church.sync("person")
     before = church.rows()
     now = datetime.now(tz=UTC)
@@ -163,14 +167,14 @@ READS: dict[str, Callable[[JsonApiSource], object]] = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
-def test_every_answer_is_checked(church: BoundChurch, read: Callable[[JsonApiSource], object]):
+def test_every_answer_is_checked(church: BoundChurch, read: Callable[[JsonApiSource], object]) -> None:
     church.simulator.answer_for(OTHER_SEED)
     with church.source() as source, pytest.raises(AnotherAccount):
         read(source)
     assert_stopped(church)
 
 
-def test_a_record_and_a_subscription_of_another_church_are_not_taken(church: BoundChurch):
+def test_a_record_and_a_subscription_of_another_church_are_not_taken(church: BoundChurch) -> None:
     (other, *_) = known_to(church, OTHER_SEED)
     church.simulator.answer_for(OTHER_SEED, PEOPLE)
     with church.source() as source, pytest.raises(AnotherAccount):
@@ -185,7 +189,7 @@ def test_a_record_and_a_subscription_of_another_church_are_not_taken(church: Bou
         subscriptions.list_subscriptions()
 
 
-def test_not_found_is_proven_again_after_a_while(church: BoundChurch):
+def test_not_found_is_proven_again_after_a_while(church: BoundChurch) -> None:
     with church.source() as source:
         read_many_gone(source)
         verified = [r for r in church.simulator.requests() if r["path"] == "/current/v2/me"]
@@ -196,14 +200,14 @@ def test_not_found_is_proven_again_after_a_while(church: BoundChurch):
     assert_stopped(church)
 
 
-def test_a_source_that_does_not_find_its_own_account_proves_nothing_gone(church: BoundChurch):
+def test_a_source_that_does_not_find_its_own_account_proves_nothing_gone(church: BoundChurch) -> None:
     church.simulator.fault(Fault(kind="status", status=404, path="/current/v2/me"))
     with church.source() as source, pytest.raises(Exception, match="nothing that it does not find is taken for gone"):
         source.read_record(PERSON, ExternalId("999"))
     church.simulator.clear_faults()
 
 
-def test_a_connection_made_before_accounts_were_kept_learns_its_own_at_the_first_answer(church: BoundChurch):
+def test_a_connection_made_before_accounts_were_kept_learns_its_own_at_the_first_answer(church: BoundChurch) -> None:
     run(church.database, "DELETE FROM sync.accounts")
     assert church.connection.account is None
     church.sync("campus")
@@ -214,7 +218,7 @@ def test_a_connection_made_before_accounts_were_kept_learns_its_own_at_the_first
     assert_stopped(church)
 
 
-def test_of_many_that_learn_at_once_one_is_believed(church: BoundChurch):
+def test_of_many_that_learn_at_once_one_is_believed(church: BoundChurch) -> None:
     run(church.database, "DELETE FROM sync.accounts")
     account = ConnectionAccount(church.database, church.connection)
     with ThreadPoolExecutor(8) as threads:
@@ -222,7 +226,7 @@ def test_of_many_that_learn_at_once_one_is_believed(church: BoundChurch):
     assert learnt == {load_account(church.database, GRACE, PCO)}
 
 
-def test_other_credentials_of_the_same_church_go_on(church: BoundChurch):
+def test_other_credentials_of_the_same_church_go_on(church: BoundChurch) -> None:
     church.sync("campus")
     church.add()
     church.add(account=None)
@@ -230,7 +234,7 @@ def test_other_credentials_of_the_same_church_go_on(church: BoundChurch):
     assert church.sync("campus").counts.tombstoned == 0
 
 
-def test_credentials_of_another_church_replace_nothing(church: BoundChurch):
+def test_credentials_of_another_church_replace_nothing(church: BoundChurch) -> None:
     before = church.connection
     with pytest.raises(AnotherAccount, match="org move grace"):
         church.add(account=OTHER)
@@ -248,7 +252,7 @@ def consent(church: BoundChurch) -> tuple[str, str]:
     return query["state"][0], query["code"][0]
 
 
-def test_a_volunteer_of_two_churches_who_agrees_for_the_other_one_replaces_nothing(church: BoundChurch):
+def test_a_volunteer_of_two_churches_who_agrees_for_the_other_one_replaces_nothing(church: BoundChurch) -> None:
     database = replace(church.database, oauth_clients={PCO: CLIENT})
     before = church.connection
     state, code = consent(church)
@@ -263,7 +267,7 @@ def test_a_volunteer_of_two_churches_who_agrees_for_the_other_one_replaces_nothi
     assert church.connection.account == OWN
 
 
-def test_an_org_that_is_connected_by_consent_is_bound_to_that_church(church: BoundChurch):
+def test_an_org_that_is_connected_by_consent_is_bound_to_that_church(church: BoundChurch) -> None:
     run(church.database, "DELETE FROM sync.accounts")
     run(church.database, "DELETE FROM sync.connections")
     database = replace(church.database, oauth_clients={PCO: CLIENT})
@@ -271,7 +275,7 @@ def test_an_org_that_is_connected_by_consent_is_bound_to_that_church(church: Bou
     assert church.connection.account == OWN
 
 
-def test_an_org_that_was_removed_stays_bound_while_its_records_are_here(church: BoundChurch):
+def test_an_org_that_was_removed_stays_bound_while_its_records_are_here(church: BoundChurch) -> None:
     church.sync("campus")
     run(church.database, "DELETE FROM sync.connections")
     with pytest.raises(AnotherAccount):
@@ -280,7 +284,7 @@ def test_an_org_that_was_removed_stays_bound_while_its_records_are_here(church: 
         load_connection(church.database, GRACE, PCO)
 
 
-def test_a_webhook_event_of_another_church_is_kept_apart(church: BoundChurch):
+def test_a_webhook_event_of_another_church_is_kept_apart(church: BoundChurch) -> None:
     subscribe(church.database)
     run(church.database, "UPDATE sync.accounts SET account_id = '456240'")
     own, foreign = part("e-own"), part("e-foreign")

@@ -95,7 +95,9 @@ def copy_of(database: Database, name: str) -> Database:
     return Database(DatabaseUrl.parse(database.url.libpq).with_database(name), database.keys)
 
 
-def test_killed_before_and_after_every_statement(simulator, victims, database, tmp_path: Path):
+def test_killed_before_and_after_every_statement(
+    simulator: RunningSimulator, victims: Victims, database: Database, tmp_path: Path
+) -> None:
     job = {"org": GRACE, "base_url": simulator.base_url, "database_url": database.libpq_url, "home": str(tmp_path)}
     assert victims.run(job)["status"] == 0
     let_things_happen(simulator, database)

@@ -65,7 +65,9 @@ def assert_holds_the_truth(database: Database, manifest: Manifest, simulator: Ru
         assert held[external_id][1]["pco_medical_notes"] == person.attributes["medical_notes"]
 
 
-def test_people_with_three_kinds_of_children_cost_little_more_than_the_people(database, pco_manifest):
+def test_people_with_three_kinds_of_children_cost_little_more_than_the_people(
+    database: Database, pco_manifest: Manifest
+) -> None:
     with church(pco_manifest, PEOPLE) as simulator:
         outcomes = sync(database, pco_manifest, simulator, SyncMode.FULL)
         assert not [outcome.error for outcome in outcomes.values() if outcome.error]
@@ -78,7 +80,7 @@ def test_people_with_three_kinds_of_children_cost_little_more_than_the_people(da
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
-def test_a_second_full_sync_creates_and_changes_nothing(database, pco_manifest):
+def test_a_second_full_sync_creates_and_changes_nothing(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 300) as simulator:
         sync(database, pco_manifest, simulator, SyncMode.FULL)
         again = sync(database, pco_manifest, simulator, SyncMode.FULL)
@@ -88,7 +90,7 @@ def test_a_second_full_sync_creates_and_changes_nothing(database, pco_manifest):
             assert counts.unchanged == len(simulator.truth(outcome.entity))
 
 
-def test_changes_after_a_full_sync_arrive_with_the_next_one(database, pco_manifest):
+def test_changes_after_a_full_sync_arrive_with_the_next_one(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 300) as simulator:
         sync(database, pco_manifest, simulator)
         person = next(iter(simulator.truth("person")))
@@ -102,7 +104,7 @@ def test_changes_after_a_full_sync_arrive_with_the_next_one(database, pco_manife
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
-def test_a_child_whose_count_differs_walks_its_own_listing(database, pco_manifest):
+def test_a_child_whose_count_differs_walks_its_own_listing(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 150) as simulator:
         # While the people are walked, an e-mail comes to one whose page was read already.
         owner = next(iter(simulator.truth("person")))
@@ -123,7 +125,7 @@ def test_a_child_whose_count_differs_walks_its_own_listing(database, pco_manifes
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
-def test_a_child_that_was_set_aside_counts_as_having_come(database, pco_manifest):
+def test_a_child_that_was_set_aside_counts_as_having_come(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = next(iter(simulator.truth("email")))
         simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
@@ -133,7 +135,7 @@ def test_a_child_that_was_set_aside_counts_as_having_come(database, pco_manifest
         assert outcome.result.stored_count == outcome.result.source_count - 1
 
 
-def test_a_lone_process_never_earns_a_429(database, pco_manifest):
+def test_a_lone_process_never_earns_a_429(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 900, rate="10/1") as simulator:
         outcomes = sync(database, pco_manifest, simulator)
         assert not [outcome.error for outcome in outcomes.values() if outcome.error]
@@ -157,7 +159,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_goes_wrong_on_the_way_costs_no_record(database, pco_manifest, name):
+def test_what_goes_wrong_on_the_way_costs_no_record(database: Database, pco_manifest: Manifest, name: str) -> None:
     with church(pco_manifest, 450) as simulator:
         simulator.fault(FAULTS[name])
         outcomes = sync(database, pco_manifest, simulator)
@@ -166,7 +168,7 @@ def test_what_goes_wrong_on_the_way_costs_no_record(database, pco_manifest, name
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
-def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database, pco_manifest):
+def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database: Database, pco_manifest: Manifest) -> None:
     graph = build_graph(pco_manifest)
     hard = {
         name: {e.dependency for e in graph.edges if e.dependent == name and e.strength == "hard"}
@@ -184,7 +186,7 @@ def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database, pco_ma
     assert all(outcomes[EntityName(name)].result for name in ("campus", "household", "group", "event"))
 
 
-def letters(database) -> int:
+def letters(database: Database) -> int:
     return fetch(database, "SELECT count(*) FROM sync.dead_letters")[0][0]
 
 
@@ -197,7 +199,9 @@ def letters(database) -> int:
         ("attributes_list", ("attributes", "array"), True),
     ],
 )
-def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(database, pco_manifest, odd, reason, is_known):
+def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(
+    database: Database, pco_manifest: Manifest, odd: str, reason: tuple[str, str], is_known: bool
+) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = list(simulator.truth("person"))[7]
         simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
@@ -219,7 +223,7 @@ def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(database, pco_ma
 
 
 @pytest.mark.parametrize("odd", ["half_emoji", "invalid_byte", "nan", "id_number", "no_version"])
-def test_one_odd_value_costs_no_record(database, pco_manifest, odd):
+def test_one_odd_value_costs_no_record(database: Database, pco_manifest: Manifest, odd: str) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = list(simulator.truth("person"))[7]
         simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
@@ -230,7 +234,9 @@ def test_one_odd_value_costs_no_record(database, pco_manifest, odd):
         assert_holds_the_truth(database, pco_manifest, simulator)
 
 
-def test_an_optional_value_that_cannot_be_read_is_a_warning_and_no_dead_letter(database, pco_manifest):
+def test_an_optional_value_that_cannot_be_read_is_a_warning_and_no_dead_letter(
+    database: Database, pco_manifest: Manifest
+) -> None:
     with church(pco_manifest, 120) as simulator:
         odd, blank = list(simulator.truth("person"))[7:9]
         simulator.change("person", odd, {"birthdate": "the day before yesterday"})

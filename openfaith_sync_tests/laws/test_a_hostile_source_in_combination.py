@@ -7,7 +7,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, settings
 from hypothesis import strategies as st
 
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.damages import DAMAGES
 from openfaith_sync_tests.laws.hostile_case import ENTITIES, HostileCases, open_hostile_cases
 from openfaith_sync_tests.laws.hostile_church import (
@@ -112,7 +114,7 @@ TROUBLES = st.builds(
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[HostileCases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[HostileCases]:
     with open_hostile_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -132,7 +134,7 @@ COUNTED_BUT_NOT_LISTED = Trouble((), None, 500, None, None, None, ("Person", "5"
 @given(trouble=TROUBLES, mode=st.sampled_from([None, SyncMode.FULL, SyncMode.DELTA, SyncMode.RECONCILIATION]))
 def test_whatever_goes_wrong_at_once_costs_what_it_happens_to_and_heals(
     cases: HostileCases, trouble: Trouble, mode: SyncMode | None
-):
+) -> None:
     church = HostileChurch()
     with cases.of(church) as case:
         if mode is not None:

@@ -69,7 +69,7 @@ def in_groups(manifest: Manifest) -> set[str]:
     return {str(name) for name, entity in manifest.entities.items() if entity.path == "/groups/v2"}
 
 
-def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimulator):
+def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimulator) -> None:
     everything = set(map(str, deployment.manifest.entities))
     connect(deployment, church, "people")
     church.clear_requests()
@@ -101,7 +101,7 @@ def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimula
     assert synced(deployment) == everything
 
 
-def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: RunningSimulator):
+def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: RunningSimulator) -> None:
     everything = set(map(str, deployment.manifest.entities))
     pair = connect(deployment, church, "people", "groups")
     church.set_scopes(pair["grant"], "people")

@@ -134,7 +134,9 @@ def state(database: Database) -> list[tuple]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_whatever_a_query_says_it_is_refused_and_changes_nothing(watched: Database, attack: str, tmp_path: Path):
+def test_whatever_a_query_says_it_is_refused_and_changes_nothing(
+    watched: Database, attack: str, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match="the query cannot be run"):
         run_query(watched, attack.replace("{mark}", str(tmp_path / "mark")), timeout=BOUND)
 
@@ -142,14 +144,14 @@ def test_whatever_a_query_says_it_is_refused_and_changes_nothing(watched: Databa
 @pytest.mark.parametrize("attack", UNBOUND)
 def test_its_login_has_no_right_to_write_even_outside_a_read_only_transaction(
     watched: Database, attack: str, tmp_path: Path
-):
+) -> None:
     with watched.connect_query() as session:
         session.execute("SET default_transaction_read_only = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute(attack.replace("{mark}", str(tmp_path / "mark")).encode())
 
 
-def test_its_login_is_read_only_at_the_server_and_bounded_in_time_by_itself(watched: Database):
+def test_its_login_is_read_only_at_the_server_and_bounded_in_time_by_itself(watched: Database) -> None:
     with watched.connect_query() as session:
         assert session.execute(
             "SELECT current_setting('default_transaction_read_only'), current_setting('statement_timeout'),"
@@ -167,7 +169,7 @@ def test_its_login_is_read_only_at_the_server_and_bounded_in_time_by_itself(watc
     assert attributes == [(False,) * 6]
 
 
-def test_it_reads_every_org_and_all_that_is_no_secret(watched: Database):
+def test_it_reads_every_org_and_all_that_is_no_secret(watched: Database) -> None:
     run(watched, "DELETE FROM sync.orgs")
     run(watched, "INSERT INTO sync.orgs (org_id) VALUES ('grace'), ('hope')")
     assert run_query(watched, "select org_id from sync.orgs order by 1").rows == [("grace",), ("hope",)]
@@ -177,7 +179,7 @@ def test_it_reads_every_org_and_all_that_is_no_secret(watched: Database):
         run_query(watched, f"select {shown} from {table.fullname}")
 
 
-def test_every_binary_column_is_known_to_be_a_secret_or_none():
+def test_every_binary_column_is_known_to_be_a_secret_or_none() -> None:
     found = {
         (table.name, column.name)
         for table in metadata.sorted_tables
@@ -187,7 +189,7 @@ def test_every_binary_column_is_known_to_be_a_secret_or_none():
     assert found == {(table, column) for table, columns in SECRET_COLUMNS.items() for column in columns}
 
 
-def test_a_later_table_is_readable_at_the_next_query(watched: Database):
+def test_a_later_table_is_readable_at_the_next_query(watched: Database) -> None:
     run_query(watched, "select 1 as one")
     run(watched, "CREATE TABLE sync.later (org_id text)")
     open_database(settings_for(watched.url))
@@ -197,7 +199,7 @@ def test_a_later_table_is_readable_at_the_next_query(watched: Database):
         run(watched, "DROP TABLE sync.later")
 
 
-def test_a_secret_that_was_granted_to_all_is_refused_and_named(watched: Database):
+def test_a_secret_that_was_granted_to_all_is_refused_and_named(watched: Database) -> None:
     run(watched, "GRANT SELECT ON sync.connections TO PUBLIC")
     try:
         with pytest.raises(DefinitionError, match=r"read secrets of, sync\.connections; revoke"):
@@ -206,7 +208,7 @@ def test_a_secret_that_was_granted_to_all_is_refused_and_named(watched: Database
         run(watched, "REVOKE SELECT ON sync.connections FROM PUBLIC")
 
 
-def test_a_role_that_was_made_mighty_is_refused(watched: Database):
+def test_a_role_that_was_made_mighty_is_refused(watched: Database) -> None:
     with watched.connect_query() as session:
         role = session.info.user
     run(watched, f"ALTER ROLE {role} SUPERUSER")
@@ -217,7 +219,9 @@ def test_a_role_that_was_made_mighty_is_refused(watched: Database):
         run(watched, f"ALTER ROLE {role} NOSUPERUSER")
 
 
-def test_with_a_database_of_the_operators_own_the_login_has_a_password_made_of_the_newest_key(watched: Database):
+def test_with_a_database_of_the_operators_own_the_login_has_a_password_made_of_the_newest_key(
+    watched: Database,
+) -> None:
     with watched.connect_query() as session:
         role = session.info.user
     (hba,) = fetch(watched, "SELECT current_setting('hba_file')")[0]
@@ -236,7 +240,7 @@ def test_with_a_database_of_the_operators_own_the_login_has_a_password_made_of_t
         run(watched, "SELECT pg_reload_conf()")
 
 
-def test_a_login_that_may_create_no_role_uses_the_one_that_the_operator_made(empty_url: DatabaseUrl):
+def test_a_login_that_may_create_no_role_uses_the_one_that_the_operator_made(empty_url: DatabaseUrl) -> None:
     name = empty_url.libpq.rpartition("/")[2].partition("?")[0]
     owner, reader = f"owner_{name}", f"reader_{name}"
     with psycopg.connect(empty_url.libpq, autocommit=True) as server:

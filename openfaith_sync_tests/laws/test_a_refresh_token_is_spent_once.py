@@ -30,7 +30,7 @@ def refreshers() -> Iterator[Refreshers]:
 
 
 @pytest.mark.parametrize("step", REFRESH_STEPS)
-def test_killed_at_every_step_of_a_refresh(church: Church, refreshers: Refreshers, step: str):
+def test_killed_at_every_step_of_a_refresh(church: Church, refreshers: Refreshers, step: str) -> None:
     church.expire()
     assert refreshers.run({**church.job, "kill_at": step}) == [KILLED]
     again = refreshers.run({**church.job, "reads": 3})
@@ -51,11 +51,11 @@ def test_killed_at_every_step_of_a_refresh(church: Church, refreshers: Refresher
     assert church.org not in {org for alert in list_alerts(church.database) for org in alert.orgs}
 
 
-def test_every_step_is_one_or_the_other():
+def test_every_step_is_one_or_the_other() -> None:
     assert {*NOTHING_SENT, *MAY_BE_SPENT, "stored"} == {*REFRESH_STEPS}
 
 
-def test_killed_before_it_was_sent_the_access_token_is_used_to_its_end(church: Church, refreshers: Refreshers):
+def test_killed_before_it_was_sent_the_access_token_is_used_to_its_end(church: Church, refreshers: Refreshers) -> None:
     connect(church, SOON)
     assert refreshers.run({**church.job, "kill_at": "send"}) == [KILLED]
     assert refreshers.run({**church.job, "reads": 3}) == [0]
@@ -68,7 +68,7 @@ def test_killed_before_it_was_sent_the_access_token_is_used_to_its_end(church: C
 @pytest.mark.parametrize("processes", [2, 8])
 def test_processes_that_are_refused_at_the_same_instant_spend_one_token(
     church: Church, refreshers: Refreshers, processes: int
-):
+) -> None:
     for generation in range(1, 4):
         church.expire()
         assert refreshers.run({**church.job, "processes": processes, "reads": 3}) == [0] * processes
@@ -76,13 +76,13 @@ def test_processes_that_are_refused_at_the_same_instant_spend_one_token(
         assert church.connection.version == church.first + generation
 
 
-def test_processes_that_all_renew_early_spend_one_token(church: Church, refreshers: Refreshers):
+def test_processes_that_all_renew_early_spend_one_token(church: Church, refreshers: Refreshers) -> None:
     connect(church, SOON)
     assert refreshers.run({**church.job, "processes": 6, "reads": 3}) == [0] * 6
     assert church.uses == ["spent"]
 
 
-def test_the_one_that_renews_is_killed_while_others_wait_for_it(church: Church, refreshers: Refreshers):
+def test_the_one_that_renews_is_killed_while_others_wait_for_it(church: Church, refreshers: Refreshers) -> None:
     church.expire()
     ended = refreshers.run({**church.job, "processes": 4, "kill_at": "answered"})
     # One got that far. The others found its intention without an end.
@@ -90,7 +90,7 @@ def test_the_one_that_renews_is_killed_while_others_wait_for_it(church: Church, 
     assert church.uses == ["spent"]
 
 
-def test_walks_of_several_processes_whose_tokens_end_every_few_requests(church: Church, refreshers: Refreshers):
+def test_walks_of_several_processes_whose_tokens_end_every_few_requests(church: Church, refreshers: Refreshers) -> None:
     church.simulator.behave(OAuthBehaviour(access_requests=2))
     church.expire()
     entities = ["person", "household", "campus", "group"]
@@ -103,7 +103,7 @@ def test_walks_of_several_processes_whose_tokens_end_every_few_requests(church: 
 
 
 @pytest.mark.parametrize("refusal", ["hint", "basic"])
-def test_either_body_of_a_401_in_the_middle_of_a_walk_is_one_refresh(church: Church, refusal: Any):
+def test_either_body_of_a_401_in_the_middle_of_a_walk_is_one_refresh(church: Church, refusal: Any) -> None:
     church.simulator.behave(OAuthBehaviour(refusal=refusal))
     church.read()
     church.expire()
@@ -111,7 +111,7 @@ def test_either_body_of_a_401_in_the_middle_of_a_walk_is_one_refresh(church: Chu
     assert church.uses == ["spent"]
 
 
-def test_a_token_is_renewed_before_its_end_so_that_nothing_is_refused(church: Church):
+def test_a_token_is_renewed_before_its_end_so_that_nothing_is_refused(church: Church) -> None:
     connect(church, SOON)
     church.simulator.clear_requests()
     church.read(times=3)

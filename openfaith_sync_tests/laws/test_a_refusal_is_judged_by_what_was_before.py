@@ -11,6 +11,7 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import REFUSED, list_alerts
 from openfaith_sync.store.outages.incidents import list_incidents
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
@@ -37,7 +38,7 @@ def church(church_process: RunningSimulator) -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture
-def plan(database, pco_manifest: Manifest, tmp_path: Path) -> Iterator[Ticking]:
+def plan(database: Database, pco_manifest: Manifest, tmp_path: Path) -> Iterator[Ticking]:
     with ticking(database, pco_manifest, tmp_path) as found:
         yield found
 
@@ -69,7 +70,9 @@ def only_emails(plan: Ticking) -> None:
     )
 
 
-def test_what_was_readable_fails_once_is_asked_again_soon_and_turns_green_by_itself(plan, church):
+def test_what_was_readable_fails_once_is_asked_again_soon_and_turns_green_by_itself(
+    plan: Ticking, church: RunningSimulator
+) -> None:
     org = plan.connect("grace", church)
     plan.full_sync(org)
     only_emails(plan)
@@ -106,7 +109,9 @@ def test_what_was_readable_fails_once_is_asked_again_soon_and_turns_green_by_its
     assert list_alerts(plan.database) == []
 
 
-def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_answer(plan, church):
+def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_answer(
+    plan: Ticking, church: RunningSimulator
+) -> None:
     orgs = [plan.connect(name, church) for name in ORGS]
     plan.full_sync(*orgs)
     only_emails(plan)

@@ -48,21 +48,21 @@ RETRY_AFTER = {
 
 
 @pytest.mark.parametrize("retry_after", RETRY_AFTER.values(), ids=RETRY_AFTER)
-def test_every_lying_retry_after_costs_a_moment_and_no_record(church, retry_after):
+def test_every_lying_retry_after_costs_a_moment_and_no_record(church: LimitedChurch, retry_after: str | None) -> None:
     church.simulator.fault(Fault(kind="status", status=429, retry_after=retry_after, after=5, times=1))
     church.sync()
     church.assert_holds_the_truth()
     assert church.statuses().count(429) == 1
 
 
-def test_a_storm_of_refusals_ends(church):
+def test_a_storm_of_refusals_ends(church: LimitedChurch) -> None:
     church.simulator.fault(Fault(kind="status", status=429, retry_after="0", after=3, times=8))
     church.sync()
     church.assert_holds_the_truth()
     assert church.statuses().count(429) == 8
 
 
-def test_a_limit_that_drops_to_a_tenth_is_kept_from_the_answer_that_says_so(church):
+def test_a_limit_that_drops_to_a_tenth_is_kept_from_the_answer_that_says_so(church: LimitedChurch) -> None:
     church.simulator.fault(Fault(kind="rate", at=12, rate="3/1"))
     church.sync()
     church.assert_holds_the_truth()
@@ -90,14 +90,14 @@ LIES = {
 
 
 @pytest.mark.parametrize("says", LIES.values(), ids=LIES)
-def test_headers_that_lie_cost_time_and_no_record(church, says):
+def test_headers_that_lie_cost_time_and_no_record(church: LimitedChurch, says: dict[str, str | None]) -> None:
     church.simulator.set_rate("12/1")
     church.simulator.fault(Fault(kind="headers", says=says))
     church.sync()
     church.assert_holds_the_truth()
 
 
-def test_what_the_source_refuses_is_in_the_waits_of_its_pass(church):
+def test_what_the_source_refuses_is_in_the_waits_of_its_pass(church: LimitedChurch) -> None:
     church.simulator.fault(Fault(kind="status", status=429, retry_after="1", path="/people/v2/campuses", times=1))
     church.sync()
     (waited,) = fetch(

@@ -32,7 +32,7 @@ def deliver(receiver: Receiver, *event_ids: str) -> bool:
     return answer.is_success
 
 
-def test_killed_before_the_commit_it_has_promised_nothing_and_stored_nothing(database):
+def test_killed_before_the_commit_it_has_promised_nothing_and_stored_nothing(database: Database) -> None:
     subscribe(database)
     with running_receiver(database, kill_at=("read", 1)) as receiver:
         assert not deliver(receiver, "e-1", "e-2")
@@ -40,7 +40,9 @@ def test_killed_before_the_commit_it_has_promised_nothing_and_stored_nothing(dat
     assert stored(database) == set()
 
 
-def test_killed_between_the_commit_and_the_answer_it_has_stored_all_of_it_and_a_repetition_changes_nothing(database):
+def test_killed_between_the_commit_and_the_answer_it_has_stored_all_of_it_and_a_repetition_changes_nothing(
+    database: Database,
+) -> None:
     subscribe(database)
     with running_receiver(database, kill_at=("stored", 1)) as receiver:
         assert not deliver(receiver, "e-1", "e-2")
@@ -52,7 +54,7 @@ def test_killed_between_the_commit_and_the_answer_it_has_stored_all_of_it_and_a_
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_among_many_what_it_acknowledged_is_stored(database, seed):
+def test_killed_among_many_what_it_acknowledged_is_stored(database: Database, seed: int) -> None:
     subscribe(database)
     dice = random.Random(seed)
     kill_at = (dice.choice(["read", "stored"]), dice.randint(5, 30))

@@ -1,5 +1,6 @@
 """Law 4: absent is not deleted. Only a complete listing and a read by id together say that a record is gone."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +21,7 @@ from openfaith_sync_tests.laws.synced_church import CAMPUS, EMAIL, GROUP, PEOPLE
 from openfaith_sync_tests.store.making import fetch, run
 
 
-def test_a_twentieth_gone_is_exactly_those_tombstoned(synced):
+def test_a_twentieth_gone_is_exactly_those_tombstoned(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     gone = church.delete(PERSON, PEOPLE // 20)
     result = church.sync(PERSON)
@@ -33,7 +34,7 @@ def test_a_twentieth_gone_is_exactly_those_tombstoned(synced):
     assert fetch(church.database, "SELECT count(*) FROM openfaith.people") == [(PEOPLE,)]
 
 
-def test_a_third_gone_waits_for_a_person_while_additions_apply(synced):
+def test_a_third_gone_waits_for_a_person_while_additions_apply(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     before = church.live(PERSON)
     gone = church.delete(PERSON, PEOPLE * 3 // 10)
@@ -55,7 +56,7 @@ def test_a_third_gone_waits_for_a_person_while_additions_apply(synced):
     assert [hold.status for hold in list_holds(church.database, is_all=True)] == [HoldStatus.SETTLED]
 
 
-def test_everything_gone_waits_for_a_person_too(synced):
+def test_everything_gone_waits_for_a_person_too(synced: Callable[..., Synced]) -> None:
     church = synced(EMAIL)
     before = church.live(EMAIL)
     for identity in before:
@@ -69,7 +70,7 @@ def test_everything_gone_waits_for_a_person_too(synced):
     assert church.live(EMAIL) == set()
 
 
-def test_an_approval_is_a_ceiling(synced):
+def test_an_approval_is_a_ceiling(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     church.delete(PERSON, 60)
     with pytest.raises(SafetyStop):
@@ -87,7 +88,7 @@ def test_an_approval_is_a_ceiling(synced):
     assert church.live(PERSON) == church.truth(PERSON)
 
 
-def test_what_an_approval_let_go_is_used_up(synced, monkeypatch):
+def test_what_an_approval_let_go_is_used_up(synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 50)
     church = synced(PERSON)
     church.delete(PERSON, 120)
@@ -102,7 +103,7 @@ def test_what_an_approval_let_go_is_used_up(synced, monkeypatch):
         church.sync(PERSON)
 
 
-def test_a_rejected_hold_keeps_the_rows_and_the_next_reconciliation_stops_again(synced):
+def test_a_rejected_hold_keeps_the_rows_and_the_next_reconciliation_stops_again(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     church.delete(PERSON, 60)
     for _ in range(2):
@@ -113,7 +114,7 @@ def test_a_rejected_hold_keeps_the_rows_and_the_next_reconciliation_stops_again(
     assert len(church.live(PERSON)) == PEOPLE
 
 
-def test_the_limits_are_those_set_for_the_org(synced):
+def test_the_limits_are_those_set_for_the_org(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES ('grace', 3, 0.02)")
     church.delete(PERSON, 5)
@@ -128,7 +129,9 @@ def hiding(church: Synced, count: int, entity: EntityName = PERSON, **how: Any) 
 
 
 @pytest.mark.parametrize("reads", [3, 500], ids=["budget too small for all", "budget for all"])
-def test_a_narrowed_permission_deletes_nothing_however_often_it_is_listed(synced, monkeypatch, reads):
+def test_a_narrowed_permission_deletes_nothing_however_often_it_is_listed(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", reads)
     monkeypatch.setattr(settling, "READS_AT_ONCE", 3)
     church = synced(PERSON)
@@ -142,7 +145,9 @@ def test_a_narrowed_permission_deletes_nothing_however_often_it_is_listed(synced
 
 
 @pytest.mark.parametrize("after", range(1, 6))
-def test_a_permission_narrowed_while_the_list_is_walked_deletes_nothing(synced, after):
+def test_a_permission_narrowed_while_the_list_is_walked_deletes_nothing(
+    synced: Callable[..., Synced], after: int
+) -> None:
     church = synced(PERSON)
     hiding(church, 80, after=after)
     with suppress(SafetyStop, TransientError):
@@ -155,7 +160,7 @@ def test_a_permission_narrowed_while_the_list_is_walked_deletes_nothing(synced, 
     assert len(church.live(PERSON)) == PEOPLE
 
 
-def test_a_hold_whose_records_came_back_is_settled_by_itself(synced):
+def test_a_hold_whose_records_came_back_is_settled_by_itself(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     hiding(church, 80)
     with pytest.raises(SafetyStop):
@@ -166,7 +171,7 @@ def test_a_hold_whose_records_came_back_is_settled_by_itself(synced):
     assert church.candidates() == 0
 
 
-def test_a_record_that_is_not_listed_but_can_be_read_is_stored_and_no_candidate(synced):
+def test_a_record_that_is_not_listed_but_can_be_read_is_stored_and_no_candidate(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     hidden = hiding(church, 4, answers="alive")
     church.simulator.change("person", min(hidden), {"last_name": "Still-Here"})
@@ -177,7 +182,7 @@ def test_a_record_that_is_not_listed_but_can_be_read_is_stored_and_no_candidate(
 
 
 @pytest.mark.parametrize("entity", [PERSON, PHONE], ids=["records are read", "ids only"])
-def test_a_record_that_reappears_is_undeleted(synced, entity):
+def test_a_record_that_reappears_is_undeleted(synced: Callable[..., Synced], entity: str) -> None:
     church = synced(entity)
     before = church.live(entity)
     hidden = hiding(church, 5, entity, answers="gone")
@@ -188,7 +193,7 @@ def test_a_record_that_reappears_is_undeleted(synced, entity):
     assert church.live(entity) == before
 
 
-def test_an_empty_answer_that_says_there_is_nothing_deletes_nothing(synced):
+def test_an_empty_answer_that_says_there_is_nothing_deletes_nothing(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON, CAMPUS)
     campuses = church.live(CAMPUS)
     for entity in (PERSON, CAMPUS):
@@ -204,7 +209,7 @@ def test_an_empty_answer_that_says_there_is_nothing_deletes_nothing(synced):
     assert church.live(CAMPUS) == campuses
 
 
-def test_an_entity_that_may_not_be_read_fails_and_keeps_everything(synced):
+def test_an_entity_that_may_not_be_read_fails_and_keeps_everything(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     church.simulator.fault(Fault(kind="status", status=403, path="/people/v2/people"))
     with pytest.raises(AccessDenied):
@@ -244,7 +249,7 @@ class CuttingShort:
 
 
 @pytest.mark.parametrize("end", [0, 1, 99, 100, 150, 236])
-def test_a_listing_cut_short_is_not_believed_and_begins_again(synced, end):
+def test_a_listing_cut_short_is_not_believed_and_begins_again(synced: Callable[..., Synced], end: int) -> None:
     church = synced(PERSON)
     church.between = lambda source: CuttingShort(source, end)
     with pytest.raises(ListingIncomplete, match=f"{240 - end} of the 240 records that the source counts"):
@@ -256,7 +261,9 @@ def test_a_listing_cut_short_is_not_believed_and_begins_again(synced, end):
 
 
 @pytest.mark.parametrize("end", [237, 239])
-def test_a_listing_that_lacks_a_few_that_are_counted_deletes_nothing_and_says_so(synced, end):
+def test_a_listing_that_lacks_a_few_that_are_counted_deletes_nothing_and_says_so(
+    synced: Callable[..., Synced], end: int
+) -> None:
     church = synced(PERSON)
     church.between = lambda source: CuttingShort(source, end)
     result = church.sync(PERSON)
@@ -267,7 +274,9 @@ def test_a_listing_that_lacks_a_few_that_are_counted_deletes_nothing_and_says_so
 @pytest.mark.parametrize("kind", ["short_page", "empty_page", "repeat_page", "stuck_next", "truncated_json"])
 @pytest.mark.parametrize("at", range(1, 7))
 @pytest.mark.parametrize("entity", [PERSON, GROUP], ids=["counted", "not counted"])
-def test_a_damaged_page_never_makes_a_listing_complete(synced, kind, at, entity):
+def test_a_damaged_page_never_makes_a_listing_complete(
+    synced: Callable[..., Synced], kind: str, at: int, entity: str
+) -> None:
     church = synced(entity)
     before = church.live(entity)
     church.simulator.fault(Fault(kind=kind, at=at, times=1))
@@ -280,7 +289,9 @@ def test_a_damaged_page_never_makes_a_listing_complete(synced, kind, at, entity)
     assert church.candidates() == 0
 
 
-def test_what_the_budget_leaves_unread_waits_until_it_was_read_too(synced, monkeypatch):
+def test_what_the_budget_leaves_unread_waits_until_it_was_read_too(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 5)
     church = synced(PERSON)
     church.delete(PERSON, 12)
@@ -292,7 +303,9 @@ def test_what_the_budget_leaves_unread_waits_until_it_was_read_too(synced, monke
     assert church.live(PERSON) == church.truth(PERSON)
 
 
-def test_two_listings_of_which_a_row_names_no_id_prove_nothing(synced, monkeypatch):
+def test_two_listings_of_which_a_row_names_no_id_prove_nothing(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 0)
     church = synced(PERSON)
     church.simulator.fault(Fault(kind="odd_record", record=f"Person/{min(church.truth(PERSON))}", odd="no_id"))
@@ -305,7 +318,9 @@ def test_two_listings_of_which_a_row_names_no_id_prove_nothing(synced, monkeypat
     assert church.live(PERSON) == church.truth(PERSON)
 
 
-def test_a_listing_in_between_that_has_it_begins_the_count_anew(synced, monkeypatch):
+def test_a_listing_in_between_that_has_it_begins_the_count_anew(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 0)
     church = synced(PERSON)
     for _ in range(3):
@@ -316,7 +331,7 @@ def test_a_listing_in_between_that_has_it_begins_the_count_anew(synced, monkeypa
     assert len(church.live(PERSON)) == PEOPLE
 
 
-def test_records_that_are_missing_here_are_fetched_by_id(synced):
+def test_records_that_are_missing_here_are_fetched_by_id(synced: Callable[..., Synced]) -> None:
     church = synced(PHONE)
     owner = min(church.truth(PERSON))
     new = church.simulator.create("phone_number", {"number": "555 0100"}, {"person": owner})
@@ -328,7 +343,7 @@ def test_records_that_are_missing_here_are_fetched_by_id(synced):
     assert {one["query"].get("fields[PhoneNumber]") for one in listings} == {"updated_at"}
 
 
-def test_a_change_without_a_new_version_is_stored_and_counted(synced):
+def test_a_change_without_a_new_version_is_stored_and_counted(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     seen, unseen = sorted(church.truth(PERSON), key=int)[:2]
     church.simulator.change("person", seen, {"last_name": "Seen"})
@@ -337,7 +352,7 @@ def test_a_change_without_a_new_version_is_stored_and_counted(synced):
     assert (result.counts.updated, result.report["changed_unseen"]) == (2, 1)
 
 
-def test_a_reconciliation_moves_no_watermark_and_claims_no_mapping(synced):
+def test_a_reconciliation_moves_no_watermark_and_claims_no_mapping(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     checkpoint = "SELECT watermark, manifest_version FROM sync.checkpoints WHERE entity = 'person'"
     before = fetch(church.database, checkpoint)
@@ -349,7 +364,7 @@ def test_a_reconciliation_moves_no_watermark_and_claims_no_mapping(synced):
     assert fetch(church.database, checkpoint) == [(before[0][0], None)]
 
 
-def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced):
+def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced: Callable[..., Synced]) -> None:
     church = synced(CAMPUS)
     bad = church.simulator.create("email", {"address": "x@example.org"}, {"person": min(church.truth(PERSON))})
     church.simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
@@ -365,7 +380,7 @@ def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced):
     assert church.live(EMAIL) == church.truth(EMAIL)
 
 
-def test_a_listing_of_which_something_was_lost_is_not_compared(synced):
+def test_a_listing_of_which_something_was_lost_is_not_compared(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     hiding(church, 30)
     with pytest.raises(SafetyStop):
@@ -380,7 +395,9 @@ def test_a_listing_of_which_something_was_lost_is_not_compared(synced):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_whatever_happened_a_reconciliation_of_all_entities_ends_in_the_truth(synced, seed):
+def test_whatever_happened_a_reconciliation_of_all_entities_ends_in_the_truth(
+    synced: Callable[..., Synced], seed: int
+) -> None:
     church = synced()
     order = build_graph(church.manifest).entities
     for entity in order:

@@ -1,5 +1,7 @@
 """Law 12: a sync that sets most of its records aside has failed, and says so until they are stored."""
 
+from collections.abc import Callable
+
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
@@ -39,7 +41,7 @@ def waiting(church: Synced) -> int:
     return fetch(church.database, "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL")[0][0]
 
 
-def test_a_church_whose_records_are_all_set_aside_fails_until_they_are_stored(synced):
+def test_a_church_whose_records_are_all_set_aside_fails_until_they_are_stored(synced: Callable[..., Synced]) -> None:
     church = synced()
     refuse(church, "people", "true")
     for _ in range(2):
@@ -52,7 +54,9 @@ def test_a_church_whose_records_are_all_set_aside_fails_until_they_are_stored(sy
 
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
-def test_more_than_the_orgs_share_fails_every_mode_while_the_rest_is_stored(synced, mode):
+def test_more_than_the_orgs_share_fails_every_mode_while_the_rest_is_stored(
+    synced: Callable[..., Synced], mode: SyncMode
+) -> None:
     church = synced()
     refuse(church, "people", f"last_name = '{BAD}'")
     spoilt = spoil(church, PEOPLE * 3 // 10)
@@ -66,7 +70,9 @@ def test_more_than_the_orgs_share_fails_every_mode_while_the_rest_is_stored(sync
     assert church.sync(PERSON, mode).counts.dead == len(spoilt)
 
 
-def test_a_delta_that_sets_most_of_its_few_records_aside_fails_and_keeps_the_older_rows(synced):
+def test_a_delta_that_sets_most_of_its_few_records_aside_fails_and_keeps_the_older_rows(
+    synced: Callable[..., Synced],
+) -> None:
     church = synced(PERSON)
     refuse(church, "people", f"last_name = '{BAD}'")
     spoil(church, 30)
@@ -76,14 +82,14 @@ def test_a_delta_that_sets_most_of_its_few_records_aside_fails_and_keeps_the_old
     assert (len(church.live(PERSON)), waiting(church)) == (PEOPLE, 30)
 
 
-def test_a_few_records_set_aside_are_dead_letters_and_no_failure(synced):
+def test_a_few_records_set_aside_are_dead_letters_and_no_failure(synced: Callable[..., Synced]) -> None:
     church = synced()
     refuse(church, "people", f"last_name = '{BAD}'")
     spoilt = spoil(church, 24)
     assert church.sync(PERSON, SyncMode.AUTO).counts.dead == len(spoilt) == waiting(church)
 
 
-def test_children_that_rode_along_and_were_all_set_aside_fail(synced):
+def test_children_that_rode_along_and_were_all_set_aside_fail(synced: Callable[..., Synced]) -> None:
     church = synced()
     refuse(church, "emails", "true")
     church.sync(PERSON, SyncMode.FULL)
@@ -91,7 +97,7 @@ def test_children_that_rode_along_and_were_all_set_aside_fail(synced):
         church.sync(EMAIL, SyncMode.AUTO)
 
 
-def test_nested_records_that_are_all_set_aside_fail(synced):
+def test_nested_records_that_are_all_set_aside_fail(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP)
     refuse(church, "group_memberships", "true")
     with pytest.raises(MostlyRejected, match="grace/pco/group_membership"):
@@ -111,7 +117,9 @@ def drain(church: Synced) -> RecordsResult:
 
 
 @pytest.mark.parametrize(("announced", "is_failure"), [(30, True), (1, False)])
-def test_an_inbox_whose_records_are_all_set_aside_fails_with_every_event_settled(synced, announced, is_failure):
+def test_an_inbox_whose_records_are_all_set_aside_fails_with_every_event_settled(
+    synced: Callable[..., Synced], announced: int, is_failure: bool
+) -> None:
     church = synced(PERSON)
     refuse(church, "people", f"last_name = '{BAD}'")
     events = [

@@ -64,7 +64,9 @@ def plan_probe(plan: Ticking, wait: timedelta) -> None:
         run(plan.database, f"UPDATE sync.{table} SET probe_at = now() + %s", wait)
 
 
-def test_from_the_first_failure_to_the_first_answer(plan: Ticking, church: RunningSimulator, caplog):
+def test_from_the_first_failure_to_the_first_answer(
+    plan: Ticking, church: RunningSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
     orgs = [plan.connect(name, church) for name in ORGS]
     plan.full_sync(*orgs)
     church.fault(Fault(kind="outage"))
@@ -127,7 +129,9 @@ def sync(
 AT_ONCE = replace(RULES, lasting=timedelta())
 
 
-def test_a_run_ends_at_once_and_says_when_to_come_again(database, pco_manifest, church):
+def test_a_run_ends_at_once_and_says_when_to_come_again(
+    database: Database, pco_manifest: Manifest, church: RunningSimulator
+) -> None:
     church.fault(Fault(kind="outage"))
     outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
     first, *others = [outcome.error for outcome in outcomes.values()]
@@ -145,7 +149,9 @@ def test_a_run_ends_at_once_and_says_when_to_come_again(database, pco_manifest, 
     assert church.requests() == []
 
 
-def test_one_listing_that_always_fails_is_no_outage(database, pco_manifest, church):
+def test_one_listing_that_always_fails_is_no_outage(
+    database: Database, pco_manifest: Manifest, church: RunningSimulator
+) -> None:
     church.fault(Fault(kind="status", status=500, path="/people/v2/campuses"))
     for _ in range(3):
         outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
@@ -154,7 +160,9 @@ def test_one_listing_that_always_fails_is_no_outage(database, pco_manifest, chur
     assert list_away(database) == []
 
 
-def test_a_denied_entity_fails_visibly_and_buries_nobody(database, pco_manifest, church):
+def test_a_denied_entity_fails_visibly_and_buries_nobody(
+    database: Database, pco_manifest: Manifest, church: RunningSimulator
+) -> None:
     breaker = SharedBreaker(database, GRACE, PCO, AT_ONCE)
     sync(database, pco_manifest, church, breaker)
     church.fault(Fault(kind="status", status=403, path="/people/v2/emails"))

@@ -5,7 +5,9 @@ from itertools import permutations
 
 import pytest
 
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import EMAIL, PERSON, State, announced, email, merger, person
 
@@ -53,7 +55,7 @@ HISTORIES: dict[str, History] = {
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[Cases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
     with open_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -77,7 +79,7 @@ def deliver(case: Case, arrivals: Told, lag: str, poll_after: int | None) -> Non
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_every_order_of_arrival_with_a_poll_between_any_two(cases, name):
+def test_every_order_of_arrival_with_a_poll_between_any_two(cases: Cases, name: str) -> None:
     states = (HOME if "merged" in name else KEPT, *(state for state, _ in HISTORIES[name]))
     told = tuple(event for _, events in HISTORIES[name] for event in events)
     assert len(told) == 5

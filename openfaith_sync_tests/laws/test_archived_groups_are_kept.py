@@ -23,7 +23,7 @@ def archived(church: Synced) -> set[str]:
     return {number for number, group in church.simulator.truth("group").items() if group.attributes["archived_at"]}
 
 
-def test_a_first_sync_stores_archived_groups_as_inactive(synced: Callable[..., Synced]):
+def test_a_first_sync_stores_archived_groups_as_inactive(synced: Callable[..., Synced]) -> None:
     church = synced()
     church.simulator.change("group", next(iter(church.truth(GROUP))), {"archived_at": ARCHIVED_AT})
     church.sync(GROUP, SyncMode.FULL)
@@ -31,7 +31,7 @@ def test_a_first_sync_stores_archived_groups_as_inactive(synced: Callable[..., S
     assert inactive(church) == archived(church) != set()
 
 
-def test_a_group_archived_later_becomes_inactive_and_keeps_its_members(synced: Callable[..., Synced]):
+def test_a_group_archived_later_becomes_inactive_and_keeps_its_members(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON, GROUP, MEMBERSHIP)
     group = next(
         number

@@ -59,7 +59,9 @@ def simulator(manifest: Manifest) -> Iterator[RunningSimulator]:
         yield church
 
 
-def test_every_kind_is_tried_every_entity_is_synced_and_some_have_pages(manifest, simulator):
+def test_every_kind_is_tried_every_entity_is_synced_and_some_have_pages(
+    manifest: Manifest, simulator: RunningSimulator
+) -> None:
     assert sum(count > PAGE for count in simulator.counts().values()) > 1
     # One odd record is no fault of a request; it is tried in tests of its own.
     assert {fault.kind for fault in FAULTS.values()} == set(get_args(FaultKind)) - {"odd_record"}
@@ -73,7 +75,9 @@ def looking(module_database: Database) -> Iterator[Connection]:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_at_every_request(module_database, looking, manifest, simulator, name):
+def test_at_every_request(
+    module_database: Database, looking: Connection, manifest: Manifest, simulator: RunningSimulator, name: str
+) -> None:
     bounds = HASTY if name in ("slow", "drip") else BOUNDS
     church = Faulty(module_database, looking, manifest, simulator, FAULTS[name], bounds)
     for unit in UNITS:

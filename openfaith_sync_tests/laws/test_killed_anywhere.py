@@ -55,7 +55,9 @@ def pages_fetched_again(simulator: Any) -> int:
     return sum(times - 1 for times in pages.values())
 
 
-def test_killed_before_and_after_every_statement_of_every_commit(job, simulator, victims, database):
+def test_killed_before_and_after_every_statement_of_every_commit(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database
+) -> None:
     whole = victims.run(job)
     assert whole["status"] == 0
     expected_rows, expected_counts, newest = all_rows(database), counts(database), watermarks(database)
@@ -73,7 +75,9 @@ def test_killed_before_and_after_every_statement_of_every_commit(job, simulator,
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again(job, simulator, victims, database, seed):
+def test_killed_again_and_again(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database, seed: int
+) -> None:
     assert victims.run(job)["status"] == 0
     expected = all_rows(database)
     erase(database)
@@ -87,7 +91,9 @@ def test_killed_again_and_again(job, simulator, victims, database, seed):
     assert pages_fetched_again(simulator) <= kills
 
 
-def test_a_long_listing_in_slices_fetches_again_at_most_one_page_a_slice(job, simulator, victims, database):
+def test_a_long_listing_in_slices_fetches_again_at_most_one_page_a_slice(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database
+) -> None:
     small = {**job, "entities": ["person"], "paging": {"size": 10, "pages_in_flight": 4, "pages_a_slice": 2}}
     whole = victims.run(small)
     assert whole["status"] == 0
@@ -112,7 +118,9 @@ def test_a_long_listing_in_slices_fetches_again_at_most_one_page_a_slice(job, si
 
 
 @pytest.mark.parametrize("stop_at", [3, 9, 20, 33, 41])
-def test_postgres_stopped_immediately_in_the_middle_of_a_sync(job, simulator, victims, database, stop_at, tmp_path):
+def test_postgres_stopped_immediately_in_the_middle_of_a_sync(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database, stop_at: int, tmp_path: Path
+) -> None:
     assert victims.run(job)["status"] == 0
     expected = all_rows(database)
     tmp_path.chmod(0o755)

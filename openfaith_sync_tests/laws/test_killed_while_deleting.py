@@ -85,7 +85,9 @@ def ids(simulator: Any, entity: str) -> list[str]:
 
 
 @pytest.mark.parametrize("entity", ["person", "phone_number"], ids=["records are read", "ids only"])
-def test_a_reconciliation_killed_anywhere(job, simulator, victims, database, entity):
+def test_a_reconciliation_killed_anywhere(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database, entity: str
+) -> None:
     job = {**job, "entities": [entity]}
     assert victims.run({**job, "mode": "full"})["status"] == 0
     gone = ids(simulator, entity)[3:24:7]
@@ -100,7 +102,9 @@ def test_a_reconciliation_killed_anywhere(job, simulator, victims, database, ent
     assert sorted(live, key=int) == ids(simulator, entity)
 
 
-def test_a_reconciliation_that_takes_older_versions_killed_anywhere(job, simulator, victims, database):
+def test_a_reconciliation_that_takes_older_versions_killed_anywhere(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database
+) -> None:
     job = {**job, "entities": ["phone_number"]}
     assert victims.run({**job, "mode": "full"})["status"] == 0
     went_back = ids(simulator, "phone_number")[2:24:7]
@@ -114,7 +118,9 @@ def test_a_reconciliation_that_takes_older_versions_killed_anywhere(job, simulat
     assert expected["older"] == []
 
 
-def test_a_reconciliation_that_is_held_killed_anywhere(job, simulator, victims, database):
+def test_a_reconciliation_that_is_held_killed_anywhere(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database
+) -> None:
     job = {**job, "entities": ["person"]}
     assert victims.run({**job, "mode": "full"})["status"] == 0
     for identity in ids(simulator, "person")[::2]:
@@ -127,14 +133,18 @@ def test_a_reconciliation_that_is_held_killed_anywhere(job, simulator, victims, 
 @pytest.mark.parametrize(
     ("parent", "entity", "every"), [("household", "household_membership", 3), ("group", "group_membership", 1)]
 )
-def test_a_full_walk_of_parents_killed_anywhere(job, simulator, victims, database, parent, entity, every):
+def test_a_full_walk_of_parents_killed_anywhere(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database, parent: str, entity: str, every: int
+) -> None:
     assert victims.run({**job, "mode": "full", "entities": [parent]})["status"] == 0
     job = {**job, "entities": [entity], "mode": "full"}
     expected = killed_at_every_step(victims, simulator, database, job, every=every)
     assert sorted((row[3] for row in expected["links"] if row[2] == entity), key=int) == ids(simulator, entity)
 
 
-def test_the_end_of_memberships_killed_anywhere(job, simulator, victims, database):
+def test_the_end_of_memberships_killed_anywhere(
+    job: dict[str, Any], simulator: Any, victims: Victims, database: Database
+) -> None:
     entity = "household_membership"
     assert victims.run({**job, "mode": "full", "entities": ["household", entity]})["status"] == 0
     gone = ids(simulator, entity)[5:24:6]

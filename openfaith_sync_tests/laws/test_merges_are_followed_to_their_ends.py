@@ -8,6 +8,7 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import ExternalId, SyncKey, derive_entity_id, merges_of
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult
 from openfaith_sync.domain.records.merges import Merge, MergeCommit, references_to
 from openfaith_sync.domain.webhooks.inbox import EventAction
@@ -35,7 +36,7 @@ WAYS = {"a chain": (("2", "1"), ("3", "2")), "a fan": (("3", "1"), ("3", "2")), 
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[Cases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
     with open_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -56,7 +57,7 @@ def graves(case: Case) -> dict[str, str | None]:
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["held before", "never seen before"])
 @pytest.mark.parametrize("way", WAYS)
-def test_in_every_order_with_a_poll_between_any_two(cases, way, is_held):
+def test_in_every_order_with_a_poll_between_any_two(cases: Cases, way: str, is_held: bool) -> None:
     states, told = [HOME], []
     for second, (kept, removed) in enumerate(WAYS[way], start=1):
         states.append(states[-1].merged(kept, removed, second))
@@ -82,7 +83,7 @@ def test_in_every_order_with_a_poll_between_any_two(cases, way, is_held):
         case.assert_holds(states[-1])
 
 
-def test_a_merge_known_before_either_record_leads_what_comes_later(cases):
+def test_a_merge_known_before_either_record_leads_what_comes_later(cases: Cases) -> None:
     merged = HOME.merged("2", "1", 3)
     stale = merged.with_record(EMAIL, email("51", "1", 9))
     case = cases.of(merged, stale)
@@ -94,7 +95,7 @@ def test_a_merge_known_before_either_record_leads_what_comes_later(cases):
     assert case.live(PERSON).keys() == {"2", "3"}
 
 
-def test_a_reference_stored_after_the_merge_follows_it_at_the_end_of_its_own_pass(cases):
+def test_a_reference_stored_after_the_merge_follows_it_at_the_end_of_its_own_pass(cases: Cases) -> None:
     case = cases.of(HOME, HOME.merged("2", "1", 3).with_record(EMAIL, email("59", "1", 9)))
     poll_all(case)
     case.source.reached = 1
@@ -103,7 +104,7 @@ def test_a_reference_stored_after_the_merge_follows_it_at_the_end_of_its_own_pas
     assert case.live(EMAIL)["59"] == ("59@9.org", "2")
 
 
-def test_a_nested_record_without_a_version_follows_too(cases):
+def test_a_nested_record_without_a_version_follows_too(cases: Cases) -> None:
     before = HOME.with_record(MEMBERSHIP, membership("7", "40", "1"))
     case = cases.of(before, before.merged("2", "1", 3))
     joined = announced(1, EventAction.CREATED, membership("7", "40", "1"), MEMBERSHIP, parent_id="40")
@@ -117,7 +118,7 @@ def test_a_nested_record_without_a_version_follows_too(cases):
     assert case.live(MEMBERSHIP) == {"7": ("member", "2")}
 
 
-def test_the_kept_record_may_be_destroyed_later(cases):
+def test_the_kept_record_may_be_destroyed_later(cases: Cases) -> None:
     case = cases.of(HOME, HOME.merged("2", "1", 1), HOME.merged("2", "1", 1).without(PERSON, "2"))
     poll_all(case)
     case.source.reached = 2
@@ -127,7 +128,7 @@ def test_the_kept_record_may_be_destroyed_later(cases):
     assert case.live(PERSON).keys() == {"3"}
 
 
-def test_merges_are_polled_from_the_source_s_clock_and_again_change_nothing(cases):
+def test_merges_are_polled_from_the_source_s_clock_and_again_change_nothing(cases: Cases) -> None:
     case = cases.of(HOME, HOME.merged("2", "1", 700))
     poll_all(case)
     case.source.reached = 1
@@ -139,7 +140,7 @@ def test_merges_are_polled_from_the_source_s_clock_and_again_change_nothing(case
     assert case.store.count_live(SyncKey(case.org, case.manifest.adapter, PERSON)) == 2
 
 
-def test_more_merges_in_one_second_than_fit_a_page_are_all_applied(cases):
+def test_more_merges_in_one_second_than_fit_a_page_are_all_applied(cases: Cases) -> None:
     state = State()
     for number in range(1, 251):
         state = State(state.records, (*state.mergers, merger("999", str(number), 5)))
@@ -148,7 +149,7 @@ def test_more_merges_in_one_second_than_fit_a_page_are_all_applied(cases):
     assert (result.read, result.applied) == (250, 250)
 
 
-def test_merges_in_a_circle_are_left_alone(cases):
+def test_merges_in_a_circle_are_left_alone(cases: Cases) -> None:
     state = State(HOME.records, (merger("1", "2", 1), merger("2", "1", 2), merger("2", "3", 3)))
     case = cases.of(HOME, state)
     poll_all(case)
@@ -157,7 +158,7 @@ def test_merges_in_a_circle_are_left_alone(cases):
     assert case.live(PERSON).keys() == {"1", "2", "3"}
 
 
-def test_a_source_that_refuses_to_tell_of_merges_fails_no_pass_and_is_told_of(cases):
+def test_a_source_that_refuses_to_tell_of_merges_fails_no_pass_and_is_told_of(cases: Cases) -> None:
     case = cases.of(HOME)
     case.source.before_read = lambda entity, _: AccessDenied("no") if entity == "person_merger" else None
     result = case.poll(PERSON)
@@ -165,7 +166,7 @@ def test_a_source_that_refuses_to_tell_of_merges_fails_no_pass_and_is_told_of(ca
     assert case.live(PERSON).keys() == {"1", "2", "3"}
 
 
-def test_a_merge_of_another_org_touches_nothing(cases):
+def test_a_merge_of_another_org_touches_nothing(cases: Cases) -> None:
     case, other = cases.of(HOME, HOME.merged("2", "1", 1)), cases.of(HOME)
     poll_all(case)
     poll_all(other)
@@ -174,7 +175,7 @@ def test_a_merge_of_another_org_touches_nothing(cases):
     other.assert_holds(HOME)
 
 
-def test_a_merge_that_the_source_refuses_to_list_is_believed_of_its_event(cases):
+def test_a_merge_that_the_source_refuses_to_list_is_believed_of_its_event(cases: Cases) -> None:
     case = cases.of(HOME, HOME.merged("2", "1", 3))
     poll_all(case)
     case.source.reached = 1
@@ -185,7 +186,7 @@ def test_a_merge_that_the_source_refuses_to_list_is_believed_of_its_event(cases)
     assert case.outcomes()["3-merged-person-1"] == "merged into 2"
 
 
-def test_a_merge_that_the_source_does_not_list_yet_waits_and_the_record_is_gone(cases):
+def test_a_merge_that_the_source_does_not_list_yet_waits_and_the_record_is_gone(cases: Cases) -> None:
     gone = HOME.without(PERSON, "1")
     case = cases.of(HOME, gone, HOME.merged("2", "1", 3))
     poll_all(case)
@@ -199,7 +200,7 @@ def test_a_merge_that_the_source_does_not_list_yet_waits_and_the_record_is_gone(
     case.assert_holds(HOME.merged("2", "1", 3))
 
 
-def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases, module_database):
+def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases: Cases, module_database: Database) -> None:
     case = cases.of(HOME, HOME.with_record(EMAIL, email("59", "1", 9)))
     poll_all(case)
     key = SyncKey(case.org, case.manifest.adapter, merges_of(PERSON))

@@ -17,7 +17,9 @@ from openfaith_sync.defs.jobs.record_sync import sync_records
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import CanonicalFrameIOManager
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
 
 PACKAGE = MANIFESTS.parent / "openfaith_sync"
@@ -51,7 +53,9 @@ class Context:
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
-def test_no_command_takes_what_cannot_be_an_org(words, module_database, tmp_path, monkeypatch):
+def test_no_command_takes_what_cannot_be_an_org(
+    words: tuple[str, ...], module_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     environment = {
         "OPENFAITH_DATABASE_URL": module_database.libpq_url,
@@ -73,7 +77,9 @@ def test_no_command_takes_what_cannot_be_an_org(words, module_database, tmp_path
 
 # A hyphen is nobody (domain/ids.py): it is let in, and nothing is there.
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name != "-"])
-def test_no_run_is_of_a_partition_that_cannot_be_an_org(name, module_database, pco_manifest, tmp_path):
+def test_no_run_is_of_a_partition_that_cannot_be_an_org(
+    name: str, module_database: Database, pco_manifest: Manifest, tmp_path: Path
+) -> None:
     resource = DatabaseResource(home=str(tmp_path), database_url=module_database.libpq_url, secret_keys=SECRET_KEY)
     person = pco_manifest.entities[EntityName("person")]
     context: Any = Context(name)
@@ -108,7 +114,7 @@ def joined_statements(path: Path) -> list[str]:
     return found
 
 
-def test_no_statement_is_joined_of_values():
+def test_no_statement_is_joined_of_values() -> None:
     found = {
         (str(path.relative_to(PACKAGE)), text)
         for path in PACKAGE.rglob("*.py")
@@ -119,7 +125,7 @@ def test_no_statement_is_joined_of_values():
     assert unknown == set()
 
 
-def test_a_joined_statement_would_be_found(tmp_path):
+def test_a_joined_statement_would_be_found(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.py"
     wrong.write_text("session.execute(f'SELECT {name}')\nsession.execute('SELECT %s' % name)\nsql.SQL('a' + name)\n")
     assert len(joined_statements(wrong)) == 3

@@ -1,5 +1,6 @@
 """What exists only below a parent is listed where something changed, and ends only with evidence."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +35,7 @@ def below(church: Synced, entity: EntityName, relationship: str) -> dict[str, li
 
 
 @BOTH
-def test_a_full_walk_reads_every_parents_list_once(synced, entity, parent):
+def test_a_full_walk_reads_every_parents_list_once(synced: Callable[..., Synced], entity: str, parent: str) -> None:
     church = synced(parent)
     church.simulator.clear_requests()
     result = church.sync(entity, SyncMode.AUTO)
@@ -45,14 +46,14 @@ def test_a_full_walk_reads_every_parents_list_once(synced, entity, parent):
 
 
 @BOTH
-def test_a_delta_asks_nothing_where_no_parent_changed(synced, entity, parent):
+def test_a_delta_asks_nothing_where_no_parent_changed(synced: Callable[..., Synced], entity: str, parent: str) -> None:
     church = synced(parent, entity)
     church.simulator.clear_requests()
     result = church.sync(entity, SyncMode.AUTO)
     assert (result.mode, lists_read(church), result.requests) == (SyncMode.DELTA, 0, 0)
 
 
-def test_a_delta_reads_only_the_lists_of_parents_that_changed(synced):
+def test_a_delta_reads_only_the_lists_of_parents_that_changed(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP, MEMBER)
     (group, members), *_ = below(church, MEMBER, "group").items()
     church.simulator.delete("group_membership", members[0])
@@ -71,7 +72,7 @@ def test_a_delta_reads_only_the_lists_of_parents_that_changed(synced):
     assert lists_read(church) == 1
 
 
-def test_a_households_own_list_spares_the_walk_where_it_says_enough(synced):
+def test_a_households_own_list_spares_the_walk_where_it_says_enough(synced: Callable[..., Synced]) -> None:
     church = synced(HOUSEHOLD, FAMILY)
     families = [one for one, members in below(church, FAMILY, "household").items() if len(members) > 1]
     church.simulator.change("household", families[0], {"name": "Only Renamed"})
@@ -86,7 +87,7 @@ def test_a_households_own_list_spares_the_walk_where_it_says_enough(synced):
     assert leaver not in church.live(FAMILY)
 
 
-def test_a_member_that_moved_to_another_parent_is_never_deleted(synced):
+def test_a_member_that_moved_to_another_parent_is_never_deleted(synced: Callable[..., Synced]) -> None:
     church = synced(HOUSEHOLD, FAMILY)
     families = [one for one, members in below(church, FAMILY, "household").items() if len(members) > 1]
     moved = [below(church, FAMILY, "household")[families[0]][0], below(church, FAMILY, "household")[families[-1]][0]]
@@ -102,7 +103,9 @@ def test_a_member_that_moved_to_another_parent_is_never_deleted(synced):
 
 @BOTH
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.DELTA])
-def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(synced, entity, parent, mode):
+def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(
+    synced: Callable[..., Synced], entity: str, parent: str, mode: SyncMode
+) -> None:
     church = synced(parent, entity)
     lists = below(church, entity, parent)
     gone = max(lists, key=lambda one: len(lists[one]))
@@ -115,7 +118,9 @@ def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(synced, entit
 
 
 @BOTH
-def test_a_list_that_answers_404_ends_what_it_held_by_evidence_of_each(synced, entity, parent):
+def test_a_list_that_answers_404_ends_what_it_held_by_evidence_of_each(
+    synced: Callable[..., Synced], entity: str, parent: str
+) -> None:
     church = synced(parent, entity)
     lists = below(church, entity, parent)
     gone = min(lists, key=lambda one: len(lists[one]))
@@ -131,7 +136,9 @@ NOT_FOUND = {"lists": "memberships", "lists and parents": "v2/{parent}s/"}
 
 @pytest.mark.parametrize("path", NOT_FOUND.values(), ids=list(NOT_FOUND))
 @BOTH
-def test_a_first_walk_whose_lists_all_answer_404_is_a_failure_and_heals(synced, entity, parent, path):
+def test_a_first_walk_whose_lists_all_answer_404_is_a_failure_and_heals(
+    synced: Callable[..., Synced], entity: str, parent: str, path: str
+) -> None:
     church = synced(parent)
     path = path.replace("{parent}", parent)
     for _ in range(2):
@@ -146,7 +153,9 @@ def test_a_first_walk_whose_lists_all_answer_404_is_a_failure_and_heals(synced, 
 
 @pytest.mark.parametrize("path", NOT_FOUND.values(), ids=list(NOT_FOUND))
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
-def test_lists_that_all_answer_404_end_nobodys_membership_however_few_they_are(synced, mode, path):
+def test_lists_that_all_answer_404_end_nobodys_membership_however_few_they_are(
+    synced: Callable[..., Synced], mode: SyncMode, path: str
+) -> None:
     church = synced(GROUP, MEMBER)
     # So few that no safety stop would keep them.
     run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES ('grace', 10000, 1)")
@@ -161,7 +170,7 @@ def test_lists_that_all_answer_404_end_nobodys_membership_however_few_they_are(s
     assert church.live(MEMBER) == before
 
 
-def test_a_list_that_answers_404_beside_its_living_parent_says_nothing(synced):
+def test_a_list_that_answers_404_beside_its_living_parent_says_nothing(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP, MEMBER)
     before = church.live(MEMBER)
     group = next(iter(below(church, MEMBER, "group")))
@@ -171,7 +180,7 @@ def test_a_list_that_answers_404_beside_its_living_parent_says_nothing(synced):
     assert church.live(MEMBER) == before
 
 
-def test_a_parent_that_comes_back_is_read_again(synced):
+def test_a_parent_that_comes_back_is_read_again(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP, MEMBER)
     before = church.live(MEMBER)
     group = next(iter(below(church, MEMBER, "group")))
@@ -207,7 +216,7 @@ class Losing:
         return self.inner.read_merges(query)
 
 
-def test_a_third_of_the_members_gone_waits_for_a_person(synced):
+def test_a_third_of_the_members_gone_waits_for_a_person(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP, MEMBER)
     before = church.live(MEMBER)
     gone = sorted(before)[: len(before) // 3]
@@ -226,7 +235,7 @@ def test_a_third_of_the_members_gone_waits_for_a_person(synced):
     assert list_holds(church.database) == []
 
 
-def test_a_list_that_may_not_be_read_says_nothing_of_what_it_holds(synced):
+def test_a_list_that_may_not_be_read_says_nothing_of_what_it_holds(synced: Callable[..., Synced]) -> None:
     church = synced(GROUP, MEMBER)
     before = church.live(MEMBER)
     group = next(iter(below(church, MEMBER, "group")))
@@ -239,7 +248,7 @@ def test_a_list_that_may_not_be_read_says_nothing_of_what_it_holds(synced):
     assert church.live(MEMBER) == before
 
 
-def test_a_role_that_changed_is_found_by_the_reconciliation(synced):
+def test_a_role_that_changed_is_found_by_the_reconciliation(synced: Callable[..., Synced]) -> None:
     church = synced(HOUSEHOLD, FAMILY)
     membership = min(church.truth(FAMILY))
     church.simulator.change("household_membership", membership, {"household_role": "other_adult"}, touch=False)
@@ -250,7 +259,9 @@ def test_a_role_that_changed_is_found_by_the_reconciliation(synced):
 
 @pytest.mark.parametrize("kind", ["short_page", "empty_page", "repeat_page", "stuck_next"])
 @BOTH
-def test_a_damaged_list_is_read_again_and_ends_nobodys_membership(synced, kind, entity, parent):
+def test_a_damaged_list_is_read_again_and_ends_nobodys_membership(
+    synced: Callable[..., Synced], kind: str, entity: str, parent: str
+) -> None:
     church = synced(parent, entity)
     before = church.live(entity)
     church.simulator.fault(Fault(kind=kind, path="memberships", at=3))
@@ -264,7 +275,9 @@ def test_a_damaged_list_is_read_again_and_ends_nobodys_membership(synced, kind, 
 
 
 @BOTH
-def test_lists_that_are_said_to_be_empty_end_nobodys_membership(synced, entity, parent):
+def test_lists_that_are_said_to_be_empty_end_nobodys_membership(
+    synced: Callable[..., Synced], entity: str, parent: str
+) -> None:
     church = synced(parent, entity)
     before = church.live(entity)
     church.between = Emptying

@@ -1,6 +1,6 @@
 """Law 2 and its one exception: an older version is taken only when listing and single read agree on it twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.deletions import version_rollback as going_back
 from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
 from openfaith_sync_tests.laws.synced_church import GRACE, PEOPLE, PERSON, PHONE, Synced
 from openfaith_sync_tests.store.making import at, batch, email, fetch, run, walking
@@ -45,7 +46,9 @@ def stored(church: Synced, entity: EntityName, value: str = "Before") -> int:
 
 
 @READ_WHOLE_OR_IDS
-def test_a_source_that_went_back_is_followed_after_the_second_agreement(synced, entity):
+def test_a_source_that_went_back_is_followed_after_the_second_agreement(
+    synced: Callable[..., Synced], entity: str
+) -> None:
     church = synced(entity)
     went = first(church, 5, entity)
     before = fetch(church.database, f"SELECT to_jsonb(t) FROM openfaith.{NAMED[entity][0]} t ORDER BY id")
@@ -65,7 +68,7 @@ def test_a_source_that_went_back_is_followed_after_the_second_agreement(synced, 
 
 
 @READ_WHOLE_OR_IDS
-def test_a_record_restored_with_its_old_stamp_is_undeleted(synced, entity):
+def test_a_record_restored_with_its_old_stamp_is_undeleted(synced: Callable[..., Synced], entity: str) -> None:
     church = synced(entity)
     (identity,) = first(church, 1, entity)
     church.between = lambda source: Lagging(source, {}, hidden={identity})
@@ -127,7 +130,9 @@ class Lagging:
     ids=["only listings lag", "only readings lag", "readings are refused"],
 )
 @READ_WHOLE_OR_IDS
-def test_what_listing_and_reading_do_not_agree_on_is_never_taken(synced, entity, how):
+def test_what_listing_and_reading_do_not_agree_on_is_never_taken(
+    synced: Callable[..., Synced], entity: str, how: dict[str, bool]
+) -> None:
     church = synced(entity)
     rows = versions(church, entity)
     lagging = dict.fromkeys(first(church, 4, entity), OLD)
@@ -148,7 +153,7 @@ def versions(church: Synced, entity: EntityName) -> list[tuple]:
 
 
 @READ_WHOLE_OR_IDS
-def test_a_replica_that_lags_and_catches_up_changes_nothing(synced, entity):
+def test_a_replica_that_lags_and_catches_up_changes_nothing(synced: Callable[..., Synced], entity: str) -> None:
     church = synced(entity)
     rows = versions(church, entity)
     lagging = dict.fromkeys(first(church, 4, entity), OLD)
@@ -161,7 +166,7 @@ def test_a_replica_that_lags_and_catches_up_changes_nothing(synced, entity):
 
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.DELTA])
-def test_no_other_mode_ever_stores_an_older_version(synced, mode):
+def test_no_other_mode_ever_stores_an_older_version(synced: Callable[..., Synced], mode: SyncMode) -> None:
     church = synced(PERSON)
     went = first(church, 5)
     go_back(church, PERSON, went)
@@ -174,7 +179,9 @@ def test_no_other_mode_ever_stores_an_older_version(synced, mode):
     assert stored(church, PERSON) == 0
 
 
-def test_more_than_the_safety_stops_share_waits_for_a_person_while_the_rest_is_stored(synced):
+def test_more_than_the_safety_stops_share_waits_for_a_person_while_the_rest_is_stored(
+    synced: Callable[..., Synced],
+) -> None:
     church = synced(PERSON)
     went = first(church, PEOPLE * 3 // 10)
     go_back(church, PERSON, went)
@@ -194,7 +201,7 @@ def test_more_than_the_safety_stops_share_waits_for_a_person_while_the_rest_is_s
     assert [hold.status for hold in list_holds(church.database, is_all=True)] == [HoldStatus.SETTLED]
 
 
-def test_an_approval_is_a_ceiling_for_older_versions_too(synced):
+def test_an_approval_is_a_ceiling_for_older_versions_too(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     went = first(church, 61)
     go_back(church, PERSON, went[:60])
@@ -208,7 +215,9 @@ def test_an_approval_is_a_ceiling_for_older_versions_too(synced):
     assert stored(church, PERSON) == 0
 
 
-def test_what_the_budget_leaves_unread_is_read_by_later_reconciliations(synced, monkeypatch):
+def test_what_the_budget_leaves_unread_is_read_by_later_reconciliations(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(going_back, "READS_A_PASS", 3)
     monkeypatch.setattr(going_back, "READS_AT_ONCE", 3)
     church = synced(PERSON)
@@ -221,7 +230,7 @@ def test_what_the_budget_leaves_unread_is_read_by_later_reconciliations(synced, 
     assert sum(taken) == stored(church, PERSON) == 8
 
 
-def test_a_version_that_came_in_meanwhile_is_not_overwritten(synced):
+def test_a_version_that_came_in_meanwhile_is_not_overwritten(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     (identity,) = first(church, 1)
     go_back(church, PERSON, [identity])
@@ -261,7 +270,7 @@ class Overtaken:
         return self.inner.read_merges(query)
 
 
-def test_a_page_may_overwrite_newer_only_where_its_evidence_names_the_version_held(database):
+def test_a_page_may_overwrite_newer_only_where_its_evidence_names_the_version_held(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "new@x.org", at(9))]))
         walk.close()
@@ -282,7 +291,9 @@ def watermark(church: Synced) -> Any:
     return fetch(church.database, "SELECT watermark FROM sync.checkpoints WHERE entity = %s", PHONE)[0][0]
 
 
-def test_what_a_restored_source_shows_below_the_watermark_is_read_by_the_next_delta(synced):
+def test_what_a_restored_source_shows_below_the_watermark_is_read_by_the_next_delta(
+    synced: Callable[..., Synced],
+) -> None:
     church = synced(PHONE)
     (identity,) = first(church, 1, PHONE)
     run(
@@ -301,7 +312,7 @@ def test_what_a_restored_source_shows_below_the_watermark_is_read_by_the_next_de
     assert church.sync(PHONE).report["watermark_brought_back"] is None
 
 
-def test_a_watermark_beyond_everything_that_is_listed_comes_back_to_it(synced):
+def test_a_watermark_beyond_everything_that_is_listed_comes_back_to_it(synced: Callable[..., Synced]) -> None:
     church = synced(PHONE)
     newest = watermark(church)
     run(

@@ -4,15 +4,20 @@ With real processes, and a real ledger in PostgreSQL.
 """
 
 from contextlib import ExitStack
+from pathlib import Path
 
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.sharer import Sharer
 
 LIMIT, PERIOD, WINDOWS = 80, 5, 4
 
 
-def test_four_processes_use_the_whole_budget_and_never_more(module_database, pco_manifest, tmp_path):
+def test_four_processes_use_the_whole_budget_and_never_more(
+    module_database: Database, pco_manifest: Manifest, tmp_path: Path
+) -> None:
     rate = parse_rate(f"{LIMIT}/{PERIOD}")
     with running_simulator(SimulatorSettings(people=240, rate=rate, latency_ms=20), pco_manifest) as simulator:
         usual = {

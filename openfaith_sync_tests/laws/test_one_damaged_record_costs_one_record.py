@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.damages import DAMAGES, Cost, Damage, child_of
 from openfaith_sync_tests.laws.hostile_case import ENTITIES, HostileCase, HostileCases, open_hostile_cases
 from openfaith_sync_tests.laws.hostile_church import Harm, HostileChurch, Record, Where, render
@@ -16,7 +18,7 @@ CHILDREN = {"Email": "106", "Address": "106", "PhoneNumber": "306"}
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[HostileCases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[HostileCases]:
     with open_hostile_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -45,7 +47,7 @@ def assert_cost(case: HostileCase, record: Record, cost: Cost) -> None:
 
 @pytest.mark.parametrize("where", ["listing", "included"])
 @pytest.mark.parametrize("name", DAMAGES)
-def test_in_a_page_it_costs_one_record(cases: HostileCases, name: str, where: Where):
+def test_in_a_page_it_costs_one_record(cases: HostileCases, name: str, where: Where) -> None:
     damage = DAMAGES[name]
     kind = "Person" if where == "listing" else child_of(damage)
     record = VICTIM if where == "listing" else (kind, CHILDREN[kind])
@@ -110,7 +112,7 @@ def read_alone(cases: HostileCases) -> Iterator[Left]:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_read_alone_it_costs_one_record(read_alone: Left, name: str):
+def test_read_alone_it_costs_one_record(read_alone: Left, name: str) -> None:
     number, cost = NUMBERS[name], DAMAGES[name].expected_of(read_alone.case.manifest, "Person")
     outcome, wrong = read_alone.outcomes.get(str(number), "waits"), read_alone.wrong.get(("Person", str(number)), "")
     for neighbour in (number - 1, number - 2):
@@ -125,7 +127,7 @@ def test_read_alone_it_costs_one_record(read_alone: Left, name: str):
     assert outcome in ({"set aside as a dead letter"} if cost is Cost.RECORD else STORED)
 
 
-def test_after_damaged_single_reads_a_full_sync_ends_in_the_sources_rows(read_alone: Left):
+def test_after_damaged_single_reads_a_full_sync_ends_in_the_sources_rows(read_alone: Left) -> None:
     read_alone.case.assert_heals(is_held_newer=True)
 
 
@@ -142,7 +144,7 @@ def told_wrongly(cases: HostileCases) -> Iterator[Left]:
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_in_a_webhook_it_costs_no_other_event(told_wrongly: Left, name: str):
+def test_in_a_webhook_it_costs_no_other_event(told_wrongly: Left, name: str) -> None:
     number, damage = NUMBERS[name], DAMAGES[name]
     outcomes, wrong = told_wrongly.outcomes, told_wrongly.wrong
     assert ("Person", str(number - 2)) not in wrong
@@ -160,11 +162,11 @@ def test_in_a_webhook_it_costs_no_other_event(told_wrongly: Left, name: str):
     assert (wrong.get(("Person", str(number))) == "is missing") is not is_readable
 
 
-def test_what_no_event_could_say_is_kept(told_wrongly: Left):
+def test_what_no_event_could_say_is_kept(told_wrongly: Left) -> None:
     kept = [outcome for event_id, outcome in told_wrongly.outcomes.items() if event_id.startswith("unreadable:")]
     nameless = [name for name in DAMAGES if name.startswith(("id: ", "row: ")) and name != "id: a number"]
     assert len(kept) == 2 * len(nameless)
 
 
-def test_after_damaged_webhooks_a_full_sync_ends_in_the_sources_rows(told_wrongly: Left):
+def test_after_damaged_webhooks_a_full_sync_ends_in_the_sources_rows(told_wrongly: Left) -> None:
     told_wrongly.case.assert_heals(is_held_newer=True)

@@ -113,7 +113,7 @@ def furnish(neighbours: list[Neighbour]) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(acts=ACTS)
-def test_whatever_one_org_does_the_others_stay_as_they_are(walled, acts):
+def test_whatever_one_org_does_the_others_stay_as_they_are(walled: Database, acts) -> None:
     orgs = three(walled)
     furnish(orgs)
     for place, deed, ids, text, minutes in acts:
@@ -136,7 +136,7 @@ def do_often(actor: Neighbour, deed: Any) -> None:
 @pytest.mark.parametrize(
     "deed", [deed for deed in dict.fromkeys(DEEDS) if deed is not Neighbour.agree], ids=lambda deed: deed.__name__
 )
-def test_with_both_walls_down_orgs_would_meet(module_database, furnished, deed):
+def test_with_both_walls_down_orgs_would_meet(module_database: Database, furnished: list[Neighbour], deed) -> None:
     """The law above would tell: each deed crosses where nothing stands in its way."""
     # What another deed did to the orgs, or took from them, is made good: each test may be alone, or anywhere.
     for one in furnished:

@@ -116,7 +116,9 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 
 @pytest.fixture(scope="module")
-def deployment(module_database: Database, church: RunningSimulator, tmp_path_factory) -> Deployment:
+def deployment(
+    module_database: Database, church: RunningSimulator, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
     folder = tmp_path_factory.mktemp("planted")
     for name in ("dagster.yaml", "workspace.yaml"):
         (folder / name).symlink_to(ROOT / name)
@@ -276,7 +278,7 @@ def keep_what_lies_around(deployment: Deployment) -> None:
             deployment.keep(f"the file {path.name}", path.read_bytes().decode(errors="replace"))
 
 
-def test_what_was_done_came_out(done):
+def test_what_was_done_came_out(done: Deployment) -> None:
     """The search has something to search in: a word that is no secret is found in every kind of output."""
     assert (
         "Failure" in done.searched.outputs["dagster.event_logs"]
@@ -288,11 +290,11 @@ def test_what_was_done_came_out(done):
     assert len(done.searched.outputs) > 60
 
 
-def test_no_secret_is_found_in_what_came_out(done):
+def test_no_secret_is_found_in_what_came_out(done: Deployment) -> None:
     assert done.searched.findings() == []
 
 
-def test_the_search_finds_what_is_there(done):
+def test_the_search_finds_what_is_there(done: Deployment) -> None:
     """Each secret, planted in an output in each of its forms, is found there."""
     for name, secret in done.searched.secrets.items():
         basic = base64.b64encode(f"demo:{secret}".encode()).decode()
@@ -318,7 +320,7 @@ def our_frames(error: BaseException) -> str:
     return "\n".join(found)
 
 
-def test_no_traceback_shows_a_secret_even_with_what_functions_held(done, pco_manifest):
+def test_no_traceback_shows_a_secret_even_with_what_functions_held(done: Deployment, pco_manifest: Manifest) -> None:
     away = replace(done.database, url=DatabaseUrl(f"postgresql://church:{PASSWORD}@127.0.0.1:1/church"))
     kept = {"basic": BasicCredentials("demo", BASIC), "bearer": BearerToken(WRONG)}
     held = load_connection(done.database, HOPE, PCO).credentials
@@ -342,12 +344,12 @@ def read_away(database: Database, manifest: Manifest, connection: Connection) ->
         source.read_account()
 
 
-def test_libraries_that_log_addresses_and_headers_are_quiet():
+def test_libraries_that_log_addresses_and_headers_are_quiet() -> None:
     for name in ("httpx", "httpcore.http11", "httpcore.connection"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)
 
 
-def test_no_repr_shows_a_secret(done):
+def test_no_repr_shows_a_secret(done: Deployment) -> None:
     held = load_connection(done.database, HOPE, PCO)
     shown = [done.database, Settings.from_environment(done.environment), held, done.database.keys, done.database.url]
     with open_subscriptions(done.database, GRACE, PCO) as store:
@@ -355,7 +357,7 @@ def test_no_repr_shows_a_secret(done):
     assert replace(done.searched, outputs={str(n): repr(one) for n, one in enumerate(shown)}).findings() == []
 
 
-def test_no_error_of_the_database_shows_a_value(done):
+def test_no_error_of_the_database_shows_a_value(done: Deployment) -> None:
     # A session of one org is told no row at all: row-level security keeps it from the message too.
     with pytest.raises(SyncError) as caught, done.database.connect_fleet() as session:
         session.execute(

@@ -85,7 +85,7 @@ def statuses(database: Database) -> set[ConnectionStatus]:
 
 def test_500_grants_that_are_revoked_at_once(
     deployment: Ticking, database: Database, simulator: RunningSimulator, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     orgs = [OrgId(f"church-{number:03}") for number in range(ORGS)]
     connect(database, simulator, orgs)
     seed_quiet(database, deployment.manifest, orgs)
@@ -166,7 +166,9 @@ def seed_quiet(database: Database, manifest: Manifest, orgs: list[OrgId]) -> Non
     )  # fmt: skip
 
 
-def test_a_run_ends_as_such_without_a_retry(deployment: Ticking, database: Database, simulator: RunningSimulator):
+def test_a_run_ends_as_such_without_a_retry(
+    deployment: Ticking, database: Database, simulator: RunningSimulator
+) -> None:
     org = OrgId("grace")
     connect(database, simulator, [org])
     deployment.tick("connections")
@@ -187,7 +189,7 @@ def test_a_run_ends_as_such_without_a_retry(deployment: Ticking, database: Datab
 
 def test_connected_again_it_goes_on_from_its_last_page(
     database: Database, simulator: RunningSimulator, pco_manifest: Manifest
-):
+) -> None:
     org = OrgId("hope")
     paging = pco_manifest.adapter_file.paging.model_copy(update={"size": 10, "pages_in_flight": 1})
     manifest = pco_manifest.model_copy(
@@ -216,7 +218,7 @@ def test_connected_again_it_goes_on_from_its_last_page(
 
 def test_basic_credentials_that_are_refused_are_the_same_alert(
     database: Database, simulator: RunningSimulator, pco_manifest: Manifest
-):
+) -> None:
     for number, credentials in enumerate((BasicCredentials("demo", "wrong"), BearerToken("wrong"))):
         org = OrgId(f"old-{number}")
         add_connection(database, Connection(org, PCO, simulator.base_url, credentials))

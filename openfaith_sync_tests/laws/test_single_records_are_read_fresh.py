@@ -8,10 +8,12 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.webhooks.event_resolution import EARLY_WAITS
 from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
 from openfaith_sync_tests.laws.known_history import (
     EMAIL,
@@ -30,7 +32,7 @@ ANNA = State().with_record(PERSON, person("1", 1))
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[Cases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
     with open_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -54,7 +56,7 @@ def listings(case: Case) -> list[tuple]:
     )
 
 
-def test_events_of_one_record_are_one_reading(cases):
+def test_events_of_one_record_are_one_reading(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.receive(*(announced(step, UPDATED, person("1", 1)) for step in range(5)))
     result = case.drain()
@@ -63,7 +65,7 @@ def test_events_of_one_record_are_one_reading(cases):
     assert set(case.outcomes().values()) == {"stored"}
 
 
-def test_the_same_event_twice_is_stored_once(cases):
+def test_the_same_event_twice_is_stored_once(cases: Cases) -> None:
     case = cases.of(ANNA)
     event = announced(1, CREATED, person("1", 1))
     assert [case.receive(event, event), case.receive(event)] == [1, 0]
@@ -72,7 +74,7 @@ def test_the_same_event_twice_is_stored_once(cases):
     assert case.drain().events == 0
 
 
-def test_a_record_that_is_not_there_yet_is_looked_at_again_by_the_clock_of_the_database(cases):
+def test_a_record_that_is_not_there_yet_is_looked_at_again_by_the_clock_of_the_database(cases: Cases) -> None:
     case = cases.of(State(), ANNA)
     case.receive(announced(1, CREATED, person("1", 1)))
     for seconds in EARLY_WAITS:
@@ -85,7 +87,7 @@ def test_a_record_that_is_not_there_yet_is_looked_at_again_by_the_clock_of_the_d
     case.assert_holds(ANNA)
 
 
-def test_a_record_that_never_comes_is_given_up_after_the_last_wait(cases):
+def test_a_record_that_never_comes_is_given_up_after_the_last_wait(cases: Cases) -> None:
     case = cases.of(State())
     case.receive(announced(1, CREATED, person("1", 1)))
     case.drain_until_nothing_waits()
@@ -93,7 +95,7 @@ def test_a_record_that_never_comes_is_given_up_after_the_last_wait(cases):
     assert len(case.source.read) == len(EARLY_WAITS) + 1
 
 
-def test_a_record_that_is_gone_is_tombstoned_once(cases):
+def test_a_record_that_is_gone_is_tombstoned_once(cases: Cases) -> None:
     case = cases.of(ANNA, State())
     case.poll()
     case.source.reached = 1
@@ -105,7 +107,7 @@ def test_a_record_that_is_gone_is_tombstoned_once(cases):
     assert case.drain().counts == {}
 
 
-def test_a_record_that_is_still_there_is_stored_and_its_end_looked_for_again(cases):
+def test_a_record_that_is_still_there_is_stored_and_its_end_looked_for_again(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.receive(announced(2, DESTROYED, person("1", 2)))
     assert case.drain().waiting == 1
@@ -115,7 +117,7 @@ def test_a_record_that_is_still_there_is_stored_and_its_end_looked_for_again(cas
     case.assert_holds(ANNA)
 
 
-def test_a_source_that_shows_an_older_version_than_the_event_is_asked_again(cases):
+def test_a_source_that_shows_an_older_version_than_the_event_is_asked_again(cases: Cases) -> None:
     case = cases.of(ANNA, State().with_record(PERSON, person("1", 2)))
     case.receive(announced(2, UPDATED, person("1", 2)))
     assert case.drain().waiting == 1
@@ -125,7 +127,7 @@ def test_a_source_that_shows_an_older_version_than_the_event_is_asked_again(case
     case.assert_holds(case.source.state)
 
 
-def test_a_record_that_may_not_be_read_is_stored_as_its_newest_event_shows_it(cases):
+def test_a_record_that_may_not_be_read_is_stored_as_its_newest_event_shows_it(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.source.before_read = refuse(AccessDenied("no"), "1")
     case.receive(announced(4, UPDATED, person("1", 4)), announced(2, CREATED, person("1", 2)))
@@ -136,7 +138,7 @@ def test_a_record_that_may_not_be_read_is_stored_as_its_newest_event_shows_it(ca
     assert case.live(PERSON) == {"1": ("Anna 4", None)}
 
 
-def test_an_event_older_than_one_before_overwrites_nothing_where_records_have_no_version(cases):
+def test_an_event_older_than_one_before_overwrites_nothing_where_records_have_no_version(cases: Cases) -> None:
     case = cases.of(State())
     case.source.before_read = refuse(AccessDenied("no"), "7")
     for step, role in ((3, "leader"), (2, "member")):
@@ -147,7 +149,7 @@ def test_an_event_older_than_one_before_overwrites_nothing_where_records_have_no
     assert case.outcomes()["2-updated-group_membership-7"].startswith("waits for reconciliation")
 
 
-def test_an_end_that_may_not_be_proven_waits_for_the_reconciliation(cases):
+def test_an_end_that_may_not_be_proven_waits_for_the_reconciliation(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.poll()
     case.source.before_read = refuse(AccessDenied("no"), "1")
@@ -157,7 +159,7 @@ def test_an_end_that_may_not_be_proven_waits_for_the_reconciliation(cases):
     case.assert_holds(ANNA)
 
 
-def test_one_record_that_cannot_be_read_keeps_no_other_waiting(cases):
+def test_one_record_that_cannot_be_read_keeps_no_other_waiting(cases: Cases) -> None:
     both = ANNA.with_record(PERSON, person("2", 1))
     case = cases.of(both)
     case.source.before_read = refuse(TransientError("busy"), "1")
@@ -171,7 +173,7 @@ def test_one_record_that_cannot_be_read_keeps_no_other_waiting(cases):
     case.assert_holds(both)
 
 
-def test_when_nothing_can_be_read_the_run_fails_and_the_events_wait(cases):
+def test_when_nothing_can_be_read_the_run_fails_and_the_events_wait(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.source.before_read = refuse(TransientError("busy"), "1")
     case.receive(announced(1, CREATED, person("1", 1)))
@@ -180,7 +182,7 @@ def test_when_nothing_can_be_read_the_run_fails_and_the_events_wait(cases):
     assert waits(case) == [5]
 
 
-def test_refused_credentials_stop_the_run_and_the_events_stay_due(cases):
+def test_refused_credentials_stop_the_run_and_the_events_stay_due(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.source.before_read = refuse(ReconnectRequired("authorise again"), "1")
     case.receive(announced(1, CREATED, person("1", 1)))
@@ -189,7 +191,7 @@ def test_refused_credentials_stop_the_run_and_the_events_stay_due(cases):
     assert waits(case) == [0]
 
 
-def test_a_record_that_cannot_be_mapped_is_set_aside_and_its_event_settled(cases):
+def test_a_record_that_cannot_be_mapped_is_set_aside_and_its_event_settled(cases: Cases) -> None:
     bad = {**person("1", 1), "attributes": ["Anna"]}
     case = cases.of(State().with_record(PERSON, bad).with_record(PERSON, person("2", 1)))
     case.receive(announced(1, CREATED, bad), announced(1, CREATED, person("2", 1)))
@@ -198,7 +200,7 @@ def test_a_record_that_cannot_be_mapped_is_set_aside_and_its_event_settled(cases
     assert case.outcomes()["1-created-person-1"] == "set aside as a dead letter"
 
 
-def test_an_event_of_an_entity_that_is_not_synced_is_settled_unread(cases):
+def test_an_event_of_an_entity_that_is_not_synced_is_settled_unread(cases: Cases) -> None:
     case = cases.of(ANNA)
     stranger = replace(announced(1, CREATED, person("1", 1)), entity=EntityName("workflow"))
     case.receive(stranger)
@@ -206,7 +208,7 @@ def test_an_event_of_an_entity_that_is_not_synced_is_settled_unread(cases):
     assert case.source.read == []
 
 
-def test_a_child_whose_parent_is_unknown_is_stored_and_its_reference_heals(cases):
+def test_a_child_whose_parent_is_unknown_is_stored_and_its_reference_heals(cases: Cases) -> None:
     home = ANNA.with_record(EMAIL, email("5", "1", 1))
     case = cases.of(home)
     case.receive(announced(1, CREATED, email("5", "1", 1), EMAIL))
@@ -217,7 +219,7 @@ def test_a_child_whose_parent_is_unknown_is_stored_and_its_reference_heals(cases
     case.assert_holds(home)
 
 
-def test_children_come_with_a_record_and_none_is_lost_when_they_do_not(cases):
+def test_children_come_with_a_record_and_none_is_lost_when_they_do_not(cases: Cases) -> None:
     home = ANNA.with_record(EMAIL, email("5", "1", 1))
     case = cases.of(home, ANNA.with_record(PERSON, person("1", 2)))
     case.receive(announced(1, CREATED, person("1", 1)))
@@ -229,7 +231,7 @@ def test_children_come_with_a_record_and_none_is_lost_when_they_do_not(cases):
     assert case.live(EMAIL) == {"5": ("5@1.org", "1")}
 
 
-def test_what_is_read_by_its_own_id_counts_before_what_came_along(cases):
+def test_what_is_read_by_its_own_id_counts_before_what_came_along(cases: Cases) -> None:
     home = ANNA.with_record(EMAIL, email("5", "1", 1))
     case = cases.of(home)
     lagging = email("5", "1", 1) | {"attributes": {**email("5", "1", 1)["attributes"], "primary": False}}
@@ -243,7 +245,7 @@ def test_what_is_read_by_its_own_id_counts_before_what_came_along(cases):
 
 
 @pytest.mark.parametrize("names_parent", ["by the receiver", "in the payload"])
-def test_a_nested_record_is_read_under_its_parent_and_joins_its_list(cases, names_parent):
+def test_a_nested_record_is_read_under_its_parent_and_joins_its_list(cases: Cases, names_parent: str) -> None:
     body = membership("7", "40", "1")
     case = cases.of(State().with_record(MEMBERSHIP, body))
     more = {"parent_id": ExternalId("40")} if names_parent == "by the receiver" else {}
@@ -253,7 +255,7 @@ def test_a_nested_record_is_read_under_its_parent_and_joins_its_list(cases, name
     assert listings(case) == [("40", ["7"], None)]
 
 
-def test_a_nested_record_that_left_its_parent_is_tombstoned_by_our_own_knowledge_of_the_parent(cases):
+def test_a_nested_record_that_left_its_parent_is_tombstoned_by_our_own_knowledge_of_the_parent(cases: Cases) -> None:
     there = State().with_record(MEMBERSHIP, membership("7", "40", "1"))
     there = there.with_record(GROUP, {"type": "Group", "id": "40", "attributes": {"name": "Choir"}})
     case = cases.of(there, there.without(MEMBERSHIP, "7"))
@@ -268,14 +270,14 @@ def test_a_nested_record_that_left_its_parent_is_tombstoned_by_our_own_knowledge
     assert case.live(MEMBERSHIP) == {}
 
 
-def test_a_nested_record_whose_parent_nobody_knows_waits_for_the_reconciliation(cases):
+def test_a_nested_record_whose_parent_nobody_knows_waits_for_the_reconciliation(cases: Cases) -> None:
     case = cases.of(State())
     case.receive(announced(2, DESTROYED, {"type": "Membership", "id": "7"}, MEMBERSHIP))
     assert case.drain().waiting == 0
     assert case.outcomes()["2-destroyed-group_membership-7"].startswith("waits for reconciliation")
 
 
-def test_an_event_that_comes_while_its_record_is_read_is_read_again(cases):
+def test_an_event_that_comes_while_its_record_is_read_is_read_again(cases: Cases) -> None:
     case = cases.of(ANNA)
     case.receive(announced(1, CREATED, person("1", 1)))
     late = announced(2, UPDATED, person("1", 1))
@@ -290,7 +292,7 @@ def test_an_event_that_comes_while_its_record_is_read_is_read_again(cases):
     assert (result.events, result.records) == (2, 2)
 
 
-def test_several_records_are_read_side_by_side(cases):
+def test_several_records_are_read_side_by_side(cases: Cases) -> None:
     state = State()
     for number in range(1, 9):
         state = state.with_record(PERSON, person(str(number), 1))
@@ -306,7 +308,7 @@ def test_several_records_are_read_side_by_side(cases):
     case.assert_holds(state)
 
 
-def test_more_events_than_a_batch_are_drained_in_several_and_time_ends_them(cases):
+def test_more_events_than_a_batch_are_drained_in_several_and_time_ends_them(cases: Cases) -> None:
     state = State()
     for number in range(1, 131):
         state = state.with_record(PERSON, person(str(number), 1))
@@ -319,14 +321,14 @@ def test_more_events_than_a_batch_are_drained_in_several_and_time_ends_them(case
     case.assert_holds(state)
 
 
-def test_an_unfinished_check_of_a_record_that_nobody_holds_is_settled(cases):
+def test_an_unfinished_check_of_a_record_that_nobody_holds_is_settled(cases: Cases) -> None:
     case = cases.of(State())
     case.receive(InboxEvent("conflict:1", "conflict", PERSON, ExternalId("1"), EventAction.CHECK))
     assert case.drain().waiting == 0
     assert case.run("SELECT count(*) FROM sync.external_links WHERE org_id = %s") == [(0,)]
 
 
-def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cases):
+def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cases: Cases) -> None:
     case = cases.of(ANNA, State())
     case.poll()
     read = case.source.read_record

@@ -1,5 +1,6 @@
 """Law 4: every candidate is read before it is deleted, and losses add up over more than one night."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,7 +32,9 @@ def allow(church: Synced, count: int) -> None:
     run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count) VALUES ('grace', %s)", count)
 
 
-def test_living_people_whom_the_listings_lack_stay_however_many_others_are_gone(synced, monkeypatch):
+def test_living_people_whom_the_listings_lack_stay_however_many_others_are_gone(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 10)
     church = synced(PERSON)
     allow(church, 100)
@@ -51,7 +54,9 @@ def test_living_people_whom_the_listings_lack_stay_however_many_others_are_gone(
     assert len(church.live(PERSON)) == PEOPLE - len(gone)
 
 
-def test_candidates_that_nobody_read_wait_and_those_that_the_source_will_not_speak_of_too(synced, monkeypatch):
+def test_candidates_that_nobody_read_wait_and_those_that_the_source_will_not_speak_of_too(
+    synced: Callable[..., Synced], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 5)
     church = synced(PERSON)
     hidden = set(ids(church)[:20])
@@ -63,7 +68,7 @@ def test_candidates_that_nobody_read_wait_and_those_that_the_source_will_not_spe
     assert answers == [("refused", 20, 20)]
 
 
-def test_ten_a_night_stop_within_the_month(synced):
+def test_ten_a_night_stop_within_the_month(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     everyone = ids(church)
     stops: list[str] = []
@@ -86,7 +91,7 @@ def test_ten_a_night_stop_within_the_month(synced):
     assert [hold.status for hold in list_holds(church.database, is_all=True)] == [HoldStatus.SETTLED]
 
 
-def test_what_a_person_approved_is_looked_at_once(synced):
+def test_what_a_person_approved_is_looked_at_once(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     church.delete(PERSON, 60)
     with pytest.raises(SafetyStop):
@@ -112,12 +117,14 @@ def test_what_a_person_approved_is_looked_at_once(synced):
         (0, (5_000, 5_000, 5_000), None),
     ],
 )
-def test_ten_a_night_of_eleven_thousand_stop_within_the_year(missing, losses, exceeded):
+def test_ten_a_night_of_eleven_thousand_stop_within_the_year(
+    missing: int, losses: tuple[int, int, int], exceeded: int | None
+) -> None:
     assert Weighing(missing, 11_000, Limits(), losses=losses).exceeded == exceeded
     assert WINDOWS[2].days == 365
 
 
-def test_a_year_says_nothing_of_what_comes_and_goes_with_its_parents_roster():
+def test_a_year_says_nothing_of_what_comes_and_goes_with_its_parents_roster() -> None:
     assert not Weighing(10, 11_000, Limits(), losses=(0, 290, 9_000), is_nested=True).is_over
     assert Weighing(10, 11_000, Limits(), losses=(0, 1_290, 9_000), is_nested=True).is_over
 
@@ -142,7 +149,9 @@ class Unlisted:
 
 
 @pytest.mark.parametrize("hides", [False, True], ids=["all others are listed", "another one is hidden and alive"])
-def test_a_second_listing_is_believed_of_what_has_no_address_and_only_when_no_candidate_answered(synced, hides):
+def test_a_second_listing_is_believed_of_what_has_no_address_and_only_when_no_candidate_answered(
+    synced: Callable[..., Synced], hides: bool
+) -> None:
     church = synced(GROUP, MEMBER)
     gone, hidden = sorted(church.live(MEMBER), key=int)[:2]
     church.simulator.delete("group_membership", gone)
@@ -168,7 +177,7 @@ def tell_of_the_end(church: Synced, external_ids: list[str]) -> None:
     drain_over_http(church)
 
 
-def test_a_hold_whose_records_went_by_evidence_meanwhile_shrinks_and_closes(synced):
+def test_a_hold_whose_records_went_by_evidence_meanwhile_shrinks_and_closes(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     allow(church, 30)
     gone = church.delete(PERSON, 33)
@@ -186,7 +195,7 @@ def test_a_hold_whose_records_went_by_evidence_meanwhile_shrinks_and_closes(sync
     assert church.live(PERSON) == church.truth(PERSON)
 
 
-def test_approving_the_parents_approves_what_hangs_below_them(synced):
+def test_approving_the_parents_approves_what_hangs_below_them(synced: Callable[..., Synced]) -> None:
     church = synced(HOUSEHOLD, FAMILY)
     gone = church.delete(HOUSEHOLD, 15)
     with pytest.raises(SafetyStop):
@@ -206,7 +215,7 @@ def test_approving_the_parents_approves_what_hangs_below_them(synced):
     assert list_holds(church.database) == []
 
 
-def test_approving_the_parents_approves_nothing_else_below_the_living_ones(synced):
+def test_approving_the_parents_approves_nothing_else_below_the_living_ones(synced: Callable[..., Synced]) -> None:
     church = synced(HOUSEHOLD, FAMILY)
     church.delete(HOUSEHOLD, 15)
     with pytest.raises(SafetyStop):

@@ -29,7 +29,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def test_the_database_fails_between_the_answer_and_the_store(church: Church):
+def test_the_database_fails_between_the_answer_and_the_store(church: Church) -> None:
     church.expire()
     pauses: list[float] = []
 
@@ -67,7 +67,7 @@ def elsewhere(database: Database) -> Any:
     return psycopg.connect(database.url.with_database("postgres").libpq, autocommit=True)
 
 
-def test_an_answer_that_was_lost_is_not_asked_for_again(church: Church):
+def test_an_answer_that_was_lost_is_not_asked_for_again(church: Church) -> None:
     church.expire()
     church.simulator.fault(Fault(kind="reset", path="/oauth/token"))
     with pytest.raises(ReconnectRequired, match="the answer of Planning Center Online to the refresh_token was lost"):
@@ -79,7 +79,7 @@ def test_an_answer_that_was_lost_is_not_asked_for_again(church: Church):
 
 
 @pytest.mark.parametrize("kind", ["truncated_json", "html_200"])
-def test_an_answer_that_cannot_be_read_is_lost(church: Church, kind: Any):
+def test_an_answer_that_cannot_be_read_is_lost(church: Church, kind: Any) -> None:
     church.expire()
     church.simulator.fault(Fault(kind=kind, path="/oauth/token"))
     with pytest.raises(ReconnectRequired, match="may be spent"):
@@ -88,14 +88,14 @@ def test_an_answer_that_cannot_be_read_is_lost(church: Church, kind: Any):
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
-def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status: int):
+def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status: int) -> None:
     church.expire()
     church.simulator.fault(Fault(kind="status", status=status, path="/oauth/token", times=1))
     church.read()
     assert church.uses == ["spent"]
 
 
-def test_a_refresh_token_that_stays_the_same_is_used_again(church: Church):
+def test_a_refresh_token_that_stays_the_same_is_used_again(church: Church) -> None:
     church.simulator.behave(OAuthBehaviour(rotates=False))
     for _ in range(3):
         church.expire()
@@ -106,7 +106,7 @@ def test_a_refresh_token_that_stays_the_same_is_used_again(church: Church):
 
 
 @pytest.mark.parametrize("status", [408, 502, 504, 520, 524])
-def test_what_a_gateway_says_leaves_open_what_the_source_did(church: Church, status: int):
+def test_what_a_gateway_says_leaves_open_what_the_source_did(church: Church, status: int) -> None:
     church.expire()
     church.simulator.fault(Fault(kind="status", status=status, path="/oauth/token", times=1))
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_what_a_gateway_says_leaves_open_what_the_source_did(church: Church, sta
 )
 def test_what_the_source_said_is_kept_though_the_session_broke_meanwhile(
     church: Church, error: SyncError, outcome: str
-):
+) -> None:
     pauses: list[float] = []
 
     def pause(seconds: float) -> None:
@@ -149,7 +149,7 @@ def test_what_the_source_said_is_kept_though_the_session_broke_meanwhile(
     assert len(pauses) == 2
 
 
-def test_exchanges_that_failed_are_no_renewals(church: Church):
+def test_exchanges_that_failed_are_no_renewals(church: Church) -> None:
     church.expire()
     church.simulator.fault(Fault(kind="status", status=503, path="/oauth/token", times=MOST_UNUSED + 1))
     with open_source(
@@ -163,7 +163,7 @@ def test_exchanges_that_failed_are_no_renewals(church: Church):
     assert church.uses == ["spent"]
 
 
-def test_a_token_that_cannot_be_renewed_early_is_used_to_its_end(church: Church):
+def test_a_token_that_cannot_be_renewed_early_is_used_to_its_end(church: Church) -> None:
     connect(church, SOON)
     wrong = watch(church.database, church.connection, OAuthClient("demo-client", "wrong"))
     with open_source(church.manifest, church.connection, wrong) as source:
@@ -173,7 +173,7 @@ def test_a_token_that_cannot_be_renewed_early_is_used_to_its_end(church: Church)
             source.read_account()
 
 
-def test_a_source_that_is_not_there_got_nothing(church: Church, free_port: int):
+def test_a_source_that_is_not_there_got_nothing(church: Church, free_port: int) -> None:
     point_to(church, f"http://127.0.0.1:{free_port}")
     tokens = ConnectionTokens(church.database, church.connection)
     endpoints = OAuthEndpoints(church.manifest.adapter_file, church.connection.base_url, CLIENT)
@@ -188,7 +188,7 @@ def point_to(church: Church, url: str) -> None:
     run(church.database, "UPDATE sync.connections SET base_url = %s WHERE org_id = %s", url, church.org)
 
 
-def test_a_client_that_the_source_does_not_know_is_not_the_orgs_fault(church: Church):
+def test_a_client_that_the_source_does_not_know_is_not_the_orgs_fault(church: Church) -> None:
     church.expire()
     with (
         open_source(
@@ -203,7 +203,7 @@ def test_a_client_that_the_source_does_not_know_is_not_the_orgs_fault(church: Ch
     church.read()
 
 
-def test_a_process_with_old_credentials_takes_the_new_ones_and_marks_nothing(church: Church):
+def test_a_process_with_old_credentials_takes_the_new_ones_and_marks_nothing(church: Church) -> None:
     old = church.connection
     with (
         open_source(church.manifest, old, watch(church.database, old)) as source,
@@ -215,7 +215,7 @@ def test_a_process_with_old_credentials_takes_the_new_ones_and_marks_nothing(chu
     assert church.uses == []
 
 
-def test_new_credentials_for_elsewhere_are_not_shown_to_the_old_source(church: Church):
+def test_new_credentials_for_elsewhere_are_not_shown_to_the_old_source(church: Church) -> None:
     old = church.connection
     with (
         open_source(church.manifest, old, watch(church.database, old), attempts=1) as source,

@@ -1,6 +1,6 @@
 """Law 4: a 404 is evidence only when it is the source's own, and never against an event that says the record lives."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -8,10 +8,12 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop, SourceFailed
 from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
@@ -38,7 +40,7 @@ NOBODY = State()
 
 
 @pytest.fixture(scope="module")
-def cases(module_database, pco_manifest) -> Iterator[Cases]:
+def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
     with open_cases(module_database, pco_manifest) as opened:
         yield opened
 
@@ -73,7 +75,9 @@ def drain_over_http(church: Synced) -> None:
 
 
 @pytest.mark.parametrize("action", [UPDATED, DESTROYED])
-def test_a_proxys_page_with_status_404_deletes_nobody_whatever_events_say(synced, action):
+def test_a_proxys_page_with_status_404_deletes_nobody_whatever_events_say(
+    synced: Callable[..., Synced], action: EventAction
+) -> None:
     church = synced(PERSON)
     before = church.live(PERSON)
     church.simulator.fault(Fault(kind="status", status=404, body="html", path="/people/v2/people/"))
@@ -86,7 +90,7 @@ def test_a_proxys_page_with_status_404_deletes_nobody_whatever_events_say(synced
     assert church.sync(PERSON).counts.tombstoned == 0
 
 
-def test_a_proxys_page_with_status_404_proves_no_candidate_and_empties_no_list(synced):
+def test_a_proxys_page_with_status_404_proves_no_candidate_and_empties_no_list(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON, GROUP, MEMBERSHIP)
     people, members = church.live(PERSON), church.live(MEMBERSHIP)
     church.delete(PERSON, 5)
@@ -99,7 +103,9 @@ def test_a_proxys_page_with_status_404_proves_no_candidate_and_empties_no_list(s
 
 
 @pytest.mark.parametrize("action", [CREATED, UPDATED])
-def test_300_events_that_say_a_record_lives_delete_nobody_though_the_source_answers_404(cases, action):
+def test_300_events_that_say_a_record_lives_delete_nobody_though_the_source_answers_404(
+    cases: Cases, action: EventAction
+) -> None:
     case = synced_case(cases, CHURCH, NOBODY)
     tell(case, action, range(1, 301))
     assert drain_until_held(case) is None
@@ -111,7 +117,7 @@ def test_300_events_that_say_a_record_lives_delete_nobody_though_the_source_answ
     case.assert_holds(CHURCH)
 
 
-def test_300_events_that_say_a_record_is_gone_wait_for_a_person(cases):
+def test_300_events_that_say_a_record_is_gone_wait_for_a_person(cases: Cases) -> None:
     case = synced_case(cases, CHURCH, NOBODY)
     tell(case, DESTROYED, range(1, 301))
     stop = drain_until_held(case)
@@ -123,7 +129,7 @@ def test_300_events_that_say_a_record_is_gone_wait_for_a_person(cases):
     assert all("waits for a person behind hold" in outcome for outcome in case.outcomes().values())
 
 
-def test_deletions_by_events_add_up_over_a_day(cases):
+def test_deletions_by_events_add_up_over_a_day(cases: Cases) -> None:
     case = synced_case(cases, CHURCH, NOBODY)
     for first in range(1, 41, 8):
         tell(case, DESTROYED, range(first, first + 8))
@@ -144,7 +150,7 @@ def test_deletions_by_events_add_up_over_a_day(cases):
     assert len(case.live(PERSON)) == 359
 
 
-def test_what_came_back_is_no_loss(cases):
+def test_what_came_back_is_no_loss(cases: Cases) -> None:
     case = synced_case(cases, CHURCH, NOBODY, CHURCH)
     tell(case, DESTROYED, range(1, 41))
     case.drain()
@@ -158,7 +164,7 @@ def test_what_came_back_is_no_loss(cases):
     assert len(case.live(PERSON)) == 360
 
 
-def test_what_hangs_below_a_group_that_is_gone_is_no_loss(cases):
+def test_what_hangs_below_a_group_that_is_gone_is_no_loss(cases: Cases) -> None:
     home = State().with_record(GROUP, {"type": "Group", "id": "40", "attributes": {"name": "Choir"}})
     members = [membership(str(number), "40", "1") for number in range(1, 31)]
     for body in members:
@@ -179,7 +185,7 @@ WRONG = State(CHURCH.records, tuple(merger("400", str(number), 5) for number in 
 
 
 @pytest.mark.parametrize("way", ["a poll", "a reconciliation", "events"])
-def test_40_mergers_of_people_who_can_be_read_remove_nobody(cases, way):
+def test_40_mergers_of_people_who_can_be_read_remove_nobody(cases: Cases, way: str) -> None:
     case = synced_case(cases, CHURCH, WRONG)
     if way == "events":
         case.receive(*(announced(5, EventAction.MERGED, body) for body in WRONG.mergers))
@@ -191,7 +197,7 @@ def test_40_mergers_of_people_who_can_be_read_remove_nobody(cases, way):
     assert case.run("SELECT count(*) FROM sync.redirects WHERE org_id = %s") == [(0,)]
 
 
-def test_a_merger_that_was_contradicted_is_applied_once_its_record_is_gone(cases):
+def test_a_merger_that_was_contradicted_is_applied_once_its_record_is_gone(cases: Cases) -> None:
     gone = State(CHURCH.without(PERSON, "1").records, WRONG.mergers[:1])
     case = cases.of(CHURCH, State(CHURCH.records, WRONG.mergers[:1]), gone)
     for _ in range(3):
@@ -211,7 +217,7 @@ for number in ("1", "2", "3"):
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])
 @pytest.mark.parametrize("chain", [False, True], ids=["one merge", "the middle of a chain"])
-def test_a_merge_heals_when_its_record_is_seen_alive_again(cases, mode, chain):
+def test_a_merge_heals_when_its_record_is_seen_alive_again(cases: Cases, mode: SyncMode, chain: bool) -> None:
     mergers = (merger("2", "1", 3), merger("3", "2", 4)) if chain else (merger("2", "1", 3),)
     without = HOME.without(PERSON, "1")
     without = without.without(PERSON, "2") if chain else without
@@ -234,7 +240,7 @@ def test_a_merge_heals_when_its_record_is_seen_alive_again(cases, mode, chain):
     assert case.live(PERSON).keys() == {number for entity, number in back.records if entity == PERSON}
 
 
-def test_events_and_reconciliations_share_one_day(synced):
+def test_events_and_reconciliations_share_one_day(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
     gone = church.delete(PERSON, 30)
     events = [InboxEvent(one, "x", PERSON, ExternalId(one), DESTROYED) for one in gone[:20]]

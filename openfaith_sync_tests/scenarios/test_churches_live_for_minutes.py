@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import open_database
@@ -132,7 +133,7 @@ class Killer:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_killed", [False, True], ids=["undisturbed", "daemon and receiver killed"])
-def test_every_copy_ends_in_the_truth_and_no_tombstone_is_ever_false(is_killed, pco_manifest):
+def test_every_copy_ends_in_the_truth_and_no_tombstone_is_ever_false(is_killed: bool, pco_manifest: Manifest) -> None:
     port = free_port()
     with new_deployment() as deployment:
         environment = {**deployment.environment, "OPENFAITH_PUBLIC_URL": f"http://127.0.0.1:{port}"}

@@ -4,13 +4,15 @@ import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import RateRule, RateWindows, parse_rate
+from openfaith_sync_tests.simulator.conftest import Get
 
 
 @pytest.mark.parametrize("auth", [None, ("demo", "wrong"), ("other", "demo")])
-def test_a_wrong_credential_gets_a_text_answer(still, auth):
+def test_a_wrong_credential_gets_a_text_answer(still: RunningSimulator, auth: tuple[str, str] | None) -> None:
     answer = httpx.get(f"{still.base_url}/people/v2/people", auth=auth)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -19,7 +21,7 @@ def test_a_wrong_credential_gets_a_text_answer(still, auth):
     assert "x-pco-api-request-rate-count" not in answer.headers
 
 
-def test_a_token_is_a_credential_too(still):
+def test_a_token_is_a_credential_too(still: RunningSimulator) -> None:
     answer = httpx.get(f"{still.base_url}/people/v2/people", headers={"Authorization": "Bearer demo"})
     assert answer.headers["x-pco-api-auth-method"] == "OAuth2"
 
@@ -33,17 +35,17 @@ def test_a_token_is_a_credential_too(still):
         ("2022-07-14", "2022-07-14"),
     ],
 )
-def test_the_version_is_echoed(get, asked, processed):
+def test_the_version_is_echoed(get: Get, asked: str, processed: str) -> None:
     answer = get("/people/v2/people", **{"X-PCO-API-Version": asked})
     assert answer.headers["x-pco-api-processed-as-version"] == processed
 
 
-def test_without_a_version_the_newest_answers(get):
+def test_without_a_version_the_newest_answers(get: Get) -> None:
     assert get("/groups/v2/groups").headers["x-pco-api-processed-as-version"] == "2023-07-10"
 
 
 @pytest.mark.parametrize("asked", ["2018-07-31", "banana"])
-def test_an_unsupported_version_is_an_error(get, asked):
+def test_an_unsupported_version_is_an_error(get: Get, asked: str) -> None:
     answer = get("/people/v2/people", **{"X-PCO-API-Version": asked})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] == "unsupported_version_error"
@@ -52,7 +54,7 @@ def test_an_unsupported_version_is_an_error(get, asked):
 @pytest.mark.parametrize(
     "path", ["/people/v2/people/1", "/people/v2/nothing", "/nothing", "/people/v2/people/x/emails"]
 )
-def test_what_is_not_there_is_a_json_error(get, path):
+def test_what_is_not_there_is_a_json_error(get: Get, path: str) -> None:
     answer = get(path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
@@ -60,13 +62,13 @@ def test_what_is_not_there_is_a_json_error(get, path):
     assert answer.json() == {"errors": [problem]}
 
 
-def test_an_unrouted_verb_is_a_page_for_people(client, still):
+def test_an_unrouted_verb_is_a_page_for_people(client: httpx.Client, still: RunningSimulator) -> None:
     answer = client.put(f"{still.base_url}/people/v2/people/1", json={})
     assert answer.status_code == 404
     assert answer.text.startswith("<!DOCTYPE html>")
 
 
-def test_the_limit_is_stated_counted_and_kept(moving, client):
+def test_the_limit_is_stated_counted_and_kept(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.set_rate("3/60")
     url = f"{moving.base_url}/people/v2/campuses"
     answers = [client.get(url) for _ in range(5)]
@@ -80,7 +82,7 @@ def test_the_limit_is_stated_counted_and_kept(moving, client):
     assert refused.json()["errors"][0]["detail"] == "Rate limit exceeded: 5 of 3 requests per 60 seconds"
 
 
-def test_a_limit_may_change_in_the_middle_of_a_window(moving, client):
+def test_a_limit_may_change_in_the_middle_of_a_window(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.set_rate("10/60")
     moving.clear_requests()
     moving.fault(Fault(kind="rate", at=4, rate="5/60"))
@@ -91,7 +93,7 @@ def test_a_limit_may_change_in_the_middle_of_a_window(moving, client):
     moving.clear_faults()
 
 
-def test_headers_may_lie_about_the_limit(moving, client):
+def test_headers_may_lie_about_the_limit(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.set_rate("2/60")
     says = {"limit": "1000", "period": "soon", "count": None, "retry_after": "-5"}
     moving.fault(Fault(kind="headers", says=says))
@@ -104,7 +106,7 @@ def test_headers_may_lie_about_the_limit(moving, client):
     moving.clear_faults()
 
 
-def test_a_window_starts_with_the_first_request_after_the_last_one():
+def test_a_window_starts_with_the_first_request_after_the_last_one() -> None:
     windows, rule = RateWindows(), RateRule(2, 20)
     counts = [windows.count("token", rule, at).count for at in (0, 19, 20.5, 39, 40.4, 41)]
     assert counts == [1, 2, 1, 2, 3, 1]
@@ -113,7 +115,7 @@ def test_a_window_starts_with_the_first_request_after_the_last_one():
     assert windows.count("token", rule, 41.2).retry_after_seconds == 20
 
 
-def test_deep_offsets_have_a_limit_of_their_own(manifest):
+def test_deep_offsets_have_a_limit_of_their_own(manifest: Manifest) -> None:
     with running_simulator(SimulatorSettings(people=5), manifest) as simulator:
         url = f"{simulator.base_url}/people/v2/people?offset=30001"
         with httpx.Client(auth=("demo", "demo")) as client:
@@ -124,11 +126,11 @@ def test_deep_offsets_have_a_limit_of_their_own(manifest):
 
 
 @pytest.mark.parametrize("text", ["", "100", "100/", "0/20", "fast", "-1/20"])
-def test_a_wrong_rate_is_named(text):
+def test_a_wrong_rate_is_named(text: str) -> None:
     with pytest.raises(UsageError, match="100/20"):
         parse_rate(text)
 
 
-def test_rates_are_read():
+def test_rates_are_read() -> None:
     assert parse_rate("75/20") == RateRule(75, 20)
     assert parse_rate("off") is None

@@ -2,24 +2,26 @@
 
 import itertools
 
+import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 
 
 @pytest.fixture
-def ask(moving, client):
+def ask(moving: RunningSimulator, client: httpx.Client):
     return lambda path: client.get(moving.base_url + path).json()
 
 
 @pytest.fixture
-def status(moving, client):
+def status(moving: RunningSimulator, client: httpx.Client):
     return lambda path: client.get(moving.base_url + path).status_code
 
 
 @pytest.fixture
-def someone(moving):
+def someone(moving: RunningSimulator):
     """Return the id of a person with everything, whom no other test uses."""
     person = moving.create("person", {"first_name": "Ana", "last_name": "Peña"})
     for entity, attributes in (
@@ -31,11 +33,11 @@ def someone(moving):
     return person
 
 
-def updated(moving, entity, identity):
+def updated(moving: RunningSimulator, entity, identity):
     return moving.truth(entity)[identity].attributes["updated_at"]
 
 
-def test_truth_is_what_a_walk_finds(moving, ask):
+def test_truth_is_what_a_walk_finds(moving: RunningSimulator, ask) -> None:
     truth = moving.truth("household")
     seen = {}
     for offset in range(0, len(truth), 100):
@@ -47,7 +49,7 @@ def test_truth_is_what_a_walk_finds(moving, ask):
         assert record.relationships["people"] == [link["id"] for link in people]
 
 
-def test_a_change_shows_in_every_form_and_place(moving, ask, someone):
+def test_a_change_shows_in_every_form_and_place(moving: RunningSimulator, ask, someone) -> None:
     forms = ["", "?include=emails", "?fields[Person]=first_name", "?include=households.people"]
     path = f"/people/v2/people/{someone}"
     before = [ask(path + form)["data"]["attributes"]["first_name"] for form in forms]
@@ -59,7 +61,7 @@ def test_a_change_shows_in_every_form_and_place(moving, ask, someone):
     assert ask(listed)["data"][0]["attributes"]["name"] == "Zoë Peña"
 
 
-def test_a_changed_child_shows_where_it_is_included(moving, ask, someone):
+def test_a_changed_child_shows_where_it_is_included(moving: RunningSimulator, ask, someone) -> None:
     listed = f"/people/v2/people?where[id]={someone}&order=-updated_at&include=emails"
     email = ask(listed)["included"][0]["id"]
     moving.change("email", email, {"address": "new@example.org"})
@@ -68,7 +70,7 @@ def test_a_changed_child_shows_where_it_is_included(moving, ask, someone):
     assert page["included"][0]["attributes"]["address"] == "new@example.org"
 
 
-def test_stamps_never_go_back_and_are_newer_than_everything(moving, someone):
+def test_stamps_never_go_back_and_are_newer_than_everything(moving: RunningSimulator, someone) -> None:
     newest = max(p.attributes["updated_at"] for p in moving.truth("person").values())
     moving.change("person", someone, {"grade": 3})
     first = updated(moving, "person", someone)
@@ -76,27 +78,27 @@ def test_stamps_never_go_back_and_are_newer_than_everything(moving, someone):
     assert newest <= first <= updated(moving, "person", someone)
 
 
-def test_a_stamp_set_by_hand_stays_and_moves_now(moving, someone):
+def test_a_stamp_set_by_hand_stays_and_moves_now(moving: RunningSimulator, someone) -> None:
     moving.change("person", someone, {"updated_at": "2031-01-01T00:00:00Z"})
     assert updated(moving, "person", someone) == "2031-01-01T00:00:00Z"
     moving.change("person", someone, {"grade": 4})
     assert updated(moving, "person", someone) == "2031-01-01T00:00:00Z"
 
 
-def test_blind_spots_change_without_a_stamp(moving, someone):
+def test_blind_spots_change_without_a_stamp(moving: RunningSimulator, someone) -> None:
     before = updated(moving, "person", someone)
     moving.change("person", someone, {"medical_notes": "none"}, touch=False)
     assert updated(moving, "person", someone) == before
     assert moving.truth("person")[someone].attributes["medical_notes"] == "none"
 
 
-def test_a_contact_stamps_its_person_too(moving, someone):
+def test_a_contact_stamps_its_person_too(moving: RunningSimulator, someone) -> None:
     email = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     moving.change("email", email, {"location": "Work"})
     assert updated(moving, "person", someone) == updated(moving, "email", email)
 
 
-def test_the_email_that_stops_being_primary_is_not_stamped(moving, someone):
+def test_the_email_that_stops_being_primary_is_not_stamped(moving: RunningSimulator, someone) -> None:
     old = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     before = updated(moving, "email", old)
     moving.create("email", {"address": "b@example.org", "primary": True}, {"person": someone})
@@ -104,7 +106,7 @@ def test_the_email_that_stops_being_primary_is_not_stamped(moving, someone):
     assert updated(moving, "email", old) == before
 
 
-def test_people_take_what_is_theirs_with_them(moving, status, someone):
+def test_people_take_what_is_theirs_with_them(moving: RunningSimulator, status, someone) -> None:
     emails = [i for i, e in moving.truth("email").items() if e.relationships["person"] == someone]
     moving.delete("person", someone)
     assert status(f"/people/v2/people/{someone}") == 404
@@ -113,7 +115,7 @@ def test_people_take_what_is_theirs_with_them(moving, status, someone):
         assert all(r.relationships["person"] != someone for r in moving.truth(entity).values())
 
 
-def test_a_household_loses_who_goes_and_counts_again(moving):
+def test_a_household_loses_who_goes_and_counts_again(moving: RunningSimulator) -> None:
     identity, household = next(
         (i, h) for i, h in moving.truth("household").items() if len(h.relationships["people"]) > 1
     )
@@ -126,7 +128,7 @@ def test_a_household_loses_who_goes_and_counts_again(moving):
     assert left.attributes["updated_at"] == household.attributes["updated_at"]
 
 
-def test_a_merge_moves_everything_and_is_told(moving, ask, status, someone):
+def test_a_merge_moves_everything_and_is_told(moving: RunningSimulator, ask, status, someone) -> None:
     other = moving.create("person", {"first_name": "Anna", "last_name": "Peña"})
     moving.create("email", {"address": "anna@example.org"}, {"person": other})
     moving.merge(keep=someone, remove=other)
@@ -142,7 +144,7 @@ def test_a_merge_moves_everything_and_is_told(moving, ask, status, someone):
     assert ask(f"/people/v2/person_mergers?where[created_at][gte]={created}")["data"]
 
 
-def test_moving_house_stamps_nobody(moving, ask, someone):
+def test_moving_house_stamps_nobody(moving: RunningSimulator, ask, someone) -> None:
     first, second = list(moving.truth("household"))[:2]
     before = (updated(moving, "person", someone), updated(moving, "household", second))
     moving.move("person", someone, "households", first)
@@ -154,7 +156,7 @@ def test_moving_house_stamps_nobody(moving, ask, someone):
     assert ask(f"/people/v2/people/{someone}?include=households")["included"][0]["id"] == second
 
 
-def test_an_email_moves_to_another_person(moving, ask, someone):
+def test_an_email_moves_to_another_person(moving: RunningSimulator, ask, someone) -> None:
     other = moving.create("person", {"first_name": "Ben"})
     email = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     ask(f"/people/v2/people/{someone}?include=emails")
@@ -163,13 +165,13 @@ def test_an_email_moves_to_another_person(moving, ask, someone):
     assert ask(f"/people/v2/people/{other}?include=emails")["included"][0]["id"] == email
 
 
-def test_ids_are_never_given_twice(moving):
+def test_ids_are_never_given_twice(moving: RunningSimulator) -> None:
     first = moving.create("campus", {"name": "East"})
     moving.delete("campus", first)
     assert int(moving.create("campus", {"name": "East"})) > int(first)
 
 
-def test_random_happenings_keep_the_church_whole(moving, ask):
+def test_random_happenings_keep_the_church_whole(moving: RunningSimulator, ask) -> None:
     done = moving.random(200, seed=3)
     assert len(set(done)) >= 6
     people = set(moving.truth("person"))
@@ -184,7 +186,7 @@ def test_random_happenings_keep_the_church_whole(moving, ask):
         assert set(ids) == people
 
 
-def test_random_happenings_follow_from_their_seed(manifest):
+def test_random_happenings_follow_from_their_seed(manifest: Manifest) -> None:
     def histories():
         for _ in range(2):
             with running_simulator(SimulatorSettings(people=60), manifest) as simulator:
@@ -195,7 +197,7 @@ def test_random_happenings_follow_from_their_seed(manifest):
     assert first == second
 
 
-def test_requests_are_logged_and_the_control_surface_is_not(moving, ask):
+def test_requests_are_logged_and_the_control_surface_is_not(moving: RunningSimulator, ask) -> None:
     page = ask("/people/v2/people?per_page=7&where[child]=true")
     moving.counts()
     ask("/people/v2/people?per_page=7&where[child]=true")
@@ -208,7 +210,7 @@ def test_requests_are_logged_and_the_control_surface_is_not(moving, ask):
     assert moving.requests() == []
 
 
-def test_a_script_moves_the_source_between_two_pages(moving, ask):
+def test_a_script_moves_the_source_between_two_pages(moving: RunningSimulator, ask) -> None:
     ids = list(moving.truth("campus"))
     moving.script(
         {
@@ -222,7 +224,7 @@ def test_a_script_moves_the_source_between_two_pages(moving, ask):
     assert ask("/people/v2/campuses")["meta"]["total_count"] == len(ids) + 1
 
 
-def test_latency_is_added(moving, client):
+def test_latency_is_added(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.set_latency(1)
     assert client.get(f"{moving.base_url}/people/v2/campuses").status_code == 200
 
@@ -240,12 +242,12 @@ def test_latency_is_added(moving, client):
         lambda s: s.script({0: []}),
     ],
 )
-def test_what_cannot_be_done_is_said(moving, wrong):
+def test_what_cannot_be_done_is_said(moving: RunningSimulator, wrong) -> None:
     with pytest.raises(UsageError, match="refused"):
         wrong(moving)
 
 
-def test_a_value_of_the_wrong_type_can_be_put_in(moving, ask, someone):
+def test_a_value_of_the_wrong_type_can_be_put_in(moving: RunningSimulator, ask, someone) -> None:
     moving.change("person", someone, {"birthdate": 17, "grade": "third", "updated_at": "soon"})
     assert ask(f"/people/v2/people/{someone}")["data"]["attributes"]["birthdate"] == 17
     first = ask("/people/v2/people?order=updated_at&per_page=1")["data"][0]

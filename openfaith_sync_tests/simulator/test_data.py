@@ -22,7 +22,7 @@ PEOPLE = 4000
 
 
 @pytest.fixture(scope="module")
-def world(manifest):
+def world(manifest: Manifest):
     return populate(manifest, PEOPLE, seed=1)
 
 
@@ -39,13 +39,13 @@ def text(world):
     return b"\n".join(line for table in world.tables.values() for line in truth_lines(table))
 
 
-def test_a_seed_always_makes_the_same_church(manifest):
+def test_a_seed_always_makes_the_same_church(manifest: Manifest) -> None:
     first, again, other = (text(populate(manifest, 150, seed)) for seed in (5, 5, 6))
     assert first == again != other
 
 
 @pytest.mark.parametrize("people", [0, 1, 2, 7])
-def test_small_churches_exist(manifest, people):
+def test_small_churches_exist(manifest: Manifest, people: int) -> None:
     world = populate(manifest, people, seed=1)
     assert len(world.tables["person"].rows) == people
     assert len(world.tables["campus"].rows) == 3
@@ -55,11 +55,11 @@ def test_small_churches_exist(manifest, people):
     ("entity", "a_person"),
     [("address", 1), ("email", 1), ("phone_number", 0.9), ("household", 1 / 2.7), ("group", 1 / 40)],
 )
-def test_there_are_as_many_of_each_as_expected(world, entity, a_person):
+def test_there_are_as_many_of_each_as_expected(world, entity: str, a_person: float) -> None:
     assert len(world.tables[entity].rows) / PEOPLE == pytest.approx(a_person, rel=0.06)
 
 
-def test_everything_belongs_to_someone(world):
+def test_everything_belongs_to_someone(world) -> None:
     people = set(world.tables["person"].rows)
     for entity in ("address", "email", "phone_number"):
         assert set(world.tables[entity].back["person"]) <= people
@@ -71,23 +71,23 @@ def test_everything_belongs_to_someone(world):
         assert table.value(row, "primary_contact_id") == str(members[0])
 
 
-def test_emails_and_addresses_share_ids(world):
+def test_emails_and_addresses_share_ids(world) -> None:
     assert len(set(world.tables["email"].rows) & set(world.tables["address"].rows)) > PEOPLE / 2
 
 
-def test_many_records_share_a_second_and_some_by_chance(column):
+def test_many_records_share_a_second_and_some_by_chance(column) -> None:
     ties = Counter(column("person", "updated_at"))
     assert ties.most_common(1)[0][1] > 100
     assert sum(1 for times in ties.values() if 1 < times < 10) > 10
 
 
-def test_no_record_is_newer_than_the_base_moment(column):
+def test_no_record_is_newer_than_the_base_moment(column) -> None:
     for entity in ("person", "email", "address", "household"):
         for created, updated in zip(column(entity, "created_at"), column(entity, "updated_at"), strict=True):
             assert created <= updated <= to_text(BASE_SECONDS)
 
 
-def test_people_are_as_people_are(column):
+def test_people_are_as_people_are(column) -> None:
     status = Counter(column("person", "status"))
     assert status["inactive"] / PEOPLE == pytest.approx(0.19, abs=0.03)
     inactivated = [at is not None for at in column("person", "inactivated_at")]
@@ -101,7 +101,7 @@ def test_people_are_as_people_are(column):
     assert {len(str(moment)) for moment in column("person", "created_at")} == {20}
 
 
-def test_an_entity_nobody_knows_is_invented_and_served(manifest):
+def test_an_entity_nobody_knows_is_invented_and_served(manifest: Manifest) -> None:
     pet = manifest.entities["email"].model_copy(
         update={
             "name": "pet",
@@ -119,7 +119,7 @@ def test_an_entity_nobody_knows_is_invented_and_served(manifest):
     assert world.edge(world.tables["person"], "pets") is not None
 
 
-def test_an_attribute_no_maker_knows_is_invented(manifest):
+def test_an_attribute_no_maker_knows_is_invented(manifest: Manifest) -> None:
     person = manifest.entities["person"]
     wider = person.model_copy(
         update={"attributes": {**person.attributes, "shoe_size": Attribute(type=AttributeType.INTEGER)}}
@@ -129,7 +129,7 @@ def test_an_attribute_no_maker_knows_is_invented(manifest):
     assert all(isinstance(table.value(row, "shoe_size"), int) for row in table.rows.values())
 
 
-def test_moments_read_what_they_write():
+def test_moments_read_what_they_write() -> None:
     assert to_seconds(to_text(BASE_SECONDS)) == BASE_SECONDS
     assert to_seconds("2026-06-01T02:00:00+02:00") == BASE_SECONDS
     assert to_seconds("soon") is None

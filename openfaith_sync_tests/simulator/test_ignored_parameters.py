@@ -1,18 +1,20 @@
 """Parameters that the source takes without a word and does not heed."""
 
+import httpx
 import pytest
 
-from openfaith_sync.simulator.server.server import Ignored, SimulatorSettings, running_simulator
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import Ignored, RunningSimulator, SimulatorSettings, running_simulator
 
 NEWER = "where[updated_at][gte]=2026-05-31T00:00:00Z"
 
 
 @pytest.fixture
-def total(moving, client):
+def total(moving: RunningSimulator, client: httpx.Client):
     return lambda path: client.get(moving.base_url + path).json()["meta"]["total_count"]
 
 
-def test_an_ignored_filter_answers_with_everything(moving, client, total):
+def test_an_ignored_filter_answers_with_everything(moving: RunningSimulator, client: httpx.Client, total) -> None:
     everything, path = len(moving.truth("email")), f"/people/v2/emails?{NEWER}"
     assert total(path) < everything
     moving.ignore(Ignored())
@@ -23,20 +25,20 @@ def test_an_ignored_filter_answers_with_everything(moving, client, total):
     assert total(path) < everything
 
 
-def test_only_the_named_filters_are_ignored(moving, total):
+def test_only_the_named_filters_are_ignored(moving: RunningSimulator, total) -> None:
     everything = len(moving.truth("person"))
     moving.ignore(Ignored(filters=("updated_at",)))
     assert total(f"/people/v2/people?{NEWER}") == everything
     assert total("/people/v2/people?where[status]=inactive") < everything
 
 
-def test_they_are_ignored_below_a_path_only(moving, total):
+def test_they_are_ignored_below_a_path_only(moving: RunningSimulator, total) -> None:
     moving.ignore(Ignored(path="/emails"))
     assert total(f"/people/v2/emails?{NEWER}") == len(moving.truth("email"))
     assert total(f"/people/v2/people?{NEWER}") < len(moving.truth("person"))
 
 
-def test_an_order_can_be_ignored(moving, client):
+def test_an_order_can_be_ignored(moving: RunningSimulator, client: httpx.Client) -> None:
     path = f"{moving.base_url}/people/v2/people?order=-last_name"
     by_id = client.get(f"{moving.base_url}/people/v2/people").json()["data"]
     assert client.get(path).json()["data"] != by_id
@@ -44,7 +46,7 @@ def test_an_order_can_be_ignored(moving, client):
     assert client.get(path).json()["data"] == by_id
 
 
-def test_a_scenario_can_start_with_it(manifest, client):
+def test_a_scenario_can_start_with_it(manifest: Manifest, client: httpx.Client) -> None:
     with running_simulator(SimulatorSettings(people=40, ignored=(Ignored(path="/emails"),)), manifest) as simulator:
         found = client.get(f"{simulator.base_url}/people/v2/emails?where[location]=nowhere").json()
         assert found["meta"]["total_count"] == len(simulator.truth("email"))

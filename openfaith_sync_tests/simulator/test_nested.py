@@ -2,50 +2,53 @@
 
 from collections import Counter
 
+import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.data.ground_truth import parse_truth, truth_lines
 from openfaith_sync.simulator.data.population import populate
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_text
+from openfaith_sync.simulator.server.server import RunningSimulator
 
 HOUSEHOLD_MEMBERSHIPS, GROUP_MEMBERSHIPS = "household_membership", "group_membership"
 
 
 @pytest.fixture(scope="module")
-def filled(manifest):
+def filled(manifest: Manifest):
     """Return the truth of a church of four thousand, by entity."""
     world = populate(manifest, 4000, seed=1)
     return {name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()}
 
 
 @pytest.fixture
-def ask(moving, client):
+def ask(moving: RunningSimulator, client: httpx.Client):
     return lambda path: client.get(moving.base_url + path).json()
 
 
 @pytest.fixture
-def status(moving, client):
+def status(moving: RunningSimulator, client: httpx.Client):
     return lambda path: client.get(moving.base_url + path).status_code
 
 
 @pytest.fixture
-def family(moving):
+def family(moving: RunningSimulator):
     """Return a household of two whom no other test uses, and the two."""
     people = [moving.create("person", {"first_name": name, "last_name": "Ng"}) for name in ("Ruth", "Naomi")]
     return moving.create("household", {"name": "Ng Household"}, {"people": people}), people
 
 
 @pytest.fixture
-def group(moving):
+def group(moving: RunningSimulator):
     return moving.create("group", {"name": "Tuesday"})
 
 
-def memberships(moving, entity, relationship, identity):
+def memberships(moving: RunningSimulator, entity, relationship, identity):
     return {i: m for i, m in moving.truth(entity).items() if m.relationships[relationship] == identity}
 
 
-def check_agreement(truth):
+def check_agreement(truth) -> None:
     """Check that parents say the same as the records below them."""
     people = truth["person"]
     below = truth[HOUSEHOLD_MEMBERSHIPS].values()
@@ -64,22 +67,22 @@ def check_agreement(truth):
     assert {person for _, person in joined} <= set(people)
 
 
-def read_all(simulator):
+def read_all(simulator: RunningSimulator):
     return {name: simulator.truth(name) for name in simulator.counts()}
 
 
-def test_memberships_agree_with_what_households_and_groups_say(filled):
+def test_memberships_agree_with_what_households_and_groups_say(filled) -> None:
     check_agreement(filled)
     assert len(filled[GROUP_MEMBERSHIPS]) > 500
 
 
 @pytest.mark.parametrize("people", [0, 1, 2, 7, 41])
-def test_they_agree_in_small_churches_too(manifest, people):
+def test_they_agree_in_small_churches_too(manifest: Manifest, people: int) -> None:
     world = populate(manifest, people, seed=2)
     check_agreement({name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()})
 
 
-def test_memberships_are_lifelike(filled):
+def test_memberships_are_lifelike(filled) -> None:
     households = [m.attributes for m in filled[HOUSEHOLD_MEMBERSHIPS].values()]
     assert {m["household_role"] for m in households} == {None, "child", "adult", "parent_or_guardian"}
     assert 0.01 < sum(m["pending"] for m in households) / len(households) < 0.06
@@ -89,7 +92,9 @@ def test_memberships_are_lifelike(filled):
     assert all(m["joined_at"] < to_text(BASE_SECONDS) for m in groups)
 
 
-def test_a_household_membership_is_listed_below_its_household_and_its_person(moving, ask, family):
+def test_a_household_membership_is_listed_below_its_household_and_its_person(
+    moving: RunningSimulator, ask, family
+) -> None:
     household, people = family
     page = ask(f"/people/v2/households/{household}/household_memberships")
     assert page["meta"]["total_count"] == 2
@@ -114,7 +119,7 @@ def test_a_household_membership_is_listed_below_its_household_and_its_person(mov
     assert [person["id"] for person in included] == people
 
 
-def test_there_is_no_way_to_it_but_below_its_parent(moving, status, family):
+def test_there_is_no_way_to_it_but_below_its_parent(moving: RunningSimulator, status, family) -> None:
     household, _ = family
     membership = next(iter(memberships(moving, HOUSEHOLD_MEMBERSHIPS, "household", household)))
     other = next(iter(moving.truth("household")))
@@ -129,7 +134,9 @@ def test_there_is_no_way_to_it_but_below_its_parent(moving, status, family):
         assert status(path) == 404, path
 
 
-def test_a_group_membership_names_its_group_and_its_person(moving, ask, status, group, family):
+def test_a_group_membership_names_its_group_and_its_person(
+    moving: RunningSimulator, ask, status, group, family
+) -> None:
     _, (person, _) = family
     membership = moving.create(GROUP_MEMBERSHIPS, {"role": "leader"}, {"group": group, "person": person})
     page = ask(f"/groups/v2/groups/{group}/memberships")
@@ -146,7 +153,7 @@ def test_a_group_membership_names_its_group_and_its_person(moving, ask, status, 
     assert status(f"/people/v2/people/{person}/memberships") == 404
 
 
-def test_joining_and_leaving_a_household_makes_and_ends_a_membership(moving, family):
+def test_joining_and_leaving_a_household_makes_and_ends_a_membership(moving: RunningSimulator, family) -> None:
     household, (ruth, naomi) = family
     before = memberships(moving, HOUSEHOLD_MEMBERSHIPS, "household", household)
     stamp = "2020-01-01T00:00:00Z"
@@ -163,7 +170,9 @@ def test_joining_and_leaving_a_household_makes_and_ends_a_membership(moving, fam
     assert moving.truth("household")[household].attributes["updated_at"] == stamp
 
 
-def test_a_membership_made_changed_and_removed_shows_in_its_household(moving, client, ask, family):
+def test_a_membership_made_changed_and_removed_shows_in_its_household(
+    moving: RunningSimulator, client: httpx.Client, ask, family
+) -> None:
     household, (ruth, naomi) = family
     other = moving.create("household", {"name": "Other"})
     third = moving.create("person", {"first_name": "Orpah"})
@@ -185,14 +194,14 @@ def test_a_membership_made_changed_and_removed_shows_in_its_household(moving, cl
     check_agreement(read_all(moving))
 
 
-def test_a_new_name_shows_in_memberships(moving, ask, family):
+def test_a_new_name_shows_in_memberships(moving: RunningSimulator, ask, family) -> None:
     household, (ruth, _) = family
     moving.change("person", ruth, {"nickname": "Ruthie"})
     page = ask(f"/people/v2/households/{household}/household_memberships")
     assert page["data"][0]["attributes"]["person_name"] == "Ruthie Ng"
 
 
-def test_a_group_counts_who_joins_and_leaves(moving, group, family):
+def test_a_group_counts_who_joins_and_leaves(moving: RunningSimulator, group, family) -> None:
     _, (ruth, naomi) = family
     counted = lambda: moving.truth("group")[group].attributes["memberships_count"]  # noqa: E731
     assert counted() == 0
@@ -208,7 +217,7 @@ def test_a_group_counts_who_joins_and_leaves(moving, group, family):
     assert memberships(moving, GROUP_MEMBERSHIPS, "group", group) == {}
 
 
-def test_a_merge_leaves_nobody_in_a_group_or_household_twice(moving, group, family):
+def test_a_merge_leaves_nobody_in_a_group_or_household_twice(moving: RunningSimulator, group, family) -> None:
     household, (keep, remove) = family
     other = moving.create("group", {"name": "Wednesday"})
     for where, who in ((group, keep), (group, remove), (other, remove)):
@@ -224,7 +233,7 @@ def test_a_merge_leaves_nobody_in_a_group_or_household_twice(moving, group, fami
     check_agreement(read_all(moving))
 
 
-def test_what_is_below_a_parent_goes_with_it(moving, group, family):
+def test_what_is_below_a_parent_goes_with_it(moving: RunningSimulator, group, family) -> None:
     household, (ruth, _) = family
     moving.create(GROUP_MEMBERSHIPS, {}, {"group": group, "person": ruth})
     moving.delete("group", group)
@@ -234,7 +243,7 @@ def test_what_is_below_a_parent_goes_with_it(moving, group, family):
     assert ruth in moving.truth("person")
 
 
-def test_long_random_times_keep_parents_and_memberships_agreed(moving):
+def test_long_random_times_keep_parents_and_memberships_agreed(moving: RunningSimulator) -> None:
     done = moving.random(400, seed=11)
     assert {"join group", "leave group", "create group", "change group", "create event", "create household"} <= set(
         done

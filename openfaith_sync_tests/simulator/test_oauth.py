@@ -64,7 +64,7 @@ def hint(answer: httpx.Response) -> str:
     return answer.json()["errors"][0]["detail"].rpartition("(")[2].rstrip(")")
 
 
-def test_consent_comes_back_with_the_state_and_a_code_that_gives_tokens(sim):
+def test_consent_comes_back_with_the_state_and_a_code_that_gives_tokens(sim: RunningSimulator) -> None:
     answer = authorize(sim)
     assert answer.status_code == 302
     to = urlsplit(answer.headers["location"])
@@ -79,13 +79,13 @@ def test_consent_comes_back_with_the_state_and_a_code_that_gives_tokens(sim):
     assert answer.headers["x-pco-api-auth-method"] == "OAuth2"
 
 
-def test_without_a_redirect_the_code_is_shown_to_the_person(sim):
+def test_without_a_redirect_the_code_is_shown_to_the_person(sim: RunningSimulator) -> None:
     page = authorize(sim, redirect_uri="urn:ietf:wg:oauth:2.0:oob").text
     code = page.split("Your code: ")[1].split("<")[0]
     assert exchange(sim, code, redirect_uri="urn:ietf:wg:oauth:2.0:oob").status_code == 200
 
 
-def test_a_person_may_say_no(sim):
+def test_a_person_may_say_no(sim: RunningSimulator) -> None:
     sim.behave(OAuthBehaviour(consent="deny"))
     query = parse_qs(urlsplit(authorize(sim).headers["location"]).query)
     assert (query["error"], query["state"]) == (["access_denied"], ["s7ate"])
@@ -94,19 +94,19 @@ def test_a_person_may_say_no(sim):
 @pytest.mark.parametrize(
     "changed", [{"code_verifier": "w" * 43}, {"redirect_uri": "https://other.example/"}, {"code": "never-issued"}]
 )
-def test_a_code_needs_its_verifier_and_its_redirect(sim, changed):
+def test_a_code_needs_its_verifier_and_its_redirect(sim: RunningSimulator, changed: dict[str, str]) -> None:
     answer = exchange(sim, **({"code": code_of(authorize(sim))} | changed))
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_a_code_that_comes_twice_ends_what_it_gave(sim):
+def test_a_code_that_comes_twice_ends_what_it_gave(sim: RunningSimulator) -> None:
     code = code_of(authorize(sim))
     pair = exchange(sim, code).json()
     assert exchange(sim, code).json()["error"] == "invalid_grant"
     assert hint(read(sim, pair)) == "CAPUCHIN"
 
 
-def test_the_client_must_prove_itself_in_the_form_or_as_basic(sim):
+def test_the_client_must_prove_itself_in_the_form_or_as_basic(sim: RunningSimulator) -> None:
     refused = token(sim, grant_type="refresh_token", refresh_token="x", client_secret="wrong")
     assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
     (pair,) = sim.issue_tokens("people")
@@ -115,7 +115,7 @@ def test_the_client_must_prove_itself_in_the_form_or_as_basic(sim):
     assert httpx.post(f"{sim.base_url}/oauth/token", data=form, auth=basic).status_code == 200
 
 
-def test_a_refresh_replaces_both_tokens(sim):
+def test_a_refresh_replaces_both_tokens(sim: RunningSimulator) -> None:
     (old,) = sim.issue_tokens("people")
     new = refresh(sim, old).json()
     assert read(sim, new).status_code == 200
@@ -123,7 +123,7 @@ def test_a_refresh_replaces_both_tokens(sim):
     assert sim.oauth()["spent_twice"] == 0
 
 
-def test_a_refresh_token_that_is_spent_twice_ends_the_whole_family_and_no_other(sim):
+def test_a_refresh_token_that_is_spent_twice_ends_the_whole_family_and_no_other(sim: RunningSimulator) -> None:
     old, other = sim.issue_tokens("people", count=2)
     new = refresh(sim, old).json()
     assert refresh(sim, old).json()["error"] == "invalid_grant"
@@ -135,7 +135,7 @@ def test_a_refresh_token_that_is_spent_twice_ends_the_whole_family_and_no_other(
     assert seen["spent_twice"] == 1
 
 
-def test_a_token_ends_by_its_time_or_by_its_requests_in_the_middle_of_a_walk(sim):
+def test_a_token_ends_by_its_time_or_by_its_requests_in_the_middle_of_a_walk(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     sim.expire_tokens()
     assert hint(read(sim, pair)) == "BABOON"
@@ -145,7 +145,7 @@ def test_a_token_ends_by_its_time_or_by_its_requests_in_the_middle_of_a_walk(sim
     assert [read(sim, pair).status_code for _ in range(3)] == [200, 200, 401]
 
 
-def test_the_other_body_of_a_401_is_text(sim):
+def test_the_other_body_of_a_401_is_text(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     sim.expire_tokens()
     sim.behave(OAuthBehaviour(refusal="basic"))
@@ -154,7 +154,7 @@ def test_the_other_body_of_a_401_is_text(sim):
     assert read(sim, {"access_token": "never-issued"}).text == "HTTP Basic: Access denied.\n"
 
 
-def test_a_scope_that_is_missing_closes_one_product_until_it_is_granted(sim):
+def test_a_scope_that_is_missing_closes_one_product_until_it_is_granted(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     assert read(sim, pair).status_code == 200
     assert hint(read(sim, pair, GROUPS)) == "PELICAN"
@@ -163,7 +163,7 @@ def test_a_scope_that_is_missing_closes_one_product_until_it_is_granted(sim):
     assert read(sim, pair, GROUPS).status_code == 200
 
 
-def test_grants_are_revoked_in_bulk_or_one_by_one(sim):
+def test_grants_are_revoked_in_bulk_or_one_by_one(sim: RunningSimulator) -> None:
     pairs = sim.issue_tokens("people", count=5)
     sim.revoke_grants([pairs[0]["grant"]])
     assert [read(sim, pair).status_code for pair in pairs] == [401, 200, 200, 200, 200]
@@ -172,7 +172,7 @@ def test_grants_are_revoked_in_bulk_or_one_by_one(sim):
     assert {refresh(sim, pair).json()["error"] for pair in pairs} == {"invalid_grant"}
 
 
-def test_the_answer_to_a_refresh_can_be_lost_after_the_token_was_spent(sim):
+def test_the_answer_to_a_refresh_can_be_lost_after_the_token_was_spent(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     sim.fault(Fault(kind="cut", path="/oauth/token", times=1))
     with pytest.raises(httpx.RemoteProtocolError):
@@ -180,7 +180,7 @@ def test_the_answer_to_a_refresh_can_be_lost_after_the_token_was_spent(sim):
     assert [attempt["outcome"] for attempt in sim.oauth()["refreshes"]] == ["spent"]
 
 
-def test_a_new_token_brings_no_new_requests(sim):
+def test_a_new_token_brings_no_new_requests(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     sim.set_rate("2/60")
     assert [read(sim, pair).status_code for _ in range(3)] == [200, 200, 429]
@@ -188,5 +188,5 @@ def test_a_new_token_brings_no_new_requests(sim):
 
 
 @pytest.mark.parametrize("path", ["/oauth/authorize", "/oauth/token"])
-def test_other_verbs_are_not_there(sim, path):
+def test_other_verbs_are_not_there(sim: RunningSimulator, path: str) -> None:
     assert httpx.delete(sim.base_url + path).status_code == 404

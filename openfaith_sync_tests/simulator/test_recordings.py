@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync_tests.simulator.conftest import Get
 
 RECORDINGS = os.environ.get("OPENFAITH_RECORDINGS")
 pytestmark = pytest.mark.skipif(not RECORDINGS, reason="OPENFAITH_RECORDINGS names no folder of recorded answers")
@@ -44,7 +45,7 @@ def recorded_alone():
 
 
 @pytest.mark.parametrize(("entity", "query", "body"), list(recorded_alone()))
-def test_single_reads_have_the_recorded_shape(entity, query, body, get):
+def test_single_reads_have_the_recorded_shape(entity, query, body, get: Get) -> None:
     listing = entity.path + entity.endpoints.list
     ours = get(f"{listing}/{get(listing).json()['data'][0]['id']}", query).json()
     # Whether anything is included depends on the record.
@@ -74,7 +75,7 @@ def recorded():
 
 
 @pytest.mark.parametrize(("url", "headers", "body"), list(recorded()))
-def test_listings_have_the_recorded_shape(url, headers, body, get):
+def test_listings_have_the_recorded_shape(url, headers, body, get: Get) -> None:
     answer = get(url.path, url.query)
     ours = answer.json()
     if not ours["data"]:

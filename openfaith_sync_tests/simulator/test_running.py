@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync_tests.simulator.conftest import MANIFESTS
@@ -25,7 +26,7 @@ with running_simulator(SimulatorSettings(people=3), read_manifest(Path(sys.argv[
 """
 
 
-def test_the_command_says_where_it_listens_once_it_does():
+def test_the_command_says_where_it_listens_once_it_does() -> None:
     command = [sys.executable, "-m", "openfaith_sync.simulator", "pco", "--people", "12", "--manifests", str(MANIFESTS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -39,7 +40,7 @@ def test_the_command_says_where_it_listens_once_it_does():
             process.terminate()
 
 
-def test_all_settings_reach_the_process(manifest):
+def test_all_settings_reach_the_process(manifest: Manifest) -> None:
     fault = Fault(kind="status", status=503, at=1)
     settings = SimulatorSettings(people=3, faults=(fault,), application_id="app", secret="s3cret")
     with running_simulator(settings, manifest) as simulator:
@@ -49,21 +50,21 @@ def test_all_settings_reach_the_process(manifest):
     assert answers[1].headers["x-pco-api-request-rate-limit"] == "100"
 
 
-def test_a_taken_port_is_said(manifest):
+def test_a_taken_port_is_said(manifest: Manifest) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = SimulatorSettings(people=3, port=taken.getsockname()[1])
         with pytest.raises(UsageError, match="cannot listen"), running_simulator(settings, manifest):
             pass
 
 
-def test_it_stops_with_its_block(manifest):
+def test_it_stops_with_its_block(manifest: Manifest) -> None:
     with running_simulator(SimulatorSettings(people=3), manifest) as simulator:
         url = simulator.base_url
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
 
-def test_it_stops_when_its_parent_is_killed():
+def test_it_stops_when_its_parent_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT, str(MANIFESTS)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         port = int(parent.stdout.readline().rsplit(":", 1)[1])

@@ -7,11 +7,18 @@ import re
 import socket
 import time
 
+import httpx
 import pytest
 
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.events.webhook_sender import RETRY_SECONDS
-from openfaith_sync.simulator.server.server import SimulatorSettings, WebhookTrouble, running_simulator
+from openfaith_sync.simulator.server.server import (
+    RunningSimulator,
+    SimulatorSettings,
+    WebhookTrouble,
+    running_simulator,
+)
 from openfaith_sync_tests.simulator.receiver import Receiver
 
 PERSON_CREATED = "people.v2.events.person.created"
@@ -26,7 +33,7 @@ def receiver():
 
 
 @pytest.fixture
-def subscribe(moving, client):
+def subscribe(moving: RunningSimulator, client: httpx.Client):
     """Subscribe, and give a function that reads the subscription and its events."""
     base = f"{moving.base_url}/webhooks/v2/subscriptions"
 
@@ -37,28 +44,28 @@ def subscribe(moving, client):
     return create
 
 
-def until(condition):
+def until(condition) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
 
 
-def create_people(moving, count):
+def create_people(moving: RunningSimulator, count) -> None:
     """Let people come at one moment, as far as the simulator is concerned."""
     action = {"do": "create", "entity": "person", "attributes": {"first_name": "Ruth"}}
     moving.script({1: [action] * count})
 
 
 @pytest.fixture
-def crowd(moving, client):
-    def come(count):
+def crowd(moving: RunningSimulator, client: httpx.Client):
+    def come(count) -> None:
         create_people(moving, count)
         client.get(f"{moving.base_url}/people/v2/campuses")
 
     return come
 
 
-def test_a_delivery_has_the_body_and_headers_of_the_source(moving, subscribe, receiver):
+def test_a_delivery_has_the_body_and_headers_of_the_source(moving: RunningSimulator, subscribe, receiver) -> None:
     subscription = subscribe(receiver.url)
     person = moving.create("person", {"first_name": "Ruth"})
     moving.wait_delivered()
@@ -84,7 +91,9 @@ def test_a_delivery_has_the_body_and_headers_of_the_source(moving, subscribe, re
     assert listed["attributes"]["status"] == "delivered"
 
 
-def test_the_signature_is_of_the_raw_body_with_the_newest_secret(moving, client, subscribe, receiver):
+def test_the_signature_is_of_the_raw_body_with_the_newest_secret(
+    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+) -> None:
     subscription = subscribe(receiver.url)
     secrets = [subscription()["attributes"]["authenticity_secret"]]
     moving.create("person", {"first_name": "Ruth"})
@@ -98,7 +107,9 @@ def test_the_signature_is_of_the_raw_body_with_the_newest_secret(moving, client,
         assert received.headers["x-pco-webhooks-authenticity"] == signed
 
 
-def test_without_trouble_everything_comes_once_and_in_order(subscribe, receiver, crowd, moving):
+def test_without_trouble_everything_comes_once_and_in_order(
+    subscribe, receiver, crowd, moving: RunningSimulator
+) -> None:
     subscription = subscribe(receiver.url)
     crowd(20)
     moving.wait_delivered()
@@ -106,7 +117,7 @@ def test_without_trouble_everything_comes_once_and_in_order(subscribe, receiver,
     assert len(receiver.received) == 20
 
 
-def test_what_is_not_taken_comes_again_with_the_next_attempt(moving, subscribe, receiver):
+def test_what_is_not_taken_comes_again_with_the_next_attempt(moving: RunningSimulator, subscribe, receiver) -> None:
     moving.set_webhook_retry_scale(QUICK)
     subscription = subscribe(receiver.url)
     receiver.statuses.extend([500, 302, 404])
@@ -119,7 +130,9 @@ def test_what_is_not_taken_comes_again_with_the_next_attempt(moving, subscribe, 
     assert subscription()["attributes"]["active"] is True
 
 
-def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(moving, subscribe, receiver):
+def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(
+    moving: RunningSimulator, subscribe, receiver
+) -> None:
     moving.set_webhook_retry_scale(1)
     subscription, before = subscribe(receiver.url), moving.webhooks()["attempts"]
     receiver.statuses.append(500)
@@ -134,7 +147,7 @@ def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(movin
     assert sum(RETRY_SECONDS) == pytest.approx(5.4 * 86_400, rel=0.02)
 
 
-def test_a_receiver_that_never_answers_well_loses_its_subscription(moving, subscribe):
+def test_a_receiver_that_never_answers_well_loses_its_subscription(moving: RunningSimulator, subscribe) -> None:
     moving.set_webhook_retry_scale(0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/hooks"
@@ -148,7 +161,9 @@ def test_a_receiver_that_never_answers_well_loses_its_subscription(moving, subsc
     assert moving.webhooks()["subscriptions"] == 0
 
 
-def test_a_receiver_that_is_gone_loses_its_subscription_at_once(moving, subscribe, receiver, crowd):
+def test_a_receiver_that_is_gone_loses_its_subscription_at_once(
+    moving: RunningSimulator, subscribe, receiver, crowd
+) -> None:
     subscription = subscribe(receiver.url)
     receiver.statuses.append(410)
     crowd(3)
@@ -160,7 +175,9 @@ def test_a_receiver_that_is_gone_loses_its_subscription_at_once(moving, subscrib
     assert len(subscription("/events")) == 3
 
 
-def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(moving, subscribe, receiver):
+def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(
+    moving: RunningSimulator, subscribe, receiver
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         subscribe(f"http://127.0.0.1:{silent.getsockname()[1]}/hooks")
         subscribe(receiver.url, "people.v2.events.person.updated")
@@ -173,7 +190,7 @@ def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(moving, subs
             moving.reset_webhooks()
 
 
-def test_a_lost_event_is_listed_and_never_comes(moving, subscribe, receiver, crowd):
+def test_a_lost_event_is_listed_and_never_comes(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
     moving.trouble(WebhookTrouble(lost_share=0.5))
     subscription = subscribe(receiver.url)
     crowd(40)
@@ -185,7 +202,7 @@ def test_a_lost_event_is_listed_and_never_comes(moving, subscribe, receiver, cro
     assert {event["attributes"]["uuid"] for event in pending} == missed
 
 
-def test_some_events_come_twice(moving, subscribe, receiver, crowd):
+def test_some_events_come_twice(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
     moving.trouble(WebhookTrouble(duplicate_share=0.5))
     subscribe(receiver.url)
     crowd(40)
@@ -196,7 +213,7 @@ def test_some_events_come_twice(moving, subscribe, receiver, crowd):
     assert len(set(bodies)) == 40
 
 
-def test_disorder_shuffles_what_happens_within_its_window(moving, subscribe, receiver, crowd):
+def test_disorder_shuffles_what_happens_within_its_window(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
     moving.trouble(WebhookTrouble(disorder_seconds=0.2))
     subscription = subscribe(receiver.url)
     crowd(20)
@@ -206,7 +223,7 @@ def test_disorder_shuffles_what_happens_within_its_window(moving, subscribe, rec
     assert sorted(receiver.uuids) == sorted(in_order)
 
 
-def test_deliveries_are_delayed(moving, subscribe, receiver):
+def test_deliveries_are_delayed(moving: RunningSimulator, subscribe, receiver) -> None:
     subscribe(receiver.url)
     moving.create("person", {"first_name": "Ruth"})
     moving.wait_delivered()
@@ -218,7 +235,7 @@ def test_deliveries_are_delayed(moving, subscribe, receiver):
     assert len(receiver.received) == 2
 
 
-def test_several_events_come_in_one_body(moving, subscribe, receiver, crowd):
+def test_several_events_come_in_one_body(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
     moving.trouble(WebhookTrouble(batch=4))
     subscription = subscribe(receiver.url)
     crowd(10)
@@ -228,7 +245,9 @@ def test_several_events_come_in_one_body(moving, subscribe, receiver, crowd):
     assert receiver.received[0].headers["x-pco-webhooks-event"] == receiver.uuids[0]
 
 
-def test_an_event_can_come_before_the_api_shows_the_record(moving, client, subscribe, receiver):
+def test_an_event_can_come_before_the_api_shows_the_record(
+    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+) -> None:
     moving.trouble(WebhookTrouble(early_seconds=60))
     subscribe(receiver.url)
     listing = f"{moving.base_url}/people/v2/people?order=-updated_at&per_page=1"
@@ -249,7 +268,9 @@ def test_an_event_can_come_before_the_api_shows_the_record(moving, client, subsc
     assert after["meta"]["total_count"] == before["meta"]["total_count"] + 1
 
 
-def test_a_hidden_record_shows_when_its_time_has_passed(moving, client, subscribe, receiver):
+def test_a_hidden_record_shows_when_its_time_has_passed(
+    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+) -> None:
     moving.trouble(WebhookTrouble(early_seconds=0.1))
     subscribe(receiver.url)
     person = moving.create("person", {"first_name": "Ruth"})
@@ -258,7 +279,7 @@ def test_a_hidden_record_shows_when_its_time_has_passed(moving, client, subscrib
     assert moving.webhooks()["hidden"] == 0
 
 
-def test_a_hidden_child_is_in_no_include_either(moving, client, subscribe):
+def test_a_hidden_child_is_in_no_include_either(moving: RunningSimulator, client: httpx.Client, subscribe) -> None:
     moving.trouble(WebhookTrouble(early_seconds=60))
     person = moving.create("person", {"first_name": "Ruth"})
     subscribe("http://127.0.0.1:9/nobody", "people.v2.events.email.created")
@@ -274,7 +295,7 @@ def test_a_hidden_child_is_in_no_include_either(moving, client, subscribe):
     assert client.get(f"{path}/emails").json()["data"][0]["id"] == email
 
 
-def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest, client):
+def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest: Manifest, client: httpx.Client) -> None:
     trouble = WebhookTrouble(lost_share=0.2, duplicate_share=0.3, disorder_seconds=0.3, seed=4)
     settings = SimulatorSettings(people=10, webhook_trouble=trouble, webhook_retry_scale=QUICK, rate=None)
     histories = []
@@ -290,7 +311,9 @@ def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest, cli
     assert len(histories[0]) != len(set(histories[0]))
 
 
-def test_what_a_subscription_waits_for_ends_with_it(moving, client, subscribe, receiver):
+def test_what_a_subscription_waits_for_ends_with_it(
+    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+) -> None:
     moving.trouble(WebhookTrouble(delay_seconds=(60, 60)))
     subscription = subscribe(receiver.url)
     moving.create("person", {"first_name": "Ruth"})
@@ -304,6 +327,6 @@ def test_what_a_subscription_waits_for_ends_with_it(moving, client, subscribe, r
 @pytest.mark.parametrize(
     "wrong", [{"lost_share": 2}, {"delay_seconds": [3, 1]}, {"batch": 0}, {"rain": True}, {"early_seconds": -1}]
 )
-def test_senseless_trouble_is_refused(moving, wrong):
+def test_senseless_trouble_is_refused(moving: RunningSimulator, wrong: dict[str, int | list[int] | bool]) -> None:
     with pytest.raises(UsageError, match="refused"):
         moving._call("POST", "webhooks", json=wrong)

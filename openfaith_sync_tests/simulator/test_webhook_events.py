@@ -2,11 +2,14 @@
 
 import json
 
+import httpx
 import pytest
+
+from openfaith_sync.simulator.server.server import RunningSimulator
 
 
 @pytest.fixture
-def heard(moving, client):
+def heard(moving: RunningSimulator, client: httpx.Client):
     """Subscribe to everything at an address where nobody is; give the events since then by name and payload."""
     base = f"{moving.base_url}/webhooks/v2"
     names = [r["attributes"]["name"] for r in client.get(f"{base}/available_events?per_page=100").json()["data"]]
@@ -30,13 +33,13 @@ def names(events):
 
 
 @pytest.fixture
-def someone(moving):
+def someone(moving: RunningSimulator):
     person = moving.create("person", {"first_name": "Ana", "last_name": "Peña"})
     moving.create("email", {"address": "ana@example.org", "primary": True}, {"person": person})
     return person
 
 
-def test_a_new_record_is_told_as_the_api_shows_it(moving, client, heard):
+def test_a_new_record_is_told_as_the_api_shows_it(moving: RunningSimulator, client: httpx.Client, heard) -> None:
     person = moving.create("person", {"first_name": "Ruth", "last_name": "Ng"})
     [(name, payload)] = heard()
     shown = client.get(f"{moving.base_url}/people/v2/people/{person}").json()
@@ -48,21 +51,21 @@ def test_a_new_record_is_told_as_the_api_shows_it(moving, client, heard):
     assert event_time == shown["data"]["attributes"]["created_at"]
 
 
-def test_an_address_is_told_in_an_older_version(moving, someone, heard):
+def test_an_address_is_told_in_an_older_version(moving: RunningSimulator, someone, heard) -> None:
     moving.create("address", {"street_line_1": "1 Church Rd", "street_line_2": "Apt 4"}, {"person": someone})
     attributes = heard()[0][1]["data"]["attributes"]
     assert attributes["street"] == "1 Church Rd\nApt 4"
     assert not {"street_line_1", "street_line_2"} & set(attributes)
 
 
-def test_a_change_of_a_contact_is_not_one_of_its_person(moving, someone, heard):
+def test_a_change_of_a_contact_is_not_one_of_its_person(moving: RunningSimulator, someone, heard) -> None:
     email = moving.create("email", {"address": "b@example.org"}, {"person": someone})
     moving.change("email", email, {"location": "Work"})
     moving.delete("email", email)
     assert names(heard()) == ["email.created", "email.updated", "email.destroyed"]
 
 
-def test_what_the_source_does_not_see_it_does_not_tell(moving, someone, heard):
+def test_what_the_source_does_not_see_it_does_not_tell(moving: RunningSimulator, someone, heard) -> None:
     moving.change("person", someone, {"medical_notes": "none"}, touch=False)
     for household in list(moving.truth("household"))[:2]:
         moving.move("person", someone, "households", household)
@@ -71,7 +74,7 @@ def test_what_the_source_does_not_see_it_does_not_tell(moving, someone, heard):
     assert names(heard()) == ["email.created"]
 
 
-def test_a_record_that_goes_is_told_without_its_attributes(moving, someone, heard):
+def test_a_record_that_goes_is_told_without_its_attributes(moving: RunningSimulator, someone, heard) -> None:
     moving.delete("person", someone)
     events = heard()
     assert sorted(names(events)) == ["email.destroyed", "person.destroyed"]
@@ -83,7 +86,7 @@ def test_a_record_that_goes_is_told_without_its_attributes(moving, someone, hear
     assert set(payload["meta"]) == {"parent"}
 
 
-def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(moving, heard):
+def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(moving: RunningSimulator, heard) -> None:
     orders = set()
     for _ in range(2):
         keep, remove, spare = (moving.create("person", {"first_name": "Ana"}) for _ in range(3))
@@ -100,7 +103,7 @@ def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(moving, hea
     assert orders == {("person_merger.created", "person.destroyed"), ("person.destroyed", "person_merger.created")}
 
 
-def test_what_moves_with_a_merge_is_told(moving, someone, heard):
+def test_what_moves_with_a_merge_is_told(moving: RunningSimulator, someone, heard) -> None:
     keep = moving.create("person", {"first_name": "Anna"})
     moving.merge(keep, someone)
     events = dict(heard())
@@ -108,7 +111,7 @@ def test_what_moves_with_a_merge_is_told(moving, someone, heard):
     assert "person.updated" not in events
 
 
-def test_writes_through_the_api_are_told_too(moving, client, heard):
+def test_writes_through_the_api_are_told_too(moving: RunningSimulator, client: httpx.Client, heard) -> None:
     body = {"data": {"type": "Person", "attributes": {"first_name": "Ruth"}}}
     made = client.post(f"{moving.base_url}/people/v2/people", json=body).json()["data"]["id"]
     client.patch(f"{moving.base_url}/people/v2/people/{made}", json=body)
@@ -116,14 +119,14 @@ def test_writes_through_the_api_are_told_too(moving, client, heard):
     assert names(heard()) == ["person.created", "person.updated", "person.destroyed"]
 
 
-def test_a_group_is_told_by_its_own_product(moving, heard):
+def test_a_group_is_told_by_its_own_product(moving: RunningSimulator, heard) -> None:
     group = moving.create("group", {"name": "Tuesday"})
     moving.change("group", group, {"name": "Wednesday"})
     moving.delete("group", group)
     assert names(heard()) == ["group.created", "group.updated", "group.destroyed"]
 
 
-def test_joining_a_group_is_told_and_joining_a_household_is_not(moving, someone, heard):
+def test_joining_a_group_is_told_and_joining_a_household_is_not(moving: RunningSimulator, someone, heard) -> None:
     group = moving.create("group", {"name": "Tuesday"})
     membership = moving.create("group_membership", {}, {"group": group, "person": someone})
     household = moving.create("household", {"name": "Peña Household"}, {"people": [someone]})

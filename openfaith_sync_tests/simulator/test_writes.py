@@ -1,10 +1,13 @@
 """Writes through the API, as pypco and others make them."""
 
+import httpx
 import pytest
+
+from openfaith_sync.simulator.server.server import RunningSimulator
 
 
 @pytest.fixture
-def send(moving, client):
+def send(moving: RunningSimulator, client: httpx.Client):
     return lambda method, path, body=None: client.request(method, moving.base_url + path, json=body)
 
 
@@ -13,7 +16,7 @@ def payload(kind, attributes, **relationships):
     return {"data": {"type": kind, "attributes": attributes, "relationships": linked}}
 
 
-def test_a_record_is_made_changed_and_removed(send):
+def test_a_record_is_made_changed_and_removed(send) -> None:
     made = send("POST", "/people/v2/people", payload("Person", {"first_name": "Ruth", "last_name": "Ng"}))
     assert made.status_code == 201
     path = f"/people/v2/people/{made.json()['data']['id']}"
@@ -24,7 +27,7 @@ def test_a_record_is_made_changed_and_removed(send):
     assert [send(method, path, {}).status_code for method in ("GET", "PATCH", "DELETE")] == [404, 404, 404]
 
 
-def test_a_child_is_made_below_its_person_or_beside_it(send, moving):
+def test_a_child_is_made_below_its_person_or_beside_it(send, moving: RunningSimulator) -> None:
     person = moving.create("person", {"first_name": "Ruth"})
     below = send("POST", f"/people/v2/people/{person}/emails", payload("Email", {"address": "a@example.org"}))
     beside = send("POST", "/people/v2/emails", payload("Email", {"address": "b@example.org"}, person=person))
@@ -41,7 +44,9 @@ def test_a_child_is_made_below_its_person_or_beside_it(send, moving):
         ("/people/v2/emails", payload("Email", {"address": "a@example.org"}), "person"),
     ],
 )
-def test_what_may_not_be_blank_is_refused(send, path, body, parameter):
+def test_what_may_not_be_blank_is_refused(
+    send, path: str, body: dict[str, dict[str, str | dict[str, str]]], parameter: str
+) -> None:
     answer = send("POST", path, body)
     assert answer.status_code == 422
     problem = answer.json()["errors"][0]
@@ -56,13 +61,13 @@ def test_what_may_not_be_blank_is_refused(send, path, body, parameter):
         ("/people/v2/emails", payload("Email", {"address": "a@example.org"}, person="1")),
     ],
 )
-def test_what_cannot_be_assigned_is_refused_and_leaves_nothing(send, moving, path, body):
+def test_what_cannot_be_assigned_is_refused_and_leaves_nothing(send, moving: RunningSimulator, path: str, body) -> None:
     before = moving.counts()
     assert send("POST", path, body).status_code == 422
     assert moving.counts() == before
 
 
-def test_a_body_without_data_is_refused(send):
+def test_a_body_without_data_is_refused(send) -> None:
     answer = send("POST", "/people/v2/people", {"attributes": {}})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["code"] == "invalid_resource_payload"

@@ -15,6 +15,7 @@ from openfaith_sync.adapters.ports.shared_state import Ledger
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SourceAway, SyncError, TransientError
 from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.budget import Grant
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
@@ -37,11 +38,11 @@ def database(database: Database) -> Database:
     return database
 
 
-def breaker(database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
+def breaker(database: Database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
     return SharedBreaker(database, org, PCO, rules)
 
 
-def fail(database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> SharedBreaker:
+def fail(database: Database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> SharedBreaker:
     """Return the breaker of an org so many of whose requests found nobody."""
     found = breaker(database, org, rules)
     for number in range(requests):
@@ -49,7 +50,7 @@ def fail(database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> Shared
     return found
 
 
-def let_time_pass(database, span: str) -> None:
+def let_time_pass(database: Database, span: str) -> None:
     for table in ("breakers", "adapter_breakers"):
         run(database, f"UPDATE sync.{table} SET probe_at = probe_at - interval '{span}'")
 
@@ -62,14 +63,14 @@ def is_away(found: SharedBreaker) -> bool:
     return False
 
 
-def test_one_request_that_fails_alone_closes_nothing(database):
+def test_one_request_that_fails_alone_closes_nothing(database: Database) -> None:
     found = breaker(database)
     assert [found.note_failure("the same", "nobody there", NOW) for _ in range(5)] == [True] * 5
     assert not is_away(breaker(database))
     assert list_alerts(database) == []
 
 
-def test_two_that_fail_in_a_row_open_it_for_every_process(database):
+def test_two_that_fail_in_a_row_open_it_for_every_process(database: Database) -> None:
     here, knows_nothing, elsewhere = breaker(database), breaker(database), breaker(database)
     knows_nothing.admit()
     assert here.note_failure("one", "nobody there", NOW)
@@ -85,28 +86,28 @@ def test_two_that_fail_in_a_row_open_it_for_every_process(database):
     assert (alert.cause, alert.orgs, alert.is_general) == (OUTAGE, {ORG}, False)
 
 
-def test_an_answer_in_between_begins_the_count_anew(database):
+def test_an_answer_in_between_begins_the_count_anew(database: Database) -> None:
     found = fail(database, requests=1)
     found.note_answer()
     found.note_failure("another", "nobody there", NOW)
     assert not is_away(breaker(database))
 
 
-def test_a_hiccup_is_no_outage(database):
+def test_a_hiccup_is_no_outage(database: Database) -> None:
     found = fail(database, requests=5, rules=RULES)
     assert not is_away(breaker(database))
     found.note_failure("another", "nobody there", RULES.lasting)
     assert is_away(breaker(database))
 
 
-def test_what_failed_long_ago_is_forgotten(database):
+def test_what_failed_long_ago_is_forgotten(database: Database) -> None:
     fail(database, requests=1)
     run(database, "UPDATE sync.breakers SET last_failed_at = now() - interval '11 minutes'")
     assert breaker(database).note_failure("another", "nobody there", NOW)
     assert not is_away(breaker(database))
 
 
-def test_of_all_who_ask_at_once_one_is_the_probe(database):
+def test_of_all_who_ask_at_once_one_is_the_probe(database: Database) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     with ThreadPoolExecutor(8) as threads:
@@ -114,7 +115,7 @@ def test_of_all_who_ask_at_once_one_is_the_probe(database):
     assert away.count(False) == 1
 
 
-def test_the_probes_own_tries_go_out_and_no_other_threads(database):
+def test_the_probes_own_tries_go_out_and_no_other_threads(database: Database) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     found = breaker(database)
@@ -124,7 +125,7 @@ def test_the_probes_own_tries_go_out_and_no_other_threads(database):
         assert thread.submit(is_away, found).result()
 
 
-def test_a_probe_in_vain_makes_the_next_one_wait_twice_as_long_within_bounds(database):
+def test_a_probe_in_vain_makes_the_next_one_wait_twice_as_long_within_bounds(database: Database) -> None:
     fail(database)
     waits = []
     for _ in range(8):
@@ -149,7 +150,7 @@ class Nowhere:
 JSON_API = {"content-type": "application/vnd.api+json"}
 
 
-def ask(pco_manifest, found: SharedBreaker, status: int, ledger: Ledger | None = None) -> None:
+def ask(pco_manifest: Manifest, found: SharedBreaker, status: int, ledger: Ledger | None = None) -> None:
     """Ask a source that answers nothing but this."""
     transport = httpx.MockTransport(
         lambda _: httpx.Response(status, json={"errors": [{"status": str(status)}]}, headers=JSON_API)
@@ -172,7 +173,9 @@ def ask(pco_manifest, found: SharedBreaker, status: int, ledger: Ledger | None =
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429])
-def test_a_probe_that_is_answered_whatever_is_said_closes_it(database, pco_manifest, status):
+def test_a_probe_that_is_answered_whatever_is_said_closes_it(
+    database: Database, pco_manifest: Manifest, status: int
+) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     ask(pco_manifest, breaker(database), status)
@@ -180,14 +183,16 @@ def test_a_probe_that_is_answered_whatever_is_said_closes_it(database, pco_manif
     assert list_alerts(database) == []
 
 
-def test_a_probe_that_was_answered_by_nobody_leaves_it_open(database, pco_manifest):
+def test_a_probe_that_was_answered_by_nobody_leaves_it_open(database: Database, pco_manifest: Manifest) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     ask(pco_manifest, breaker(database), 503)
     assert is_away(breaker(database))
 
 
-def test_a_probe_that_never_went_out_is_no_licence_for_what_its_thread_asks_later(database, pco_manifest):
+def test_a_probe_that_never_went_out_is_no_licence_for_what_its_thread_asks_later(
+    database: Database, pco_manifest: Manifest
+) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     found = breaker(database)
@@ -195,7 +200,7 @@ def test_a_probe_that_never_went_out_is_no_licence_for_what_its_thread_asks_late
     assert is_away(found)
 
 
-def test_a_prober_that_was_lost_is_followed_by_another(database):
+def test_a_prober_that_was_lost_is_followed_by_another(database: Database) -> None:
     fail(database)
     let_time_pass(database, "16 seconds")
     breaker(database).admit()
@@ -204,7 +209,7 @@ def test_a_prober_that_was_lost_is_followed_by_another(database):
     assert not is_away(breaker(database))
 
 
-def test_an_answer_ends_it_for_all_and_what_waited_is_due(database):
+def test_an_answer_ends_it_for_all_and_what_waited_is_due(database: Database) -> None:
     run(
         database,
         "INSERT INTO sync.work (org_id, adapter, entity, mode, reason, attempts, not_before)"
@@ -223,7 +228,9 @@ def test_an_answer_ends_it_for_all_and_what_waited_is_due(database):
     assert fetch(database, "SELECT attempts, not_before <= now() FROM sync.work") == [(0, True)]
 
 
-def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(database, caplog):
+def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     for org in ORGS[:3]:
         fail(database, org)
     (whole, *_) = list_away(database)
@@ -245,7 +252,7 @@ def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(database
     assert fetch(database, "SELECT count(*) FROM sync.breakers") == [(0,)]
 
 
-def test_a_probe_of_the_provider_in_vain_waits_longer(database):
+def test_a_probe_of_the_provider_in_vain_waits_longer(database: Database) -> None:
     for org in ORGS[:3]:
         fail(database, org)
     let_time_pass(database, "16 seconds")
@@ -257,7 +264,7 @@ def test_a_probe_of_the_provider_in_vain_waits_longer(database):
     assert is_away(breaker(database, ORGS[0]))
 
 
-def test_a_probe_in_vain_by_a_church_that_never_failed_is_the_only_request(database):
+def test_a_probe_in_vain_by_a_church_that_never_failed_is_the_only_request(database: Database) -> None:
     for org in ORGS[:5]:
         fail(database, org)
     assert list_away(database)[0].org is None
@@ -269,8 +276,8 @@ def test_a_probe_in_vain_by_a_church_that_never_failed_is_the_only_request(datab
 
 @pytest.mark.parametrize(("answered", "is_provider"), [("30 seconds", False), ("2 minutes", True)])
 def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_provider(
-    database, answered, is_provider
-):
+    database: Database, answered: str, is_provider: bool
+) -> None:
     healthy = [OrgId(f"healthy-{number}") for number in range(9)]
     for org in healthy:
         run(
@@ -291,7 +298,7 @@ def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_
     assert alert.orgs == set(ORGS[:3])
 
 
-def test_a_removed_org_leaves_no_breaker(database):
+def test_a_removed_org_leaves_no_breaker(database: Database) -> None:
     fail(database)
     disconnect_org(database, ORG)
     assert list_away(database) == []
@@ -302,7 +309,7 @@ def test_a_removed_org_leaves_no_breaker(database):
     assert list_alerts(database) == []
 
 
-def test_many_fail_and_heal_at_once_without_a_deadlock(database):
+def test_many_fail_and_heal_at_once_without_a_deadlock(database: Database) -> None:
     def live(number: int) -> None:
         found = fail(database, ORGS[number % 6])
         if number % 4 == 0:
@@ -326,7 +333,7 @@ class Counted:
             yield session
 
 
-def test_while_the_source_answers_a_request_costs_no_word_with_the_database(database):
+def test_while_the_source_answers_a_request_costs_no_word_with_the_database(database: Database) -> None:
     counted = Counted(database)
     found = breaker(counted)
     for _ in range(1000):

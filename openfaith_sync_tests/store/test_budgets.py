@@ -37,7 +37,7 @@ def open_ledger(
         yield lambda: own if is_own else opened.enter_context(closing(ledger(module_database, "contract")))
 
 
-def test_a_ledger_remembers_for_every_process(open_ledger):
+def test_a_ledger_remembers_for_every_process(open_ledger: Callable[[], PostgresLedger | OwnLedger]) -> None:
     first, second = open_ledger(), open_ledger()
     assert first.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
     assert second.visit("common", ASSUMED, Visit("b", Lane.WEBHOOK, 5)).slots == 0
@@ -47,7 +47,7 @@ def test_a_ledger_remembers_for_every_process(open_ledger):
     assert second.visit("deep", replace(ASSUMED, limit=10), Visit("b", Lane.WEBHOOK, 50)).slots == 1
 
 
-def test_processes_that_come_at_once_get_no_more_than_there_is(module_database):
+def test_processes_that_come_at_once_get_no_more_than_there_is(module_database: Database) -> None:
     ledger(module_database).visit("common", ASSUMED, Visit("first", Lane.WEBHOOK, **HEARD))
 
     def take(number: int) -> int:
@@ -61,7 +61,7 @@ def test_processes_that_come_at_once_get_no_more_than_there_is(module_database):
         assert sum(threads.map(take, range(8))) == 100
 
 
-def test_orgs_have_budgets_of_their_own(module_database):
+def test_orgs_have_budgets_of_their_own(module_database: Database) -> None:
     for org in ("hope", "joy"):
         own = ledger(module_database, org)
         assert own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
@@ -70,7 +70,7 @@ def test_orgs_have_budgets_of_their_own(module_database):
     assert kept == [("hope", "common"), ("joy", "common")]
 
 
-def test_a_ledger_that_cannot_be_reached_is_an_error_and_no_free_pass(database):
+def test_a_ledger_that_cannot_be_reached_is_an_error_and_no_free_pass(database: Database) -> None:
     own = ledger(database)
     own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 1))
     backends = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -81,7 +81,7 @@ def test_a_ledger_that_cannot_be_reached_is_an_error_and_no_free_pass(database):
     own.close()
 
 
-def test_a_slice_costs_two_statements_and_a_connection_is_opened_once(database):
+def test_a_slice_costs_two_statements_and_a_connection_is_opened_once(database: Database) -> None:
     own = ledger(database)
     for number in range(5):
         own.visit("common", ASSUMED, Visit(str(number), Lane.WEBHOOK, 1))
@@ -91,7 +91,9 @@ def test_a_slice_costs_two_statements_and_a_connection_is_opened_once(database):
     own.close()
 
 
-def test_a_session_that_cannot_begin_is_an_error_of_ours_and_not_left_open(database, monkeypatch):
+def test_a_session_that_cannot_begin_is_an_error_of_ours_and_not_left_open(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = ledger(database)
     monkeypatch.setattr(budgets, "_SESSION", "SELECT 1 / 0")
     with pytest.raises(SyncError):
@@ -103,7 +105,7 @@ def test_a_session_that_cannot_begin_is_an_error_of_ours_and_not_left_open(datab
     own.close()
 
 
-def test_what_another_version_wrote_is_found_out_anew(database):
+def test_what_another_version_wrote_is_found_out_anew(database: Database) -> None:
     own = ledger(database)
     own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, **HEARD))
     run(database, """UPDATE sync.budgets SET budget = '{"limit": "many"}'""")

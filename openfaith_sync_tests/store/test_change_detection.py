@@ -4,6 +4,8 @@ import pytest
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.records.record import MappedBatch
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -38,7 +40,7 @@ MEMBERSHIPS = SyncKey(ORG, PCO, EntityName("household_membership"))
     ],
     ids=["same", "a new one", "changed", "changed within the second", "older", "same but newer", "known bad", "bad"],
 )
-def test_news_are_what_storing_would_change(database, page, news):
+def test_news_are_what_storing_would_change(database: Database, page: MappedBatch, news: int) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")], [rejection("7")]))
         before = fetch(database, "SELECT xmin::text FROM sync.external_links")
@@ -46,7 +48,7 @@ def test_news_are_what_storing_would_change(database, page, news):
         assert fetch(database, "SELECT xmin::text FROM sync.external_links") == before
 
 
-def test_a_record_that_reappeared_is_news_and_a_merged_one_is_not(database):
+def test_a_record_that_reappeared_is_news_and_a_merged_one_is_not(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
         run(database, "UPDATE sync.external_links SET deleted_at = now()")
@@ -55,7 +57,7 @@ def test_a_record_that_reappeared_is_news_and_a_merged_one_is_not(database):
         assert walk.store.count_news(EMAILS, batch([email("1")])) == 0
 
 
-def subscribe(database) -> None:
+def subscribe(database: Database) -> None:
     run(
         database,
         "INSERT INTO sync.webhook_subscriptions (org_id, adapter, name, subscription_id, url, secret)"
@@ -65,7 +67,7 @@ def subscribe(database) -> None:
     )
 
 
-def announce(database, external_id: str) -> None:
+def announce(database: Database, external_id: str) -> None:
     run(
         database,
         "INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)"
@@ -78,7 +80,7 @@ def announce(database, external_id: str) -> None:
     )
 
 
-def test_a_delta_tells_how_much_of_what_changed_was_announced(database):
+def test_a_delta_tells_how_much_of_what_changed_was_announced(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1"), email("2"), email("3")]))
         walk.close(NOON)
@@ -94,13 +96,13 @@ def test_a_delta_tells_how_much_of_what_changed_was_announced(database):
     assert written == [({"changed": 2, "announced": 1, "why": "a test"},)]
 
 
-def test_without_subscriptions_nothing_is_said_of_announcements(database):
+def test_without_subscriptions_nothing_is_said_of_announcements(database: Database) -> None:
     with walking(database, start=DELTA) as walk:
         walk.commit(batch([email("1")]))
         assert walk.store.load_announced(walk.lease, walk.opened.pass_id) == {}
 
 
-def test_parents_count_as_changed_until_they_were_listed_as_they_are(database):
+def test_parents_count_as_changed_until_they_were_listed_as_they_are(database: Database) -> None:
     with walking(database) as walk:
         store = walk.store
         assert not store.has_changed_parents(MEMBERSHIPS, EMAIL)

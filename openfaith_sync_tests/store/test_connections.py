@@ -5,6 +5,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from subprocess import PIPE, Popen
 
 import pytest
@@ -27,6 +28,7 @@ from openfaith_sync.store.connections.connections import (
     set_connection_status,
 )
 from openfaith_sync.store.connections.tokens import ConnectionTokens
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
@@ -37,7 +39,7 @@ CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("a
 MADE = {name: Fernet.generate_key().decode() for name in ("old", "new", "other")}
 
 
-def loaded(database):
+def loaded(database: Database):
     """The connection, without what only storing it gives it."""
     return replace(load_connection(database, ORG, PCO), status_since=None, version=0, left=None)
 
@@ -51,7 +53,9 @@ def loaded(database):
     ],
     ids=lambda credentials: type(credentials).__name__,
 )
-def test_a_connection_is_loaded_as_it_was_added_and_shows_no_secret(database, credentials):
+def test_a_connection_is_loaded_as_it_was_added_and_shows_no_secret(
+    database: Database, credentials: BasicCredentials | BearerToken | OAuthTokens
+) -> None:
     connection = replace(CONNECTION, credentials=credentials)
     assert add_connection(database, connection) is True
     assert loaded(database) == connection
@@ -60,14 +64,14 @@ def test_a_connection_is_loaded_as_it_was_added_and_shows_no_secret(database, cr
         assert secret.encode() not in fetch(database, "SELECT secret FROM sync.connections")[0][0]
 
 
-def test_credentials_of_a_method_that_only_a_newer_version_knows_are_named(database):
+def test_credentials_of_a_method_that_only_a_newer_version_knows_are_named(database: Database) -> None:
     add_connection(database, CONNECTION)
     run(database, "UPDATE sync.connections SET auth_method = 'carrier_pigeon'")
     with pytest.raises(DefinitionError, match="'carrier_pigeon'"):
         load_connection(database, ORG, PCO)
 
 
-def test_the_version_grows_with_each_credentials(database):
+def test_the_version_grows_with_each_credentials(database: Database) -> None:
     versions = []
     for _ in range(3):
         add_connection(database, CONNECTION)
@@ -75,7 +79,7 @@ def test_the_version_grows_with_each_credentials(database):
     assert versions == [versions[0], versions[0] + 1, versions[0] + 2]
 
 
-def test_an_org_that_was_removed_and_added_has_no_version_that_it_had_before(database):
+def test_an_org_that_was_removed_and_added_has_no_version_that_it_had_before(database: Database) -> None:
     add_connection(database, CONNECTION)
     before = load_connection(database, ORG, PCO).version
     disconnect_org(database, ORG)
@@ -83,7 +87,7 @@ def test_an_org_that_was_removed_and_added_has_no_version_that_it_had_before(dat
     assert load_connection(database, ORG, PCO).version > before
 
 
-def test_credentials_and_the_end_of_their_alert_are_one_step(database):
+def test_credentials_and_the_end_of_their_alert_are_one_step(database: Database) -> None:
     add_connection(database, CONNECTION)
     before = load_connection(database, ORG, PCO)
     ConnectionTokens(database, before).refuse(before.version, "refused")
@@ -96,7 +100,7 @@ def test_credentials_and_the_end_of_their_alert_are_one_step(database):
     assert list_alerts(database) == []
 
 
-def test_adding_again_replaces_it_and_makes_it_active(database):
+def test_adding_again_replaces_it_and_makes_it_active(database: Database) -> None:
     add_connection(database, CONNECTION)
     set_connection_status(database, ORG, PCO, ConnectionStatus.RECONNECT_NEEDED, "token revoked")
     assert load_connection(database, ORG, PCO).status_reason == "token revoked"
@@ -105,7 +109,7 @@ def test_adding_again_replaces_it_and_makes_it_active(database):
     assert loaded(database) == changed
 
 
-def test_connections_are_listed_without_any_key(database):
+def test_connections_are_listed_without_any_key(database: Database) -> None:
     add_connection(database, CONNECTION)
     add_connection(database, replace(CONNECTION, org=OTHER_ORG))
     database = replace(database, keys=SecretKeys(database.keys.home, (), is_production=True))
@@ -116,14 +120,14 @@ def test_connections_are_listed_without_any_key(database):
     assert [c.org for c in list_connections(database, OTHER_ORG)] == [OTHER_ORG]
 
 
-def test_an_org_that_is_not_connected_is_named(database):
+def test_an_org_that_is_not_connected_is_named(database: Database) -> None:
     with pytest.raises(UsageError, match="first-baptist is not connected to pco"):
         load_connection(database, ORG, PCO)
     with pytest.raises(UsageError, match="first-baptist is not connected to pco"):
         set_connection_status(database, ORG, PCO, ConnectionStatus.PAUSED)
 
 
-def test_neither_rows_nor_values_show_a_secret(database):
+def test_neither_rows_nor_values_show_a_secret(database: Database) -> None:
     add_connection(database, CONNECTION)
     stored = fetch(database, "SELECT c::text, encode(secret, 'escape') FROM sync.connections c")
     assert "s3cret" not in str(stored)
@@ -137,7 +141,7 @@ def test_neither_rows_nor_values_show_a_secret(database):
     assert MADE["old"] not in shown
 
 
-def test_keys_rotate(tmp_path):
+def test_keys_rotate(tmp_path: Path) -> None:
     old = SecretKeys(tmp_path, (MADE["old"],))
     rotated = SecretKeys(tmp_path, (MADE["new"], MADE["old"]))
     written = old.encrypt(b"token")
@@ -146,7 +150,7 @@ def test_keys_rotate(tmp_path):
         old.decrypt(rotated.encrypt(b"token"), "x")
 
 
-def test_a_wrong_key_names_the_variable_and_whose_credentials(database, tmp_path):
+def test_a_wrong_key_names_the_variable_and_whose_credentials(database: Database, tmp_path: Path) -> None:
     add_connection(database, CONNECTION)
     for wrong in (SecretKeys(tmp_path, (MADE["other"],)), SecretKeys(tmp_path / "elsewhere")):
         says = r"credentials of first-baptist/pco.*OPENFAITH_SECRET_KEYS"
@@ -155,13 +159,13 @@ def test_a_wrong_key_names_the_variable_and_whose_credentials(database, tmp_path
         assert MADE["other"] not in str(failure.value)
 
 
-def test_what_is_no_key_is_refused_without_showing_it(tmp_path):
+def test_what_is_no_key_is_refused_without_showing_it(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="key 2 of 2 in OPENFAITH_SECRET_KEYS is not a Fernet key") as failure:
         SecretKeys(tmp_path, (MADE["new"], "my-password")).encrypt(b"token")
     assert "my-password" not in str(failure.value)
 
 
-def test_the_development_key_is_for_its_owner_only_and_stays(tmp_path):
+def test_the_development_key_is_for_its_owner_only_and_stays(tmp_path: Path) -> None:
     first = SecretKeys(tmp_path / "home").encrypt(b"token")
     assert stat.S_IMODE((tmp_path / "home" / "secret.key").stat().st_mode) == 0o600
     assert SecretKeys(tmp_path / "home").decrypt(first, "x") == b"token"
@@ -182,7 +186,7 @@ print(SecretKeys(Path(sys.argv[1])).encrypt(b"token").hex())
 """
 
 
-def test_processes_that_race_for_the_first_key_use_the_same(tmp_path):
+def test_processes_that_race_for_the_first_key_use_the_same(tmp_path: Path) -> None:
     command = [sys.executable, "-c", RACER, str(tmp_path / "home")]
     with ExitStack() as racers:
         racing = [racers.enter_context(Popen(command, stdin=PIPE, stdout=PIPE, text=True)) for _ in range(8)]
@@ -195,11 +199,11 @@ def test_processes_that_race_for_the_first_key_use_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a", "first-baptist", "0x", "a" * 63])
-def test_an_orgs_name_is_a_slug(name):
+def test_an_orgs_name_is_a_slug(name: str) -> None:
     assert parse_org(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a_b", "a b", "a/b", "é", "a\n", "a" * 64])
-def test_any_other_name_is_refused(name):
+def test_any_other_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="lower-case letters"):
         parse_org(name)

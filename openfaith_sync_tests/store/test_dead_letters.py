@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import EMAIL, at, batch, email, fetch, rejection, run, walking
 
 LETTERS = """
@@ -13,11 +14,11 @@ FROM sync.dead_letters ORDER BY external_id
 """
 
 
-def stored(database):
+def stored(database: Database):
     return {row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links")}
 
 
-def test_a_rejected_record_is_set_aside_with_everything_about_it(database):
+def test_a_rejected_record_is_set_aside_with_everything_about_it(database: Database) -> None:
     with walking(database) as walk:
         assert walk.commit(batch([email("1")], [rejection("2")])) == {EMAIL: Counts(created=1, dead=1)}
         walk.commit(batch([], [rejection("2", "still wrong")]))
@@ -26,7 +27,7 @@ def test_a_rejected_record_is_set_aside_with_everything_about_it(database):
     assert fetch(database, "SELECT dead FROM sync.passes") == [(2,)]
 
 
-def test_what_postgresql_cannot_hold_does_not_keep_a_dead_letter_out(database):
+def test_what_postgresql_cannot_hold_does_not_keep_a_dead_letter_out(database: Database) -> None:
     bad = replace(rejection("2\0"), body={"a\0": ["\ud800", "C:\\u0000"], 'q"': "\\"}, reason="found '\0'")
     with walking(database) as walk:
         walk.commit(batch([], [bad]))
@@ -35,14 +36,16 @@ def test_what_postgresql_cannot_hold_does_not_keep_a_dead_letter_out(database):
     ]
 
 
-def test_the_same_record_rejected_twice_on_a_page_is_one_letter(database):
+def test_the_same_record_rejected_twice_on_a_page_is_one_letter(database: Database) -> None:
     with walking(database) as walk:
         assert walk.commit(batch([], [rejection("2"), rejection("2")])) == {EMAIL: Counts(dead=2)}
     assert len(fetch(database, LETTERS)) == 1
 
 
 @pytest.mark.parametrize("already_stored", [False, True])
-def test_a_dead_letter_is_resolved_when_its_record_maps_and_opened_when_it_fails_again(database, already_stored):
+def test_a_dead_letter_is_resolved_when_its_record_maps_and_opened_when_it_fails_again(
+    database: Database, already_stored: bool
+) -> None:
     with walking(database) as walk:
         if already_stored:
             walk.commit(batch([email("1")]))
@@ -71,7 +74,9 @@ def bad_email(kind, external_id):
 
 
 @pytest.mark.parametrize("kind", ["nul", "surrogate", "not json", "nul in json", "status", "type"])
-def test_a_record_that_the_database_refuses_becomes_a_dead_letter_and_the_others_are_stored(database, kind):
+def test_a_record_that_the_database_refuses_becomes_a_dead_letter_and_the_others_are_stored(
+    database: Database, kind: str
+) -> None:
     good = [email(str(number), f"{number}@x.org") for number in range(7)]
     with walking(database) as walk:
         counts = walk.commit(batch([*good[:3], bad_email(kind, "bad"), *good[3:]], [rejection("mapped")]))
@@ -85,14 +90,14 @@ def test_a_record_that_the_database_refuses_becomes_a_dead_letter_and_the_others
     assert fetch(database, "SELECT pages, dead FROM sync.passes") == [(2, 2)]
 
 
-def test_several_refused_records_are_found_each(database):
+def test_several_refused_records_are_found_each(database: Database) -> None:
     records = [bad_email("status", "x"), email("1", "1@x.org"), bad_email("type", "y"), bad_email("nul", "z")]
     with walking(database) as walk:
         assert walk.commit(batch(records)) == {EMAIL: Counts(created=1, dead=3)}
     assert {row[0] for row in fetch(database, LETTERS)} == {"x", "y", "z"}
 
 
-def test_a_refused_newer_version_leaves_the_stored_one(database):
+def test_a_refused_newer_version_leaves_the_stored_one(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "good@x.org")]))
         walk.commit(batch([bad_email("status", "1")._replace(version=at(1))]))

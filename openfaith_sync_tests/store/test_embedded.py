@@ -30,7 +30,7 @@ sys.stdin.read()
 class User:
     """A process that uses the server until it is let go."""
 
-    def __init__(self, home):
+    def __init__(self, home) -> None:
         command = [sys.executable, "-W", "error", "-c", USE, str(home)]
         environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
         pipe = subprocess.PIPE
@@ -43,7 +43,7 @@ class User:
         """Let it end by itself; give what it said against anything."""
         return self.process.communicate(timeout=60)[1]
 
-    def kill(self):
+    def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
@@ -68,7 +68,7 @@ def server(home):
     return psutil.Process(int(path.read_text().splitlines()[0])) if path.exists() else None
 
 
-def test_many_may_start_it_at_once_and_the_last_one_stops_it(home):
+def test_many_may_start_it_at_once_and_the_last_one_stops_it(home) -> None:
     users = [User(home) for _ in range(3)]
     answers = {user.answer() for user in users}
     assert len(answers) == 1
@@ -86,7 +86,7 @@ def test_many_may_start_it_at_once_and_the_last_one_stops_it(home):
     assert not is_alive(running)
 
 
-def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(home):
+def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(home) -> None:
     first = User(home)
     started = first.answer()
     first.kill()
@@ -97,7 +97,7 @@ def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(
     assert server(home) is None
 
 
-def test_it_can_be_stopped_by_hand(home):
+def test_it_can_be_stopped_by_hand(home) -> None:
     user = User(home)
     user.answer()
     running = server(home)
@@ -109,7 +109,7 @@ def test_it_can_be_stopped_by_hand(home):
     assert stop_embedded(home / "nothing") is False
 
 
-def test_another_programs_process_id_is_not_taken_for_the_server(tmp_path):
+def test_another_programs_process_id_is_not_taken_for_the_server(tmp_path: Path) -> None:
     (tmp_path / "postmaster.pid").write_text(f"{os.getpid()}\n{tmp_path}\n0\n5432\n{tmp_path}\n\n0 0\nready\n")
     _forget_stale_pid(tmp_path)
     assert not (tmp_path / "postmaster.pid").exists()
@@ -158,20 +158,20 @@ def shared_home():
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_it_starts_and_its_clients_find_it_whatever_the_environment_holds(shared_home, odd):
+def test_it_starts_and_its_clients_find_it_whatever_the_environment_holds(shared_home, odd: str) -> None:
     command = [sys.executable, "-c", CLIENTS, str(shared_home)]
     done = subprocess.run(command, env={**os.environ, **ODD[odd]}, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["postgres postgres 2025 off ISO, MDY UTF8"] * 4
 
 
-def test_a_new_database_sorts_and_folds_letters_as_unicode_does(shared_home):
+def test_a_new_database_sorts_and_folds_letters_as_unicode_does(shared_home) -> None:
     with psycopg.connect(start_embedded(shared_home)) as connection:
         folded = connection.execute("SELECT lower('ÉÜŁ'), upper('éüł'), current_setting('server_encoding')").fetchone()
     assert folded == ("éüł", "ÉÜŁ", "UTF8")
 
 
-def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path):
+def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path: Path) -> None:
     (tmp_path / "postgres.new").write_text("a file where its folder is made")
     (tmp_path / "postgres").mkdir()
     (tmp_path / "postgres" / "PG_VERSION").mkdir()
@@ -179,7 +179,7 @@ def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path):
         start_embedded(tmp_path)
 
 
-def test_when_it_cannot_start_it_says_what_it_logged(home):
+def test_when_it_cannot_start_it_says_what_it_logged(home) -> None:
     start_embedded(home)
     stop_embedded(home)
     settings = home / "postgres" / "postgresql.conf"
@@ -191,7 +191,7 @@ def test_when_it_cannot_start_it_says_what_it_logged(home):
 
 
 @pytest.mark.parametrize("kind", ["open", "another's", "a link"])
-def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path, kind):
+def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path: Path, kind: str) -> None:
     place = tmp_path / "socket"
     place.mkdir(mode=0o700)
     mine = tmp_path.stat().st_uid
@@ -205,7 +205,7 @@ def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path, kind):
         require_private(place, mine + (kind == "another's"))
 
 
-def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home):
+def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home) -> None:
     user = User(home)
     user.answer()
     folder = Path((home / "postgres" / "postmaster.pid").read_text().splitlines()[4])

@@ -4,7 +4,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from openfaith_sync.domain.errors import DefinitionError, LeaseLost, TransientError
+from openfaith_sync.domain.errors import DefinitionError, LeaseLost, SyncError, TransientError
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.error_translation import BY_CLASS, BY_STATE, translate, translated
 from openfaith_sync_tests.store.making import run
 
@@ -20,7 +21,7 @@ def known_classes():
     return {found.sqlstate[:2] for found in every if found.sqlstate}
 
 
-def test_every_class_that_the_driver_knows_is_in_the_table_or_let_through_on_purpose():
+def test_every_class_that_the_driver_knows_is_in_the_table_or_let_through_on_purpose() -> None:
     assert known_classes() == set(BY_CLASS) | LET_THROUGH
     assert not set(BY_CLASS) & LET_THROUGH
     assert not {state[:2] for state in BY_STATE} & known_classes()
@@ -39,13 +40,13 @@ def test_every_class_that_the_driver_knows_is_in_the_table_or_let_through_on_pur
         ("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END $$", TransientError),
     ],
 )
-def test_each_kind_of_failure_says_what_to_do(database, statement, kind):
+def test_each_kind_of_failure_says_what_to_do(database: Database, statement: str, kind: type[SyncError]) -> None:
     with pytest.raises(kind) as failure:
         run(database, statement)
     assert type(failure.value) is kind
 
 
-def test_every_error_of_the_driver_itself_is_a_lost_connection_or_passes():
+def test_every_error_of_the_driver_itself_is_a_lost_connection_or_passes() -> None:
     every = [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, psycopg.Error)]
     own = {kind for kind in every if kind.sqlstate is None}
     lost = {kind for kind in own if issubclass(kind, psycopg.OperationalError | psycopg.InterfaceError)}
@@ -54,18 +55,18 @@ def test_every_error_of_the_driver_itself_is_a_lost_connection_or_passes():
         assert isinstance(translate(kind("said by the driver")), TransientError) == (kind in lost), kind
 
 
-def test_a_connection_that_breaks_is_transient():
+def test_a_connection_that_breaks_is_transient() -> None:
     assert isinstance(translate(psycopg.OperationalError("gone")), TransientError)
     assert isinstance(translate(psycopg.InterfaceError("closed")), TransientError)
 
 
-def test_a_refused_value_is_not_repeated(database):
+def test_a_refused_value_is_not_repeated(database: Database) -> None:
     with pytest.raises(DefinitionError) as failure:
         run(database, "SELECT %s::date", "Anna's birthday")
     assert "Anna" not in str(failure.value)
 
 
-def test_what_nobody_planned_for_goes_through():
+def test_what_nobody_planned_for_goes_through() -> None:
     with pytest.raises(psycopg.ProgrammingError), translated():
         raise psycopg.ProgrammingError("a bug")
     with pytest.raises(errors.RaiseException), translated():

@@ -8,6 +8,7 @@ import pytest
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey, derive_entity_id
 from openfaith_sync.domain.passes.passes import Counts, ParentListing, PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -31,18 +32,18 @@ def gone(external_id: str) -> Tombstone:
     return Tombstone(EMAIL, "emails", ExternalId(external_id), derive_entity_id(ORG, PCO, EMAIL, external_id))
 
 
-def bury(database, *external_ids: str) -> None:
+def bury(database: Database, *external_ids: str) -> None:
     """Tombstone as a worker of single records does, beside whatever walks."""
     with walking(database, SINGLE, RECORD) as records:
         page = replace(records.page(), tombstones=tuple(map(gone, external_ids)))
         records.store.commit_page(records.lease, page)
 
 
-def live(database) -> int:
+def live(database: Database) -> int:
     return fetch(database, LIVE)[0][0]
 
 
-def test_a_tombstone_keeps_the_row_and_counts_once(database):
+def test_a_tombstone_keeps_the_row_and_counts_once(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1"), email("2")]))
         for _ in range(2):
@@ -53,7 +54,7 @@ def test_a_tombstone_keeps_the_row_and_counts_once(database):
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["known before", "never seen before"])
-def test_a_page_read_before_a_record_went_does_not_bring_it_back(database, is_known):
+def test_a_page_read_before_a_record_went_does_not_bring_it_back(database: Database, is_known: bool) -> None:
     with walking(database) as walk:
         if is_known:
             walk.commit(batch([email("1", "old@x.org")]))
@@ -66,7 +67,7 @@ def test_a_page_read_before_a_record_went_does_not_bring_it_back(database, is_kn
     assert waiting == [("conflict", EMAIL, "1", "check")]
 
 
-def waits_for_a_lock(database, work: Future) -> bool:
+def waits_for_a_lock(database: Database, work: Future) -> bool:
     """Return once another session waits for a row, or the work is done; says whether it waits."""
     with database.connect_fleet() as connection:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
@@ -77,7 +78,7 @@ def waits_for_a_lock(database, work: Future) -> bool:
     return False
 
 
-def test_a_page_that_waits_for_a_tombstone_being_written_does_not_bring_the_record_back(database):
+def test_a_page_that_waits_for_a_tombstone_being_written_does_not_bring_the_record_back(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "old@x.org")]))
         with database.connect_fleet() as other, ThreadPoolExecutor(1) as thread:
@@ -91,7 +92,7 @@ def test_a_page_that_waits_for_a_tombstone_being_written_does_not_bring_the_reco
     assert live(database) == 0
 
 
-def test_a_tombstone_that_waits_for_a_page_being_written_leaves_what_it_stored(database):
+def test_a_tombstone_that_waits_for_a_page_being_written_leaves_what_it_stored(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "old@x.org")]))
         (proven_at,) = fetch(database, "SELECT clock_timestamp()")[0]
@@ -105,7 +106,7 @@ def test_a_tombstone_that_waits_for_a_page_being_written_leaves_what_it_stored(d
     assert live(database) == 1
 
 
-def test_a_pass_that_began_later_brings_a_record_back_that_reappeared(database):
+def test_a_pass_that_began_later_brings_a_record_back_that_reappeared(database: Database) -> None:
     bury(database, "1")
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
@@ -113,7 +114,7 @@ def test_a_pass_that_began_later_brings_a_record_back_that_reappeared(database):
     assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
 
 
-def test_a_page_never_brings_a_merged_record_back(database):
+def test_a_page_never_brings_a_merged_record_back(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
     bury(database, "1")
@@ -126,26 +127,26 @@ def test_a_page_never_brings_a_merged_record_back(database):
     assert waiting == [("conflict", "1", "check")]
 
 
-def test_records_of_several_entities_are_stored_in_one_commit(database):
+def test_records_of_several_entities_are_stored_in_one_commit(database: Database) -> None:
     with walking(database, SINGLE, RECORD) as records:
         counts = records.commit(batch([email("1")]), batch([], entity=PERSON), place=WalkPlace(()))
     assert counts[EMAIL] == Counts(created=1)
     assert fetch(database, "SELECT mode, created FROM sync.passes") == [("record", 1)]
 
 
-def listing(database, parent: str, *listed: str) -> None:
+def listing(database: Database, parent: str, *listed: str) -> None:
     with walking(database) as walk:
         told = ParentListing(ExternalId(parent), b"hash", tuple(map(ExternalId, listed)))
         walk.store.commit_page(walk.lease, replace(walk.page(batch(map(email, listed))), parents=(told,)))
 
 
-def candidates(database) -> list[tuple]:
+def candidates(database: Database) -> list[tuple]:
     return fetch(
         database, "SELECT external_id, parent_id, times_missed FROM sync.deletion_candidates ORDER BY external_id"
     )
 
 
-def test_what_left_a_parents_list_is_a_candidate_and_no_more(database):
+def test_what_left_a_parents_list_is_a_candidate_and_no_more(database: Database) -> None:
     listing(database, "9", "1", "2")
     assert candidates(database) == []
     listing(database, "9", "2")

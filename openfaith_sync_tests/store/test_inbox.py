@@ -7,6 +7,7 @@ import pytest
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Wait
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_due, list_inboxes, prune_events, receive, receive_on
 from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
 
@@ -19,7 +20,7 @@ def event(event_id: str, external_id: str = "1", minutes: float = 0, **more) -> 
     return InboxEvent(event_id, "email.updated", EMAIL, ExternalId(external_id), action, event_time=at(minutes), **more)
 
 
-def test_what_was_received_is_stored_when_the_call_returns_and_once(database):
+def test_what_was_received_is_stored_when_the_call_returns_and_once(database: Database) -> None:
     payload = {"id": "1", "type": "Email", "attributes": {"address": "a\0b\ud800@x.org"}}
     events = [event("a", payload=payload, parent_id=ExternalId("9")), event("b\0"), event("a")]
     assert receive(database, ORG, PCO, events) == 2
@@ -34,13 +35,13 @@ def test_what_was_received_is_stored_when_the_call_returns_and_once(database):
     ]
 
 
-def test_a_delivery_that_cannot_be_stored_whole_is_not_stored_at_all(database):
+def test_a_delivery_that_cannot_be_stored_whole_is_not_stored_at_all(database: Database) -> None:
     with database.connect_fleet() as connection, connection.transaction(force_rollback=True):
         assert receive_on(connection, ORG, PCO, [event("a"), event("b")]) == 2
     assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
 
 
-def test_the_orgs_with_due_events_are_told_the_longest_waiting_first(database):
+def test_the_orgs_with_due_events_are_told_the_longest_waiting_first(database: Database) -> None:
     receive(database, OTHER_ORG, PCO, [event("a")])
     receive(database, ORG, PCO, [event("a"), event("b"), event("c")])
     run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id = 'c'")
@@ -51,7 +52,7 @@ def test_the_orgs_with_due_events_are_told_the_longest_waiting_first(database):
     assert list_due(database) == list_inboxes(database) == []
 
 
-def test_only_what_was_settled_long_ago_is_forgotten(database):
+def test_only_what_was_settled_long_ago_is_forgotten(database: Database) -> None:
     receive(database, ORG, PCO, [event("old"), event("new"), event("waiting")])
     run(database, "UPDATE sync.webhook_events SET done_at = now() - interval '40 days' WHERE event_id = 'old'")
     run(database, "UPDATE sync.webhook_events SET done_at = now() WHERE event_id = 'new'")
@@ -60,7 +61,7 @@ def test_only_what_was_settled_long_ago_is_forgotten(database):
     assert fetch(database, "SELECT event_id FROM sync.webhook_events ORDER BY 1") == [("new",), ("waiting",)]
 
 
-def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(database):
+def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(database: Database) -> None:
     receive(database, ORG, PCO, [event("late", minutes=5), event("early", minutes=1), event("other", "2")])
     receive(database, OTHER_ORG, PCO, [event("elsewhere")])
     run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id <> 'early'")
@@ -78,7 +79,9 @@ def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(d
         ("UPDATE sync.external_links SET deleted_at = now(), merged_into = '2'", Held.MERGED),
     ],
 )
-def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(database, change, held):
+def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(
+    database: Database, change: str | None, held: Held
+) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
     if change:
@@ -90,7 +93,7 @@ def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(database, 
     assert (reading.held, reading.applied_to, reading.destroyed_at) == (held, at(7), at(7))
 
 
-def test_waiting_is_a_row_with_a_time(database):
+def test_waiting_is_a_row_with_a_time(database: Database) -> None:
     receive(database, ORG, PCO, [event("a"), event("b", "2")])
     with walking(database, SINGLE, RECORD) as records:
         records.store.postpone_events(records.lease, {"a": Wait(60, "not yet")})

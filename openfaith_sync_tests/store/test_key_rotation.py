@@ -68,7 +68,7 @@ def filled(database: Database, small_batches: None) -> Database:
 SECRETS = 3 * len(ORGS) + 1
 
 
-def test_what_nobody_will_read_needs_no_key(filled):
+def test_what_nobody_will_read_needs_no_key(filled: Database) -> None:
     run(filled, "UPDATE sync.authorizations SET expires_at = now() - interval '25 hours'")
     run(filled, "UPDATE sync.webhook_subscriptions SET previous_until = now()")
     assert sum(count_key_use(filled).by_key) == 2 * len(ORGS)
@@ -78,7 +78,7 @@ def test_what_nobody_will_read_needs_no_key(filled):
     assert prune_authorizations(filled, timedelta(days=1)) == 0
 
 
-def test_every_secret_column_takes_part(database):
+def test_every_secret_column_takes_part(database: Database) -> None:
     found = fetch(
         database,
         "SELECT table_schema, table_name, column_name FROM information_schema.columns"
@@ -89,7 +89,7 @@ def test_every_secret_column_takes_part(database):
     assert {schema for schema, *_ in found} == {"sync"}
 
 
-def test_all_come_under_the_newest_key_and_the_old_one_may_go(filled):
+def test_all_come_under_the_newest_key_and_the_old_one_may_go(filled: Database) -> None:
     assert count_key_use(filled).by_key == [0, SECRETS]
     assert rotate_secrets(filled) == SECRETS
     use = count_key_use(filled)
@@ -103,7 +103,7 @@ def test_all_come_under_the_newest_key_and_the_old_one_may_go(filled):
         load_connection(with_keys(filled, OLD), ORGS[0], PCO)
 
 
-def test_what_is_stored_meanwhile_is_never_overwritten(filled):
+def test_what_is_stored_meanwhile_is_never_overwritten(filled: Database) -> None:
     """Somebody connects anew, still with the old key, between the reading of a secret and its replacement."""
     late = []
 
@@ -120,7 +120,7 @@ def test_what_is_stored_meanwhile_is_never_overwritten(filled):
     assert held == BasicCredentials("id", f"newer of {ORGS[0]}")
 
 
-def test_a_secret_that_no_key_opens_stays_and_is_named(filled):
+def test_a_secret_that_no_key_opens_stays_and_is_named(filled: Database) -> None:
     add_connection(with_keys(filled, Fernet.generate_key().decode()), connection(ORGS[2]))
     assert rotate_secrets(filled) == SECRETS - 1
     use = count_key_use(filled)
@@ -128,7 +128,7 @@ def test_a_secret_that_no_key_opens_stays_and_is_named(filled):
 
 
 @pytest.mark.parametrize("batches", [1, 3, 6])
-def test_killed_anywhere_it_goes_on(filled, batches):
+def test_killed_anywhere_it_goes_on(filled: Database, batches: int) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
@@ -152,7 +152,7 @@ rotation.rotate_secrets(database, on_batch)
     assert count_key_use(filled).is_rotated
 
 
-def test_a_database_of_ones_own_needs_keys_of_ones_own(database, tmp_path):
+def test_a_database_of_ones_own_needs_keys_of_ones_own(database: Database, tmp_path: Path) -> None:
     settings = Settings(tmp_path, Path("manifests"), database.libpq_url, ())
     with open_database(settings) as opened, pytest.raises(DefinitionError, match="OPENFAITH_SECRET_KEYS is not set"):
         add_connection(opened, connection(ORGS[0]))

@@ -12,6 +12,7 @@ from openfaith_sync.domain.errors import DefinitionError, LeaseHeld, LeaseLost, 
 from openfaith_sync.domain.ids import EntityId, ExternalId
 from openfaith_sync.domain.passes.passes import ParentListing, Tombstone
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
@@ -42,20 +43,20 @@ class Stop(Exception):
     """Raised in the place of a kill."""
 
 
-def break_connection(database, walk):
+def break_connection(database: Database, walk) -> None:
     run(database, "SELECT pg_terminate_backend(%s, 5000)", walk.store._connection.info.backend_pid)
 
 
-def everything(database):
+def everything(database: Database):
     return sorted(str(row) for row in fetch(database, EVERYTHING))
 
 
-def lose_lock(database, walk):
+def lose_lock(database: Database, walk) -> None:
     """Take the session's lock away without its knowledge, as a pooler or a failover does."""
     walk.store._connection.execute("SELECT pg_advisory_unlock_all()")
 
 
-def test_a_second_worker_is_told_who_holds_the_lease(database):
+def test_a_second_worker_is_told_who_holds_the_lease(database: Database) -> None:
     with walking(database), open_store(database, ORG) as second:
         with pytest.raises(LeaseHeld, match=r"first-baptist/pco/email is being synced by a test since \d{4}"):
             second.hold_lease(EMAILS, "second").__enter__()
@@ -63,7 +64,7 @@ def test_a_second_worker_is_told_who_holds_the_lease(database):
             pass
 
 
-def test_the_lease_is_free_after_its_block_and_tokens_grow(database):
+def test_the_lease_is_free_after_its_block_and_tokens_grow(database: Database) -> None:
     with open_store(database, ORG) as store:
         tokens = []
         for _ in range(3):
@@ -73,19 +74,19 @@ def test_the_lease_is_free_after_its_block_and_tokens_grow(database):
     assert fetch(database, "SELECT released_at IS NOT NULL FROM sync.leases") == [(True,)]
 
 
-def test_a_store_does_not_lend_its_own_lease_twice(database):
+def test_a_store_does_not_lend_its_own_lease_twice(database: Database) -> None:
     with walking(database) as walk, pytest.raises(DefinitionError), walk.store.hold_lease(EMAILS, "again"):
         pass
 
 
-def test_a_failure_inside_gives_the_lease_back(database):
+def test_a_failure_inside_gives_the_lease_back(database: Database) -> None:
     with pytest.raises(Stop), walking(database):
         raise Stop
     with walking(database):
         pass
 
 
-def test_the_lease_ends_with_a_killed_process(database):
+def test_the_lease_ends_with_a_killed_process(database: Database) -> None:
     script = f"""
 import sys, time
 from pathlib import Path
@@ -115,7 +116,7 @@ with open_store(database, OrgId({ORG!r})) as store, store.hold_lease(SyncKey(Org
         assert lease.token == 2
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing(database):
+def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None:
     with walking(database) as older:
         older.commit(batch([email("1")]))
         lose_lock(database, older)
@@ -134,11 +135,11 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database):
             newer.commit(batch([email("3")]))
 
 
-def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database):
+def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database: Database) -> None:
     """The page is in before the takeover, or refused whole: here the takeover waits for it."""
     waited = []
 
-    def take_over(step):
+    def take_over(step) -> None:
         if step != "commit":
             return
         with pytest.raises(TransientError):
@@ -167,10 +168,10 @@ STEPS = (*PLAIN[:2], "store_dead_letters", *PLAIN[2:])
 
 
 @pytest.mark.parametrize("stop_at", range(len(STEPS)))
-def test_stopped_at_any_step_a_page_is_whole_or_absent(database, stop_at):
+def test_stopped_at_any_step_a_page_is_whole_or_absent(database: Database, stop_at: int) -> None:
     told = []
 
-    def on_step(step):
+    def on_step(step) -> None:
         told.append(step)
         if len(told) - 1 == stop_at:
             raise Stop
@@ -188,7 +189,7 @@ def test_stopped_at_any_step_a_page_is_whole_or_absent(database, stop_at):
         assert everything(database) == before
 
 
-def test_the_steps_are_those_that_are_named(database):
+def test_the_steps_are_those_that_are_named(database: Database) -> None:
     told = []
     with walking(database, on_step=told.append) as walk:
         page = replace(
@@ -204,7 +205,7 @@ def test_the_steps_are_those_that_are_named(database):
     assert tuple(told) == tuple(step for step in COMMIT_STEPS if step not in {"step_back", "note_answers"})
 
 
-def test_a_lost_connection_is_a_transient_error_and_nothing_is_written(database):
+def test_a_lost_connection_is_a_transient_error_and_nothing_is_written(database: Database) -> None:
     with walking(database) as walk:
         before = everything(database)
         break_connection(database, walk)
@@ -213,7 +214,7 @@ def test_a_lost_connection_is_a_transient_error_and_nothing_is_written(database)
     assert everything(database) == before
 
 
-def test_errors_on_the_way_out_do_not_hide_what_happened(database):
+def test_errors_on_the_way_out_do_not_hide_what_happened(database: Database) -> None:
     with pytest.raises(Stop), walking(database) as walk:  # noqa: PT012
         break_connection(database, walk)
         raise Stop

@@ -9,6 +9,7 @@ from openfaith_sync.domain.errors import LeaseLost, UsageError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes.deletions import HoldStatus
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, reject_hold
 from openfaith_sync_tests.store.making import batch, email, fetch, rejection, run, walking
 from openfaith_sync_tests.store.test_evidence import bury, gone, live
@@ -17,7 +18,7 @@ RECONCILIATION = PassStart(mode=SyncMode.RECONCILIATION, trigger="test", manifes
 
 
 @pytest.fixture
-def held(database):
+def held(database: Database):
     """Five e-mail addresses that were stored before."""
     with walking(database) as walk:
         walk.commit(batch(map(email, "12345")))
@@ -26,7 +27,7 @@ def held(database):
 
 
 @contextmanager
-def reconciling(database):
+def reconciling(database: Database):
     with walking(database, start=RECONCILIATION) as walk:
         yield walk, walk.store.open_evidence(walk.lease, walk.opened.pass_id)
 
@@ -40,7 +41,7 @@ def candidates(evidence) -> list[tuple[str, int]]:
     return [(one.external_id, one.times_missed) for one in evidence.load_candidates(None, 100)[0]]
 
 
-def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_compared(held):
+def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_compared(held) -> None:
     for times in (1, 2):
         with reconciling(held) as (walk, evidence):
             list_ids(walk, "1", "2", "4")
@@ -51,7 +52,7 @@ def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_c
     assert live(held) == 5
 
 
-def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held):
+def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held) -> None:
     for listed, expected in (("124", [("3", 1), ("5", 1)]), ("1245", [("3", 2)]), ("124", [("3", 3), ("5", 1)])):
         with reconciling(held) as (walk, evidence):
             list_ids(walk, *listed)
@@ -60,7 +61,7 @@ def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held):
             walk.close()
 
 
-def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held):
+def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         # By a worker of single records, beside the walk.
@@ -74,7 +75,7 @@ def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held):
         assert candidates(evidence) == [("4", 1), ("5", 1)]
 
 
-def test_what_was_merged_is_not_missing(held):
+def test_what_was_merged_is_not_missing(held) -> None:
     run(held, "UPDATE sync.external_links SET merged_into = '1' WHERE external_id = '3'")
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2", "4")
@@ -82,7 +83,7 @@ def test_what_was_merged_is_not_missing(held):
         assert candidates(evidence) == [("5", 1)]
 
 
-def test_another_orgs_and_another_entitys_listing_say_nothing_here(held):
+def test_another_orgs_and_another_entitys_listing_say_nothing_here(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, *"12345")
         evidence.compare_listing()
@@ -94,7 +95,7 @@ def test_another_orgs_and_another_entitys_listing_say_nothing_here(held):
         assert candidates(evidence) == [("3", 1)]
 
 
-def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held):
+def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held) -> None:
     bury(held, "4")
     with walking(held) as walk:
         walk.commit(batch([], [rejection("8")]))
@@ -106,7 +107,7 @@ def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held)
         assert evidence.load_missing(ExternalId("4"), 2) == ["6", "7"]
 
 
-def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held):
+def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1")
         evidence.compare_listing()
@@ -120,7 +121,7 @@ def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held):
     assert living == [("1",), ("2",), ("4",), ("5",)]
 
 
-def test_what_was_undeleted_and_changed_unseen_is_counted(held):
+def test_what_was_undeleted_and_changed_unseen_is_counted(held) -> None:
     bury(held, "4")
     with reconciling(held) as (walk, evidence):
         changed = [email("1"), email("2", "other@example.org"), email("4")]
@@ -129,7 +130,7 @@ def test_what_was_undeleted_and_changed_unseen_is_counted(held):
         assert (found["undeleted"], found["changed_unseen"]) == (1, 1)
 
 
-def test_what_an_open_pass_listed_is_never_forgotten(held):
+def test_what_an_open_pass_listed_is_never_forgotten(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         evidence.forget_listed()
@@ -139,7 +140,7 @@ def test_what_an_open_pass_listed_is_never_forgotten(held):
         assert evidence.count_listed() == 0
 
 
-def test_figures_of_pages_add_up_in_the_report(held):
+def test_figures_of_pages_add_up_in_the_report(held) -> None:
     with reconciling(held) as (walk, evidence):
         evidence.note_report({"why": "x"})
         for count in (2, 3):
@@ -147,7 +148,7 @@ def test_figures_of_pages_add_up_in_the_report(held):
         assert evidence.load_report() == {"why": "x", "fetched": 5}
 
 
-def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held):
+def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1")
         run(held, "UPDATE sync.leases SET token = token + 1")
@@ -161,7 +162,7 @@ def hold(evidence):
     return evidence.open_hold(evidence.weigh(None), "because")
 
 
-def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held):
+def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2", "3")
         evidence.compare_listing()
@@ -184,7 +185,7 @@ def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held):
         assert evidence.weigh(None).hold is None
 
 
-def test_what_is_live_and_what_is_missing_is_weighed_by_the_orgs_own_limits(held):
+def test_what_is_live_and_what_is_missing_is_weighed_by_the_orgs_own_limits(held) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         evidence.compare_listing()

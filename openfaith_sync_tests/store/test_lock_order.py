@@ -50,7 +50,7 @@ def meet(database: Database, rows: str, first: Callable[[], object], second: Cal
 
 
 @pytest.mark.parametrize("told", [(), (OTHER_ORG,), (ORG, OTHER_ORG)], ids=["nobody", "another", "both"])
-def test_removed_while_it_is_marked_it_is_nobodys_trouble(database, told):
+def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database, told: tuple[str, ...]) -> None:
     add_connection(database, CONNECTION)
     held = load_connection(database, ORG, PCO)
     for org in told:
@@ -65,7 +65,7 @@ def test_removed_while_it_is_marked_it_is_nobodys_trouble(database, told):
     assert [alert.orgs for alert in list_alerts(database)] == ([{OTHER_ORG}] if told else [])
 
 
-def test_removed_while_it_is_connected_again_it_is_new(database):
+def test_removed_while_it_is_connected_again_it_is_new(database: Database) -> None:
     add_connection(database, CONNECTION)
     note_refusal(database, CONNECTION, EntityName("group"), AccessDenied("forbidden"))
     meet(
@@ -78,7 +78,7 @@ def test_removed_while_it_is_connected_again_it_is_new(database):
     assert fetch(database, "SELECT FROM sync.disabled_entities") == []
 
 
-def test_removed_while_its_new_tokens_are_stored_it_has_none(database):
+def test_removed_while_its_new_tokens_are_stored_it_has_none(database: Database) -> None:
     add_connection(database, replace(CONNECTION, credentials=TOKENS))
     held = load_connection(database, ORG, PCO)
     past = "INSERT INTO sync.token_refreshes (org_id, adapter, version, holder) SELECT %s, %s, %s - n, '' "

@@ -26,7 +26,7 @@ def is_ours(name, kind, parents):
     return not (kind == "table" and name == "alembic_version")
 
 
-def test_the_migrated_database_is_what_the_metadata_says(database):
+def test_the_migrated_database_is_what_the_metadata_says(database: Database) -> None:
     engine = create_engine(database.sqlalchemy_url, poolclass=NullPool)
     with engine.connect() as connection:
         compared = {"compare_type": True, "compare_server_default": True}
@@ -42,7 +42,7 @@ def collation_of(kind):
     return getattr(getattr(kind, "item_type", kind), "collation", None)
 
 
-def test_ids_sort_by_their_bytes_everywhere(database):
+def test_ids_sort_by_their_bytes_everywhere(database: Database) -> None:
     found = fetch(
         database,
         """SELECT table_schema, table_name, column_name, collation_name FROM information_schema.columns
@@ -56,7 +56,7 @@ def test_ids_sort_by_their_bytes_everywhere(database):
     assert sorted(found, key=str) == sorted(expected, key=str)
 
 
-def test_the_known_revisions_are_the_files():
+def test_the_known_revisions_are_the_files() -> None:
     script = ScriptDirectory.from_config(alembic_config(None))
     assert [revision.revision for revision in script.walk_revisions()][::-1] == list(REVISIONS)
     assert script.get_current_head() == HEAD
@@ -67,13 +67,13 @@ def open_it(url: str) -> bool:
     return True
 
 
-def test_several_processes_may_start_at_once(empty_url):
+def test_several_processes_may_start_at_once(empty_url: DatabaseUrl) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert pool.map(open_it, [empty_url.libpq] * 4, chunksize=1) == [True] * 4
     assert open_it(empty_url.libpq)
 
 
-def test_a_database_of_a_newer_version_is_refused(database):
+def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
     run(database, "UPDATE sync.alembic_version SET version_num = '9999'")
     with pytest.raises(
         DefinitionError, match=r"is at revision 9999, which this code \(at \d+\) does not know.*newer version"
@@ -81,12 +81,12 @@ def test_a_database_of_a_newer_version_is_refused(database):
         open_database(settings_for(database.url))
 
 
-def test_a_database_without_tables_is_migrated(empty_url):
+def test_a_database_without_tables_is_migrated(empty_url: DatabaseUrl) -> None:
     with open_database(settings_for(empty_url)) as database:
         assert fetch(database, "SELECT version_num FROM sync.alembic_version") == [(HEAD,)]
 
 
-def test_opening_a_current_database_imports_neither_alembic_nor_the_wheel(database: Database):
+def test_opening_a_current_database_imports_neither_alembic_nor_the_wheel(database: Database) -> None:
     script = f"""
 import sys
 from pathlib import Path

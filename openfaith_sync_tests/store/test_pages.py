@@ -3,6 +3,7 @@
 import random
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import SyncKey, derive_entity_id
 from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_sql import store_records
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
@@ -39,11 +41,11 @@ UNION ALL SELECT 'link', external_id, ctid::text, xmin::text, xmax::text FROM sy
 """
 
 
-def addresses(database, org=ORG):
+def addresses(database: Database, org=ORG):
     return sorted(row[0] for row in fetch(database, ROWS, org))
 
 
-def test_new_records_are_created_with_their_links(database):
+def test_new_records_are_created_with_their_links(database: Database) -> None:
     with walking(database) as walk:
         counts = walk.commit(batch([email("1", "a@x.org"), email("2", "b@x.org")]))
         assert counts == {EMAIL: Counts(created=2)}
@@ -53,7 +55,7 @@ def test_new_records_are_created_with_their_links(database):
     assert sorted(linked) == [("1",), ("2",)]
 
 
-def test_every_column_is_stored_as_it_was_given(database):
+def test_every_column_is_stored_as_it_was_given(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org", at(3))]))
     found = fetch(
@@ -70,7 +72,7 @@ def test_every_column_is_stored_as_it_was_given(database):
     "text",
     ['say "hi"', "back\\slash", "two\nlines\tand\x07bell", "{a,b}", "NULL", "null", "", "ünï 🎉", "\\N", "'; --"],
 )
-def test_any_text_survives(database, text):
+def test_any_text_survives(database: Database, text: str) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", text), email("2", "plain"), email("3", None)]))
     stored = dict(
@@ -79,7 +81,7 @@ def test_any_text_survives(database, text):
     assert stored == {"1": text, "2": "plain", "3": None}
 
 
-def test_an_unset_status_counts_as_active(database):
+def test_an_unset_status_counts_as_active(database: Database) -> None:
     record = email("1")
     values = tuple(None if value == "active" else value for value in record.values)
     with walking(database) as walk:
@@ -89,7 +91,7 @@ def test_an_unset_status_counts_as_active(database):
     assert fetch(database, "SELECT status FROM openfaith.emails") == [("active",)]
 
 
-def test_equal_content_writes_and_locks_nothing(database):
+def test_equal_content_writes_and_locks_nothing(database: Database) -> None:
     records = [email("1", "a@x.org"), email("2", "b@x.org")]
     with walking(database) as walk:
         walk.commit(batch(records))
@@ -98,7 +100,7 @@ def test_equal_content_writes_and_locks_nothing(database):
         assert sorted(fetch(database, VERSIONS)) == before
 
 
-def test_an_older_version_writes_and_locks_nothing(database):
+def test_an_older_version_writes_and_locks_nothing(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "new@x.org", at(5))]))
         before = sorted(fetch(database, VERSIONS))
@@ -108,14 +110,18 @@ def test_an_older_version_writes_and_locks_nothing(database):
 
 
 @pytest.mark.parametrize(("held", "given"), [(at(1), at(2)), (at(1), at(1)), (None, at(1)), (None, None)])
-def test_a_newer_equal_or_unknown_version_of_other_content_is_stored(database, held, given):
+def test_a_newer_equal_or_unknown_version_of_other_content_is_stored(
+    database: Database, held: datetime | None, given: datetime | None
+) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "first@x.org", held)]))
         assert walk.commit(batch([email("1", "second@x.org", given)])) == {EMAIL: Counts(updated=1)}
     assert addresses(database) == ["second@x.org"]
 
 
-def test_a_record_without_its_version_is_stored_when_nobody_wrote_to_it_since_the_pass_began(database):
+def test_a_record_without_its_version_is_stored_when_nobody_wrote_to_it_since_the_pass_began(
+    database: Database,
+) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "old@example.org", at(5))]))
     with walking(database) as walk:
@@ -126,7 +132,7 @@ def test_a_record_without_its_version_is_stored_when_nobody_wrote_to_it_since_th
     assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(0,)]
 
 
-def test_a_record_without_its_version_never_overwrites_what_came_after_its_pass_began(database):
+def test_a_record_without_its_version_never_overwrites_what_came_after_its_pass_began(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "newer@example.org", at(5)), email("2", "same@example.org", at(5))]))
         given = [email("1", "perhaps@example.org", None), email("2", "same@example.org", None)]
@@ -140,7 +146,7 @@ def test_a_record_without_its_version_never_overwrites_what_came_after_its_pass_
     assert waiting == [("conflict", "1", "check")]
 
 
-def test_values_that_could_not_be_read_are_counted_on_the_pass_of_their_entity(database):
+def test_values_that_could_not_be_read_are_counted_on_the_pass_of_their_entity(database: Database) -> None:
     bad = [email(number)._replace(unreadable=("blocked", "primary")) for number in "12"]
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
         walk.commit(batch([], entity=PERSON), batch([*bad, email("3")._replace(unreadable=("blocked",))]))
@@ -153,7 +159,7 @@ def test_values_that_could_not_be_read_are_counted_on_the_pass_of_their_entity(d
     }
 
 
-def test_a_newer_version_of_equal_content_guards_against_what_came_between(database):
+def test_a_newer_version_of_equal_content_guards_against_what_came_between(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org", at(1))]))
         assert walk.commit(batch([email("1", "a@x.org", at(3))])) == {EMAIL: Counts(unchanged=1)}
@@ -161,7 +167,7 @@ def test_a_newer_version_of_equal_content_guards_against_what_came_between(datab
     assert addresses(database) == ["a@x.org"]
 
 
-def test_a_tombstoned_record_that_reappears_is_undeleted(database):
+def test_a_tombstoned_record_that_reappears_is_undeleted(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org")]))
         run(database, "UPDATE sync.external_links SET deleted_at = now()")
@@ -173,7 +179,7 @@ def test_a_tombstoned_record_that_reappears_is_undeleted(database):
     assert addresses(database) == ["a@x.org"]
 
 
-def test_a_link_that_was_redirected_keeps_leading_to_the_merged_row(database):
+def test_a_link_that_was_redirected_keeps_leading_to_the_merged_row(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org")]))
         run(database, "UPDATE openfaith.emails SET id = 'email_merged'")
@@ -182,7 +188,7 @@ def test_a_link_that_was_redirected_keeps_leading_to_the_merged_row(database):
     assert fetch(database, "SELECT id, address FROM openfaith.emails") == [("email_merged", "b@x.org")]
 
 
-def test_two_links_to_one_row_on_one_page_store_the_newest(database):
+def test_two_links_to_one_row_on_one_page_store_the_newest(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org"), email("2", "b@x.org")]))
         run(database, "UPDATE sync.external_links SET entity_id = %s", email("1").entity_id)
@@ -192,14 +198,14 @@ def test_two_links_to_one_row_on_one_page_store_the_newest(database):
     assert row == [("newest@x.org",)]
 
 
-def test_of_a_record_twice_on_a_page_the_newest_is_stored_and_both_are_counted(database):
+def test_of_a_record_twice_on_a_page_the_newest_is_stored_and_both_are_counted(database: Database) -> None:
     with walking(database) as walk:
         twice = [email("1", "new@x.org", at(2)), email("2", "b@x.org"), email("1", "old@x.org", at(1))]
         assert walk.commit(batch(twice)) == {EMAIL: Counts(created=2, unchanged=1)}
     assert addresses(database) == ["b@x.org", "new@x.org"]
 
 
-def test_riders_are_stored_with_the_page_and_counted_in_their_own_pass(database):
+def test_riders_are_stored_with_the_page_and_counted_in_their_own_pass(database: Database) -> None:
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
         counts = walk.commit(batch([], entity=PERSON), batch([email("1")], [rejection("2")]))
         assert counts == {PERSON: Counts(), EMAIL: Counts(created=1, dead=1)}
@@ -207,7 +213,7 @@ def test_riders_are_stored_with_the_page_and_counted_in_their_own_pass(database)
     assert passes == [("person", 0, 0, 1, "people"), ("email", 1, 1, 0, "emails")]
 
 
-def test_a_page_must_be_of_its_lease_and_name_known_riders_once(database):
+def test_a_page_must_be_of_its_lease_and_name_known_riders_once(database: Database) -> None:
     with walking(database, PEOPLE) as walk:
         for wrong in ([batch([email("1")])], [batch([], entity=PERSON), batch([email("1")])], []):
             with pytest.raises(DefinitionError):
@@ -215,7 +221,7 @@ def test_a_page_must_be_of_its_lease_and_name_known_riders_once(database):
     assert addresses(database) == []
 
 
-def test_a_page_of_a_pass_that_is_not_open_is_refused(database):
+def test_a_page_of_a_pass_that_is_not_open_is_refused(database: Database) -> None:
     with walking(database) as walk:
         walk.close()
         with pytest.raises(DefinitionError, match="no open pass"):
@@ -223,7 +229,7 @@ def test_a_page_of_a_pass_that_is_not_open_is_refused(database):
     assert addresses(database) == []
 
 
-def test_equal_external_ids_in_two_orgs_never_meet(database):
+def test_equal_external_ids_in_two_orgs_never_meet(database: Database) -> None:
     theirs = SyncKey(OTHER_ORG, PCO, EMAIL)
     with walking(database) as ours, walking(database, theirs) as walk:
         ours.commit(batch([email("1", "ours@x.org"), email("2", "ours2@x.org")]))
@@ -236,17 +242,17 @@ def test_equal_external_ids_in_two_orgs_never_meet(database):
     assert fetch(database, "SELECT org_id, resolved_at FROM sync.dead_letters") == [(OTHER_ORG, None)]
 
 
-def wait_for_a_blocked_session(database):
+def wait_for_a_blocked_session(database: Database) -> None:
     blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     while fetch(database, blocked) == [(0,)]:
         pass
 
 
-def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database):
+def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database: Database) -> None:
     """It saw neither before it waited, so only the comparison under the lock can tell."""
     late = []
 
-    def let_the_older_wait(step):
+    def let_the_older_wait(step) -> None:
         if step == "commit":
             late.append(threads.submit(own.commit, batch([email("1", "older@x.org", at(1)), email("2")])))
             wait_for_a_blocked_session(database)
@@ -261,7 +267,7 @@ def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database
     assert "newer@x.org" in addresses(database)
 
 
-def commit_shuffled(database, key, start, seed):
+def commit_shuffled(database: Database, key: SyncKey, start, seed) -> None:
     """Commit the same thirty records page by page, in many versions and any order."""
     dice = random.Random(seed)
     with walking(database, key, start) as walk:
@@ -271,7 +277,7 @@ def commit_shuffled(database, key, start, seed):
             walk.commit(*([batch([], entity=PERSON)] if key == PEOPLE else []), batch(some))
 
 
-def test_two_workers_that_write_the_same_records_neither_block_for_good_nor_go_back(database):
+def test_two_workers_that_write_the_same_records_neither_block_for_good_nor_go_back(database: Database) -> None:
     ways = [(PEOPLE, riders(EMAIL), 1), (EMAILS, FULL, 2)]
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(commit_shuffled, database, *way) for way in ways]:
@@ -284,13 +290,13 @@ def test_two_workers_that_write_the_same_records_neither_block_for_good_nor_go_b
     assert addresses(database) == sorted(f"{number}-{minute}" for number, minute in newest.items())
 
 
-def test_a_key_of_another_org_is_refused(database):
+def test_a_key_of_another_org_is_refused(database: Database) -> None:
     with open_store(database, OTHER_ORG) as store, pytest.raises(DefinitionError, match="asked of the store of"):
         store.load_checkpoint(EMAILS)
 
 
 @pytest.mark.parametrize("table", CANONICAL_TABLES)
-def test_a_page_is_joined_with_its_links_by_hash_and_never_row_by_row(database, table):
+def test_a_page_is_joined_with_its_links_by_hash_and_never_row_by_row(database: Database, table: str) -> None:
     # The planner cannot know a page's size. When it takes a condition to leave nothing, it joins
     # a hundred records with a hundred links pair by pair, which costs half the speed of a page.
     names: list[str] = []

@@ -7,9 +7,10 @@ import pytest
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import PLACE as UNSERVED
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import EntityName, SyncKey
 from openfaith_sync.domain.passes.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import (
     EMAIL,
@@ -33,22 +34,22 @@ DELTA = PassStart(mode=SyncMode.DELTA, trigger="test", manifest_version="m1")
 PLACE = WalkPlace((Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9), Slice(lower="b")))
 
 
-def load(database, key=EMAILS):
+def load(database: Database, key: SyncKey = EMAILS):
     with open_store(database, ORG) as store:
         return store.load_checkpoint(key)
 
 
-def load_rider(database, key=EMAILS):
+def load_rider(database: Database, key: SyncKey = EMAILS):
     with open_store(database, ORG) as store:
         return store.load_rider(key)
 
 
-def close_one(database, start=FULL, watermark=None, key=EMAILS):
+def close_one(database: Database, start=FULL, watermark=None, key: SyncKey = EMAILS) -> None:
     with walking(database, key, start) as walk:
         walk.close(watermark)
 
 
-def ride(database, *, close=True, watermark=NOON + timedelta(minutes=5)):
+def ride(database: Database, *, close=True, watermark=NOON + timedelta(minutes=5)) -> None:
     """Walk people with one e-mail address riding along; give the riders' passes."""
     with walking(database, PEOPLE, riders(EMAIL, watermark=watermark)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1")]))
@@ -56,11 +57,11 @@ def ride(database, *, close=True, watermark=NOON + timedelta(minutes=5)):
             walk.close(at(9))
 
 
-def test_a_new_key_has_an_empty_checkpoint(database):
+def test_a_new_key_has_an_empty_checkpoint(database: Database) -> None:
     assert load(database) == Checkpoint()
 
 
-def test_an_open_pass_is_loaded_as_it_was_committed(database):
+def test_an_open_pass_is_loaded_as_it_was_committed(database: Database) -> None:
     start = PassStart(
         mode=SyncMode.DELTA,
         trigger="sensor",
@@ -85,7 +86,7 @@ def test_an_open_pass_is_loaded_as_it_was_committed(database):
     ]
 
 
-def test_a_new_pass_abandons_the_open_one_and_its_riders(database):
+def test_a_new_pass_abandons_the_open_one_and_its_riders(database: Database) -> None:
     ride(database, close=False)
     with walking(database, PEOPLE) as walk:
         assert load(database, PEOPLE).open_pass == walk.opened
@@ -93,7 +94,7 @@ def test_a_new_pass_abandons_the_open_one_and_its_riders(database):
     assert statuses == [("person", "abandoned", True), ("email", "abandoned", True), ("person", "open", False)]
 
 
-def test_an_abandoned_pass_moves_nothing(database):
+def test_an_abandoned_pass_moves_nothing(database: Database) -> None:
     close_one(database, watermark=at(5))
     with walking(database) as walk:
         walk.commit(batch([email("1", version=at(9))]))
@@ -104,7 +105,7 @@ def test_an_abandoned_pass_moves_nothing(database):
     assert load(database).watermark == at(5)
 
 
-def test_a_complete_pass_moves_the_watermark_up_and_never_back(database):
+def test_a_complete_pass_moves_the_watermark_up_and_never_back(database: Database) -> None:
     for given, expected in ((at(5), at(5)), (at(3), at(5)), (None, at(5)), (at(6), at(6))):
         close_one(database, DELTA, given)
         assert load(database).watermark == expected
@@ -112,14 +113,14 @@ def test_a_complete_pass_moves_the_watermark_up_and_never_back(database):
     assert load(database).completed_at is not None
 
 
-def test_requests_outside_pages_are_added_at_the_end(database):
+def test_requests_outside_pages_are_added_at_the_end(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]), requests=2)
         walk.close(at(1), requests=3)
     assert fetch(database, "SELECT requests, status, watermark_to FROM sync.passes") == [(5, "complete", at(1))]
 
 
-def test_the_manifest_version_is_that_of_the_last_full_listing_and_every_delta_since(database):
+def test_the_manifest_version_is_that_of_the_last_full_listing_and_every_delta_since(database: Database) -> None:
     def closed(mode, version):
         close_one(database, PassStart(mode=mode, trigger="test", manifest_version=version))
         return load(database).manifest_version
@@ -131,7 +132,7 @@ def test_the_manifest_version_is_that_of_the_last_full_listing_and_every_delta_s
     assert closed(SyncMode.FULL, "m2") == "m2"
 
 
-def test_a_rider_counts_once_its_parents_pass_is_complete(database):
+def test_a_rider_counts_once_its_parents_pass_is_complete(database: Database) -> None:
     ride(database, close=False)
     assert load_rider(database) is None
     ride(database)
@@ -142,7 +143,7 @@ def test_a_rider_counts_once_its_parents_pass_is_complete(database):
     assert load_rider(database, PEOPLE) is None
 
 
-def test_the_newest_rider_is_given(database):
+def test_the_newest_rider_is_given(database: Database) -> None:
     ride(database, watermark=at(5))
     ride(database, watermark=at(6))
     rider = load_rider(database)
@@ -150,7 +151,7 @@ def test_the_newest_rider_is_given(database):
     assert rider.watermark_to == at(6)
 
 
-def test_a_rider_pass_is_closed_under_the_childs_lease(database):
+def test_a_rider_pass_is_closed_under_the_childs_lease(database: Database) -> None:
     ride(database)
     rider = load_rider(database)
     assert rider is not None
@@ -161,7 +162,7 @@ def test_a_rider_pass_is_closed_under_the_childs_lease(database):
     assert load_rider(database) is None
 
 
-def test_a_rider_of_a_delta_is_no_full_listing(database):
+def test_a_rider_of_a_delta_is_no_full_listing(database: Database) -> None:
     start = replace(riders(EMAIL), mode=SyncMode.DELTA)
     with walking(database, PEOPLE, start) as walk:
         walk.close()
@@ -172,14 +173,14 @@ def test_a_rider_of_a_delta_is_no_full_listing(database):
     assert load(database).manifest_version is None
 
 
-def test_a_rider_older_than_the_childs_own_complete_pass_counts_for_nothing(database):
+def test_a_rider_older_than_the_childs_own_complete_pass_counts_for_nothing(database: Database) -> None:
     ride(database)
     close_one(database)
     assert load_rider(database) is None
     assert fetch(database, "SELECT status FROM sync.passes WHERE parent_pass_id IS NOT NULL") == [("abandoned",)]
 
 
-def test_a_child_may_walk_by_itself_while_it_rides_along(database):
+def test_a_child_may_walk_by_itself_while_it_rides_along(database: Database) -> None:
     with walking(database, PEOPLE, riders(EMAIL)) as parent:
         close_one(database)
         with walking(database) as own:
@@ -189,7 +190,7 @@ def test_a_child_may_walk_by_itself_while_it_rides_along(database):
     assert load_rider(database) is None
 
 
-def test_only_live_records_of_the_key_are_counted(database):
+def test_only_live_records_of_the_key_are_counted(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1"), email("2")]))
         assert walk.store.count_live(EMAILS) == 2
@@ -197,7 +198,9 @@ def test_only_live_records_of_the_key_are_counted(database):
 
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION, SyncMode.DELTA])
-def test_what_reads_everything_begins_without_the_rows_that_named_no_id_and_the_places_not_served(database, mode):
+def test_what_reads_everything_begins_without_the_rows_that_named_no_id_and_the_places_not_served(
+    database: Database, mode: SyncMode
+) -> None:
     with walking(database, EMAILS, FULL) as walk:
         walk.commit(batch([email("1")], rejected=[rejection(f"{UNSERVED}/1/1"), rejection("7")]))
         walk.close(None)
@@ -207,13 +210,13 @@ def test_what_reads_everything_begins_without_the_rows_that_named_no_id_and_the_
     assert sorted(waiting) == kept
 
 
-def test_the_size_of_page_and_the_children_left_out_outlast_a_kill():
+def test_the_size_of_page_and_the_children_left_out_outlast_a_kill() -> None:
     place = replace(PLACE, page_size=25, is_without_children=True)
     assert WalkPlace.from_json(place.to_json()) == place
     assert WalkPlace.from_json(PLACE.to_json()) == PLACE
 
 
-def test_children_that_did_not_ride_along_after_all_have_no_pass_to_be_proven_by(database):
+def test_children_that_did_not_ride_along_after_all_have_no_pass_to_be_proven_by(database: Database) -> None:
     with walking(database, PEOPLE, riders(EMAIL, watermark=NOON)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1")]))
         walk.store.abandon_riders(walk.lease, walk.opened.pass_id)
@@ -221,14 +224,14 @@ def test_children_that_did_not_ride_along_after_all_have_no_pass_to_be_proven_by
     assert load_rider(database) is None
 
 
-def test_a_watermark_that_cannot_be_right_is_forgotten(database):
+def test_a_watermark_that_cannot_be_right_is_forgotten(database: Database) -> None:
     close_one(database, watermark=NOON)
     with open_store(database, ORG) as store, store.hold_lease(EMAILS, "test") as lease:
         store.reset_watermark(lease)
     assert load(database).watermark is None
 
 
-def test_a_version_that_is_not_believed_is_stored_and_moves_no_watermark(database):
+def test_a_version_that_is_not_believed_is_stored_and_moves_no_watermark(database: Database) -> None:
     with walking(database, EMAILS, FULL) as walk:
         page = walk.page(batch([email("1", version=at(1)), email("2", version=at(50))]))
         walk.store.commit_page(walk.lease, replace(page, believed_until=at(5)))

@@ -9,6 +9,7 @@ from openfaith_sync.domain.connections.connection import BasicCredentials, Conne
 from openfaith_sync.domain.connections.refusals import ASK_AGAIN_FOR_NEVER_READ, Refusal
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.connections.unavailable_entities import load_refused, note_readable, note_refusal
@@ -61,7 +62,7 @@ def wait_of(database: Database) -> timedelta:
     return timedelta(minutes=round(wait / MINUTE))
 
 
-def test_what_never_was_readable_is_not_available_and_asked_for_after_a_day(database):
+def test_what_never_was_readable_is_not_available_and_asked_for_after_a_day(database: Database) -> None:
     refusal = refuse(database)
     assert refusal.is_unavailable
     assert wait_of(database) == ASK_AGAIN_FOR_NEVER_READ
@@ -69,7 +70,7 @@ def test_what_never_was_readable_is_not_available_and_asked_for_after_a_day(data
     assert list_alerts(database) == []
 
 
-def test_what_was_readable_is_asked_for_again_soon_and_later_each_time(database):
+def test_what_was_readable_is_asked_for_again_soon_and_later_each_time(database: Database) -> None:
     let_read(database)
     waits = []
     for _ in range(5):
@@ -79,7 +80,7 @@ def test_what_was_readable_is_asked_for_again_soon_and_later_each_time(database)
     assert waits == [5, 15, 60, 240, 240]
 
 
-def test_a_person_who_asks_before_it_is_time_makes_no_wait_longer(database):
+def test_a_person_who_asks_before_it_is_time_makes_no_wait_longer(database: Database) -> None:
     let_read(database)
     refuse(database)
     let_time_pass(database, 2 * MINUTE)
@@ -87,7 +88,7 @@ def test_a_person_who_asks_before_it_is_time_makes_no_wait_longer(database):
     assert wait_of(database) == 3 * MINUTE
 
 
-def test_once_it_is_readable_the_waits_begin_anew(database):
+def test_once_it_is_readable_the_waits_begin_anew(database: Database) -> None:
     let_read(database)
     refuse(database)
     let_time_pass(database, timedelta(hours=1))
@@ -98,20 +99,20 @@ def test_once_it_is_readable_the_waits_begin_anew(database):
 
 
 @pytest.mark.parametrize("is_committed", [False, True])
-def test_a_page_of_an_unfinished_pass_shows_that_it_was_readable(database, is_committed):
+def test_a_page_of_an_unfinished_pass_shows_that_it_was_readable(database: Database, is_committed: bool) -> None:
     with walking(database) as walk:
         if is_committed:
             walk.commit(batch([email("1")]))
     assert refuse(database).is_unavailable is not is_committed
 
 
-def test_what_came_along_with_a_parent_was_not_asked_for(database):
+def test_what_came_along_with_a_parent_was_not_asked_for(database: Database) -> None:
     with walking(database, SyncKey(ORG, PCO, PERSON), riders(EMAIL)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1")]))
     assert refuse(database).is_unavailable
 
 
-def test_a_lasting_refusal_is_one_alert_with_the_remedy_and_closes_by_itself(database):
+def test_a_lasting_refusal_is_one_alert_with_the_remedy_and_closes_by_itself(database: Database) -> None:
     let_read(database)
     refuse(database)
     assert list_alerts(database) == []
@@ -124,7 +125,7 @@ def test_a_lasting_refusal_is_one_alert_with_the_remedy_and_closes_by_itself(dat
     assert list_alerts(database) == []
 
 
-def test_an_alert_lasts_as_long_as_any_entity_is_refused(database):
+def test_an_alert_lasts_as_long_as_any_entity_is_refused(database: Database) -> None:
     for entity in (EMAIL, PERSON):
         let_read(database, entity=entity)
         refuse(database, entity=entity)
@@ -143,7 +144,9 @@ def incident(database: Database, orgs: int = 4) -> list[Refusal]:
     return [refuse(database, org) for org in ORGS[:orgs]]
 
 
-def test_many_orgs_refused_at_once_are_one_incident_one_alert_and_no_advice(database, pco_manifest, caplog):
+def test_many_orgs_refused_at_once_are_one_incident_one_alert_and_no_advice(
+    database: Database, pco_manifest: Manifest, caplog: pytest.LogCaptureFixture
+) -> None:
     refusals = incident(database)
     assert [refusal.is_incident for refusal in refusals] == [False, False, True, True]
     (alert,) = list_alerts(database)
@@ -157,13 +160,13 @@ def test_many_orgs_refused_at_once_are_one_incident_one_alert_and_no_advice(data
     assert {entity for org in ORGS for entity in refused[org]} == {EMAIL}
 
 
-def test_refusals_of_what_never_was_readable_are_no_incident(database):
+def test_refusals_of_what_never_was_readable_are_no_incident(database: Database) -> None:
     for org in ORGS:
         assert refuse(database, org).is_unavailable
     assert list_incidents(database) == []
 
 
-def test_a_new_org_that_is_refused_during_an_incident_is_part_of_it(database):
+def test_a_new_org_that_is_refused_during_an_incident_is_part_of_it(database: Database) -> None:
     incident(database)
     new = OrgId("new")
     add_connection(database, connection(new))
@@ -171,7 +174,9 @@ def test_a_new_org_that_is_refused_during_an_incident_is_part_of_it(database):
 
 
 @pytest.mark.parametrize(("answered", "is_incident"), [(timedelta(seconds=-30), False), (MINUTE, True)])
-def test_a_few_refused_orgs_among_many_that_read_meanwhile_are_no_incident(database, answered, is_incident):
+def test_a_few_refused_orgs_among_many_that_read_meanwhile_are_no_incident(
+    database: Database, answered: timedelta, is_incident: bool
+) -> None:
     for org in ORGS[:3]:
         let_read(database, org)
         refuse(database, org)
@@ -182,7 +187,7 @@ def test_a_few_refused_orgs_among_many_that_read_meanwhile_are_no_incident(datab
     assert bool(list_incidents(database)) is is_incident
 
 
-def test_refusals_far_apart_in_time_are_no_incident(database):
+def test_refusals_far_apart_in_time_are_no_incident(database: Database) -> None:
     for org in ORGS[:5]:
         let_read(database, org)
         refuse(database, org)
@@ -190,7 +195,7 @@ def test_refusals_far_apart_in_time_are_no_incident(database):
     assert list_incidents(database) == []
 
 
-def test_of_all_who_could_probe_one_does(database):
+def test_of_all_who_could_probe_one_does(database: Database) -> None:
     incident(database)
     assert claim_probes(database, PCO, {}) == []
     let_time_pass(database, 6 * MINUTE)
@@ -202,7 +207,7 @@ def test_of_all_who_could_probe_one_does(database):
     assert claimed[0].org in ORGS[:4]
 
 
-def test_a_probe_in_vain_is_followed_by_another_later_each_time(database):
+def test_a_probe_in_vain_is_followed_by_another_later_each_time(database: Database) -> None:
     incident(database)
     waits = []
     for _ in range(5):
@@ -214,7 +219,7 @@ def test_a_probe_in_vain_is_followed_by_another_later_each_time(database):
     assert waits == [*PROBE_AFTER[1:], PROBE_AFTER[-1], PROBE_AFTER[-1]]
 
 
-def test_the_first_org_that_may_read_again_ends_it_for_all(database, pco_manifest):
+def test_the_first_org_that_may_read_again_ends_it_for_all(database: Database, pco_manifest: Manifest) -> None:
     incident(database)
     run(
         database,
@@ -229,7 +234,7 @@ def test_the_first_org_that_may_read_again_ends_it_for_all(database, pco_manifes
     assert due == [(org,) for org in ORGS[:4]]
 
 
-def test_an_org_that_was_refused_long_before_says_nothing_about_an_incident(database):
+def test_an_org_that_was_refused_long_before_says_nothing_about_an_incident(database: Database) -> None:
     let_read(database)
     refuse(database)
     let_time_pass(database, timedelta(hours=2))
@@ -238,7 +243,7 @@ def test_an_org_that_was_refused_long_before_says_nothing_about_an_incident(data
     assert list_incidents(database)
 
 
-def test_one_of_two_incidents_that_ends_leaves_the_alert(database):
+def test_one_of_two_incidents_that_ends_leaves_the_alert(database: Database) -> None:
     incident(database)
     for org in ORGS:
         let_read(database, org, entity=PERSON)
@@ -248,13 +253,13 @@ def test_one_of_two_incidents_that_ends_leaves_the_alert(database):
     assert [alert.is_general for alert in list_alerts(database)] == [True]
 
 
-def test_when_nobody_probes_anybody_may_ask(database, pco_manifest):
+def test_when_nobody_probes_anybody_may_ask(database: Database, pco_manifest: Manifest) -> None:
     incident(database)
     let_time_pass(database, timedelta(hours=5))
     assert load_refused(database, pco_manifest, load_now(database)) == {}
 
 
-def test_an_incident_ends_with_the_last_org_that_was_part_of_it(database):
+def test_an_incident_ends_with_the_last_org_that_was_part_of_it(database: Database) -> None:
     incident(database)
     for org in ORGS[:4]:
         disconnect_org(database, org)

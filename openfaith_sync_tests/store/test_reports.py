@@ -8,6 +8,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName, SyncKey
 from openfaith_sync.domain.passes.passes import Counts, SyncMode
 from openfaith_sync.store.admin.reports import read_frame, run_query, status_rows
+from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import (
     EMAIL,
     ORG,
@@ -26,7 +27,7 @@ from openfaith_sync_tests.store.making import (
 )
 
 
-def test_the_status_says_what_is_held_and_what_the_last_pass_did(database):
+def test_the_status_says_what_is_held_and_what_the_last_pass_did(database: Database) -> None:
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1"), email("2")], [rejection("3")]))
         walk.close(at(5))
@@ -44,7 +45,7 @@ def test_the_status_says_what_is_held_and_what_the_last_pass_did(database):
     assert status_rows(database, OTHER_ORG) == [other]
 
 
-def test_a_query_reads(database):
+def test_a_query_reads(database: Database) -> None:
     result = run_query(database, "SELECT 1 AS one, 'a%b' AS text UNION ALL SELECT 2, NULL ORDER BY 1")
     assert result.columns == ("one", "text")
     assert result.rows == [(1, "a%b"), (2, None)]
@@ -60,14 +61,14 @@ def test_a_query_reads(database):
         ("SELEC 1", "syntax error"),
     ],
 )
-def test_a_query_that_writes_or_is_wrong_is_refused(database, query, says):
+def test_a_query_that_writes_or_is_wrong_is_refused(database: Database, query: str, says: str) -> None:
     run(database, "INSERT INTO sync.leases VALUES ('o', 'a', 'e', 1, 'h')")
     with pytest.raises(UsageError, match=says):
         run_query(database, query)
     assert len(fetch(database, "SELECT FROM sync.leases")) == 1
 
 
-def test_a_frame_has_a_row_a_live_record_and_typed_columns(database):
+def test_a_frame_has_a_row_a_live_record_and_typed_columns(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org"), email("2", None), email("3", "gone@x.org")]))
         run(database, "UPDATE sync.external_links SET deleted_at = now() WHERE external_id = '3'")
@@ -85,7 +86,7 @@ def test_a_frame_has_a_row_a_live_record_and_typed_columns(database):
     assert frame["custom_fields"].iloc[0] == {"pco_kind": "x"}
 
 
-def test_an_empty_frame_has_the_same_types(database):
+def test_an_empty_frame_has_the_same_types(database: Database) -> None:
     with walking(database, PEOPLE) as walk:
         walk.commit(batch([], entity=PERSON))
     frame = read_frame(database, ORG, PCO, PERSON)
@@ -93,7 +94,7 @@ def test_an_empty_frame_has_the_same_types(database):
     assert str(frame.dtypes["birthdate"]) == "datetime64[us]"
 
 
-def test_a_date_long_ago_fits_a_frame(database):
+def test_a_date_long_ago_fits_a_frame(database: Database) -> None:
     with walking(database, PEOPLE) as walk:
         walk.commit(batch([], entity=PERSON))
     run(
@@ -107,6 +108,6 @@ def test_a_date_long_ago_fits_a_frame(database):
     assert read_frame(database, ORG, PCO, PERSON)["birthdate"].iloc[0].date() == date(1000, 1, 31)
 
 
-def test_an_entity_that_was_never_synced_is_named(database):
+def test_an_entity_that_was_never_synced_is_named(database: Database) -> None:
     with pytest.raises(UsageError, match="pco/person was never synced for first-baptist"):
         read_frame(database, ORG, PCO, EntityName("person"))

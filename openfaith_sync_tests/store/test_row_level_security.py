@@ -81,7 +81,7 @@ def assert_walled(database: Database) -> None:
     assert seen(database, OTHER_ORG) == [(f"{OTHER_ORG}@example.org",)]
 
 
-def test_every_table_of_an_org_is_walled(database):
+def test_every_table_of_an_org_is_walled(database: Database) -> None:
     tables = fetch(database, OF_AN_ORG)
     assert len(tables) > 20
     for name, is_forced, policies in tables:
@@ -90,7 +90,7 @@ def test_every_table_of_an_org_is_walled(database):
         assert policies[1] == "one_org (org_id = current_setting('openfaith.org'::text, true))", name
 
 
-def test_a_session_of_an_org_has_a_role_that_cannot_pass(database):
+def test_a_session_of_an_org_has_a_role_that_cannot_pass(database: Database) -> None:
     with database.connect(ORG) as connection:
         role = connection.execute(
             "SELECT rolname, rolsuper, rolbypassrls, rolcanlogin, rolcreaterole FROM pg_roles"
@@ -105,14 +105,14 @@ def test_a_session_of_an_org_has_a_role_that_cannot_pass(database):
 
 
 @pytest.mark.parametrize("wrong", ["", "*", "Grace", "a b", "'; --", "../up", "a" * 64, "gr\N{LATIN SMALL LETTER A}\0"])
-def test_a_session_of_what_cannot_be_an_org_is_refused(database, wrong):
+def test_a_session_of_what_cannot_be_an_org_is_refused(database: Database, wrong: str) -> None:
     with pytest.raises(UsageError, match="an org's name is"), database.connect(OrgId(wrong)):
         pass
     with pytest.raises(UsageError, match="an org's name is"), open_store(database, OrgId(wrong)):
         pass
 
 
-def test_the_places_that_see_all_orgs_are_these():
+def test_the_places_that_see_all_orgs_are_these() -> None:
     found = {}
     for path in PACKAGE.rglob("*.py"):
         count = len(re.findall(r"\.connect_fleet\(|psycopg\.connect\(", path.read_text()))
@@ -122,7 +122,7 @@ def test_the_places_that_see_all_orgs_are_these():
     assert found == FLEET
 
 
-def test_walls_that_fell_stand_again_when_the_database_is_opened(database):
+def test_walls_that_fell_stand_again_when_the_database_is_opened(database: Database) -> None:
     run(database, "ALTER TABLE openfaith.people DISABLE ROW LEVEL SECURITY")
     run(database, "DROP POLICY one_org ON sync.passes")
     run(database, "CREATE TABLE sync.later (org_id text)")
@@ -161,7 +161,7 @@ def login(empty_url: DatabaseUrl) -> Iterator[Callable[[str], DatabaseUrl]]:
             server.execute(f"DROP ROLE IF EXISTS {role}".encode())
 
 
-def test_an_owner_that_may_make_roles_makes_the_engines(login):
+def test_an_owner_that_may_make_roles_makes_the_engines(login: Callable[[str], DatabaseUrl]) -> None:
     database = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     with database.connect(ORG) as connection:
         row = connection.execute("SELECT current_user").fetchone()
@@ -170,14 +170,16 @@ def test_an_owner_that_may_make_roles_makes_the_engines(login):
     assert_walled(database)
 
 
-def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login):
+def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login: Callable[[str], DatabaseUrl]) -> None:
     database = open_database(settings_for(login("NOSUPERUSER NOCREATEROLE")))
     with database.connect(ORG) as connection:
         assert connection.execute("SELECT current_user = session_user").fetchone() == (True,)
     assert_walled(database)
 
 
-def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(login, empty_url):
+def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(
+    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
+) -> None:
     url = login("NOSUPERUSER NOCREATEROLE BYPASSRLS")
     with pytest.raises(DefinitionError, match="as one who may, run: CREATE ROLE") as refusal:
         open_database(settings_for(url))
@@ -186,7 +188,7 @@ def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(login, em
     assert_walled(open_database(settings_for(url)))
 
 
-def test_an_engine_that_passes_policies_is_refused(login, empty_url):
+def test_an_engine_that_passes_policies_is_refused(login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl) -> None:
     url = login("NOSUPERUSER CREATEROLE")
     with open_database(settings_for(url)).connect(ORG) as connection:
         row = connection.execute("SELECT current_user").fetchone()
@@ -197,7 +199,9 @@ def test_an_engine_that_passes_policies_is_refused(login, empty_url):
         open_database(settings_for(url))
 
 
-def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login, empty_url):
+def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(
+    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
+) -> None:
     url = login("SUPERUSER")
     database = open_database(settings_for(url))
     with database.connect(ORG) as connection:
@@ -212,7 +216,9 @@ def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login, empty_url):
     assert_walled(database)
 
 
-def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login, empty_url):
+def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(
+    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
+) -> None:
     owners = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     store_one(owners, ORG)
     open_database(settings_for(empty_url))
@@ -221,7 +227,7 @@ def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login, empty_u
         assert walls_stand(session)
 
 
-def test_a_login_that_does_not_own_the_tables_is_refused(login):
+def test_a_login_that_does_not_own_the_tables_is_refused(login: Callable[[str], DatabaseUrl]) -> None:
     open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     with pytest.raises(DefinitionError, match="does not own the tables"):
         open_database(settings_for(login("IN ROLE pg_read_all_data", "guest")))

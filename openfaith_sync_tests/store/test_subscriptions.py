@@ -39,7 +39,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[SubscriptionStore]:
         yield opened
 
 
-def test_what_is_saved_is_loaded_until_it_is_forgotten(store):
+def test_what_is_saved_is_loaded_until_it_is_forgotten(store: SubscriptionStore) -> None:
     assert store.load() == {}
     store.save(KEPT)
     store.save(replace(KEPT, subscription_id="2", name=OTHER, secret="other"))
@@ -57,7 +57,7 @@ def test_what_is_saved_is_loaded_until_it_is_forgotten(store):
     assert sorted(store.load()) == [OTHER]
 
 
-def test_one_that_was_seen_inactive_keeps_the_time_when_it_was_active(store):
+def test_one_that_was_seen_inactive_keeps_the_time_when_it_was_active(store: SubscriptionStore) -> None:
     store.save(KEPT)
     seen = store.load()[NAME].checked_at
     store.note_inactive(NAME)
@@ -70,20 +70,20 @@ def test_one_that_was_seen_inactive_keeps_the_time_when_it_was_active(store):
     store.note_active([])
 
 
-def test_events_are_received_once(store):
+def test_events_are_received_once(store: SubscriptionStore) -> None:
     assert store.receive([]) == 0
     assert store.receive([event("a"), event("b")]) == 2
     assert store.receive([event("b"), event("c")]) == 1
 
 
-def test_only_one_holds_the_lease(store):
+def test_only_one_holds_the_lease(store: SubscriptionStore) -> None:
     with store.hold_lease("the first"):
         pass
     with store.hold_lease("the second"):
         pass
 
 
-def test_another_process_is_told_who_holds_it(database):
+def test_another_process_is_told_who_holds_it(database: Database) -> None:
     with open_subscriptions(database, ORG, PCO) as first, open_subscriptions(database, ORG, PCO) as second:
         with first.hold_lease("the first"), pytest.raises(LeaseHeld, match="the first"), second.hold_lease("x"):
             pass
@@ -91,7 +91,7 @@ def test_another_process_is_told_who_holds_it(database):
             pass
 
 
-def test_a_replaced_secret_is_believed_for_a_day(database):
+def test_a_replaced_secret_is_believed_for_a_day(database: Database) -> None:
     def believed() -> dict[str, tuple[bytes, ...]]:
         with database.connect_fleet() as connection:
             return dict(load_secrets(connection, database.keys, ORG, PCO))
@@ -109,14 +109,14 @@ def test_a_replaced_secret_is_believed_for_a_day(database):
         assert believed() == {NAME: (b"second",)}
 
 
-def test_a_subscription_without_its_secret_is_not_kept(database):
+def test_a_subscription_without_its_secret_is_not_kept(database: Database) -> None:
     with open_subscriptions(database, ORG, PCO) as store:
         with pytest.raises(DefinitionError, match="no secret"):
             store.save(replace(KEPT, secret=None))
         assert store.load() == {}
 
 
-def test_no_secret_is_shown_or_stored_in_the_open(database):
+def test_no_secret_is_shown_or_stored_in_the_open(database: Database) -> None:
     with open_subscriptions(database, ORG, PCO) as store:
         store.save(replace(KEPT, secret="s3cret"))
         store.save(replace(KEPT, secret="s3cret-2"))
@@ -126,7 +126,7 @@ def test_no_secret_is_shown_or_stored_in_the_open(database):
     assert all(b"s3cret" not in value for value in stored)
 
 
-def test_orgs_do_not_meet(database: Database):
+def test_orgs_do_not_meet(database: Database) -> None:
     for org, secret in ((ORG, "a"), (OTHER_ORG, "b")):
         with open_subscriptions(database, org, PCO) as store:
             store.save(replace(KEPT, secret=secret))
@@ -139,7 +139,7 @@ def test_orgs_do_not_meet(database: Database):
     assert fetch(database, "SELECT count(*) FROM sync.webhook_events") == [(2,)]
 
 
-def test_the_status_names_what_is_subscribed_and_what_came(database):
+def test_the_status_names_what_is_subscribed_and_what_came(database: Database) -> None:
     with open_subscriptions(database, ORG, PCO) as store:
         store.save(replace(KEPT, name=OTHER))
     receive(database, ORG, PCO, [event("a"), event("b")])
@@ -151,7 +151,7 @@ def test_the_status_names_what_is_subscribed_and_what_came(database):
     ]
 
 
-def test_what_we_ask_ourselves_is_no_event_of_the_source(database):
+def test_what_we_ask_ourselves_is_no_event_of_the_source(database: Database) -> None:
     receive(database, ORG, PCO, [event("e-1")])
     run(
         database,

@@ -14,6 +14,7 @@ from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import Record
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
 from openfaith_sync.store.pages.pipeline import Pipeline
 from openfaith_sync.store.postgres_store import PostgresStore
@@ -45,7 +46,7 @@ def begin(walk, *records, offset=1):
     return walk.store.begin_commit(walk.lease, page)
 
 
-def stored(database):
+def stored(database: Database):
     return sorted(row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links"))
 
 
@@ -53,12 +54,12 @@ def backend(walk):
     return walk.store._connection.info.backend_pid
 
 
-def until_it_waits_for_a_lock(database, pid):
+def until_it_waits_for_a_lock(database: Database, pid) -> None:
     while not fetch(database, WAITING, pid)[0][0]:
         time.sleep(0.01)
 
 
-def test_both_are_stored_in_their_order_and_counted(database):
+def test_both_are_stored_in_their_order_and_counted(database: Database) -> None:
     with walking(database) as walk:
         first = begin(walk, email("1", "old@x.org"), email("2"), offset=2)
         second = begin(walk, email("1", "new@x.org", at(1)), offset=3)
@@ -68,7 +69,7 @@ def test_both_are_stored_in_their_order_and_counted(database):
     assert fetch(database, "SELECT address FROM openfaith.emails ORDER BY updated_at DESC LIMIT 1") == [("new@x.org",)]
 
 
-def test_a_record_that_is_refused_in_the_first_is_set_aside_and_the_second_is_whole(database):
+def test_a_record_that_is_refused_in_the_first_is_set_aside_and_the_second_is_whole(database: Database) -> None:
     bad = email("bad")._replace(values=(*email("bad").values[:5], "asleep", *email("bad").values[6:]))
     with walking(database) as walk:
         first = begin(walk, email("1"), bad, offset=2)
@@ -80,7 +81,9 @@ def test_a_record_that_is_refused_in_the_first_is_set_aside_and_the_second_is_wh
 
 
 @pytest.mark.parametrize("text", ["nul \0 inside", "\ud800"])
-def test_a_record_that_cannot_be_sent_is_set_aside_and_the_page_before_it_is_whole(database, text):
+def test_a_record_that_cannot_be_sent_is_set_aside_and_the_page_before_it_is_whole(
+    database: Database, text: str
+) -> None:
     with walking(database) as walk:
         first = begin(walk, email("1"), offset=2)
         second = begin(walk, email("2"), email("bad", text), offset=3)
@@ -89,7 +92,7 @@ def test_a_record_that_cannot_be_sent_is_set_aside_and_the_page_before_it_is_who
     assert stored(database) == ["1", "2"]
 
 
-def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(database):
+def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(database: Database) -> None:
     with walking(database) as walk:
         before = fetch(database, PASS)
         run(database, "UPDATE sync.leases SET token = token + 1")
@@ -104,7 +107,7 @@ def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(databa
     assert stored(database) == ["3"]
 
 
-def test_a_connection_that_breaks_fails_both(database):
+def test_a_connection_that_breaks_fails_both(database: Database) -> None:
     with walking(database) as walk:
         begin(walk, email("0"))()
         run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
@@ -115,27 +118,27 @@ def test_a_connection_that_breaks_fails_both(database):
     assert stored(database) == ["0"]
 
 
-def test_whoever_asks_for_something_else_meanwhile_is_answered_after_both(database):
+def test_whoever_asks_for_something_else_meanwhile_is_answered_after_both(database: Database) -> None:
     with walking(database) as walk:
         first, second = begin(walk, email("1")), begin(walk, email("2"))
         assert walk.store.count_live(EMAILS) == 2
         assert second() == first() == {EMAIL: Counts(created=1)}
 
 
-def test_a_page_that_nobody_waited_for_is_in_when_the_lease_is_given_back(database):
+def test_a_page_that_nobody_waited_for_is_in_when_the_lease_is_given_back(database: Database) -> None:
     with walking(database) as walk:
         begin(walk, email("1"))
         begin(walk, email("2"))
     assert stored(database) == ["1", "2"]
 
 
-def test_ctrl_c_ends_a_wait_for_a_lock_at_once_and_leaves_the_connection_whole(database):
+def test_ctrl_c_ends_a_wait_for_a_lock_at_once_and_leaves_the_connection_whole(database: Database) -> None:
     with walking(database) as walk, database.connect_fleet() as other:
         with other.transaction():
             other.execute("SELECT FROM sync.passes FOR UPDATE")
             first = begin(walk, email("1"))
 
-            def interrupt():
+            def interrupt() -> None:
                 until_it_waits_for_a_lock(database, backend(walk))
                 os.kill(os.getpid(), signal.SIGINT)
 
@@ -148,14 +151,14 @@ def test_ctrl_c_ends_a_wait_for_a_lock_at_once_and_leaves_the_connection_whole(d
     assert stored(database) == ["2"]
 
 
-def test_more_than_the_sockets_hold_goes_through(database):
+def test_more_than_the_sockets_hold_goes_through(database: Database) -> None:
     many = [email(f"{number}", "x" * 2000) for number in range(4000)]
     with walking(database) as walk:
         waits = [begin(walk, *many[place : place + 1000], offset=place) for place in range(0, 4000, 1000)]
         assert [wait() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
 
 
-def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database):
+def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database: Database) -> None:
     with walking(database) as walk:
         wait = begin(walk, email("1"))
         walk.store._pages._pipeline.catch_up()
@@ -166,7 +169,7 @@ def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database):
     assert stored(database) == ["1"]
 
 
-def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind_it_holds(database):
+def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind_it_holds(database: Database) -> None:
     """The server refuses a person of the second page; an address of the same page could not even be sent."""
     asleep = tuple("asleep" if column.name == "status" else None for column in CANONICAL_TABLES["people"].columns)
     person = Record(ExternalId("p"), derive_entity_id(ORG, PCO, PERSON, "p"), at(0), asleep, b"{}", b"hash")
@@ -184,7 +187,7 @@ def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind
     assert found == [("person", 2, 0, 0, 1), ("email", 0, 2, 0, 1)]
 
 
-def test_a_transaction_that_is_rolled_back_over_the_same_connection_takes_no_page_along(database):
+def test_a_transaction_that_is_rolled_back_over_the_same_connection_takes_no_page_along(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
         evidence = walk.store.open_evidence(walk.lease, walk.opened.pass_id)
@@ -197,7 +200,7 @@ def test_a_transaction_that_is_rolled_back_over_the_same_connection_takes_no_pag
         assert walk.commit(batch([email("2")])) == {EMAIL: Counts(created=1)}
 
 
-def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database):
+def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database: Database) -> None:
     with walking(database) as walk:
         first = begin(walk, email("1"))
         nowhere = replace(batch([email("2")]), table="nowhere")
@@ -208,7 +211,7 @@ def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database):
     assert stored(database) == ["1", "3"]
 
 
-def test_who_is_told_late_why_a_page_failed_is_told_the_reason(database):
+def test_who_is_told_late_why_a_page_failed_is_told_the_reason(database: Database) -> None:
     with walking(database) as walk:
         run(database, "UPDATE sync.leases SET token = token + 1")
         first = begin(walk, email("1"))
@@ -217,10 +220,12 @@ def test_who_is_told_late_why_a_page_failed_is_told_the_reason(database):
             first()
 
 
-def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(database, monkeypatch):
+def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with walking(database) as walk:
 
-        def interrupted(*_: object, **__: object):
+        def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
         begin(walk, email("1"))
@@ -240,7 +245,7 @@ def prepared(walk):
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_pages_that_are_refused_leave_nothing_behind_in_the_server(database, at_once):
+def test_pages_that_are_refused_leave_nothing_behind_in_the_server(database: Database, at_once: int) -> None:
     bad = email("bad")._replace(values=(*email("bad").values[:5], "asleep", *email("bad").values[6:]))
     with walking(database) as walk:
         walk.commit(batch([email("1")], [rejection("2")]))
@@ -252,7 +257,7 @@ def test_pages_that_are_refused_leave_nothing_behind_in_the_server(database, at_
         assert prepared(walk) == before
 
 
-def test_a_statement_that_was_prepared_behind_a_failure_is_prepared_again_and_no_other(database):
+def test_a_statement_that_was_prepared_behind_a_failure_is_prepared_again_and_no_other(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
         before = prepared(walk)
@@ -267,7 +272,7 @@ def test_a_statement_that_was_prepared_behind_a_failure_is_prepared_again_and_no
         assert prepared(walk) == before + 1
 
 
-def test_stores_that_share_a_connection_prepare_their_statements_once(database):
+def test_stores_that_share_a_connection_prepare_their_statements_once(database: Database) -> None:
     with database.connect(ORG) as connection:
         counted = set()
         for number in range(20):
@@ -279,8 +284,10 @@ def test_stores_that_share_a_connection_prepare_their_statements_once(database):
     assert len(counted) == 1
 
 
-def test_a_page_that_was_interrupted_before_its_answers_leaves_its_statements_usable(database, monkeypatch):
-    def interrupted(*_: object, **__: object):
+def test_a_page_that_was_interrupted_before_its_answers_leaves_its_statements_usable(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with walking(database) as walk:

@@ -55,7 +55,7 @@ def delivery(event_id: str) -> Delivery:
     )
 
 
-def test_what_arrives_while_the_connection_is_busy_is_stored_together_by_org():
+def test_what_arrives_while_the_connection_is_busy_is_stored_together_by_org() -> None:
     async def act() -> OneConnection:
         pool = OneConnection()
         writer = InboxWriter(pool, 100)  # type: ignore[arg-type]
@@ -77,7 +77,7 @@ def test_what_arrives_while_the_connection_is_busy_is_stored_together_by_org():
     assert asyncio.run(act()).stored == [("one", ["a"]), ("one", ["b", "c"]), ("other", ["a"])]
 
 
-def test_a_failure_is_told_to_all_who_waited_for_it_and_to_nobody_after():
+def test_a_failure_is_told_to_all_who_waited_for_it_and_to_nobody_after() -> None:
     async def act() -> list[object]:
         pool = OneConnection()
         writer = InboxWriter(pool, 100)  # type: ignore[arg-type]
@@ -96,7 +96,7 @@ def test_a_failure_is_told_to_all_who_waited_for_it_and_to_nobody_after():
     assert third is None
 
 
-def test_no_more_wait_than_memory_bears():
+def test_no_more_wait_than_memory_bears() -> None:
     async def act() -> None:
         pool = OneConnection()
         writer = InboxWriter(pool, 2)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import socket
 import time
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import psutil
@@ -53,7 +54,7 @@ def speak(receiver: Receiver, *said: bytes, every_seconds: float = 0, until_seco
     raise AssertionError("the receiver kept the connection")
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_kept(stored, receiver):
+def test_a_body_that_is_too_large_is_refused_before_it_is_kept(stored: Database, receiver: Receiver) -> None:
     subscribe(stored)
     large = body(part("e-1", pad="x" * (1 << 20)))
     assert post(receiver, large).status_code == 413
@@ -68,7 +69,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_kept(stored, receiver)
     assert count(stored) == 1
 
 
-def test_who_speaks_too_slowly_is_not_waited_for(database):
+def test_who_speaks_too_slowly_is_not_waited_for(database: Database) -> None:
     subscribe(database)
     with running_receiver(database, SOON) as receiver:
         post_head = b"POST /webhooks/pco/grace HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
@@ -83,12 +84,12 @@ def test_who_speaks_too_slowly_is_not_waited_for(database):
         assert post(receiver, body(part("e-1"))).status_code == 200
 
 
-def test_a_head_that_grows_without_end_is_cut_off(stored, receiver):
+def test_a_head_that_grows_without_end_is_cut_off(stored: Database, receiver: Receiver) -> None:
     head = b"POST /webhooks/pco/grace HTTP/1.1\r\nHost: x\r\n"
     assert speak(receiver, head, b"X: " + b"y" * 8000 + b"\r\n", every_seconds=0.01, until_seconds=5) == b""
 
 
-def test_an_org_has_its_share_and_takes_nothing_of_anothers(database):
+def test_an_org_has_its_share_and_takes_nothing_of_anothers(database: Database) -> None:
     subscribe(database)
     subscribe(database, org="other-church", secret="2")
     with running_receiver(database, {"org_burst": 3, "org_per_second": 0.001}) as receiver:
@@ -100,7 +101,7 @@ def test_an_org_has_its_share_and_takes_nothing_of_anothers(database):
         assert httpx.post(receiver.at("other-church"), content=content, headers=signed).status_code == 200
 
 
-def test_who_keeps_guessing_is_not_listened_to_and_keeps_nobody_out(database):
+def test_who_keeps_guessing_is_not_listened_to_and_keeps_nobody_out(database: Database) -> None:
     subscribe(database)
     with running_receiver(database, {"refused_burst": 3, "refused_per_second": 0.001}) as receiver:
 
@@ -113,7 +114,7 @@ def test_who_keeps_guessing_is_not_listened_to_and_keeps_nobody_out(database):
         assert [post(receiver, body(part("e-1"))).status_code for _ in range(5)] == [200] * 5
 
 
-def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well(tmp_path):
+def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     home = tmp_path / "home"
     database = open_database(Settings(home, MANIFESTS, None, (SECRET_KEY,)))
@@ -144,7 +145,7 @@ def kill_postgres(home) -> None:
     postmaster.wait(30)
 
 
-def test_nine_hundred_at_once_are_all_acknowledged_and_stored_once(database):
+def test_nine_hundred_at_once_are_all_acknowledged_and_stored_once(database: Database) -> None:
     subscribe(database)
     with running_receiver(database) as receiver:
         contents = [body(part(f"e-{number}")) for number in range(900)]
@@ -153,7 +154,7 @@ def test_nine_hundred_at_once_are_all_acknowledged_and_stored_once(database):
     assert fetch(database, "SELECT count(*), count(DISTINCT event_id) FROM sync.webhook_events") == [(900, 900)]
 
 
-def test_what_has_begun_is_finished_when_it_is_told_to_stop(database):
+def test_what_has_begun_is_finished_when_it_is_told_to_stop(database: Database) -> None:
     subscribe(database)
     with running_receiver(database) as receiver:
         content = body(part("e-1"))
@@ -181,7 +182,7 @@ def wait_until_closed(receiver: Receiver) -> None:
     raise AssertionError("it still listens")
 
 
-def test_a_bucket_fills_again_and_those_that_are_full_are_forgotten():
+def test_a_bucket_fills_again_and_those_that_are_full_are_forgotten() -> None:
     now = 0.0
     buckets = TokenBuckets(2, 0.5, clock=lambda: now)
     for _ in range(3):
@@ -195,7 +196,7 @@ def test_a_bucket_fills_again_and_those_that_are_full_are_forgotten():
     assert len(buckets._buckets) <= 10_000
 
 
-def test_the_addresses_of_one_network_are_one_client():
+def test_the_addresses_of_one_network_are_one_client() -> None:
     assert address_key("2001:db8::1") == address_key("2001:db8::ffff:2")
     assert address_key("2001:db8:0:1::1") != address_key("2001:db8::1")
     assert address_key("192.0.2.1") != address_key("192.0.2.2")

@@ -111,8 +111,8 @@ def change_people(church: RunningSimulator, last_name: str) -> None:
 
 
 def test_all_that_a_source_announces_is_received_whatever_its_deliveries_go_through(
-    church, database, environment, run, pco_manifest
-):
+    church: RunningSimulator, database: Database, environment: dict[str, str], run: Run, pco_manifest: Manifest
+) -> None:
     connect(run, church)
     wanted = sorted(announcements(pco_manifest))
     with serving(environment) as url:
@@ -155,8 +155,8 @@ def test_all_that_a_source_announces_is_received_whatever_its_deliveries_go_thro
 
 
 def test_what_was_missed_while_the_receiver_was_away_is_fetched_when_the_subscription_is_switched_on_again(
-    church, database, environment, run
-):
+    church: RunningSimulator, database: Database, environment: dict[str, str], run: Run
+) -> None:
     connect(run, church)
     with serving(environment) as url:
         run("webhooks", "ensure", "grace", OPENFAITH_PUBLIC_URL=url)
@@ -175,7 +175,9 @@ def test_what_was_missed_while_the_receiver_was_away_is_fetched_when_the_subscri
     assert all(s["attributes"]["active"] for s in at_source(church))
 
 
-def test_without_a_public_url_no_source_is_asked(church, environment, run):
+def test_without_a_public_url_no_source_is_asked(
+    church: RunningSimulator, environment: dict[str, str], run: Run
+) -> None:
     connect(run, church)
     answer = run("webhooks", "ensure", "grace", status=1)
     assert "OPENFAITH_PUBLIC_URL is not set" in answer.stderr

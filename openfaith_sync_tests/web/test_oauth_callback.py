@@ -84,7 +84,7 @@ def changed(url: str, **parameters: str) -> str:
     return url.partition("?")[0] + "?" + urlencode(query)
 
 
-def test_consent_is_a_connection(person: Person):
+def test_consent_is_a_connection(person: Person) -> None:
     answer = person.open(person.agree())
     assert answer.status_code == 200
     assert "grace is connected to Planning Center Online" in answer.text
@@ -102,7 +102,7 @@ def test_consent_is_a_connection(person: Person):
     assert person.progress.failure is None
 
 
-def test_what_is_stored_gives_no_state_away(person: Person):
+def test_what_is_stored_gives_no_state_away(person: Person) -> None:
     url = person.agree()
     row = fetch(person.database, "SELECT state_hash, verifier FROM sync.authorizations")[0]
     query = dict(parse_qsl(urlsplit(url).query))
@@ -110,7 +110,7 @@ def test_what_is_stored_gives_no_state_away(person: Person):
         assert secret.encode() not in b"".join(row)
 
 
-def test_a_code_is_exchanged_once_and_a_reload_says_that_the_church_is_connected(person: Person):
+def test_a_code_is_exchanged_once_and_a_reload_says_that_the_church_is_connected(person: Person) -> None:
     url = person.agree()
     first = person.open(url)
     version = person.version
@@ -123,7 +123,7 @@ def test_a_code_is_exchanged_once_and_a_reload_says_that_the_church_is_connected
     assert person.version == version
 
 
-def test_of_some_at_the_same_instant_one_connects_and_the_others_say_so_or_load_again(person: Person):
+def test_of_some_at_the_same_instant_one_connects_and_the_others_say_so_or_load_again(person: Person) -> None:
     url = person.agree()
     with ThreadPoolExecutor(4) as threads:
         answers = list(threads.map(person.open, [url] * 4))
@@ -135,7 +135,7 @@ def test_of_some_at_the_same_instant_one_connects_and_the_others_say_so_or_load_
     assert person.open(url).status_code == 200
 
 
-def test_a_page_that_was_left_before_it_was_done_loads_again(person: Person):
+def test_a_page_that_was_left_before_it_was_done_loads_again(person: Person) -> None:
     url = person.agree()
     run(person.database, "UPDATE sync.authorizations SET used_at = now()")
     waiting = person.open(url)
@@ -145,7 +145,7 @@ def test_a_page_that_was_left_before_it_was_done_loads_again(person: Person):
     assert person.open(url).status_code == 400
 
 
-def test_a_head_spends_nothing_and_foretells_the_answer(person: Person):
+def test_a_head_spends_nothing_and_foretells_the_answer(person: Person) -> None:
     url = person.agree()
     for _ in range(2):
         answer = httpx.head(url, trust_env=False)
@@ -166,14 +166,14 @@ def test_a_head_spends_nothing_and_foretells_the_answer(person: Person):
         ("X-Moz", "prefetch"),
     ],
 )
-def test_what_a_browser_fetches_ahead_spends_nothing(person: Person, name: str, value: str):
+def test_what_a_browser_fetches_ahead_spends_nothing(person: Person, name: str, value: str) -> None:
     url = person.agree()
     assert httpx.get(url, headers={name: value}, trust_env=False).status_code == 503
     assert not person.progress.is_used
     assert person.open(url).status_code == 200
 
 
-def test_a_slash_at_the_end_is_answered_here_and_never_redirected_to_a_foreign_host(person: Person):
+def test_a_slash_at_the_end_is_answered_here_and_never_redirected_to_a_foreign_host(person: Person) -> None:
     path, _, query = person.agree().partition("?")
     answer = httpx.get(f"{path}/?{query}", headers={"Host": "evil.example"}, trust_env=False)
     assert answer.status_code == 200
@@ -184,7 +184,7 @@ def test_a_slash_at_the_end_is_answered_here_and_never_redirected_to_a_foreign_h
         assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
-def test_every_state_that_is_not_good_is_the_same_answer(person: Person):
+def test_every_state_that_is_not_good_is_the_same_answer(person: Person) -> None:
     used = changed(person.agree(), code="c0de-of-a-stranger")
     assert person.open(used).status_code == 502
     old = person.agree()
@@ -214,7 +214,7 @@ def test_every_state_that_is_not_good_is_the_same_answer(person: Person):
     assert person.open(good).status_code == 200
 
 
-def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person):
+def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person) -> None:
     person.church.behave(OAuthBehaviour(consent="deny"))
     url = person.agree()
     answer = person.open(url)
@@ -226,7 +226,7 @@ def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person):
         load_connection(person.database, GRACE, PCO)
 
 
-def test_a_code_that_the_source_refuses_is_said_without_it(person: Person):
+def test_a_code_that_the_source_refuses_is_said_without_it(person: Person) -> None:
     answer = person.open(changed(person.agree(), code="c0de-of-a-stranger"))
     assert answer.status_code == 502
     assert "Not connected" in answer.text
@@ -235,7 +235,7 @@ def test_a_code_that_the_source_refuses_is_said_without_it(person: Person):
     assert "c0de" not in answer.text + person.progress.failure
 
 
-def test_a_database_that_is_away_is_not_described_to_strangers(person: Person):
+def test_a_database_that_is_away_is_not_described_to_strangers(person: Person) -> None:
     url = person.agree()
     run(person.database, "ALTER TABLE sync.authorizations RENAME TO gone")
     try:
@@ -247,7 +247,7 @@ def test_a_database_that_is_away_is_not_described_to_strangers(person: Person):
     assert person.open(url).status_code == 200
 
 
-def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person):
+def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person) -> None:
     person.open(person.agree())
     first = load_connection(person.database, GRACE, PCO).version
     run(person.database, "UPDATE sync.connections SET status = 'reconnect_needed', status_reason = 'revoked'")
@@ -256,7 +256,7 @@ def test_connecting_again_makes_it_active_with_the_new_tokens(person: Person):
     assert (connection.status, connection.version) == (ConnectionStatus.ACTIVE, first + 1)
 
 
-def test_tokens_that_the_source_refuses_at_once_are_kept_and_said(person: Person):
+def test_tokens_that_the_source_refuses_at_once_are_kept_and_said(person: Person) -> None:
     url = person.agree()
     person.church.fault(Fault(kind="status", status=401, path="/current/v2/me"))
     assert person.open(url).status_code == 502
@@ -269,7 +269,7 @@ def test_tokens_that_the_source_refuses_at_once_are_kept_and_said(person: Person
 
 
 @pytest.mark.parametrize("status", [403, 503])
-def test_all_else_that_goes_wrong_at_first_loses_no_tokens(person: Person, status: int):
+def test_all_else_that_goes_wrong_at_first_loses_no_tokens(person: Person, status: int) -> None:
     url = person.agree()
     person.church.fault(Fault(kind="status", status=status, path="/current/v2/me"))
     assert person.open(url).status_code == 200
@@ -277,7 +277,7 @@ def test_all_else_that_goes_wrong_at_first_loses_no_tokens(person: Person, statu
     assert person.progress.is_finished
 
 
-def test_a_verifier_under_a_key_that_is_gone_ends_the_waiting(person: Person):
+def test_a_verifier_under_a_key_that_is_gone_ends_the_waiting(person: Person) -> None:
     url = person.agree()
     run(person.database, "UPDATE sync.authorizations SET verifier = 'x'")
     assert person.open(url).status_code == 502
@@ -285,5 +285,5 @@ def test_a_verifier_under_a_key_that_is_gone_ends_the_waiting(person: Person):
     assert "OPENFAITH_SECRET_KEYS" in person.progress.failure
 
 
-def test_other_verbs_are_not_there(person: Person):
+def test_other_verbs_are_not_there(person: Person) -> None:
     assert httpx.post(f"{person.receiver.url}/oauth/callback", trust_env=False).status_code == 405

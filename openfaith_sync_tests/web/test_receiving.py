@@ -36,7 +36,7 @@ def events(database: Database) -> list[tuple]:
     return fetch(database, EVENTS)
 
 
-def test_a_signed_delivery_is_stored_and_acknowledged(stored, send):
+def test_a_signed_delivery_is_stored_and_acknowledged(stored: Database, send: Send) -> None:
     subscribe(stored)
     answer = send(body(part("e-1")))
     assert (answer.status_code, answer.content) == (200, b"")
@@ -46,7 +46,7 @@ def test_a_signed_delivery_is_stored_and_acknowledged(stored, send):
     assert found[1:] == ("2026-06-01 12:00:00+00", None, ORG)
 
 
-def test_several_events_in_one_body_are_stored_and_a_repeated_one_once(stored, send):
+def test_several_events_in_one_body_are_stored_and_a_repeated_one_once(stored: Database, send: Send) -> None:
     subscribe(stored)
     content = body(part("e-1"), part("e-2"), part("e-1"))
     assert [send(content).status_code for _ in range(3)] == [200, 200, 200]
@@ -54,7 +54,7 @@ def test_several_events_in_one_body_are_stored_and_a_repeated_one_once(stored, s
     assert [event[0] for event in events(stored)] == ["e-1", "e-2", "e-3"]
 
 
-def test_a_slash_at_the_end_of_the_url_changes_nothing(stored, receiver):
+def test_a_slash_at_the_end_of_the_url_changes_nothing(stored: Database, receiver: Receiver) -> None:
     subscribe(stored)
     content = body(part("e-1"))
     answer = httpx.post(f"{receiver.at(ORG)}/", content=content, headers=headers(content), trust_env=False)
@@ -85,7 +85,7 @@ def refusals(send: Send, receiver: Receiver) -> Iterator[httpx.Response]:
     )
 
 
-def test_every_refusal_is_the_same_answer_and_stores_nothing(stored, receiver, send):
+def test_every_refusal_is_the_same_answer_and_stores_nothing(stored: Database, receiver: Receiver, send: Send) -> None:
     subscribe(stored)
     subscribe(stored, secret="ab" * 32, org=OrgId("other-church"))
     answers = list(refusals(send, receiver))
@@ -100,7 +100,7 @@ def test_every_refusal_is_the_same_answer_and_stores_nothing(stored, receiver, s
     assert "nobody" not in log
 
 
-def test_what_cannot_be_read_is_kept_and_acknowledged(stored, send):
+def test_what_cannot_be_read_is_kept_and_acknowledged(stored: Database, send: Send) -> None:
     subscribe(stored)
     broken = part("e-2")
     broken["attributes"]["payload"] = "{"
@@ -114,14 +114,14 @@ def test_what_cannot_be_read_is_kept_and_acknowledged(stored, send):
     assert ("not json", False) in kept
 
 
-def test_an_event_that_nobody_wants_is_acknowledged_and_named_in_the_log(stored, send):
+def test_an_event_that_nobody_wants_is_acknowledged_and_named_in_the_log(stored: Database, send: Send) -> None:
     subscribe(stored)
     assert send(body(part("e-1", "people.v2.events.note.created"))).status_code == 200
     assert events(stored) == []
     assert "grace: ignored 1 event(s) people.v2.events.note.created" in (stored.keys.home / "receiver.log").read_text()
 
 
-def test_a_subscription_made_meanwhile_is_believed_soon(database):
+def test_a_subscription_made_meanwhile_is_believed_soon(database: Database) -> None:
     content = body(part("e-1"))
     deadline = time.monotonic() + 20
     with running_receiver(database, {"secrets_seconds": 3600}) as receiver, httpx.Client(trust_env=False) as client:
@@ -137,7 +137,7 @@ def test_a_subscription_made_meanwhile_is_believed_soon(database):
             assert time.monotonic() < deadline
 
 
-def test_a_secret_that_was_replaced_is_believed_until_its_time_is_over(stored, send):
+def test_a_secret_that_was_replaced_is_believed_until_its_time_is_over(stored: Database, send: Send) -> None:
     subscribe(stored, secret="old")
     subscribe(stored, EMAIL_CREATED, secret="another", number="2")
 
@@ -158,7 +158,7 @@ def test_a_secret_that_was_replaced_is_believed_until_its_time_is_over(stored, s
     assert status("new") == 401
 
 
-def test_an_org_that_was_removed_is_received_for_no_more_though_its_secrets_are_still_known(database):
+def test_an_org_that_was_removed_is_received_for_no_more_though_its_secrets_are_still_known(database: Database) -> None:
     subscribe(database)
     with running_receiver(database, {"secrets_seconds": 3600}) as receiver, httpx.Client(trust_env=False) as client:
 
@@ -173,7 +173,7 @@ def test_an_org_that_was_removed_is_received_for_no_more_though_its_secrets_are_
     assert events(database) == []
 
 
-def test_a_paused_orgs_events_are_kept_for_when_it_goes_on(stored, send):
+def test_a_paused_orgs_events_are_kept_for_when_it_goes_on(stored: Database, send: Send) -> None:
     add_connection(stored, Connection(ORG, PCO, "https://x.example", BasicCredentials("a", "b")))
     subscribe(stored)
     set_connection_status(stored, ORG, PCO, ConnectionStatus.PAUSED)
@@ -181,7 +181,7 @@ def test_a_paused_orgs_events_are_kept_for_when_it_goes_on(stored, send):
     assert len(events(stored)) == 1
 
 
-def test_a_key_that_is_missing_is_no_refusal(database):
+def test_a_key_that_is_missing_is_no_refusal(database: Database) -> None:
     subscribe(database)
     other = SecretKeys(database.keys.home, (Fernet.generate_key().decode(),))
     with running_receiver(replace(database, keys=other)) as receiver:
@@ -192,12 +192,12 @@ def test_a_key_that_is_missing_is_no_refusal(database):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/webhooks", "/webhooks/pco", "/webhooks/pco/grace/more", "/metrics"])
-def test_there_is_no_other_endpoint(receiver, path):
+def test_there_is_no_other_endpoint(receiver: Receiver, path: str) -> None:
     answer = httpx.get(receiver.url + path, trust_env=False)
     assert (answer.status_code, answer.content) == (404, b"")
 
 
-def test_answers_carry_what_browsers_and_caches_must_know_and_no_server(receiver):
+def test_answers_carry_what_browsers_and_caches_must_know_and_no_server(receiver: Receiver) -> None:
     answers = [
         httpx.get(f"{receiver.url}/health", trust_env=False),
         httpx.get(receiver.at(ORG), trust_env=False),
@@ -211,11 +211,11 @@ def test_answers_carry_what_browsers_and_caches_must_know_and_no_server(receiver
         assert "server" not in answer.headers
 
 
-def test_health_says_whether_the_database_answers_and_nothing_more(receiver):
+def test_health_says_whether_the_database_answers_and_nothing_more(receiver: Receiver) -> None:
     assert json.loads(httpx.get(f"{receiver.url}/health", trust_env=False).content) == {"database": "reachable"}
 
 
-def test_a_church_whose_name_is_known_cannot_be_told_by_time(database):
+def test_a_church_whose_name_is_known_cannot_be_told_by_time(database: Database) -> None:
     """Counts the signatures made, which is what takes the time."""
     from openfaith_sync.web.signatures import candidates  # noqa: PLC0415
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.app import HEADERS, build_app
 from openfaith_sync.web.server import Address
 from openfaith_sync_tests.web.making import ORG
@@ -35,24 +36,24 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def small(standing) -> Receiver:
+def small(standing: tuple[Database, Receiver]) -> Receiver:
     """One with little patience."""
     with running_receiver(standing[0], {"head_seconds": 0.5, "head_bytes": 4096, "body_seconds": 0.5}) as receiver:
         yield receiver
 
 
-def test_it_listens_on_this_machine_alone_unless_told_otherwise():
+def test_it_listens_on_this_machine_alone_unless_told_otherwise() -> None:
     assert Address().host == "127.0.0.1"
     assert Address().proxies == "127.0.0.1"
 
 
-def test_there_is_no_other_way_in(standing):
+def test_there_is_no_other_way_in(standing: tuple[Database, Receiver]) -> None:
     routes = build_app(standing[0], [read_manifest(MANIFESTS, "pco")]).routes
     assert {(route.path, frozenset(route.methods)) for route in routes} == set(DOORS)
 
 
 @pytest.mark.parametrize(("door", "status"), DOORS.items(), ids=lambda given: given[0] if type(given) is tuple else "")
-def test_who_proves_nothing_is_told_nothing(receiver, door, status):
+def test_who_proves_nothing_is_told_nothing(receiver: Receiver, door: tuple[str, frozenset[str]], status: int) -> None:
     path, methods = door
     url = receiver.url + path.format(adapter="pco", org=ORG)
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
@@ -64,7 +65,7 @@ def test_who_proves_nothing_is_told_nothing(receiver, door, status):
 
 
 @pytest.mark.parametrize("org", HOSTILE)
-def test_what_cannot_be_an_org_is_nobody(receiver, org):
+def test_what_cannot_be_an_org_is_nobody(receiver: Receiver, org: str) -> None:
     answer = httpx.post(f"{receiver.url}/webhooks/pco/{org}", content=b"{}", trust_env=False)
     assert answer.status_code in (401, 404)
     assert answer.content == b""
@@ -72,7 +73,7 @@ def test_what_cannot_be_an_org_is_nobody(receiver, org):
     assert answer.status_code in (400, 429)
 
 
-def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver):
+def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver: Receiver) -> None:
     for told in (b"nonsense\r\n\r\n", b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
         with closing(socket.create_connection(("127.0.0.1", receiver.port), timeout=10)) as line:
             line.sendall(told)
@@ -84,7 +85,7 @@ def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver):
 
 
 @pytest.mark.parametrize("path", ["/webhooks/pco/grace", "/oauth/callback", "/health", "/nothing"])
-def test_a_head_that_does_not_end_is_cut_off_at_every_door(small, path):
+def test_a_head_that_does_not_end_is_cut_off_at_every_door(small, path: str) -> None:
     began = time.monotonic()
     for drip in (b"", b"x: " + b"y" * 8000):
         with closing(socket.create_connection(("127.0.0.1", small.port), timeout=10)) as line:
@@ -101,14 +102,14 @@ def ended(line: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/oauth/callback?state=pco.grace.x&code=x", "/health"])
-def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small, path):
+def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small, path: str) -> None:
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
     with closing(socket.create_connection(("127.0.0.1", small.port), timeout=10)) as line:
         line.sendall(head.encode() + b"x" * 100_000)
         assert line.recv(4096).startswith(b"HTTP/1.1 ")
 
 
-def test_guessing_states_is_slowed_down(standing):
+def test_guessing_states_is_slowed_down(standing: tuple[Database, Receiver]) -> None:
     with running_receiver(standing[0], {"refused_burst": 3}) as receiver:
         statuses = [
             httpx.get(f"{receiver.url}/oauth/callback?state=pco.grace.x{n}&code=x", trust_env=False).status_code
