@@ -108,7 +108,7 @@ def test_each_fact_about_planning_center_that_is_referred_to_exists() -> None:
     sections = set(re.findall(r"^### (\d+\.\d+) ", (ROOT / "docs/pco.md").read_text(), re.MULTILINE))
     assert len(sections) > 20
     for name, text in texts_of_the_project().items():
-        for numbers in re.findall(r"docs/pco\.md((?:,? \d+\.\d+)+)", text):
+        for numbers in re.findall(r"docs/pco\.md((?:,?\s+\d+\.\d+)+)", text):
             assert set(re.findall(r"\d+\.\d+", numbers)) <= sections, f"{name}: docs/pco.md{numbers}"
         assert not re.search(r"\bfacts(?:\.md)? (?:section )?\d", text), name
 
