@@ -3,7 +3,6 @@
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.partition import open_partitions
 from openfaith_sync.commands.printing import as_json, print_json, print_rows
@@ -12,6 +11,7 @@ from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.engine.webhooks.subscriptions import remove_subscriptions
+from openfaith_sync.sessions.opening import open_shared_subscriptions
 from openfaith_sync.store.admin.erase import count_rows, disconnect_org, erase_org
 from openfaith_sync.store.connections.connections import (
     ListedConnection,
@@ -19,7 +19,6 @@ from openfaith_sync.store.connections.connections import (
     load_connection,
     set_connection_status,
 )
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.schedule.work import make_due
 from openfaith_sync.store.webhooks.subscriptions import forget_subscriptions, open_subscriptions
@@ -127,10 +126,7 @@ def unsubscribe(deployment: Deployment, database: Database, listed: ListedConnec
             if not store.load() and public_url is None:
                 return 0
             connection = load_connection(database, org, adapter)
-            with (
-                share(database, connection) as shared,
-                open_subscription_source(manifest, connection, shared) as source,
-            ):
+            with open_shared_subscriptions(database, manifest, connection) as source:
                 return len(remove_subscriptions(source, store, public_url).removed)
     except SyncError as error:
         if not force:

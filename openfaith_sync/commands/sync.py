@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
@@ -19,13 +18,11 @@ from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
-from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.records.record import UNREADABLE_VALUES
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
-from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import open_database
-from openfaith_sync.store.postgres_store import open_store
 
 COLUMNS = (
     "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
@@ -81,20 +78,15 @@ def sync(
             return note(database, connection, entity, error)
 
         with (
-            share(database, connection) as shared,
-            open_source(manifest, connection, shared, lane=Lane.INTERACTIVE) as source,
-            open_store(database, connection.org) as store,
+            open_session(database, manifest, connection) as session,
             open_display() as display,
         ):
             finished = list(
                 _shown(
                     run_org(
-                        manifest,
+                        session,
                         order,
                         graph.hard,
-                        source,
-                        store,
-                        connection.org,
                         mode=SyncMode(mode),
                         judge=judge,
                         refused=ungranted,

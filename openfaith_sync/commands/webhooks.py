@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connections import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
@@ -18,8 +17,8 @@ from openfaith_sync.domain.webhooks.event_names import announcements
 from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
 from openfaith_sync.engine.ports.subscriptions import SubscriptionSource, SubscriptionStore
 from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
+from openfaith_sync.sessions.opening import open_shared_subscriptions
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 from openfaith_sync.store.webhooks.webhook_status import WebhookStatus, load_webhook_status
@@ -112,8 +111,7 @@ def _change(deployment: Deployment, org: str, adapter: str | None, change: Chang
         manifest = read_manifest(deployment.settings.manifests, find_adapter(database, parse_org(org), adapter))
         connection = load_usable_connection(database, org, manifest.adapter)
         with (
-            share(database, connection) as shared,
-            open_subscription_source(manifest, connection, shared) as source,
+            open_shared_subscriptions(database, manifest, connection) as source,
             open_subscriptions(database, connection.org, manifest.adapter) as store,
         ):
             return change(manifest, source, store)

@@ -1,9 +1,6 @@
 """Syncs one entity of one org: decides how, resumes what was begun, and proves the end."""
 
-import os
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from openfaith_sync.domain.errors import (
@@ -14,14 +11,13 @@ from openfaith_sync.domain.errors import (
     SourceFailed,
     UsageError,
 )
-from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity, Manifest
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     OpenPass,
     PassResult,
-    PassStart,
     Rider,
     RiderPass,
     SyncMode,
@@ -32,85 +28,61 @@ from openfaith_sync.engine.deletions.reconciliation import Reconciliation
 from openfaith_sync.engine.nested.nested_sync import NestedWalk
 from openfaith_sync.engine.passes.completeness import count_missing, incomplete, is_tolerable
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
+from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
 from openfaith_sync.engine.passes.id_walk import IdWalk
 from openfaith_sync.engine.passes.merges import follow_up, poll_merges
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.page_reading import PageReader
-from openfaith_sync.engine.passes.pass_runner import Progress, StartThreads, start_threads
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
-from openfaith_sync.engine.ports.source_and_store import Source, Store
-
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRequest:
-    """What to sync, how, and who asks."""
-
-    org: OrgId
-    entity: EntityName
-    mode: SyncMode = SyncMode.AUTO
-    trigger: str = "cli"
-    run_id: str | None = None
 
 
 def run_entity(
-    manifest: Manifest,
-    source: Source,
-    store: Store,
-    request: SyncRequest,
-    on_progress: OnProgress = lambda _: None,
-    threads: StartThreads = start_threads,
+    session: Session, entity: EntityName, mode: SyncMode = SyncMode.AUTO, on_progress: OnProgress = lambda _: None
 ) -> PassResult:
-    """Bring one entity of one org up to date.
+    """Bring one entity of the session's org up to date.
 
     Each page and the checkpoint that follows it are committed together, so this
-    may be killed at any point and called again: it goes on from where it was.
+    may be killed at any point and called again: it resumes where it stopped.
 
     Raises:
         SyncError: See ``domain/errors.py`` for what to do about each kind.
     """
-    if request.entity not in manifest.entities:
+    manifest = session.manifest
+    if entity not in manifest.entities:
         known = ", ".join(manifest.entities)
-        raise UsageError(f"there is no entity {request.entity!r} in the {manifest.adapter} manifest; it has {known}")
-    key = SyncKey(request.org, manifest.adapter, request.entity)
-    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        session = Session(manifest, source, store, lease, request.trigger, request.run_id, on_progress, threads)
-        if session.entity.nested is not None:
-            result = NestedWalk(session, request.mode).run()
-        elif session.wants_reconciliation(request.mode):
+        raise UsageError(f"there is no entity {entity!r} in the {manifest.adapter} manifest; it has {known}")
+    with session.hold_lease(entity) as lease:
+        held = EntitySession(session, lease, on_progress)
+        if held.entity.nested is not None:
+            result = NestedWalk(held, mode).run()
+        elif held.wants_reconciliation(mode):
             # What was merged is not missing.
-            poll_merges(manifest, source, store, key, is_full=True)
-            result = Reconciliation(session).run()
+            poll_merges(session, entity, is_full=True)
+            result = Reconciliation(held).run()
         else:
-            result = EntitySync(session, request).run()
-        result = follow_up(manifest, source, store, result)
-        require_mostly_stored(key, result.counts, store.weigh_rejected(key))
+            result = EntitySync(held, mode).run()
+        result = follow_up(session, result)
+        require_mostly_stored(held.key, result.counts, session.store.weigh_rejected(held.key))
         return result
 
 
 class EntitySync:
     """One call of ``run_entity`` for an entity that is listed by itself, with its lease held."""
 
-    def __init__(self, session: Session, request: SyncRequest) -> None:
-        """Sync the session's entity as the request asks."""
+    def __init__(self, session: EntitySession, mode: SyncMode) -> None:
+        """Sync the session's entity in this mode."""
         self._session = session
-        self._manifest = session.manifest
-        self._source = session.source
-        self._store = session.store
-        self._lease = session.lease
-        self._mode = request.mode
+        self._mode = mode
         self._entity = session.entity
         self._report: dict[str, object] = {}
-        self._version = session.version
         self._requests = 0
 
     def run(self) -> PassResult:
         """Do what the checkpoint and the request call for."""
-        rider = self._store.load_rider(self._lease.key)
+        rider = self._session.store.load_rider(self._session.key)
         if rider is not None and (proven := self._prove_rider(rider)) is not None:
             return proven
         try:
@@ -124,12 +96,12 @@ class EntitySync:
         except _WatermarkAhead as ahead:
             # Everything that changed until then was hidden, and nobody knows since when.
             self._report["watermark_was_ahead"] = ahead.watermark.isoformat()
-            self._store.reset_watermark(self._lease)
+            self._session.store.reset_watermark(self._session.lease)
             self._mode = SyncMode.FULL
             return self._run_pass()
 
     def _run_pass(self) -> PassResult:
-        checkpoint = self._store.load_checkpoint(self._lease.key)
+        checkpoint = self._session.store.load_checkpoint(self._session.key)
         mode = self._decide_mode(checkpoint)
         # A place of one kind of walk means nothing to another.
         resumable = None if "filter_ignored" in self._report else self._resumable(checkpoint, mode)
@@ -144,51 +116,48 @@ class EntitySync:
         wants_delta = self._mode in {SyncMode.AUTO, SyncMode.DELTA}
         if not wants_delta or not can_tell or checkpoint.watermark is None:
             return SyncMode.FULL
-        if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._version:
+        if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._session.version:
             # What was stored was mapped by another manifest; only a full listing maps it anew.
             return SyncMode.FULL
         return SyncMode.DELTA
 
     def _resumable(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass | None:
         opened = checkpoint.open_pass
-        if opened is None or opened.start.manifest_version != self._version:
+        if opened is None or opened.start.manifest_version != self._session.version:
             return None
         is_wanted = opened.start.mode is mode or self._mode is SyncMode.AUTO
         return opened if is_wanted and opened.start.mode is not SyncMode.SIDELOAD else None
 
     def _open(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass:
         watermark = checkpoint.watermark if mode is SyncMode.DELTA else None
-        start = PassStart(
-            mode=mode,
-            trigger=self._session.trigger,
-            run_id=self._session.run_id,
-            manifest_version=self._version,
+        start = self._session.build_start(
+            mode,
             watermark_from=watermark,
             watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
             riders=tuple(filter(None, map(self._rider, self._riding_children(mode)))),
         )
         lower = delta_start(watermark, self._entity.delta.overlap)
-        return self._store.open_pass(self._lease, start, WalkPlace((Slice(lower=lower),)))
+        return self._session.store.open_pass(self._session.lease, start, WalkPlace((Slice(lower=lower),)))
 
     def _rider(self, child: EntityName) -> Rider | None:
         """Return a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
         try:
-            newest = self._newest_version(self._manifest.entities[child])
+            newest = self._newest_version(self._session.manifest.entities[child])
         except (AccessDenied, NotFoundAtSource, SourceFailed):
             return None
-        return Rider(child, newest, self._manifest.entity_fingerprint(child))
+        return Rider(child, newest, self._session.manifest.entity_fingerprint(child))
 
     def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
         """Return the children that ride along; in a delta only those that cannot be asked for their own changes."""
         children = [EntityName(child) for child in self._entity.sideload.values()]
         if mode is SyncMode.FULL:
             return tuple(children)
-        return tuple(c for c in children if self._manifest.entities[c].delta.by is DeltaCapability.NONE)
+        return tuple(c for c in children if self._session.manifest.entities[c].delta.by is DeltaCapability.NONE)
 
     def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
-        session, mode = self._session, opened.start.mode
+        session, store, mode = self._session, self._session.store, opened.start.mode
         children = tuple(rider.entity for rider in opened.start.riders)
-        fetcher = Fetcher(self._manifest, self._source, session.key.org, self._entity.name)
+        fetcher = Fetcher(session.manifest, session.source, session.key.org, self._entity.name)
         walking = session.build_walking(self._build_walk(mode, children), fetcher, opened)
         progress = walking.run()
         if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):
@@ -201,13 +170,13 @@ class EntitySync:
         source_count = self._source_count() if mode is SyncMode.FULL else None
         missing = self._count_missing(source_count, progress.records)
         if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
-            self._report |= self._store.load_announced(self._lease, opened.pass_id)
+            self._report |= store.load_announced(session.lease, opened.pass_id)
         if missing:
-            self._report["missing"] = missing
+            self._report["listed_again_for"] = missing
         if self._report:
-            self._store.write_report(self._lease, opened.pass_id, self._report)
-        found = self._store.load_report(self._lease, opened.pass_id)
-        self._store.close_pass(self._lease, opened.pass_id, None if missing else watermark, self._requests)
+            store.write_report(session.lease, opened.pass_id, self._report)
+        found = store.load_report(session.lease, opened.pass_id)
+        store.close_pass(session.lease, opened.pass_id, None if missing else watermark, self._requests)
         result = session.build_result(
             mode,
             progress.counts,
@@ -222,32 +191,20 @@ class EntitySync:
     def _judge_short_delta(self, opened: OpenPass, listed: int, missing: int) -> None:
         """Go on where the source's count may be a little wrong; else what it did not list must not be passed over."""
         if not is_tolerable(missing, listed + missing):
-            self._store.abandon_pass(self._lease, opened.pass_id)
-            raise incomplete(self._lease.key, listed, listed + missing)
+            self._session.store.abandon_pass(self._session.lease, opened.pass_id)
+            raise incomplete(self._session.key, listed, listed + missing)
         self._report["counted_but_not_listed"] = missing
 
     def _count_missing(self, source_count: int | None, rows: int) -> int:
         if source_count is None:
             return 0
-        key = self._lease.key
-        stored, set_aside = self._store.count_live(key), self._store.count_set_aside(key)
+        key = self._session.key
+        stored, set_aside = self._session.store.count_live(key), self._session.store.count_set_aside(key)
         return count_missing(source_count, stored, set_aside, rows)
 
     def _read_what_is_missing(self, result: PassResult, watermark: datetime | None) -> PassResult:
         """List every id, and read what was not met in the walk; only then the watermark moves."""
-        listed = Reconciliation(self._session, watermark).run()
-        report = {name: value for name, value in result.report.items() if name != "missing"}
-        return replace(
-            result,
-            counts=result.counts + listed.counts,
-            pages=result.pages + listed.pages,
-            requests=result.requests + listed.requests,
-            source_count=listed.source_count,
-            stored_count=listed.stored_count,
-            watermark=listed.watermark,
-            duration=listed.duration,
-            report={**report, **listed.report, "listed_again_for": result.report["missing"]},
-        )
+        return result.followed_by(Reconciliation(self._session, watermark).run())
 
     def _note_what_was_learnt(self, fetcher: Fetcher, opened: OpenPass, children: tuple[EntityName, ...]) -> None:
         """Report how the listing had to be read; children that were not all served with it walk themselves.
@@ -260,15 +217,15 @@ class EntitySync:
             return
         if fetcher.reader.is_without_children:
             self._report["not_included"] = ", ".join(children)
-        found = {**self._report, **self._store.load_report(self._lease, opened.pass_id)}
+        found = {**self._report, **self._session.store.load_report(self._session.lease, opened.pass_id)}
         if found.keys() & {"not_included", "places_stepped_over"}:
-            self._store.abandon_riders(self._lease, opened.pass_id)
+            self._session.store.abandon_riders(self._session.lease, opened.pass_id)
 
     def _watermark(self, opened: OpenPass) -> datetime | None:
         """Return what the pass covers: all it saw in a walk by version, else all there was when it began."""
         if not self._walks_by_version:
             return opened.start.watermark_to
-        finished = self._store.load_checkpoint(self._lease.key).open_pass
+        finished = self._session.store.load_checkpoint(self._session.key).open_pass
         if finished is None or finished.newest is None:
             return None
         return min(finished.newest, parse_key(finished.place.resumed_at) or finished.newest)
@@ -278,7 +235,7 @@ class EntitySync:
         return self._entity.delta.by is DeltaCapability.FILTER
 
     def _build_walk(self, mode: SyncMode, children: tuple[EntityName, ...]) -> Walk:
-        paging = self._manifest.adapter_file.paging
+        paging = self._session.manifest.adapter_file.paging
         if self._walks_by_version:
             furthest = paging.deep_offset.above if paging.deep_offset else 10**9
             return VersionWalk(self._entity, children, furthest)
@@ -288,12 +245,12 @@ class EntitySync:
 
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
         """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
-        stored = self._store.count_live(self._lease.key)
+        stored = self._session.store.count_live(self._session.key)
         source_count = self._source_count()
-        if source_count != stored + self._store.count_set_aside(self._lease.key):
+        if source_count != stored + self._session.store.count_set_aside(self._session.key):
             return None
-        report = self._store.load_report(self._lease, rider.pass_id)
-        self._store.close_pass(self._lease, rider.pass_id, rider.watermark_to, self._requests)
+        report = self._session.store.load_report(self._session.lease, rider.pass_id)
+        self._session.store.close_pass(self._session.lease, rider.pass_id, rider.watermark_to, self._requests)
         return self._session.build_result(
             SyncMode.SIDELOAD,
             rider.counts,
@@ -323,7 +280,7 @@ class EntitySync:
         return bound_watermark(newest, page.answered_at, entity.delta.overlap)
 
     def _read_one(self, query: ListingQuery) -> Page:
-        reader = PageReader(self._source.read_page, self._manifest.adapter_file.paging.size)
+        reader = PageReader(self._session.source.read_page, self._session.manifest.adapter_file.paging.size)
         page = reader.read(query)
         self._requests += page.requests
         return page

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN
 from openfaith_sync.domain.errors import AccessDenied, SyncError
-from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.pass_runner import Progress
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.passes.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,11 @@ class EntityOutcome:
 
 
 def run_org(
-    manifest: Manifest,
+    session: Session,
     order: Sequence[EntityName],
     hard: Mapping[EntityName, AbstractSet[EntityName]],
-    source: Source,
-    store: Store,
-    org: OrgId,
     *,
     mode: SyncMode = SyncMode.AUTO,
-    trigger: str = "cli",
     judge: Callable[[EntityName, AccessDenied], Refusal] | None = None,
     refused: Mapping[EntityName, str] = MappingProxyType({}),
     on_progress: Callable[[EntityName, Progress], None] = lambda _entity, _progress: None,
@@ -62,12 +58,11 @@ def run_org(
         if missing:
             outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
         elif entity in refused:
-            denied = AccessDenied(f"{manifest.adapter}/{entity} is not read: {refused[entity]}", CONNECT_AGAIN)
+            denied = AccessDenied(f"{session.manifest.adapter}/{entity} is not read: {refused[entity]}", CONNECT_AGAIN)
             outcome = _refused(entity, denied, judge)
         else:
-            request = SyncRequest(org, entity, mode, trigger)
             try:
-                result = run_entity(manifest, source, store, request, lambda p, e=entity: on_progress(e, p))  # type: ignore[misc]
+                result = run_entity(session, entity, mode, partial(on_progress, entity))
                 outcome = EntityOutcome(entity, result=result)
             except AccessDenied as error:
                 outcome = _refused(entity, error, judge)

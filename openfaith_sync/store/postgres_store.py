@@ -145,11 +145,11 @@ class PostgresStore:
         """Return what a pass has reported so far."""
         return self.open_evidence(lease, pass_id).load_report()
 
-    def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
+    def count_changes(self, key: SyncKey, batch: MappedBatch) -> int:
         """Count the records of a batch that storing would change; nothing is written."""
         self._guard(key)
         with translated():
-            return news.count_news(self._connection, key, batch)
+            return news.count_changes(self._connection, key, batch)
 
     def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
         """Whether a stored parent was never listed, or has changed since."""

@@ -10,18 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes import page_fetching as fetching
-from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.database.database import open_database
-from openfaith_sync.store.postgres_store import open_store
 
 
 def peak_mb() -> float:
@@ -87,16 +85,14 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     began = time.perf_counter()
     records = requests = 0
     with (
-        open_store(database, org) as store,
-        share(database, connection) as shared,
-        open_source(manifest, connection, shared, lane=Lane.BACKFILL) as source,
+        open_session(database, manifest, connection, lane=Lane.BACKFILL, trigger="bench") as session,
     ):
+        source, store = session.source, session.store
         source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]
         begin = watch.timed("database", store.begin_commit)
         store.begin_commit = lambda *page: watch.timed("database", begin(*page))  # type: ignore[method-assign]
         for entity in job["entities"]:
-            request = SyncRequest(org, EntityName(entity), SyncMode(job["mode"]), "bench")
-            result = run_entity(manifest, source, store, request)
+            result = run_entity(session, EntityName(entity), SyncMode(job["mode"]))
             records += result.counts.records
             requests += result.requests
     return figures(before, time.perf_counter() - began, records, requests, watch.seconds)

@@ -21,6 +21,7 @@ from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.connections.connections import add_connection, load_connection
 from openfaith_sync.store.database.database import Database
@@ -85,7 +86,9 @@ class Ticking:
         for org in orgs:
             connection = load_connection(self.database, org, PCO)
             with open_source(self.manifest, connection) as source, open_store(self.database, org) as store:
-                synced = run_org(self.manifest, graph.entities, graph.hard, source, store, org, mode=SyncMode.FULL)
+                synced = run_org(
+                    Session(self.manifest, source, store, org), graph.entities, graph.hard, mode=SyncMode.FULL
+                )
                 assert all(outcome.result for outcome in synced)
             self.start(requests[org], dg.DagsterRunStatus.SUCCESS)
         self.tick("connections")

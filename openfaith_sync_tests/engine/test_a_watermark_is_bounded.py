@@ -12,6 +12,7 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.passes.walk_place import version_key
 from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.version_walk import parse_key
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, is_plausible, look_back
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
@@ -111,7 +112,7 @@ def test_a_watermark_in_the_future_is_brought_back_and_what_it_hid_is_read(kind:
 class ProbedStore(DeletingStore):
     """Finds what differs from what it holds."""
 
-    def count_news(self, key: SyncKey, batch) -> int:
+    def count_changes(self, key: SyncKey, batch) -> int:
         assert key
         return sum(self.rows.get(one.external_id, (None, b""))[1] != one.content_hash for one in batch.records)
 
@@ -127,11 +128,11 @@ def test_a_probe_sees_what_changed_behind_a_page_of_records_stamped_in_the_futur
     store = ProbedStore(manifest.entities[CAMPUS])
     sync(manifest, church, store, SyncMode.FULL)
     org = OrgId("grace")
-    assert not probe_entity(manifest, church, store, org, CAMPUS).has_work
+    assert not probe_entity(Session(manifest, church, store, org), CAMPUS).has_work
     church.clock += 100
     church.now = church.clock - 1
     church.update(3)
-    assert probe_entity(manifest, church, store, org, CAMPUS).has_work
+    assert probe_entity(Session(manifest, church, store, org), CAMPUS).has_work
 
 
 def test_a_probe_finds_work_where_the_watermark_lies_in_the_future() -> None:
@@ -142,4 +143,4 @@ def test_a_probe_finds_work_where_the_watermark_lies_in_the_future() -> None:
     store = ProbedStore(manifest.entities[CAMPUS])
     sync(manifest, church, store, SyncMode.FULL)
     store.checkpoint = replace(store.checkpoint, watermark=EPOCH + timedelta(seconds=FAR))
-    assert probe_entity(manifest, church, store, OrgId("grace"), CAMPUS).has_work
+    assert probe_entity(Session(manifest, church, store, OrgId("grace")), CAMPUS).has_work

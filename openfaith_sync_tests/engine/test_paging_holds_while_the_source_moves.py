@@ -14,9 +14,10 @@ from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, PageCommit, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.record import RawRecord
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.version_walk import VersionWalk
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import EagerThreads, MovingChurch, at, small_pages
@@ -70,8 +71,7 @@ def by_id_only(manifest: Manifest):
 
 
 def sync(manifest: Manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO):
-    request = SyncRequest(OrgId("grace"), CAMPUS, mode)
-    return run_entity(manifest, church, store, request, threads=EagerThreads)
+    return run_entity(Session(manifest, church, store, OrgId("grace"), threads=EagerThreads), CAMPUS, mode)
 
 
 def stored(store: DeletingStore) -> dict[str, object]:

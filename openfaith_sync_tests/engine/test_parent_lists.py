@@ -13,6 +13,7 @@ from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.nesting import ParentPlace
 from openfaith_sync.domain.records.record import RawRecord, Reference
 from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync_tests.engine.moving_church import EagerThreads, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import PCO
@@ -51,8 +52,9 @@ class OneList:
 def read(source: OneList, entity: EntityName = COUNTED) -> ParentRead:
     manifest = small_pages(PCO, in_flight=1)
     lease = Lease(SyncKey(OrgId("grace"), manifest.adapter, entity), 1)
-    session = Session(manifest, cast(Any, source), cast(Any, None), lease, "test", None, lambda _: None, EagerThreads)
-    return ParentLists(session, session.build_fetcher()).read(PARENT)
+    session = Session(manifest, cast(Any, source), cast(Any, None), OrgId("grace"), threads=EagerThreads)
+    held = EntitySession(session, lease)
+    return ParentLists(held, held.build_fetcher()).read(PARENT)
 
 
 def numbers(found: ParentRead) -> list[int]:

@@ -12,7 +12,8 @@ from openfaith_sync.domain.ids import AccountId, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.webhooks.inbox import InboxEvent, RecordsResult
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.connections.connections import add_connection, load_connection
@@ -52,11 +53,11 @@ class BoundChurch:
 
     def sync(self, entity: str, mode: SyncMode = SyncMode.AUTO) -> PassResult:
         with open_store(self.database, GRACE) as store, self.source() as source:
-            return run_entity(self.manifest, source, store, SyncRequest(GRACE, EntityName(entity), mode))
+            return run_entity(Session(self.manifest, source, store, GRACE), EntityName(entity), mode)
 
     def drain(self) -> RecordsResult:
         with open_store(self.database, GRACE) as store, self.source() as source:
-            return run_records(self.manifest, source, store, GRACE, trigger="test")
+            return run_records(Session(self.manifest, source, store, GRACE, "test"))
 
     def receive(self, *events: InboxEvent) -> None:
         receive(self.database, GRACE, PCO, events)

@@ -16,6 +16,7 @@ from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.database.database import Database
@@ -85,7 +86,7 @@ class Faulty:
             open_store(self.database, org) as store,
         ):
             source = JsonApiSource(self.manifest, client)
-            return list(run_org(self.manifest, names, self._hard, source, store, org, mode=mode))
+            return list(run_org(Session(self.manifest, source, store, org), names, self._hard, mode=mode))
 
     @cached_property
     def _hard(self) -> dict[EntityName, set[EntityName]]:

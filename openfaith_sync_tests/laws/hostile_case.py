@@ -22,6 +22,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.delivery import Delivery
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.event_resolution import EARLY_WAITS
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import Database
@@ -74,17 +75,17 @@ class HostileCase:
     def sync(self, mode: SyncMode = SyncMode.FULL) -> list[EntityOutcome]:
         """Sync all entities, each request tried twice."""
         with self._source() as source, open_store(self.database, self.org) as store:
-            return list(run_org(self.manifest, ORDER, {}, source, store, self.org, mode=mode))
+            return list(run_org(Session(self.manifest, source, store, self.org), ORDER, {}, mode=mode))
 
     def drain(self) -> None:
         """Settle all events, those as well that are looked at again; what cannot be read still waits."""
         with self._source() as source, open_store(self.database, self.org) as store:
-            run_records(self.manifest, source, store, self.org, trigger="test")
+            run_records(Session(self.manifest, source, store, self.org, "test"))
             for _ in EARLY_WAITS:
                 self.looking.execute("UPDATE sync.webhook_events SET not_before = now() WHERE done_at IS NULL")
                 # Those that are left are the damaged ones: it may well fail that they are most of what is read.
                 with suppress(MostlyRejected, MalformedAnswer):
-                    run_records(self.manifest, source, store, self.org, trigger="test")
+                    run_records(Session(self.manifest, source, store, self.org, "test"))
 
     def deliver(self, body: bytes) -> Delivery:
         """Store a webhook delivery as the receiver does."""

@@ -10,7 +10,8 @@ from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import InboxEvent, RecordsResult
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive_on
@@ -45,17 +46,18 @@ class Case:
     def store(self) -> PostgresStore:
         return PostgresStore(self.connection, self.org)
 
+    @property
+    def session(self) -> Session:
+        return Session(self.manifest, self.source, self.store, self.org, "test", threads=EagerThreads)
+
     def receive(self, *events: InboxEvent) -> int:
         return receive_on(self.connection, self.org, self.manifest.adapter, events)
 
     def drain(self, **more: Any) -> RecordsResult:
-        return run_records(
-            self.manifest, self.source, self.store, self.org, trigger="test", threads=EagerThreads, **more
-        )
+        return run_records(self.session, **more)
 
     def poll(self, entity: EntityName = PERSON, mode: SyncMode = SyncMode.AUTO):
-        request = SyncRequest(self.org, entity, mode, "test")
-        return run_entity(self.manifest, self.source, self.store, request, threads=EagerThreads)
+        return run_entity(self.session, entity, mode)
 
     def let_time_pass(self) -> None:
         self.run("UPDATE sync.webhook_events SET not_before = now() WHERE org_id = %s AND done_at IS NULL")

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.simulator.server.server import RunningSimulator
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.sharer import PCO
 from openfaith_sync_tests.store.making import fetch
 
@@ -32,11 +30,9 @@ class LimitedChurch:
         """Read everything, and have it succeed."""
         connection = Connection(self.org, PCO, self.simulator.base_url, BasicCredentials("demo", "demo"))
         with (
-            share(self.database, connection) as shared,
-            open_source(self.manifest, connection, shared, lane=Lane.BACKFILL, attempts=3) as source,
-            open_store(self.database, self.org) as store,
+            open_session(self.database, self.manifest, connection, lane=Lane.BACKFILL, attempts=3) as session,
         ):
-            outcomes = list(run_org(self.manifest, ENTITIES, {}, source, store, self.org, mode=SyncMode.FULL))
+            outcomes = list(run_org(session, ENTITIES, {}, mode=SyncMode.FULL))
         assert [outcome.error for outcome in outcomes if outcome.error] == []
 
     def assert_holds_the_truth(self) -> None:

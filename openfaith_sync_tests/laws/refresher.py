@@ -18,6 +18,7 @@ from openfaith_sync.domain.errors import ReconnectRequired, TransientError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres_store import open_store
@@ -52,7 +53,7 @@ def read(job: dict[str, Any], number: int, wait: Callable[[], None]) -> None:
 
 def sync(manifest: Any, source: Any, database: Database, org: OrgId, entities: list[EntityName]) -> None:
     with open_store(database, org) as store:
-        for outcome in run_org(manifest, entities, {}, source, store, org, mode=SyncMode.FULL):
+        for outcome in run_org(Session(manifest, source, store, org), entities, {}, mode=SyncMode.FULL):
             if outcome.error is not None:
                 raise outcome.error
 

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
@@ -23,13 +21,13 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
-from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.inbox.inbox import receive
-from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
@@ -52,14 +50,8 @@ class Worker:
 
     job: Mapping[str, Any]
     database: Database
-    manifest: Manifest
-    source: JsonApiSource
-    store: PostgresStore
+    session: Session
     waits: list[float] = field(default_factory=list)
-
-    @property
-    def org(self) -> OrgId:
-        return OrgId(self.job["org"])
 
     @property
     def entities(self) -> Sequence[EntityName]:
@@ -68,17 +60,18 @@ class Worker:
     def fill(self, until: float) -> None:
         while time.monotonic() < until:
             for entity in self.entities:
-                run_entity(self.manifest, self.source, self.store, SyncRequest(self.org, entity, SyncMode.FULL))
+                run_entity(self.session, entity, SyncMode.FULL)
 
     def delta(self, until: float) -> None:
         while time.monotonic() < until:
             for entity in self.entities:
-                probe_entity(self.manifest, self.source, self.store, self.org, entity)
-                run_entity(self.manifest, self.source, self.store, SyncRequest(self.org, entity))
+                probe_entity(self.session, entity)
+                run_entity(self.session, entity)
             time.sleep(self.job["every_seconds"])
 
     def hook(self, until: float) -> None:
-        read = self.source.read_record
+        source = self.session.source
+        read = source.read_record
 
         def timed(*asked: Any) -> Any:
             began = time.monotonic()
@@ -87,15 +80,18 @@ class Worker:
             finally:
                 self.waits.append(time.monotonic() - began)
 
-        self.source.read_record = timed  # type: ignore[method-assign]
+        source.read_record = timed  # type: ignore[method-assign]
         number = 0
         while time.monotonic() < until:
             number += 1
             told = ExternalId(self.job["people"][number % len(self.job["people"])])
             receive(
-                self.database, self.org, PCO, [InboxEvent(str(number), "changed", PERSON, told, EventAction.UPDATED)]
+                self.database,
+                self.session.org,
+                PCO,
+                [InboxEvent(str(number), "changed", PERSON, told, EventAction.UPDATED)],
             )
-            run_records(self.manifest, self.source, self.store, self.org, trigger="test")
+            run_records(self.session)
             time.sleep(self.job["every_seconds"])
 
 
@@ -106,11 +102,9 @@ def _worker(job: Mapping[str, Any]) -> Iterator[Worker]:
     manifest = small_pages(read_manifest(MANIFESTS, "pco"), job["period_seconds"])
     connection = Connection(org, PCO, job["base_url"], BasicCredentials("demo", "demo"))
     with (
-        share(database, connection) as shared,
-        open_source(manifest, connection, shared, lane=Lane(job["lane"])) as source,
-        open_store(database, org) as store,
+        open_session(database, manifest, connection, lane=Lane(job["lane"]), trigger="test") as session,
     ):
-        yield Worker(job, database, manifest, source, store)
+        yield Worker(job, database, session)
 
 
 def main() -> None:

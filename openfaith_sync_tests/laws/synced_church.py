@@ -12,7 +12,8 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.source_and_store import Source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -44,7 +45,7 @@ class Synced:
             open_store(self.database, GRACE) as store,
             open_source(self.manifest, connection, attempts=1) as source,
         ):
-            return run_entity(self.manifest, self.between(source), store, SyncRequest(GRACE, entity, mode))
+            return run_entity(Session(self.manifest, self.between(source), store, GRACE), entity, mode)
 
     def live(self, entity: EntityName) -> set[str]:
         table = self.manifest.entities[entity].table

@@ -15,6 +15,7 @@ from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -38,7 +39,7 @@ def sync(
 ) -> dict[str, EntityOutcome]:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(database, GRACE) as store, open_source(manifest, connection) as source:
-        outcomes = run_org(manifest, build_graph(manifest).entities, {}, source, store, GRACE, mode=mode)
+        outcomes = run_org(Session(manifest, source, store, GRACE), build_graph(manifest).entities, {}, mode=mode)
         return {outcome.entity: outcome for outcome in outcomes}
 
 
@@ -178,7 +179,7 @@ def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database: Databa
         simulator.fault(Fault(kind="status", status=403, every=1, path="/people/v2/people"))
         connection = Connection(GRACE, pco_manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
         with open_store(database, GRACE) as store, open_source(pco_manifest, connection) as source:
-            outcomes = {o.entity: o for o in run_org(pco_manifest, graph.entities, hard, source, store, GRACE)}
+            outcomes = {o.entity: o for o in run_org(Session(pco_manifest, source, store, GRACE), graph.entities, hard)}
     failed = {name for name, outcome in outcomes.items() if outcome.error}
     skipped = {name: outcome.skipped_because for name, outcome in outcomes.items() if outcome.skipped_because}
     assert failed == {"person"}

@@ -7,6 +7,7 @@ from openfaith_sync.domain.connections.connection import BasicCredentials, Conne
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.engine.passes.probe import Probe, probe_entity
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
@@ -24,7 +25,7 @@ def simulator(pco_manifest: Manifest):
 def probes(database: Database, manifest: Manifest, simulator: RunningSimulator) -> dict[EntityName, Probe]:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(database, GRACE) as store, open_source(manifest, connection) as source:
-        return {name: probe_entity(manifest, source, store, GRACE, name) for name in manifest.entities}
+        return {name: probe_entity(Session(manifest, source, store, GRACE), name) for name in manifest.entities}
 
 
 def with_work(database: Database, manifest: Manifest, simulator: RunningSimulator) -> set[str]:

@@ -10,6 +10,7 @@ from openfaith_sync.domain.errors import MostlyRejected
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, RecordsResult
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.inbox.inbox import receive
@@ -113,7 +114,7 @@ def drain(church: Synced) -> RecordsResult:
         open_store(church.database, GRACE) as store,
         open_source(church.manifest, connection, attempts=1) as source,
     ):
-        return run_records(church.manifest, source, store, GRACE, trigger="test")
+        return run_records(Session(church.manifest, source, store, GRACE, "test"))
 
 
 @pytest.mark.parametrize(("announced", "is_failure"), [(30, True), (1, False)])

@@ -16,6 +16,7 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.connections.connections import add_connection
@@ -122,7 +123,7 @@ def sync(
         open_store(database, GRACE) as store,
     ):
         source = JsonApiSource(manifest, client)
-        found = run_org(manifest, list(manifest.entities), {}, source, store, GRACE, mode=SyncMode.FULL)
+        found = run_org(Session(manifest, source, store, GRACE), list(manifest.entities), {}, mode=SyncMode.FULL)
         return {outcome.entity: outcome for outcome in found}
 
 

@@ -13,6 +13,7 @@ from openfaith_sync.domain.passes.passes import PassResult
 from openfaith_sync.domain.records.merges import Merge, MergeCommit, references_to
 from openfaith_sync.domain.webhooks.inbox import EventAction
 from openfaith_sync.engine.passes.merges import run_merges
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.inbox_case import Case, Cases, open_cases
@@ -87,7 +88,7 @@ def test_a_merge_known_before_either_record_leads_what_comes_later(cases: Cases)
     merged = HOME.merged("2", "1", 3)
     stale = merged.with_record(EMAIL, email("51", "1", 9))
     case = cases.of(merged, stale)
-    assert run_merges(case.manifest, case.source, case.store, case.org, PERSON).applied == 1
+    assert run_merges(Session(case.manifest, case.source, case.store, case.org), PERSON).applied == 1
     case.source.reached = 1
     case.poll(EMAIL)
     case.poll(PERSON)
@@ -132,8 +133,8 @@ def test_merges_are_polled_from_the_source_s_clock_and_again_change_nothing(case
     case = cases.of(HOME, HOME.merged("2", "1", 700))
     poll_all(case)
     case.source.reached = 1
-    first = run_merges(case.manifest, case.source, case.store, case.org, PERSON)
-    again = run_merges(case.manifest, case.source, case.store, case.org, PERSON)
+    first = run_merges(Session(case.manifest, case.source, case.store, case.org), PERSON)
+    again = run_merges(Session(case.manifest, case.source, case.store, case.org), PERSON)
     assert (first.applied, again.read, again.applied) == (1, 1, 0)
     key = SyncKey(case.org, case.manifest.adapter, merges_of(PERSON))
     assert case.store.load_checkpoint(key).watermark == at(700)
@@ -145,7 +146,7 @@ def test_more_merges_in_one_second_than_fit_a_page_are_all_applied(cases: Cases)
     for number in range(1, 251):
         state = State(state.records, (*state.mergers, merger("999", str(number), 5)))
     case = cases.of(state)
-    result = run_merges(case.manifest, case.source, case.store, case.org, PERSON)
+    result = run_merges(Session(case.manifest, case.source, case.store, case.org), PERSON)
     assert (result.read, result.applied) == (250, 250)
 
 

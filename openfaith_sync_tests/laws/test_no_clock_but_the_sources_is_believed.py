@@ -11,6 +11,7 @@ from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
@@ -36,7 +37,7 @@ def sync(
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(database, GRACE, on_step) as store, open_source(manifest, connection) as source:
         order = build_graph(manifest).entities
-        outcomes = list(run_org(manifest, order, {}, source, store, GRACE, mode=mode))
+        outcomes = list(run_org(Session(manifest, source, store, GRACE), order, {}, mode=mode))
     assert [outcome.error for outcome in outcomes if outcome.error] == []
 
 

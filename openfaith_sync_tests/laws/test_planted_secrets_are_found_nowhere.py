@@ -24,7 +24,6 @@ from cryptography.fernet import Fernet
 from psycopg import sql
 
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import (
     BasicCredentials,
     BearerToken,
@@ -36,10 +35,10 @@ from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.connections.connections import add_connection, load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
@@ -340,7 +339,7 @@ def test_no_traceback_shows_a_secret_even_with_what_functions_held(done: Deploym
 
 
 def read_away(database: Database, manifest: Manifest, connection: Connection) -> None:
-    with share(database, connection) as shared, open_source(manifest, connection, shared, attempts=1) as source:
+    with open_shared_source(database, manifest, connection, attempts=1) as source:
         source.read_account()
 
 

@@ -24,12 +24,13 @@ from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync.store.postgres_store import open_store
@@ -139,7 +140,7 @@ def sync(
         open_source(manifest, connection, watch(database, connection)) as source,
         open_store(database, org) as store,
     ):
-        return run_entity(manifest, source, store, SyncRequest(org, entity, SyncMode.AUTO), after_a_page)
+        return run_entity(Session(manifest, source, store, org), entity, SyncMode.AUTO, after_a_page)
 
 
 def seed_quiet(database: Database, manifest: Manifest, orgs: list[OrgId]) -> None:
@@ -224,8 +225,7 @@ def test_basic_credentials_that_are_refused_are_the_same_alert(
         add_connection(database, Connection(org, PCO, simulator.base_url, credentials))
         connection = load_connection(database, org, PCO)
         with (
-            share(database, connection) as shared,
-            open_source(pco_manifest, connection, shared) as source,
+            open_shared_source(database, pco_manifest, connection) as source,
             pytest.raises(ReconnectRequired),
         ):
             source.read_account()

@@ -11,6 +11,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.event_resolution import EARLY_WAITS
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import Database
@@ -304,7 +305,7 @@ def test_several_records_are_read_side_by_side(cases: Cases) -> None:
 
     case.source.before_read = wait_for_others
     case.receive(*(announced(1, CREATED, person(str(number), 1)) for number in range(1, 9)))
-    run_records(case.manifest, case.source, case.store, case.org, trigger="test")
+    run_records(Session(case.manifest, case.source, case.store, case.org, "test"))
     case.assert_holds(state)
 
 

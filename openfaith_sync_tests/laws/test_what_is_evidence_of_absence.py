@@ -11,6 +11,7 @@ from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.database.database import Database
@@ -71,7 +72,7 @@ def drain_until_held(case: Case) -> SafetyStop | None:
 def drain_over_http(church: Synced) -> None:
     connection = Connection(GRACE, church.manifest.adapter, church.simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(church.database, GRACE) as store, open_source(church.manifest, connection, attempts=1) as source:
-        run_records(church.manifest, source, store, GRACE, trigger="test")
+        run_records(Session(church.manifest, source, store, GRACE, "test"))
 
 
 @pytest.mark.parametrize("action", [UPDATED, DESTROYED])

@@ -21,6 +21,7 @@ from openfaith_sync.domain.errors import SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres_store import open_store
@@ -43,12 +44,14 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
     database = open_database(settings)
     with open_store(database, org, on_step) as store, open_source(manifest, connection) as source:
         if job.get("drain"):
-            run_records(manifest, source, store, org, trigger="test")
+            run_records(Session(manifest, source, store, org, "test"))
             return
         if job.get("go_on"):
             keys = {name: SyncKey(org, manifest.adapter, name) for name in order}
             order = [name for name in order if store.load_checkpoint(keys[name]).completed_at is None]
-        for outcome in run_org(manifest, order, {}, source, store, org, mode=SyncMode(job.get("mode", "auto"))):
+        for outcome in run_org(
+            Session(manifest, source, store, org), order, {}, mode=SyncMode(job.get("mode", "auto"))
+        ):
             if outcome.error is not None:
                 raise outcome.error
 

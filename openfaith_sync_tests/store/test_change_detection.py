@@ -44,7 +44,7 @@ def test_news_are_what_storing_would_change(database: Database, page: MappedBatc
     with walking(database) as walk:
         walk.commit(batch([email("1")], [rejection("7")]))
         before = fetch(database, "SELECT xmin::text FROM sync.external_links")
-        assert walk.store.count_news(EMAILS, page) == news
+        assert walk.store.count_changes(EMAILS, page) == news
         assert fetch(database, "SELECT xmin::text FROM sync.external_links") == before
 
 
@@ -52,9 +52,9 @@ def test_a_record_that_reappeared_is_news_and_a_merged_one_is_not(database: Data
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
         run(database, "UPDATE sync.external_links SET deleted_at = now()")
-        assert walk.store.count_news(EMAILS, batch([email("1")])) == 1
+        assert walk.store.count_changes(EMAILS, batch([email("1")])) == 1
         run(database, "UPDATE sync.external_links SET merged_into = '2'")
-        assert walk.store.count_news(EMAILS, batch([email("1")])) == 0
+        assert walk.store.count_changes(EMAILS, batch([email("1")])) == 0
 
 
 def subscribe(database: Database) -> None:

@@ -4,7 +4,6 @@ from functools import partial
 
 import dagster as dg
 
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.assets.checks import check_dead_letters
 from openfaith_sync.defs.assets.materialization import build_materialization
 from openfaith_sync.defs.assets.preview import read_preview
@@ -18,11 +17,11 @@ from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.manifest.manifest import Entity, Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
-from openfaith_sync.engine.entity_sync import SyncRequest, run_entity
+from openfaith_sync.engine.entity_sync import run_entity
+from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
-from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 
 def sync_entity(
@@ -33,7 +32,6 @@ def sync_entity(
     Returns ``Unavailable`` for what this connection never could read: nothing was stored, and nothing is wrong.
     """
     org = OrgId(context.partition_key)
-    request = SyncRequest(org, entity.name, mode, trigger="dagster", run_id=context.run.run_id)
     progress_log = ProgressLog(context.log, entity.name)
     with dagster_failures(context.retry_number):
         database = resource.open()
@@ -43,12 +41,11 @@ def sync_entity(
         try:
             require_granted(manifest, connection, entity.name)
             note = partial(note_refusal, is_shown=True)
-            with (
-                share(database, connection) as shared,
-                open_store(database, org) as store,
-                open_source(manifest, connection, shared, lane=_lane(store, manifest, request)) as source,
-            ):
-                result = run_entity(manifest, source, store, request, progress_log)
+            lane = partial(_lane, SyncKey(org, manifest.adapter, entity.name), mode)
+            with open_session(
+                database, manifest, connection, lane=lane, trigger="dagster", run_id=context.run.run_id
+            ) as session:
+                result = run_entity(session, entity.name, mode, progress_log)
         except AccessDenied as error:
             refusal = note(database, connection, entity.name, error)
             if refusal.is_unavailable:
@@ -59,6 +56,5 @@ def sync_entity(
         return build_materialization(result, preview, check)
 
 
-def _lane(store: PostgresStore, manifest: Manifest, request: SyncRequest) -> Lane:
-    checkpoint = store.load_checkpoint(SyncKey(request.org, manifest.adapter, request.entity))
-    return lane_of(request.mode, has_watermark=checkpoint.watermark is not None)
+def _lane(key: SyncKey, mode: SyncMode, store: Store) -> Lane:
+    return lane_of(mode, has_watermark=store.load_checkpoint(key).watermark is not None)

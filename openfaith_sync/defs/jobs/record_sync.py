@@ -2,16 +2,14 @@
 
 import dagster as dg
 
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.failures import dagster_failures
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
-from openfaith_sync.store.postgres_store import open_store
 
 MOST_SECONDS = 60.0
 """Then another run goes on, so that one org's flood leaves its place to others."""
@@ -24,14 +22,10 @@ def sync_records(context: dg.OpExecutionContext, manifest: Manifest, resource: D
         database = resource.open()
         connection = load_connection(database, org, manifest.adapter)
         connection.require_usable()
-        with (
-            share(database, connection) as shared,
-            open_source(manifest, connection, shared, lane=Lane.WEBHOOK) as source,
-            open_store(database, org) as store,
-        ):
-            result = run_records(
-                manifest, source, store, org, trigger="webhook", run_id=context.run.run_id, most_seconds=MOST_SECONDS
-            )
+        with open_session(
+            database, manifest, connection, lane=Lane.WEBHOOK, trigger="webhook", run_id=context.run.run_id
+        ) as session:
+            result = run_records(session, most_seconds=MOST_SECONDS)
     context.add_output_metadata(
         {
             "events": result.events,

@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.defs.assets.entity_assets import asset_key
 from openfaith_sync.defs.jobs.jobs import Job, run_config
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
@@ -29,9 +28,9 @@ from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.passes.probe import probe_access, probe_entity
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.connections.unavailable_entities import (
     Refused,
     load_refusals,
@@ -40,7 +39,6 @@ from openfaith_sync.store.connections.unavailable_entities import (
     select_waiting,
 )
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.schedule.work import Plan, load_due, load_now, settle_work
 
 TICK_SECONDS = 15.0
@@ -185,16 +183,14 @@ def _probe_org(
     left = list(works)
     try:
         connection = load_connection(database, org, manifest.adapter)
-        with (
-            share(database, connection) as shared,
-            open_source(manifest, connection, shared, lane=Lane.DELTA, attempts=ATTEMPTS, patience=PATIENCE) as source,
-            open_store(database, org) as store,
-        ):
+        with open_session(
+            database, manifest, connection, lane=Lane.DELTA, attempts=ATTEMPTS, patience=PATIENCE
+        ) as session:
             while left and monotonic() < until:
                 work = left[0]
                 refusal = known.get(work.key.entity)
                 try:
-                    has_work = _ask_source(manifest, source, store, work, refusal)
+                    has_work = _ask_source(session, work.key.entity, refusal)
                 except (TransientError, ReconnectRequired):
                     raise
                 except AccessDenied as error:
@@ -218,13 +214,12 @@ def _probe_org(
             raise
 
 
-def _ask_source(manifest: Manifest, source: Source, store: Store, work: Work, refusal: Refusal | None) -> bool:
+def _ask_source(session: Session, entity: EntityName, refusal: Refusal | None) -> bool:
     """Return whether a run has work; for what was refused, whether it is readable again is asked first."""
-    org, entity = work.key.org, work.key.entity
-    is_open = refusal is None or probe_access(manifest, source, entity)
+    is_open = refusal is None or probe_access(session.manifest, session.source, entity)
     # Only a run that succeeds takes back that one failed; and only a run can ask for a nested entity.
     is_for_a_run = not is_open or (refusal is not None and refusal.is_shown)
-    return is_for_a_run or probe_entity(manifest, source, store, org, entity).has_work
+    return is_for_a_run or probe_entity(session, entity).has_work
 
 
 def _changes(answers: Answers, now: datetime) -> Iterable[WorkChange]:

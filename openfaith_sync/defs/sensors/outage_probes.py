@@ -6,13 +6,12 @@ from contextlib import suppress
 from functools import partial
 
 from openfaith_sync.adapters.client.http_client import PATIENCE_TO_TELL
-from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.engine.passes.probe import probe_access
+from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.connections.unavailable_entities import note_readable
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import list_away, load_orgs_to_probe
@@ -71,10 +70,7 @@ def _probe_incident(database: Database, manifest: Manifest, probe: IncidentProbe
     # Any other error leaves it open whether the entity is refused: the next probe finds out.
     with suppress(SyncError):
         connection = load_connection(database, probe.org, manifest.adapter)
-        with (
-            share(database, connection) as shared,
-            open_source(manifest, connection, shared, attempts=1, patience=PATIENCE_TO_TELL) as source,
-        ):
+        with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:
             try:
                 is_known = probe_access(manifest, source, probe.entity, probe.parent)
             except AccessDenied:
@@ -88,8 +84,5 @@ def _probe(database: Database, manifest: Manifest, org: OrgId) -> None:
     # What it finds is told to the breaker on the way.
     with suppress(SyncError):
         connection = load_connection(database, org, manifest.adapter)
-        with (
-            share(database, connection) as shared,
-            open_source(manifest, connection, shared, attempts=1, patience=PATIENCE_TO_TELL) as source,
-        ):
+        with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:
             source.read_account()

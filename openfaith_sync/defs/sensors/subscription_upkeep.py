@@ -3,13 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions
+from openfaith_sync.sessions.opening import open_shared_subscriptions
 from openfaith_sync.store.connections.connections import load_connection
-from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan, load_due, load_now, settle_work
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
@@ -53,8 +52,7 @@ def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, publi
 def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -> str:
     connection = load_connection(database, work.key.org, manifest.adapter)
     with (
-        share(database, connection) as shared,
-        open_subscription_source(manifest, connection, shared, attempts=ATTEMPTS, patience=PATIENCE) as source,
+        open_shared_subscriptions(database, manifest, connection, attempts=ATTEMPTS, patience=PATIENCE) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
         report = ensure_subscriptions(manifest, source, store, public_url)

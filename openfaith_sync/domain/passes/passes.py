@@ -1,7 +1,7 @@
 """A pass: one walk through one entity's listing, its checkpoint and its counts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType, TypeAlias
@@ -242,3 +242,15 @@ class PassResult:
     resumed: bool = False
     report: Mapping[str, object] = field(default_factory=dict)
     """What else the pass found: what, how many, why."""
+
+    def followed_by(self, later: "PassResult") -> "PassResult":
+        """Return one result for this pass and the one that completed it."""
+        return replace(
+            later,
+            mode=self.mode,
+            counts=self.counts + later.counts,
+            pages=self.pages + later.pages,
+            requests=self.requests + later.requests,
+            resumed=self.resumed,
+            report={**self.report, **later.report},
+        )

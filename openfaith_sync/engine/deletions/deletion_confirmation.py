@@ -9,8 +9,8 @@ from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
 from openfaith_sync.engine.deletions.single_reads import read_records
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
-from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.evidence import Evidence
 
 READS_A_PASS = 500
@@ -39,7 +39,7 @@ class Settled:
 class Settling:
     """The end of one pass: its candidates, one after the other."""
 
-    def __init__(self, session: Session, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
+    def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
         """Settle what this pass found missing."""
         self._session = session
         self._fetcher = fetcher

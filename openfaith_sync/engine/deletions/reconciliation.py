@@ -17,8 +17,8 @@ from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE,
 from openfaith_sync.engine.deletions.single_reads import Reading, read_records
 from openfaith_sync.engine.deletions.version_rollback import GoingBack
 from openfaith_sync.engine.passes.completeness import incomplete, is_tolerable
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.id_walk import IdWalk
-from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.evidence import Evidence
 
 
@@ -29,7 +29,7 @@ class Reconciliation:
     database what is left to do. Killed anywhere, it goes on.
     """
 
-    def __init__(self, session: Session, watermark: datetime | None = None) -> None:
+    def __init__(self, session: EntitySession, watermark: datetime | None = None) -> None:
         """Reconcile the session's entity; with a ``watermark``, prove the full pass that saw up to it."""
         self._session = session
         self._watermark = watermark

@@ -7,7 +7,7 @@ from functools import partial
 from openfaith_sync.domain.errors import AccessDenied, TransientError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.records.record import RawRecord
-from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.passes.entity_session import EntitySession
 
 FAILURES_OF_THE_SOURCE = 10
 """When so many fail and none does not, it is the source that fails; fewer may be records that it cannot show."""
@@ -29,7 +29,7 @@ class Reading:
         return self.record is None and self.refusal is None
 
 
-def read_records(session: Session, wanted: Iterable[tuple[ExternalId, ExternalId | None]]) -> Sequence[Reading]:
+def read_records(session: EntitySession, wanted: Iterable[tuple[ExternalId, ExternalId | None]]) -> Sequence[Reading]:
     """Read records by their ids, each with its parent's where it is nested.
 
     Raises:
@@ -45,7 +45,7 @@ def read_records(session: Session, wanted: Iterable[tuple[ExternalId, ExternalId
     return readings
 
 
-def _read(session: Session, external_id: ExternalId, parent: ExternalId | None) -> Reading:
+def _read(session: EntitySession, external_id: ExternalId, parent: ExternalId | None) -> Reading:
     try:
         fresh = session.source.read_record(session.key.entity, external_id, parent)
     except (AccessDenied, TransientError) as refusal:

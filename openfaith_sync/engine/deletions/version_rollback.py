@@ -17,8 +17,8 @@ from openfaith_sync.domain.passes.passes import OpenPass, PageCommit
 from openfaith_sync.domain.records.record import RawRecord, Record
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, REFUSALS_TO_STOP, Settled
 from openfaith_sync.engine.deletions.single_reads import Reading, read_records
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
-from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.evidence import Evidence
 
 READS_A_PASS = 500
@@ -40,7 +40,7 @@ class _Readings:
 class GoingBack:
     """The records of one reconciliation that the source shows in an older version than the one held."""
 
-    def __init__(self, session: Session, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
+    def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
         """Look at what the complete listing of this pass showed."""
         self._session = session
         self._fetcher = fetcher

@@ -11,7 +11,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Entity, Manifest
 from openfaith_sync.domain.passes.deletions import Candidate, Hold
 from openfaith_sync.domain.passes.passes import Lease, PassId, Tombstone
-from openfaith_sync.engine.ports.source_and_store import RecordStore
+from openfaith_sync.engine.ports.source_and_store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Allowed:
 
 
 def allow_deletions(
-    manifest: Manifest, store: RecordStore, lease: Lease, pass_id: PassId, asked: Sequence[AskedDeletion]
+    manifest: Manifest, store: Store, lease: Lease, pass_id: PassId, asked: Sequence[AskedDeletion]
 ) -> Allowed:
     """Return the deletions that may go now; the others are candidates behind a hold when this returns.
 
@@ -51,7 +51,7 @@ def allow_deletions(
 
 
 def _allow_of(
-    part: Entity, store: RecordStore, lease: Lease, pass_id: PassId, wanted: Sequence[AskedDeletion], allowed: Allowed
+    part: Entity, store: Store, lease: Lease, pass_id: PassId, wanted: Sequence[AskedDeletion], allowed: Allowed
 ) -> None:
     key = replace(lease.key, entity=part.name)
     gone = _gone_parents(part, store, lease, wanted, allowed)
@@ -70,7 +70,7 @@ def _allow_of(
 
 
 def _gone_parents(
-    part: Entity, store: RecordStore, lease: Lease, wanted: Sequence[AskedDeletion], allowed: Allowed
+    part: Entity, store: Store, lease: Lease, wanted: Sequence[AskedDeletion], allowed: Allowed
 ) -> set[ExternalId]:
     """Return the parents that are tombstones here, or become some with the same commit."""
     if part.parent is None:

@@ -17,9 +17,9 @@ from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.nesting import ParentPlace, build_nesting
 from openfaith_sync.engine.deletions.deletion_confirmation import REFUSALS_TO_STOP, Settling
 from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.pass_runner import Progress
-from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.evidence import Evidence
 
 PARENTS_AT_ONCE = 200
@@ -29,7 +29,7 @@ PARENTS_AT_ONCE = 200
 class NestedWalk:
     """One pass over the parents of a nested entity."""
 
-    def __init__(self, session: Session, mode: SyncMode) -> None:
+    def __init__(self, session: EntitySession, mode: SyncMode) -> None:
         """Walk the session's entity as this mode asks."""
         self._session = session
         self._asked = mode

@@ -11,9 +11,9 @@ from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.nesting import ParentPlace
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
 from openfaith_sync.engine.passes.completeness import is_tolerable
+from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.id_walk import IdWalk
 from openfaith_sync.engine.passes.page_fetching import Fetcher
-from openfaith_sync.engine.passes.session import Session
 
 MAX_STEPS = 1_000
 """A list of 100,000 records, read without a hitch; or one that moves faster than it can be read."""
@@ -50,7 +50,7 @@ class ParentRead:
 class ParentLists:
     """Reads the lists of a nested entity's parents. Thread-safe."""
 
-    def __init__(self, session: Session, fetcher: Fetcher) -> None:
+    def __init__(self, session: EntitySession, fetcher: Fetcher) -> None:
         """Read what belongs to the session's entity."""
         self._reader = fetcher.reader
         self._source = session.source

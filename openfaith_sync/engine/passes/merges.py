@@ -5,13 +5,11 @@ off, so they are walked as a listing by version is: from the watermark on, less 
 overlap, each request beginning with the last merge read.
 """
 
-import os
-import socket
 from dataclasses import replace
 from datetime import datetime
 
 from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
-from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey, merges_of
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey, merges_of
 from openfaith_sync.domain.manifest.manifest import Entity, Manifest
 from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import Lease, PassResult
@@ -25,22 +23,16 @@ from openfaith_sync.domain.records.merges import (
     references_to,
 )
 from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.version_walk import VersionWalk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.ports.source_and_store import Store
 
 MAX_STEPS_WITHOUT_MERGES = 50
 
 
 def run_merges(
-    manifest: Manifest,
-    source: Source,
-    store: Store,
-    org: OrgId,
-    entity: EntityName,
-    told: tuple[Merge, ...] = (),
-    *,
-    is_full: bool = False,
+    session: Session, entity: EntityName, announced: tuple[Merge, ...] = (), *, is_full: bool = False
 ) -> MergesResult:
     """Apply every merge of an entity that the source has shown since the last look, or ever when ``is_full``.
 
@@ -49,48 +41,46 @@ def run_merges(
 
     Each page is applied in one transaction, and the watermark moves with the last
     one, so this may be killed anywhere and called again. A source that refuses to
-    list merges is no failure: what events ``told`` is then believed, and what else
-    was merged is found gone.
+    list merges is no failure: what events ``announced`` is then believed, and what
+    else was merged is found gone.
 
     Raises:
         LeaseHeld: Another worker is at it.
         TransientError: The source failed.
     """
-    part = manifest.entities[entity]
-    mergers = part.mergers
+    merged = session.manifest.entities[entity]
+    mergers = merged.mergers
     if mergers is None:
         raise DefinitionError(f"the manifest does not say where merges of {entity} are listed")
-    key = SyncKey(org, manifest.adapter, merges_of(entity))
-    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        since = None if is_full else store.load_checkpoint(key).watermark
-        poll = _Poll(manifest, source, store, lease, part, mergers)
+    with session.hold_lease(merges_of(entity)) as lease:
+        since = None if is_full else session.store.load_checkpoint(lease.key).watermark
+        poll = _Poll(session, lease, merged, mergers)
         try:
             return poll.run(since)
         except (AccessDenied, NotFoundAtSource):
-            return poll.believe(told)
+            return poll.believe(announced)
 
 
-def follow_up(manifest: Manifest, source: Source, store: Store, result: PassResult) -> PassResult:
+def follow_up(session: Session, result: PassResult) -> PassResult:
     """Return the result of a pass once merges are applied and followed: those of its entity, and those it refers to."""
     key = result.key
-    merges = poll_merges(manifest, source, store, key)
+    merges = poll_merges(session, key.entity)
     if merges is not None:
-        result = replace(result, requests=result.requests + merges.requests, report={**result.report, **_told(merges)})
+        report = {**result.report, **_report(merges)}
+        result = replace(result, requests=result.requests + merges.requests, report=report)
         if merges.applied:
             # Of the entity's records, those that were removed are no longer held.
-            result = replace(result, stored_count=store.count_live(key))
-    follow(manifest, store, key)
+            result = replace(result, stored_count=session.store.count_live(key))
+    follow(session.manifest, session.store, key)
     return result
 
 
-def poll_merges(
-    manifest: Manifest, source: Source, store: Store, key: SyncKey, *, is_full: bool = False
-) -> MergesResult | None:
+def poll_merges(session: Session, entity: EntityName, *, is_full: bool = False) -> MergesResult | None:
     """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
-    if manifest.entities[key.entity].merges is None:
+    if session.manifest.entities[entity].merges is None:
         return None
     try:
-        return run_merges(manifest, source, store, key.org, key.entity, is_full=is_full)
+        return run_merges(session, entity, is_full=is_full)
     except LeaseHeld:
         # The worker that is at it reads what we would.
         return None
@@ -106,7 +96,7 @@ def follow(manifest: Manifest, store: Store, key: SyncKey) -> None:
         store.follow_merges(key, references)
 
 
-def _told(merges: MergesResult) -> dict[str, object]:
+def _report(merges: MergesResult) -> dict[str, object]:
     found = {
         "applied": merges.applied,
         "unreadable": merges.unreadable,
@@ -119,15 +109,14 @@ def _told(merges: MergesResult) -> dict[str, object]:
 class _Poll:
     """One walk along the source's merges, with its lease held."""
 
-    def __init__(
-        self, manifest: Manifest, source: Source, store: Store, lease: Lease, part: Entity, mergers: Entity
-    ) -> None:
-        deep = manifest.adapter_file.paging.deep_offset
+    def __init__(self, session: Session, lease: Lease, merged: Entity, mergers: Entity) -> None:
+        paging = session.manifest.adapter_file.paging
+        deep = paging.deep_offset
         self._walk = VersionWalk(mergers, (), deep.above if deep else 10**9)
-        self._source, self._store, self._lease = source, store, lease
-        self._reader = PageReader(source.read_merges, manifest.adapter_file.paging.size)
-        self._part, self._mergers = part, mergers
-        self._references = references_to(manifest, part.name)
+        self._source, self._store, self._lease = session.source, session.store, lease
+        self._reader = PageReader(session.source.read_merges, paging.size)
+        self._merged, self._mergers = merged, mergers
+        self._references = references_to(session.manifest, merged.name)
         self._newest: datetime | None = None
         self._is_failing = False
         """Whether the source failed to say of a removed record whether it lives: merges are read again then."""
@@ -149,14 +138,14 @@ class _Poll:
             self._apply(page, step.fresh, is_last=place.done)
         return self.result
 
-    def believe(self, told: tuple[Merge, ...]) -> MergesResult:
-        """Apply what was told of, since the source refuses to list merges."""
-        proven = self._prove(told)
+    def believe(self, announced: tuple[Merge, ...]) -> MergesResult:
+        """Apply merges that events announced, since the source refuses to list merges."""
+        proven = self._prove(announced)
         applied = self._commit(proven, None) if proven else 0
         return replace(self.result, applied=self.result.applied + applied, is_denied=True)
 
     def _apply(self, page: Page, fresh: tuple[int, ...], *, is_last: bool) -> None:
-        rule = self._part.merges
+        rule = self._merged.merges
         assert rule is not None
         found = [parse_merge(rule, page.records[index]) for index in fresh]
         merges: tuple[Merge, ...] = tuple(merge for merge in found if merge is not None)
@@ -175,7 +164,7 @@ class _Poll:
 
     def _prove(self, merges: tuple[Merge, ...]) -> tuple[Merge, ...]:
         """Return the merges that remove nothing which lives: neither here nor, when it is read, at the source."""
-        key = replace(self._lease.key, entity=self._part.name)
+        key = replace(self._lease.key, entity=self._merged.name)
         live = self._store.load_live(key, [merge.removed for merge in merges])
         proven = tuple(merge for merge in merges if merge.removed not in live or self._is_gone(merge.removed))
         contradicted = self.result.contradicted + len(merges) - len(proven)
@@ -184,7 +173,7 @@ class _Poll:
 
     def _is_gone(self, removed: ExternalId) -> bool:
         try:
-            return self._source.read_record(self._part.name, removed) is None
+            return self._source.read_record(self._merged.name, removed) is None
         except AccessDenied:
             return False
         except TransientError:
@@ -192,5 +181,5 @@ class _Poll:
             return False
 
     def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
-        commit = MergeCommit(self._part.name, self._part.table, merges, self._references, watermark)
+        commit = MergeCommit(self._merged.name, self._merged.table, merges, self._references, watermark)
         return self._store.commit_merges(self._lease, commit)

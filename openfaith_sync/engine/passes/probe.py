@@ -6,11 +6,12 @@ compared with what we hold. Nothing is written but that it was asked.
 
 from dataclasses import dataclass, replace
 
-from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity, Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
 from openfaith_sync.engine.ports.source_and_store import Source, Store
 
@@ -28,8 +29,8 @@ class Probe:
     requests: int
 
 
-def probe_entity(manifest: Manifest, source: Source, store: Store, org: OrgId, entity: EntityName) -> Probe:
-    """Say whether a delta of an entity would change anything.
+def probe_entity(session: Session, entity: EntityName) -> Probe:
+    """Return whether a delta of an entity would change anything.
 
     What may lie below the newest page and above the watermark less its overlap is
     read by the next delta, since a probe never moves a watermark.
@@ -37,18 +38,19 @@ def probe_entity(manifest: Manifest, source: Source, store: Store, org: OrgId, e
     Raises:
         SyncError: The source or the store failed; nothing is known then.
     """
-    part, key = manifest.entities[entity], SyncKey(org, manifest.adapter, entity)
+    store, manifest = session.store, session.manifest
+    probed, key = manifest.entities[entity], session.key(entity)
     checkpoint = store.load_checkpoint(key)
     unfinished = _unfinished(store, key, checkpoint, manifest.entity_fingerprint(entity))
     if unfinished:
         return Probe(has_work=True, reason=unfinished, requests=0)
-    if part.parent is not None:
-        has_work = store.has_changed_parents(key, part.parent)
-        probe = Probe(has_work, f"a {part.parent} changed" if has_work else "nothing new", requests=0)
-    elif part.delta.by is DeltaCapability.NONE:
-        probe = _probe_whole(manifest, source, store, key, part)
+    if probed.parent is not None:
+        has_work = store.has_changed_parents(key, probed.parent)
+        probe = Probe(has_work, f"a {probed.parent} changed" if has_work else "nothing new", requests=0)
+    elif probed.delta.by is DeltaCapability.NONE:
+        probe = _probe_whole(session, probed)
     else:
-        probe = _probe_newest(manifest, source, store, key, part, checkpoint)
+        probe = _probe_newest(session, probed, checkpoint)
     if not probe.has_work:
         store.note_checked(key)
     return probe
@@ -80,21 +82,20 @@ def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str
     return "its records came with another entity's" if store.load_rider(key) else None
 
 
-def _probe_newest(
-    manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity, checkpoint: Checkpoint
-) -> Probe:
-    is_filtered, watermark, overlap = part.delta.by is DeltaCapability.FILTER, checkpoint.watermark, part.delta.overlap
-    lower = look_back(watermark, overlap) if watermark and is_filtered else None
-    query = ListingQuery(key.entity, Order.VERSION_DESCENDING, version_from=lower)
-    fetcher = Fetcher(manifest, source, key.org, key.entity)
+def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> Probe:
+    is_filtered, watermark = entity.delta.by is DeltaCapability.FILTER, checkpoint.watermark
+    lower = look_back(watermark, entity.delta.overlap) if watermark and is_filtered else None
+    query = ListingQuery(entity.name, Order.VERSION_DESCENDING, version_from=lower)
+    key = session.key(entity.name)
+    fetcher = Fetcher(session.manifest, session.source, session.org, entity.name)
     fetched = fetcher.fetch(query)
     page, requests = fetched.page, fetched.page.requests
     if is_ahead(watermark, page.answered_at):
         return Probe(has_work=True, reason="its watermark lies past the source's own clock", requests=requests)
-    news = store.count_news(key, fetched.batch)
+    changed = session.store.count_changes(key, fetched.batch)
     versions = [record.version for record in fetched.batch.records if record.version is not None]
     if (
-        not news
+        not changed
         and is_filtered
         and versions
         and page.has_next
@@ -103,22 +104,23 @@ def _probe_newest(
     ):
         # Records stamped in the future fill the page, and what changed now stands behind them.
         fetched = fetcher.fetch(replace(query, version_before=page.answered_at))
-        news, requests = store.count_news(key, fetched.batch), requests + fetched.page.requests
-    return _probe_of(news, requests)
-
-
-def _probe_whole(manifest: Manifest, source: Source, store: Store, key: SyncKey, part: Entity) -> Probe:
-    """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
-    fetcher, offset, requests = Fetcher(manifest, source, key.org, key.entity), 0, 0
-    for _ in range(MOST_PAGES):
-        fetched = fetcher.fetch(ListingQuery(part.name, offset=offset))
+        changed = session.store.count_changes(key, fetched.batch)
         requests += fetched.page.requests
-        news = store.count_news(key, fetched.batch)
-        if news or not fetched.page.has_next:
-            return _probe_of(news, requests)
+    return _probe_of(changed, requests)
+
+
+def _probe_whole(session: Session, entity: Entity) -> Probe:
+    """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
+    fetcher, offset, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0, 0
+    for _ in range(MOST_PAGES):
+        fetched = fetcher.fetch(ListingQuery(entity.name, offset=offset))
+        requests += fetched.page.requests
+        changed = session.store.count_changes(session.key(entity.name), fetched.batch)
+        if changed or not fetched.page.has_next:
+            return _probe_of(changed, requests)
         offset += fetched.page.rows
     return Probe(has_work=True, reason="its listing is long and tells no changes", requests=requests)
 
 
-def _probe_of(news: int, requests: int) -> Probe:
-    return Probe(bool(news), f"{news} records differ" if news else "nothing new", requests)
+def _probe_of(changed: int, requests: int) -> Probe:
+    return Probe(bool(changed), f"{changed} records differ" if changed else "nothing new", requests)

@@ -153,7 +153,7 @@ class Store(Protocol):
         """Return what a pass has reported so far."""
         ...
 
-    def count_news(self, key: SyncKey, batch: MappedBatch) -> int:
+    def count_changes(self, key: SyncKey, batch: MappedBatch) -> int:
         """Count the records of a batch that storing would change; nothing is written."""
         ...
 
@@ -206,10 +206,6 @@ class Store(Protocol):
     def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
         """Return those of these records that live here."""
         ...
-
-
-class RecordStore(Store, Protocol):
-    """What single records need besides: the inbox."""
 
     def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
         """Return the records with due events, the longest waiting first, each with all its waiting events."""

@@ -5,8 +5,6 @@ records, tombstones and settled events are one commit. Killed anywhere, the even
 still wait, and are done again with the same result.
 """
 
-import os
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -20,8 +18,8 @@ from openfaith_sync.domain.errors import (
     SyncError,
     TransientError,
 )
-from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver, OrgId, SyncKey
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver
+from openfaith_sync.domain.manifest.manifest import Entity
 from openfaith_sync.domain.passes.deletions import Hold
 from openfaith_sync.domain.passes.listing import FreshRecord
 from openfaith_sync.domain.passes.passes import (
@@ -43,8 +41,7 @@ from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
 from openfaith_sync.engine.deletions.withheld_deletions import AskedDeletion, allow_deletions
 from openfaith_sync.engine.passes.merges import run_merges
 from openfaith_sync.engine.passes.page_fetching import RecordMapper
-from openfaith_sync.engine.passes.pass_runner import StartThreads, start_threads
-from openfaith_sync.engine.ports.source_and_store import RecordStore, Source
+from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.event_payloads import (
     is_behind,
     read_merges,
@@ -68,18 +65,9 @@ OnRecords = Callable[[RecordsResult], None]
 
 
 def run_records(
-    manifest: Manifest,
-    source: Source,
-    store: RecordStore,
-    org: OrgId,
-    *,
-    trigger: str,
-    run_id: str | None = None,
-    most_seconds: float | None = None,
-    on_progress: OnRecords = lambda _: None,
-    threads: StartThreads = start_threads,
+    session: Session, *, most_seconds: float | None = None, on_progress: OnRecords = lambda _: None
 ) -> RecordsResult:
-    """Settle every due event of an org, or as many as fit into ``most_seconds``.
+    """Process every due event of the session's org, or as many as fit into ``most_seconds``.
 
     A record that cannot be read now waits for a later time, and the others go on.
 
@@ -90,10 +78,8 @@ def run_records(
         SafetyStop: So many records went that a person must look first. All else is done.
         SyncError: No record of a batch could be read. They wait for a later time.
     """
-    key = SyncKey(org, manifest.adapter, RECORDS)
-    with store.hold_lease(key, f"{socket.gethostname()} pid {os.getpid()}") as lease:
-        start = PassStart(SyncMode.RECORD, trigger, manifest.fingerprint, run_id)
-        return _Drain(manifest, source, store, lease, start, on_progress, threads).run(most_seconds)
+    with session.hold_lease(RECORDS) as lease:
+        return _Drain(session, lease, on_progress).run(most_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +115,16 @@ class _Batch:
 class _Drain:
     """One call of ``run_records``, with its lease held."""
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        source: Source,
-        store: RecordStore,
-        lease: Lease,
-        start: PassStart,
-        on_progress: OnRecords,
-        threads: StartThreads,
-    ) -> None:
-        self._manifest, self._source, self._store, self._lease = manifest, source, store, lease
-        self._start, self._on_progress, self._threads = start, on_progress, threads
-        self._mapper = RecordMapper(manifest, lease.key.org)
+    def __init__(self, session: Session, lease: Lease, on_progress: OnRecords) -> None:
+        self._session, self._lease, self._on_progress = session, lease, on_progress
+        self._manifest, self._source, self._store = session.manifest, session.source, session.store
+        self._mapper = RecordMapper(session.manifest, session.org)
         self._holds: dict[EntityName, Hold] = {}
         self._result = RecordsResult(events=0, records=0, counts={}, waiting=0, requests=0)
 
     def run(self, most_seconds: float | None) -> RecordsResult:
         began = monotonic()
-        with self._threads(self._manifest.adapter_file.paging.pages_in_flight) as threads:
+        with self._session.threads(self._manifest.adapter_file.paging.pages_in_flight) as threads:
             while readings := self._store.load_readings(self._lease.key, RECORDS_A_BATCH):
                 self._settle(readings, threads)
                 self._on_progress(self._result)
@@ -167,7 +144,9 @@ class _Drain:
 
     def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:
         readings = self._learn_merges(readings)
-        opened = self._store.open_pass(self._lease, self._start, WalkPlace(()))
+        session = self._session
+        start = PassStart(SyncMode.RECORD, session.trigger, session.manifest.fingerprint, session.run_id)
+        opened = self._store.open_pass(self._lease, start, WalkPlace(()))
         wanted: list[Reading] = []
         others: list[Reading] = []
         for reading in readings:
@@ -222,7 +201,7 @@ class _Drain:
     def _poll_merges(self, part: Entity, told: Sequence[Reading]) -> None:
         merges = tuple(merge for reading in told for merge in read_merges(self._source, part, reading))
         try:
-            found = run_merges(self._manifest, self._source, self._store, self._lease.key.org, part.name, merges)
+            found = run_merges(self._session, part.name, merges)
         except LeaseHeld:
             # The worker that is at it applies them; here their events wait for that.
             return

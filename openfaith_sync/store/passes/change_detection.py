@@ -11,7 +11,7 @@ from openfaith_sync.store.passes.leases import check_lease, key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 # The same comparison as in page_sql.py.
-_COUNT_NEWS = """
+_COUNT_CHANGES = """
 SELECT count(*) FROM unnest(%(ids)s::text[], %(hashes)s::bytea[], %(versions)s::timestamptz[])
   AS page (external_id, content_hash, source_version)
 LEFT JOIN sync.external_links held
@@ -60,7 +60,7 @@ SELECT EXISTS (
 """
 
 
-def count_news(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
+def count_changes(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
     """Count the records of a batch that storing would change, dead letters that are known left out."""
     told = {"org": key.org, "adapter": key.adapter, "entity": batch.entity}
     records = {
@@ -68,7 +68,7 @@ def count_news(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
         "hashes": [record.content_hash for record in batch.records],
         "versions": [record.version for record in batch.records],
     }
-    news = int(fetch_one(connection, _COUNT_NEWS, told | records)[0])
+    news = int(fetch_one(connection, _COUNT_CHANGES, told | records)[0])
     if batch.rejected:
         refused = {"ids": [bad.external_id for bad in batch.rejected]}
         news += int(fetch_one(connection, _COUNT_NEW_REFUSALS, told | refused)[0])

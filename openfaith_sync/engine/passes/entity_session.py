@@ -1,0 +1,152 @@
+"""One entity's sync with its lease held: everything that its algorithms share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from types import MappingProxyType
+
+from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, Rider, SyncMode
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.pass_runner import Progress, StartThreads, Walking
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.passes.walk_step import Walk
+from openfaith_sync.engine.ports.evidence import Evidence
+from openfaith_sync.engine.ports.source_and_store import Source, Store
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class EntitySession:
+    """A session and the lease of one of its entities."""
+
+    session: Session
+    lease: Lease
+    on_progress: OnProgress = lambda _: None
+    began: float = field(default_factory=monotonic)
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return the adapter's manifest."""
+        return self.session.manifest
+
+    @property
+    def source(self) -> Source:
+        """Return the org's source."""
+        return self.session.source
+
+    @property
+    def store(self) -> Store:
+        """Return the org's store."""
+        return self.session.store
+
+    @property
+    def threads(self) -> StartThreads:
+        """Return what starts the threads that send requests."""
+        return self.session.threads
+
+    @property
+    def key(self) -> SyncKey:
+        """Return the sync key that the lease is for."""
+        return self.lease.key
+
+    @property
+    def entity(self) -> Entity:
+        """Return the entity's part of the manifest."""
+        return self.manifest.entities[self.key.entity]
+
+    @property
+    def version(self) -> str:
+        """Return the fingerprint of what the manifest says of the entity."""
+        return self.manifest.entity_fingerprint(self.key.entity)
+
+    def wants_reconciliation(self, mode: SyncMode) -> bool:
+        """Return whether a reconciliation was requested, or has begun and is to be resumed."""
+        opened = self.store.load_checkpoint(self.key).open_pass if mode is SyncMode.AUTO else None
+        is_begun = opened is not None and opened.start.mode is SyncMode.RECONCILIATION
+        is_current = opened is not None and opened.start.manifest_version == self.version
+        return mode is SyncMode.RECONCILIATION or (is_begun and is_current)
+
+    def open_pass(self, mode: SyncMode, place: WalkPlace) -> tuple[OpenPass, bool]:
+        """Resume the open pass of this mode and this manifest, or begin one; return whether it was resumed."""
+        opened = self.store.load_checkpoint(self.key).open_pass
+        if opened is not None and opened.start.mode is mode and opened.start.manifest_version == self.version:
+            return opened, True
+        return self.store.open_pass(self.lease, self.build_start(mode), place), False
+
+    def build_start(
+        self,
+        mode: SyncMode,
+        watermark_from: datetime | None = None,
+        watermark_to: datetime | None = None,
+        riders: tuple[Rider, ...] = (),
+    ) -> PassStart:
+        """Return how a pass of the entity starts."""
+        asked = self.session
+        return PassStart(mode, asked.trigger, self.version, asked.run_id, watermark_from, watermark_to, riders)
+
+    def build_fetcher(self) -> Fetcher:
+        """Return a fetcher of the entity's pages that keeps every listed id."""
+        return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True)
+
+    def build_walking(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> Walking:
+        """Return the walk of an open pass, from its place on."""
+        paging = self.manifest.adapter_file.paging
+        return Walking(walk, fetcher, self.store, self.lease, opened, paging, self.on_progress, self.threads)
+
+    def close_pass(
+        self,
+        opened: OpenPass,
+        evidence: Evidence,
+        report: Report,
+        *,
+        requests: int,
+        resumed: bool,
+        watermark: datetime | None = None,
+    ) -> PassResult:
+        """Store the report of a pass that compared, and close it; the watermark stays unless one is given (law 3)."""
+        evidence.note_report(report)
+        findings = evidence.note_findings()
+        walked = self.store.load_checkpoint(self.key).open_pass or opened
+        self.store.close_pass(self.lease, opened.pass_id, watermark, requests)
+        evidence.forget_listed()
+        count = findings.get("source_count")
+        return self.build_result(
+            opened.start.mode,
+            walked.counts,
+            pages=walked.pages,
+            requests=walked.requests + requests,
+            source_count=count if isinstance(count, int) else None,
+            resumed=resumed,
+            report=findings,
+        )
+
+    def build_result(
+        self,
+        mode: SyncMode,
+        counts: Counts,
+        *,
+        pages: int,
+        requests: int,
+        source_count: int | None,
+        resumed: bool = False,
+        report: Mapping[str, object] = MappingProxyType({}),
+    ) -> PassResult:
+        """Return what a closed pass did, and what is stored after it."""
+        return PassResult(
+            key=self.key,
+            mode=mode,
+            counts=counts,
+            pages=pages,
+            requests=requests,
+            source_count=source_count,
+            stored_count=self.store.count_live(self.key),
+            watermark=self.store.load_checkpoint(self.key).watermark,
+            duration=timedelta(seconds=monotonic() - self.began),
+            resumed=resumed,
+            report=report,
+        )

@@ -1,0 +1,1 @@
+"""Sessions: an org's source and store, opened together."""

@@ -1,0 +1,87 @@
+"""Opens everything that a sync of one org needs, in one place.
+
+A session is the org's store, its source in the dialect of its manifest, and what all processes that use
+the connection share: credentials, rate limit budget and circuit breaker.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.sources import open_source, open_subscription_source
+from openfaith_sync.domain.connections.connection import Connection
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.store.connections.shared_state import share
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres_store import open_store
+
+ChooseLane = Callable[[Store], Lane]
+
+
+@contextmanager
+def open_session(
+    database: Database,
+    manifest: Manifest,
+    connection: Connection,
+    *,
+    lane: Lane | ChooseLane = Lane.INTERACTIVE,
+    attempts: int | None = None,
+    patience: timedelta | None = None,
+    trigger: str = "cli",
+    run_id: str | None = None,
+) -> Iterator[Session]:
+    """Yield a session of the connection's org; everything is closed when the block ends.
+
+    ``lane`` may be a function that chooses one by what is stored. ``attempts`` is how often a request is
+    tried, ``patience`` how long it may take with all its retries.
+    """
+    with open_store(database, connection.org) as store:
+        chosen = lane if isinstance(lane, Lane) else lane(store)
+        with open_shared_source(
+            database, manifest, connection, lane=chosen, attempts=attempts, patience=patience
+        ) as source:
+            yield Session(manifest, source, store, connection.org, trigger, run_id)
+
+
+@contextmanager
+def open_shared_source(
+    database: Database,
+    manifest: Manifest,
+    connection: Connection,
+    *,
+    lane: Lane = Lane.INTERACTIVE,
+    attempts: int | None = None,
+    patience: timedelta | None = None,
+) -> Iterator[JsonApiSource]:
+    """Yield the connection's source without a store, for what only asks the source."""
+    with (
+        share(database, connection) as shared,
+        open_source(manifest, connection, shared, lane=lane, attempts=attempts, patience=patience) as source,
+    ):
+        yield source
+
+
+@contextmanager
+def open_shared_subscriptions(
+    database: Database,
+    manifest: Manifest,
+    connection: Connection,
+    *,
+    attempts: int | None = None,
+    patience: timedelta | None = None,
+) -> Iterator[JsonApiSubscriptions]:
+    """Yield the connection's webhook subscriptions at the source.
+
+    Raises:
+        DefinitionError: The adapter's source has no webhooks.
+    """
+    with (
+        share(database, connection) as shared,
+        open_subscription_source(manifest, connection, shared, attempts=attempts, patience=patience) as source,
+    ):
+        yield source
