@@ -43,7 +43,7 @@ def spoil(root: Path, file: str, old: str, new: str) -> int:
 
 def test_the_shipped_manifest_has_the_first_entities() -> None:
     manifest = read_manifest(SHIPPED, "pco")
-    assert set(manifest.entities) == {
+    assert set(manifest.entities) >= {
         "campus", "household", "household_membership", "person", "address", "email", "phone_number",
         "group", "group_membership", "event",
     }  # fmt: skip
@@ -171,9 +171,7 @@ def test_a_column_filled_twice(root: Path, mistakes: Mistaken) -> None:
 def test_unknown_entities_in_references(root: Path, mistakes: Mistaken) -> None:
     rides = spoil(root, "people.yaml", "addresses: address,", "addresses: adress,")
     needs = spoil(root, "people.yaml", "depends_on: {soft: [household]}", "depends_on: {soft: [household, family]}")
-    names = (
-        "address, campus, email, event, group, group_membership, household, household_membership, person, phone_number"
-    )
+    names = ", ".join(sorted(read_manifest(SHIPPED, "pco").entities))
     assert mistakes() == [
         (
             f"people.yaml:{rides}: entities.person.sideload.addresses: found 'adress', "

@@ -11,6 +11,12 @@ from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Str
 from openfaith_sync.domain.manifest.manifest import Dependencies, Entity, Manifest, Relationship
 from openfaith_sync_tests.domain.church import entity, manifest
 
+RANKS = {
+    **{"campus": 0, "household": 0, "person": 1, "household_membership": 2, "address": 2, "email": 2},
+    **{"phone_number": 2, "group": 0, "group_membership": 2, "event": 2},
+}
+"""The ranks of the first entities, in the order in which they sync."""
+
 
 def to_one(target: str, *, nullable: bool) -> Relationship:
     return Relationship(target=target, resource=target.title(), nullable=nullable)
@@ -53,14 +59,11 @@ def dropped(graph: DependencyGraph) -> list[tuple[str, str]]:
 
 
 def test_planning_center_syncs_in_the_expected_order() -> None:
-    assert build_graph(manifest()).entities == (
-        *("campus", "household", "person", "household_membership", "address", "email", "phone_number"),
-        *("group", "group_membership", "event"),
-    )
+    assert [name for name in build_graph(manifest()).entities if name in RANKS] == list(RANKS)
 
 
 def test_planning_center_depends_as_its_relationships_say() -> None:
-    assert edges(build_graph(manifest())) == {
+    assert {edge for edge in edges(build_graph(manifest())) if edge[0] in RANKS} == {
         ("person", "soft", "campus"),
         ("person", "soft", "household"),
         ("household_membership", "hard", "household"),
@@ -91,7 +94,9 @@ def test_every_edge_says_why() -> None:
 
 def test_ranks_rise_along_every_edge() -> None:
     graph = build_graph(manifest())
-    assert [graph.rank(name) for name in graph.entities] == [0, 0, 1, 2, 2, 2, 2, 0, 2, 2]
+    assert {name: graph.rank(EntityName(name)) for name in RANKS} == RANKS
+    for edge in graph.edges:
+        assert graph.rank(edge.dependency) < graph.rank(edge.dependent), edge
 
 
 def test_hard_dependencies_are_told_by_entity() -> None:
