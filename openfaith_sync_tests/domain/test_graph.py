@@ -12,8 +12,16 @@ from openfaith_sync.domain.manifest.manifest import Dependencies, Entity, Manife
 from openfaith_sync_tests.domain.church import entity, manifest
 
 RANKS = {
-    **{"campus": 0, "household": 0, "person": 1, "household_membership": 2, "address": 2, "email": 2},
-    **{"phone_number": 2, "group": 0, "group_membership": 2, "event": 2},
+    "campus": 0,
+    "household": 0,
+    "person": 1,
+    "household_membership": 2,
+    "address": 2,
+    "email": 2,
+    "phone_number": 2,
+    "group": 0,
+    "group_membership": 2,
+    "event": 2,
 }
 """The ranks of the first entities, in the order in which they sync."""
 
