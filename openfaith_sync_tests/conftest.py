@@ -12,16 +12,29 @@ import pytest
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server import server
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
+from openfaith_sync_tests.forking import ForkServer
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 # A deployment with a database of its own has keys of its own.
 SECRET_KEY = "dGhlLWtleS1vZi1hbGwtdGVzdHMtMzItYnl0ZXMtbG8="
 MEMORY_NEEDED_BYTES = 2 << 30
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _simulators_start_quickly() -> Iterator[None]:
+    """Have every simulator that this process starts be a fork of one that has imported everything."""
+    with (
+        ForkServer("openfaith_sync.simulator.server.server_process") as simulators,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(server, "start_process", simulators.start)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, Protocol
 
 import orjson
 import uvicorn
@@ -85,6 +86,31 @@ def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
         _Announcing(config, said).run(sockets=[listener])
 
 
+class SimulatorProcess(Protocol):
+    """The process of a simulator, whose input and output are pipes; ``subprocess.Popen`` is one."""
+
+    stdin: IO[bytes] | None
+    stdout: IO[bytes] | None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status, or raise ``subprocess.TimeoutExpired``."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
+
+def start_process() -> SimulatorProcess:
+    """Start the process of a simulator. Tests, which start hundreds, replace this by one that is quicker."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "openfaith_sync.simulator.server.server_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
 @contextmanager
 def running_simulator(settings: SimulatorSettings, manifest: Manifest) -> Iterator[RunningSimulator]:
     """Run a simulator in a process of its own, from when it listens to the end of the block.
@@ -94,12 +120,7 @@ def running_simulator(settings: SimulatorSettings, manifest: Manifest) -> Iterat
     Raises:
         UsageError: It did not start; says what it said.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openfaith_sync.simulator.server.server_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    process = start_process()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -132,13 +153,14 @@ def _listening_socket(settings: SimulatorSettings) -> socket.socket:
         raise UsageError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _stop(process: SimulatorProcess) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    # The process ends with its input.
+    process.stdin.close()
     try:
         process.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    process.stdout.close()
