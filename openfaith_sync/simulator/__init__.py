@@ -1,1 +1,1 @@
-"""An API server made from a manifest."""
+"""An API server made from a manifest, with a simulated church behind it."""

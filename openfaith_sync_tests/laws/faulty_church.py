@@ -144,7 +144,7 @@ class Faulty:
 
     def _is_uncounted(self, entity: str) -> bool:
         """Whether the source's count of it is known to be wrong, so that a listing cut short looks like a whole one."""
-        is_cut_short = self.fault.kind in {"short_page", "empty_page", "repeat_page", "lying_total"}
+        is_cut_short = self.fault.kind in {"short_page", "empty_page", "repeat_page", "wrong_total"}
         return is_cut_short and self.manifest.entities[EntityName(entity)].total_count != "exact"
 
     def assert_nothing_alive_is_buried(self, org: OrgId, entities: Iterable[str]) -> None:

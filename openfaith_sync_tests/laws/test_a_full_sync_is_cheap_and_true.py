@@ -129,7 +129,7 @@ def test_a_child_whose_count_differs_walks_its_own_listing(database: Database, p
 def test_a_child_that_was_set_aside_counts_as_having_come(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = next(iter(simulator.truth("email")))
-        simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
+        simulator.fault(Fault(kind="damaged_record", record=f"Email/{bad}", damage="attributes_list"))
         for mode in (SyncMode.FULL, SyncMode.FULL):
             outcome = sync(database, pco_manifest, simulator, mode)[EntityName("email")]
             assert (outcome.result.mode, outcome.result.counts.dead) == (SyncMode.SIDELOAD, 1)
@@ -205,7 +205,7 @@ def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(
 ) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = list(simulator.truth("person"))[7]
-        simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
+        simulator.fault(Fault(kind="damaged_record", record=f"Person/{bad}", damage=odd))
         outcomes = sync(database, pco_manifest, simulator)
         counts = outcomes[EntityName("person")].result.counts
         assert (counts.created, counts.dead) == (119, 1)
@@ -227,7 +227,7 @@ def test_one_bad_record_is_one_dead_letter_and_the_page_goes_on(
 def test_one_odd_value_costs_no_record(database: Database, pco_manifest: Manifest, odd: str) -> None:
     with church(pco_manifest, 120) as simulator:
         bad = list(simulator.truth("person"))[7]
-        simulator.fault(Fault(kind="odd_record", record=f"Person/{bad}", odd=odd))
+        simulator.fault(Fault(kind="damaged_record", record=f"Person/{bad}", damage=odd))
         outcomes = sync(database, pco_manifest, simulator)
         assert (outcomes[EntityName("person")].result.counts.created, letters(database)) == (120, 0)
         simulator.clear_faults()

@@ -91,7 +91,7 @@ def test_the_one_that_renews_is_killed_while_others_wait_for_it(church: Church, 
 
 
 def test_walks_of_several_processes_whose_tokens_end_every_few_requests(church: Church, refreshers: Refreshers) -> None:
-    church.simulator.behave(OAuthBehaviour(access_requests=2))
+    church.simulator.set_oauth_behaviour(OAuthBehaviour(access_requests=2))
     church.expire()
     entities = ["person", "household", "campus", "group"]
     assert refreshers.run({**church.job, "processes": 4, "entities": entities}) == [0] * 4
@@ -104,7 +104,7 @@ def test_walks_of_several_processes_whose_tokens_end_every_few_requests(church: 
 
 @pytest.mark.parametrize("refusal", ["hint", "basic"])
 def test_either_body_of_a_401_in_the_middle_of_a_walk_is_one_refresh(church: Church, refusal: Any) -> None:
-    church.simulator.behave(OAuthBehaviour(refusal=refusal))
+    church.simulator.set_oauth_behaviour(OAuthBehaviour(refusal=refusal))
     church.read()
     church.expire()
     church.read(times=3)

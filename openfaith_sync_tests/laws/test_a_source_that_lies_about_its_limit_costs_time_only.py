@@ -92,7 +92,7 @@ LIES = {
 @pytest.mark.parametrize("says", LIES.values(), ids=LIES)
 def test_headers_that_lie_cost_time_and_no_record(church: LimitedChurch, says: dict[str, str | None]) -> None:
     church.simulator.set_rate("12/1")
-    church.simulator.fault(Fault(kind="headers", says=says))
+    church.simulator.fault(Fault(kind="headers", values=says))
     church.sync()
     church.assert_holds_the_truth()
 

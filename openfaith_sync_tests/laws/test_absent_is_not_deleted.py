@@ -308,7 +308,7 @@ def test_two_listings_of_which_a_row_names_no_id_prove_nothing(
 ) -> None:
     monkeypatch.setattr(settling, "READS_A_PASS", 0)
     church = synced(PERSON)
-    church.simulator.fault(Fault(kind="odd_record", record=f"Person/{min(church.truth(PERSON))}", odd="no_id"))
+    church.simulator.fault(Fault(kind="damaged_record", record=f"Person/{min(church.truth(PERSON))}", damage="no_id"))
     for _ in range(3):
         assert church.sync(PERSON).report["still_candidates"] == 1
     assert len(church.live(PERSON)) == PEOPLE
@@ -367,7 +367,7 @@ def test_a_reconciliation_moves_no_watermark_and_claims_no_mapping(synced: Calla
 def test_a_dead_letter_of_a_record_that_is_gone_waits_no_more(synced: Callable[..., Synced]) -> None:
     church = synced(CAMPUS)
     bad = church.simulator.create("email", {"address": "x@example.org"}, {"person": min(church.truth(PERSON))})
-    church.simulator.fault(Fault(kind="odd_record", record=f"Email/{bad}", odd="attributes_list"))
+    church.simulator.fault(Fault(kind="damaged_record", record=f"Email/{bad}", damage="attributes_list"))
     church.sync(EMAIL, SyncMode.FULL)
     assert bad not in church.live(EMAIL)
     waiting = "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL"

@@ -31,8 +31,8 @@ FAULTS = {
     "empty_page": Fault(kind="empty_page"),
     "short_page": Fault(kind="short_page"),
     "repeat_page": Fault(kind="repeat_page"),
-    "a total of none": Fault(kind="lying_total", total=0),
-    "a total of many": Fault(kind="lying_total", total=1000),
+    "a total of none": Fault(kind="wrong_total", total=0),
+    "a total of many": Fault(kind="wrong_total", total=1000),
     "slow": Fault(kind="slow", delay_ms=60_000),
     "drip": Fault(kind="drip", delay_ms=50),
     "cut": Fault(kind="cut"),
@@ -41,7 +41,7 @@ FAULTS = {
     "outage": Fault(kind="outage"),
     "bomb": Fault(kind="bomb"),
     "another limit": Fault(kind="rate", rate="999999/20"),
-    "a limit of none": Fault(kind="headers", says={"limit": "0", "period": "soon", "count": "-1"}),
+    "a limit of none": Fault(kind="headers", values={"limit": "0", "period": "soon", "count": "-1"}),
     "redirect here": Fault(kind="redirect", to="here"),
     "redirect elsewhere": Fault(kind="redirect", to="elsewhere"),
 }
@@ -64,7 +64,7 @@ def test_every_kind_is_tried_every_entity_is_synced_and_some_have_pages(
 ) -> None:
     assert sum(count > PAGE for count in simulator.counts().values()) > 1
     # One odd record is no fault of a request; it is tried in tests of its own.
-    assert {fault.kind for fault in FAULTS.values()} == set(get_args(FaultKind)) - {"odd_record"}
+    assert {fault.kind for fault in FAULTS.values()} == set(get_args(FaultKind)) - {"damaged_record"}
     assert {entity for unit in UNITS for entity in unit} == set(manifest.entities)
 
 

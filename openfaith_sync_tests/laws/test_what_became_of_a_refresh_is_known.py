@@ -96,7 +96,7 @@ def test_a_source_that_says_it_did_nothing_is_asked_again(church: Church, status
 
 
 def test_a_refresh_token_that_stays_the_same_is_used_again(church: Church) -> None:
-    church.simulator.behave(OAuthBehaviour(rotates=False))
+    church.simulator.set_oauth_behaviour(OAuthBehaviour(rotates=False))
     for _ in range(3):
         church.expire()
         church.read()

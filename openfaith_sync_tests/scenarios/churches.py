@@ -10,17 +10,17 @@ from openfaith_sync.commands.demo_check import Church, Row
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import (
+    DeliveryFaults,
     Fault,
     RunningSimulator,
     SimulatorSettings,
-    WebhookTrouble,
     running_simulator,
 )
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database
 
 PCO = AdapterName("pco")
-TROUBLE = WebhookTrouble(
+TROUBLE = DeliveryFaults(
     lost_share=0.1,
     duplicate_share=0.15,
     disorder_seconds=3,
@@ -100,7 +100,7 @@ def living_churches(database: Database, manifest: Manifest, count: int, people: 
         simulators: dict[OrgId, RunningSimulator] = {}
         for number in range(count):
             has_webhooks = number % 2 == 0
-            told: dict[str, Any] = {"webhook_trouble": TROUBLE, "webhook_retry_scale": 0.05} if has_webhooks else {}
+            told: dict[str, Any] = {"delivery_faults": TROUBLE, "webhook_retry_scale": 0.05} if has_webhooks else {}
             faults = () if has_webhooks else (NO_WEBHOOKS,)
             settings = SimulatorSettings(people=people, seed=number + 1, rate=None, faults=faults, **told)
             simulators[OrgId(f"church-{number:02}")] = stack.enter_context(running_simulator(settings, manifest))

@@ -96,7 +96,7 @@ def test_a_limit_may_change_in_the_middle_of_a_window(moving: RunningSimulator, 
 def test_headers_may_lie_about_the_limit(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.set_rate("2/60")
     says = {"limit": "1000", "period": "soon", "count": None, "retry_after": "-5"}
-    moving.fault(Fault(kind="headers", says=says))
+    moving.fault(Fault(kind="headers", values=says))
     answers = [client.get(f"{moving.base_url}/people/v2/campuses") for _ in range(3)]
     assert [a.status_code for a in answers] == [200, 200, 429]
     assert {a.headers["x-pco-api-request-rate-limit"] for a in answers} == {"1000"}

@@ -171,7 +171,7 @@ def test_ids_are_never_given_twice(moving: RunningSimulator) -> None:
     assert int(moving.create("campus", {"name": "East"})) > int(first)
 
 
-def test_random_happenings_keep_the_church_whole(moving: RunningSimulator, ask) -> None:
+def test_random_mutations_keep_the_church_whole(moving: RunningSimulator, ask) -> None:
     done = moving.random(200, seed=3)
     assert len(set(done)) >= 6
     people = set(moving.truth("person"))
@@ -186,7 +186,7 @@ def test_random_happenings_keep_the_church_whole(moving: RunningSimulator, ask) 
         assert set(ids) == people
 
 
-def test_random_happenings_follow_from_their_seed(manifest: Manifest) -> None:
+def test_random_mutations_follow_from_their_seed(manifest: Manifest) -> None:
     def histories():
         for _ in range(2):
             with running_simulator(SimulatorSettings(people=60), manifest) as simulator:
@@ -242,8 +242,8 @@ def test_latency_is_added(moving: RunningSimulator, client: httpx.Client) -> Non
         lambda s: s.script({0: []}),
     ],
 )
-def test_what_cannot_be_done_is_said(moving: RunningSimulator, wrong) -> None:
-    with pytest.raises(UsageError, match="refused"):
+def test_an_impossible_action_is_rejected(moving: RunningSimulator, wrong) -> None:
+    with pytest.raises(UsageError, match="rejected"):
         wrong(moving)
 
 

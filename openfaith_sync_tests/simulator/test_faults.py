@@ -170,8 +170,8 @@ def test_a_slow_answer(moving: RunningSimulator, client: httpx.Client) -> None:
         client.get(f"{moving.base_url}{URL}", timeout=0.05)
 
 
-def test_a_lying_total(hit) -> None:
-    assert hit(kind="lying_total", total=3).json()["meta"]["total_count"] == 3
+def test_a_wrong_total(hit) -> None:
+    assert hit(kind="wrong_total", total=3).json()["meta"]["total_count"] == 3
 
 
 def test_faults_hit_the_requests_they_are_meant_for() -> None:
@@ -207,9 +207,9 @@ def test_faults_are_read_from_files(tmp_path: Path, name: str, text: str) -> Non
     ("text", "complaint"),
     [
         ("- {kind: earthquake}", "0.kind"),
-        ("- {kind: status}", "needs a status"),
+        ("- {kind: status}", "requires a status"),
         ("- {kind: reset, at: 0}", "0.at"),
-        ("- {kind: reset, at: 1, every: 2}", "exclude each other"),
+        ("- {kind: reset, at: 1, every: 2}", "mutually exclusive"),
         ("- {kind: reset, wen: 1}", "0.wen"),
         ("kind: reset", "list"),
         ("[", "cannot be read"),

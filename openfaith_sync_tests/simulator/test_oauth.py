@@ -86,7 +86,7 @@ def test_without_a_redirect_the_code_is_shown_to_the_person(sim: RunningSimulato
 
 
 def test_a_person_may_say_no(sim: RunningSimulator) -> None:
-    sim.behave(OAuthBehaviour(consent="deny"))
+    sim.set_oauth_behaviour(OAuthBehaviour(consent="deny"))
     query = parse_qs(urlsplit(authorize(sim).headers["location"]).query)
     assert (query["error"], query["state"]) == (["access_denied"], ["s7ate"])
 
@@ -139,7 +139,7 @@ def test_a_token_ends_by_its_time_or_by_its_requests_in_the_middle_of_a_walk(sim
     (pair,) = sim.issue_tokens("people")
     sim.expire_tokens()
     assert hint(read(sim, pair)) == "BABOON"
-    sim.behave(OAuthBehaviour(access_requests=2, access_seconds=3))
+    sim.set_oauth_behaviour(OAuthBehaviour(access_requests=2, access_seconds=3))
     pair = refresh(sim, pair).json()
     assert pair["expires_in"] == 3
     assert [read(sim, pair).status_code for _ in range(3)] == [200, 200, 401]
@@ -148,7 +148,7 @@ def test_a_token_ends_by_its_time_or_by_its_requests_in_the_middle_of_a_walk(sim
 def test_the_other_body_of_a_401_is_text(sim: RunningSimulator) -> None:
     (pair,) = sim.issue_tokens("people")
     sim.expire_tokens()
-    sim.behave(OAuthBehaviour(refusal="basic"))
+    sim.set_oauth_behaviour(OAuthBehaviour(refusal="basic"))
     answer = read(sim, pair)
     assert (answer.status_code, answer.text) == (401, "HTTP Basic: Access denied.\n")
     assert read(sim, {"access_token": "never-issued"}).text == "HTTP Basic: Access denied.\n"

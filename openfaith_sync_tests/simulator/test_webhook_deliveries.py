@@ -16,7 +16,7 @@ from openfaith_sync.simulator.events.webhook_sender import RETRY_SECONDS
 from openfaith_sync.simulator.server.server import (
     RunningSimulator,
     SimulatorSettings,
-    WebhookTrouble,
+    DeliveryFaults,
     running_simulator,
 )
 from openfaith_sync_tests.simulator.receiver import Receiver
@@ -138,7 +138,7 @@ def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(
     receiver.statuses.append(500)
     moving.create("person", {"first_name": "Ruth"})
     until(lambda: moving.webhooks()["attempts"] > before)
-    with pytest.raises(UsageError, match="still is to come"):
+    with pytest.raises(UsageError, match="still outstanding"):
         moving.wait_delivered(timeout_seconds=0.1)
     assert len(receiver.received) == 1
     assert subscription("/events")[0]["attributes"]["status"] == "failed"
@@ -191,7 +191,7 @@ def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(
 
 
 def test_a_lost_event_is_listed_and_never_comes(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
-    moving.trouble(WebhookTrouble(lost_share=0.5))
+    moving.set_delivery_faults(DeliveryFaults(lost_share=0.5))
     subscription = subscribe(receiver.url)
     crowd(40)
     moving.wait_delivered()
@@ -203,7 +203,7 @@ def test_a_lost_event_is_listed_and_never_comes(moving: RunningSimulator, subscr
 
 
 def test_some_events_come_twice(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
-    moving.trouble(WebhookTrouble(duplicate_share=0.5))
+    moving.set_delivery_faults(DeliveryFaults(duplicate_share=0.5))
     subscribe(receiver.url)
     crowd(40)
     moving.wait_delivered()
@@ -214,7 +214,7 @@ def test_some_events_come_twice(moving: RunningSimulator, subscribe, receiver, c
 
 
 def test_disorder_shuffles_what_happens_within_its_window(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
-    moving.trouble(WebhookTrouble(disorder_seconds=0.2))
+    moving.set_delivery_faults(DeliveryFaults(disorder_seconds=0.2))
     subscription = subscribe(receiver.url)
     crowd(20)
     moving.wait_delivered()
@@ -227,7 +227,7 @@ def test_deliveries_are_delayed(moving: RunningSimulator, subscribe, receiver) -
     subscribe(receiver.url)
     moving.create("person", {"first_name": "Ruth"})
     moving.wait_delivered()
-    moving.trouble(WebhookTrouble(delay_seconds=(0.3, 0.4)))
+    moving.set_delivery_faults(DeliveryFaults(delay_seconds=(0.3, 0.4)))
     moving.create("person", {"first_name": "Naomi"})
     moving.wait_delivered()
     first, second = (one["at_seconds"] for one in moving.deliveries())
@@ -236,7 +236,7 @@ def test_deliveries_are_delayed(moving: RunningSimulator, subscribe, receiver) -
 
 
 def test_several_events_come_in_one_body(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
-    moving.trouble(WebhookTrouble(batch=4))
+    moving.set_delivery_faults(DeliveryFaults(batch=4))
     subscription = subscribe(receiver.url)
     crowd(10)
     moving.wait_delivered()
@@ -248,7 +248,7 @@ def test_several_events_come_in_one_body(moving: RunningSimulator, subscribe, re
 def test_an_event_can_come_before_the_api_shows_the_record(
     moving: RunningSimulator, client: httpx.Client, subscribe, receiver
 ) -> None:
-    moving.trouble(WebhookTrouble(early_seconds=60))
+    moving.set_delivery_faults(DeliveryFaults(early_seconds=60))
     subscribe(receiver.url)
     listing = f"{moving.base_url}/people/v2/people?order=-updated_at&per_page=1"
     before = client.get(listing).json()
@@ -271,7 +271,7 @@ def test_an_event_can_come_before_the_api_shows_the_record(
 def test_a_hidden_record_shows_when_its_time_has_passed(
     moving: RunningSimulator, client: httpx.Client, subscribe, receiver
 ) -> None:
-    moving.trouble(WebhookTrouble(early_seconds=0.1))
+    moving.set_delivery_faults(DeliveryFaults(early_seconds=0.1))
     subscribe(receiver.url)
     person = moving.create("person", {"first_name": "Ruth"})
     until(lambda: client.get(f"{moving.base_url}/people/v2/people/{person}").status_code == 200)
@@ -280,7 +280,7 @@ def test_a_hidden_record_shows_when_its_time_has_passed(
 
 
 def test_a_hidden_child_is_in_no_include_either(moving: RunningSimulator, client: httpx.Client, subscribe) -> None:
-    moving.trouble(WebhookTrouble(early_seconds=60))
+    moving.set_delivery_faults(DeliveryFaults(early_seconds=60))
     person = moving.create("person", {"first_name": "Ruth"})
     subscribe("http://127.0.0.1:9/nobody", "people.v2.events.email.created")
     moving.set_webhook_retry_scale(0)
@@ -296,8 +296,8 @@ def test_a_hidden_child_is_in_no_include_either(moving: RunningSimulator, client
 
 
 def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest: Manifest, client: httpx.Client) -> None:
-    trouble = WebhookTrouble(lost_share=0.2, duplicate_share=0.3, disorder_seconds=0.3, seed=4)
-    settings = SimulatorSettings(people=10, webhook_trouble=trouble, webhook_retry_scale=QUICK, rate=None)
+    trouble = DeliveryFaults(lost_share=0.2, duplicate_share=0.3, disorder_seconds=0.3, seed=4)
+    settings = SimulatorSettings(people=10, delivery_faults=trouble, webhook_retry_scale=QUICK, rate=None)
     histories = []
     for _ in range(2):
         with Receiver() as receiver, running_simulator(settings, manifest) as simulator:
@@ -314,7 +314,7 @@ def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest: Man
 def test_what_a_subscription_waits_for_ends_with_it(
     moving: RunningSimulator, client: httpx.Client, subscribe, receiver
 ) -> None:
-    moving.trouble(WebhookTrouble(delay_seconds=(60, 60)))
+    moving.set_delivery_faults(DeliveryFaults(delay_seconds=(60, 60)))
     subscription = subscribe(receiver.url)
     moving.create("person", {"first_name": "Ruth"})
     assert moving.webhooks()["pending"] == 1
@@ -327,6 +327,6 @@ def test_what_a_subscription_waits_for_ends_with_it(
 @pytest.mark.parametrize(
     "wrong", [{"lost_share": 2}, {"delay_seconds": [3, 1]}, {"batch": 0}, {"rain": True}, {"early_seconds": -1}]
 )
-def test_senseless_trouble_is_refused(moving: RunningSimulator, wrong: dict[str, int | list[int] | bool]) -> None:
-    with pytest.raises(UsageError, match="refused"):
+def test_invalid_delivery_faults_are_rejected(moving: RunningSimulator, wrong: dict[str, int | list[int] | bool]) -> None:
+    with pytest.raises(UsageError, match="rejected"):
         moving._call("POST", "webhooks", json=wrong)

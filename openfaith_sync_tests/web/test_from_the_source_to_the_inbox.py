@@ -18,9 +18,9 @@ from openfaith_sync.cli import main
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.event_names import announcements
 from openfaith_sync.simulator.server.server import (
+    DeliveryFaults,
     RunningSimulator,
     SimulatorSettings,
-    WebhookTrouble,
     running_simulator,
 )
 from openfaith_sync.store.database.database import Database
@@ -131,7 +131,7 @@ def test_all_that_a_source_announces_is_received_whatever_its_deliveries_go_thro
             "missed": 0,
         }
         church.set_webhook_retry_scale(0.01)
-        church.trouble(WebhookTrouble(duplicate_share=0.5, disorder_seconds=0.2, batch=4))
+        church.set_delivery_faults(DeliveryFaults(duplicate_share=0.5, disorder_seconds=0.2, batch=4))
         change_people(church, "Before")
         keep, remove, *_ = church.truth("person")
         church.merge(keep, remove)

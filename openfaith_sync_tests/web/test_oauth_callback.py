@@ -215,7 +215,7 @@ def test_every_state_that_is_not_good_is_the_same_answer(person: Person) -> None
 
 
 def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person) -> None:
-    person.church.behave(OAuthBehaviour(consent="deny"))
+    person.church.set_oauth_behaviour(OAuthBehaviour(consent="deny"))
     url = person.agree()
     answer = person.open(url)
     assert answer.status_code == 400

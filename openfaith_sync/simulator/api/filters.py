@@ -1,4 +1,4 @@
-"""Filters: what ``where[...]`` lets through, with the source's silences."""
+"""Filters: which rows ``where[...]`` matches, including what the source silently ignores."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class Condition:
     low: float = LEAST
     high: float = -LEAST
     is_range: bool = False
-    """Whether it holds exactly when the attribute is at least low and below high."""
+    """Whether it is equivalent to: the attribute is at least low and below high."""
 
 
 def _nothing(_row: Row) -> bool:
@@ -34,15 +34,15 @@ def _nothing(_row: Row) -> bool:
 
 
 def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Condition]:
-    """Return the conditions that count.
+    """Return the conditions that apply.
 
-    A filter the entity does not have is ignored. Archived records are hidden unless the request asks for
+    A filter that the entity does not have is ignored. Archived records are hidden unless the request asks for
     them (docs/pco.md 1.5).
     """
     known = table.entity.filters
     if _ARCHIVE_STATUS in known and not any(where.name == _ARCHIVE_STATUS for where in wheres):
         wheres = (*wheres, Where(_ARCHIVE_STATUS, "", "not_archived"))
-    return [found for where in wheres if where.name in known for found in _condition(world, table, where)]
+    return [condition for where in wheres if where.name in known for condition in _condition(world, table, where)]
 
 
 def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
@@ -72,7 +72,7 @@ def _equals_id(value: str) -> Test:
 def _number_condition(table: Table, where: Where, kind: AttributeType) -> Condition:
     value = to_number(kind, where.value)
     if value is None:
-        # A value that is no such thing lets nothing through, and is no error.
+        # A value of the wrong type matches nothing, and is no error.
         return Condition(_nothing)
     above = after(value)
     bounds = {"": (value, above), "gte": (value, -LEAST), "gt": (above, -LEAST)}
@@ -81,8 +81,8 @@ def _number_condition(table: Table, where: Where, kind: AttributeType) -> Condit
     place = table.position[where.name]
 
     def test(row: Row) -> bool:
-        found = to_number(kind, row.values[place])
-        return found is not None and low <= found < high
+        number = to_number(kind, row.values[place])
+        return number is not None and low <= number < high
 
     return Condition(test, where.name, low, high, is_range=True)
 

@@ -1,4 +1,4 @@
-"""Ignoring: parameters the source takes without a word and does not heed."""
+"""Query parameters that the source accepts but silently ignores."""
 
 from dataclasses import replace
 from typing import Literal
@@ -8,21 +8,21 @@ from pydantic import BaseModel, ConfigDict
 from openfaith_sync.simulator.api.query import Query
 
 
-class Ignored(BaseModel):
-    """Parameters that are ignored from now on; the answer is 200 with everything, and links repeat them."""
+class IgnoredParameters(BaseModel):
+    """Parameters to ignore from now on; the response is 200 with all records, and links repeat them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     path: str = ""
-    """Text the request's path must hold."""
+    """Text that the request's path must contain."""
     filters: Literal["all"] | tuple[str, ...] = "all"
     """The attributes whose `where[...]` is ignored."""
     order: bool = False
-    """Whether `order` is."""
+    """Whether `order` is ignored."""
 
 
-def without_ignored(ignored: tuple[Ignored, ...], path: str, query: Query) -> Query:
-    """Return the query as the source heeds it."""
+def drop_ignored(ignored: tuple[IgnoredParameters, ...], path: str, query: Query) -> Query:
+    """Return the query without the parameters that the source ignores."""
     for one in ignored:
         if one.path in path:
             kept = tuple(where for where in query.wheres if one.filters != "all" and where.name not in one.filters)

@@ -1,4 +1,4 @@
-"""A listing request as it was asked, and the links that answer it."""
+"""The query of a listing request, and the links of its response."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,28 +14,28 @@ class Where:
 
     name: str
     operator: str
-    """``gt``, ``gte``, ``lt``, ``lte``, or nothing for equality."""
+    """``gt``, ``gte``, ``lt``, ``lte``, or empty for equality."""
     value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a request asked for; what makes no sense counts as not asked."""
+    """What a request asks for; malformed parameters are treated as absent."""
 
     pairs: tuple[tuple[str, str], ...]
-    """Every parameter as it came, sorted by key."""
+    """All parameters as received, sorted by key."""
     per_page: int
     offset: int
     order: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     wheres: tuple[Where, ...] = ()
     fields: tuple[tuple[str, frozenset[str]], ...] = field(default=())
-    """The wire types with the names asked for of each."""
+    """The wire types, each with the requested names."""
 
     def link(self, url: str, offset: int | None = None) -> str:
-        """Return the URL with these parameters, at another offset when one is given.
+        """Return the URL with these parameters, and with another offset if one is passed.
 
-        Keys are sorted and their brackets left as they are; values are escaped.
+        Keys are sorted and their brackets left unescaped; values are escaped.
         """
         pairs = self.pairs
         if offset is not None:
@@ -43,7 +43,7 @@ class Query:
         return url + ("?" + "&".join(f"{key}={quote_plus(value)}" for key, value in pairs) if pairs else "")
 
     def frame(self, url: str, total: int, count: int) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return the links of a page and the first part of its meta: the counts and the neighbours' places."""
+        """Return the links of a page, and the counts and offsets of its meta."""
         following = self.offset + self.per_page if self.offset + self.per_page < total else None
         before = max(0, self.offset - self.per_page) if self.offset else None
         links = {"self": self.link(url)}
@@ -55,10 +55,10 @@ class Query:
         return links, meta
 
 
-# A walk by offset repeats everything but the offset, a poll repeats all of it.
+# Paging by offset repeats everything but the offset; polling repeats the whole query.
 @lru_cache(maxsize=1024)
 def parse_query(text: str, most: int) -> Query:
-    """Return what a query string asks for; ``most`` is the largest page."""
+    """Parse a query string; ``most`` is the largest page size."""
     pairs = parse_qsl(text, keep_blank_values=True)
     per_page, offset = DEFAULT_PAGE, 0
     order: list[str] = []

@@ -1,14 +1,14 @@
-"""Rendering: records as the bytes that go over the wire, made once and kept."""
+"""Render records to the bytes that are sent, and cache them."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import orjson
 
-from openfaith_sync.simulator.api.relationship_rendering import Ways
-from openfaith_sync.simulator.data.edges import Edge, World
+from openfaith_sync.simulator.api.relationship_rendering import RelationshipViews
+from openfaith_sync.simulator.data.edges import RelationshipEdge, World
 from openfaith_sync.simulator.data.tables import Row, Table
-from openfaith_sync.simulator.data.unmodelled_resources import stranger
+from openfaith_sync.simulator.data.unmodelled_resources import unmodelled_resource
 
 _KEPT_FORMS = 48
 _KEPT_BYTES = 600_000_000
@@ -25,7 +25,7 @@ Found = dict[tuple[str, str], bytes]
 
 
 class Form:
-    """The records of a table in one form: one wire type, these includes, these fields."""
+    """The rendered records of a table for one wire type, set of includes and set of fields."""
 
     def __init__(
         self, renderer: "Renderer", table: Table, wire_type: str, includes: tuple[str, ...], fields: Fields
@@ -37,49 +37,54 @@ class Form:
         self._shown = [(n, p) for n, p in table.position.items() if self._is_shown(n)]
         branches = _branches(includes, table.entity.includes)
         self._branches = branches
-        self._url, self._page = renderer.ways.row_url(table), _PAGES_FOR_PEOPLE.get(wire_type)
+        self._url, self._page = renderer.relationships.row_url(table), _PAGES_FOR_PEOPLE.get(wire_type)
         always = [name for name, declared in table.entity.relationships.items() if declared.always]
-        always = [name for name in always if name not in _untold(table)]
-        self._plain_ways = [renderer.ways.way(table, n) for n in always if n not in branches and self._is_sent(n)]
-        self._linked_ways = [renderer.ways.way(table, n) for n in branches if self._is_sent(n)]
-        self._leads: list[tuple[Edge, Form, bool]] = []
+        always = [name for name in always if name not in _unnamed_parent(table)]
+        self._plain_relationships = [
+            renderer.relationships.way(table, n) for n in always if n not in branches and self._is_sent(n)
+        ]
+        self._linked_relationships = [renderer.relationships.way(table, n) for n in branches if self._is_sent(n)]
+        self._leads: list[tuple[RelationshipEdge, Form, bool]] = []
         for name, deeper in branches.items():
             edge = renderer.world.edge(table, name)
             if edge is not None:
                 target = renderer.form(edge.target, edge.wire_type, deeper, fields)
-                # What several rows may lead to has to be looked at for repeats; the rest is kept joined.
+                # Rows that several others may include must be deduplicated; the others are cached
+                # joined.
                 self._leads.append((edge, target, edge.is_owned and not any(branches.values())))
 
     def bodies(self, ids: Iterable[int]) -> list[bytes]:
-        """Return the bytes of rows."""
+        """Return the bytes of these rows."""
         kept, rows = self._bodies, self._table.rows
         return [kept.get(number) or self._render(rows[number]) for number in ids]
 
     def body(self, row: Row) -> bytes:
-        """Return the bytes of a row without keeping them."""
+        """Return the bytes of a row without caching them."""
         return self._render_with(row, self._short_links(self._url(row), row))
 
     def included(self, ids: list[int]) -> list[bytes]:
-        """Return the bytes of everything these rows include, nothing twice."""
-        parts: list[bytes] = []
+        """Return the bytes of everything that these rows include, without repeats."""
+        bodies: list[bytes] = []
         for edge, target, is_joined in self._leads:
             if is_joined:
-                parts += filter(None, [self._joined(edge, target, number) for number in ids])
+                bodies += filter(None, [self._joined(edge, target, number) for number in ids])
         found: Found = {}
         self._collect(ids, found)
-        return parts + list(found.values())
+        return bodies + list(found.values())
 
     def forget(self, number: int) -> None:
-        """Render this row anew when it is next asked for."""
+        """Drop a row's cached bytes."""
         self._bodies.pop(number, None)
         for name in self._branches:
             self._owned.pop((name, number), None)
 
     def alone(self, row: Row) -> bytes:
-        """Return the bytes of a record that is read alone: with a link for each way out of it."""
-        own, ways = self._url(row), self._renderer.ways
+        """Return the bytes of a record that is read alone, with a link for each of its edges."""
+        own, relationships = self._url(row), self._renderer.relationships
         links: dict[str, str | None] = {"": f"{own}/"} if self._wire_type in _WITH_A_NAMELESS_EDGE else {}
-        links |= {name: ways.way(self._table, name).link(row, own) for name in sorted(self._table.entity.edges)}
+        links |= {
+            name: relationships.way(self._table, name).link(row, own) for name in sorted(self._table.entity.edges)
+        }
         return self._render_with(row, links | self._short_links(own, row))
 
     def _is_sent(self, name: str) -> bool:
@@ -90,12 +95,12 @@ class Form:
             return name in self._fields
         return not self._table.entity.attributes[name].sparse
 
-    def _joined(self, edge: Edge, target: "Form", number: int) -> bytes:
+    def _joined(self, edge: RelationshipEdge, target: "Form", number: int) -> bytes:
         key = (edge.name, number)
         joined = self._owned.get(key)
         if joined is None:
-            # Kept here only: a second copy of each child would double the memory.
-            children = map(edge.target.rows.__getitem__, edge.shown(self._table.rows[number]))
+            # Cached only here: a second copy of each child would double the memory.
+            children = map(edge.target.rows.__getitem__, edge.visible(self._table.rows[number]))
             joined = self._owned[key] = b",".join([target.body(child) for child in children])
             self._renderer.kept_bytes += len(joined)
         return joined
@@ -106,23 +111,23 @@ class Form:
             if is_joined:
                 continue
             rows = self._table.rows
-            met = list(dict.fromkeys(child for number in ids for child in edge.shown(rows[number])))
-            for child, body in zip(met, target.bodies(met), strict=True):
+            children = list(dict.fromkeys(child for number in ids for child in edge.visible(rows[number])))
+            for child, body in zip(children, target.bodies(children), strict=True):
                 found.setdefault((edge.wire_type, str(child)), body)
-            target._collect(met, found)  # noqa: SLF001  the same class, one level deeper
+            target._collect(children, found)  # noqa: SLF001  the same class, one level deeper
         for name in self._branches:
-            self._collect_strangers(name, ids, found)
+            self._collect_unmodelled(name, ids, found)
 
-    def _collect_strangers(self, name: str, ids: Iterable[int], found: Found) -> None:
+    def _collect_unmodelled(self, name: str, ids: Iterable[int], found: Found) -> None:
         declared = self._table.entity.relationships.get(name)
         if declared is None or self._renderer.world.edge(self._table, name) is not None:
             return
         for number in ids:
             identity = self._table.reference(self._table.rows[number], name)
             if identity is not None:
-                url = self._renderer.ways.stranger_url(self._table, name, str(identity))
-                made = stranger(declared.resource, str(identity), url)
-                found.setdefault((declared.resource, str(identity)), orjson.dumps(made))
+                url = self._renderer.relationships.unmodelled_url(self._table, name, str(identity))
+                resource = unmodelled_resource(declared.resource, str(identity), url)
+                found.setdefault((declared.resource, str(identity)), orjson.dumps(resource))
 
     def _render(self, row: Row) -> bytes:
         body = self._bodies[row.id] = self.body(row)
@@ -131,10 +136,10 @@ class Form:
 
     def _render_with(self, row: Row, links: dict[str, str | None]) -> bytes:
         values = row.values
-        relationships: dict[str, Any] = {way.name: {"data": way.data(row)} for way in self._plain_ways}
-        if self._linked_ways:
+        relationships: dict[str, Any] = {way.name: {"data": way.data(row)} for way in self._plain_relationships}
+        if self._linked_relationships:
             own = self._url(row)
-            for way in self._linked_ways:
+            for way in self._linked_relationships:
                 relationships[way.name] = {"links": {"related": way.link(row, own)}, "data": way.data(row)}
         record: dict[str, Any] = {
             "type": self._wire_type,
@@ -146,7 +151,8 @@ class Form:
         for name in self._renderer.left_out.intersection(record):
             if not record[name]:
                 del record[name]
-        # orjson leaves a result in the buffer of 4 KiB and more that it was written to; a copy is as large as its text.
+        # orjson leaves its result in an output buffer of 4 KiB or more; a copy takes only the size of its
+        # text.
         return bytes(memoryview(orjson.dumps(record)))
 
     def _short_links(self, own: str, row: Row) -> dict[str, str | None]:
@@ -154,19 +160,19 @@ class Form:
 
 
 class Renderer:
-    """Every form that was asked for lately, of one world, under one base URL."""
+    """The rendered records of one world under one base URL, for every recently used combination."""
 
     def __init__(self, world: World, base_url: str, left_out: Collection[str]) -> None:
-        """Watch the world, so that what changes is rendered anew; leave out these keys where they hold nothing."""
+        """Watch the world so that changed rows are rendered again; omit these keys when they are empty."""
         self.left_out = frozenset(left_out)
-        self.world, self.ways = world, Ways(world, base_url)
+        self.world, self.relationships = world, RelationshipViews(world, base_url)
         self._forms: dict[tuple[object, ...], Form] = {}
         self.kept_bytes = 0
         for table in world.tables.values():
             table.watchers.append(self._watcher(table))
 
     def form(self, table: Table, wire_type: str, includes: tuple[str, ...], fields: Fields) -> Form:
-        """Return the records of a table in this form."""
+        """Return the rendered records of a table for this combination."""
         key = (table.entity.name, wire_type, includes, tuple(fields.items()))
         form = self._forms.get(key)
         if form is None:
@@ -174,7 +180,7 @@ class Renderer:
         return form
 
     def trim(self) -> None:
-        """Drop all forms when they are many or large: between requests only, for forms hold each other."""
+        """Drop everything rendered if it grows too large: only between requests, since forms reference each other."""
         if len(self._forms) > _KEPT_FORMS or self.kept_bytes > _KEPT_BYTES:
             self._forms.clear()
             self.kept_bytes = 0
@@ -194,17 +200,17 @@ class Renderer:
                 form.forget(number)
 
 
-def _untold(table: Table) -> set[str]:
-    """Return the relationship that a nested record shows by its own URL only.
+def _unnamed_parent(table: Table) -> set[str]:
+    """Return the relationship that a nested record shows only in its own URL.
 
-    Where the parent lists its members, the record does not name the parent again.
+    If the parent lists its members, the record does not name the parent again.
     """
     nested = table.entity.nested
     return {nested.under} if nested and nested.members else set()
 
 
 def _branches(includes: tuple[str, ...], known: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Return the first steps of include paths, each with what lies behind it."""
+    """Return the first segments of include paths, each with the rest of its paths."""
     branches: dict[str, tuple[str, ...]] = {}
     for path in includes:
         first, _, rest = path.partition(".")

@@ -1,4 +1,4 @@
-"""Answers as they leave: status, headers, body; the source's error bodies."""
+"""Responses: status, headers, body, and the source's error bodies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
 
-class Ending(StrEnum):
-    """How an answer leaves."""
+class ResponseEnding(StrEnum):
+    """How the response ends."""
 
     WHOLE = "whole"
     CUT = "cut"
-    """The connection closes in the middle of a body whose length was stated."""
+    """The connection closes in the middle of a body with a Content-Length."""
     CUT_CHUNKED = "cut_chunked"
-    """The same of a body whose length was not stated: no last chunk."""
+    """The connection closes in the middle of a chunked body, before the last chunk."""
     RESET = "reset"
     """The connection is reset in the middle of the body."""
     NOTHING = "nothing"
@@ -26,21 +26,21 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer."""
+class SimulatedResponse:
+    """One response of the simulator."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON_API
     count: int = 0
-    """How many records of the asked kind are in it."""
+    """The number of primary records in it."""
     headers: dict[str, str] = field(default_factory=dict)
-    lies: Mapping[str, str | None] = field(default_factory=dict)
-    """What its headers say of the limit instead of the truth."""
+    header_values: Mapping[str, str | None] = field(default_factory=dict)
+    """False values for its rate limit headers."""
     delay_seconds: float = 0
-    ending: Ending = Ending.WHOLE
+    ending: ResponseEnding = ResponseEnding.WHOLE
     drip_seconds: float = 0
-    """Between two parts of the body, which comes in ``DRIPS`` of them; 0 for all at once."""
+    """Seconds between two of the ``DRIPS`` parts of the body; 0 sends it at once."""
 
 
 _TITLES = {
@@ -61,32 +61,32 @@ _TITLES = {
 }
 
 
-def error(status: int, detail: str | None = None, code: str | None = None, **headers: str) -> Answer:
-    """Return the source's JSON error of a status."""
+def error(status: int, detail: str | None = None, code: str | None = None, **headers: str) -> SimulatedResponse:
+    """Return the source's JSON error for a status."""
     title, usual = _TITLES.get(status, ("Error", "Error"))
     problem = {"status": str(status), "title": title} | ({"code": code} if code else {}) | {"detail": detail or usual}
-    return Answer(status, orjson.dumps({"errors": [problem]}), JSON, headers=headers)
+    return SimulatedResponse(status, orjson.dumps({"errors": [problem]}), JSON, headers=headers)
 
 
-def refused_credentials() -> Answer:
-    """Return the answer to wrong credentials, which is no JSON."""
+def refused_credentials() -> SimulatedResponse:
+    """Return the response to wrong credentials, which is not JSON."""
     challenge = {"www-authenticate": 'Basic realm="Application"', "cache-control": "no-cache"}
-    return Answer(401, b"HTTP Basic: Access denied.\n", HTML, headers=challenge)
+    return SimulatedResponse(401, b"HTTP Basic: Access denied.\n", HTML, headers=challenge)
 
 
-def page_not_found() -> Answer:
-    """Return the HTML page of a route that does not exist at all."""
+def page_not_found() -> SimulatedResponse:
+    """Return the HTML page for a route that does not exist."""
     return html(404, "404", "The page you were looking for doesn't exist.")
 
 
-def html(status: int, title: str, text: str) -> Answer:
-    """Return a page for people."""
+def html(status: int, title: str, text: str) -> SimulatedResponse:
+    """Return an HTML page."""
     page = f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{text}</h1></body></html>\n"
-    return Answer(status, page.encode(), HTML)
+    return SimulatedResponse(status, page.encode(), HTML)
 
 
-def invalid(detail: str, parameter: str, resource: str) -> Answer:
-    """Return the answer to a write that lacks something."""
+def invalid(detail: str, parameter: str, resource: str) -> SimulatedResponse:
+    """Return the response to a write with an invalid parameter."""
     problem = {"detail": detail, "status": "422", "title": "Validation Error", "source": {"parameter": parameter}}
     body = {"errors": [problem | {"meta": {"resource": resource}}]}
-    return Answer(422, orjson.dumps(body), JSON)
+    return SimulatedResponse(422, orjson.dumps(body), JSON)

@@ -1,15 +1,15 @@
-"""Routes: which path asks for what, made from the manifest's endpoints."""
+"""Routes: what each path stands for, derived from the manifest's endpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from openfaith_sync.simulator.data.edges import Edge, World
+from openfaith_sync.simulator.data.edges import RelationshipEdge, World
 from openfaith_sync.simulator.data.tables import Row, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A whole entity."""
+    """All records of an entity."""
 
     table: Table
 
@@ -24,10 +24,10 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class Nested:
-    """What belongs to one record."""
+class NestedListing:
+    """The records that belong to one record."""
 
-    edge: Edge
+    edge: RelationshipEdge
     row: Row
 
 
@@ -39,39 +39,40 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True)
-class Me:
+class CurrentUser:
     """The user whom the credential belongs to."""
 
 
-Route = Listing | Single | Nested | Root | Me
+Route = Listing | Single | NestedListing | Root | CurrentUser
 
 
 class Router:
-    """Finds what a path asks for."""
+    """Finds the route of a path."""
 
     def __init__(self, world: World, verify_path: str) -> None:
-        """Take the endpoints of all entities of the world."""
+        """Build the routes of all entities of the world."""
         self._world = world
         self._verify_path = verify_path
-        # A nested entity has no listing of its own, and a bare id finds nothing: it is reached by edges.
+        # A nested entity has no listing of its own and cannot be read by id alone: it is reached through
+        # edges.
         tables = [t for t in world.tables.values() if t.entity.nested is None]
         self._lists = {t.entity.path + t.entity.endpoints.list: t for t in tables}
         self._singles = {t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in tables}
         self._roots = {table.entity.path for table in world.tables.values()}
 
     def find(self, path: str) -> Route | None:
-        """Return what the path asks for; nothing when there is no such thing, or not any more."""
+        """Return the route of a path; nothing if it does not exist, or no longer does."""
         table = self._lists.get(path)
         if table is not None:
             return Listing(table)
         if path == self._verify_path:
-            return Me()
+            return CurrentUser()
         if path in self._roots:
             return Root(path)
         return self._below(path.split("/"))
 
     def _below(self, parts: list[str]) -> Route | None:
-        """Read ``…/people/1``, ``…/people/1/emails`` and ``…/people/1/emails/2``."""
+        """Match ``…/people/1``, ``…/people/1/emails`` and ``…/people/1/emails/2``."""
         for depth, table, row in self._records(parts):
             rest = parts[depth:]
             if not rest:
@@ -79,9 +80,9 @@ class Router:
             edge = self._world.edge(table, rest[0])
             if edge is None:
                 return None
-            ids = list(edge.shown(row))
+            ids = list(edge.visible(row))
             if len(rest) == 1 and edge.is_many:
-                return Nested(edge, row)
+                return NestedListing(edge, row)
             if len(rest) == 1 and ids:
                 return Single(edge.target, edge.target.rows[ids[0]], edge.wire_type)
             if len(rest) == 2 and rest[1] in map(str, ids):  # noqa: PLR2004  the edge and an id

@@ -1,4 +1,4 @@
-"""Searches: the ``where[search_...]`` filters of people."""
+"""The ``where[search_...]`` filters of people."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Test = Callable[[Row], bool]
 
 
 def find_search(world: World, table: Table, name: str, value: str) -> Test | None:
-    """Return the test of a search by name, by e-mail (``..._or_email``) or by telephone number."""
+    """Return the test for a search by name, by e-mail (``..._or_email``) or by phone number."""
     if name == "search_phone_number_e164":
         return lambda row: value in _children(world, table, row, "phone_numbers", "e164")
     tests: list[Test] = []
@@ -27,12 +27,12 @@ def find_search(world: World, table: Table, name: str, value: str) -> Test | Non
 
 
 def _by_name(table: Table, value: str) -> Test:
-    """Each word of the search begins a word of the person's names."""
+    """Return a test that each word of the search begins a word of the person's names."""
     wanted = fold(value).split()
 
     def test(row: Row) -> bool:
         words = fold(" ".join(str(table.value(row, name) or "") for name in _NAMES)).split()
-        return all(any(word.startswith(part) for word in words) for part in wanted)
+        return all(any(word.startswith(prefix) for word in words) for prefix in wanted)
 
     return test
 

@@ -1,4 +1,4 @@
-"""Reception: what is asked of every request before anything is answered."""
+"""Authenticate requests, count them against the rate limit, and resolve the API version."""
 
 import base64
 import re
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.manifest.adapter_file import DeepOffset
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.simulator.api.responses import Answer, refused_credentials
+from openfaith_sync.simulator.api.responses import SimulatedResponse, refused_credentials
 from openfaith_sync.simulator.auth.oauth import OAuthServer
-from openfaith_sync.simulator.settings.rate_limit import RateRule, RateWindows, Verdict
+from openfaith_sync.simulator.settings.rate_limit import RateRule, RateWindows, WindowCount
 from openfaith_sync.simulator.settings.settings import SimulatorSettings
 
 _OLDEST_VERSION = "2018-08-01"
 
 
 @dataclass(frozen=True, slots=True)
-class Guest:
-    """Who asks."""
+class Client:
+    """An authenticated client."""
 
     credential: str
     auth_method: str
 
 
-class Reception:
-    """Knows the one credential, and the tokens of the OAuth server; counts what each asks for."""
+class AccessControl:
+    """Checks the one credential and the tokens of the OAuth server; counts the requests of each."""
 
     def __init__(self, manifest: Manifest, settings: SimulatorSettings, oauth: OAuthServer) -> None:
-        """Accept the pair as Basic, its secret as a Bearer token, and tokens that were granted."""
+        """Accept the pair as Basic, its secret as a Bearer token, and tokens that were issued."""
         application_id, secret = settings.application_id, settings.secret
         pair = base64.b64encode(f"{application_id}:{secret}".encode()).decode()
         self._methods = {f"Basic {pair}": "HTTPBasic", f"Bearer {secret}": "OAuth2"}
@@ -36,39 +36,42 @@ class Reception:
         self._oauth = oauth
 
     def set_rate(self, rate: RateRule | None) -> None:
-        """Count from nothing by another rule."""
+        """Set another limit and discard the counts."""
         self.rate = rate
         self._windows.clear()
 
-    def greet(self, authorization: str, path: str) -> Guest | Answer:
-        """Return who asks, or the answer to a credential that is wrong."""
+    def authenticate(self, authorization: str, path: str) -> Client | SimulatedResponse:
+        """Return the authenticated client, or the response to an invalid credential."""
         method = self._methods.get(authorization)
         if method is not None:
-            return Guest(authorization, method)
+            return Client(authorization, method)
         kind, _, token = authorization.partition(" ")
         if kind != "Bearer":
             return refused_credentials()
-        found = self._oauth.refusal_of(token, path)
-        # The limit is the person's, not the token's: a new token brings no new requests.
-        return found if isinstance(found, Answer) else Guest(f"grant {found}", "OAuth2")
+        grant = self._oauth.check_token(token, path)
+        # The limit belongs to the person, not the token: a new token brings no new requests.
+        return grant if isinstance(grant, SimulatedResponse) else Client(f"grant {grant}", "OAuth2")
 
-    def count(self, guest: Guest, offset: int, at_seconds: float) -> Verdict | None:
-        """Count a request; the verdict of the stricter limit when it refuses. Nothing without limits."""
+    def count(self, client: Client, offset: int, at_seconds: float) -> WindowCount | None:
+        """Count a request against the limit; nothing without limits.
+
+        Return the count of the stricter limit if that one refuses.
+        """
         if self.rate is None:
             return None
-        verdict = self._windows.count(guest.credential, self.rate, at_seconds)
-        if self._deep is not None and offset > self._deep.above and not verdict.is_refused:
+        window_count = self._windows.count(client.credential, self.rate, at_seconds)
+        if self._deep is not None and offset > self._deep.above and not window_count.is_refused:
             rule = RateRule(self._deep.requests, self._deep.period_seconds)
-            # Deep requests share a window of their own, beside the usual one.
-            deep = self._windows.count(f"deep {guest.credential}", rule, at_seconds)
-            return deep if deep.is_refused else verdict
-        return verdict
+            # Deep offsets share a window of their own, in addition to the usual one.
+            deep = self._windows.count(f"deep {client.credential}", rule, at_seconds)
+            return deep if deep.is_refused else window_count
+        return window_count
 
 
-def resolve_version(asked: str, newest: str) -> str | None:
-    """Return the version that answers: the newest up to the one asked for; nothing when it is no version."""
-    if asked in ("", "LATEST"):
+def resolve_version(requested: str, newest: str) -> str | None:
+    """Return the version that serves the request: the newest one up to it; nothing if it is not a version."""
+    if requested in ("", "LATEST"):
         return newest
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked) is None or asked < _OLDEST_VERSION:
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", requested) is None or requested < _OLDEST_VERSION:
         return None
-    return min(asked, newest)
+    return min(requested, newest)

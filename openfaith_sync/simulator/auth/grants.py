@@ -1,4 +1,4 @@
-"""Grants: who agreed to what, which tokens came of it, and what was done with each refresh token."""
+"""Grants, the tokens issued under them, and each use of a refresh token."""
 
 import itertools
 import secrets
@@ -10,39 +10,39 @@ Outcome = Literal["spent", "kept", "spent twice", "revoked", "unknown"]
 
 
 @dataclass(slots=True)
-class Grant:
-    """What one person agreed to; all tokens that came of it are one family, and go together."""
+class OAuthGrant:
+    """What one person consented to; all tokens issued under it form one family and are revoked together."""
 
     number: int
     scopes: frozenset[str]
     is_revoked: bool = False
     refreshes: int = 0
     access: "AccessToken | None" = None
-    """The newest; one that was replaced reads no more."""
+    """The newest access token; a replaced one no longer works."""
 
 
 @dataclass(slots=True)
 class AccessToken:
-    """A token that reads."""
+    """A token that authorizes reads."""
 
-    grant: Grant
+    grant: OAuthGrant
     expires_at: float
     uses_left: int | None
 
 
 @dataclass(slots=True)
 class RefreshToken:
-    """A token that is good for one use."""
+    """A token that can be used once."""
 
-    grant: Grant
+    grant: OAuthGrant
     is_spent: bool = False
 
 
 @dataclass(slots=True)
-class Code:
-    """What a person's consent is exchanged for, once."""
+class AuthorizationCode:
+    """A code that can be exchanged for tokens once."""
 
-    grant: Grant
+    grant: OAuthGrant
     redirect_uri: str
     challenge: str
     is_used: bool = False
@@ -50,13 +50,13 @@ class Code:
 
 @dataclass(slots=True)
 class TokenLife:
-    """How long access tokens are good."""
+    """How long access tokens are valid."""
 
     access_seconds: float = 7200
     access_requests: int | None = None
-    """So many requests use one up, where this is set."""
+    """The number of requests that an access token is good for, if limited."""
     rotates: bool = True
-    """Whether a refresh brings another refresh token; otherwise the old one stays good (RFC 6749 6)."""
+    """Whether a refresh issues a new refresh token; otherwise the old one stays valid (RFC 6749 6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class RefreshAttempt:
 
     sequence: int
     grant: int
-    """0 for a token that nobody ever got."""
+    """0 for a token that was never issued."""
     outcome: Outcome
     at_seconds: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the control surface shows it."""
+        """Return the attempt as the control surface shows it."""
         return {
             "sequence": self.sequence,
             "grant": self.grant,
@@ -81,42 +81,42 @@ class RefreshAttempt:
 
 @dataclass(slots=True)
 class Grants:
-    """All grants of one source. Whoever spends a refresh token twice loses the whole family."""
+    """All grants of one source. Using a refresh token twice revokes its whole family."""
 
     clock: Callable[[], float]
     life: TokenLife = field(default_factory=TokenLife)
-    grants: dict[int, Grant] = field(default_factory=dict)
+    grants: dict[int, OAuthGrant] = field(default_factory=dict)
     attempts: list[RefreshAttempt] = field(default_factory=list)
-    _codes: dict[str, Code] = field(default_factory=dict)
+    _codes: dict[str, AuthorizationCode] = field(default_factory=dict)
     _access: dict[str, AccessToken] = field(default_factory=dict)
     _refresh: dict[str, RefreshToken] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def agree(self, scopes: Collection[str]) -> Grant:
-        """Let a person agree to these scopes."""
+    def agree(self, scopes: Collection[str]) -> OAuthGrant:
+        """Record a person's consent to these scopes."""
         number = next(self._numbers)
-        self.grants[number] = Grant(number, frozenset(scopes))
+        self.grants[number] = OAuthGrant(number, frozenset(scopes))
         return self.grants[number]
 
-    def issue_code(self, grant: Grant, redirect_uri: str, challenge: str) -> str:
-        """Return a code for a grant."""
+    def issue_code(self, grant: OAuthGrant, redirect_uri: str, challenge: str) -> str:
+        """Return a new code for a grant."""
         code = secrets.token_hex(32)
-        self._codes[code] = Code(grant, redirect_uri, challenge)
+        self._codes[code] = AuthorizationCode(grant, redirect_uri, challenge)
         return code
 
-    def take_code(self, code: str) -> Code | None:
-        """Return what a code stands for, the first time; a second time its tokens end (RFC 6749 4.1.2)."""
-        found = self._codes.get(code)
-        if found is None:
+    def take_code(self, code: str) -> AuthorizationCode | None:
+        """Return the code's record on its first use; a second use revokes its tokens (RFC 6749 4.1.2)."""
+        grant_code = self._codes.get(code)
+        if grant_code is None:
             return None
-        if found.is_used:
-            found.grant.is_revoked = True
+        if grant_code.is_used:
+            grant_code.grant.is_revoked = True
             return None
-        found.is_used = True
-        return found
+        grant_code.is_used = True
+        return grant_code
 
-    def issue(self, grant: Grant) -> dict[str, Any]:
-        """Return a new pair for a grant, as the token endpoint does."""
+    def issue(self, grant: OAuthGrant) -> dict[str, Any]:
+        """Return new tokens for a grant, as the token endpoint does."""
         access, refresh, now = secrets.token_hex(32), secrets.token_hex(32), self.clock()
         grant.access = AccessToken(grant, now + self.life.access_seconds, self.life.access_requests)
         self._access[access] = grant.access
@@ -131,34 +131,34 @@ class Grants:
         }
 
     def refresh(self, token: str) -> dict[str, Any] | None:
-        """Return a new pair for a refresh token, once; nothing for one that is spent or whose grant is gone.
+        """Return new tokens for a refresh token; nothing if it was used before or its grant was revoked.
 
-        Where tokens do not rotate, the answer has an access token alone, as often as it is asked for.
+        Where tokens do not rotate, the response has only an access token, and the token can be used again.
         """
-        found = self._refresh.get(token)
+        refresh_token = self._refresh.get(token)
         outcome: Outcome = "spent" if self.life.rotates else "kept"
-        if found is None:
+        if refresh_token is None:
             outcome = "unknown"
-        elif found.is_spent:
-            outcome, found.grant.is_revoked = "spent twice", True
-        elif found.grant.is_revoked:
+        elif refresh_token.is_spent:
+            outcome, refresh_token.grant.is_revoked = "spent twice", True
+        elif refresh_token.grant.is_revoked:
             outcome = "revoked"
-        number = found.grant.number if found else 0
+        number = refresh_token.grant.number if refresh_token else 0
         self.attempts.append(RefreshAttempt(len(self.attempts) + 1, number, outcome, self.clock()))
-        if found is None or outcome not in {"spent", "kept"}:
+        if refresh_token is None or outcome not in {"spent", "kept"}:
             return None
-        found.grant.refreshes += 1
+        refresh_token.grant.refreshes += 1
         if outcome == "kept":
-            return {name: said for name, said in self.issue(found.grant).items() if name != "refresh_token"}
-        found.is_spent = True
-        return self.issue(found.grant)
+            return {name: value for name, value in self.issue(refresh_token.grant).items() if name != "refresh_token"}
+        refresh_token.is_spent = True
+        return self.issue(refresh_token.grant)
 
     def find(self, token: str) -> AccessToken | None:
-        """Return an access token that was issued, whatever became of it."""
+        """Return an access token that was issued, even if it no longer works."""
         return self._access.get(token)
 
     def use(self, token: AccessToken) -> bool:
-        """Count a request; says whether the token still lasts for it."""
+        """Count a request, and return whether the token is still valid for it."""
         if self.clock() >= token.expires_at or token.uses_left == 0:
             return False
         if token.uses_left is not None:
@@ -166,29 +166,29 @@ class Grants:
         return True
 
     def revoke(self, numbers: Collection[int] | None) -> int:
-        """Let these grants be gone, or all of them; says how many were there."""
-        found = [grant for grant in self.grants.values() if numbers is None or grant.number in numbers]
-        for grant in found:
+        """Revoke these grants, or all of them, and return how many existed."""
+        grants = [grant for grant in self.grants.values() if numbers is None or grant.number in numbers]
+        for grant in grants:
             grant.is_revoked = True
-        return len(found)
+        return len(grants)
 
     def expire(self) -> None:
-        """Let all access tokens be past their end; refresh tokens are good."""
+        """Expire all access tokens; refresh tokens stay valid."""
         for token in self._access.values():
             token.expires_at = 0
 
     def set_scopes(self, number: int, scopes: Collection[str]) -> None:
-        """Let a grant hold for other scopes from now on."""
+        """Change the scopes of a grant."""
         self.grants[number].scopes = frozenset(scopes)
 
     def clear(self) -> None:
-        """Leave no grant and no token."""
-        for held in (self.grants, self.attempts, self._codes, self._access, self._refresh):
-            held.clear()
+        """Remove all grants and tokens."""
+        for records in (self.grants, self.attempts, self._codes, self._access, self._refresh):
+            records.clear()
         self.life = TokenLife()
 
     def as_json(self) -> dict[str, Any]:
-        """Return what became of everything."""
+        """Return all grants and refresh attempts."""
         return {
             "grants": [
                 {

@@ -1,1 +1,1 @@
-"""The control surface below /_sim/."""
+"""The control surface below ``/_sim/``."""

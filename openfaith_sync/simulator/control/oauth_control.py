@@ -1,4 +1,4 @@
-"""What tests and demonstrations can see and do of the OAuth server."""
+"""The OAuth part of the control surface."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,10 +28,10 @@ def oauth_routes(oauth: OAuthServer) -> Mapping[tuple[str, str], Callable[[Any],
     grants = oauth.grants
 
     def issue(body: Any) -> list[dict[str, Any]]:
-        """Return pairs of new grants, as though so many people had agreed."""
+        """Return the tokens of new grants, as if that many people had consented."""
         wanted = _Issue.model_validate(body)
-        agreed = [grants.agree(wanted.scopes) for _ in range(wanted.count)]
-        return [grants.issue(grant) | {"grant": grant.number} for grant in agreed]
+        new_grants = [grants.agree(wanted.scopes) for _ in range(wanted.count)]
+        return [grants.issue(grant) | {"grant": grant.number} for grant in new_grants]
 
     def set_scopes(body: Any) -> None:
         wanted = _Scopes.model_validate(body)
@@ -41,12 +41,12 @@ def oauth_routes(oauth: OAuthServer) -> Mapping[tuple[str, str], Callable[[Any],
 
     def clear(_: Any) -> None:
         grants.clear()
-        oauth.behave(OAuthBehaviour())
+        oauth.set_behaviour(OAuthBehaviour())
 
     return {
         ("GET", "oauth"): lambda _: grants.as_json(),
         ("DELETE", "oauth"): clear,
-        ("POST", "oauth"): lambda body: oauth.behave(OAuthBehaviour.model_validate(body)),
+        ("POST", "oauth"): lambda body: oauth.set_behaviour(OAuthBehaviour.model_validate(body)),
         ("POST", "oauth/issue"): issue,
         ("POST", "oauth/revoke"): lambda body: {"revoked": grants.revoke(_Revoke.model_validate(body).grants)},
         ("POST", "oauth/expire"): lambda _: grants.expire(),

@@ -1,4 +1,4 @@
-"""The request log: what was asked, and what came of it."""
+"""The request log: each request and its result."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -7,14 +7,14 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import parse_qsl
 
-from openfaith_sync.simulator.settings.rate_limit import Verdict
+from openfaith_sync.simulator.settings.rate_limit import WindowCount
 
 _MOST = 500_000
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One request and its answer."""
+    """One request and its response."""
 
     sequence: int
     method: str
@@ -22,13 +22,13 @@ class LoggedRequest:
     query_string: str
     status: int
     count: int
-    """How many records of the asked kind were in the answer."""
+    """The number of primary records in the response."""
     digest: str
     """Equal for equal bodies."""
     at_seconds: float
     """When it was answered, in seconds since 1970."""
-    verdict: Verdict | None = None
-    """What it did to its window; nothing where no limit is kept."""
+    window_count: WindowCount | None = None
+    """The state of its rate limit window; nothing without a limit."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as the control surface shows it."""
@@ -41,32 +41,32 @@ class LoggedRequest:
             "count": self.count,
             "digest": self.digest,
             "at_seconds": self.at_seconds,
-            "rate": self.verdict
+            "rate": self.window_count
             and {
-                "limit": self.verdict.rule.requests,
-                "count": self.verdict.count,
-                "window": self.verdict.began_seconds,
+                "limit": self.window_count.rule.requests,
+                "count": self.window_count.count,
+                "window": self.window_count.began_seconds,
             },
         }
 
 
 @dataclass(frozen=True, slots=True)
 class WindowUse:
-    """What was made of one window of the limit."""
+    """How one window of the rate limit was used."""
 
     began_seconds: float
     limit: int
-    """As it was at the window's end."""
+    """The limit at the window's end."""
     count: int
     over: int
-    """Requests beyond the limit as it was when they came."""
+    """Requests beyond the limit that applied when they came."""
 
 
 def read_window_uses(logged: Iterable[Mapping[str, Any]]) -> list[WindowUse]:
-    """Return the windows of a log as the control surface shows it, in their order; of one credential."""
-    found = sorted((row["rate"] for row in logged if row["rate"]), key=lambda rate: (rate["window"], rate["count"]))
+    """Return the windows of a log as the control surface shows it, in order; of one credential."""
+    counts = sorted((row["rate"] for row in logged if row["rate"]), key=lambda rate: (rate["window"], rate["count"]))
     uses = []
-    for began, rates in groupby(found, key=lambda rate: rate["window"]):
+    for began, rates in groupby(counts, key=lambda rate: rate["window"]):
         window = list(rates)
         over = sum(rate["count"] > rate["limit"] for rate in window)
         uses.append(WindowUse(began, window[-1]["limit"], len(window), over))
@@ -74,7 +74,7 @@ def read_window_uses(logged: Iterable[Mapping[str, Any]]) -> list[WindowUse]:
 
 
 class RequestLog:
-    """The latest requests; older ones fall out."""
+    """The latest requests; the oldest ones are dropped."""
 
     def __init__(self) -> None:
         """Start empty; the first request is number one."""
@@ -82,11 +82,11 @@ class RequestLog:
         self.last_sequence = 0
 
     def next_sequence(self) -> int:
-        """Return the number of the request that comes in now."""
+        """Return the number of the request that is arriving now."""
         self.last_sequence += 1
         return self.last_sequence
 
     def clear(self) -> None:
-        """Forget all requests and count from one again."""
+        """Clear the log and restart its numbering."""
         self.requests.clear()
         self.last_sequence = 0

@@ -1,1 +1,1 @@
-"""The simulated church and its mutations."""
+"""The simulated church and the mutations that change it."""

@@ -1,4 +1,4 @@
-"""Consequences: what follows from a change in the same record and in those beside it."""
+"""What a change to one record changes in the same record and in related ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ _NAME_PARTS = {"first_name", "last_name", "nickname"}
 
 
 def first_values(table: Table, now: str) -> dict[str, Any]:
-    """Return what a new record holds before anything is set: nothing is true of it, and it counts nothing."""
+    """Return the initial values of a new record: booleans are false, counts are zero."""
     attributes = table.entity.attributes
     values: dict[str, Any] = {n: False for n, a in attributes.items() if a.type is AttributeType.BOOLEAN}
     values |= {n: 0 for n, a in attributes.items() if a.type is AttributeType.INTEGER and n.endswith("_count")}
@@ -24,21 +24,21 @@ def first_values(table: Table, now: str) -> dict[str, Any]:
 
 
 def repeated_values(world: World, table: Table, references: dict[str, Reference]) -> dict[str, Any]:
-    """Return the attributes that repeat what relationships say."""
-    following: dict[str, Any] = {}
+    """Return the attributes that repeat what relationships already state."""
+    repeated: dict[str, Any] = {}
     for name, reference in references.items():
         if isinstance(reference, list):
-            following |= {"member_count": len(reference)} if name == "people" else {}
+            repeated |= {"member_count": len(reference)} if name == "people" else {}
             continue
         number = table.entity.attributes.get(f"{name}_id")
         is_number = number is not None and number.wire == "number"
-        following[f"{name}_id"] = reference if reference is None or is_number else str(reference)
-        following[f"{name}_name"] = _name_of(world, table.entity.relationships[name].target, reference)
-    return {name: value for name, value in following.items() if name in table.position}
+        repeated[f"{name}_id"] = reference if reference is None or is_number else str(reference)
+        repeated[f"{name}_name"] = _name_of(world, table.entity.relationships[name].target, reference)
+    return {name: value for name, value in repeated.items() if name in table.position}
 
 
 def composed_name(table: Table, row: Row, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the whole name of someone, a part of whose name was changed; nothing when none was."""
+    """Return the full name after one of its parts has changed; nothing if none has."""
     if not table.position.keys() >= _NAME_PARTS or not _NAME_PARTS & attributes.keys() or "name" in attributes:
         return {}
     parts = [table.value(row, "nickname") or table.value(row, "first_name"), table.value(row, "last_name")]
@@ -46,7 +46,7 @@ def composed_name(table: Table, row: Row, attributes: dict[str, Any]) -> dict[st
 
 
 def demote_others(table: Table, row: Row) -> None:
-    """Let no other record of the same owner be primary; the source stamps none of them for it."""
+    """Clear the primary flag of the owner's other records; the source does not stamp them for it."""
     for name, declared in table.entity.relationships.items():
         owner = table.reference(row, name)
         if declared.nullable or not isinstance(owner, int):
@@ -57,7 +57,7 @@ def demote_others(table: Table, row: Row) -> None:
 
 
 def owners(world: World, table: Table, row: Row) -> Iterator[tuple[Table, Row]]:
-    """Yield the records that a record cannot be without."""
+    """Yield the records that this record cannot exist without."""
     for name, declared in table.entity.relationships.items():
         owner = table.reference(row, name)
         if not declared.nullable and declared.target in world.tables and isinstance(owner, int):

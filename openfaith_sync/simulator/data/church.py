@@ -1,4 +1,4 @@
-"""What happens in a church: records come, change, move, merge and go, as the source does it."""
+"""Create, change, move, merge and delete records as the source does."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from openfaith_sync.simulator.data.cascades import (
     repeated_values,
 )
 from openfaith_sync.simulator.data.edges import World
-from openfaith_sync.simulator.data.membership_rules import Joining
+from openfaith_sync.simulator.data.membership_rules import MembershipRules
 from openfaith_sync.simulator.data.population import PERSON_MERGER
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_seconds, to_text
@@ -38,7 +38,7 @@ Announce = Callable[[Action, Table, Row], None]
 
 @dataclass(frozen=True, slots=True)
 class _Pointer:
-    """A row that points at another."""
+    """A row that references another row."""
 
     table: Table
     row: Row
@@ -47,33 +47,33 @@ class _Pointer:
 
     @property
     def is_many(self) -> bool:
-        """Whether it points at others too."""
+        """Return whether it references several rows."""
         return self.declared.cardinality == "many"
 
 
-class Church:
+class SimulatedChurch:
     """Changes a world by the source's rules.
 
     What changes is stamped with the simulated now: the wall clock in whole
-    seconds, but never before the newest stamp there is. A change of an address,
-    e-mail or telephone number stamps the person too; joining or leaving a
-    household stamps nobody; an e-mail that stops being primary is not stamped.
-    What happens by its own is announced, and so is what goes with something
-    else; what is only stamped or set because of something else is not.
+    seconds, but never before the newest stamp so far. A change to an address,
+    e-mail or phone number also stamps the person; joining or leaving a household
+    stamps nobody; an e-mail that stops being primary is not stamped. Changes that
+    are requested are announced, and so are deletions that follow from one; values
+    that are only stamped or set as a consequence are not.
     """
 
     def __init__(self, world: World, clock: Callable[[], float] = time.time) -> None:
-        """Take over the world."""
+        """Manage this world."""
         self.world = world
         self.announce: Announce = lambda _action, _table, _row: None
-        """Told of what the source announces: after it happened, or just before a record goes."""
+        """Called for each announced change: after it was made, or just before a record is deleted."""
         self._clock = clock
-        self._joining = Joining(world, self.create, self.delete, self._set)
+        self._membership_rules = MembershipRules(world, self.create, self.delete, self._set)
         self._newest_seconds = BASE_SECONDS
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 
     def now(self) -> str:
-        """Return the simulated now."""
+        """Return the simulated current time."""
         self._newest_seconds = max(self._newest_seconds, int(self._clock()))
         return to_text(self._newest_seconds)
 
@@ -81,7 +81,7 @@ class Church:
         """Return the table of an entity.
 
         Raises:
-            UsageError: There is none of that name.
+            UsageError: No entity has that name.
         """
         return find_table(self.world, entity)
 
@@ -89,12 +89,12 @@ class Church:
         """Return a live record.
 
         Raises:
-            UsageError: It does not live.
+            UsageError: There is no live record with that id.
         """
         return find_row(self.world, entity, number)
 
     def create(self, entity: str, attributes: dict[str, Any], relationships: dict[str, Any]) -> Row:
-        """Hold a new record with a new id; what is not given is null or false."""
+        """Create a record with a new id; values that are not passed are null or false."""
         table = self.table(entity)
         check_attributes(table, attributes)
         references = read_references(self.world, table, relationships)
@@ -102,7 +102,7 @@ class Church:
         self._last_ids[entity] += 1
         row = table.add(self._last_ids[entity], first_values(table, self.now()), {})
         self._set(table, row, attributes, references)
-        self._joining.settle(table, None, self._joining.bond(table, row))
+        self._membership_rules.update_parents(table, None, self._membership_rules.membership(table, row))
         self._stamp_owner(table, row)
         self.announce("created", table, row)
         return row
@@ -116,16 +116,16 @@ class Church:
         *,
         touch: bool = True,
     ) -> Row:
-        """Return a record other values; without ``touch`` nothing is stamped, as with the blind spots."""
+        """Change a record's values; without ``touch`` nothing is stamped, as with changes the source does not stamp."""
         table, row = self.table(entity), self.row(entity, number)
         check_attributes(table, attributes)
         references = read_references(self.world, table, relationships or {})
-        touch = touch and not self._joining.is_list_alone(table, attributes, references)
-        bond = self._joining.bond(table, row)
+        touch = touch and not self._membership_rules.is_list_alone(table, attributes, references)
+        membership = self._membership_rules.membership(table, row)
         if touch:
             self._stamp_owner(table, row)
         self._set(table, row, attributes, references)
-        self._joining.settle(table, bond, self._joining.bond(table, row))
+        self._membership_rules.update_parents(table, membership, self._membership_rules.membership(table, row))
         if touch:
             self._stamp_owner(table, row)
             if _TOUCHED not in attributes:
@@ -134,7 +134,7 @@ class Church:
         return row
 
     def delete(self, entity: str, number: int) -> None:
-        """Hold a record no more, nor those that cannot be without it."""
+        """Delete a record and every record that cannot exist without it."""
         table, row = self.table(entity), self.row(entity, number)
         for pointer in list(self._pointers(entity, number)):
             if pointer.is_many:
@@ -145,12 +145,12 @@ class Church:
                 self.delete(pointer.table.entity.name, pointer.row.id)
         self._stamp_owner(table, row)
         self.announce("destroyed", table, row)
-        bond = self._joining.bond(table, row)
+        membership = self._membership_rules.membership(table, row)
         table.remove(row)
-        self._joining.settle(table, bond, None)
+        self._membership_rules.update_parents(table, membership, None)
 
     def merge(self, keep: int, remove: int) -> None:
-        """Move everything of one person to another, and hold the one no more."""
+        """Move everything of one person to another, and delete the first."""
         self.row("person", keep)
         self.row("person", remove)
         if keep == remove:
@@ -158,23 +158,23 @@ class Church:
         for pointer in list(self._pointers("person", remove)):
             if pointer.is_many:
                 self._leave(pointer, remove, instead=keep)
-            elif self._joining.follows_list(pointer.table, pointer.name):
+            elif self._membership_rules.follows_list(pointer.table, pointer.name):
                 continue
             elif is_needed(pointer.table, pointer.name):
                 self._take_over(pointer, keep)
             else:
                 self._set(pointer.table, pointer.row, {}, {pointer.name: keep})
-        # The source tells of the two in either order; which one must not depend on chance.
+        # The source announces the two in either order; which one comes first must not depend on chance.
         if (keep + remove) % 2:
-            self._tell_of_merge(keep, remove)
+            self._announce_merge(keep, remove)
             self.delete("person", remove)
         else:
             self.delete("person", remove)
-            self._tell_of_merge(keep, remove)
+            self._announce_merge(keep, remove)
         self._stamp(self.table("person"), self.row("person", keep))
 
     def move(self, entity: str, number: int, relationship: str, to: int | None, *, touch: bool = True) -> None:
-        """Let a record belong to another one: by its relationship, or by joining it alone."""
+        """Make a record belong to another one, through its relationship or by making it the other's only membership."""
         table, row = self.table(entity), self.row(entity, number)
         if relationship in table.link_position:
             self.change(entity, number, {}, {relationship: to}, touch=touch)
@@ -191,7 +191,7 @@ class Church:
             self._set(edge.target, joined, {}, {edge.relationship: [*numbers(members), number]})
 
     def _take_over(self, pointer: _Pointer, keep: int) -> None:
-        """Let a record belong to someone else, unless they have one like it."""
+        """Reassign a record to another person, unless that person already has an equal one."""
         table, row = pointer.table, pointer.row
         linked = {name: table.reference(row, name) for name in table.links}
         if find_twin(table, linked | {pointer.name: keep}) is None:
@@ -199,7 +199,7 @@ class Church:
         else:
             self.delete(table.entity.name, row.id)
 
-    def _tell_of_merge(self, keep: int, remove: int) -> None:
+    def _announce_merge(self, keep: int, remove: int) -> None:
         self.create(
             PERSON_MERGER,
             {"person_to_keep_id": keep, "person_to_remove_id": remove},
@@ -209,7 +209,7 @@ class Church:
     def _pointers(self, entity: str, number: int) -> Iterator[_Pointer]:
         for table in self.world.tables.values():
             for name, declared in table.entity.relationships.items():
-                # A merge tells of someone who is no more.
+                # A merge references a person who no longer exists.
                 if declared.target == entity and table.entity.name != PERSON_MERGER:
                     for other in table.back[name].get(number, ()):
                         yield _Pointer(table, table.rows[other], name, declared)
@@ -222,21 +222,21 @@ class Church:
         self._set(pointer.table, pointer.row, {}, {pointer.name: left})
 
     def _set(self, table: Table, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
-        """Change a row, and what follows from the change in the same record."""
+        """Change a row, and whatever follows from the change in the same record."""
         table.change(row, repeated_values(self.world, table, references) | attributes, references)
         name = composed_name(table, row, attributes)
         if name:
             table.change(row, name, {})
         if name or "name" in attributes:
-            self._joining.follow_name(table, row)
-        self._joining.follow_list(table, row, references)
+            self._membership_rules.follow_name(table, row)
+        self._membership_rules.follow_list(table, row, references)
         if attributes.get("primary") is True:
             demote_others(table, row)
-        # A stamp set by hand moves the simulated now.
+        # A timestamp that is set explicitly moves the simulated now.
         self._newest_seconds = max(self._newest_seconds, to_seconds(attributes.get(_TOUCHED)) or 0)
 
     def _stamp_owner(self, table: Table, row: Row) -> None:
-        # Who joins or leaves stamps nobody.
+        # Joining or leaving stamps nobody.
         for of_owner, owner in () if table.entity.nested else owners(self.world, table, row):
             self._stamp(of_owner, owner)
 

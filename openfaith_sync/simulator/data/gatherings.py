@@ -1,11 +1,11 @@
-"""Lifelike campuses, groups and events."""
+"""Realistic campuses, groups and events."""
 
 import random
 from collections.abc import Iterator
 from typing import Any
 
 from openfaith_sync.simulator.data import word_lists as words
-from openfaith_sync.simulator.data.record_makers import Record, Times, id_sequence, pick
+from openfaith_sync.simulator.data.record_makers import NewRecord, TimestampSequence, id_sequence, pick
 from openfaith_sync.simulator.data.tables import Reference
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, DAY_SECONDS, to_text
 from openfaith_sync.simulator.data.unmodelled_resources import organization_id
@@ -14,10 +14,10 @@ _PEOPLE_A_GROUP = 40
 _HEADER = "https://groups-production.s3.amazonaws.com/uploads/group/header_image/defaults"
 
 
-def make_campuses(seed: int) -> Iterator[Record]:
-    """Yield the three campuses; one is nowhere."""
+def make_campuses(seed: int) -> Iterator[NewRecord]:
+    """Yield the three campuses; one of them has no address."""
     rng = random.Random(f"{seed}:campuses")  # noqa: S311  invented places need no secrecy
-    times, ids = Times(rng, len(words.CAMPUSES)), id_sequence(seed, "campus", len(words.CAMPUSES))
+    times, ids = TimestampSequence(rng, len(words.CAMPUSES)), id_sequence(seed, "campus", len(words.CAMPUSES))
     for name, city, state, zip_code, latitude, longitude, time_zone in words.CAMPUSES:
         attributes = {
             **times.draw(),
@@ -41,15 +41,15 @@ def make_campuses(seed: int) -> Iterator[Record]:
             "website": "https://church.example.org/",
             "zip": zip_code,
         }
-        yield Record("campus", next(ids), attributes, {"organization": organization_id(seed)})
+        yield NewRecord("campus", next(ids), attributes, {"organization": organization_id(seed)})
 
 
-def make_groups(people: int, seed: int) -> Iterator[Record]:
-    """Yield a group for every forty people, and a few events of each."""
+def make_groups(people: int, seed: int) -> Iterator[NewRecord]:
+    """Yield one group for every forty people, and a few events for each group."""
     rng = random.Random(f"{seed}:{people}:groups")  # noqa: S311  invented groups need no secrecy
     count = -(-people // _PEOPLE_A_GROUP)
     group_ids, event_ids = id_sequence(seed, "group", count), id_sequence(seed, "event", 4 * count)
-    times = Times(rng, count)
+    times = TimestampSequence(rng, count)
     for place in range(count):
         group = _group(rng, place, next(group_ids), times.draw()["created_at"])
         yield group
@@ -57,7 +57,7 @@ def make_groups(people: int, seed: int) -> Iterator[Record]:
             yield _event(rng, next(event_ids), group)
 
 
-def _group(rng: random.Random, place: int, number: int, created_at: str) -> Record:
+def _group(rng: random.Random, place: int, number: int, created_at: str) -> NewRecord:
     name = f"{pick(rng, words.GROUP_NAMES)} {place + 1}"
     is_archived = rng.random() < 0.1  # noqa: PLR2004
     is_virtual = rng.random() < 0.2  # noqa: PLR2004
@@ -88,10 +88,10 @@ def _group(rng: random.Random, place: int, number: int, created_at: str) -> Reco
     }
     location = None if is_virtual else 700_000 + place % 40
     types: tuple[int | str, ...] = ("unique", 3_532_158, 3_532_159, 3_532_160)
-    return Record("group", number, attributes, {"group_type": pick(rng, types), "location": location})
+    return NewRecord("group", number, attributes, {"group_type": pick(rng, types), "location": location})
 
 
-def _event(rng: random.Random, number: int, group: Record) -> Record:
+def _event(rng: random.Random, number: int, group: NewRecord) -> NewRecord:
     starts = BASE_SECONDS + int((rng.random() - 0.7) * 400) * DAY_SECONDS + 68_400
     is_canceled = rng.random() < 0.05  # noqa: PLR2004
     attributes: dict[str, Any] = {
@@ -119,4 +119,4 @@ def _event(rng: random.Random, number: int, group: Record) -> Record:
         # The source leaves this one unset on every event (docs/pco.md 5.4).
         "attendance_submitter": None,
     }
-    return Record("event", number, attributes, links)
+    return NewRecord("event", number, attributes, links)

@@ -1,4 +1,4 @@
-"""The truth: what the church holds right now, to compare a copy with."""
+"""The true contents of the church at this moment, to compare a copy with."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from openfaith_sync.simulator.data.tables import Reference, Table
 
 @dataclass(frozen=True, slots=True)
 class TrueRecord:
-    """One live record; the attributes that come only when asked for are left out."""
+    """One live record, without the attributes that are sent only on request."""
 
     id: str
     attributes: dict[str, Any]
     relationships: dict[str, Any]
-    """By name: the id pointed at, a list of ids for a to-many, None when unset."""
+    """By name: the referenced id, a list of ids for a to-many, None when unset."""
 
 
 def truth_lines(table: Table) -> Iterator[bytes]:
-    """Yield every live record of a table as a line of JSON, in the order of ids."""
+    """Yield every live record of a table as a line of JSON, ordered by id."""
     shown = [(n, p) for n, p in table.position.items() if not table.entity.attributes[n].sparse]
     for number in table.index(()).ids(0, len(table.rows)):
         row = table.rows[number]
@@ -33,7 +33,7 @@ def truth_lines(table: Table) -> Iterator[bytes]:
 
 
 def parse_truth(text: bytes) -> dict[str, TrueRecord]:
-    """Return the records of such lines by id."""
+    """Parse such lines into records by id."""
     records = [TrueRecord(**orjson.loads(line)) for line in text.splitlines() if line]
     return {record.id: record for record in records}
 

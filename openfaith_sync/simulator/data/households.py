@@ -1,4 +1,4 @@
-"""Lifelike families: households, people, addresses, e-mails and telephone numbers."""
+"""Realistic families: households, people, addresses, e-mails and phone numbers."""
 
 import random
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from openfaith_sync.simulator.data import word_lists as words
 from openfaith_sync.simulator.data.ordering import fold
-from openfaith_sync.simulator.data.record_makers import Record, Times, id_sequence, pick
+from openfaith_sync.simulator.data.record_makers import NewRecord, TimestampSequence, id_sequence, pick
 from openfaith_sync.simulator.data.tables import Reference
 
 _SIZES = (1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 5, 6)
@@ -19,7 +19,7 @@ _NO_HOUSEHOLD_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """What the records of one person share."""
+    """Values that the records of one person share."""
 
     id: int
     name: str
@@ -28,13 +28,13 @@ class _Member:
 
 
 class Families:
-    """Makes so many people, family by family, with everything that belongs to them."""
+    """Makes a given number of people, family by family, with all their related records."""
 
     def __init__(self, people: int, seed: int, campuses: list[int]) -> None:
-        """Take the campuses that people may belong to."""
+        """Draw people's campuses from these."""
         self._rng = random.Random(f"{seed}:{people}:families")  # noqa: S311  invented people need no secrecy
         self._people, self._campuses = people, campuses
-        self._times = Times(self._rng, people)
+        self._times = TimestampSequence(self._rng, people)
         self._person_ids = id_sequence(seed, "person", people)
         self._household_ids = id_sequence(seed, "household", people)
         # Addresses and e-mails share ids, as at the source: ids are unique by entity only.
@@ -42,15 +42,15 @@ class Families:
         self._email_ids = id_sequence(seed, "contact", 2 * people)
         self._phone_ids = id_sequence(seed, "phone", 2 * people)
 
-    def records(self) -> Iterator[Record]:
-        """Yield all records, each family's together."""
+    def records(self) -> Iterator[NewRecord]:
+        """Yield all records, family by family."""
         left = self._people
         while left:
             size = min(left, pick(self._rng, _SIZES))
             left -= size
             yield from self._family(size)
 
-    def _family(self, size: int) -> Iterator[Record]:
+    def _family(self, size: int) -> Iterator[NewRecord]:
         rng = self._rng
         last, campus = pick(rng, words.LAST), self._campus()
         city, street = pick(rng, words.CITIES), f"{int(rng.random() * 9900) + 1} {pick(rng, words.STREETS)}"
@@ -69,7 +69,7 @@ class Families:
     def _campus(self) -> int | None:
         return pick(self._rng, self._campuses) if self._campuses and self._rng.random() < 0.7 else None  # noqa: PLR2004
 
-    def _person(self, last: str, campus: int | None, *, is_child: bool) -> tuple[Record, _Member]:
+    def _person(self, last: str, campus: int | None, *, is_child: bool) -> tuple[NewRecord, _Member]:
         rng = self._rng
         number = next(self._person_ids)
         is_female = rng.random() < 0.5  # noqa: PLR2004
@@ -100,10 +100,10 @@ class Families:
             "remote_id": None if rng.random() < 0.8 else int(rng.random() * 1e6),  # noqa: PLR2004
             "status": "active" if is_active else "inactive",
         }
-        record = Record("person", number, attributes, {"primary_campus": campus})
+        record = NewRecord("person", number, attributes, {"primary_campus": campus})
         return record, _Member(number, name, is_child, times)
 
-    def _household(self, last: str, members: list[_Member]) -> Record:
+    def _household(self, last: str, members: list[_Member]) -> NewRecord:
         contact = members[0]
         attributes = {
             **self._times.after(contact.times["created_at"]),
@@ -114,9 +114,9 @@ class Families:
             "primary_contact_name": contact.name,
         }
         links: dict[str, Reference] = {"people": [member.id for member in members], "primary_contact": contact.id}
-        return Record("household", next(self._household_ids), attributes, links)
+        return NewRecord("household", next(self._household_ids), attributes, links)
 
-    def _addresses(self, member: _Member, city: tuple[str, ...], street: str) -> Iterator[Record]:
+    def _addresses(self, member: _Member, city: tuple[str, ...], street: str) -> Iterator[NewRecord]:
         rng = self._rng
         for place in range(_count(rng, (0.08, 0.92))):
             town, state, zip_start, country_code, country_name = pick(rng, words.CITIES) if place else city
@@ -132,9 +132,9 @@ class Families:
                 "street_line_2": pick(rng, words.SECOND_LINES) if rng.random() < 0.15 else None,  # noqa: PLR2004
                 "zip": f"{zip_start}{int(rng.random() * 90) + 10}" if rng.random() < 0.96 else None,  # noqa: PLR2004
             }
-            yield Record("address", next(self._address_ids), attributes, {"person": member.id})
+            yield NewRecord("address", next(self._address_ids), attributes, {"person": member.id})
 
-    def _emails(self, member: _Member, last: str) -> Iterator[Record]:
+    def _emails(self, member: _Member, last: str) -> Iterator[NewRecord]:
         rng = self._rng
         shares = (0.8, 0.98) if member.is_child else (0.08, 0.55, 0.92)
         local = fold(f"{member.name.split()[0]}.{last}").replace(" ", "").replace("’", "").replace("'", "")
@@ -146,18 +146,18 @@ class Families:
                 "location": pick(rng, words.LOCATIONS) if place else "Home",
                 "primary": place == 0,
             }
-            yield Record("email", next(self._email_ids), attributes, {"person": member.id})
+            yield NewRecord("email", next(self._email_ids), attributes, {"person": member.id})
 
-    def _phones(self, member: _Member, country: str) -> Iterator[Record]:
+    def _phones(self, member: _Member, country: str) -> Iterator[NewRecord]:
         rng = self._rng
         for place in range(_count(rng, (0.75, 0.98) if member.is_child else (0.06, 0.7))):
             attributes = self._times.beside(member.times) | _number(rng, country)
             attributes |= {"location": "Mobile" if not place else pick(rng, words.LOCATIONS), "primary": place == 0}
-            yield Record("phone_number", next(self._phone_ids), attributes, {"person": member.id})
+            yield NewRecord("phone_number", next(self._phone_ids), attributes, {"person": member.id})
 
 
 def _count(rng: random.Random, shares: tuple[float, ...]) -> int:
-    """Return how many of a thing someone has; the shares are of those with none, at most one, …."""
+    """Return how many of a thing a person has; the shares are of people with none, at most one, and so on."""
     share = rng.random()
     return sum(share >= bound for bound in shares)
 
@@ -176,7 +176,7 @@ def _birthdate(rng: random.Random, *, is_child: bool) -> str | None:
 def _medical_notes(rng: random.Random) -> str | None:
     if rng.random() < 0.95:  # noqa: PLR2004
         return None
-    # Some notes are as long as people make them.
+    # A few notes are very long, as real ones are.
     return pick(rng, words.NOTES) * (40 if rng.random() < 0.1 else 1)  # noqa: PLR2004
 
 

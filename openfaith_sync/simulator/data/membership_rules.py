@@ -1,4 +1,4 @@
-"""Joining: the rows that say who belongs where, and what their parents say of it, agree."""
+"""Keep membership rows and their parents' member lists and counts consistent."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -8,23 +8,24 @@ from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 from openfaith_sync.simulator.data.validation import numbers
 
-Bond = tuple[int, int | None]
-"""The parent that a row hangs below, and the member it names when the parent lists its members."""
+Membership = tuple[int, int | None]
+"""The parent of a membership row, and the member if the parent lists its members."""
 
 _Create = Callable[[str, dict[str, Any], dict[str, Any]], object]
 _Delete = Callable[[str, int], None]
 _Set = Callable[[Table, Row, dict[str, Any], dict[str, Reference]], None]
 
 
-class Joining:
-    """Lets rows follow lists, and lists and counts follow rows.
+class MembershipRules:
+    """Updates membership rows when a list changes, and lists and counts when rows change.
 
     A household lists its people, and each of them has a membership below it; a
-    group only counts its memberships. Nothing of it stamps or announces a parent.
+    group only counts its memberships. None of these updates stamps or announces
+    a parent.
     """
 
     def __init__(self, world: World, create: _Create, delete: _Delete, assign: _Set) -> None:
-        """Change records by these."""
+        """Change records through these callables."""
         self._world, self._create, self._delete, self._assign = world, create, delete, assign
         self._below = {
             name: [t for t in world.tables.values() if t.entity.nested and _parents(world, t) is table]
@@ -32,17 +33,17 @@ class Joining:
         }
 
     def follows_list(self, table: Table, name: str) -> bool:
-        """Say whether this relationship of a row follows from its parent's list."""
+        """Return whether this relationship of a row is derived from its parent's member list."""
         nested = table.entity.nested
         return nested is not None and nested.members is not None and nested.member == name
 
     def is_list_alone(self, table: Table, attributes: dict[str, Any], names: Collection[str]) -> bool:
-        """Say whether a change does nothing but let members join or leave, which the source does not see."""
+        """Return whether a change only adds or removes members, which the source does not report."""
         lists = {t.entity.nested.members for t in self._below[table.entity.name] if t.entity.nested}
         return not attributes and bool(names) and set(names) <= lists
 
-    def bond(self, table: Table, row: Row) -> Bond | None:
-        """Return how a row ties a member to a parent; nothing for rows that tie nobody."""
+    def membership(self, table: Table, row: Row) -> Membership | None:
+        """Return the parent and member that a row links; nothing for rows that link none."""
         nested = table.entity.nested
         if nested is None:
             return None
@@ -50,13 +51,17 @@ class Joining:
         member = table.reference(row, nested.member) if nested.member else None
         return (parent, member if isinstance(member, int) else None) if isinstance(parent, int) else None
 
-    def settle(self, table: Table, before: Bond | None, after: Bond | None) -> None:
-        """Let the parents' lists and counts follow a row that came, changed or went."""
+    def update_parents(self, table: Table, before: Membership | None, after: Membership | None) -> None:
+        """Update the parents' lists and counts after a row was created, changed or deleted."""
         nested = table.entity.nested
         parents = _parents(self._world, table)
         if nested is None or parents is None or before == after:
             return
-        affected = {bond[0]: parents.rows[bond[0]] for bond in (before, after) if bond and bond[0] in parents.rows}
+        affected = {
+            membership[0]: parents.rows[membership[0]]
+            for membership in (before, after)
+            if membership and membership[0] in parents.rows
+        }
         lists = {number: _members(parents, row, nested) for number, row in affected.items()}
         if before and before[0] in lists:
             lists[before[0]] = [member for member in lists[before[0]] if member != before[1]]
@@ -68,7 +73,7 @@ class Joining:
             self._count(table, parents, row)
 
     def follow_list(self, parents: Table, parent: Row, names: Collection[str]) -> None:
-        """Let rows come and go with the lists of these names of a parent."""
+        """Create and delete rows so that they match these lists of a parent."""
         for table in self._below[parents.entity.name]:
             nested = table.entity.nested
             if nested is None or not nested.member or not nested.members or nested.members not in names:
@@ -84,7 +89,7 @@ class Joining:
                     self._create(table.entity.name, {}, {nested.under: parent.id, nested.member: member})
 
     def follow_name(self, table: Table, row: Row) -> None:
-        """Let rows that repeat someone's name repeat the new one."""
+        """Copy a record's new name to the rows that repeat it."""
         for other in self._world.tables.values():
             for name, declared in other.entity.relationships.items():
                 if other.entity.nested and declared.target == table.entity.name and f"{name}_name" in other.position:

@@ -1,10 +1,10 @@
-"""Lifelike memberships of households and groups, which follow from who and what is there."""
+"""Realistic memberships of households and groups, derived from the people and groups that exist."""
 
 import random
 from collections.abc import Iterator
 
 from openfaith_sync.simulator.data.edges import World
-from openfaith_sync.simulator.data.record_makers import Record, id_sequence
+from openfaith_sync.simulator.data.record_makers import NewRecord, id_sequence
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_seconds, to_text
 
@@ -12,8 +12,8 @@ HOUSEHOLD_MEMBERSHIP, GROUP_MEMBERSHIP = "household_membership", "group_membersh
 _PENDING_SHARE, _ROLE_SHARE, _SECOND_LEADER_SHARE = 0.03, 0.8, 0.4
 
 
-def make_memberships(world: World, seed: int) -> Iterator[Record]:
-    """Yield a membership for everyone a household lists, and as many of each group as it counts."""
+def make_memberships(world: World, seed: int) -> Iterator[NewRecord]:
+    """Yield one membership for each person that a household lists, and as many for each group as it counts."""
     tables = world.tables
     if {HOUSEHOLD_MEMBERSHIP, "household", "person"} <= tables.keys():
         yield from _household_memberships(tables["household"], tables["person"], seed)
@@ -21,12 +21,12 @@ def make_memberships(world: World, seed: int) -> Iterator[Record]:
         yield from _group_memberships(tables["group"], tables["person"], seed)
 
 
-def _household_memberships(households: Table, people: Table, seed: int) -> Iterator[Record]:
+def _household_memberships(households: Table, people: Table, seed: int) -> Iterator[NewRecord]:
     rng = random.Random(f"{seed}:household memberships")  # noqa: S311  nothing secret
     ids = id_sequence(seed, HOUSEHOLD_MEMBERSHIP, len(people.rows))
     for household in households.rows.values():
-        found = households.reference(household, "people")
-        members = [people.rows[number] for number in found] if isinstance(found, list) else []
+        reference = households.reference(household, "people")
+        members = [people.rows[number] for number in reference] if isinstance(reference, list) else []
         has_children = any(people.value(member, "child") for member in members)
         for member in members:
             attributes = {
@@ -34,11 +34,13 @@ def _household_memberships(households: Table, people: Table, seed: int) -> Itera
                 "pending": rng.random() < _PENDING_SHARE,
                 "person_name": people.value(member, "name"),
             }
-            yield Record(HOUSEHOLD_MEMBERSHIP, next(ids), attributes, {"household": household.id, "person": member.id})
+            yield NewRecord(
+                HOUSEHOLD_MEMBERSHIP, next(ids), attributes, {"household": household.id, "person": member.id}
+            )
 
 
 def _role(people: Table, member: Row, rng: random.Random, *, has_children: bool) -> str | None:
-    # The attribute exists since January 2026, so many memberships have none (docs/pco.md 5.3).
+    # The attribute exists only since January 2026, so many memberships have none (docs/pco.md 5.3).
     if rng.random() >= _ROLE_SHARE:
         return None
     if people.value(member, "child"):
@@ -46,7 +48,7 @@ def _role(people: Table, member: Row, rng: random.Random, *, has_children: bool)
     return "parent_or_guardian" if has_children else "adult"
 
 
-def _group_memberships(groups: Table, people: Table, seed: int) -> Iterator[Record]:
+def _group_memberships(groups: Table, people: Table, seed: int) -> Iterator[NewRecord]:
     rng = random.Random(f"{seed}:group memberships")  # noqa: S311  nothing secret
     everyone = list(people.rows)
     counted = {group.id: int(groups.value(group, "memberships_count") or 0) for group in groups.rows.values()}
@@ -59,7 +61,7 @@ def _group_memberships(groups: Table, people: Table, seed: int) -> Iterator[Reco
             joined = founded + int(rng.random() * (BASE_SECONDS - founded))
             attributes = {"joined_at": to_text(joined), "role": "leader" if place < leaders else "member"}
             links: dict[str, Reference] = {"group": group.id, "person": person}
-            yield Record(GROUP_MEMBERSHIP, next(ids), attributes, links)
+            yield NewRecord(GROUP_MEMBERSHIP, next(ids), attributes, links)
         if counts[group.id] != counted[group.id]:
-            # A very small church has not as many people as its groups were thought to have.
+            # A very small church has fewer people than its groups were drawn to have.
             groups.change(group, {"memberships_count": counts[group.id]}, {})

@@ -1,35 +1,35 @@
-"""Happenings: what the control surface can let happen, one by one or at random."""
+"""Mutations: the changes that the control surface can make, one at a time or at random."""
 
 import random
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from openfaith_sync.simulator.data.church import Church
-from openfaith_sync.simulator.data.random_mutations import happen
+from openfaith_sync.simulator.data.church import SimulatedChurch
+from openfaith_sync.simulator.data.random_mutations import apply_random_mutation
 
 Json = dict[str, Any]
 
 
-class _Happening(BaseModel):
+class _Mutation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Create(_Happening):
-    """A record comes."""
+class Create(_Mutation):
+    """Create a record."""
 
     do: Literal["create"] = "create"
     entity: str
     attributes: Json = Field(default_factory=dict)
     relationships: Json = Field(default_factory=dict)
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         return {"id": str(church.create(self.entity, self.attributes, self.relationships).id)}
 
 
-class Change(_Happening):
-    """A record changes; without ``touch`` its stamps do not."""
+class Change(_Mutation):
+    """Change a record; without ``touch`` its timestamps stay."""
 
     do: Literal["change"] = "change"
     entity: str
@@ -38,40 +38,40 @@ class Change(_Happening):
     relationships: Json = Field(default_factory=dict)
     touch: bool = True
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         church.change(self.entity, self.id, self.attributes, self.relationships, touch=self.touch)
         return {"id": str(self.id)}
 
 
-class Delete(_Happening):
-    """A record goes, and what cannot be without it."""
+class Delete(_Mutation):
+    """Delete a record and whatever cannot exist without it."""
 
     do: Literal["delete"] = "delete"
     entity: str
     id: int
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         church.delete(self.entity, self.id)
         return {"id": str(self.id)}
 
 
-class Merge(_Happening):
-    """Two people become one."""
+class MergePeople(_Mutation):
+    """Merge one person into another."""
 
     do: Literal["merge"] = "merge"
     keep: int
     remove: int
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         church.merge(self.keep, self.remove)
         return {"id": str(self.keep)}
 
 
-class Move(_Happening):
-    """A record belongs to another one."""
+class Move(_Mutation):
+    """Make a record belong to another one."""
 
     do: Literal["move"] = "move"
     entity: str
@@ -80,30 +80,30 @@ class Move(_Happening):
     to: int | None
     touch: bool = True
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         church.move(self.entity, self.id, self.relationship, self.to, touch=self.touch)
         return {"id": str(self.id)}
 
 
-class Random(_Happening):
-    """So many things happen, as this seed has it."""
+class Random(_Mutation):
+    """Make this many random changes, determined by the seed."""
 
     do: Literal["random"] = "random"
     changes: int = Field(ge=0)
     seed: int = 1
 
-    def apply(self, church: Church) -> Json:
-        """Let it happen, and say what came of it."""
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
         rng = random.Random(f"{self.seed}:happenings")  # noqa: S311  nothing secret
-        return {"done": [happen(church, rng) for _ in range(self.changes)]}
+        return {"done": [apply_random_mutation(church, rng) for _ in range(self.changes)]}
 
 
-Happening = Annotated[Create | Change | Delete | Merge | Move | Random, Field(discriminator="do")]
+Mutation = Annotated[Create | Change | Delete | MergePeople | Move | Random, Field(discriminator="do")]
 
 
-class ScriptPart(_Happening):
-    """What happens just before the n-th request from now on is answered."""
+class ScriptStep(_Mutation):
+    """Actions to apply just before the n-th request from now is answered."""
 
     at_request: int = Field(ge=1)
-    actions: list[Happening]
+    actions: list[Mutation]

@@ -1,4 +1,4 @@
-"""Orders: how values compare, and sorted lists that stay sorted while rows change."""
+"""How values compare, and indexes that stay sorted while rows change."""
 
 import math
 import unicodedata
@@ -14,36 +14,36 @@ from openfaith_sync.simulator.data.timestamps import to_seconds
 NUMERIC_TYPES = frozenset(AttributeType) - {AttributeType.STRING, AttributeType.JSON}
 _NULL = -math.inf
 LEAST = -1e18
-"""Below every number that is not null."""
+"""Less than every number that is not null."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """One part of ``order=a,-b``."""
+    """One key of ``order=a,-b``."""
 
     name: str
     descending: bool = False
 
 
 class Descending:
-    """A text that compares the other way round."""
+    """A text that sorts in reverse."""
 
     __slots__ = ("text",)
 
     def __init__(self, text: str) -> None:
-        """Keep the text."""
+        """Wrap the text."""
         self.text = text
 
     def __lt__(self, other: "Descending") -> bool:
-        """Come first when the text comes last."""
+        """Return whether the text sorts after the other one."""
         return other.text < self.text
 
     def __eq__(self, other: object) -> bool:
-        """Be equal when the texts are."""
+        """Return whether the texts are equal."""
         return isinstance(other, Descending) and other.text == self.text
 
     def __hash__(self) -> int:
-        """Agree with equality."""
+        """Return the hash of the text, consistent with equality."""
         return hash(self.text)
 
 
@@ -57,7 +57,7 @@ def fold(text: str) -> str:
 
 
 def to_number(kind: AttributeType, value: Any) -> float | None:
-    """Return what a value of a numeric type compares by; nothing when it is not of that type."""
+    """Return the number that a value of a numeric type compares as; nothing if it is not of that type."""
     if isinstance(value, str) and kind in (AttributeType.DATE_TIME, AttributeType.DATE):
         return to_seconds(value)
     if kind is AttributeType.BOOLEAN:
@@ -69,25 +69,25 @@ def to_number(kind: AttributeType, value: Any) -> float | None:
 
 
 def comparer(kind: AttributeType, *, descending: bool) -> Callable[[Any], Any]:
-    """Return the function from a value to its place in an order; nulls first when ascending."""
+    """Return a sort key function for values; nulls first when ascending."""
     if kind in NUMERIC_TYPES:
 
         def number(value: Any) -> float:
-            found = to_number(kind, value)
-            place = _NULL if found is None else found
+            value_number = to_number(kind, value)
+            place = _NULL if value_number is None else value_number
             return -place if descending else place
 
         return number
 
     def text(value: Any) -> str:
-        # The mark puts every text, an empty one too, after null.
+        # The leading space sorts every text, even an empty one, after null.
         return "" if value is None else " " + fold(str(value))
 
     return (lambda value: Descending(text(value))) if descending else text
 
 
 def after(number: float) -> float:
-    """Return the least number above this one."""
+    """Return the smallest number above this one."""
     return math.nextafter(number, math.inf)
 
 
@@ -95,20 +95,20 @@ class Index:
     """The ids of rows in one order, ties by id."""
 
     def __init__(self, place: Callable[[Any], tuple[Any, ...]], rows: Iterable[Any]) -> None:
-        """Sort the rows by their place, which ends with the id."""
+        """Sort the rows by this key function, whose keys end with the id."""
         self._place = place
         self._entries = sorted(map(place, rows))
 
     def __len__(self) -> int:
-        """Count the rows."""
+        """Return the number of rows."""
         return len(self._entries)
 
     def add(self, row: Any) -> None:
-        """Put a row at its place."""
+        """Insert a row in order."""
         insort(self._entries, self._place(row))
 
     def remove(self, row: Any) -> None:
-        """Take a row out; it must still hold the values it was put in with."""
+        """Remove a row, which must still hold the values it was inserted with."""
         entry = self._place(row)
         del self._entries[bisect_left(self._entries, entry)]
 

@@ -1,4 +1,4 @@
-"""The church as it is when the simulator starts: every entity of the manifest, filled."""
+"""Fill every entity of the manifest when the simulator starts."""
 
 import random
 from collections.abc import Iterator
@@ -18,38 +18,38 @@ from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.gatherings import make_campuses, make_groups
 from openfaith_sync.simulator.data.households import Families
 from openfaith_sync.simulator.data.memberships import GROUP_MEMBERSHIP, HOUSEHOLD_MEMBERSHIP, make_memberships
-from openfaith_sync.simulator.data.record_makers import Record
+from openfaith_sync.simulator.data.record_makers import NewRecord
 from openfaith_sync.simulator.data.synthetic_records import invent, invent_references, invent_values
 from openfaith_sync.simulator.data.tables import Table
 
 PERSON_MERGER = EntityName("person_merger")
-LIFELIKE = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
+REALISTIC = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
     HOUSEHOLD_MEMBERSHIP,
     GROUP_MEMBERSHIP,
 }
 
 
 def populate(manifest: Manifest, people: int, seed: int) -> World:
-    """Return the church of this seed with so many people, always the same one."""
+    """Return the world for this seed and number of people; the same arguments always return the same world."""
     entities = dict(manifest.entities)
     if "person" in entities:
         entities.setdefault(PERSON_MERGER, _merger_entity(entities[EntityName("person")]))
     world = World(entities.values())
     fillers = {name: _Filler(table, seed) for name, table in world.tables.items()}
-    for record in _lifelike(people, seed):
+    for record in _realistic(people, seed):
         if record.entity in fillers:
             fillers[record.entity].add(record)
     for record in make_memberships(world, seed):
         fillers[record.entity].add(record)
     for name, entity in manifest.entities.items():
-        if name not in LIFELIKE and name != PERSON_MERGER:
+        if name not in REALISTIC and name != PERSON_MERGER:
             for record in invent(entity, people, seed):
                 fillers[name].add(record)
     _refer(world, seed)
     return world
 
 
-def _lifelike(people: int, seed: int) -> Iterator[Record]:
+def _realistic(people: int, seed: int) -> Iterator[NewRecord]:
     campuses = list(make_campuses(seed))
     yield from campuses
     yield from Families(people, seed, [campus.id for campus in campuses]).records()
@@ -57,24 +57,24 @@ def _lifelike(people: int, seed: int) -> Iterator[Record]:
 
 
 class _Filler:
-    """Puts records into a table, and invents what their maker does not know."""
+    """Adds records to a table, and fills in the attributes that their maker leaves out."""
 
     def __init__(self, table: Table, seed: int) -> None:
         self._table = table
         self._rng = random.Random(f"{seed}:{table.entity.name}:rest")  # noqa: S311  nothing secret
         self._rest: set[str] | None = None
 
-    def add(self, record: Record) -> None:
+    def add(self, record: NewRecord) -> None:
         entity = self._table.entity
         if self._rest is None:
-            # Every record of a maker has the same attributes.
+            # All records of one maker have the same attributes.
             self._rest = set(entity.attributes) - set(record.attributes)
         rest = invent_values(entity, self._rest, self._rng) if self._rest else {}
         self._table.add(record.id, record.attributes | rest if rest else record.attributes, record.references)
 
 
 def _refer(world: World, seed: int) -> None:
-    """Fill the relationships that no maker knows of, now that all records are there."""
+    """Fill the relationships that no maker sets, now that all records exist."""
     known = {name: list(table.rows) for name, table in world.tables.items()}
     made = {"campus": {"organization"}, "household": {"people", "primary_contact"}, "person": {"primary_campus"}}
     made |= {child: {"person"} for child in ("address", "email", "phone_number")}
@@ -89,7 +89,7 @@ def _refer(world: World, seed: int) -> None:
 
 
 def _merger_entity(person: Entity) -> Entity:
-    """Return the entity of merges, which clients ask for though no manifest syncs it as one."""
+    """Return the entity for merges, which clients read although no manifest syncs it as an entity."""
     number = Attribute(type=AttributeType.PRIMARY_KEY, wire="number")
     towards = Relationship(target="person", resource=person.resource, always=True)
     return Entity(

@@ -1,15 +1,15 @@
-"""Chances: what happens at random in a church, and how often."""
+"""Random changes to a church, and how often each kind is made."""
 
 import random
 from collections.abc import Callable
 
 from openfaith_sync.simulator.data import word_lists as words
-from openfaith_sync.simulator.data.church import Church
+from openfaith_sync.simulator.data.church import SimulatedChurch
 from openfaith_sync.simulator.data.record_makers import pick
 from openfaith_sync.simulator.data.validation import find_twin
 
 
-def _any_id(church: Church, rng: random.Random, entity: str) -> int | None:
+def _any_id(church: SimulatedChurch, rng: random.Random, entity: str) -> int | None:
     if entity not in church.world.tables:
         return None
     rows = church.table(entity).index(())
@@ -17,58 +17,58 @@ def _any_id(church: Church, rng: random.Random, entity: str) -> int | None:
     return rows.ids(place, place + 1)[0] if len(rows) else None
 
 
-def _change_person(church: Church, rng: random.Random) -> None:
+def _change_person(church: SimulatedChurch, rng: random.Random) -> None:
     number = _any_id(church, rng, "person")
     if number is not None:
         church.change("person", number, {pick(rng, ("first_name", "middle_name")): pick(rng, words.FEMALE)})
 
 
-def _change_child(church: Church, rng: random.Random) -> None:
+def _change_child(church: SimulatedChurch, rng: random.Random) -> None:
     entity, attribute = pick(rng, (("email", "location"), ("address", "city"), ("phone_number", "location")))
     number = _any_id(church, rng, entity)
     if number is not None:
         church.change(entity, number, {attribute: f"{pick(rng, words.LOCATIONS)} {int(rng.random() * 100)}"})
 
 
-def _create_person(church: Church, rng: random.Random) -> None:
+def _create_person(church: SimulatedChurch, rng: random.Random) -> None:
     names = {"first_name": pick(rng, words.MALE), "last_name": pick(rng, words.LAST)}
     person = church.create("person", names, {})
     address = {"address": f"new{person.id}@example.org", "primary": True}
     church.create("email", address, {"person": person.id})
 
 
-def _delete_child(church: Church, rng: random.Random) -> None:
+def _delete_child(church: SimulatedChurch, rng: random.Random) -> None:
     entity = pick(rng, ("email", "address", "phone_number"))
     number = _any_id(church, rng, entity)
     if number is not None:
         church.delete(entity, number)
 
 
-def _delete_person(church: Church, rng: random.Random) -> None:
+def _delete_person(church: SimulatedChurch, rng: random.Random) -> None:
     number = _any_id(church, rng, "person")
     if number is not None:
         church.delete("person", number)
 
 
-def _move_household(church: Church, rng: random.Random) -> None:
+def _move_household(church: SimulatedChurch, rng: random.Random) -> None:
     person, household = _any_id(church, rng, "person"), _any_id(church, rng, "household")
     if person is not None:
         church.move("person", person, "households", household)
 
 
-def _move_email(church: Church, rng: random.Random) -> None:
+def _move_email(church: SimulatedChurch, rng: random.Random) -> None:
     email, person = _any_id(church, rng, "email"), _any_id(church, rng, "person")
     if email is not None and person is not None:
         church.move("email", email, "person", person)
 
 
-def _merge(church: Church, rng: random.Random) -> None:
+def _merge(church: SimulatedChurch, rng: random.Random) -> None:
     keep, remove = _any_id(church, rng, "person"), _any_id(church, rng, "person")
     if keep is not None and remove is not None and keep != remove:
         church.merge(keep, remove)
 
 
-def _create_household(church: Church, rng: random.Random) -> None:
+def _create_household(church: SimulatedChurch, rng: random.Random) -> None:
     person = _any_id(church, rng, "person")
     if person is not None and "household" in church.world.tables:
         links = {"people": [], "primary_contact": person}
@@ -76,33 +76,33 @@ def _create_household(church: Church, rng: random.Random) -> None:
         church.move("person", person, "households", household.id)
 
 
-def _create_group(church: Church, rng: random.Random) -> None:
+def _create_group(church: SimulatedChurch, rng: random.Random) -> None:
     if "group" in church.world.tables:
         group = church.create("group", {"name": _group_name(rng), "listed": True}, {"group_type": "unique"})
         for _ in range(int(rng.random() * 3)):
             _join(church, rng, group.id)
 
 
-def _change_group(church: Church, rng: random.Random) -> None:
+def _change_group(church: SimulatedChurch, rng: random.Random) -> None:
     group = _any_id(church, rng, "group")
     if group is not None:
         attribute, value = pick(rng, (("name", _group_name(rng)), ("schedule", pick(rng, words.SCHEDULES))))
         church.change("group", group, {attribute: value})
 
 
-def _delete_group(church: Church, rng: random.Random) -> None:
+def _delete_group(church: SimulatedChurch, rng: random.Random) -> None:
     group = _any_id(church, rng, "group")
     if group is not None:
         church.delete("group", group)
 
 
-def _join_group(church: Church, rng: random.Random) -> None:
+def _join_group(church: SimulatedChurch, rng: random.Random) -> None:
     group = _any_id(church, rng, "group")
     if group is not None:
         _join(church, rng, group)
 
 
-def _join(church: Church, rng: random.Random, group: int) -> None:
+def _join(church: SimulatedChurch, rng: random.Random, group: int) -> None:
     person = _any_id(church, rng, "person")
     links = {"group": group, "person": person}
     if person is None or "group_membership" not in church.world.tables:
@@ -111,26 +111,26 @@ def _join(church: Church, rng: random.Random, group: int) -> None:
         church.create("group_membership", {"role": pick(rng, ("member", "member", "leader"))}, links)
 
 
-def _leave_group(church: Church, rng: random.Random) -> None:
+def _leave_group(church: SimulatedChurch, rng: random.Random) -> None:
     membership = _any_id(church, rng, "group_membership")
     if membership is not None:
         church.delete("group_membership", membership)
 
 
-def _change_membership(church: Church, rng: random.Random) -> None:
+def _change_membership(church: SimulatedChurch, rng: random.Random) -> None:
     membership = _any_id(church, rng, "group_membership")
     if membership is not None:
         church.change("group_membership", membership, {"role": pick(rng, ("member", "leader"))})
 
 
-def _create_event(church: Church, rng: random.Random) -> None:
+def _create_event(church: SimulatedChurch, rng: random.Random) -> None:
     group = _any_id(church, rng, "group")
     if group is not None and "event" in church.world.tables:
         attributes = {"name": pick(rng, words.EVENT_NAMES), "starts_at": church.now(), "ends_at": church.now()}
         church.create("event", attributes, {"group": group})
 
 
-def _change_event(church: Church, rng: random.Random) -> None:
+def _change_event(church: SimulatedChurch, rng: random.Random) -> None:
     event = _any_id(church, rng, "event")
     if event is not None:
         church.change("event", event, {"canceled": True, "canceled_at": church.now()})
@@ -140,7 +140,7 @@ def _group_name(rng: random.Random) -> str:
     return f"{pick(rng, words.GROUP_NAMES)} {int(rng.random() * 1000)}"
 
 
-_MIX: tuple[tuple[str, int, Callable[[Church, random.Random], None]], ...] = (
+_MIX: tuple[tuple[str, int, Callable[[SimulatedChurch, random.Random], None]], ...] = (
     ("change person", 50, _change_person),
     ("change child", 20, _change_child),
     ("create person", 10, _create_person),
@@ -159,11 +159,11 @@ _MIX: tuple[tuple[str, int, Callable[[Church, random.Random], None]], ...] = (
     ("create event", 4, _create_event),
     ("change event", 3, _change_event),
 )
-_WEIGHED = tuple((name, happen) for name, weight, happen in _MIX for _ in range(weight))
+_WEIGHED = tuple((name, apply_random_mutation) for name, weight, apply_random_mutation in _MIX for _ in range(weight))
 
 
-def happen(church: Church, rng: random.Random) -> str:
-    """Let one thing happen, and give its name."""
-    name, happen_now = pick(rng, _WEIGHED)
-    happen_now(church, rng)
+def apply_random_mutation(church: SimulatedChurch, rng: random.Random) -> str:
+    """Make one random change, and return its name."""
+    name, mutate = pick(rng, _WEIGHED)
+    mutate(church, rng)
     return name

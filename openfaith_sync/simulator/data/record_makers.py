@@ -1,4 +1,4 @@
-"""What makers of lifelike records share: ids, moments and choices that follow from a seed."""
+"""What the makers of realistic records share: ids, timestamps and choices derived from a seed."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A record before its table holds it."""
+class NewRecord:
+    """A record that is not in a table yet."""
 
     entity: str
     id: int
@@ -31,7 +31,7 @@ def pick(rng: random.Random, choices: Sequence[T]) -> T:
 
 
 def id_sequence(seed: int, name: str, count: int) -> Iterator[int]:
-    """Yield rising ids, of eight digits first and of nine later, as old accounts have them."""
+    """Yield ascending ids, first of eight and later of nine digits, as in accounts of some age."""
     rng = random.Random(f"{seed}:{name}:ids")  # noqa: S311  ids need no secrecy
     short = max(1, int(count * _SHORT_ID_SHARE))
     number = _FIRST_ID
@@ -46,15 +46,15 @@ def id_sequence(seed: int, name: str, count: int) -> Iterator[int]:
         yield number
 
 
-class Times:
+class TimestampSequence:
     """Draws ``created_at`` and ``updated_at``.
 
-    Creation moves on with every draw, as ids do. Many records share the second
-    of an import, more than a page of them, and a few share one by chance.
+    Creation times advance with every draw, as ids do. Many records, more than a
+    page of them, share the second of an import, and a few share one by chance.
     """
 
     def __init__(self, rng: random.Random, count: int) -> None:
-        """Plan the imports for so many draws."""
+        """Schedule the imports for this many draws."""
         self._rng, self._count = rng, max(1, count)
         self._drawn = 0
         self._last_updated = BASE_SECONDS - DAY_SECONDS
@@ -63,7 +63,7 @@ class Times:
         self._import_left, self._import_seconds = 0, 0
 
     def draw(self) -> dict[str, str]:
-        """Return the moments of the next record."""
+        """Return the timestamps of the next record."""
         rng, place = self._rng, self._drawn
         self._drawn += 1
         created = _FIRST_SECONDS + int((BASE_SECONDS - _FIRST_SECONDS - 60) * min(1, place / self._count))
@@ -71,26 +71,26 @@ class Times:
             self._import_left, self._import_seconds = self._imports[place], created
         if self._import_left:
             self._import_left -= 1
-            return _moments(self._import_seconds, self._import_seconds)
+            return _timestamps(self._import_seconds, self._import_seconds)
         share = rng.random()
         if share < 0.02 and created <= self._last_updated:  # noqa: PLR2004
             updated = self._last_updated
         else:
-            # Most records are touched soon or lately, few in between.
+            # Most records are updated either soon after creation or recently, few in between.
             updated = created + int((BASE_SECONDS - created) * share**3)
         self._last_updated = updated
-        return _moments(created, updated)
+        return _timestamps(created, updated)
 
     def beside(self, times: dict[str, str]) -> dict[str, str]:
-        """Return the moments of something that belongs to a record with these ones."""
+        """Return timestamps for a record that belongs to one with these timestamps."""
         return dict(times) if self._rng.random() < 0.8 else self.after(times["created_at"])  # noqa: PLR2004
 
     def after(self, created_at: str) -> dict[str, str]:
-        """Return moments of something made when something else was."""
+        """Return timestamps for a record that was created at this time."""
         created = to_seconds(created_at) or _FIRST_SECONDS
         share: float = self._rng.random()
         return {"created_at": created_at, "updated_at": to_text(created + int((BASE_SECONDS - created) * share**3))}
 
 
-def _moments(created: int, updated: int) -> dict[str, str]:
+def _timestamps(created: int, updated: int) -> dict[str, str]:
     return {"created_at": to_text(created), "updated_at": to_text(updated)}

@@ -1,4 +1,4 @@
-"""Records of entities that nothing lifelike is known of: made from names and types alone."""
+"""Records of entities without a realistic maker, generated from attribute names and types."""
 
 import random
 from collections.abc import Iterator
@@ -6,24 +6,24 @@ from typing import Any
 
 from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType, Entity
 from openfaith_sync.simulator.data import word_lists as words
-from openfaith_sync.simulator.data.record_makers import Record, id_sequence, pick
+from openfaith_sync.simulator.data.record_makers import NewRecord, id_sequence, pick
 from openfaith_sync.simulator.data.tables import Reference
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, DAY_SECONDS, to_date_text, to_text
 
 _LEAST, _PEOPLE_A_RECORD = 3, 20
 
 
-def invent(entity: Entity, people: int, seed: int) -> Iterator[Record]:
-    """Yield records of an entity, without references: those need all records to be there."""
+def invent(entity: Entity, people: int, seed: int) -> Iterator[NewRecord]:
+    """Yield records of an entity, without references, which need all records to exist."""
     rng = random.Random(f"{seed}:{people}:{entity.name}")  # noqa: S311  invented values need no secrecy
     count = max(_LEAST, people // _PEOPLE_A_RECORD)
     ids = id_sequence(seed, entity.name, count)
     for _ in range(count):
-        yield Record(entity.name, next(ids), invent_values(entity, set(entity.attributes), rng))
+        yield NewRecord(entity.name, next(ids), invent_values(entity, set(entity.attributes), rng))
 
 
 def invent_values(entity: Entity, names: set[str], rng: random.Random) -> dict[str, Any]:
-    """Return values for these attributes; ``updated_at`` never comes before ``created_at``."""
+    """Return values for these attributes; ``updated_at`` is never before ``created_at``."""
     values = {name: _value(name, entity.attributes[name], rng) for name in sorted(names)}
     if {"created_at", "updated_at"} <= names:
         values["created_at"], values["updated_at"] = sorted((values["created_at"], values["updated_at"]))
@@ -33,7 +33,7 @@ def invent_values(entity: Entity, names: set[str], rng: random.Random) -> dict[s
 def invent_references(
     entity: Entity, names: set[str], known: dict[str, list[int]], rng: random.Random
 ) -> dict[str, Reference]:
-    """Return references to known records, or to made-up ones of entities that have no table."""
+    """Return references to existing records, or to made-up ids for entities without a table."""
     references: dict[str, Reference] = {}
     for name in sorted(names):
         declared = entity.relationships[name]

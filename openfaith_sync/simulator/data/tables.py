@@ -1,4 +1,4 @@
-"""Tables: live rows that keep their orders and back references right."""
+"""Tables: live rows, with indexes and back references that are always current."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,16 +7,16 @@ from openfaith_sync.domain.manifest.manifest import Entity
 from openfaith_sync.simulator.data.ordering import Index, OrderKey, comparer
 
 Reference = int | str | list[int] | None
-"""The id a relationship points at, several for a to-many, nothing when unset."""
+"""The id that a relationship references, several for a to-many, None when unset."""
 
 
 class Row:
-    """One record; values and references lie in the order of its table's names."""
+    """One record; values and references are in the order of its table's names."""
 
     __slots__ = ("id", "references", "values")
 
     def __init__(self, number: int, values: list[Any], references: list[Reference]) -> None:
-        """Keep the lists as they are: the table owns them."""
+        """Keep these lists without copying: the table owns them."""
         self.id = number
         self.values = values
         self.references = references
@@ -25,12 +25,12 @@ class Row:
 class Table:
     """All live rows of one entity.
 
-    Whatever changes a row goes through ``add``, ``change`` and ``remove``, so
-    every order and every back reference is right at any moment.
+    Rows are changed only through ``add``, ``change`` and ``remove``, so every
+    index and every back reference is current at all times.
     """
 
     def __init__(self, entity: Entity) -> None:
-        """Start without rows."""
+        """Create the table, without rows."""
         self.entity = entity
         self.names = tuple(sorted(entity.attributes))
         self.links = tuple(sorted(entity.relationships))
@@ -38,24 +38,24 @@ class Table:
         self.link_position = {name: place for place, name in enumerate(self.links)}
         self.rows: dict[int, Row] = {}
         self.back: dict[str, dict[int, list[int]]] = {name: {} for name in self.links}
-        """For each relationship: the id pointed at, and the rows that do."""
+        """For each relationship: the referenced id, and the rows that reference it."""
         self.version = 0
-        """Grows with every change."""
+        """Incremented by every change."""
         self.watchers: list[Callable[[Row], None]] = []
-        """Told of a row before and after it changes."""
+        """Called with a row before and after it changes."""
         self.hidden: set[int] = set()
-        """Rows that live, but are not shown yet."""
+        """Live rows that reads do not show yet."""
         self._indexes: dict[tuple[OrderKey, ...], Index] = {}
 
     def add(self, number: int, attributes: dict[str, Any], references: dict[str, Reference]) -> Row:
-        """Hold a new row; names that are not given are null."""
+        """Add a row; values that are not passed are null."""
         row = Row(number, [attributes.get(n) for n in self.names], [references.get(n) for n in self.links])
         self.rows[number] = row
         self._enter(row)
         return row
 
     def change(self, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
-        """Return a row other values."""
+        """Change a row's values."""
         self._leave(row)
         for name, value in attributes.items():
             row.values[self.position[name]] = value
@@ -64,40 +64,40 @@ class Table:
         self._enter(row)
 
     def remove(self, row: Row) -> None:
-        """Hold the row no more."""
+        """Remove a row."""
         self._leave(row)
         del self.rows[row.id]
         self.hidden.discard(row.id)
 
     def hide(self, row: Row) -> None:
-        """Show a live row to nobody who reads."""
-        self._tell(row)
+        """Hide a live row from reads."""
+        self._notify(row)
         self.hidden.add(row.id)
 
     def show(self, row: Row) -> None:
-        """Show the row again, if it still lives."""
+        """Show the row again if it is still alive."""
         self.hidden.discard(row.id)
         if row.id in self.rows:
-            self._tell(row)
+            self._notify(row)
 
     def value(self, row: Row, name: str) -> Any:
-        """Return the value of an attribute; nothing when the entity has none of that name."""
+        """Return the value of an attribute; nothing if the entity has no attribute of that name."""
         place = self.position.get(name)
         return None if place is None else row.values[place]
 
     def reference(self, row: Row, name: str) -> Reference:
-        """Return what a relationship of the row points at."""
+        """Return what a relationship of the row references."""
         return row.references[self.link_position[name]]
 
     def index(self, order: tuple[OrderKey, ...]) -> Index:
-        """Return the rows in this order; made when first asked for, kept right afterwards."""
+        """Return the index for this order; built on first use and kept current afterwards."""
         index = self._indexes.get(order)
         if index is None:
             index = self._indexes[order] = Index(self.placer(order), self.rows.values())
         return index
 
     def placer(self, order: tuple[OrderKey, ...]) -> Callable[[Row], tuple[Any, ...]]:
-        """Return the function from a row to its place in an order."""
+        """Return the sort key function of an order."""
         parts = [
             (self.position[key.name], comparer(self.entity.attributes[key.name].type, descending=key.descending))
             for key in order
@@ -115,17 +115,17 @@ class Table:
             back.setdefault(number, []).append(row.id)
         for index in self._indexes.values():
             index.add(row)
-        self._tell(row)
+        self._notify(row)
 
     def _leave(self, row: Row) -> None:
         self.version += 1
-        self._tell(row)
+        self._notify(row)
         for back, number in self._pointed(row):
             back[number].remove(row.id)
         for index in self._indexes.values():
             index.remove(row)
 
-    def _tell(self, row: Row) -> None:
+    def _notify(self, row: Row) -> None:
         for watch in self.watchers:
             watch(row)
 

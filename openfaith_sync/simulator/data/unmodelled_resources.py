@@ -1,4 +1,4 @@
-"""Resources that no entity of the manifest stands for, yet relationships point at."""
+"""Resources that relationships reference but no entity of the manifest models."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def organization_id(seed: int) -> str:
     return str(400_000 + seed % 100_000)
 
 
-def stranger(resource: str, identity: str, url: str) -> dict[str, Any]:
+def unmodelled_resource(resource: str, identity: str, url: str) -> dict[str, Any]:
     """Return a made-up resource, always the same for its id."""
     return {
         "type": resource,

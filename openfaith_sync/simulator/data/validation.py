@@ -1,4 +1,4 @@
-"""Givens: what a change is asked to set must fit the entity and the records that live."""
+"""Check that a requested change fits the entity and the live records."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ def find_table(world: World, entity: str) -> Table:
     """Return the table of an entity.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: No entity has that name.
     """
     if entity not in world.tables:
         raise UsageError(f"there is no entity {entity!r}; the known ones: {', '.join(world.tables)}")
@@ -24,7 +24,7 @@ def find_row(world: World, entity: str, number: int) -> Row:
     """Return a live record.
 
     Raises:
-        UsageError: It does not live.
+        UsageError: There is no live record with that id.
     """
     row = find_table(world, entity).rows.get(number)
     if row is None:
@@ -33,10 +33,10 @@ def find_row(world: World, entity: str, number: int) -> Row:
 
 
 def check_attributes(table: Table, attributes: dict[str, Any]) -> None:
-    """Return when the entity has all of these attributes.
+    """Check that the entity has all of these attributes.
 
     Raises:
-        UsageError: It lacks some; names them.
+        UsageError: It lacks some; the message names them.
     """
     unknown = sorted(set(attributes) - set(table.position))
     if unknown:
@@ -44,10 +44,10 @@ def check_attributes(table: Table, attributes: dict[str, Any]) -> None:
 
 
 def read_references(world: World, table: Table, relationships: dict[str, Any]) -> dict[str, Reference]:
-    """Return the references of relationships as they were given.
+    """Parse relationships as they were passed into references.
 
     Raises:
-        UsageError: The entity lacks one of them, or it points at nobody.
+        UsageError: The entity lacks one of them, or a referenced record does not exist.
     """
     unknown = sorted(set(relationships) - set(table.link_position))
     if unknown:
@@ -55,7 +55,7 @@ def read_references(world: World, table: Table, relationships: dict[str, Any]) -
     references = {name: _reference(value) for name, value in relationships.items()}
     for name, reference in references.items():
         target = table.entity.relationships[name].target
-        # A merge tells of someone who is no more.
+        # A merge references a person who no longer exists.
         if target in world.tables and table.entity.name != PERSON_MERGER:
             for number in reference if isinstance(reference, list) else [reference]:
                 if number is not None:
@@ -64,10 +64,10 @@ def read_references(world: World, table: Table, relationships: dict[str, Any]) -
 
 
 def check_needs(world: World, table: Table, references: dict[str, Reference]) -> None:
-    """Return when a new record has everything it cannot be without.
+    """Check that a new record has every relationship it requires.
 
     Raises:
-        UsageError: It lacks something, or is there already.
+        UsageError: A relationship is missing, or an equal record exists already.
     """
     entity = table.entity
     for name, declared in entity.relationships.items():
@@ -75,11 +75,11 @@ def check_needs(world: World, table: Table, references: dict[str, Reference]) ->
             raise UsageError(f"a new {entity.name} needs the relationship {name}")
     twin = find_twin(table, references)
     if twin is not None:
-        raise UsageError(f"there is such a {entity.name} already: {twin}")
+        raise UsageError(f"such a {entity.name} exists already: {twin}")
 
 
 def find_twin(table: Table, references: Mapping[str, Reference]) -> int | None:
-    """Return the record that links the same already, where there may be one alone."""
+    """Return the record with the same references, for entities that allow only one."""
     nested = table.entity.nested
     parent = references.get(nested.under) if nested else None
     if nested is None or not isinstance(parent, int):
@@ -91,21 +91,21 @@ def find_twin(table: Table, references: Mapping[str, Reference]) -> int | None:
 
 
 def is_needed(table: Table, name: str) -> bool:
-    """Say whether records of a table go with what this relationship points at.
+    """Return whether a table's records are deleted with what this relationship references.
 
-    One that only links two others goes with either, though it could say so of one alone.
+    A record that only links two others is deleted with either of them, although it could be left with one.
     """
     return not table.entity.relationships[name].nullable or table.entity.nested is not None
 
 
 def numbers(reference: Reference) -> list[int]:
-    """Return the ids of a to-many."""
+    """Return the ids of a to-many reference."""
     return reference if isinstance(reference, list) else []
 
 
 def _reference(value: Any) -> Reference:
     if isinstance(value, list):
-        return [int(part) for part in value]
+        return [int(number) for number in value]
     if isinstance(value, str) and value.isdigit():
         return int(value)
     return value if isinstance(value, int | str) else None

@@ -1,4 +1,4 @@
-"""Words that lifelike records are made of."""
+"""Words that realistic records are made of."""
 
 _FEMALE = (
     "Maria Olivia Emma Zoë Chloé Sofía Ana Grace Hannah Abigail Ruth Naomi Esther Lydia Priya Mei Aoife Siân Renée "

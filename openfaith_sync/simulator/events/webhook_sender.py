@@ -1,4 +1,4 @@
-"""The postman: delivers events, signed, and comes again as often as the source does."""
+"""Deliver signed events, and retry as often as the source does."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from openfaith_sync.simulator.data.unmodelled_resources import ORGANIZATION
-from openfaith_sync.simulator.events.subscriptions import EventStatus, Subscription, WebhookEvent
+from openfaith_sync.simulator.events.subscriptions import EventStatus, WebhookEvent, WebhookSubscription
 
 _MINUTES = 60
 _HOURS = 60 * _MINUTES
@@ -22,7 +22,7 @@ RETRY_SECONDS = (
     *(hours * _HOURS for hours in (2.1, 4.2, 8.5, 17)),
     *(24 * _HOURS,) * 4,
 )
-"""How long after each failure the next attempt is made; after the last one nothing comes any more."""
+"""The wait after each failed attempt; after the last one, deliveries stop."""
 
 _TIMEOUT_SECONDS = 10
 _GONE = 410
@@ -30,24 +30,24 @@ _MOST_LOGGED = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """Events that go to their subscription together."""
+class WebhookDelivery:
+    """Events that are sent to their subscription together."""
 
-    subscription: Subscription
+    subscription: WebhookSubscription
     events: tuple[WebhookEvent, ...]
     attempt: int = 1
     is_repeated: bool = False
-    """Whether it was delivered before without need: nobody tries again when this fails."""
+    """Whether this is a deliberate duplicate, which is not retried when it fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedDelivery:
-    """One attempt and what came of it."""
+    """One attempt and its result."""
 
-    delivery: Delivery
+    delivery: WebhookDelivery
     url: str
     status: int | None
-    """The receiver's; nothing when it gave no answer."""
+    """The receiver's status; nothing if it did not respond."""
     at_seconds: float
 
     def as_json(self) -> dict[str, Any]:
@@ -65,62 +65,63 @@ class LoggedDelivery:
         }
 
 
-class Postman:
-    """Walks each URL's deliveries one by one, so that the same events arrive in the same order.
+class WebhookSender:
+    """Sends each URL's deliveries one at a time, so that the same events arrive in the same order.
 
-    A URL that does not answer keeps no other one waiting.
+    A URL that does not respond delays no other one.
     """
 
     def __init__(self, organization: str, retry_scale: float) -> None:
-        """Deliver in the name of an organization; real waiting times are multiplied by the scale."""
+        """Deliver in the name of an organization; the source's waits are multiplied by the scale."""
         self._organization = organization
         self.retry_scale = retry_scale
         self.batch = 1
         self.log: deque[LoggedDelivery] = deque(maxlen=_MOST_LOGGED)
         self.attempts = 0
-        """How many deliveries were tried so far."""
-        self._rounds: dict[str, list[tuple[float, int, Delivery]]] = {}
-        self._wakes: dict[str, asyncio.Event] = {}
-        self._walks: dict[str, asyncio.Task[None]] = {}
-        self._on_the_way = 0
+        """The number of delivery attempts so far."""
+        self._queues: dict[str, list[tuple[float, int, WebhookDelivery]]] = {}
+        self._wakeups: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._in_flight = 0
         self._moment: float | None = None
         self._last_number = 0
         self._client: httpx.AsyncClient | None = None
 
     @property
     def pending(self) -> int:
-        """Count the deliveries that wait or are on their way."""
-        return sum(map(len, self._rounds.values())) + self._on_the_way
+        """Return the number of deliveries that are waiting or being sent."""
+        return sum(map(len, self._queues.values())) + self._in_flight
 
-    def send(self, delivery: Delivery, after_seconds: float) -> None:
-        """Deliver when that time has passed."""
+    def send(self, delivery: WebhookDelivery, after_seconds: float) -> None:
+        """Deliver after this delay."""
         url = delivery.subscription.url
         self._last_number += 1
         loop = asyncio.get_running_loop()
         if self._moment is None:
-            # What one request lets happen happens at one moment: how long it took must not change the order.
+            # All events of one request share one moment: how long the request took must not change the
+            # order.
             self._moment = time.monotonic()
-            loop.call_soon(self._forget_moment)
-        heappush(self._rounds.setdefault(url, []), (self._moment + after_seconds, self._last_number, delivery))
-        self._wakes.setdefault(url, asyncio.Event()).set()
-        if url not in self._walks:
-            self._walks[url] = loop.create_task(self._walk(url))
+            loop.call_soon(self._clear_moment)
+        heappush(self._queues.setdefault(url, []), (self._moment + after_seconds, self._last_number, delivery))
+        self._wakeups.setdefault(url, asyncio.Event()).set()
+        if url not in self._tasks:
+            self._tasks[url] = loop.create_task(self._send_queue(url))
 
-    def drop(self, subscription: Subscription) -> None:
-        """Deliver nothing more to a subscription of what waits."""
-        for url, waiting in self._rounds.items():
+    def drop(self, subscription: WebhookSubscription) -> None:
+        """Skip the waiting deliveries of a subscription."""
+        for url, waiting in self._queues.items():
             for _, _, delivery in waiting:
                 if delivery.subscription is subscription:
                     _mark(delivery, "skipped")
             waiting[:] = [entry for entry in waiting if entry[2].subscription is not subscription]
             heapify(waiting)
-            self._wakes[url].set()
+            self._wakeups[url].set()
 
-    def _forget_moment(self) -> None:
+    def _clear_moment(self) -> None:
         self._moment = None
 
-    async def _walk(self, url: str) -> None:
-        waiting, wake = self._rounds[url], self._wakes[url]
+    async def _send_queue(self, url: str) -> None:
+        waiting, wake = self._queues[url], self._wakeups[url]
         while waiting:
             wake.clear()
             left_seconds = waiting[0][0] - time.monotonic()
@@ -132,31 +133,31 @@ class Postman:
                     pass
                 continue
             delivery = self._take(waiting)
-            self._on_the_way += 1
+            self._in_flight += 1
             try:
                 await self._deliver(delivery)
             finally:
-                self._on_the_way -= 1
-        del self._walks[url]
+                self._in_flight -= 1
+        del self._tasks[url]
 
-    def _take(self, waiting: list[tuple[float, int, Delivery]]) -> Delivery:
-        """Take the next delivery, with others that may go with it."""
+    def _take(self, waiting: list[tuple[float, int, WebhookDelivery]]) -> WebhookDelivery:
+        """Take the next delivery from the queue, with others that may be batched with it."""
         first = heappop(waiting)[2]
-        now, more = time.monotonic(), list[tuple[float, int, Delivery]]()
+        now, companions = time.monotonic(), list[tuple[float, int, WebhookDelivery]]()
         if self.batch > 1 and first.attempt == 1:
             due = sorted(e for e in waiting if e[0] <= now and e[2].subscription is first.subscription)
-            more = [entry for entry in due if entry[2].attempt == 1][: self.batch - 1]
-        if not more:
+            companions = [entry for entry in due if entry[2].attempt == 1][: self.batch - 1]
+        if not companions:
             return first
-        waiting[:] = [entry for entry in waiting if entry not in more]
+        waiting[:] = [entry for entry in waiting if entry not in companions]
         heapify(waiting)
-        events = [*first.events, *(event for entry in more for event in entry[2].events)]
+        events = [*first.events, *(event for entry in companions for event in entry[2].events)]
         together = tuple({event.id: event for event in events}.values())
-        return Delivery(
-            first.subscription, together, is_repeated=first.is_repeated and all(e[2].is_repeated for e in more)
+        return WebhookDelivery(
+            first.subscription, together, is_repeated=first.is_repeated and all(e[2].is_repeated for e in companions)
         )
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _deliver(self, delivery: WebhookDelivery) -> None:
         subscription = delivery.subscription
         url = subscription.url
         status = await self._post(url, delivery)
@@ -172,30 +173,30 @@ class Postman:
             subscription.active = False
             self.drop(subscription)
         elif subscription.active:
-            again = Delivery(subscription, delivery.events, delivery.attempt + 1)
+            again = WebhookDelivery(subscription, delivery.events, delivery.attempt + 1)
             self.send(again, RETRY_SECONDS[delivery.attempt - 1] * self.retry_scale)
 
-    async def _post(self, url: str, delivery: Delivery) -> int | None:
+    async def _post(self, url: str, delivery: WebhookDelivery) -> int | None:
         if self._client is None:
             self._client = httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False)
         body = _body(delivery, self._organization)
         try:
-            answer = await self._client.post(url, content=body, headers=_headers(delivery, body))
+            response = await self._client.post(url, content=body, headers=_headers(delivery, body))
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
-        return answer.status_code
+        return response.status_code
 
 
-def _mark(delivery: Delivery, status: EventStatus) -> None:
+def _mark(delivery: WebhookDelivery, status: EventStatus) -> None:
     for event in delivery.events:
-        # A repeated delivery that fails takes nothing back.
+        # A failed duplicate does not change a delivered event's status.
         if event.status != "delivered":
             event.status = status
 
 
-def _body(delivery: Delivery, organization: str) -> bytes:
+def _body(delivery: WebhookDelivery, organization: str) -> bytes:
     church = {"organization": {"data": {"type": ORGANIZATION, "id": organization}}}
-    said = [
+    deliveries = [
         {
             "id": event.uuid,
             "type": "EventDelivery",
@@ -204,10 +205,10 @@ def _body(delivery: Delivery, organization: str) -> bytes:
         }
         for event in delivery.events
     ]
-    return orjson.dumps({"data": said})
+    return orjson.dumps({"data": deliveries})
 
 
-def _headers(delivery: Delivery, body: bytes) -> dict[str, str]:
+def _headers(delivery: WebhookDelivery, body: bytes) -> dict[str, str]:
     first = delivery.events[0]
     signature = hmac.new(delivery.subscription.secret.encode(), body, hashlib.sha256).hexdigest()
     return {

@@ -13,21 +13,21 @@ from openfaith_sync.simulator.settings.settings import SimulatorSettings
 
 _KINDS = "\n".join(f"  {kind:15} {what}" for kind, what in KINDS.items())
 _EPILOG = f"""\b
-Each fault of the file is one mapping: its kind, which requests it hits (path: text in the path; after: how many
-are left alone first; at: only the n-th; every: each k-th; times: at most so many), and what the kind takes:
+Each fault in the file is a mapping: its kind, which requests it hits (path: text in the path; after: how many
+to skip first; at: only the n-th; every: each k-th; times: at most this many), and the parameters of the kind:
 {_KINDS}
 Example: - {{kind: status, status: 403, path: /groups/v2}}
-GET /_sim/faults shows them too, with what is armed."""
+GET /_sim/faults lists them too, with the armed faults."""
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("adapter")
-@click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="How many people.")
+@click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="Number of people.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 takes a free one.")
-@click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each answer.")
-@click.option("--rate", default="100/20", show_default=True, help="Requests/seconds for the credential, or off.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 picks a free port.")
+@click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each response.")
+@click.option("--rate", default="100/20", show_default=True, help="Requests/seconds per credential, or off.")
 @click.option(
     "--leave-out",
     "left_out",
@@ -35,7 +35,7 @@ GET /_sim/faults shows them too, with what is armed."""
     default=("included",),
     show_default=True,
     type=click.Choice(["included", "data", "links", "attributes", "relationships"]),
-    help="A key that is not sent where it holds nothing; may be given several times.",
+    help="A key to omit when it is empty; repeatable.",
 )
 @click.option("--faults", type=click.Path(path_type=Path), help="A YAML or JSON list of faults.")
 @click.option(
@@ -58,7 +58,7 @@ def simulate(
     faults: Path | None,
     manifests: Path,
 ) -> None:
-    """Serve ADAPTER's API from its manifest, with invented data, until stopped."""
+    """Serve ADAPTER's API from its manifest, with synthetic data, until stopped."""
     try:
         settings = SimulatorSettings(
             people=people,

@@ -1,4 +1,4 @@
-"""How an answer leaves: whole, in drips, cut short, or not at all."""
+"""Send a response: whole, in drips, cut short, or not at all."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from openfaith_sync.simulator.api.responses import Answer, Ending
+from openfaith_sync.simulator.api.responses import ResponseEnding, SimulatedResponse
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -16,12 +16,12 @@ Headers = list[tuple[bytes, bytes]]
 
 DRIPS = 20
 _EXTENSION = "openfaith_sync.connection"
-# Seconds to linger in, of a socket that lingers: what is not sent yet is dropped and the peer told so.
+# A socket with linger time zero drops what is unsent and resets the connection.
 _RESET_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class ResettableProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, which shows the application the connection."""
+    """uvicorn's HTTP protocol, which exposes the connection to the application."""
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -29,32 +29,32 @@ class ResettableProtocol(HttpToolsProtocol):
         self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
 
 
-async def send_answer(scope: Scope, send: Send, answer: Answer, headers: Headers) -> None:
-    """Send what there is of an answer, as its ending says."""
-    if answer.ending is Ending.NOTHING:
+async def send_response(scope: Scope, send: Send, response: SimulatedResponse, headers: Headers) -> None:
+    """Send as much of a response as its ending says."""
+    if response.ending is ResponseEnding.NOTHING:
         _reset(scope)
         return
-    if answer.ending is not Ending.CUT_CHUNKED:
-        headers = [*headers, (b"content-length", str(len(answer.body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if answer.ending is not Ending.WHOLE:
-        # Ending without the rest makes the server close the connection.
-        await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-        if answer.ending is Ending.RESET:
+    if response.ending is not ResponseEnding.CUT_CHUNKED:
+        headers = [*headers, (b"content-length", str(len(response.body)).encode())]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.ending is not ResponseEnding.WHOLE:
+        # Ending the response early makes the server close the connection.
+        await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+        if response.ending is ResponseEnding.RESET:
             _reset(scope)
         return
-    if answer.drip_seconds:
-        await _drip(send, answer)
+    if response.drip_seconds:
+        await _drip(send, response)
     else:
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": response.body})
 
 
-async def _drip(send: Send, answer: Answer) -> None:
-    length = -(-len(answer.body) // DRIPS) or 1
-    for start in range(0, len(answer.body), length):
-        part = answer.body[start : start + length]
-        await send({"type": "http.response.body", "body": part, "more_body": start + length < len(answer.body)})
-        await asyncio.sleep(answer.drip_seconds)
+async def _drip(send: Send, response: SimulatedResponse) -> None:
+    length = -(-len(response.body) // DRIPS) or 1
+    for start in range(0, len(response.body), length):
+        chunk = response.body[start : start + length]
+        await send({"type": "http.response.body", "body": chunk, "more_body": start + length < len(response.body)})
+        await asyncio.sleep(response.drip_seconds)
 
 
 def _reset(scope: Scope) -> None:

@@ -1,11 +1,11 @@
-"""Response headers, as the source sends them on every answer."""
+"""Response headers, as the source sends them."""
 
 from uuid import uuid4
 
 from openfaith_sync.domain.manifest.adapter_file import RateLimit
-from openfaith_sync.simulator.api.responses import Answer
-from openfaith_sync.simulator.auth.access_control import Guest
-from openfaith_sync.simulator.settings.rate_limit import Verdict
+from openfaith_sync.simulator.api.responses import SimulatedResponse
+from openfaith_sync.simulator.auth.access_control import Client
+from openfaith_sync.simulator.settings.rate_limit import WindowCount
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -32,10 +32,10 @@ _PROCESSOR: Headers = [
 
 
 class HeaderWriter:
-    """Writes the headers; the rate's are named by the manifest."""
+    """Writes the headers; the manifest names those of the rate limit."""
 
     def __init__(self, rate_limit: RateLimit) -> None:
-        """Take the names."""
+        """Use the names of this rate limit."""
         names = {
             "count": rate_limit.count_header,
             "limit": rate_limit.limit_header,
@@ -43,30 +43,32 @@ class HeaderWriter:
         }
         self._names = {word: name.lower().encode() for word, name in names.items()}
 
-    def opening(self, guest: Guest, verdict: Verdict | None, version: str | None, answer: Answer) -> Headers:
-        """Return the headers that say how the request was taken, but for what the answer lies about."""
-        headers = [*_PROCESSOR, (b"x-pco-api-auth-method", guest.auth_method.encode())]
-        if verdict is not None:
-            rule = verdict.rule
-            said: dict[str, str | None] = {
-                "count": str(verdict.count),
+    def opening(
+        self, client: Client, window_count: WindowCount | None, version: str | None, response: SimulatedResponse
+    ) -> Headers:
+        """Return the headers about how the request was processed, with any false rate limit values."""
+        headers = [*_PROCESSOR, (b"x-pco-api-auth-method", client.auth_method.encode())]
+        if window_count is not None:
+            rule = window_count.rule
+            values: dict[str, str | None] = {
+                "count": str(window_count.count),
                 "limit": str(rule.requests),
                 "period": str(rule.period_seconds),
             }
-            said |= {word: lie for word, lie in answer.lies.items() if word in self._names}
-            headers += [(self._names[word], value.encode()) for word, value in said.items() if value is not None]
+            values |= {word: value for word, value in response.header_values.items() if word in self._names}
+            headers += [(self._names[word], value.encode()) for word, value in values.items() if value is not None]
         if version is not None:
             headers.append((b"x-pco-api-processed-as-version", version.encode()))
         return headers
 
     @staticmethod
-    def closing(answer: Answer, digest: str, runtime_seconds: float) -> Headers:
-        """Return the headers that say what the answer is."""
+    def closing(response: SimulatedResponse, digest: str, runtime_seconds: float) -> Headers:
+        """Return the headers about the response itself."""
         headers = [*_ALWAYS, (b"x-request-id", str(uuid4()).encode())]
         headers.append((b"x-runtime", f"{runtime_seconds:.6f}".encode()))
-        if answer.body:
-            headers.append((b"content-type", answer.content_type.encode()))
-        if answer.status < 300:  # noqa: PLR2004
+        if response.body:
+            headers.append((b"content-type", response.content_type.encode()))
+        if response.status < 300:  # noqa: PLR2004
             headers.append((b"etag", f'W/"{digest}"'.encode()))
             headers.append((b"cache-control", b"max-age=0, private, must-revalidate"))
-        return headers + [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        return headers + [(name.encode(), value.encode()) for name, value in response.headers.items()]

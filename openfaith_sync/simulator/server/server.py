@@ -1,4 +1,4 @@
-"""Running a simulator: here, or in a process of its own."""
+"""Run a simulator, in this process or in a separate one."""
 
 import gc
 import os
@@ -15,24 +15,24 @@ from pydantic import TypeAdapter
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.simulator.api.ignored_parameters import Ignored
+from openfaith_sync.simulator.api.ignored_parameters import IgnoredParameters
 from openfaith_sync.simulator.auth.oauth import OAuthBehaviour
 from openfaith_sync.simulator.control.control_client import ControlClient
 from openfaith_sync.simulator.server.app import SimulatorApp
 from openfaith_sync.simulator.server.response_delivery import ResettableProtocol
-from openfaith_sync.simulator.settings.delivery_faults import WebhookTrouble
+from openfaith_sync.simulator.settings.delivery_faults import DeliveryFaults
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import RateRule, parse_rate
 from openfaith_sync.simulator.settings.settings import SimulatorSettings
 
 __all__ = [
+    "DeliveryFaults",
     "Fault",
-    "Ignored",
+    "IgnoredParameters",
     "OAuthBehaviour",
     "RateRule",
     "RunningSimulator",
     "SimulatorSettings",
-    "WebhookTrouble",
     "parse_rate",
     "running_simulator",
     "serve",
@@ -44,10 +44,10 @@ _BACKLOG = 2048
 
 
 class RunningSimulator(ControlClient):
-    """A simulator that runs in a process of its own, and its control surface."""
+    """A simulator that runs in a separate process, and its control surface."""
 
     def __init__(self, base_url: str, settings: SimulatorSettings) -> None:
-        """Talk to it at this URL."""
+        """Connect to it at this URL."""
         super().__init__(base_url)
         self.application_id = settings.application_id
         self.secret = settings.secret
@@ -56,24 +56,24 @@ class RunningSimulator(ControlClient):
 
 
 def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
-    """Serve until stopped; says where in one line once it really listens.
+    """Serve until stopped; prints its address in one line once it is listening.
 
     Raises:
         UsageError: The port is taken.
     """
-    # Millions of objects are made that stay: looking through them for garbage takes longer than making them.
+    # Startup makes millions of permanent objects: collecting garbage among them takes longer than making them.
     gc.disable()
     app = SimulatorApp(settings, manifest)
     gc.freeze()
     gc.enable()
     with _listening_socket(settings) as listener:
         port = listener.getsockname()[1]
-        said = (
+        announcement = (
             f"simulating {manifest.adapter}: {settings.people} people at http://{settings.host}:{port} "
             f"(application id {settings.application_id} secret {settings.secret}, "
             f"OAuth client {settings.client_id} secret {settings.client_secret})"
         )
-        # A fault that cuts an answer short would be reported as an error of the application.
+        # Uvicorn would report a response that a fault cuts short as an application error.
         config = uvicorn.Config(
             app,
             http=ResettableProtocol,
@@ -83,7 +83,7 @@ def serve(settings: SimulatorSettings, manifest: Manifest) -> None:
             server_header=False,
             timeout_graceful_shutdown=0,
         )
-        _Announcing(config, said).run(sockets=[listener])
+        _AnnouncingServer(config, announcement).run(sockets=[listener])
 
 
 class SimulatorProcess(Protocol):
@@ -113,37 +113,40 @@ def start_process() -> SimulatorProcess:
 
 @contextmanager
 def running_simulator(settings: SimulatorSettings, manifest: Manifest) -> Iterator[RunningSimulator]:
-    """Run a simulator in a process of its own, from when it listens to the end of the block.
+    """Run a simulator in a separate process until the block ends.
 
     It stops by itself when this process dies, since it watches its standard input.
 
     Raises:
-        UsageError: It did not start; says what it said.
+        UsageError: It did not start; the message contains its output.
     """
     process = start_process()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        given = {"settings": SETTINGS.dump_python(settings, mode="json"), "manifest": manifest.model_dump(mode="json")}
-        process.stdin.write(orjson.dumps(given) + b"\n")
+        payload = {
+            "settings": SETTINGS.dump_python(settings, mode="json"),
+            "manifest": manifest.model_dump(mode="json"),
+        }
+        process.stdin.write(orjson.dumps(payload) + b"\n")
         process.stdin.flush()
-        said = process.stdout.readline().decode()
-        if " at http" not in said:
-            raise UsageError(f"the simulator did not start: {said.strip() or 'it said nothing'}")
-        with RunningSimulator(said.split(" at ")[1].split(" ")[0], settings) as simulator:
+        first_line = process.stdout.readline().decode()
+        if " at http" not in first_line:
+            raise UsageError(f"the simulator did not start: {first_line.strip() or 'it first_line nothing'}")
+        with RunningSimulator(first_line.split(" at ")[1].split(" ")[0], settings) as simulator:
             yield simulator
     finally:
         _stop(process)
 
 
-class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, said: str) -> None:
+class _AnnouncingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announcement: str) -> None:
         super().__init__(config)
-        self._said = said
+        self._said = announcement
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(self._said, flush=True)  # noqa: T201  what the command is for
+        print(self._said, flush=True)  # noqa: T201  the command's output
 
 
 def _listening_socket(settings: SimulatorSettings) -> socket.socket:

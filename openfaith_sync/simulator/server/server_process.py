@@ -1,4 +1,4 @@
-"""The process that ``running_simulator`` starts: settings come in, and it ends when its parent does."""
+"""The process that ``running_simulator`` starts: it reads its settings, and ends when its parent does."""
 
 import os
 import sys
@@ -12,17 +12,17 @@ from openfaith_sync.simulator.server.server import SETTINGS, serve
 
 
 def main() -> None:
-    """Serve what the first line of standard input says, until standard input closes."""
-    given = orjson.loads(sys.stdin.buffer.readline())
+    """Serve with the settings in the first line of standard input, until standard input closes."""
+    configuration = orjson.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        serve(SETTINGS.validate_python(given["settings"]), Manifest.model_validate(given["manifest"]))
+        serve(SETTINGS.validate_python(configuration["settings"]), Manifest.model_validate(configuration["manifest"]))
     except UsageError as error:
         print(error, flush=True)  # noqa: T201  the parent reads it
 
 
 def _end_with_parent() -> None:
-    # Whatever ends the parent, a SIGKILL too, closes its end of the pipe.
+    # Anything that ends the parent, even SIGKILL, closes its end of the pipe.
     sys.stdin.buffer.read()
     os._exit(0)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
-from openfaith_sync.simulator.settings.record_damage import Odd
+from openfaith_sync.simulator.settings.record_damage import DamageKind
 
 FaultKind = Literal[
     "status",
@@ -22,7 +22,7 @@ FaultKind = Literal[
     "empty_page",
     "short_page",
     "repeat_page",
-    "lying_total",
+    "wrong_total",
     "slow",
     "drip",
     "cut",
@@ -31,33 +31,33 @@ FaultKind = Literal[
     "outage",
     "bomb",
     "redirect",
-    "odd_record",
+    "damaged_record",
     "rate",
     "headers",
 ]
 
 KINDS: Mapping[FaultKind, str] = {
     "status": "an error with this status, body, detail and retry_after; 403 with a path denies one resource",
-    "html_200": "a page for people, with status 200",
-    "truncated_json": "half of the document, as if it were whole",
+    "html_200": "an HTML page with status 200",
+    "truncated_json": "half of the document, sent as if complete",
     "missing_key": "the document without its key",
-    "wrong_type": "a value of a wrong type in the document: wrong",
-    "stuck_next": "a next page that is this one",
+    "wrong_type": "a value of the wrong type in the document: wrong",
+    "stuck_next": "a next link that points to the same page",
     "empty_page": "a page without records that looks like the end",
     "short_page": "half a page that looks like the end",
-    "repeat_page": "the records of the answer before on the same path",
-    "lying_total": "another total_count: total",
-    "slow": "the answer after delay_ms",
-    "drip": "the body in 20 parts, delay_ms between them",
-    "cut": "half a body of stated length, then the end of the connection",
-    "cut_chunked": "half a body in chunks without the last one, then the end of the connection",
-    "reset": "half a body, then the connection is reset",
-    "outage": "the connection is reset before any answer; with after and times, for a span of requests",
+    "repeat_page": "the records of the previous response on the same path",
+    "wrong_total": "a false total_count: total",
+    "slow": "the response after delay_ms",
+    "drip": "the body in 20 parts, delay_ms apart",
+    "cut": "half a body with a Content-Length, then the connection closes",
+    "cut_chunked": "half a chunked body without the last chunk, then the connection closes",
+    "reset": "half a body, then a connection reset",
+    "outage": "a connection reset before any response; with after and times, for a range of requests",
     "bomb": "a compressed body of 64 MiB in 64 KiB",
-    "rate": "another limit from the next request on: rate; the window goes on with its count",
-    "headers": "other words about the limit: says, for limit, period, count, and retry_after of a 429; null for none",
-    "odd_record": "one record as none should be, wherever it is shown: record, odd",
-    "redirect": "a redirect here (to the same address) or elsewhere: to",
+    "rate": "another rate limit from the next request on: rate; the current window keeps its count",
+    "headers": "false rate limit headers: values, for limit, period, count, and retry_after of a 429; null omits one",
+    "damaged_record": "one damaged record, wherever it appears: record, damage",
+    "redirect": "a redirect to the same URL (here) or to another host (elsewhere): to",
 }
 
 
@@ -65,95 +65,95 @@ class Fault(BaseModel):
     """One thing that goes wrong.
 
     Requests are counted from the moment the fault is armed, and only those
-    whose path holds ``path``. Without ``at`` and ``every`` each of them is hit.
+    whose path contains ``path``. Without ``at`` and ``every``, each of them is hit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     kind: FaultKind
     at: int | None = Field(default=None, ge=1)
-    """Hit the n-th request that matches."""
+    """Hit the n-th matching request."""
     every: int | None = Field(default=None, ge=1)
-    """Hit every k-th request that matches."""
+    """Hit every k-th matching request."""
     after: int = Field(default=0, ge=0)
-    """Leave so many requests that match alone first; ``at`` and ``every`` count from there."""
+    """Skip this many matching requests first; ``at`` and ``every`` count from there."""
     path: str = ""
-    """Text the request's path must hold."""
+    """Text that the request's path must contain."""
     times: int | None = Field(default=None, ge=1)
-    """Hit at most so many requests."""
+    """Hit at most this many requests."""
     status: int | None = Field(default=None, ge=400, le=599)
     """The status of kind `status`."""
     body: Literal["json", "html"] | None = None
-    """The body of kind `status`; without one, what is usual for that status."""
+    """The body of kind `status`; by default the usual one for that status."""
     detail: str | None = None
     """The `detail` of a JSON body of kind `status`, such as a hint of a 401."""
     retry_after: int | str | None = None
     """The `Retry-After` header of kind `status`."""
     key: Literal["data", "links", "meta", "included"] = "data"
-    """What kind `missing_key` leaves out."""
+    """The key that kind `missing_key` leaves out."""
     wrong: Literal["data_object", "id_number", "attributes_list"] = "data_object"
-    """What kind `wrong_type` makes of the answer."""
+    """What kind `wrong_type` changes in the response."""
     record: str = ""
-    """The record that kind `odd_record` damages wherever it is shown: its type and id, as in `Person/12`."""
-    odd: Odd = "no_id"
-    """What kind `odd_record` makes of it."""
+    """The record that kind `damaged_record` damages wherever it appears: its type and id, as in `Person/12`."""
+    damage: DamageKind = "no_id"
+    """How kind `damaged_record` damages it."""
     delay_ms: int = Field(default=1000, ge=0)
     """How long kinds `slow` and `drip` wait."""
     total: int = 0
-    """What kind `lying_total` says."""
+    """The `total_count` that kind `wrong_total` sends."""
     rate: str | None = None
-    """What kind `rate` sets, such as 10/20 or off."""
-    says: Mapping[Literal["limit", "period", "count", "retry_after"], str | None] = Field(default_factory=dict)
-    """What kind `headers` writes instead of the truth."""
+    """The limit that kind `rate` sets, such as 10/20 or off."""
+    values: Mapping[Literal["limit", "period", "count", "retry_after"], str | None] = Field(default_factory=dict)
+    """The values that kind `headers` sends instead of the true ones."""
     to: Literal["here", "elsewhere"] = "elsewhere"
     """Where kind `redirect` leads."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (self.kind == "status") != (self.status is not None):
-            raise ValueError("kind status, and only that one, needs a status")
+            raise ValueError("kind status requires a status; other kinds do not take one")
         if (self.kind == "rate") != (self.rate is not None):
-            raise ValueError("kind rate, and only that one, needs a rate")
+            raise ValueError("kind rate requires a rate; other kinds do not take one")
         if self.rate is not None:
             parse_rate(self.rate)
         if self.at is not None and self.every is not None:
-            raise ValueError("at and every exclude each other")
+            raise ValueError("at and every are mutually exclusive")
         return self
 
 
 _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
-def parse_faults(found: object, source: str) -> tuple[Fault, ...]:
-    """Return the faults of a list as it was read.
+def parse_faults(faults: object, source: str) -> tuple[Fault, ...]:
+    """Parse a list of faults as it was read.
 
     Raises:
-        UsageError: Something in it is wrong; says what and where.
+        UsageError: The list is invalid; the message says what is wrong and where.
     """
     try:
-        return _FAULTS.validate_python(found)
+        return _FAULTS.validate_python(faults)
     except ValidationError as error:
         places = [f"{'.'.join(map(str, problem['loc'])) or '(list)'}: {problem['msg']}" for problem in error.errors()]
-        raise UsageError(f"{source} holds wrong faults: " + "; ".join(places)) from None
+        raise UsageError(f"{source} contains invalid faults: " + "; ".join(places)) from None
 
 
 def read_faults(path: Path) -> tuple[Fault, ...]:
-    """Return the faults of a YAML or JSON file.
+    """Read the faults of a YAML or JSON file.
 
     Raises:
-        UsageError: The file cannot be read or holds wrong faults.
+        UsageError: The file cannot be read or contains invalid faults.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        # JSON proper first: YAML refuses tabs that JSON allows.
-        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        # JSON files are parsed as JSON: YAML refuses tabs that JSON allows.
+        faults = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UsageError(f"{path} cannot be read as a list of faults: {error}") from None
-    return parse_faults(found, str(path))
+    return parse_faults(faults, str(path))
 
 
 class ArmedFaults:
-    """The faults that wait for their requests."""
+    """Faults that are waiting for matching requests."""
 
     def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
         """Arm the faults; their counts start now."""
@@ -164,22 +164,22 @@ class ArmedFaults:
         self._armed += [_Armed(fault) for fault in faults]
 
     def clear(self) -> None:
-        """Leave no fault."""
+        """Remove all faults."""
         self._armed.clear()
 
     def __bool__(self) -> bool:
-        """Whether any fault is armed."""
+        """Return whether any fault is armed."""
         return bool(self._armed)
 
     def as_json(self) -> list[dict[str, object]]:
-        """Return what is armed, each with how many requests it saw and hit."""
+        """Return the armed faults, each with how many requests it has seen and hit."""
         return [
             armed.fault.model_dump(mode="json", exclude_defaults=True) | {"seen": armed.seen, "hits": armed.hits}
             for armed in self._armed
         ]
 
     def hit(self, path: str) -> Fault | None:
-        """Count the request with every fault it matches, and give the first that hits it."""
+        """Count the request for every fault that it matches, and return the first fault that hits it."""
         hits = [armed for armed in self._armed if armed.matches(path)]
         if not hits:
             return None

@@ -1,4 +1,4 @@
-"""The rate limit: fixed windows, one for each credential, as the headers state it."""
+"""The rate limit: fixed windows, one per credential, as the headers state it."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from openfaith_sync.domain.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class RateRule:
-    """So many requests in so many seconds."""
+    """A number of requests per a number of seconds."""
 
     requests: int
     period_seconds: int
@@ -19,7 +19,7 @@ DEFAULT_RATE = RateRule(requests=100, period_seconds=20)
 
 
 def parse_rate(text: str) -> RateRule | None:
-    """Return the rule that ``100/20`` names; ``off`` names none.
+    """Parse ``100/20`` into a rule; ``off`` means no limit.
 
     Raises:
         UsageError: The text is neither.
@@ -28,35 +28,35 @@ def parse_rate(text: str) -> RateRule | None:
         return None
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if match is None or not int(match[1]) or not int(match[2]):
-        raise UsageError(f"rate {text!r} is not understood; write requests/seconds such as 100/20, or off")
+        raise UsageError(f"rate {text!r} is invalid; expected requests/seconds such as 100/20, or off")
     return RateRule(requests=int(match[1]), period_seconds=int(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one request did to its window."""
+class WindowCount:
+    """The state of a window after one request."""
 
     rule: RateRule
     count: int
-    """Requests in this window with this one, refused ones among them."""
+    """Requests in this window up to this one, including refused ones."""
     began_seconds: float
     """When this window began."""
     retry_after_seconds: int
-    """Until the window ends, rounded up."""
+    """Seconds until the window ends, rounded up."""
 
     @property
     def is_refused(self) -> bool:
-        """Whether the request came after the limit was used up."""
+        """Return whether the request came after the limit was used up."""
         return self.count > self.rule.requests
 
 
 class RateWindows:
     """Counts requests by credential.
 
-    A window starts with the first request after the one before it ended, and
-    lasts its period. Refused requests count too: that is why a client that
-    hammers stays refused and sees a count above the limit. When the rule changes,
-    the window goes on with its count.
+    A window starts with the first request after the previous one ended, and
+    lasts one period. Refused requests count too: that is why a client that
+    keeps sending stays refused and sees a count above the limit. When the rule
+    changes, the window keeps its count.
     """
 
     def __init__(self) -> None:
@@ -64,14 +64,14 @@ class RateWindows:
         self._windows: dict[str, list[float]] = {}
 
     def clear(self) -> None:
-        """Have no window under way."""
+        """Discard all windows."""
         self._windows.clear()
 
-    def count(self, credential: str, rule: RateRule, at_seconds: float) -> Verdict:
+    def count(self, credential: str, rule: RateRule, at_seconds: float) -> WindowCount:
         """Count one request of the credential against the rule."""
         window = self._windows.setdefault(credential, [-math.inf, 0])
         if at_seconds >= window[0] + rule.period_seconds:
             window[0], window[1] = at_seconds, 0
         window[1] += 1
         left = window[0] + rule.period_seconds - at_seconds
-        return Verdict(rule, int(window[1]), window[0], max(1, math.ceil(left)))
+        return WindowCount(rule, int(window[1]), window[0], max(1, math.ceil(left)))

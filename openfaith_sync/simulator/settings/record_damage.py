@@ -1,11 +1,11 @@
-"""Oddities: one record of an answer as no record should be, wherever it is shown; all others stay right."""
+"""Damage one record of a response wherever it appears, and leave all others intact."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import orjson
 
-Odd = Literal[
+DamageKind = Literal[
     "no_id",
     "text",
     "another_type",
@@ -17,22 +17,22 @@ Odd = Literal[
     "nan",
 ]
 
-_MARK = "odd value of the simulator"
+_MARK = "damaged by the simulator"
 _RAW = {"half_emoji": b'"A \\ud83d"', "invalid_byte": b'"A \xff"', "nan": b"NaN"}
-"""What no JSON library writes."""
+"""Bytes that no JSON library writes."""
 
 
-def make_odd(body: bytes, record: str, odd: Odd) -> bytes:
-    """Return the body with each occurrence of the record (its type and id, as in ``Person/12``) made odd."""
+def damage_record(body: bytes, record: str, damage: DamageKind) -> bytes:
+    """Return the body with each occurrence of the record (its type and id, as in ``Person/12``) damaged."""
     document: dict[str, Any] = orjson.loads(body)
     for rows, index in _occurrences(document, record):
-        rows[index] = _odd(rows[index], odd)
+        rows[index] = _damage(rows[index], damage)
     changed = orjson.dumps(document)
-    return changed.replace(orjson.dumps(_MARK), _RAW[odd]) if odd in _RAW else changed
+    return changed.replace(orjson.dumps(_MARK), _RAW[damage]) if damage in _RAW else changed
 
 
 def _occurrences(document: dict[str, Any], record: str) -> Iterator[tuple[Any, Any]]:
-    """Yield where the record stands: what holds it, and under which key."""
+    """Yield each place where the record appears: its container, and its key in it."""
     data = document.get("data")
     places: list[tuple[Any, Any]] = [(document, "data")] if isinstance(data, dict) else []
     lists = [rows for rows in (data, document.get("included")) if isinstance(rows, list)]
@@ -42,23 +42,23 @@ def _occurrences(document: dict[str, Any], record: str) -> Iterator[tuple[Any, A
             yield rows, index
 
 
-def _odd(row: dict[str, Any], odd: Odd) -> Any:
+def _damage(row: dict[str, Any], damage: DamageKind) -> Any:
     attributes: dict[str, Any] = row.get("attributes", {})
-    found: Any = dict(row)
-    match odd:
+    damaged: Any = dict(row)
+    match damage:
         case "no_id":
-            found["id"] = None
+            damaged["id"] = None
         case "text":
-            found = _MARK
+            damaged = _MARK
         case "another_type":
-            found["type"] = "Stranger"
+            damaged["type"] = "Stranger"
         case "attributes_list":
-            found["attributes"] = list(attributes.values())
+            damaged["attributes"] = list(attributes.values())
         case "id_number":
-            found["id"] = int(row["id"])
+            damaged["id"] = int(row["id"])
         case "no_version":
-            found["attributes"] = {name: value for name, value in attributes.items() if name != "updated_at"}
+            damaged["attributes"] = {name: value for name, value in attributes.items() if name != "updated_at"}
         case _:
             text = next(name for name, value in attributes.items() if isinstance(value, str) and name[-3:] != "_at")
-            found["attributes"] = {**attributes, text: _MARK}
-    return found
+            damaged["attributes"] = {**attributes, text: _MARK}
+    return damaged

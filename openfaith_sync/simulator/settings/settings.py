@@ -1,9 +1,9 @@
-"""What a simulator is started with."""
+"""The settings of a simulator."""
 
 from dataclasses import dataclass
 
-from openfaith_sync.simulator.api.ignored_parameters import Ignored
-from openfaith_sync.simulator.settings.delivery_faults import NO_TROUBLE, WebhookTrouble
+from openfaith_sync.simulator.api.ignored_parameters import IgnoredParameters
+from openfaith_sync.simulator.settings.delivery_faults import NO_DELIVERY_FAULTS, DeliveryFaults
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import DEFAULT_RATE, RateRule
 
@@ -16,21 +16,21 @@ class SimulatorSettings:
     seed: int = 1
     host: str = "127.0.0.1"
     port: int = 0
-    """0 takes a free one."""
+    """0 picks a free port."""
     latency_ms: int = 0
     rate: RateRule | None = DEFAULT_RATE
     faults: tuple[Fault, ...] = ()
-    ignored: tuple[Ignored, ...] = ()
-    """Parameters the source does not heed."""
+    ignored: tuple[IgnoredParameters, ...] = ()
+    """Parameters that the source ignores."""
     left_out: tuple[str, ...] = ("included",)
-    """Keys of documents and records that are not sent where they hold nothing. The source leaves out
-    ``included`` (People 2026-06-04); others leave out ``data``, ``links``, ``attributes`` or ``relationships``."""
-    webhook_trouble: WebhookTrouble = NO_TROUBLE
+    """Keys of documents and records that are omitted when empty. The source omits
+    ``included`` (People 2026-06-04); others omit ``data``, ``links``, ``attributes`` or ``relationships``."""
+    delivery_faults: DeliveryFaults = NO_DELIVERY_FAULTS
     webhook_retry_scale: float = 1
-    """Multiplies the source's waits before it delivers again, of which the first is 30 s."""
+    """Multiplies the source's waits between delivery attempts, the first of which is 30 s."""
     clock_offset_seconds: float = 0
-    """How far the source's clock goes before this machine's; less than nothing: behind it."""
+    """How far the source's clock is ahead of this machine's; negative if behind."""
     application_id: str = "demo"
     secret: str = "demo"  # noqa: S105  the demonstration's own, printed when it starts
     client_id: str = "demo-client"
-    client_secret: str = "demo-client-secret"  # noqa: S105  of the OAuth server; as well known
+    client_secret: str = "demo-client-secret"  # noqa: S105  the OAuth server's, equally public
