@@ -4,7 +4,12 @@ import httpx
 import pytest
 
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.simulator.server.server import IgnoredParameters, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.server.server import (
+    IgnoredParameters,
+    RunningSimulator,
+    SimulatorSettings,
+    running_simulator,
+)
 
 NEWER = "where[updated_at][gte]=2026-05-31T00:00:00Z"
 
@@ -47,6 +52,8 @@ def test_an_order_can_be_ignored(moving: RunningSimulator, client: httpx.Client)
 
 
 def test_a_scenario_can_start_with_it(manifest: Manifest, client: httpx.Client) -> None:
-    with running_simulator(SimulatorSettings(people=40, ignored=(IgnoredParameters(path="/emails"),)), manifest) as simulator:
+    with running_simulator(
+        SimulatorSettings(people=40, ignored=(IgnoredParameters(path="/emails"),)), manifest
+    ) as simulator:
         found = client.get(f"{simulator.base_url}/people/v2/emails?where[location]=nowhere").json()
         assert found["meta"]["total_count"] == len(simulator.truth("email"))

@@ -14,9 +14,9 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.events.webhook_sender import RETRY_SECONDS
 from openfaith_sync.simulator.server.server import (
+    DeliveryFaults,
     RunningSimulator,
     SimulatorSettings,
-    DeliveryFaults,
     running_simulator,
 )
 from openfaith_sync_tests.simulator.receiver import Receiver
@@ -327,6 +327,8 @@ def test_what_a_subscription_waits_for_ends_with_it(
 @pytest.mark.parametrize(
     "wrong", [{"lost_share": 2}, {"delay_seconds": [3, 1]}, {"batch": 0}, {"rain": True}, {"early_seconds": -1}]
 )
-def test_invalid_delivery_faults_are_rejected(moving: RunningSimulator, wrong: dict[str, int | list[int] | bool]) -> None:
+def test_invalid_delivery_faults_are_rejected(
+    moving: RunningSimulator, wrong: dict[str, int | list[int] | bool]
+) -> None:
     with pytest.raises(UsageError, match="rejected"):
         moving._call("POST", "webhooks", json=wrong)
