@@ -122,6 +122,11 @@ def test_the_glossary_is_alphabetical_and_names_files_that_exist() -> None:
         assert (ROOT / path).exists(), f"{term}: {path}"
 
 
+def test_the_drawing_of_the_rooms_names_every_room():
+    drawing = (ROOT / "docs/ARCHITECTURE.md").read_text().split("```")[1]
+    assert {room.name for room in ROOMS} <= set(re.findall(r"\w+", drawing))
+
+
 def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named() -> None:
     laws = re.split(r"^### Law (\d+): ", (ROOT / "docs/ARCHITECTURE.md").read_text(), flags=re.MULTILINE)[1:]
     assert laws[::2] == [str(number) for number in range(1, 15)]
