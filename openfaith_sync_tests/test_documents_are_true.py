@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from openfaith_sync.domain.manifest.dependency_graph import build_graph
+from openfaith_sync.domain.manifest.graph_drawing import draw_svg
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -75,6 +77,11 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document:
         assert (document.parent / path).exists(), path
 
 
+def test_the_readmes_drawing_is_that_of_the_manifest(pco_manifest: Manifest) -> None:
+    drawn = draw_svg(build_graph(pco_manifest))
+    assert (ROOT / "docs/images/dependencies.svg").read_text() == drawn, "draw it again; see CONTRIBUTING.md"
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_a_rooms_readme_names_its_files_and_no_others(room: Path) -> None:
     lines = (room / "README.md").read_text().splitlines()
@@ -122,7 +129,7 @@ def test_the_glossary_is_alphabetical_and_names_files_that_exist() -> None:
         assert (ROOT / path).exists(), f"{term}: {path}"
 
 
-def test_the_drawing_of_the_rooms_names_every_room():
+def test_the_drawing_of_the_rooms_names_every_room() -> None:
     drawing = (ROOT / "docs/ARCHITECTURE.md").read_text().split("```")[1]
     assert {room.name for room in ROOMS} <= set(re.findall(r"\w+", drawing))
 
@@ -139,7 +146,8 @@ def test_each_law_names_tests_that_exist_and_each_test_of_a_law_is_named() -> No
 
 def test_no_law_is_referred_to_that_there_is_not() -> None:
     for name, text in texts_of_the_project().items():
-        for numbers in re.findall(r"\b[Ll]aws? (\d+(?:(?:, | and | to )\d+)*)", text):
-            assert {int(number) for number in re.findall(r"\d+", numbers)} <= set(range(1, 15)), (
-                f"{name}: law {numbers}"
-            )
+        referred = re.findall(r"\b[Ll]aws? (\d+(?:(?:, | and | to )\d+)*)", text)
+        for kept in re.findall(r"^Laws kept here: ((?:.+\n)+)", text, re.MULTILINE):
+            referred += re.findall(r"((?:\d+ and )?\b\d+) \(", kept)
+        numbers = {int(number) for found in referred for number in re.findall(r"\d+", found)}
+        assert numbers <= set(range(1, 15)), name
