@@ -20,10 +20,10 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.webhooks.subscriptions import load_secrets
 from openfaith_sync.web.callback import PATH as CALLBACK_PATH
 from openfaith_sync.web.callback import OAuthCallback
+from openfaith_sync.web.database_calls import DatabaseCalls
 from openfaith_sync.web.health import Health
 from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
 from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
-from openfaith_sync.web.pool import ConnectionPool
 from openfaith_sync.web.receiving import WebhookReceiver
 from openfaith_sync.web.signing_secrets import Secrets, SigningSecrets
 from openfaith_sync.web.tally import Tally
@@ -49,30 +49,31 @@ def build_app(
     readers = {m.adapter: WebhookReader(m) for m in manifests if m.adapter_file.webhooks is not None}
     if not readers:
         raise DefinitionError("none of the manifests has webhooks; there is nothing to receive")
-    pool, tally = ConnectionPool(database, limits.database_connections), Tally()
+    calls, tally = DatabaseCalls(database, limits.database_connections), Tally()
 
     async def load(org: OrgId, adapter: AdapterName) -> Secrets:
-        return await pool.run(lambda connection: load_secrets(connection, database.keys, org, adapter), org)
+        return await calls.run(lambda connection: load_secrets(connection, database.keys, org, adapter), org)
 
     secrets = SigningSecrets(load, limits.secrets_seconds)
-    receiver = WebhookReceiver(readers, secrets, InboxWriter(pool, limits.waiting, on_step), limits, tally)
+    receiver = WebhookReceiver(readers, secrets, InboxWriter(calls, limits.waiting, on_step), limits, tally)
 
     callback = OAuthCallback(database, {m.adapter: m for m in manifests if m.adapter_file.auth.oauth2}, limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        calls.open()
         telling = asyncio.create_task(tally.run())
         yield
         telling.cancel()
         with suppress(asyncio.CancelledError):
             await telling
         tally.say()
-        await asyncio.to_thread(pool.close)
+        await asyncio.to_thread(calls.close)
 
     routes = [
         Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
         Route(CALLBACK_PATH, callback.answer, methods=["GET"]),
-        Route("/health", Health(pool).answer, methods=["GET"]),
+        Route("/health", Health(calls).answer, methods=["GET"]),
     ]
     app = Starlette(
         routes=routes,

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.web.pool import ConnectionPool
+from openfaith_sync.web.database_calls import DatabaseCalls
 
 _ANSWER_SECONDS = 5
 # Whoever asks a thousand times a second makes one query.
@@ -19,9 +19,9 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 class Health:
     """Knows whether the database answers. Used from one event loop."""
 
-    def __init__(self, pool: ConnectionPool, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, database: DatabaseCalls, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Ask over the same connections that deliveries are stored with."""
-        self._pool, self._clock = pool, clock
+        self._database, self._clock = database, clock
         self._looked_at = float("-inf")
         self._is_well = False
         self._turn = asyncio.Lock()
@@ -38,7 +38,7 @@ class Health:
     async def _look(self) -> bool:
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                return await self._pool.run(_ask)
+                return await self._database.run(_ask)
         except (SyncError, TimeoutError):
             return False
 

@@ -17,7 +17,7 @@ from openfaith_sync.store.inbox.inbox import receive_on
 from openfaith_sync.store.inbox.unreadable_events import keep_unreadable_on
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.webhooks.subscriptions import keep_subscribed
-from openfaith_sync.web.pool import ConnectionPool
+from openfaith_sync.web.database_calls import DatabaseCalls
 
 _MOST_TOGETHER = 200
 _LOG = logging.getLogger("openfaith_sync.web")
@@ -42,9 +42,9 @@ class _Gathered:
 class InboxWriter:
     """Puts deliveries into the inbox. Used from one event loop."""
 
-    def __init__(self, pool: ConnectionPool, most_waiting: int, on_step: OnStep | None = None) -> None:
+    def __init__(self, database: DatabaseCalls, most_waiting: int, on_step: OnStep | None = None) -> None:
         """Write through these connections. ``on_step`` is the seam of the kill tests."""
-        self._pool, self._most_waiting = pool, most_waiting
+        self._database, self._most_waiting = database, most_waiting
         self._on_step = on_step or (lambda _: None)
         self._gathering: dict[tuple[OrgId, AdapterName], _Gathered] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class InboxWriter:
                 del self._gathering[key]
 
         try:
-            await self._pool.run(write, org=key[0], on_turn=close)
+            await self._database.run(write, org=key[0], on_turn=close)
         except Exception as error:  # noqa: BLE001  whoever waits raises it
             close()
             gathered.stored.set_exception(error)

@@ -37,17 +37,22 @@ _PAGE_PATH = """
 set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
        set_config('jit', 'off', false)
 """
-_ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
+ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
+"""What the session of one org begins with; its one parameter is the org."""
 _STORE_SESSION = f"{_SESSION}, {_PAGE_PATH}, {AS_ONE_ORG}"
 
 
-# The same from our side: a database whose machine vanished blocks nobody for longer than a minute.
-_ALIVE: Mapping[str, Any] = {
+# The keepalives are the same from our side: a database whose machine vanished blocks nobody for longer than a minute.
+CONNECTION_OPTIONS: Mapping[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": 10,
+    "application_name": "openfaith-sync",
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }
+"""What every connection is made with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Database:
     @contextmanager
     def connect(self, org: OrgId) -> Iterator[Connection]:
         """Yield one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
-        with _connect(self.url, _ORG_SESSION, _known(org)) as connection, translated():
+        with _connect(self.url, ORG_SESSION, _known(org)) as connection, translated():
             yield connection
 
     @contextmanager
@@ -194,12 +199,10 @@ def _load_revision(connection: Connection) -> str | None:
 
 
 @contextmanager
-def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) -> Iterator[Connection]:
+def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *parameters: str) -> Iterator[Connection]:
     """Yield one connection; an error here is one line, without the password."""
     try:
-        connection = psycopg.connect(
-            url.libpq, autocommit=True, connect_timeout=10, application_name="openfaith-sync", **_ALIVE
-        )
+        connection = psycopg.connect(url.libpq, **CONNECTION_OPTIONS)
     except psycopg.ProgrammingError:
         # Not chained: the driver's own words can repeat the URL, password and all.
         raise UsageError(f"the database URL has a part that PostgreSQL does not know (it points at {url})") from None
@@ -207,13 +210,18 @@ def _connect(url: DatabaseUrl, session: LiteralString = _SESSION, *told: str) ->
         raise translate_refusal(error, str(url)) from error
     with connection:
         with translated():
-            _begin(connection, session, told)
+            begin_session(connection, session, parameters)
         yield connection
 
 
-def _begin(connection: Connection, session: LiteralString, told: tuple[str, ...]) -> None:
+def begin_session(connection: Connection, session: LiteralString, parameters: tuple[str, ...]) -> None:
+    """Execute what a session begins with.
+
+    Raises:
+        DefinitionError: The role that keeps orgs apart cannot be taken.
+    """
     try:
-        connection.execute(session, told)
+        connection.execute(session, parameters)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
         raise DefinitionError(
             "the role that keeps orgs apart is gone, or shut to the database's login; what opens the database next "

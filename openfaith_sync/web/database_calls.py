@@ -1,14 +1,16 @@
-"""A few database connections that are kept open, each in a thread of its own."""
+"""Runs database calls in threads, as many at once as there are connections."""
 
 import asyncio
-import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
 from typing import TypeVar
 
-from openfaith_sync.domain.errors import SyncError, TransientError
+from psycopg_pool import PoolTimeout
+
+from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import NOBODY, OrgId
+from openfaith_sync.store.database.connection_pool import build_pool
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
@@ -21,25 +23,31 @@ _SESSION = """
 SELECT set_config('synchronous_commit', 'on', false), set_config('statement_timeout', '5s', false),
        set_config('lock_timeout', '5s', false)
 """
+_WAIT_SECONDS = 5
+_TRY_SECONDS = 0.25
+"""A connection takes a few milliseconds to make; after this, the reason for its absence is looked for."""
 
 
-class ConnectionPool:
-    """Runs calls on kept connections, as many at once as there are connections."""
+class DatabaseCalls:
+    """Runs calls on pooled connections, as many at once as there are connections."""
 
     def __init__(self, database: Database, size: int) -> None:
         """Open nothing yet: each connection is made by the first call that needs it."""
         self._database = database
+        self._pool = build_pool(database, size, _SESSION)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="database")
         self._turns = asyncio.Semaphore(size)
-        self._held = threading.local()
-        self._open: set[ExitStack] = set()
+
+    def open(self) -> None:
+        """Let calls be made."""
+        self._pool.open()
 
     async def run(
         self, call: Callable[[Connection], T], org: OrgId = NOBODY, on_turn: Callable[[], None] = lambda: None
     ) -> T:
         """Return what the call makes of a connection that sees this org alone; it must be one that may be made twice.
 
-        A connection that was lost while nobody used it is made again and the call with it.
+        A call that failed with its connection, or might not fail again, is made once more on another one.
         ``on_turn`` is called in the event loop just before the call is made in its thread.
 
         Raises:
@@ -57,9 +65,7 @@ class ConnectionPool:
     def close(self) -> None:
         """Wait for what is under way, and close."""
         self._threads.shutdown()
-        for stack in self._open:
-            with suppress(SyncError):
-                stack.close()
+        self._pool.close()
 
     def _end_turn(self, work: "asyncio.Future[T]") -> None:
         self._turns.release()
@@ -67,46 +73,36 @@ class ConnectionPool:
             work.exception()
 
     def _call(self, call: Callable[[Connection], T], org: OrgId) -> T:
-        connection, is_fresh = self._connection()
+        connection = self._connection()
         try:
             return self._call_on(connection, call, org)
         except TransientError:
-            self._drop()
-            if is_fresh:
-                raise
-        connection, _ = self._connection()
-        try:
+            connection = self._connection()
             return self._call_on(connection, call, org)
-        except TransientError:
-            self._drop()
-            raise
 
     def _call_on(self, connection: Connection, call: Callable[[Connection], T], org: OrgId) -> T:
-        with translated():
-            if self._held.org != org:
-                enter_org(connection, org)
-                self._held.org = org
-            return call(connection)
-
-    def _connection(self) -> tuple[Connection, bool]:
-        held: tuple[Connection, ExitStack] | None = getattr(self._held, "now", None)
-        if held is not None:
-            return held[0], False
-        stack = ExitStack()
-        connection = stack.enter_context(self._database.connect(NOBODY))
         try:
             with translated():
-                connection.execute(_SESSION)
+                enter_org(connection, org)
+                return call(connection)
         except TransientError:
-            stack.close()
+            if connection.broken:
+                # What ended this one ended the idle ones too.
+                self._pool.drain()
+            # The server may have become a read-only standby: the pool replaces a closed connection.
+            connection.close()
             raise
-        self._held.now, self._held.org = (connection, stack), NOBODY
-        self._open.add(stack)
-        return connection, True
+        finally:
+            self._pool.putconn(connection)
 
-    def _drop(self) -> None:
-        _, stack = self._held.now
-        self._held.now = None
-        self._open.discard(stack)
-        with suppress(SyncError):
-            stack.close()
+    def _connection(self) -> Connection:
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                return self._pool.getconn(_TRY_SECONDS)
+            except PoolTimeout:
+                # The pool does not say why it has none; a connection of our own does.
+                with self._database.connect(NOBODY):
+                    pass
+            if time.monotonic() > deadline:
+                raise TransientError("the database made no connection in time")
