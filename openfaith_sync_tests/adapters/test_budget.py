@@ -56,13 +56,17 @@ class FixedWindows:
 
 class SlidingWindow:
     def __init__(self, limit: int) -> None:
-        self.limit, self.arrivals = limit, deque()
+        self.limit = limit
+        self.arrivals: deque[float] = deque()
 
     def arrive(self, now: float) -> int:
         while self.arrivals and self.arrivals[0] <= now - SECONDS + ROUNDING:
             self.arrivals.popleft()
         self.arrivals.append(now)
         return len(self.arrivals)
+
+
+Window = type[FixedWindows] | type[SlidingWindow]
 
 
 class FarLedger:
@@ -184,7 +188,9 @@ Processes = st.lists(
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @given(limit=st.integers(1, 40), ways=Ways, far=st.lists(st.floats(0, 0.3), min_size=1, max_size=5), who=Processes)
 @settings(max_examples=150, deadline=None)
-def test_the_source_never_counts_more_than_its_limit(window: type[object], limit, ways, far, who) -> None:
+def test_the_source_never_counts_more_than_its_limit(
+    window: Window, limit: int, ways: list[float], far: list[float], who: list[tuple[Lane, int, int, int | None]]
+) -> None:
     world = World(window(limit), ways, far)
     for process in who:
         world.add(*process)
@@ -194,7 +200,7 @@ def test_the_source_never_counts_more_than_its_limit(window: type[object], limit
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("processes", [1, 4])
-def test_the_whole_budget_is_used_while_work_waits(window: type[object], processes: int) -> None:
+def test_the_whole_budget_is_used_while_work_waits(window: Window, processes: int) -> None:
     world = World(window(100), [0.07], [0.001])
     for _ in range(processes):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -212,7 +218,7 @@ LIES: dict[str, Callable[[int], int]] = {
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("says", LIES.values(), ids=LIES)
-def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window: type[object], says) -> None:
+def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window: Window, says: Callable[[int], int]) -> None:
     world = World(window(100), [0.07], [0.001], says)
     for _ in range(3):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -223,7 +229,7 @@ def test_a_count_that_lies_makes_us_send_no_more_than_is_stated(window: type[obj
 
 @pytest.mark.parametrize("window", [FixedWindows, SlidingWindow])
 @pytest.mark.parametrize("every", [1.0, 3.0])
-def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window: type[object], every: float) -> None:
+def test_a_webhook_hardly_waits_while_a_backfill_uses_what_is_left(window: Window, every: float) -> None:
     world = World(window(100), [0.07], [0.001])
     for _ in range(2):
         world.add(Lane.BACKFILL, 10_000, 8)
@@ -256,7 +262,8 @@ def test_only_one_request_goes_out_before_the_first_answer_states_the_limit() ->
     clock = Clock()
     waits: list[float] = []
 
-    def wait(_: threading.Condition, seconds: float) -> None:
+    def wait(_: threading.Condition, seconds: float | None) -> None:
+        assert seconds is not None
         waits.append(seconds)
         clock.now += seconds
         share.learn(first, StatedLimit(2, PERIOD, 1))

@@ -1,8 +1,10 @@
 """Every malformed answer is a named error, never the end of a listing."""
 
 import copy
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -26,10 +28,11 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+Body = dict[str, Any]
 EMAILS = ListingQuery(EntityName("email"))
 
 
-def email(number: int) -> dict:
+def email(number: int) -> Body:
     return {
         "type": "Email",
         "id": str(number),
@@ -39,7 +42,7 @@ def email(number: int) -> dict:
     }
 
 
-def listing() -> dict:
+def listing() -> Body:
     return {
         "links": {"self": "https://example.org", "next": "https://example.org?offset=2"},
         "data": [email(1), email(2)],
@@ -74,28 +77,29 @@ def ok(body: object) -> httpx.Response:
     return httpx.Response(200, content=content, headers={"content-type": "application/vnd.api+json; charset=utf-8"})
 
 
-def without(key: str, inside: str | None = None):
-    def damage(body: dict) -> None:
+def without(key: str, inside: str | None = None) -> Callable[[Body], None]:
+    def damage(body: Body) -> None:
         (body[inside] if inside else body).pop(key)
 
     return damage
 
 
-def set_to(value: object, *path: object):
-    def damage(body: dict) -> None:
+def set_to(value: object, *path: str | int) -> Callable[[Body], None]:
+    def damage(body: Body) -> None:
+        place: Any = body
         for step in path[:-1]:
-            body = body[step]
-        body[path[-1]] = value
+            place = place[step]
+        place[path[-1]] = value
 
     return damage
 
 
-def ended(body: dict) -> None:
+def ended(body: Body) -> None:
     body["links"].pop("next")
     body["meta"].pop("next")
 
 
-def emptied_and_ended(body: dict) -> None:
+def emptied_and_ended(body: Body) -> None:
     ended(body)
     body["data"] = []
 

@@ -7,6 +7,7 @@ import pytest
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import EntityName
 
 SHIPPED = Path(__file__).parents[2] / "manifests"
 
@@ -47,8 +48,8 @@ def test_the_shipped_manifest_has_the_first_entities() -> None:
         "campus", "household", "household_membership", "person", "address", "email", "phone_number",
         "group", "group_membership", "event",
     }  # fmt: skip
-    assert manifest.entities["person"].path == "/people/v2"
-    assert manifest.entities["event"].version == "2023-07-10"
+    assert manifest.entities[EntityName("person")].path == "/people/v2"
+    assert manifest.entities[EntityName("event")].version == "2023-07-10"
 
 
 def test_adapters_are_the_folders_that_hold_yaml(root: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.domain.errors import DefinitionError, SyncError
-from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.manifest.manifest import Manifest, Merges
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.domain.records.merges import parse_merge
 from openfaith_sync.domain.records.record import Reference
@@ -20,13 +20,21 @@ SINCE = datetime(2016, 6, 1, tzinfo=UTC)
 QUERY = ListingQuery(PERSON, Order.VERSION, version_from=SINCE, offset=0)
 
 
-def merger(number: int, created_at: str = "2016-06-15T16:07:33Z", **attributes) -> dict:
+def merger(number: int, **attributes: object) -> dict[str, object]:
     # As Planning Center published one: ids as numbers.
-    shown = {"created_at": created_at, "person_to_keep_id": 7504309, "person_to_remove_id": 14994497, **attributes}
-    return {"type": "PersonMerger", "id": str(number), "attributes": shown, "relationships": {}}
+    usual = {"created_at": "2016-06-15T16:07:33Z", "person_to_keep_id": 7504309, "person_to_remove_id": 14994497}
+    return {"type": "PersonMerger", "id": str(number), "attributes": usual | attributes, "relationships": {}}
 
 
-def source(manifest: Manifest, *data: dict, seen: list | None = None, total: int | None = None) -> JsonApiSource:
+def rule(manifest: Manifest) -> Merges:
+    merges = manifest.entities[PERSON].merges
+    assert merges is not None
+    return merges
+
+
+def source(
+    manifest: Manifest, *data: object, seen: list[httpx.Request] | None = None, total: int | None = None
+) -> JsonApiSource:
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
@@ -53,7 +61,7 @@ def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest: Mani
         "order": "created_at",
         "where[created_at][gte]": "2016-06-01T00:00:00Z",
     }
-    merge = parse_merge(pco_manifest.entities[PERSON].merges, page.records[0])
+    merge = parse_merge(rule(pco_manifest), page.records[0])
     assert merge is not None
     assert (merge.kept, merge.removed) == ("7504309", "14994497")
     assert merge.merged_at == datetime(2016, 6, 15, 16, 7, 33, tzinfo=UTC)
@@ -62,8 +70,8 @@ def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest: Mani
 @pytest.mark.parametrize(
     "data",
     [
-        [merger(1, "2016-06-20T00:00:00Z"), merger(2, "2016-06-19T00:00:00Z")],
-        [merger(1, "2016-05-01T00:00:00Z")],
+        [merger(1, created_at="2016-06-20T00:00:00Z"), merger(2, created_at="2016-06-19T00:00:00Z")],
+        [merger(1, created_at="2016-05-01T00:00:00Z")],
     ],
     ids=["out of order", "older than asked for"],
 )
@@ -75,9 +83,9 @@ def test_an_answer_that_proves_nothing_is_refused(
 
 
 @pytest.mark.parametrize("odd", [{**merger(1), "type": "Person"}, {**merger(1), "id": None}, {"id": 1}, None, "x"])
-def test_a_merge_that_cannot_be_read_is_none_and_hides_no_other(pco_manifest: Manifest, odd) -> None:
+def test_a_merge_that_cannot_be_read_is_none_and_hides_no_other(pco_manifest: Manifest, odd: object) -> None:
     page = source(pco_manifest, odd, merger(2)).read_merges(QUERY)
-    merges = pco_manifest.entities[PERSON].merges
+    merges = rule(pco_manifest)
     assert [parse_merge(merges, record) is None for record in page.records] == [True, False]
 
 
@@ -100,24 +108,23 @@ def test_an_entity_without_merges_is_not_asked_for_any(pco_manifest: Manifest) -
         {"person_to_keep_id": 14994497},
     ],
 )
-def test_a_merge_that_names_no_two_people_is_none(pco_manifest: Manifest, attributes) -> None:
+def test_a_merge_that_names_no_two_people_is_none(pco_manifest: Manifest, attributes: dict[str, object]) -> None:
     page = source(pco_manifest, merger(1, **attributes)).read_merges(QUERY)
-    assert parse_merge(pco_manifest.entities[PERSON].merges, page.records[0]) is None
+    assert parse_merge(rule(pco_manifest), page.records[0]) is None
 
 
 def test_ids_may_be_text(pco_manifest: Manifest) -> None:
-    texts = {"person_to_keep_id": "7", "person_to_remove_id": "8"}
-    page = source(pco_manifest, merger(1, **texts)).read_merges(QUERY)
-    merge = parse_merge(pco_manifest.entities[PERSON].merges, page.records[0])
+    page = source(pco_manifest, merger(1, person_to_keep_id="7", person_to_remove_id="8")).read_merges(QUERY)
+    merge = parse_merge(rule(pco_manifest), page.records[0])
     assert merge is not None
     assert (merge.kept, merge.removed) == ("7", "8")
 
 
 def test_a_payload_is_read_as_the_record_it_shows(pco_manifest: Manifest) -> None:
     payload = {"type": "Membership", "id": "5", "attributes": {"role": "leader"}, "relationships": {}}
-    record = source(pco_manifest).parse_payload(EntityName("group_membership"), payload, "40")
+    record = source(pco_manifest).parse_payload(EntityName("group_membership"), payload, ExternalId("40"))
     assert (record.external_id, record.attributes, record.references) == (
         "5",
         {"role": "leader"},
-        {"group": Reference("40", "Group")},
+        {"group": Reference(ExternalId("40"), "Group")},
     )

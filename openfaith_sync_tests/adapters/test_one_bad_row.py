@@ -167,17 +167,19 @@ def test_a_relationship_of_which_only_links_are_shown_says_nothing() -> None:
     assert (record.references, record.members, record.oddities) == ({}, None, None)
 
 
-def people(**more: object) -> dict:
-    person = {"type": "Person", "id": "1", "attributes": {"name": "Ann"}, "relationships": {}}
-    return {"links": {}, "data": [person], "meta": {"total_count": 1, "count": 1}, **more}
+ANN = {"type": "Person", "id": "1", "attributes": {"name": "Ann"}, "relationships": {}}
 
 
-def read_people(body: dict) -> Page:
+def people(**more: object) -> dict[str, object]:
+    return {"links": {}, "data": [ANN], "meta": {"total_count": 1, "count": 1}, **more}
+
+
+def read_people(body: dict[str, object]) -> Page:
     return answering(ok(body))[0].read_page(ListingQuery(PERSON, children=(EMAIL,)))
 
 
 @pytest.mark.parametrize("included", [{}, {"included": []}, {"included": None}, {"included": {}}])
-def test_a_missing_or_empty_list_of_included_records_is_empty(included: dict) -> None:
+def test_a_missing_or_empty_list_of_included_records_is_empty(included: dict[str, object]) -> None:
     assert read_people(people(**included)).children == {"email": ()}
 
 
@@ -209,8 +211,7 @@ def read_one(data: object, **more: object) -> RawRecord:
 
 
 def test_a_single_read_without_included_is_read() -> None:
-    person = people()["data"][0]
-    fresh = answering(ok({"data": person}))[0].read_record(PERSON, ExternalId("1"))
+    fresh = answering(ok({"data": ANN}))[0].read_record(PERSON, ExternalId("1"))
     assert fresh is not None
     assert all(children == () for children in fresh.children.values())
 
@@ -226,7 +227,9 @@ def test_a_single_read_without_included_is_read() -> None:
         {"id": [], "type": 1},
     ],
 )
-def test_a_single_read_of_a_damaged_record_is_damaged_under_the_id_that_was_asked_for(damage: dict) -> None:
+def test_a_single_read_of_a_damaged_record_is_damaged_under_the_id_that_was_asked_for(
+    damage: dict[str, object],
+) -> None:
     record = read_one(email(1) | damage)
     assert record.external_id == "1"
     assert record.damage is not None

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.http_client import Effort, HttpClient
 from openfaith_sync.adapters.client.request_limits import Bounds
 from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request
@@ -75,7 +75,7 @@ def dripping(text: bytes) -> Serve:
     return serve
 
 
-def read(pco_manifest: Manifest, base_url: str, attempts: int = 1):
+def read(pco_manifest: Manifest, base_url: str, attempts: int = 1) -> tuple[dict[str, object], Effort]:
     adapter = pco_manifest.adapter_file
     with HttpClient(base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None) as client:
         return client.read(ASKED, parse_json_object)

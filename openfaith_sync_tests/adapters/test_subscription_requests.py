@@ -14,6 +14,7 @@ from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import AccessDenied, MalformedAnswer, TransientError
+from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.subscription import Subscription
 from openfaith_sync_tests.adapters.credentials import anybody
 
@@ -41,6 +42,9 @@ def answer(status: int, document: Any = None) -> httpx.Response:
 
 
 REFUSED = httpx.Response(429, headers={"retry-after": "0"})
+
+
+Ask = Callable[[JsonApiSubscriptions], object]
 
 
 def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, list[httpx.Request]]:
@@ -76,7 +80,7 @@ def test_all_pages_are_listed() -> None:
         {"data": [resource(1) | {"id": 1}], "links": {}},
     ],
 )
-def test_a_listing_that_is_none_is_a_named_error(document) -> None:
+def test_a_listing_that_is_none_is_a_named_error(document: JsonObject) -> None:
     found, _ = source(*[answer(200, document)] * 6)
     with pytest.raises(MalformedAnswer):
         found.list_subscriptions()
@@ -102,7 +106,7 @@ def test_a_subscription_is_made_with_its_name_url_and_type() -> None:
     "ask", [lambda s: s.create_subscription(NAME, "u"), lambda s: s.rotate_secret("5")], ids=["create", "rotate"]
 )
 def test_a_post_of_which_nobody_knows_whether_it_was_done_is_not_repeated(
-    failure: httpx.Response | httpx.ReadTimeout | httpx.RemoteProtocolError, ask
+    failure: httpx.Response | httpx.ReadTimeout | httpx.RemoteProtocolError, ask: Ask
 ) -> None:
     found, asked = source(failure)
     with pytest.raises(TransientError):

@@ -52,7 +52,7 @@ def test_a_pair_is_kept_whatever_else_is_said(pco_manifest: Manifest, more: dict
 
 def test_what_is_said_of_a_pair_is_taken(pco_manifest: Manifest) -> None:
     tokens = refreshed(pco_manifest, {**PAIR, "expires_in": "60", "scope": "groups people"})
-    assert (tokens.lifetime, tokens.scopes) == (timedelta(minutes=1), {"groups", "people"})
+    assert (tokens.lifetime, tokens.scopes) == (timedelta(minutes=1), frozenset({"groups", "people"}))
 
 
 @pytest.mark.parametrize("more", [{}, {"refresh_token": ""}, {"refresh_token": None}, {"refresh_token": 7}], ids=str)

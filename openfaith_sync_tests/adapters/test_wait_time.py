@@ -49,7 +49,7 @@ def test_waits_of_long_ago_are_forgotten() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=30))
-def test_the_sum_is_the_time_at_which_anything_waited(spans) -> None:
+def test_the_sum_is_the_time_at_which_anything_waited(spans: list[tuple[int, int]]) -> None:
     assert seconds(*spans) == len({second for begin, end in spans for second in range(begin, end)})
 
 

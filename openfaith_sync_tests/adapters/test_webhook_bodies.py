@@ -177,7 +177,7 @@ def test_a_part_that_cannot_be_read_is_kept_whatever_its_text_holds() -> None:
 @pytest.mark.parametrize(
     "group", ["77", [], {"data": "77"}, {"data": {"id": "77"}}, {"data": {"type": "Tag", "id": "7"}}]
 )
-def test_a_parent_that_is_not_named_rightly_costs_no_event(group) -> None:
+def test_a_parent_that_is_not_named_rightly_costs_no_event(group: object) -> None:
     (event,) = read(
         part("groups.v2.events.membership.updated", record("Membership", relationships={"group": group}))
     ).events

@@ -21,9 +21,16 @@ NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def work(mode: WorkMode, *, attempts: int = 0, every: timedelta | None = None, **facts: bool) -> Work:
-    held = {"is_long": False, "is_complete": False, "is_held": False} | facts
-    return Work(WorkKey(GRACE, PCO, ALL, mode), NOON, "", None, None, attempts, "UTC", every, **held)
+def work(
+    mode: WorkMode,
+    *,
+    attempts: int = 0,
+    every: timedelta | None = None,
+    is_long: bool = False,
+    is_held: bool = False,
+) -> Work:
+    key = WorkKey(GRACE, PCO, ALL, mode)
+    return Work(key, NOON, "", None, None, attempts, "UTC", every, is_long, is_complete=False, is_held=is_held)
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Pacific/Auckland", "Asia/Kolkata", "Nowhere/AtAll"])
@@ -52,20 +59,18 @@ def test_a_night_stays_an_orgs_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "facts", "expected"),
+    ("done", "expected"),
     [
-        (WorkMode.FULL, {}, None),
-        (WorkMode.DELTA, {}, HOUR / 4),
-        (WorkMode.DELTA, {"is_long": True}, HOUR),
-        (WorkMode.DELTA, {"is_long": True, "every": HOUR / 12}, HOUR / 12),
-        (WorkMode.SUBSCRIPTIONS, {}, 24 * HOUR),
-        (WorkMode.RECORDS, {}, 0 * HOUR),
+        (work(WorkMode.FULL), None),
+        (work(WorkMode.DELTA), HOUR / 4),
+        (work(WorkMode.DELTA, is_long=True), HOUR),
+        (work(WorkMode.DELTA, is_long=True, every=HOUR / 12), HOUR / 12),
+        (work(WorkMode.SUBSCRIPTIONS), 24 * HOUR),
+        (work(WorkMode.RECORDS), 0 * HOUR),
     ],
 )
-def test_what_is_done_is_due_again_at_its_cadence(
-    mode: WorkMode, facts: dict[str, bool | timedelta], expected: timedelta | None
-) -> None:
-    found = next_time(work(mode, **facts), NOON)
+def test_what_is_done_is_due_again_at_its_cadence(done: Work, expected: timedelta | None) -> None:
+    found = next_time(done, NOON)
     assert found == (None if expected is None else NOON + expected)
 
 
@@ -76,8 +81,9 @@ def test_a_weekly_reconciliation_is_in_the_night_of_its_day() -> None:
 
 
 def test_failures_wait_longer_each_time_and_never_less_than_the_source_asks() -> None:
-    waits = [WorkChange.failed(work(WorkMode.DELTA, attempts=n), NOON, "x").not_before - NOON for n in range(6)]
-    assert [wait.total_seconds() / 60 for wait in waits] == [1, 5, 15, 60, 60, 60]
+    changes = [WorkChange.failed(work(WorkMode.DELTA, attempts=n), NOON, "x") for n in range(6)]
+    waits = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 60, 60)]
+    assert [change.not_before for change in changes] == [NOON + wait for wait in waits]
     asked = WorkChange.failed(work(WorkMode.DELTA), NOON, "x", 2 * HOUR)
     assert asked.not_before == NOON + 2 * HOUR
     assert asked.attempts == 1

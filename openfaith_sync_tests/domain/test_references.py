@@ -1,5 +1,7 @@
 """A reference is the type it says: what the manifest does not name is kept, and never becomes an id."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, derive_entity_id
@@ -7,7 +9,7 @@ from openfaith_sync.domain.manifest.dependency_graph import Strength, build_grap
 from openfaith_sync.domain.manifest.manifest import Entity, Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
 from openfaith_sync.domain.records.merges import references_to
-from openfaith_sync.domain.records.record import RawRecord, Record, Reference
+from openfaith_sync.domain.records.record import JsonObject, RawRecord, Record, Reference
 from openfaith_sync_tests.domain.church import (
     ORG,
     PCO,
@@ -27,8 +29,8 @@ def campus_id(external_id: str) -> EntityId:
     return derive_entity_id(ORG, PCO, EntityName("campus"), external_id)
 
 
-def person(**parts: object) -> Record:
-    return mapper("person")(raw_record("person")._replace(**parts))
+def person(members: Mapping[str, tuple[Reference, ...]] | None = None, oddities: JsonObject | None = None) -> Record:
+    return mapper("person")(raw_record("person")._replace(members=members, oddities=oddities))
 
 
 def campus_of(record: Record) -> object:

@@ -22,8 +22,21 @@ class Ledger:
     def __init__(self, budget: Budget = SURE) -> None:
         self.budget = budget
 
-    def visit(self, holder: str, at: float, lane: Lane = Lane.WEBHOOK, **told: object) -> Grant:
-        self.budget, grant = settle(self.budget, Visit(holder, lane, **told), NOW + at)
+    def visit(
+        self,
+        holder: str,
+        at: float,
+        lane: Lane = Lane.WEBHOOK,
+        *,
+        wanted: int = 0,
+        answered: tuple[Answered, ...] = (),
+        limit: int | None = None,
+        period: float | None = None,
+        heard: bool = False,
+        refusal: Refusal | None = None,
+    ) -> Grant:
+        visit = Visit(holder, lane, wanted, answered=answered, limit=limit, period=period, heard=heard, refusal=refusal)
+        self.budget, grant = settle(self.budget, visit, NOW + at)
         return grant
 
     def spend(self, holder: str, at: float, lane: Lane = Lane.WEBHOOK, most: int = 1000) -> int:
@@ -242,7 +255,9 @@ def test_every_wait_that_is_asked_for_has_its_bounds(asked: float | None, refusa
     left=st.floats(-1, 2),
     active=st.sets(st.sampled_from(Lane)),
 )
-def test_every_lane_leaves_one_for_those_above_and_takes_at_least_one(lane, allowed, left, active) -> None:
+def test_every_lane_leaves_one_for_those_above_and_takes_at_least_one(
+    lane: Lane, allowed: int, left: float, active: set[Lane]
+) -> None:
     kept = keep_back(lane, allowed, left, active)
     assert 0 <= kept <= min(allowed - 1, allowed // 2 + 1)
     if lane.above and allowed > 1 and left > 0.051:

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -13,6 +13,16 @@ MANIFESTS = Path(__file__).parents[2] / "manifests"
 PEOPLE = 230
 
 Get = Callable[..., httpx.Response]
+Ask = Callable[[str], Any]
+"""Returns the document of a path."""
+Status = Callable[[str], int]
+"""Returns the status of a path."""
+
+
+class Send(Protocol):
+    """Sends a request to the moving church."""
+
+    def __call__(self, method: str, path: str, body: object = None) -> httpx.Response: ...
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +59,17 @@ def moving(moving_process: RunningSimulator) -> Iterator[RunningSimulator]:
 def client() -> Iterator[httpx.Client]:
     with httpx.Client(auth=("demo", "demo"), trust_env=False) as opened:
         yield opened
+
+
+@pytest.fixture
+def ask(moving: RunningSimulator, client: httpx.Client) -> Ask:
+    """Return the document of a path of the moving church."""
+    return lambda path: client.get(moving.base_url + path).json()
+
+
+@pytest.fixture
+def status(moving: RunningSimulator, client: httpx.Client) -> Status:
+    return lambda path: client.get(moving.base_url + path).status_code
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The control surface: what it lets happen shows in the API at once."""
 
 import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -8,20 +10,11 @@ import pytest
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync_tests.simulator.conftest import Ask, Status
 
 
 @pytest.fixture
-def ask(moving: RunningSimulator, client: httpx.Client):
-    return lambda path: client.get(moving.base_url + path).json()
-
-
-@pytest.fixture
-def status(moving: RunningSimulator, client: httpx.Client):
-    return lambda path: client.get(moving.base_url + path).status_code
-
-
-@pytest.fixture
-def someone(moving: RunningSimulator):
+def someone(moving: RunningSimulator) -> str:
     """Return the id of a person with everything, whom no other test uses."""
     person = moving.create("person", {"first_name": "Ana", "last_name": "Peña"})
     for entity, attributes in (
@@ -33,13 +26,13 @@ def someone(moving: RunningSimulator):
     return person
 
 
-def updated(moving: RunningSimulator, entity, identity):
+def updated(moving: RunningSimulator, entity: str, identity: str) -> Any:
     return moving.truth(entity)[identity].attributes["updated_at"]
 
 
-def test_truth_is_what_a_walk_finds(moving: RunningSimulator, ask) -> None:
+def test_truth_is_what_a_walk_finds(moving: RunningSimulator, ask: Ask) -> None:
     truth = moving.truth("household")
-    seen = {}
+    seen: dict[str, Any] = {}
     for offset in range(0, len(truth), 100):
         seen |= {r["id"]: r for r in ask(f"/people/v2/households?per_page=100&offset={offset}")["data"]}
     assert list(seen) == list(truth)
@@ -49,7 +42,7 @@ def test_truth_is_what_a_walk_finds(moving: RunningSimulator, ask) -> None:
         assert record.relationships["people"] == [link["id"] for link in people]
 
 
-def test_a_change_shows_in_every_form_and_place(moving: RunningSimulator, ask, someone) -> None:
+def test_a_change_shows_in_every_form_and_place(moving: RunningSimulator, ask: Ask, someone: str) -> None:
     forms = ["", "?include=emails", "?fields[Person]=first_name", "?include=households.people"]
     path = f"/people/v2/people/{someone}"
     before = [ask(path + form)["data"]["attributes"]["first_name"] for form in forms]
@@ -61,7 +54,7 @@ def test_a_change_shows_in_every_form_and_place(moving: RunningSimulator, ask, s
     assert ask(listed)["data"][0]["attributes"]["name"] == "Zoë Peña"
 
 
-def test_a_changed_child_shows_where_it_is_included(moving: RunningSimulator, ask, someone) -> None:
+def test_a_changed_child_shows_where_it_is_included(moving: RunningSimulator, ask: Ask, someone: str) -> None:
     listed = f"/people/v2/people?where[id]={someone}&order=-updated_at&include=emails"
     email = ask(listed)["included"][0]["id"]
     moving.change("email", email, {"address": "new@example.org"})
@@ -70,7 +63,7 @@ def test_a_changed_child_shows_where_it_is_included(moving: RunningSimulator, as
     assert page["included"][0]["attributes"]["address"] == "new@example.org"
 
 
-def test_stamps_never_go_back_and_are_newer_than_everything(moving: RunningSimulator, someone) -> None:
+def test_stamps_never_go_back_and_are_newer_than_everything(moving: RunningSimulator, someone: str) -> None:
     newest = max(p.attributes["updated_at"] for p in moving.truth("person").values())
     moving.change("person", someone, {"grade": 3})
     first = updated(moving, "person", someone)
@@ -78,27 +71,27 @@ def test_stamps_never_go_back_and_are_newer_than_everything(moving: RunningSimul
     assert newest <= first <= updated(moving, "person", someone)
 
 
-def test_a_stamp_set_by_hand_stays_and_moves_now(moving: RunningSimulator, someone) -> None:
+def test_a_stamp_set_by_hand_stays_and_moves_now(moving: RunningSimulator, someone: str) -> None:
     moving.change("person", someone, {"updated_at": "2031-01-01T00:00:00Z"})
     assert updated(moving, "person", someone) == "2031-01-01T00:00:00Z"
     moving.change("person", someone, {"grade": 4})
     assert updated(moving, "person", someone) == "2031-01-01T00:00:00Z"
 
 
-def test_blind_spots_change_without_a_stamp(moving: RunningSimulator, someone) -> None:
+def test_blind_spots_change_without_a_stamp(moving: RunningSimulator, someone: str) -> None:
     before = updated(moving, "person", someone)
     moving.change("person", someone, {"medical_notes": "none"}, touch=False)
     assert updated(moving, "person", someone) == before
     assert moving.truth("person")[someone].attributes["medical_notes"] == "none"
 
 
-def test_a_contact_stamps_its_person_too(moving: RunningSimulator, someone) -> None:
+def test_a_contact_stamps_its_person_too(moving: RunningSimulator, someone: str) -> None:
     email = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     moving.change("email", email, {"location": "Work"})
     assert updated(moving, "person", someone) == updated(moving, "email", email)
 
 
-def test_the_email_that_stops_being_primary_is_not_stamped(moving: RunningSimulator, someone) -> None:
+def test_the_email_that_stops_being_primary_is_not_stamped(moving: RunningSimulator, someone: str) -> None:
     old = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     before = updated(moving, "email", old)
     moving.create("email", {"address": "b@example.org", "primary": True}, {"person": someone})
@@ -106,7 +99,7 @@ def test_the_email_that_stops_being_primary_is_not_stamped(moving: RunningSimula
     assert updated(moving, "email", old) == before
 
 
-def test_people_take_what_is_theirs_with_them(moving: RunningSimulator, status, someone) -> None:
+def test_people_take_what_is_theirs_with_them(moving: RunningSimulator, status: Status, someone: str) -> None:
     emails = [i for i, e in moving.truth("email").items() if e.relationships["person"] == someone]
     moving.delete("person", someone)
     assert status(f"/people/v2/people/{someone}") == 404
@@ -128,7 +121,7 @@ def test_a_household_loses_who_goes_and_counts_again(moving: RunningSimulator) -
     assert left.attributes["updated_at"] == household.attributes["updated_at"]
 
 
-def test_a_merge_moves_everything_and_is_told(moving: RunningSimulator, ask, status, someone) -> None:
+def test_a_merge_moves_everything_and_is_told(moving: RunningSimulator, ask: Ask, status: Status, someone: str) -> None:
     other = moving.create("person", {"first_name": "Anna", "last_name": "Peña"})
     moving.create("email", {"address": "anna@example.org"}, {"person": other})
     moving.merge(keep=someone, remove=other)
@@ -144,7 +137,7 @@ def test_a_merge_moves_everything_and_is_told(moving: RunningSimulator, ask, sta
     assert ask(f"/people/v2/person_mergers?where[created_at][gte]={created}")["data"]
 
 
-def test_moving_house_stamps_nobody(moving: RunningSimulator, ask, someone) -> None:
+def test_moving_house_stamps_nobody(moving: RunningSimulator, ask: Ask, someone: str) -> None:
     first, second = list(moving.truth("household"))[:2]
     before = (updated(moving, "person", someone), updated(moving, "household", second))
     moving.move("person", someone, "households", first)
@@ -156,7 +149,7 @@ def test_moving_house_stamps_nobody(moving: RunningSimulator, ask, someone) -> N
     assert ask(f"/people/v2/people/{someone}?include=households")["included"][0]["id"] == second
 
 
-def test_an_email_moves_to_another_person(moving: RunningSimulator, ask, someone) -> None:
+def test_an_email_moves_to_another_person(moving: RunningSimulator, ask: Ask, someone: str) -> None:
     other = moving.create("person", {"first_name": "Ben"})
     email = next(i for i, e in moving.truth("email").items() if e.relationships["person"] == someone)
     ask(f"/people/v2/people/{someone}?include=emails")
@@ -171,7 +164,7 @@ def test_ids_are_never_given_twice(moving: RunningSimulator) -> None:
     assert int(moving.create("campus", {"name": "East"})) > int(first)
 
 
-def test_random_mutations_keep_the_church_whole(moving: RunningSimulator, ask) -> None:
+def test_random_mutations_keep_the_church_whole(moving: RunningSimulator, ask: Ask) -> None:
     done = moving.random(200, seed=3)
     assert len(set(done)) >= 6
     people = set(moving.truth("person"))
@@ -187,7 +180,7 @@ def test_random_mutations_keep_the_church_whole(moving: RunningSimulator, ask) -
 
 
 def test_random_mutations_follow_from_their_seed(manifest: Manifest) -> None:
-    def histories():
+    def histories() -> Iterator[tuple[list[str], list[str]]]:
         for _ in range(2):
             with running_simulator(SimulatorSettings(people=60), manifest) as simulator:
                 done = simulator.random(40, seed=9)
@@ -197,7 +190,7 @@ def test_random_mutations_follow_from_their_seed(manifest: Manifest) -> None:
     assert first == second
 
 
-def test_requests_are_logged_and_the_control_surface_is_not(moving: RunningSimulator, ask) -> None:
+def test_requests_are_logged_and_the_control_surface_is_not(moving: RunningSimulator, ask: Ask) -> None:
     page = ask("/people/v2/people?per_page=7&where[child]=true")
     moving.counts()
     ask("/people/v2/people?per_page=7&where[child]=true")
@@ -210,7 +203,7 @@ def test_requests_are_logged_and_the_control_surface_is_not(moving: RunningSimul
     assert moving.requests() == []
 
 
-def test_a_script_moves_the_source_between_two_pages(moving: RunningSimulator, ask) -> None:
+def test_a_script_moves_the_source_between_two_pages(moving: RunningSimulator, ask: Ask) -> None:
     ids = list(moving.truth("campus"))
     moving.script(
         {
@@ -242,12 +235,14 @@ def test_latency_is_added(moving: RunningSimulator, client: httpx.Client) -> Non
         lambda s: s.script({0: []}),
     ],
 )
-def test_an_impossible_action_is_rejected(moving: RunningSimulator, wrong) -> None:
+def test_an_impossible_action_is_rejected(
+    moving: RunningSimulator, wrong: Callable[[RunningSimulator], object]
+) -> None:
     with pytest.raises(UsageError, match="rejected"):
         wrong(moving)
 
 
-def test_a_value_of_the_wrong_type_can_be_put_in(moving: RunningSimulator, ask, someone) -> None:
+def test_a_value_of_the_wrong_type_can_be_put_in(moving: RunningSimulator, ask: Ask, someone: str) -> None:
     moving.change("person", someone, {"birthdate": 17, "grade": "third", "updated_at": "soon"})
     assert ask(f"/people/v2/people/{someone}")["data"]["attributes"]["birthdate"] == 17
     first = ask("/people/v2/people?order=updated_at&per_page=1")["data"][0]

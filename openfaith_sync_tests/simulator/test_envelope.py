@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync_tests.simulator.conftest import Get
@@ -28,8 +29,8 @@ def test_the_first_page_has_no_prev_and_the_last_no_next(read: Callable[..., Any
 
 def test_meta_names_what_the_manifest_names_and_nothing_empty(read: Callable[..., Any], manifest: Manifest) -> None:
     meta = read("/people/v2/people")["meta"]
-    assert meta["can_include"] == list(manifest.entities["person"].includes)
-    assert meta["can_order_by"] == list(manifest.entities["person"].order_by)
+    assert meta["can_include"] == list(manifest.entities[EntityName("person")].includes)
+    assert meta["can_order_by"] == list(manifest.entities[EntityName("person")].order_by)
     assert meta["can_filter"] == ["created_since", "admins", "organization_admins"]
     assert not {"can_include", "can_filter"} & set(read("/people/v2/emails")["meta"])
 

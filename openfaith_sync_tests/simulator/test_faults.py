@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -17,33 +18,36 @@ from openfaith_sync.simulator.settings.faults import KINDS, ArmedFaults, Fault, 
 URL = "/people/v2/people?per_page=100"
 
 
+Hit = Callable[..., httpx.Response]
+
+
 @pytest.fixture
-def hit(moving: RunningSimulator, client: httpx.Client):
+def hit(moving: RunningSimulator, client: httpx.Client) -> Hit:
     """Arm a fault for the next request, and give that request's answer."""
 
-    def ask(query="", **fault):
-        moving.fault(Fault(times=1, **fault))
+    def ask(query: str = "", **fault: object) -> httpx.Response:
+        moving.fault(Fault.model_validate({"times": 1, **fault}))
         return client.get(f"{moving.base_url}{URL}{query}")
 
     return ask
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 429, 500, 503])
-def test_a_status_with_a_json_body(hit, status: int) -> None:
+def test_a_status_with_a_json_body(hit: Hit, status: int) -> None:
     answer = hit(kind="status", status=status)
     assert answer.status_code == status
     assert answer.json()["errors"][0]["status"] == str(status)
 
 
 @pytest.mark.parametrize(("status", "words"), [(502, "Bad gateway"), (504, "Bad gateway")])
-def test_a_proxy_answers_in_html(hit, status: int, words: str) -> None:
+def test_a_proxy_answers_in_html(hit: Hit, status: int, words: str) -> None:
     answer = hit(kind="status", status=status)
     assert answer.status_code == status
     assert words in answer.text
     assert answer.headers["content-type"].startswith("text/html")
 
 
-def test_both_bodies_of_refusals(hit) -> None:
+def test_both_bodies_of_refusals(hit: Hit) -> None:
     assert hit(kind="status", status=401, body="html").text == "HTTP Basic: Access denied.\n"
     assert "CAPUCHIN" in hit(kind="status", status=401).text
     assert "BABOON" in hit(kind="status", status=401, detail="Error Code Hint: (BABOON)").text
@@ -51,16 +55,16 @@ def test_both_bodies_of_refusals(hit) -> None:
 
 
 @pytest.mark.parametrize("retry_after", [7, "7.5", "soon"])
-def test_a_429_with_the_wait_it_was_given(hit, retry_after: int | str) -> None:
+def test_a_429_with_the_wait_it_was_given(hit: Hit, retry_after: int | str) -> None:
     assert hit(kind="status", status=429, retry_after=retry_after).headers["retry-after"] == str(retry_after)
 
 
-def test_html_with_status_200(hit) -> None:
+def test_html_with_status_200(hit: Hit) -> None:
     answer = hit(kind="html_200")
     assert (answer.status_code, answer.text[:15]) == (200, "<!DOCTYPE html>")
 
 
-def test_truncated_json(hit) -> None:
+def test_truncated_json(hit: Hit) -> None:
     answer = hit(kind="truncated_json")
     assert answer.status_code == 200
     with pytest.raises(json.JSONDecodeError):
@@ -68,36 +72,36 @@ def test_truncated_json(hit) -> None:
 
 
 @pytest.mark.parametrize("key", ["data", "links", "meta", "included"])
-def test_a_missing_key(hit, key: str) -> None:
+def test_a_missing_key(hit: Hit, key: str) -> None:
     # Nothing is included in the answer, so that key is never there.
     assert {"data", "links", "meta", "included"} - set(hit(kind="missing_key", key=key).json()) == {key, "included"}
 
 
-def test_wrong_types(hit) -> None:
+def test_wrong_types(hit: Hit) -> None:
     assert isinstance(hit(kind="wrong_type", wrong="data_object").json()["data"], dict)
     assert isinstance(hit(kind="wrong_type", wrong="id_number").json()["data"][0]["id"], int)
     assert isinstance(hit(kind="wrong_type", wrong="attributes_list").json()["data"][0]["attributes"], list)
 
 
-def test_a_next_that_does_not_advance(hit) -> None:
+def test_a_next_that_does_not_advance(hit: Hit) -> None:
     page = hit("&offset=100", kind="stuck_next").json()
     assert page["links"]["next"] == page["links"]["self"]
     assert page["meta"]["next"] == {"offset": 100}
 
 
-def test_an_empty_page_that_looks_like_an_end(hit, moving: RunningSimulator) -> None:
+def test_an_empty_page_that_looks_like_an_end(hit: Hit, moving: RunningSimulator) -> None:
     page = hit(kind="empty_page").json()
     assert (page["data"], page["meta"]["total_count"]) == ([], moving.counts()["person"])
     assert "next" not in page["links"]
 
 
-def test_a_short_page_that_looks_like_an_end(hit) -> None:
+def test_a_short_page_that_looks_like_an_end(hit: Hit) -> None:
     page = hit(kind="short_page").json()
     assert len(page["data"]) == 50
     assert "next" not in page["links"]
 
 
-def test_a_page_that_comes_twice(hit, moving: RunningSimulator, client: httpx.Client) -> None:
+def test_a_page_that_comes_twice(hit: Hit, moving: RunningSimulator, client: httpx.Client) -> None:
     first = client.get(f"{moving.base_url}{URL}").json()
     page = hit("&offset=100", kind="repeat_page").json()
     assert page["data"] == first["data"]
@@ -105,20 +109,20 @@ def test_a_page_that_comes_twice(hit, moving: RunningSimulator, client: httpx.Cl
 
 
 @pytest.mark.parametrize("kind", ["cut", "cut_chunked"])
-def test_a_connection_cut_in_the_middle(hit, kind: str) -> None:
+def test_a_connection_cut_in_the_middle(hit: Hit, kind: str) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         hit(kind=kind)
 
 
 @pytest.mark.parametrize("kind", ["reset", "outage"])
-def test_a_connection_that_is_reset(hit, kind: str) -> None:
+def test_a_connection_that_is_reset(hit: Hit, kind: str) -> None:
     with pytest.raises(httpx.ReadError):
         hit(kind=kind)
 
 
 def test_an_outage_is_a_span_of_requests(moving: RunningSimulator, client: httpx.Client) -> None:
     moving.fault(Fault(kind="outage", after=1, times=2))
-    answers = []
+    answers: list[int | None] = []
     for _ in range(4):
         try:
             answers.append(client.get(f"{moving.base_url}{URL}").status_code)
@@ -148,7 +152,7 @@ def test_a_bomb(moving: RunningSimulator, client: httpx.Client) -> None:
     assert len(gzip.decompress(packed)) > 64 << 20
 
 
-def test_redirects(hit, moving: RunningSimulator) -> None:
+def test_redirects(hit: Hit, moving: RunningSimulator) -> None:
     here = hit("&offset=100", kind="redirect", to="here")
     assert (here.status_code, here.headers["location"]) == (302, f"{URL}&offset=100")
     assert hit(kind="redirect").headers["location"].startswith("https://elsewhere.invalid/people")
@@ -170,7 +174,7 @@ def test_a_slow_answer(moving: RunningSimulator, client: httpx.Client) -> None:
         client.get(f"{moving.base_url}{URL}", timeout=0.05)
 
 
-def test_a_wrong_total(hit) -> None:
+def test_a_wrong_total(hit: Hit) -> None:
     assert hit(kind="wrong_total", total=3).json()["meta"]["total_count"] == 3
 
 
@@ -190,7 +194,7 @@ def test_a_fault_hits_no_more_often_than_it_may() -> None:
     assert [bool(armed.hit("/people")) for _ in range(4)] == [True, True, False, False]
 
 
-def test_a_refused_request_is_logged_with_its_fault(hit, moving: RunningSimulator) -> None:
+def test_a_refused_request_is_logged_with_its_fault(hit: Hit, moving: RunningSimulator) -> None:
     hit(kind="status", status=503)
     assert [request["status"] for request in moving.requests()] == [503]
 

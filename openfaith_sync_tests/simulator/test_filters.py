@@ -6,13 +6,14 @@ from typing import Any
 import httpx
 import pytest
 
+from openfaith_sync.simulator.data.ground_truth import TrueRecord
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync_tests.simulator.conftest import PEOPLE
 
 
 @pytest.fixture
-def ids(read: Callable[..., Any]):
-    def find(query, path="/people/v2/people"):
+def ids(read: Callable[..., Any]) -> Callable[..., list[str]]:
+    def find(query: str, path: str = "/people/v2/people") -> list[str]:
         pages = [read(path, f"{query}&per_page=100&offset={offset}") for offset in (0, 100, 200)]
         found = [record["id"] for page in pages for record in page["data"]]
         assert pages[0]["meta"]["total_count"] == len(found)
@@ -22,17 +23,17 @@ def ids(read: Callable[..., Any]):
 
 
 @pytest.fixture(scope="module")
-def people(still: RunningSimulator):
+def people(still: RunningSimulator) -> dict[str, TrueRecord]:
     return still.truth("person")
 
 
-def test_equality_ignores_case(ids, people) -> None:
+def test_equality_ignores_case(ids: Callable[..., list[str]], people: dict[str, TrueRecord]) -> None:
     wanted = [i for i, p in people.items() if p.attributes["status"] == "inactive"]
     assert 0.1 < len(wanted) / PEOPLE < 0.3
     assert ids("where[status]=Inactive") == wanted
 
 
-def test_a_percent_sign_stands_for_any_text(ids, people) -> None:
+def test_a_percent_sign_stands_for_any_text(ids: Callable[..., list[str]], people: dict[str, TrueRecord]) -> None:
     wanted = [i for i, p in people.items() if p.attributes["last_name"].lower().startswith("s")]
     assert ids("where[last_name]=S%25") == wanted != []
 
@@ -47,7 +48,13 @@ def test_a_percent_sign_stands_for_any_text(ids, people) -> None:
     ],
 )
 @pytest.mark.parametrize("order", ["", "updated_at", "-updated_at", "updated_at,last_name", "last_name"])
-def test_times_compare_in_any_order(ids, people, operator: str, holds, order: str) -> None:
+def test_times_compare_in_any_order(
+    ids: Callable[..., list[str]],
+    people: dict[str, TrueRecord],
+    operator: str,
+    holds: Callable[[str, str], bool],
+    order: str,
+) -> None:
     bound = sorted(p.attributes["updated_at"] for p in people.values())[PEOPLE // 2]
     wanted = {i for i, p in people.items() if holds(p.attributes["updated_at"], bound)}
     found = ids(f"where[updated_at][{operator}]={bound}&order={order}")
@@ -55,19 +62,19 @@ def test_times_compare_in_any_order(ids, people, operator: str, holds, order: st
     assert set(found) == wanted
 
 
-def test_a_null_is_neither_before_nor_after(ids, people) -> None:
+def test_a_null_is_neither_before_nor_after(ids: Callable[..., list[str]], people: dict[str, TrueRecord]) -> None:
     known = {i for i, p in people.items() if p.attributes["birthdate"]}
     before, after = ids("where[birthdate][lt]=2000-01-01&order=birthdate"), ids("where[birthdate][gte]=2000-01-01")
     assert set(before) | set(after) == known
     assert ids("where[birthdate][lt]=2000-01-01&order=-birthdate") != []
 
 
-def test_several_filters_all_hold(ids, people) -> None:
+def test_several_filters_all_hold(ids: Callable[..., list[str]], people: dict[str, TrueRecord]) -> None:
     wanted = [i for i, p in people.items() if p.attributes["child"] and p.attributes["gender"] == "Female"]
     assert ids("where[child]=true&where[gender]=female") == wanted != []
 
 
-def test_id_and_campus_are_filters(ids, people) -> None:
+def test_id_and_campus_are_filters(ids: Callable[..., list[str]], people: dict[str, TrueRecord]) -> None:
     first = next(iter(people))
     assert ids(f"where[id]={first}") == [first]
     campus = next(p.relationships["primary_campus"] for p in people.values() if p.relationships["primary_campus"])
@@ -76,7 +83,7 @@ def test_id_and_campus_are_filters(ids, people) -> None:
 
 
 @pytest.mark.parametrize("query", ["where[shoe_size]=44", "where[emails][address]=nobody", "filter=nothing"])
-def test_an_unknown_filter_lets_everything_through(ids, query: str) -> None:
+def test_an_unknown_filter_lets_everything_through(ids: Callable[..., list[str]], query: str) -> None:
     assert len(ids(query)) == PEOPLE
 
 
@@ -88,11 +95,13 @@ def test_addresses_do_not_filter_by_time(read: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("query", ["where[grade]=abc", "where[updated_at][gt]=yesterday", "where[child]=perhaps"])
-def test_a_value_of_another_kind_lets_nothing_through(ids, query: str) -> None:
+def test_a_value_of_another_kind_lets_nothing_through(ids: Callable[..., list[str]], query: str) -> None:
     assert ids(query) == []
 
 
-def test_searches_look_at_words_of_names_and_at_addresses(ids, people, still: RunningSimulator) -> None:
+def test_searches_look_at_words_of_names_and_at_addresses(
+    ids: Callable[..., list[str]], people: dict[str, TrueRecord], still: RunningSimulator
+) -> None:
     last = next(iter(people.values())).attributes["last_name"]
     assert next(iter(people)) in ids(f"where[search_name]={last[:3].lower()}")
     email = next(iter(still.truth("email").values()))
@@ -106,7 +115,7 @@ def test_searches_look_at_words_of_names_and_at_addresses(ids, people, still: Ru
 def test_archived_groups_are_hidden_from_listings_that_do_not_ask_for_them(
     moving: RunningSimulator, client: httpx.Client
 ) -> None:
-    def ids(query):
+    def ids(query: str) -> set[str]:
         answer = client.get(f"{moving.base_url}/groups/v2/groups?per_page=100&{query}").json()
         assert answer["meta"]["total_count"] == len(answer["data"])
         return {group["id"] for group in answer["data"]}

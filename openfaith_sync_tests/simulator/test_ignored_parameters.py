@@ -1,5 +1,7 @@
 """Parameters that the source takes without a word and does not heed."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -15,11 +17,13 @@ NEWER = "where[updated_at][gte]=2026-05-31T00:00:00Z"
 
 
 @pytest.fixture
-def total(moving: RunningSimulator, client: httpx.Client):
-    return lambda path: client.get(moving.base_url + path).json()["meta"]["total_count"]
+def total(moving: RunningSimulator, client: httpx.Client) -> Callable[[str], int]:
+    return lambda path: int(client.get(moving.base_url + path).json()["meta"]["total_count"])
 
 
-def test_an_ignored_filter_answers_with_everything(moving: RunningSimulator, client: httpx.Client, total) -> None:
+def test_an_ignored_filter_answers_with_everything(
+    moving: RunningSimulator, client: httpx.Client, total: Callable[[str], int]
+) -> None:
     everything, path = len(moving.truth("email")), f"/people/v2/emails?{NEWER}"
     assert total(path) < everything
     moving.ignore(IgnoredParameters())
@@ -30,14 +34,14 @@ def test_an_ignored_filter_answers_with_everything(moving: RunningSimulator, cli
     assert total(path) < everything
 
 
-def test_only_the_named_filters_are_ignored(moving: RunningSimulator, total) -> None:
+def test_only_the_named_filters_are_ignored(moving: RunningSimulator, total: Callable[[str], int]) -> None:
     everything = len(moving.truth("person"))
     moving.ignore(IgnoredParameters(filters=("updated_at",)))
     assert total(f"/people/v2/people?{NEWER}") == everything
     assert total("/people/v2/people?where[status]=inactive") < everything
 
 
-def test_they_are_ignored_below_a_path_only(moving: RunningSimulator, total) -> None:
+def test_they_are_ignored_below_a_path_only(moving: RunningSimulator, total: Callable[[str], int]) -> None:
     moving.ignore(IgnoredParameters(path="/emails"))
     assert total(f"/people/v2/emails?{NEWER}") == len(moving.truth("email"))
     assert total(f"/people/v2/people?{NEWER}") < len(moving.truth("person"))

@@ -8,7 +8,7 @@ import pytest
 from openfaith_sync.simulator.server.server import RunningSimulator
 
 
-def linked(record, name):
+def linked(record: dict[str, Any], name: str) -> Any:
     return record["relationships"][name]["data"]
 
 

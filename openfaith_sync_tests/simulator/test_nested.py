@@ -7,48 +7,41 @@ import pytest
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.simulator.data.ground_truth import parse_truth, truth_lines
+from openfaith_sync.simulator.data.ground_truth import TrueRecord, parse_truth, truth_lines
 from openfaith_sync.simulator.data.population import populate
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_text
 from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync_tests.simulator.conftest import Ask, Status
 
 HOUSEHOLD_MEMBERSHIPS, GROUP_MEMBERSHIPS = "household_membership", "group_membership"
+Truth = dict[str, dict[str, TrueRecord]]
+"""Every record, by entity and by id."""
 
 
 @pytest.fixture(scope="module")
-def filled(manifest: Manifest):
+def filled(manifest: Manifest) -> Truth:
     """Return the truth of a church of four thousand, by entity."""
     world = populate(manifest, 4000, seed=1)
     return {name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()}
 
 
 @pytest.fixture
-def ask(moving: RunningSimulator, client: httpx.Client):
-    return lambda path: client.get(moving.base_url + path).json()
-
-
-@pytest.fixture
-def status(moving: RunningSimulator, client: httpx.Client):
-    return lambda path: client.get(moving.base_url + path).status_code
-
-
-@pytest.fixture
-def family(moving: RunningSimulator):
+def family(moving: RunningSimulator) -> tuple[str, list[str]]:
     """Return a household of two whom no other test uses, and the two."""
     people = [moving.create("person", {"first_name": name, "last_name": "Ng"}) for name in ("Ruth", "Naomi")]
     return moving.create("household", {"name": "Ng Household"}, {"people": people}), people
 
 
 @pytest.fixture
-def group(moving: RunningSimulator):
+def group(moving: RunningSimulator) -> str:
     return moving.create("group", {"name": "Tuesday"})
 
 
-def memberships(moving: RunningSimulator, entity, relationship, identity):
+def memberships(moving: RunningSimulator, entity: str, relationship: str, identity: str) -> dict[str, TrueRecord]:
     return {i: m for i, m in moving.truth(entity).items() if m.relationships[relationship] == identity}
 
 
-def check_agreement(truth) -> None:
+def check_agreement(truth: Truth) -> None:
     """Check that parents say the same as the records below them."""
     people = truth["person"]
     below = truth[HOUSEHOLD_MEMBERSHIPS].values()
@@ -67,11 +60,11 @@ def check_agreement(truth) -> None:
     assert {person for _, person in joined} <= set(people)
 
 
-def read_all(simulator: RunningSimulator):
+def read_all(simulator: RunningSimulator) -> Truth:
     return {name: simulator.truth(name) for name in simulator.counts()}
 
 
-def test_memberships_agree_with_what_households_and_groups_say(filled) -> None:
+def test_memberships_agree_with_what_households_and_groups_say(filled: Truth) -> None:
     check_agreement(filled)
     assert len(filled[GROUP_MEMBERSHIPS]) > 500
 
@@ -82,7 +75,7 @@ def test_they_agree_in_small_churches_too(manifest: Manifest, people: int) -> No
     check_agreement({name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()})
 
 
-def test_memberships_are_lifelike(filled) -> None:
+def test_memberships_are_lifelike(filled: Truth) -> None:
     households = [m.attributes for m in filled[HOUSEHOLD_MEMBERSHIPS].values()]
     assert {m["household_role"] for m in households} == {None, "child", "adult", "parent_or_guardian"}
     assert 0.01 < sum(m["pending"] for m in households) / len(households) < 0.06
@@ -93,7 +86,7 @@ def test_memberships_are_lifelike(filled) -> None:
 
 
 def test_a_household_membership_is_listed_below_its_household_and_its_person(
-    moving: RunningSimulator, ask, family
+    moving: RunningSimulator, ask: Ask, family: tuple[str, list[str]]
 ) -> None:
     household, people = family
     page = ask(f"/people/v2/households/{household}/household_memberships")
@@ -119,7 +112,9 @@ def test_a_household_membership_is_listed_below_its_household_and_its_person(
     assert [person["id"] for person in included] == people
 
 
-def test_there_is_no_way_to_it_but_below_its_parent(moving: RunningSimulator, status, family) -> None:
+def test_there_is_no_way_to_it_but_below_its_parent(
+    moving: RunningSimulator, status: Status, family: tuple[str, list[str]]
+) -> None:
     household, _ = family
     membership = next(iter(memberships(moving, HOUSEHOLD_MEMBERSHIPS, "household", household)))
     other = next(iter(moving.truth("household")))
@@ -135,7 +130,7 @@ def test_there_is_no_way_to_it_but_below_its_parent(moving: RunningSimulator, st
 
 
 def test_a_group_membership_names_its_group_and_its_person(
-    moving: RunningSimulator, ask, status, group, family
+    moving: RunningSimulator, ask: Ask, status: Status, group: str, family: tuple[str, list[str]]
 ) -> None:
     _, (person, _) = family
     membership = moving.create(GROUP_MEMBERSHIPS, {"role": "leader"}, {"group": group, "person": person})
@@ -153,7 +148,9 @@ def test_a_group_membership_names_its_group_and_its_person(
     assert status(f"/people/v2/people/{person}/memberships") == 404
 
 
-def test_joining_and_leaving_a_household_makes_and_ends_a_membership(moving: RunningSimulator, family) -> None:
+def test_joining_and_leaving_a_household_makes_and_ends_a_membership(
+    moving: RunningSimulator, family: tuple[str, list[str]]
+) -> None:
     household, (ruth, naomi) = family
     before = memberships(moving, HOUSEHOLD_MEMBERSHIPS, "household", household)
     stamp = "2020-01-01T00:00:00Z"
@@ -171,7 +168,7 @@ def test_joining_and_leaving_a_household_makes_and_ends_a_membership(moving: Run
 
 
 def test_a_membership_made_changed_and_removed_shows_in_its_household(
-    moving: RunningSimulator, client: httpx.Client, ask, family
+    moving: RunningSimulator, client: httpx.Client, ask: Ask, family: tuple[str, list[str]]
 ) -> None:
     household, (ruth, naomi) = family
     other = moving.create("household", {"name": "Other"})
@@ -182,7 +179,10 @@ def test_a_membership_made_changed_and_removed_shows_in_its_household(
     made = client.post(below, json=body)
     assert made.status_code == 201
     number = made.json()["data"]["id"]
-    people = lambda identity: moving.truth("household")[identity].relationships["people"]  # noqa: E731
+
+    def people(identity: str) -> list[str]:
+        return list(moving.truth("household")[identity].relationships["people"])
+
     assert people(household) == [ruth, naomi, third]
     assert client.post(below, json=body).status_code == 422
     moving.change(HOUSEHOLD_MEMBERSHIPS, number, {}, {"household": other})
@@ -194,16 +194,21 @@ def test_a_membership_made_changed_and_removed_shows_in_its_household(
     check_agreement(read_all(moving))
 
 
-def test_a_new_name_shows_in_memberships(moving: RunningSimulator, ask, family) -> None:
+def test_a_new_name_shows_in_memberships(moving: RunningSimulator, ask: Ask, family: tuple[str, list[str]]) -> None:
     household, (ruth, _) = family
     moving.change("person", ruth, {"nickname": "Ruthie"})
     page = ask(f"/people/v2/households/{household}/household_memberships")
     assert page["data"][0]["attributes"]["person_name"] == "Ruthie Ng"
 
 
-def test_a_group_counts_who_joins_and_leaves(moving: RunningSimulator, group, family) -> None:
+def test_a_group_counts_who_joins_and_leaves(
+    moving: RunningSimulator, group: str, family: tuple[str, list[str]]
+) -> None:
     _, (ruth, naomi) = family
-    counted = lambda: moving.truth("group")[group].attributes["memberships_count"]  # noqa: E731
+
+    def counted() -> int:
+        return int(moving.truth("group")[group].attributes["memberships_count"])
+
     assert counted() == 0
     first, _ = (moving.create(GROUP_MEMBERSHIPS, {}, {"group": group, "person": person}) for person in (ruth, naomi))
     assert counted() == 2
@@ -217,7 +222,9 @@ def test_a_group_counts_who_joins_and_leaves(moving: RunningSimulator, group, fa
     assert memberships(moving, GROUP_MEMBERSHIPS, "group", group) == {}
 
 
-def test_a_merge_leaves_nobody_in_a_group_or_household_twice(moving: RunningSimulator, group, family) -> None:
+def test_a_merge_leaves_nobody_in_a_group_or_household_twice(
+    moving: RunningSimulator, group: str, family: tuple[str, list[str]]
+) -> None:
     household, (keep, remove) = family
     other = moving.create("group", {"name": "Wednesday"})
     for where, who in ((group, keep), (group, remove), (other, remove)):
@@ -233,7 +240,9 @@ def test_a_merge_leaves_nobody_in_a_group_or_household_twice(moving: RunningSimu
     check_agreement(read_all(moving))
 
 
-def test_what_is_below_a_parent_goes_with_it(moving: RunningSimulator, group, family) -> None:
+def test_what_is_below_a_parent_goes_with_it(
+    moving: RunningSimulator, group: str, family: tuple[str, list[str]]
+) -> None:
     household, (ruth, _) = family
     moving.create(GROUP_MEMBERSHIPS, {}, {"group": group, "person": ruth})
     moving.delete("group", group)

@@ -61,7 +61,7 @@ def read(sim: RunningSimulator, pair: dict[str, Any], path: str = PEOPLE) -> htt
 
 def hint(answer: httpx.Response) -> str:
     assert answer.status_code == 401
-    return answer.json()["errors"][0]["detail"].rpartition("(")[2].rstrip(")")
+    return str(answer.json()["errors"][0]["detail"]).rpartition("(")[2].rstrip(")")
 
 
 def test_consent_comes_back_with_the_state_and_a_code_that_gives_tokens(sim: RunningSimulator) -> None:

@@ -10,7 +10,7 @@ import pytest
 from openfaith_sync_tests.simulator.conftest import Get
 
 
-def listing(read, query):
+def listing(read: Callable[..., Any], query: str) -> list[dict[str, Any]]:
     return [
         record
         for offset in (0, 100, 200)
@@ -18,7 +18,7 @@ def listing(read, query):
     ]
 
 
-def plain(name):
+def plain(name: str) -> str:
     marks = unicodedata.normalize("NFKD", name)
     return "".join(sign for sign in marks if not unicodedata.combining(sign)).lower()
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.manifest.manifest import Entity
 from openfaith_sync_tests.simulator.conftest import Get
 
 RECORDINGS = os.environ.get("OPENFAITH_RECORDINGS")
@@ -33,7 +36,7 @@ SINGLE = {
 }
 
 
-def recorded_alone():
+def recorded_alone() -> Iterator[pytest.ParameterSet]:
     """Yield the recorded single reads of the entities that the manifest has, each with a listing of them."""
     for path in sorted(Path(RECORDINGS or "nowhere").glob("*/*.json")):
         recording = json.loads(path.read_text())
@@ -45,7 +48,7 @@ def recorded_alone():
 
 
 @pytest.mark.parametrize(("entity", "query", "body"), list(recorded_alone()))
-def test_single_reads_have_the_recorded_shape(entity, query, body, get: Get) -> None:
+def test_single_reads_have_the_recorded_shape(entity: Entity, query: str, body: dict[str, Any], get: Get) -> None:
     listing = entity.path + entity.endpoints.list
     ours = get(f"{listing}/{get(listing).json()['data'][0]['id']}", query).json()
     # Whether anything is included depends on the record.
@@ -56,7 +59,7 @@ def test_single_reads_have_the_recorded_shape(entity, query, body, get: Get) -> 
     assert set(ours["data"]["links"]) - set(body["data"]["links"]) <= {"html", "background_checks", "workflow_shares"}
 
 
-def recorded():
+def recorded() -> Iterator[pytest.ParameterSet]:
     """Yield the recorded listings of the entities that the manifest has."""
     for path in sorted(Path(RECORDINGS or "nowhere").glob("*/*.json")):
         recording = json.loads(path.read_text())
@@ -75,7 +78,9 @@ def recorded():
 
 
 @pytest.mark.parametrize(("url", "headers", "body"), list(recorded()))
-def test_listings_have_the_recorded_shape(url, headers, body, get: Get) -> None:
+def test_listings_have_the_recorded_shape(
+    url: SplitResult, headers: dict[str, str], body: dict[str, Any], get: Get
+) -> None:
     answer = get(url.path, url.query)
     ours = answer.json()
     if not ours["data"]:

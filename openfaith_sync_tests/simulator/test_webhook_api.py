@@ -1,32 +1,35 @@
 """Managing subscriptions through the API."""
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator
+from openfaith_sync_tests.simulator.conftest import Send
 
 PERSON_CREATED = "people.v2.events.person.created"
 URL = "https://receiver.example.org/hooks"
 
 
 @pytest.fixture
-def send(moving: RunningSimulator, client: httpx.Client):
-    def ask(method, path, body=None):
+def send(moving: RunningSimulator, client: httpx.Client) -> Send:
+    def ask(method: str, path: str, body: object = None) -> httpx.Response:
         return client.request(method, f"{moving.base_url}/webhooks/v2{path}", json=body)
 
     return ask
 
 
 @pytest.fixture
-def subscribe(send):
-    def create(name=PERSON_CREATED, url=URL, **more):
+def subscribe(send: Send) -> Callable[..., httpx.Response]:
+    def create(name: str = PERSON_CREATED, url: object = URL, **more: object) -> httpx.Response:
         return send("POST", "/subscriptions", {"data": {"attributes": {"name": name, "url": url, **more}}})
 
     return create
 
 
-def test_every_event_that_the_manifest_names_can_be_subscribed_to(send, manifest: Manifest) -> None:
+def test_every_event_that_the_manifest_names_can_be_subscribed_to(send: Send, manifest: Manifest) -> None:
     found = send("GET", "/available_events?per_page=100").json()
     names = [row["attributes"]["name"] for row in found["data"]]
     assert {name for entity in manifest.entities.values() for name in entity.webhooks} <= set(names)
@@ -44,7 +47,7 @@ def test_every_event_that_the_manifest_names_can_be_subscribed_to(send, manifest
 
 
 @pytest.mark.parametrize("slug", ["subscriptions", "webhook_subscriptions"])
-def test_a_subscription_is_made_read_changed_and_removed(send, slug: str) -> None:
+def test_a_subscription_is_made_read_changed_and_removed(send: Send, slug: str) -> None:
     body = {
         "data": {"type": "WebhookSubscription", "attributes": {"name": PERSON_CREATED, "url": URL, "active": False}}
     }
@@ -67,7 +70,7 @@ def test_a_subscription_is_made_read_changed_and_removed(send, slug: str) -> Non
     assert [send(method, path, {}).status_code for method in ("GET", "PATCH", "DELETE")] == [404, 404, 404]
 
 
-def test_subscriptions_are_listed_in_pages(send, subscribe) -> None:
+def test_subscriptions_are_listed_in_pages(send: Send, subscribe: Callable[..., httpx.Response]) -> None:
     ids = [subscribe(url=f"{URL}/{place}").json()["data"]["id"] for place in range(5)]
     first = send("GET", "/subscriptions?per_page=3").json()
     assert [row["id"] for row in first["data"]] == ids[:3]
@@ -80,7 +83,9 @@ def test_subscriptions_are_listed_in_pages(send, subscribe) -> None:
     assert "next" not in second["links"]
 
 
-def test_each_subscription_has_a_secret_and_can_have_another(send, subscribe) -> None:
+def test_each_subscription_has_a_secret_and_can_have_another(
+    send: Send, subscribe: Callable[..., httpx.Response]
+) -> None:
     one, two = (subscribe(url=f"{URL}/{place}").json()["data"] for place in range(2))
     assert one["attributes"]["authenticity_secret"] != two["attributes"]["authenticity_secret"]
     rotated = send("POST", f"/subscriptions/{one['id']}/rotate_secret").json()["data"]
@@ -102,14 +107,16 @@ def test_each_subscription_has_a_secret_and_can_have_another(send, subscribe) ->
         ({"authenticity_secret": "mine"}, "authenticity_secret"),
     ],
 )
-def test_a_wrong_subscription_is_refused(subscribe, send, attributes: dict[str, str | int], parameter: str) -> None:
+def test_a_wrong_subscription_is_refused(
+    subscribe: Callable[..., httpx.Response], send: Send, attributes: dict[str, str | int], parameter: str
+) -> None:
     answer = subscribe(**attributes)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["source"] == {"parameter": parameter}
     assert send("GET", "/subscriptions").json()["data"] == []
 
 
-def test_the_same_name_and_url_are_subscribed_once(subscribe, send) -> None:
+def test_the_same_name_and_url_are_subscribed_once(subscribe: Callable[..., httpx.Response], send: Send) -> None:
     first = subscribe().json()["data"]
     assert subscribe().status_code == 422
     other = subscribe(url=f"{URL}/other").json()["data"]
@@ -119,7 +126,9 @@ def test_the_same_name_and_url_are_subscribed_once(subscribe, send) -> None:
     assert itself.status_code == 200
 
 
-def test_a_body_without_data_and_an_unknown_path_are_errors(send, subscribe) -> None:
+def test_a_body_without_data_and_an_unknown_path_are_errors(
+    send: Send, subscribe: Callable[..., httpx.Response]
+) -> None:
     assert send("POST", "/subscriptions", {"name": PERSON_CREATED}).status_code == 400
     number = subscribe().json()["data"]["id"]
     assert send("PATCH", f"/subscriptions/{number}", {}).status_code == 400
@@ -128,7 +137,7 @@ def test_a_body_without_data_and_an_unknown_path_are_errors(send, subscribe) -> 
 
 
 def test_requests_for_webhooks_are_counted_guarded_and_versioned(
-    moving: RunningSimulator, client: httpx.Client, send
+    moving: RunningSimulator, client: httpx.Client, send: Send
 ) -> None:
     assert client.get(f"{moving.base_url}/webhooks/v2/subscriptions", auth=("demo", "wrong")).status_code == 401
     moving.set_rate("2/60")
@@ -137,7 +146,9 @@ def test_requests_for_webhooks_are_counted_guarded_and_versioned(
     assert answers[0].headers["x-pco-api-processed-as-version"] == "2022-10-20"
 
 
-def test_what_there_was_to_tell_can_be_looked_up(moving: RunningSimulator, send, subscribe) -> None:
+def test_what_there_was_to_tell_can_be_looked_up(
+    moving: RunningSimulator, send: Send, subscribe: Callable[..., httpx.Response]
+) -> None:
     path = f"/subscriptions/{subscribe(url='http://127.0.0.1:9/nobody').json()['data']['id']}/events"
     people = [moving.create("person", {"first_name": f"Ruth {place}"}) for place in range(3)]
     found = send("GET", path).json()

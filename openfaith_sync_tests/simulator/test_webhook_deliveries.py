@@ -6,6 +6,8 @@ import json
 import re
 import socket
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -26,46 +28,52 @@ QUICK = 0.0002
 """So that the first retry comes after 6 ms."""
 
 
+Subscribed = Callable[..., Any]
+"""Reads a subscription, or what lies below it."""
+
+
 @pytest.fixture
-def receiver():
+def receiver() -> Iterator[Receiver]:
     with Receiver() as opened:
         yield opened
 
 
 @pytest.fixture
-def subscribe(moving: RunningSimulator, client: httpx.Client):
+def subscribe(moving: RunningSimulator, client: httpx.Client) -> Callable[..., Subscribed]:
     """Subscribe, and give a function that reads the subscription and its events."""
     base = f"{moving.base_url}/webhooks/v2/subscriptions"
 
-    def create(url, name=PERSON_CREATED):
+    def create(url: str, name: str = PERSON_CREATED) -> Subscribed:
         made = client.post(base, json={"data": {"attributes": {"name": name, "url": url}}}).json()["data"]
         return lambda below="": client.get(f"{base}/{made['id']}{below}").json()["data"]
 
     return create
 
 
-def until(condition) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
 
 
-def create_people(moving: RunningSimulator, count) -> None:
+def create_people(moving: RunningSimulator, count: int) -> None:
     """Let people come at one moment, as far as the simulator is concerned."""
     action = {"do": "create", "entity": "person", "attributes": {"first_name": "Ruth"}}
     moving.script({1: [action] * count})
 
 
 @pytest.fixture
-def crowd(moving: RunningSimulator, client: httpx.Client):
-    def come(count) -> None:
+def crowd(moving: RunningSimulator, client: httpx.Client) -> Callable[[int], None]:
+    def come(count: int) -> None:
         create_people(moving, count)
         client.get(f"{moving.base_url}/people/v2/campuses")
 
     return come
 
 
-def test_a_delivery_has_the_body_and_headers_of_the_source(moving: RunningSimulator, subscribe, receiver) -> None:
+def test_a_delivery_has_the_body_and_headers_of_the_source(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver
+) -> None:
     subscription = subscribe(receiver.url)
     person = moving.create("person", {"first_name": "Ruth"})
     moving.wait_delivered()
@@ -92,7 +100,7 @@ def test_a_delivery_has_the_body_and_headers_of_the_source(moving: RunningSimula
 
 
 def test_the_signature_is_of_the_raw_body_with_the_newest_secret(
-    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+    moving: RunningSimulator, client: httpx.Client, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     subscription = subscribe(receiver.url)
     secrets = [subscription()["attributes"]["authenticity_secret"]]
@@ -108,7 +116,7 @@ def test_the_signature_is_of_the_raw_body_with_the_newest_secret(
 
 
 def test_without_trouble_everything_comes_once_and_in_order(
-    subscribe, receiver, crowd, moving: RunningSimulator
+    subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None], moving: RunningSimulator
 ) -> None:
     subscription = subscribe(receiver.url)
     crowd(20)
@@ -117,7 +125,9 @@ def test_without_trouble_everything_comes_once_and_in_order(
     assert len(receiver.received) == 20
 
 
-def test_what_is_not_taken_comes_again_with_the_next_attempt(moving: RunningSimulator, subscribe, receiver) -> None:
+def test_what_is_not_taken_comes_again_with_the_next_attempt(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver
+) -> None:
     moving.set_webhook_retry_scale(QUICK)
     subscription = subscribe(receiver.url)
     receiver.statuses.extend([500, 302, 404])
@@ -131,7 +141,7 @@ def test_what_is_not_taken_comes_again_with_the_next_attempt(moving: RunningSimu
 
 
 def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(
-    moving: RunningSimulator, subscribe, receiver
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     moving.set_webhook_retry_scale(1)
     subscription, before = subscribe(receiver.url), moving.webhooks()["attempts"]
@@ -147,7 +157,9 @@ def test_the_wait_for_the_first_retry_is_half_a_minute_unless_it_is_scaled(
     assert sum(RETRY_SECONDS) == pytest.approx(5.4 * 86_400, rel=0.02)
 
 
-def test_a_receiver_that_never_answers_well_loses_its_subscription(moving: RunningSimulator, subscribe) -> None:
+def test_a_receiver_that_never_answers_well_loses_its_subscription(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed]
+) -> None:
     moving.set_webhook_retry_scale(0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/hooks"
@@ -162,7 +174,7 @@ def test_a_receiver_that_never_answers_well_loses_its_subscription(moving: Runni
 
 
 def test_a_receiver_that_is_gone_loses_its_subscription_at_once(
-    moving: RunningSimulator, subscribe, receiver, crowd
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None]
 ) -> None:
     subscription = subscribe(receiver.url)
     receiver.statuses.append(410)
@@ -176,7 +188,7 @@ def test_a_receiver_that_is_gone_loses_its_subscription_at_once(
 
 
 def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(
-    moving: RunningSimulator, subscribe, receiver
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         subscribe(f"http://127.0.0.1:{silent.getsockname()[1]}/hooks")
@@ -190,7 +202,9 @@ def test_a_receiver_that_does_not_answer_keeps_no_other_one_waiting(
             moving.reset_webhooks()
 
 
-def test_a_lost_event_is_listed_and_never_comes(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
+def test_a_lost_event_is_listed_and_never_comes(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None]
+) -> None:
     moving.set_delivery_faults(DeliveryFaults(lost_share=0.5))
     subscription = subscribe(receiver.url)
     crowd(40)
@@ -202,7 +216,9 @@ def test_a_lost_event_is_listed_and_never_comes(moving: RunningSimulator, subscr
     assert {event["attributes"]["uuid"] for event in pending} == missed
 
 
-def test_some_events_come_twice(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
+def test_some_events_come_twice(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None]
+) -> None:
     moving.set_delivery_faults(DeliveryFaults(duplicate_share=0.5))
     subscribe(receiver.url)
     crowd(40)
@@ -213,7 +229,9 @@ def test_some_events_come_twice(moving: RunningSimulator, subscribe, receiver, c
     assert len(set(bodies)) == 40
 
 
-def test_disorder_shuffles_what_happens_within_its_window(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
+def test_disorder_shuffles_what_happens_within_its_window(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None]
+) -> None:
     moving.set_delivery_faults(DeliveryFaults(disorder_seconds=0.2))
     subscription = subscribe(receiver.url)
     crowd(20)
@@ -223,7 +241,9 @@ def test_disorder_shuffles_what_happens_within_its_window(moving: RunningSimulat
     assert sorted(receiver.uuids) == sorted(in_order)
 
 
-def test_deliveries_are_delayed(moving: RunningSimulator, subscribe, receiver) -> None:
+def test_deliveries_are_delayed(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver
+) -> None:
     subscribe(receiver.url)
     moving.create("person", {"first_name": "Ruth"})
     moving.wait_delivered()
@@ -235,7 +255,9 @@ def test_deliveries_are_delayed(moving: RunningSimulator, subscribe, receiver) -
     assert len(receiver.received) == 2
 
 
-def test_several_events_come_in_one_body(moving: RunningSimulator, subscribe, receiver, crowd) -> None:
+def test_several_events_come_in_one_body(
+    moving: RunningSimulator, subscribe: Callable[..., Subscribed], receiver: Receiver, crowd: Callable[[int], None]
+) -> None:
     moving.set_delivery_faults(DeliveryFaults(batch=4))
     subscription = subscribe(receiver.url)
     crowd(10)
@@ -246,7 +268,7 @@ def test_several_events_come_in_one_body(moving: RunningSimulator, subscribe, re
 
 
 def test_an_event_can_come_before_the_api_shows_the_record(
-    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+    moving: RunningSimulator, client: httpx.Client, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     moving.set_delivery_faults(DeliveryFaults(early_seconds=60))
     subscribe(receiver.url)
@@ -254,7 +276,7 @@ def test_an_event_can_come_before_the_api_shows_the_record(
     before = client.get(listing).json()
     person = moving.create("person", {"first_name": "Ruth"})
     path = f"{moving.base_url}/people/v2/people/{person}"
-    until(lambda: receiver.received)
+    until(lambda: bool(receiver.received))
     assert moving.webhooks()["hidden"] == 1
     assert receiver.received[0].payloads[0]["data"]["id"] == person
     assert client.get(path).status_code == 404
@@ -269,7 +291,7 @@ def test_an_event_can_come_before_the_api_shows_the_record(
 
 
 def test_a_hidden_record_shows_when_its_time_has_passed(
-    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+    moving: RunningSimulator, client: httpx.Client, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     moving.set_delivery_faults(DeliveryFaults(early_seconds=0.1))
     subscribe(receiver.url)
@@ -279,7 +301,9 @@ def test_a_hidden_record_shows_when_its_time_has_passed(
     assert moving.webhooks()["hidden"] == 0
 
 
-def test_a_hidden_child_is_in_no_include_either(moving: RunningSimulator, client: httpx.Client, subscribe) -> None:
+def test_a_hidden_child_is_in_no_include_either(
+    moving: RunningSimulator, client: httpx.Client, subscribe: Callable[..., Subscribed]
+) -> None:
     moving.set_delivery_faults(DeliveryFaults(early_seconds=60))
     person = moving.create("person", {"first_name": "Ruth"})
     subscribe("http://127.0.0.1:9/nobody", "people.v2.events.email.created")
@@ -312,7 +336,7 @@ def test_a_scenario_can_start_with_trouble_and_its_seed_repeats_it(manifest: Man
 
 
 def test_what_a_subscription_waits_for_ends_with_it(
-    moving: RunningSimulator, client: httpx.Client, subscribe, receiver
+    moving: RunningSimulator, client: httpx.Client, subscribe: Callable[..., Subscribed], receiver: Receiver
 ) -> None:
     moving.set_delivery_faults(DeliveryFaults(delay_seconds=(60, 60)))
     subscription = subscribe(receiver.url)

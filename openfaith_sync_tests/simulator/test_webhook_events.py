@@ -1,15 +1,20 @@
 """Which changes are announced, and what the announcements say."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from openfaith_sync.simulator.server.server import RunningSimulator
 
+Event = tuple[str, Any]
+"""The name and the payload."""
+
 
 @pytest.fixture
-def heard(moving: RunningSimulator, client: httpx.Client):
+def heard(moving: RunningSimulator, client: httpx.Client) -> Callable[[], list[Event]]:
     """Subscribe to everything at an address where nobody is; give the events since then by name and payload."""
     base = f"{moving.base_url}/webhooks/v2"
     names = [r["attributes"]["name"] for r in client.get(f"{base}/available_events?per_page=100").json()["data"]]
@@ -17,8 +22,8 @@ def heard(moving: RunningSimulator, client: httpx.Client):
         body = {"data": {"attributes": {"name": name, "url": "http://127.0.0.1:9/nobody"}}}
         assert client.post(f"{base}/subscriptions", json=body).status_code == 201
 
-    def events():
-        found = []
+    def events() -> list[Event]:
+        found: list[tuple[int, str, Any]] = []
         for subscription in client.get(f"{base}/subscriptions?per_page=100").json()["data"]:
             listed = client.get(f"{base}/subscriptions/{subscription['id']}/events?per_page=100").json()["data"]
             name = subscription["attributes"]["name"].partition(".events.")[2]
@@ -28,18 +33,20 @@ def heard(moving: RunningSimulator, client: httpx.Client):
     return events
 
 
-def names(events):
+def names(events: list[Event]) -> list[str]:
     return [name for name, _ in events]
 
 
 @pytest.fixture
-def someone(moving: RunningSimulator):
+def someone(moving: RunningSimulator) -> str:
     person = moving.create("person", {"first_name": "Ana", "last_name": "Peña"})
     moving.create("email", {"address": "ana@example.org", "primary": True}, {"person": person})
     return person
 
 
-def test_a_new_record_is_told_as_the_api_shows_it(moving: RunningSimulator, client: httpx.Client, heard) -> None:
+def test_a_new_record_is_told_as_the_api_shows_it(
+    moving: RunningSimulator, client: httpx.Client, heard: Callable[[], list[Event]]
+) -> None:
     person = moving.create("person", {"first_name": "Ruth", "last_name": "Ng"})
     [(name, payload)] = heard()
     shown = client.get(f"{moving.base_url}/people/v2/people/{person}").json()
@@ -51,21 +58,27 @@ def test_a_new_record_is_told_as_the_api_shows_it(moving: RunningSimulator, clie
     assert event_time == shown["data"]["attributes"]["created_at"]
 
 
-def test_an_address_is_told_in_an_older_version(moving: RunningSimulator, someone, heard) -> None:
+def test_an_address_is_told_in_an_older_version(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     moving.create("address", {"street_line_1": "1 Church Rd", "street_line_2": "Apt 4"}, {"person": someone})
     attributes = heard()[0][1]["data"]["attributes"]
     assert attributes["street"] == "1 Church Rd\nApt 4"
     assert not {"street_line_1", "street_line_2"} & set(attributes)
 
 
-def test_a_change_of_a_contact_is_not_one_of_its_person(moving: RunningSimulator, someone, heard) -> None:
+def test_a_change_of_a_contact_is_not_one_of_its_person(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     email = moving.create("email", {"address": "b@example.org"}, {"person": someone})
     moving.change("email", email, {"location": "Work"})
     moving.delete("email", email)
     assert names(heard()) == ["email.created", "email.updated", "email.destroyed"]
 
 
-def test_what_the_source_does_not_see_it_does_not_tell(moving: RunningSimulator, someone, heard) -> None:
+def test_what_the_source_does_not_see_it_does_not_tell(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     moving.change("person", someone, {"medical_notes": "none"}, touch=False)
     for household in list(moving.truth("household"))[:2]:
         moving.move("person", someone, "households", household)
@@ -74,7 +87,9 @@ def test_what_the_source_does_not_see_it_does_not_tell(moving: RunningSimulator,
     assert names(heard()) == ["email.created"]
 
 
-def test_a_record_that_goes_is_told_without_its_attributes(moving: RunningSimulator, someone, heard) -> None:
+def test_a_record_that_goes_is_told_without_its_attributes(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     moving.delete("person", someone)
     events = heard()
     assert sorted(names(events)) == ["email.destroyed", "person.destroyed"]
@@ -86,7 +101,9 @@ def test_a_record_that_goes_is_told_without_its_attributes(moving: RunningSimula
     assert set(payload["meta"]) == {"parent"}
 
 
-def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(moving: RunningSimulator, heard) -> None:
+def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(
+    moving: RunningSimulator, heard: Callable[[], list[Event]]
+) -> None:
     orders = set()
     for _ in range(2):
         keep, remove, spare = (moving.create("person", {"first_name": "Ana"}) for _ in range(3))
@@ -103,7 +120,9 @@ def test_a_merge_is_told_beside_the_end_of_the_loser_in_either_order(moving: Run
     assert orders == {("person_merger.created", "person.destroyed"), ("person.destroyed", "person_merger.created")}
 
 
-def test_what_moves_with_a_merge_is_told(moving: RunningSimulator, someone, heard) -> None:
+def test_what_moves_with_a_merge_is_told(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     keep = moving.create("person", {"first_name": "Anna"})
     moving.merge(keep, someone)
     events = dict(heard())
@@ -111,7 +130,9 @@ def test_what_moves_with_a_merge_is_told(moving: RunningSimulator, someone, hear
     assert "person.updated" not in events
 
 
-def test_writes_through_the_api_are_told_too(moving: RunningSimulator, client: httpx.Client, heard) -> None:
+def test_writes_through_the_api_are_told_too(
+    moving: RunningSimulator, client: httpx.Client, heard: Callable[[], list[Event]]
+) -> None:
     body = {"data": {"type": "Person", "attributes": {"first_name": "Ruth"}}}
     made = client.post(f"{moving.base_url}/people/v2/people", json=body).json()["data"]["id"]
     client.patch(f"{moving.base_url}/people/v2/people/{made}", json=body)
@@ -119,14 +140,16 @@ def test_writes_through_the_api_are_told_too(moving: RunningSimulator, client: h
     assert names(heard()) == ["person.created", "person.updated", "person.destroyed"]
 
 
-def test_a_group_is_told_by_its_own_product(moving: RunningSimulator, heard) -> None:
+def test_a_group_is_told_by_its_own_product(moving: RunningSimulator, heard: Callable[[], list[Event]]) -> None:
     group = moving.create("group", {"name": "Tuesday"})
     moving.change("group", group, {"name": "Wednesday"})
     moving.delete("group", group)
     assert names(heard()) == ["group.created", "group.updated", "group.destroyed"]
 
 
-def test_joining_a_group_is_told_and_joining_a_household_is_not(moving: RunningSimulator, someone, heard) -> None:
+def test_joining_a_group_is_told_and_joining_a_household_is_not(
+    moving: RunningSimulator, someone: str, heard: Callable[[], list[Event]]
+) -> None:
     group = moving.create("group", {"name": "Tuesday"})
     membership = moving.create("group_membership", {}, {"group": group, "person": someone})
     household = moving.create("household", {"name": "Peña Household"}, {"people": [someone]})

@@ -1,16 +1,18 @@
 """Makes records, pages and walks for the store's tests."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id
-from openfaith_sync.domain.passes.passes import Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
+from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.pages.page_writer import OnStep
 from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 ORG = OrgId("first-baptist")
@@ -66,7 +68,9 @@ class Walk:
     lease: Lease
     opened: OpenPass
 
-    def commit(self, *batches: MappedBatch, place: WalkPlace | None = None, requests: int = 1):
+    def commit(
+        self, *batches: MappedBatch, place: WalkPlace | None = None, requests: int = 1
+    ) -> Mapping[EntityName, Counts]:
         return self.store.commit_page(self.lease, self.page(*batches, place=place, requests=requests))
 
     def page(self, *batches: MappedBatch, place: WalkPlace | None = None, requests: int = 1) -> PageCommit:
@@ -78,13 +82,15 @@ class Walk:
 
 
 @contextmanager
-def walking(database: Database, key: SyncKey = EMAILS, start: PassStart = FULL, on_step=None) -> Iterator[Walk]:
+def walking(
+    database: Database, key: SyncKey = EMAILS, start: PassStart = FULL, on_step: OnStep | None = None
+) -> Iterator[Walk]:
     """Hold the lease of a key and open a pass, over a connection of its own."""
     with open_store(database, key.org, on_step) as store, store.hold_lease(key, "a test") as lease:
         yield Walk(store, lease, store.open_pass(lease, start, WalkPlace()))
 
 
-def fetch(database: Database, statement: str, *parameters: object) -> list[tuple]:
+def fetch(database: Database, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
     with database.connect_fleet() as connection:
         return connection.execute(statement.encode(), parameters).fetchall()
 

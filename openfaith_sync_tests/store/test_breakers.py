@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import httpx
+import psycopg
 import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
@@ -21,7 +22,7 @@ from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
-from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_away, load_orgs_to_probe
+from openfaith_sync.store.outages.breakers import RULES, BreakerRules, SharedBreaker, list_away, load_orgs_to_probe
 from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
@@ -38,11 +39,11 @@ def database(database: Database) -> Database:
     return database
 
 
-def breaker(database: Database, org: OrgId = ORG, rules=AT_ONCE) -> SharedBreaker:
+def breaker(database: Database, org: OrgId = ORG, rules: BreakerRules = AT_ONCE) -> SharedBreaker:
     return SharedBreaker(database, org, PCO, rules)
 
 
-def fail(database: Database, org: OrgId = ORG, requests: int = 2, rules=AT_ONCE) -> SharedBreaker:
+def fail(database: Database, org: OrgId = ORG, requests: int = 2, rules: BreakerRules = AT_ONCE) -> SharedBreaker:
     """Return the breaker of an org so many of whose requests found nobody."""
     found = breaker(database, org, rules)
     for number in range(requests):
@@ -78,12 +79,14 @@ def test_two_that_fail_in_a_row_open_it_for_every_process(database: Database) ->
     for one in (elsewhere, breaker(database)):
         with pytest.raises(SourceAway, match=r"pco is away since .* UTC \(nobody there\)") as refused:
             one.admit()
-        assert timedelta() < refused.value.retry_after <= RULES.first_probe
+        retry_after = refused.value.retry_after
+        assert retry_after is not None
+        assert timedelta() < retry_after <= RULES.first_probe
     # Whoever found it there before is not asked to look at the database again.
     knows_nothing.admit()
     assert not is_away(breaker(database, OTHER_ORG))
     (alert,) = list_alerts(database)
-    assert (alert.cause, alert.orgs, alert.is_general) == (OUTAGE, {ORG}, False)
+    assert (alert.cause, alert.orgs, alert.is_general) == (OUTAGE, frozenset({ORG}), False)
 
 
 def test_an_answer_in_between_begins_the_count_anew(database: Database) -> None:
@@ -319,22 +322,21 @@ def test_many_fail_and_heal_at_once_without_a_deadlock(database: Database) -> No
         assert list(threads.map(live, range(48))) == [None] * 48
 
 
-@dataclass
-class Counted:
+@dataclass(frozen=True)
+class Counted(Database):
     """A database that counts who connects."""
 
-    database: object
     connects: list[str] = field(default_factory=list)
 
     @contextmanager
-    def connect_fleet(self) -> Iterator:
+    def connect_fleet(self) -> Iterator[psycopg.Connection]:
         self.connects.append("fleet")
-        with self.database.connect_fleet() as session:
+        with super().connect_fleet() as session:
             yield session
 
 
 def test_while_the_source_answers_a_request_costs_no_word_with_the_database(database: Database) -> None:
-    counted = Counted(database)
+    counted = Counted(database.url, database.keys)
     found = breaker(counted)
     for _ in range(1000):
         found.admit()

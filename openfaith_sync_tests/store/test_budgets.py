@@ -19,7 +19,11 @@ from openfaith_sync_tests.store.making import fetch, run
 
 PCO = AdapterName("pco")
 ASSUMED = Budget(100, 600.0)
-HEARD = {"limit": 100, "heard": True}
+
+
+def hearing(holder: str, answered: tuple[Answered, ...] = ()) -> Visit:
+    """Return the visit of one that was just told the limit."""
+    return Visit(holder, Lane.WEBHOOK, answered=answered, limit=100, heard=True)
 
 
 def ledger(database: Database, org: str = "grace") -> PostgresLedger:
@@ -42,13 +46,13 @@ def test_a_ledger_remembers_for_every_process(open_ledger: Callable[[], Postgres
     assert first.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
     assert second.visit("common", ASSUMED, Visit("b", Lane.WEBHOOK, 5)).slots == 0
     now = second.visit("common", ASSUMED, Visit("b", Lane.WEBHOOK)).now
-    first.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, answered=(Answered(now, now, 1),), **HEARD))
+    first.visit("common", ASSUMED, hearing("a", (Answered(now, now, 1),)))
     assert second.visit("common", ASSUMED, Visit("b", Lane.WEBHOOK, 50)).slots == 10
     assert second.visit("deep", replace(ASSUMED, limit=10), Visit("b", Lane.WEBHOOK, 50)).slots == 1
 
 
 def test_processes_that_come_at_once_get_no_more_than_there_is(module_database: Database) -> None:
-    ledger(module_database).visit("common", ASSUMED, Visit("first", Lane.WEBHOOK, **HEARD))
+    ledger(module_database).visit("common", ASSUMED, hearing("first"))
 
     def take(number: int) -> int:
         own, granted = ledger(module_database), 0
@@ -107,7 +111,7 @@ def test_a_session_that_cannot_begin_is_an_error_of_ours_and_not_left_open(
 
 def test_what_another_version_wrote_is_found_out_anew(database: Database) -> None:
     own = ledger(database)
-    own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, **HEARD))
+    own.visit("common", ASSUMED, hearing("a"))
     run(database, """UPDATE sync.budgets SET budget = '{"limit": "many"}'""")
     assert own.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
     own.close()

@@ -31,6 +31,7 @@ from openfaith_sync.store.connections.tokens import ConnectionTokens
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.outages.alerts import list_alerts
+from openfaith_sync_tests.processes import read_line, write_line
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
 CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("app-1", "s3cret"))
@@ -39,7 +40,7 @@ CONNECTION = Connection(ORG, PCO, "https://api.example.org", BasicCredentials("a
 MADE = {name: Fernet.generate_key().decode() for name in ("old", "new", "other")}
 
 
-def loaded(database: Database):
+def loaded(database: Database) -> Connection:
     """The connection, without what only storing it gives it."""
     return replace(load_connection(database, ORG, PCO), status_since=None, version=0, left=None)
 
@@ -190,10 +191,9 @@ def test_processes_that_race_for_the_first_key_use_the_same(tmp_path: Path) -> N
     command = [sys.executable, "-c", RACER, str(tmp_path / "home")]
     with ExitStack() as racers:
         racing = [racers.enter_context(Popen(command, stdin=PIPE, stdout=PIPE, text=True)) for _ in range(8)]
-        assert [process.stdout.readline() for process in racing] == ["ready\n"] * 8
+        assert [read_line(process) for process in racing] == ["ready\n"] * 8
         for process in racing:
-            process.stdin.write("go\n")
-            process.stdin.flush()
+            write_line(process, "go")
         written = [bytes.fromhex(process.communicate()[0]) for process in racing]
     assert [SecretKeys(tmp_path / "home").decrypt(one, "x") for one in written] == [b"token"] * 8
 

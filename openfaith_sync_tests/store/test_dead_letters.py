@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.records.record import Record
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import EMAIL, at, batch, email, fetch, rejection, run, walking
 
@@ -14,7 +15,7 @@ FROM sync.dead_letters ORDER BY external_id
 """
 
 
-def stored(database: Database):
+def stored(database: Database) -> set[str]:
     return {row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links")}
 
 
@@ -56,7 +57,7 @@ def test_a_dead_letter_is_resolved_when_its_record_maps_and_opened_when_it_fails
         assert [row[-1] for row in fetch(database, LETTERS)] == [False, False]
 
 
-def bad_email(kind, external_id):
+def bad_email(kind: str, external_id: str) -> Record:
     record = email(external_id, "bad@x.org")
     if kind == "nul":
         return email(external_id, "nul \0 inside")
@@ -81,7 +82,9 @@ def test_a_record_that_the_database_refuses_becomes_a_dead_letter_and_the_others
     with walking(database) as walk:
         counts = walk.commit(batch([*good[:3], bad_email(kind, "bad"), *good[3:]], [rejection("mapped")]))
         assert counts == {EMAIL: Counts(created=7, dead=2)}
-        assert walk.store.load_checkpoint(walk.lease.key).open_pass.counts == counts[EMAIL]
+        opened = walk.store.load_checkpoint(walk.lease.key).open_pass
+        assert opened is not None
+        assert opened.counts == counts[EMAIL]
         assert walk.commit(batch([email("8", "after@x.org")])) == {EMAIL: Counts(created=1)}
     assert stored(database) == {"0", "1", "2", "3", "4", "5", "6", "8"}
     letters = fetch(database, "SELECT external_id, raw ->> 'id', reason FROM sync.dead_letters ORDER BY external_id")

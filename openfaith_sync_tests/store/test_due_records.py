@@ -1,6 +1,6 @@
 """Which orgs have events to look at: right, and found in one walk through the inbox whatever the planner knows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
@@ -77,7 +77,7 @@ EVERY_EVENT_IS_DONE = (
     "UPDATE sync.webhook_events SET done_at = NULL",
 )
 NO_ORG_HAS_SETTINGS = ("DELETE FROM sync.orgs", SETTINGS)
-STATISTICS = {
+STATISTICS: dict[str, Callable[[Database], None]] = {
     "none": forget_statistics,
     "accurate": mistake,
     "from when every org had a run": partial(mistake, changes=(EVERY_ORG_HAS_A_RUN,)),

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.store.postgres.embedded_server import _forget_stale_pid, start_embedded, stop_embedded
 from openfaith_sync.store.postgres.socket_folder import require_private
+from openfaith_sync_tests.processes import read_line
 
 USE = """
 import sys
@@ -30,16 +32,16 @@ sys.stdin.read()
 class User:
     """A process that uses the server until it is let go."""
 
-    def __init__(self, home) -> None:
+    def __init__(self, home: Path) -> None:
         command = [sys.executable, "-W", "error", "-c", USE, str(home)]
         environment = {name: value for name, value in os.environ.items() if name != "XDG_RUNTIME_DIR"}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=environment)
 
-    def answer(self):
-        return self.process.stdout.readline()
+    def answer(self) -> str:
+        return read_line(self.process)
 
-    def leave(self):
+    def leave(self) -> str:
         """Let it end by itself; give what it said against anything."""
         return self.process.communicate(timeout=60)[1]
 
@@ -49,7 +51,7 @@ class User:
 
 
 @pytest.fixture
-def home():
+def home() -> Iterator[Path]:
     # The name has a space, and is too long for a socket's path.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "a church" / ("x" * 90)
@@ -57,18 +59,18 @@ def home():
         stop_embedded(home)
 
 
-def is_alive(process):
+def is_alive(process: psutil.Process | None) -> bool:
     # Nobody may be there to bury an ended server whose parent ended before it.
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
-def server(home):
+def server(home: Path) -> psutil.Process | None:
     """Return the server's process, or nothing."""
     path = home / "postgres" / "postmaster.pid"
     return psutil.Process(int(path.read_text().splitlines()[0])) if path.exists() else None
 
 
-def test_many_may_start_it_at_once_and_the_last_one_stops_it(home) -> None:
+def test_many_may_start_it_at_once_and_the_last_one_stops_it(home: Path) -> None:
     users = [User(home) for _ in range(3)]
     answers = {user.answer() for user in users}
     assert len(answers) == 1
@@ -86,7 +88,7 @@ def test_many_may_start_it_at_once_and_the_last_one_stops_it(home) -> None:
     assert not is_alive(running)
 
 
-def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(home) -> None:
+def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(home: Path) -> None:
     first = User(home)
     started = first.answer()
     first.kill()
@@ -97,7 +99,7 @@ def test_a_killed_last_process_leaves_a_server_that_the_next_one_uses_and_stops(
     assert server(home) is None
 
 
-def test_it_can_be_stopped_by_hand(home) -> None:
+def test_it_can_be_stopped_by_hand(home: Path) -> None:
     user = User(home)
     user.answer()
     running = server(home)
@@ -151,21 +153,21 @@ subprocess.run([sys.executable, "-c", child, url.libpq, query], check=True)
 
 
 @pytest.fixture(scope="module")
-def shared_home():
+def shared_home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         yield Path(folder) / "home"
         stop_embedded(Path(folder) / "home")
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_it_starts_and_its_clients_find_it_whatever_the_environment_holds(shared_home, odd: str) -> None:
+def test_it_starts_and_its_clients_find_it_whatever_the_environment_holds(shared_home: Path, odd: str) -> None:
     command = [sys.executable, "-c", CLIENTS, str(shared_home)]
     done = subprocess.run(command, env={**os.environ, **ODD[odd]}, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["postgres postgres 2025 off ISO, MDY UTF8"] * 4
 
 
-def test_a_new_database_sorts_and_folds_letters_as_unicode_does(shared_home) -> None:
+def test_a_new_database_sorts_and_folds_letters_as_unicode_does(shared_home: Path) -> None:
     with psycopg.connect(start_embedded(shared_home)) as connection:
         folded = connection.execute("SELECT lower('ÉÜŁ'), upper('éüł'), current_setting('server_encoding')").fetchone()
     assert folded == ("éüł", "ÉÜŁ", "UTF8")
@@ -179,7 +181,7 @@ def test_when_it_cannot_be_made_it_says_so_in_its_own_words(tmp_path: Path) -> N
         start_embedded(tmp_path)
 
 
-def test_when_it_cannot_start_it_says_what_it_logged(home) -> None:
+def test_when_it_cannot_start_it_says_what_it_logged(home: Path) -> None:
     start_embedded(home)
     stop_embedded(home)
     settings = home / "postgres" / "postgresql.conf"
@@ -205,7 +207,7 @@ def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path: Path, ki
         require_private(place, mine + (kind == "another's"))
 
 
-def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home) -> None:
+def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home: Path) -> None:
     user = User(home)
     user.answer()
     folder = Path((home / "postgres" / "postmaster.pid").read_text().splitlines()[4])

@@ -16,7 +16,7 @@ LET_THROUGH = {
 }
 
 
-def known_classes():
+def known_classes() -> set[str]:
     every = [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, psycopg.Error)]
     return {found.sqlstate[:2] for found in every if found.sqlstate}
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def bury(database: Database, *external_ids: str) -> None:
 
 
 def live(database: Database) -> int:
-    return fetch(database, LIVE)[0][0]
+    return int(fetch(database, LIVE)[0][0])
 
 
 def test_a_tombstone_keeps_the_row_and_counts_once(database: Database) -> None:
@@ -67,7 +68,7 @@ def test_a_page_read_before_a_record_went_does_not_bring_it_back(database: Datab
     assert waiting == [("conflict", EMAIL, "1", "check")]
 
 
-def waits_for_a_lock(database: Database, work: Future) -> bool:
+def waits_for_a_lock(database: Database, work: Future[Any]) -> bool:
     """Return once another session waits for a row, or the work is done; says whether it waits."""
     with database.connect_fleet() as connection:
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"
@@ -140,7 +141,7 @@ def listing(database: Database, parent: str, *listed: str) -> None:
         walk.store.commit_page(walk.lease, replace(walk.page(batch(map(email, listed))), parents=(told,)))
 
 
-def candidates(database: Database) -> list[tuple]:
+def candidates(database: Database) -> list[tuple[Any, ...]]:
     return fetch(
         database, "SELECT external_id, parent_id, times_missed FROM sync.deletion_candidates ORDER BY external_id"
     )

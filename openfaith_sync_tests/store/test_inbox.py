@@ -6,6 +6,7 @@ import pytest
 
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Wait
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_due, list_inboxes, prune_events, receive, receive_on
@@ -15,9 +16,24 @@ SINGLE = SyncKey(ORG, PCO, RECORDS)
 RECORD = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
 
 
-def event(event_id: str, external_id: str = "1", minutes: float = 0, **more) -> InboxEvent:
-    action = more.pop("action", EventAction.UPDATED)
-    return InboxEvent(event_id, "email.updated", EMAIL, ExternalId(external_id), action, event_time=at(minutes), **more)
+def event(
+    event_id: str,
+    external_id: str = "1",
+    minutes: float = 0,
+    action: EventAction = EventAction.UPDATED,
+    payload: JsonObject | None = None,
+    parent_id: ExternalId | None = None,
+) -> InboxEvent:
+    return InboxEvent(
+        event_id,
+        "email.updated",
+        EMAIL,
+        ExternalId(external_id),
+        action,
+        event_time=at(minutes),
+        payload=payload,
+        parent_id=parent_id,
+    )
 
 
 def test_what_was_received_is_stored_when_the_call_returns_and_once(database: Database) -> None:

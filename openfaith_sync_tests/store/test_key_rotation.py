@@ -105,7 +105,7 @@ def test_all_come_under_the_newest_key_and_the_old_one_may_go(filled: Database) 
 
 def test_what_is_stored_meanwhile_is_never_overwritten(filled: Database) -> None:
     """Somebody connects anew, still with the old key, between the reading of a secret and its replacement."""
-    late = []
+    late: list[bool] = []
 
     class Slow(SecretKeys):
         def re_encrypt(self, encrypted: bytes) -> bytes | None:

@@ -15,6 +15,7 @@ from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.processes import read_line
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -22,6 +23,7 @@ from openfaith_sync_tests.store.making import (
     ORG,
     PEOPLE,
     PERSON,
+    Walk,
     at,
     batch,
     email,
@@ -43,15 +45,15 @@ class Stop(Exception):
     """Raised in the place of a kill."""
 
 
-def break_connection(database: Database, walk) -> None:
+def break_connection(database: Database, walk: Walk) -> None:
     run(database, "SELECT pg_terminate_backend(%s, 5000)", walk.store._connection.info.backend_pid)
 
 
-def everything(database: Database):
+def everything(database: Database) -> list[str]:
     return sorted(str(row) for row in fetch(database, EVERYTHING))
 
 
-def lose_lock(database: Database, walk) -> None:
+def lose_lock(database: Database, walk: Walk) -> None:
     """Take the session's lock away without its knowledge, as a pooler or a failover does."""
     walk.store._connection.execute("SELECT pg_advisory_unlock_all()")
 
@@ -103,7 +105,7 @@ with open_store(database, OrgId({ORG!r})) as store, store.hold_lease(SyncKey(Org
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as victim:
-        assert victim.stdout.readline() == "held\n"
+        assert read_line(victim) == "held\n"
         with open_store(database, ORG) as store, pytest.raises(LeaseHeld, match="victim"):
             store.hold_lease(EMAILS, "next").__enter__()
         os.kill(victim.pid, signal.SIGKILL)
@@ -137,9 +139,9 @@ def test_a_worker_that_lost_its_lease_writes_nothing(database: Database) -> None
 
 def test_a_lease_cannot_be_taken_over_in_the_middle_of_a_commit(database: Database) -> None:
     """The page is in before the takeover, or refused whole: here the takeover waits for it."""
-    waited = []
+    waited: list[str] = []
 
-    def take_over(step) -> None:
+    def take_over(step: str) -> None:
         if step != "commit":
             return
         with pytest.raises(TransientError):
@@ -169,9 +171,9 @@ STEPS = (*PLAIN[:2], "store_dead_letters", *PLAIN[2:])
 
 @pytest.mark.parametrize("stop_at", range(len(STEPS)))
 def test_stopped_at_any_step_a_page_is_whole_or_absent(database: Database, stop_at: int) -> None:
-    told = []
+    told: list[str] = []
 
-    def on_step(step) -> None:
+    def on_step(step: str) -> None:
         told.append(step)
         if len(told) - 1 == stop_at:
             raise Stop
@@ -190,7 +192,7 @@ def test_stopped_at_any_step_a_page_is_whole_or_absent(database: Database, stop_
 
 
 def test_the_steps_are_those_that_are_named(database: Database) -> None:
-    told = []
+    told: list[str] = []
     with walking(database, on_step=told.append) as walk:
         page = replace(
             walk.page(batch([email("1")], [rejection("2")])),

@@ -1,5 +1,6 @@
 """Only what was held and alive before a complete listing, and not in it, is missing."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -7,18 +8,20 @@ import pytest
 
 from openfaith_sync.domain.errors import LeaseLost, UsageError
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.passes.deletions import HoldStatus
+from openfaith_sync.domain.passes.deletions import Hold, HoldStatus
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.records.record import Record
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.deletions.evidence import PostgresEvidence
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, reject_hold
-from openfaith_sync_tests.store.making import batch, email, fetch, rejection, run, walking
+from openfaith_sync_tests.store.making import Walk, batch, email, fetch, rejection, run, walking
 from openfaith_sync_tests.store.test_evidence import bury, gone, live
 
 RECONCILIATION = PassStart(mode=SyncMode.RECONCILIATION, trigger="test", manifest_version="m1")
 
 
 @pytest.fixture
-def held(database: Database):
+def held(database: Database) -> Database:
     """Five e-mail addresses that were stored before."""
     with walking(database) as walk:
         walk.commit(batch(map(email, "12345")))
@@ -27,21 +30,21 @@ def held(database: Database):
 
 
 @contextmanager
-def reconciling(database: Database):
+def reconciling(database: Database) -> Iterator[tuple[Walk, PostgresEvidence]]:
     with walking(database, start=RECONCILIATION) as walk:
         yield walk, walk.store.open_evidence(walk.lease, walk.opened.pass_id)
 
 
-def list_ids(walk, *listed: str, records=()) -> None:
+def list_ids(walk: Walk, *listed: str, records: Sequence[Record] = ()) -> None:
     page = replace(walk.page(batch(records)), listed=tuple(map(ExternalId, listed)))
     walk.store.commit_page(walk.lease, page)
 
 
-def candidates(evidence) -> list[tuple[str, int]]:
+def candidates(evidence: PostgresEvidence) -> list[tuple[str, int]]:
     return [(one.external_id, one.times_missed) for one in evidence.load_candidates(None, 100)[0]]
 
 
-def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_compared(held) -> None:
+def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_compared(held: Database) -> None:
     for times in (1, 2):
         with reconciling(held) as (walk, evidence):
             list_ids(walk, "1", "2", "4")
@@ -52,7 +55,7 @@ def test_what_the_listing_lacks_is_a_candidate_once_a_pass_however_often_it_is_c
     assert live(held) == 5
 
 
-def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held) -> None:
+def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held: Database) -> None:
     for listed, expected in (("124", [("3", 1), ("5", 1)]), ("1245", [("3", 2)]), ("124", [("3", 3), ("5", 1)])):
         with reconciling(held) as (walk, evidence):
             list_ids(walk, *listed)
@@ -61,7 +64,7 @@ def test_a_candidate_that_is_listed_again_is_none_and_counts_anew(held) -> None:
             walk.close()
 
 
-def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held) -> None:
+def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         # By a worker of single records, beside the walk.
@@ -75,7 +78,7 @@ def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held) -> No
         assert candidates(evidence) == [("4", 1), ("5", 1)]
 
 
-def test_what_was_merged_is_not_missing(held) -> None:
+def test_what_was_merged_is_not_missing(held: Database) -> None:
     run(held, "UPDATE sync.external_links SET merged_into = '1' WHERE external_id = '3'")
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2", "4")
@@ -83,7 +86,7 @@ def test_what_was_merged_is_not_missing(held) -> None:
         assert candidates(evidence) == [("5", 1)]
 
 
-def test_another_orgs_and_another_entitys_listing_say_nothing_here(held) -> None:
+def test_another_orgs_and_another_entitys_listing_say_nothing_here(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, *"12345")
         evidence.compare_listing()
@@ -95,7 +98,7 @@ def test_another_orgs_and_another_entitys_listing_say_nothing_here(held) -> None
         assert candidates(evidence) == [("3", 1)]
 
 
-def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held) -> None:
+def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held: Database) -> None:
     bury(held, "4")
     with walking(held) as walk:
         walk.commit(batch([], [rejection("8")]))
@@ -107,7 +110,7 @@ def test_missing_here_is_what_was_listed_and_is_neither_held_nor_set_aside(held)
         assert evidence.load_missing(ExternalId("4"), 2) == ["6", "7"]
 
 
-def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held) -> None:
+def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1")
         evidence.compare_listing()
@@ -121,7 +124,7 @@ def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held) -> None
     assert living == [("1",), ("2",), ("4",), ("5",)]
 
 
-def test_what_was_undeleted_and_changed_unseen_is_counted(held) -> None:
+def test_what_was_undeleted_and_changed_unseen_is_counted(held: Database) -> None:
     bury(held, "4")
     with reconciling(held) as (walk, evidence):
         changed = [email("1"), email("2", "other@example.org"), email("4")]
@@ -130,7 +133,7 @@ def test_what_was_undeleted_and_changed_unseen_is_counted(held) -> None:
         assert (found["undeleted"], found["changed_unseen"]) == (1, 1)
 
 
-def test_what_an_open_pass_listed_is_never_forgotten(held) -> None:
+def test_what_an_open_pass_listed_is_never_forgotten(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         evidence.forget_listed()
@@ -140,7 +143,7 @@ def test_what_an_open_pass_listed_is_never_forgotten(held) -> None:
         assert evidence.count_listed() == 0
 
 
-def test_figures_of_pages_add_up_in_the_report(held) -> None:
+def test_figures_of_pages_add_up_in_the_report(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         evidence.note_report({"why": "x"})
         for count in (2, 3):
@@ -148,7 +151,7 @@ def test_figures_of_pages_add_up_in_the_report(held) -> None:
         assert evidence.load_report() == {"why": "x", "fetched": 5}
 
 
-def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held) -> None:
+def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1")
         run(held, "UPDATE sync.leases SET token = token + 1")
@@ -158,11 +161,11 @@ def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held) -> None:
     assert fetch(held, "SELECT count(*) FROM sync.deletion_candidates") == [(0,)]
 
 
-def hold(evidence):
+def hold(evidence: PostgresEvidence) -> Hold:
     return evidence.open_hold(evidence.weigh(None), "because")
 
 
-def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held) -> None:
+def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2", "3")
         evidence.compare_listing()
@@ -185,7 +188,7 @@ def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held) -> None
         assert evidence.weigh(None).hold is None
 
 
-def test_what_is_live_and_what_is_missing_is_weighed_by_the_orgs_own_limits(held) -> None:
+def test_what_is_live_and_what_is_missing_is_weighed_by_the_orgs_own_limits(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         evidence.compare_listing()

@@ -10,7 +10,7 @@ import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import AccessDenied, TransientError
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.connections.tokens import ConnectionTokens
@@ -50,7 +50,7 @@ def meet(database: Database, rows: str, first: Callable[[], object], second: Cal
 
 
 @pytest.mark.parametrize("told", [(), (OTHER_ORG,), (ORG, OTHER_ORG)], ids=["nobody", "another", "both"])
-def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database, told: tuple[str, ...]) -> None:
+def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database, told: tuple[OrgId, ...]) -> None:
     add_connection(database, CONNECTION)
     held = load_connection(database, ORG, PCO)
     for org in told:

@@ -20,7 +20,7 @@ from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import fetch, run
 
 
-def is_ours(name, kind, parents):
+def is_ours(name: str | None, kind: str, parents: object) -> bool:
     if kind == "schema":
         return name in (CANONICAL_SCHEMA, SYNC_SCHEMA)
     return not (kind == "table" and name == "alembic_version")
@@ -38,7 +38,7 @@ def test_the_migrated_database_is_what_the_metadata_says(database: Database) -> 
     )
 
 
-def collation_of(kind):
+def collation_of(kind: object) -> str | None:
     return getattr(getattr(kind, "item_type", kind), "collation", None)
 
 

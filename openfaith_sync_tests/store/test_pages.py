@@ -2,15 +2,16 @@
 
 import random
 import re
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.ids import SyncKey, derive_entity_id
-from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey, derive_entity_id
+from openfaith_sync.domain.passes.passes import Counts, PassStart
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_sql import store_records
 from openfaith_sync.store.postgres_store import open_store
@@ -41,7 +42,7 @@ UNION ALL SELECT 'link', external_id, ctid::text, xmin::text, xmax::text FROM sy
 """
 
 
-def addresses(database: Database, org=ORG):
+def addresses(database: Database, org: OrgId = ORG) -> list[str]:
     return sorted(row[0] for row in fetch(database, ROWS, org))
 
 
@@ -250,9 +251,9 @@ def wait_for_a_blocked_session(database: Database) -> None:
 
 def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database: Database) -> None:
     """It saw neither before it waited, so only the comparison under the lock can tell."""
-    late = []
+    late: list[Future[Mapping[EntityName, Counts]]] = []
 
-    def let_the_older_wait(step) -> None:
+    def let_the_older_wait(step: str) -> None:
         if step == "commit":
             late.append(threads.submit(own.commit, batch([email("1", "older@x.org", at(1)), email("2")])))
             wait_for_a_blocked_session(database)
@@ -267,7 +268,7 @@ def test_an_older_version_that_waited_for_a_newer_ones_lock_is_left_out(database
     assert "newer@x.org" in addresses(database)
 
 
-def commit_shuffled(database: Database, key: SyncKey, start, seed) -> None:
+def commit_shuffled(database: Database, key: SyncKey, start: PassStart, seed: int) -> None:
     """Commit the same thirty records page by page, in many versions and any order."""
     dice = random.Random(seed)
     with walking(database, key, start) as walk:

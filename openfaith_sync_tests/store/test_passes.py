@@ -1,14 +1,14 @@
 """A pass goes on where it was, and only its end moves the watermark (law 3)."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import PLACE as UNSERVED
 from openfaith_sync.domain.ids import EntityName, SyncKey
-from openfaith_sync.domain.passes.passes import Checkpoint, Counts, PassStart, Rider, SyncMode
+from openfaith_sync.domain.passes.passes import Checkpoint, Counts, PassStart, Rider, RiderPass, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
@@ -34,22 +34,24 @@ DELTA = PassStart(mode=SyncMode.DELTA, trigger="test", manifest_version="m1")
 PLACE = WalkPlace((Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9), Slice(lower="b")))
 
 
-def load(database: Database, key: SyncKey = EMAILS):
+def load(database: Database, key: SyncKey = EMAILS) -> Checkpoint:
     with open_store(database, ORG) as store:
         return store.load_checkpoint(key)
 
 
-def load_rider(database: Database, key: SyncKey = EMAILS):
+def load_rider(database: Database, key: SyncKey = EMAILS) -> RiderPass | None:
     with open_store(database, ORG) as store:
         return store.load_rider(key)
 
 
-def close_one(database: Database, start=FULL, watermark=None, key: SyncKey = EMAILS) -> None:
+def close_one(
+    database: Database, start: PassStart = FULL, watermark: datetime | None = None, key: SyncKey = EMAILS
+) -> None:
     with walking(database, key, start) as walk:
         walk.close(watermark)
 
 
-def ride(database: Database, *, close=True, watermark=NOON + timedelta(minutes=5)) -> None:
+def ride(database: Database, *, close: bool = True, watermark: datetime | None = NOON + timedelta(minutes=5)) -> None:
     """Walk people with one e-mail address riding along; give the riders' passes."""
     with walking(database, PEOPLE, riders(EMAIL, watermark=watermark)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1")]))
@@ -121,7 +123,7 @@ def test_requests_outside_pages_are_added_at_the_end(database: Database) -> None
 
 
 def test_the_manifest_version_is_that_of_the_last_full_listing_and_every_delta_since(database: Database) -> None:
-    def closed(mode, version):
+    def closed(mode: SyncMode, version: str) -> str | None:
         close_one(database, PassStart(mode=mode, trigger="test", manifest_version=version))
         return load(database).manifest_version
 

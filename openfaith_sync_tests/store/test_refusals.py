@@ -119,7 +119,7 @@ def test_a_lasting_refusal_is_one_alert_with_the_remedy_and_closes_by_itself(dat
     let_time_pass(database, 6 * MINUTE)
     refuse(database)
     (alert,) = list_alerts(database)
-    assert (alert.cause, alert.orgs, alert.is_general) == (REFUSED, {ORG}, False)
+    assert (alert.cause, alert.orgs, alert.is_general) == (REFUSED, frozenset({ORG}), False)
     assert "give the user access" in alert.detail
     note_readable(database, connection(), EMAIL)
     assert list_alerts(database) == []

@@ -1,16 +1,17 @@
 """Row-level security holds whichever login the operator gives us, or says in one line what he must do."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.domain.ids import NOBODY, OrgId
+from openfaith_sync.domain.ids import NOBODY, OrgId, SyncKey
 from openfaith_sync.store.admin.erase import erase_org
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
@@ -52,13 +53,13 @@ def store_one(database: Database, org: OrgId) -> None:
         walk.close()
 
 
-def replace_org(org: OrgId):
+def replace_org(org: OrgId) -> SyncKey:
     from openfaith_sync_tests.store.making import EMAILS  # noqa: PLC0415
 
     return replace(EMAILS, org=org)
 
 
-def seen(database: Database, org: OrgId) -> list[tuple]:
+def seen(database: Database, org: OrgId) -> list[tuple[Any, ...]]:
     with database.connect(org) as connection:
         return connection.execute("SELECT address FROM openfaith.emails").fetchall()
 
@@ -132,10 +133,16 @@ def test_walls_that_fell_stand_again_when_the_database_is_opened(database: Datab
     test_every_table_of_an_org_is_walled(database)
 
 
+class Login(Protocol):
+    """Makes a login with these attributes; the first one owns the database."""
+
+    def __call__(self, attributes: str, name: str = "owner") -> DatabaseUrl: ...
+
+
 @pytest.fixture
-def login(empty_url: DatabaseUrl) -> Iterator[Callable[[str], DatabaseUrl]]:
+def login(empty_url: DatabaseUrl) -> Iterator[Login]:
     """Makes logins that own an empty database, with these attributes; they go with it."""
-    made = []
+    made: list[str] = []
 
     def make(attributes: str, name: str = "owner") -> DatabaseUrl:
         full = f"{name}_{empty_url.libpq.rpartition('/')[2].partition('?')[0]}"
@@ -161,7 +168,7 @@ def login(empty_url: DatabaseUrl) -> Iterator[Callable[[str], DatabaseUrl]]:
             server.execute(f"DROP ROLE IF EXISTS {role}".encode())
 
 
-def test_an_owner_that_may_make_roles_makes_the_engines(login: Callable[[str], DatabaseUrl]) -> None:
+def test_an_owner_that_may_make_roles_makes_the_engines(login: Login) -> None:
     database = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     with database.connect(ORG) as connection:
         row = connection.execute("SELECT current_user").fetchone()
@@ -170,16 +177,14 @@ def test_an_owner_that_may_make_roles_makes_the_engines(login: Callable[[str], D
     assert_walled(database)
 
 
-def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login: Callable[[str], DatabaseUrl]) -> None:
+def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login: Login) -> None:
     database = open_database(settings_for(login("NOSUPERUSER NOCREATEROLE")))
     with database.connect(ORG) as connection:
         assert connection.execute("SELECT current_user = session_user").fetchone() == (True,)
     assert_walled(database)
 
 
-def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(
-    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
-) -> None:
+def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(login: Login, empty_url: DatabaseUrl) -> None:
     url = login("NOSUPERUSER NOCREATEROLE BYPASSRLS")
     with pytest.raises(DefinitionError, match="as one who may, run: CREATE ROLE") as refusal:
         open_database(settings_for(url))
@@ -188,7 +193,7 @@ def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(
     assert_walled(open_database(settings_for(url)))
 
 
-def test_an_engine_that_passes_policies_is_refused(login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl) -> None:
+def test_an_engine_that_passes_policies_is_refused(login: Login, empty_url: DatabaseUrl) -> None:
     url = login("NOSUPERUSER CREATEROLE")
     with open_database(settings_for(url)).connect(ORG) as connection:
         row = connection.execute("SELECT current_user").fetchone()
@@ -199,9 +204,7 @@ def test_an_engine_that_passes_policies_is_refused(login: Callable[[str], Databa
         open_database(settings_for(url))
 
 
-def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(
-    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
-) -> None:
+def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login: Login, empty_url: DatabaseUrl) -> None:
     url = login("SUPERUSER")
     database = open_database(settings_for(url))
     with database.connect(ORG) as connection:
@@ -216,9 +219,7 @@ def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(
     assert_walled(database)
 
 
-def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(
-    login: Callable[[str], DatabaseUrl], empty_url: DatabaseUrl
-) -> None:
+def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login: Login, empty_url: DatabaseUrl) -> None:
     owners = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     store_one(owners, ORG)
     open_database(settings_for(empty_url))
@@ -227,7 +228,7 @@ def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(
         assert walls_stand(session)
 
 
-def test_a_login_that_does_not_own_the_tables_is_refused(login: Callable[[str], DatabaseUrl]) -> None:
+def test_a_login_that_does_not_own_the_tables_is_refused(login: Login) -> None:
     open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
     with pytest.raises(DefinitionError, match="does not own the tables"):
         open_database(settings_for(login("IN ROLE pg_read_all_data", "guest")))

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError, LeaseLost, TransientError
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes.passes import Counts
+from openfaith_sync.domain.passes.passes import Committed, Counts
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import Record
 from openfaith_sync.store.database.database import Database
@@ -41,20 +42,20 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_t
 PASS = "SELECT place, created, dead, pages FROM sync.passes"
 
 
-def begin(walk, *records, offset=1):
+def begin(walk: Walk, *records: Record, offset: int = 1) -> Committed:
     page = walk.page(batch(records), place=WalkPlace((Slice(offset=offset),)))
     return walk.store.begin_commit(walk.lease, page)
 
 
-def stored(database: Database):
+def stored(database: Database) -> list[str]:
     return sorted(row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links"))
 
 
-def backend(walk):
+def backend(walk: Walk) -> int:
     return walk.store._connection.info.backend_pid
 
 
-def until_it_waits_for_a_lock(database: Database, pid) -> None:
+def until_it_waits_for_a_lock(database: Database, pid: int) -> None:
     while not fetch(database, WAITING, pid)[0][0]:
         time.sleep(0.01)
 
@@ -65,7 +66,9 @@ def test_both_are_stored_in_their_order_and_counted(database: Database) -> None:
         second = begin(walk, email("1", "new@x.org", at(1)), offset=3)
         assert second() == {EMAIL: Counts(updated=1)}
         assert first() == {EMAIL: Counts(created=2)}
-        assert walk.store.load_checkpoint(EMAILS).open_pass.place == WalkPlace((Slice(offset=3),))
+        opened = walk.store.load_checkpoint(EMAILS).open_pass
+        assert opened is not None
+        assert opened.place == WalkPlace((Slice(offset=3),))
     assert fetch(database, "SELECT address FROM openfaith.emails ORDER BY updated_at DESC LIMIT 1") == [("new@x.org",)]
 
 
@@ -175,7 +178,7 @@ def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind
     person = Record(ExternalId("p"), derive_entity_id(ORG, PCO, PERSON, "p"), at(0), asleep, b"{}", b"hash")
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
 
-        def begin_both(people, *emails):
+        def begin_both(people: Sequence[Record], *emails: Record) -> Committed:
             page = walk.page(batch(people, entity=PERSON), batch(emails))
             return walk.store.begin_commit(walk.lease, page)
 
@@ -240,8 +243,9 @@ def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(
             walk.store.count_live(EMAILS)
 
 
-def prepared(walk):
-    return walk.store._connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()[0]
+def prepared(walk: Walk) -> int:
+    ((count,),) = walk.store._connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchall()
+    return int(count)
 
 
 @pytest.mark.parametrize("at_once", [1, 2])

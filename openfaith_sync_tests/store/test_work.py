@@ -1,6 +1,5 @@
 """The plan in the database: whose turn it is, and that nobody is asked for twice."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -36,7 +35,7 @@ def plan(pco_manifest: Manifest) -> Plan:
 
 
 @pytest.fixture
-def planned(database: Database, plan: Plan) -> Iterator[Database]:
+def planned(database: Database, plan: Plan) -> Database:
     """Two orgs whose full syncs are done and whose deltas are due."""
     for org in (ORG, OTHER_ORG):
         add_connection(database, Connection(org, PCO, "https://example.org", BasicCredentials("a", "b")))
@@ -128,8 +127,8 @@ def test_a_cadence_of_one_entity_goes_before_that_of_all(planned: Database, plan
     set_cadence(planned, ORG, PCO, DELTA, timedelta(minutes=5))
     set_cadence(planned, ORG, PCO, DELTA, timedelta(hours=5), EntityName("person"))
     every = {work.key.entity: work.every for work in load_due(planned, plan, DELTA, 10) if work.key.org == ORG}
-    assert every["person"] == timedelta(hours=5)
-    assert every["campus"] == timedelta(minutes=5)
+    assert every[EntityName("person")] == timedelta(hours=5)
+    assert every[EntityName("campus")] == timedelta(minutes=5)
     assert {work.every for work in load_due(planned, plan, DELTA, 10) if work.key.org == OTHER_ORG} == {None}
 
 
