@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format schemas constraints bench dev clean
+.PHONY: help install demo test quick check format schemas constraints bench dev clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,9 +15,12 @@ install: $(READY) ## Make .venv with pinned versions; does nothing when it is up
 demo: $(READY) ## Sync a simulated church of 2,000 people through Dagster into PostgreSQL
 	@$(BIN)/openfaith-sync demo
 
-# Each worker has a PostgreSQL of its own, so more of them than these ask for much memory.
+# Two workers per core, each with a PostgreSQL server of its own.
 test: $(READY) ## Run all tests side by side; make test ARGS="-k commands" for some
-	@$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
+
+quick: $(READY) ## Run the tests of domain, engine and adapters, which need no database, within a minute
+	@$(BIN)/pytest --numprocesses logical --dist worksteal $(addprefix openfaith_sync_tests/,domain engine adapters) $(ARGS)
 
 check: $(READY) ## Check format, lint, types, import floors and known vulnerabilities
 	$(BIN)/ruff format --check .

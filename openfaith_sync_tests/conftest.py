@@ -1,11 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -18,12 +20,40 @@ from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync_tests.forking import ForkServer
+from openfaith_sync_tests.ordering import begin_with_long
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 # A deployment with a database of its own has keys of its own.
 SECRET_KEY = "dGhlLWtleS1vZi1hbGwtdGVzdHMtMzItYnl0ZXMtbG8="
 MEMORY_NEEDED_BYTES = 2 << 30
+MOST_WORKERS = 8
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile(
+    "busy machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy machine")
 _numbers = itertools.count()
+
+
+def pytest_configure() -> None:
+    """Keep what the tests write in memory: databases of tests are made, written and deleted by the hundred."""
+    memory = _quick_folder()
+    if memory is not None and "TMPDIR" not in os.environ and not os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        # For pytest's own folders, for ours, and for those of the processes that tests start.
+        os.environ["TMPDIR"] = str(memory)
+        tempfile.tempdir = None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run two workers per core for ``auto``, since tests also wait: for processes, limits and clocks."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(2 * cores, MOST_WORKERS) if config.option.numprocesses == "auto" else cores
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest."""
+    items[:] = begin_with_long(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 @pytest.fixture(scope="session", autouse=True)

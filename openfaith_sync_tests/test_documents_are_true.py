@@ -27,6 +27,7 @@ def commands(text: str) -> list[str]:
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
+@pytest.mark.long
 def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: Manifest) -> None:
     tmp_path.chmod(0o755)
     for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):

@@ -127,6 +127,7 @@ def fresh_deployment() -> Iterator[Deployment]:
         yield deployment
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not CAN_FORK, reason="only Linux forks")
 def test_an_org_is_taken_up_by_itself_and_goes_on_after_its_process_was_killed(
     fresh_deployment: Deployment, slow_church: RunningSimulator

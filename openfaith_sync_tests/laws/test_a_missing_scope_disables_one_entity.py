@@ -69,6 +69,7 @@ def in_groups(manifest: Manifest) -> set[str]:
     return {str(name) for name, entity in manifest.entities.items() if entity.path == "/groups/v2"}
 
 
+@pytest.mark.long
 def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimulator) -> None:
     everything = set(map(str, deployment.manifest.entities))
     connect(deployment, church, "people")
@@ -101,6 +102,7 @@ def test_a_scope_that_was_not_granted(deployment: Ticking, church: RunningSimula
     assert synced(deployment) == everything
 
 
+@pytest.mark.long
 def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: RunningSimulator) -> None:
     everything = set(map(str, deployment.manifest.entities))
     pair = connect(deployment, church, "people", "groups")

@@ -78,6 +78,7 @@ def deliver(case: Case, arrivals: Told, lag: str, poll_after: int | None) -> Non
     case.drain_until_nothing_waits()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", HISTORIES)
 def test_every_order_of_arrival_with_a_poll_between_any_two(cases: Cases, name: str) -> None:
     states = (HOME if "merged" in name else KEPT, *(state for state, _ in HISTORIES[name]))

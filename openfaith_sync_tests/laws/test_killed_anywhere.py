@@ -55,6 +55,7 @@ def pages_fetched_again(simulator: Any) -> int:
     return sum(times - 1 for times in pages.values())
 
 
+@pytest.mark.long
 def test_killed_before_and_after_every_statement_of_every_commit(
     job: dict[str, Any], simulator: Any, victims: Victims, database: Database
 ) -> None:

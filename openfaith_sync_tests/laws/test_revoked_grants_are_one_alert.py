@@ -84,6 +84,7 @@ def statuses(database: Database) -> set[ConnectionStatus]:
     return {connection.status for connection in list_connections(database)}
 
 
+@pytest.mark.long
 def test_500_grants_that_are_revoked_at_once(
     deployment: Ticking, database: Database, simulator: RunningSimulator, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -131,6 +131,7 @@ class Killer:
         self._next = time.monotonic() + SECONDS_BETWEEN_KILLS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("is_killed", [False, True], ids=["undisturbed", "daemon and receiver killed"])
 def test_every_copy_ends_in_the_truth_and_no_tombstone_is_ever_false(is_killed: bool, pco_manifest: Manifest) -> None:
