@@ -101,7 +101,7 @@ def test_a_rooms_readme_names_its_folders_and_no_others(room: Path) -> None:
     folders = {
         str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
     }
-    assert named == folders - {"dialects"}
+    assert named == folders
 
 
 def texts_of_the_project() -> dict[str, str]:

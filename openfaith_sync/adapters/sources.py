@@ -1,17 +1,19 @@
 """Opens the source of a connection in the dialect its manifest names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 from openfaith_sync.adapters.client.account import AccountGuard
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequest, AllowedRequests, reads_of
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
-from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.dialects.port import RecordSource, Subscriptions
+from openfaith_sync.adapters.dialects.registry import SpokenDialect, speak
 from openfaith_sync.adapters.ports.shared_state import Shared
 from openfaith_sync.domain.connections.connection import Connection, Identity, OAuthTokens
+from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 
@@ -28,15 +30,16 @@ def open_source(
     lane: Lane = Lane.INTERACTIVE,
     attempts: int | None = None,
     patience: timedelta | None = None,
-) -> Iterator[JsonApiSource]:
+) -> Iterator[RecordSource]:
     """Yield the connection's records for as long as the context lasts.
 
     ``shared`` is what all processes that use the connection have in common; without it
     nothing is renewed, nobody else learns what came of it, and nobody else is thought to send
     requests. ``patience`` is how long one question may take with all its waiting.
     """
-    with _open_client(manifest, connection, shared, lane, attempts, patience) as client:
-        yield JsonApiSource(manifest, client)
+    dialect = speak(manifest, connection.time_zone)
+    with _open_client(manifest, connection, shared, dialect, lane=lane, attempts=attempts, patience=patience) as client:
+        yield dialect.open_source(client)
 
 
 @contextmanager
@@ -47,14 +50,26 @@ def open_subscription_source(
     *,
     attempts: int | None = None,
     patience: timedelta | None = None,
-) -> Iterator[JsonApiSubscriptions]:
+) -> Iterator[Subscriptions]:
     """Yield the connection's webhook subscriptions for as long as the context lasts.
 
     Raises:
         DefinitionError: The adapter's source has no webhooks.
     """
-    with _open_client(manifest, connection, shared, Lane.INTERACTIVE, attempts, patience) as client:
-        yield JsonApiSubscriptions(manifest, client)
+    dialect = speak(manifest, connection.time_zone)
+    webhooks = dialect.webhooks
+    if webhooks is None:
+        raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
+    with _open_client(
+        manifest,
+        connection,
+        shared,
+        dialect,
+        attempts=attempts,
+        patience=patience,
+        writes=webhooks.allowed_requests(),
+    ) as client:
+        yield webhooks.open_subscriptions(client)
 
 
 def verify_connection(manifest: Manifest, connection: Connection, patience: timedelta | None = None) -> Identity:
@@ -73,28 +88,40 @@ def _open_client(
     manifest: Manifest,
     connection: Connection,
     shared: Shared | None,
-    lane: Lane,
+    dialect: SpokenDialect,
+    *,
     attempts: int | None,
     patience: timedelta | None,
+    lane: Lane = Lane.INTERACTIVE,
+    writes: Iterable[AllowedRequest] = (),
 ) -> HttpClient:
+    adapter_file = manifest.adapter_file
     return HttpClient(
         connection.base_url,
         _authorize(manifest, connection, shared),
-        manifest.adapter_file,
+        adapter_file,
         attempts=attempts,
         patience=patience,
         ledger=shared.ledger if shared else None,
         lane=lane,
         breaker=shared.breaker if shared else None,
-        account=AccountGuard(manifest.adapter_file.account, connection, shared.account.learn if shared else None),
+        account=AccountGuard(
+            connection,
+            shared.account.learn if shared else None,
+            is_stated=adapter_file.states_account,
+            is_stated_in_answers=adapter_file.states_account_in_answers,
+        ),
+        allowed=AllowedRequests(reads_of(manifest), writes),
+        answers=dialect.answers,
     )
 
 
 def _authorize(manifest: Manifest, connection: Connection, shared: Shared | None) -> Authorization:
+    place = manifest.adapter_file.auth.token
     if shared is None:
-        return Authorization(connection)
+        return Authorization(connection, place=place)
     if not isinstance(connection.credentials, OAuthTokens):
-        return Authorization(connection, shared.tokens)
+        return Authorization(connection, shared.tokens, place=place)
     endpoints = OAuthEndpoints(manifest.adapter_file, connection.base_url, shared.client)
     ahead = timedelta(seconds=endpoints.oauth2.refresh_ahead_seconds)
     return Authorization(

@@ -16,7 +16,7 @@ from openfaith_sync.commands.printing import as_json, print_json
 from openfaith_sync.domain.connections.connection import Hidden
 from openfaith_sync.domain.errors import TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest.adapter_file import OAuth2
+from openfaith_sync.domain.manifest.auth import OAuth2
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.subscription import parse_public_url
 from openfaith_sync.store.connections.authorizations import (

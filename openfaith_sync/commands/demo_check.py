@@ -11,7 +11,8 @@ from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType, Entity
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.simulator.data.ground_truth import TrueRecord
 
 Row: TypeAlias = Mapping[str, Any]

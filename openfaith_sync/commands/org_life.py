@@ -118,7 +118,7 @@ def unsubscribe(deployment: Deployment, database: Database, listed: ListedConnec
     org, adapter = listed.org, listed.adapter
     manifest = read_manifest(deployment.settings.manifests, adapter)
     set_connection_status(database, org, adapter, ConnectionStatus.PAUSED, "being removed")
-    if manifest.adapter_file.webhooks is None:
+    if not manifest.adapter_file.has_webhooks:
         return 0
     public_url = deployment.settings.public_url
     try:

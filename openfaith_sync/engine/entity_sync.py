@@ -12,7 +12,8 @@ from openfaith_sync.domain.errors import (
     UsageError,
 )
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,

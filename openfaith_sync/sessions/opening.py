@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
-from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.dialects.port import RecordSource, Subscriptions
 from openfaith_sync.adapters.sources import open_source, open_subscription_source
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -57,7 +56,7 @@ def open_shared_source(
     lane: Lane = Lane.INTERACTIVE,
     attempts: int | None = None,
     patience: timedelta | None = None,
-) -> Iterator[JsonApiSource]:
+) -> Iterator[RecordSource]:
     """Yield the connection's source without a store, for what only asks the source."""
     with (
         share(database, connection) as shared,
@@ -74,7 +73,7 @@ def open_shared_subscriptions(
     *,
     attempts: int | None = None,
     patience: timedelta | None = None,
-) -> Iterator[JsonApiSubscriptions]:
+) -> Iterator[Subscriptions]:
     """Yield the connection's webhook subscriptions at the source.
 
     Raises:

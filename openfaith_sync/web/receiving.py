@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
+from openfaith_sync.adapters.dialects.port import DeliveryReader
 from openfaith_sync.domain.errors import SyncError, UsageError
 from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
 from openfaith_sync.domain.webhooks.delivery import Delivery
@@ -41,7 +41,7 @@ class WebhookReceiver:
 
     def __init__(
         self,
-        readers: Mapping[AdapterName, WebhookReader],
+        readers: Mapping[AdapterName, DeliveryReader],
         secrets: SigningSecrets,
         writer: InboxWriter,
         limits: Limits,
@@ -109,7 +109,7 @@ class WebhookReceiver:
         return self._note("stored", STORED)
 
     async def _is_signed(
-        self, request: Request, body: bytes, adapter: AdapterName, org: OrgId, reader: WebhookReader
+        self, request: Request, body: bytes, adapter: AdapterName, org: OrgId, reader: DeliveryReader
     ) -> bool:
         name = request.headers.get(reader.headers.name, "")
         given = request.headers.get(reader.headers.signature, "")

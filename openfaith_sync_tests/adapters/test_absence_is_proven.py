@@ -7,11 +7,13 @@ import httpx
 import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.port import RecordSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import MalformedAnswer, NotFoundAtSource, SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
@@ -20,7 +22,7 @@ OWN = b'{"errors":[{"status":"404","title":"Not Found"}]}'
 JSON = "application/json"
 
 
-def answering(answer: httpx.Response, attempts: int = 1) -> tuple[JsonApiSource, HttpClient]:
+def answering(answer: httpx.Response, attempts: int = 1) -> tuple[RecordSource, HttpClient]:
     client = HttpClient(
         "https://pco.example",
         anybody(),
@@ -29,8 +31,9 @@ def answering(answer: httpx.Response, attempts: int = 1) -> tuple[JsonApiSource,
         pause=lambda _: None,
         attempts=attempts,
         patience=timedelta(seconds=50),
+        **guarded(PCO),
     )
-    return JsonApiSource(PCO, client), client
+    return speak(PCO).open_source(client), client
 
 
 def answer(status: int, media_type: str | None, body: bytes) -> httpx.Response:

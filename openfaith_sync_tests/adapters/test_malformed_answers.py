@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.port import RecordSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import (
     AccessDenied,
@@ -25,6 +26,7 @@ from openfaith_sync.domain.errors import (
 )
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
@@ -51,7 +53,7 @@ def listing() -> Body:
     }
 
 
-def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Request], list[float]]:
+def answering(*answers: httpx.Response) -> tuple[RecordSource, list[httpx.Request], list[float]]:
     """Return a source that answers in turn, the last answer for ever, with what was asked and paused."""
     asked: list[httpx.Request] = []
     pauses: list[float] = []
@@ -68,8 +70,9 @@ def answering(*answers: httpx.Response) -> tuple[JsonApiSource, list[httpx.Reque
         pause=pauses.append,
         # Less than a budget is closed for when the source asks for long.
         patience=timedelta(seconds=50),
+        **guarded(PCO),
     )
-    return JsonApiSource(PCO, client), asked, pauses
+    return speak(PCO).open_source(client), asked, pauses
 
 
 def ok(body: object) -> httpx.Response:
@@ -236,10 +239,15 @@ def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query() -
         raise httpx.ConnectError("refused", request=request)
 
     client = HttpClient(
-        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(fail), pause=lambda _: None
+        "https://pco.example",
+        anybody(),
+        PCO.adapter_file,
+        transport=httpx.MockTransport(fail),
+        pause=lambda _: None,
+        **guarded(PCO),
     )
     with pytest.raises(TransientError, match=r"could not reach Planning Center Online at pco\.example") as caught:
-        JsonApiSource(PCO, client).read_page(EMAILS)
+        speak(PCO).open_source(client).read_page(EMAILS)
     assert "?" not in str(caught.value)
     assert client.requests == 6
 
@@ -255,9 +263,14 @@ def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_pla
         return ok(listing())
 
     client = HttpClient(
-        "https://pco.example", anybody(), PCO.adapter_file, transport=httpx.MockTransport(answer), pause=lambda _: None
+        "https://pco.example",
+        anybody(),
+        PCO.adapter_file,
+        transport=httpx.MockTransport(answer),
+        pause=lambda _: None,
+        **guarded(PCO),
     )
-    assert len(JsonApiSource(PCO, client).read_page(EMAILS).records) == 2
+    assert len(speak(PCO).open_source(client).read_page(EMAILS).records) == 2
     assert len(asked) == 3
 
 

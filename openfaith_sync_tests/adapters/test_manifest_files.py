@@ -84,7 +84,7 @@ def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mi
     assert mistakes() == [
         (
             f"people.yaml:{line}: entities.person.attributes.first_name.too: found an unknown key, "
-            "expected one of the keys type, to, parse, prefer, extension, sparse, wire"
+            "expected one of the keys type, to, parse, prefer, extension, sparse, wire, at, format, empty"
         )
     ]
 

@@ -6,13 +6,16 @@ import httpx
 import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.port import RecordSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.manifest.manifest import Manifest, Merges
+from openfaith_sync.domain.manifest.entity_keys import Merges
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.domain.records.merges import parse_merge
 from openfaith_sync.domain.records.record import Reference
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PERSON = EntityName("person")
@@ -34,7 +37,7 @@ def rule(manifest: Manifest) -> Merges:
 
 def source(
     manifest: Manifest, *data: object, seen: list[httpx.Request] | None = None, total: int | None = None
-) -> JsonApiSource:
+) -> RecordSource:
     def answer(request: httpx.Request) -> httpx.Response:
         if seen is not None:
             seen.append(request)
@@ -48,8 +51,9 @@ def source(
         transport=httpx.MockTransport(answer),
         pause=lambda _: None,
         attempts=1,
+        **guarded(manifest),
     )
-    return JsonApiSource(manifest, client)
+    return speak(manifest).open_source(client)
 
 
 def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest: Manifest) -> None:

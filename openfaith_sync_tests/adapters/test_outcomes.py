@@ -13,7 +13,7 @@ from openfaith_sync.adapters.client.outcomes import (
     decide_failure,
 )
 from openfaith_sync.domain.errors import SyncError
-from openfaith_sync.domain.manifest.adapter_file import ErrorAction, ErrorRule
+from openfaith_sync.domain.manifest.error_rules import ErrorAction, ErrorRule
 from openfaith_sync.domain.manifest.manifest import Manifest
 
 # Mistakes of ours in the use of the library, and statuses that we never let it raise for.

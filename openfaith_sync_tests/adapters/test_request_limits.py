@@ -22,6 +22,7 @@ from openfaith_sync.domain.errors import (
     TransientError,
 )
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 BOUNDS = Bounds(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
@@ -77,7 +78,9 @@ def dripping(text: bytes) -> Serve:
 
 def read(pco_manifest: Manifest, base_url: str, attempts: int = 1) -> tuple[dict[str, object], Effort]:
     adapter = pco_manifest.adapter_file
-    with HttpClient(base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None) as client:
+    with HttpClient(
+        base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None, **unguarded(pco_manifest)
+    ) as client:
         return client.read(ASKED, parse_json_object)
 
 
@@ -142,7 +145,10 @@ def test_what_comes_without_a_length_is_bounded_too(pco_manifest: Manifest) -> N
 def test_no_cookie_is_kept(pco_manifest: Manifest) -> None:
     setting = answering(b'{"a": 1}', JSON + "set-cookie: session=hush; Path=/\r\n")
     adapter = pco_manifest.adapter_file
-    with serving(setting) as (base_url, heads), HttpClient(base_url, anybody(), adapter) as client:
+    with (
+        serving(setting) as (base_url, heads),
+        HttpClient(base_url, anybody(), adapter, **unguarded(pco_manifest)) as client,
+    ):
         for _ in range(2):
             client.read(ASKED, parse_json_object)
     assert len(heads) == 2
@@ -234,7 +240,7 @@ def test_a_circle_ends(pco_manifest: Manifest) -> None:
 def test_only_a_reading_is_sent_on(pco_manifest: Manifest) -> None:
     with (
         serving(redirecting("/moved")) as (base_url, heads),
-        HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=BOUNDS) as client,
+        HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=BOUNDS, **unguarded(pco_manifest)) as client,
         pytest.raises(DefinitionError, match="not a reading"),
     ):
         client.read(Request("/webhooks", {}, method="POST", body=b"{}"), lambda answer: answer)

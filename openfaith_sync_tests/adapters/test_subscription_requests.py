@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.pco.subscriptions import JsonApiSubscriptions
+from openfaith_sync.adapters.dialects.pco.subscriptions import PcoSubscriptions
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import AccessDenied, MalformedAnswer, TransientError
 from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.subscription import Subscription
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
@@ -44,10 +45,10 @@ def answer(status: int, document: Any = None) -> httpx.Response:
 REFUSED = httpx.Response(429, headers={"retry-after": "0"})
 
 
-Ask = Callable[[JsonApiSubscriptions], object]
+Ask = Callable[[PcoSubscriptions], object]
 
 
-def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, list[httpx.Request]]:
+def source(*answers: httpx.Response | Exception) -> tuple[PcoSubscriptions, list[httpx.Request]]:
     """Return a source that answers in turn; an error is raised instead, and one answer too few is a failure."""
     asked: list[httpx.Request] = []
 
@@ -59,8 +60,10 @@ def source(*answers: httpx.Response | Exception) -> tuple[JsonApiSubscriptions, 
         return found
 
     transport = httpx.MockTransport(reply)
-    client = HttpClient("https://pco.example", anybody(), PCO.adapter_file, transport=transport, pause=lambda _: None)
-    return JsonApiSubscriptions(PCO, client), asked
+    client = HttpClient(
+        "https://pco.example", anybody(), PCO.adapter_file, transport=transport, pause=lambda _: None, **guarded(PCO)
+    )
+    return PcoSubscriptions(PCO, client), asked
 
 
 def test_all_pages_are_listed() -> None:
@@ -124,7 +127,7 @@ def test_a_post_that_surely_was_not_done_is_repeated(
 
 
 def test_what_may_be_repeated_is() -> None:
-    change: list[Callable[[JsonApiSubscriptions], object]] = [
+    change: list[Callable[[PcoSubscriptions], object]] = [
         lambda s: s.activate_subscription("5"),
         lambda s: s.list_subscriptions(),
         lambda s: s.delete_subscription("5"),

@@ -12,6 +12,7 @@ from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.client.wait_time import FORGET_SECONDS, HeldBack
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 
@@ -60,7 +61,9 @@ def test_threads_that_a_budget_holds_back_together_report_no_more_than_the_time_
     transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, json={}))
     began = monotonic()
     with (
-        HttpClient("https://pco.example", anybody(), pco_manifest.adapter_file, transport=transport) as client,
+        HttpClient(
+            "https://pco.example", anybody(), pco_manifest.adapter_file, transport=transport, **unguarded(pco_manifest)
+        ) as client,
         ThreadPoolExecutor(6) as threads,
     ):
         answers = list(threads.map(lambda _: client.read(Request("/people", {}), lambda _: None), range(10)))

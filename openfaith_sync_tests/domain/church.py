@@ -8,7 +8,8 @@ from typing import Any
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper
 from openfaith_sync.domain.records.record import RawRecord, Record, Reference
 

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.attribute import Relationship
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength, build_graph
-from openfaith_sync.domain.manifest.manifest import Dependencies, Entity, Manifest, Relationship
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import Dependencies
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync_tests.domain.church import entity, manifest
 
 RANKS = {

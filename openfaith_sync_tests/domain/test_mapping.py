@@ -5,15 +5,9 @@ import pytest
 from openfaith_sync.adapters.client.lenient_json import NotANumber
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest.manifest import (
-    Attribute,
-    AttributeType,
-    Delta,
-    DeltaCapability,
-    Entity,
-    Parse,
-    Relationship,
-)
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse, Relationship
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import Delta, DeltaCapability
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
 from openfaith_sync.domain.records.record import Damage, Rejection
 from openfaith_sync_tests.domain.church import (

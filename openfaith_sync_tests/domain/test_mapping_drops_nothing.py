@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import RecordRejected
-from openfaith_sync.domain.manifest.manifest import AttributeType
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.domain.records.record import Record
 from openfaith_sync_tests.domain.church import ENTITIES, columns_of, custom_of, entity, map_one, raw_record
 

@@ -6,7 +6,8 @@ import pytest
 
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, derive_entity_id
 from openfaith_sync.domain.manifest.dependency_graph import Strength, build_graph
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
 from openfaith_sync.domain.records.merges import references_to
 from openfaith_sync.domain.records.record import JsonObject, RawRecord, Record, Reference

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from openfaith_sync.adapters.dialects.json_api.source import _prove_order
+from openfaith_sync.adapters.dialects.page_proofs import prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
@@ -81,7 +82,7 @@ class MovingChurch:
         )
         if query.order is not Order.ID:
             # What the JSON:API dialect proves of an answer.
-            _prove_order(page, query, "updated_at")
+            prove_order(page, query, "updated_at")
         return page
 
     def read_record(

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import Order
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, PageCommit, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.port import RecordSource
 from openfaith_sync.adapters.sources import open_source, verify_connection
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import AccountId, EntityName, OrgId
@@ -46,7 +46,7 @@ class BoundChurch:
         return load_connection(self.database, GRACE, PCO)
 
     @contextmanager
-    def source(self) -> Iterator[JsonApiSource]:
+    def source(self) -> Iterator[RecordSource]:
         connection = self.connection
         with open_source(self.manifest, connection, watch(self.database, connection), attempts=1) as source:
             yield source

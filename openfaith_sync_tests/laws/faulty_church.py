@@ -8,7 +8,7 @@ from functools import cached_property
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.request_limits import Bounds
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.domain.connections.connection import BasicCredentials
 from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, derive_entity_id
@@ -22,6 +22,7 @@ from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.adapters.clients import guarded
 
 UNITS = (
     ("campus",),
@@ -81,11 +82,17 @@ class Faulty:
         names = [EntityName(name) for name in entities]
         with (
             HttpClient(
-                connection.base_url, Authorization(connection), adapter, attempts=1, patience=patience, bounds=bounds
+                connection.base_url,
+                Authorization(connection),
+                adapter,
+                attempts=1,
+                patience=patience,
+                bounds=bounds,
+                **guarded(self.manifest),
             ) as client,
             open_store(self.database, org) as store,
         ):
-            source = JsonApiSource(self.manifest, client)
+            source = speak(self.manifest).open_source(client)
             return list(run_org(Session(self.manifest, source, store, org), names, self._hard, mode=mode))
 
     @cached_property

@@ -12,8 +12,9 @@ import psycopg
 
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
 from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
+from openfaith_sync.adapters.dialects.port import RecordSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.domain.connections.connection import BasicCredentials
 from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.errors import MalformedAnswer, MostlyRejected
@@ -30,6 +31,7 @@ from openfaith_sync.store.inbox.inbox import receive_on
 from openfaith_sync.store.inbox.unreadable_events import keep_unreadable_on
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.laws.faulty_church import with_pages_of
 from openfaith_sync_tests.laws.hostile_church import NOW, HostileChurch, Record, serving
 
@@ -64,13 +66,18 @@ class HostileCase:
     org: OrgId
 
     @contextmanager
-    def _source(self) -> Iterator[JsonApiSource]:
+    def _source(self) -> Iterator[RecordSource]:
         connection = OrgConnection(self.org, self.manifest.adapter, self.church.base_url, BasicCredentials("a", "b"))
         adapter = self.manifest.adapter_file
         with HttpClient(
-            connection.base_url, Authorization(connection), adapter, attempts=2, pause=lambda _: None
+            connection.base_url,
+            Authorization(connection),
+            adapter,
+            attempts=2,
+            pause=lambda _: None,
+            **guarded(self.manifest),
         ) as client:
-            yield JsonApiSource(self.manifest, client)
+            yield speak(self.manifest).open_source(client)
 
     def sync(self, mode: SyncMode = SyncMode.FULL) -> list[EntityOutcome]:
         """Sync all entities, each request tried twice."""

@@ -11,7 +11,7 @@ import pytest
 
 from openfaith_sync.adapters.client.account import MOST_UNPROVEN
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.port import RecordSource
 from openfaith_sync.adapters.sources import open_subscription_source
 from openfaith_sync.domain.connections.connection import ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import AnotherAccount, ReconnectRequired
@@ -152,12 +152,12 @@ def test_records_that_another_church_does_not_know_are_no_evidence(church: Bound
     assert_stopped(church)
 
 
-def read_many_gone(source: JsonApiSource) -> None:
+def read_many_gone(source: RecordSource) -> None:
     for number in range(3 * MOST_UNPROVEN):
         source.read_record(PERSON, ExternalId(f"99{number}"))
 
 
-READS: dict[str, Callable[[JsonApiSource], object]] = {
+READS: dict[str, Callable[[RecordSource], object]] = {
     "a page": lambda source: source.read_page(ListingQuery(PERSON)),
     "a page of ids": lambda source: source.read_page(ListingQuery(PERSON, is_sparse=True)),
     "merges": lambda source: source.read_merges(ListingQuery(PERSON)),
@@ -167,7 +167,7 @@ READS: dict[str, Callable[[JsonApiSource], object]] = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
-def test_every_answer_is_checked(church: BoundChurch, read: Callable[[JsonApiSource], object]) -> None:
+def test_every_answer_is_checked(church: BoundChurch, read: Callable[[RecordSource], object]) -> None:
     church.simulator.answer_for(OTHER_SEED)
     with church.source() as source, pytest.raises(AnotherAccount):
         read(source)

@@ -9,7 +9,7 @@ import pytest
 
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.json_api.source import JsonApiSource
+from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SourceAway, SourceFailed
 from openfaith_sync.domain.ids import EntityName
@@ -24,6 +24,7 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_away
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import GRACE, running
 from openfaith_sync_tests.store.making import run
@@ -119,10 +120,10 @@ def sync(
     add_connection(database, connection)
     authorization, adapter = Authorization(connection), manifest.adapter_file
     with (
-        HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker) as client,
+        HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker, **guarded(manifest)) as client,
         open_store(database, GRACE) as store,
     ):
-        source = JsonApiSource(manifest, client)
+        source = speak(manifest).open_source(client)
         found = run_org(Session(manifest, source, store, GRACE), list(manifest.entities), {}, mode=SyncMode.FULL)
         return {outcome.entity: outcome for outcome in found}
 

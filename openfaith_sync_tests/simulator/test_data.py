@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import (
-    Attribute,
-    AttributeType,
-    Delta,
-    DeltaCapability,
-    Endpoints,
-    Manifest,
-    Relationship,
-)
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Relationship
+from openfaith_sync.domain.manifest.entity_keys import Delta, DeltaCapability, Endpoints
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.ground_truth import truth_lines
 from openfaith_sync.simulator.data.population import populate

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync_tests.simulator.conftest import Get
 
 RECORDINGS = os.environ.get("OPENFAITH_RECORDINGS")

@@ -23,6 +23,7 @@ from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.outages.breakers import RULES, BreakerRules, SharedBreaker, list_away, load_orgs_to_probe
+from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
@@ -169,6 +170,7 @@ def ask(pco_manifest: Manifest, found: SharedBreaker, status: int, ledger: Ledge
             patience=NOW,
             ledger=ledger,
             breaker=found,
+            **unguarded(pco_manifest),
         ) as client,
         suppress(SyncError),
     ):

@@ -185,4 +185,4 @@ def test_without_a_public_url_no_source_is_asked(
     assert at_source(church) == []
     assert "OPENFAITH_PUBLIC_URL" in run("webhooks", "ensure", "grace", status=1, OPENFAITH_PUBLIC_URL="x y").stderr
     assert "there is no org" in run("webhooks", "rotate", "nobody", status=1).stderr
-    assert "not connected" in run("webhooks", "status", "nobody", status=1).stderr
+    assert "there is no org" in run("webhooks", "status", "nobody", status=1).stderr

@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -20,6 +20,7 @@ from openfaith_sync.domain.connections.connection import (
     OAuthTokens,
 )
 from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncError
+from openfaith_sync.domain.manifest.auth import TokenPlace
 
 _LOG = logging.getLogger("openfaith_sync.tokens")
 _SECONDS_BETWEEN_TRIES = 30.0
@@ -30,9 +31,10 @@ whatever its words are; a few are taken for ones that other processes used up.""
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The header of one version of the credentials."""
+    """What a request carries of one version of the credentials."""
 
-    header: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    parameters: Mapping[str, str] = field(repr=False)
     version: int
 
 
@@ -46,9 +48,14 @@ class Authorization:
         exchange: Exchange | None = None,
         ahead: timedelta = timedelta(),
         *,
+        place: TokenPlace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with the connection's credentials; without ``tokens`` they are all there is."""
+        """Begin with the connection's credentials; without ``tokens`` they are all there is.
+
+        A token goes into the Authorization header, or to the ``place`` that the manifest names.
+        """
+        self._place = place
         self._whose = f"{connection.org}/{connection.adapter}"
         self._tokens, self._exchange, self._ahead, self._clock = tokens, exchange, ahead, clock
         self._turn = threading.Lock()
@@ -151,9 +158,18 @@ class Authorization:
             _LOG.warning("%s: its token is not renewed yet: %s", self._whose, error)
 
     def _hold(self, held: HeldCredentials) -> None:
-        self._proof = Proof(authorization(held.credentials), held.version)
+        self._proof = _prove(held, self._place)
         left = math.inf if held.left is None else (held.left - self._ahead).total_seconds()
         self._renew_at = self._clock() + left
+
+
+def _prove(held: HeldCredentials, place: TokenPlace | None) -> Proof:
+    if place is None or not isinstance(held.credentials, BearerToken):
+        return Proof({"Authorization": authorization(held.credentials)}, {}, held.version)
+    token = Hidden(place.prefix + held.credentials.token)
+    if place.header is not None:
+        return Proof({place.header: token}, {}, held.version)
+    return Proof({}, {str(place.parameter): token}, held.version)
 
 
 def authorization(credentials: Credentials) -> str:

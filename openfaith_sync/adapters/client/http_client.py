@@ -3,15 +3,16 @@
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 
 from openfaith_sync.adapters.client.account import AccountGuard
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequests
 from openfaith_sync.adapters.client.auth import Authorization, Proof
 from openfaith_sync.adapters.client.breaker_signals import Watch
 from openfaith_sync.adapters.client.outcomes import (
@@ -24,9 +25,9 @@ from openfaith_sync.adapters.client.outcomes import (
     is_sources_own,
 )
 from openfaith_sync.adapters.client.request_limits import BOUNDS, Bounds
-from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request, Wire
 from openfaith_sync.adapters.client.wait_time import HeldBack
+from openfaith_sync.adapters.ports.answer_reader import AnswerReader
 from openfaith_sync.adapters.ports.shared_state import Breaker, Ledger
 from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, LedgerUnreachable
 from openfaith_sync.adapters.ratelimit.pacing import Pace
@@ -44,7 +45,9 @@ from openfaith_sync.domain.errors import (
     SyncError,
     TransientError,
 )
-from openfaith_sync.domain.manifest.adapter_file import AdapterFile, ErrorAction
+from openfaith_sync.domain.ids import AccountId
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
+from openfaith_sync.domain.manifest.error_rules import ErrorAction
 from openfaith_sync.domain.ratelimit.lanes import Lane
 
 T = TypeVar("T")
@@ -102,6 +105,8 @@ class HttpClient:
         lane: Lane = Lane.INTERACTIVE,
         breaker: Breaker | None = None,
         account: AccountGuard | None = None,
+        allowed: AllowedRequests,
+        answers: AnswerReader,
     ) -> None:
         """Open the pool; nothing is sent yet.
 
@@ -110,7 +115,8 @@ class HttpClient:
         waited for, as the budget is. ``pause`` waits between two tries, in a thread that has
         nothing else to do; tests pass one that does not wait. Without a ``ledger`` nobody else
         is thought to use the connection. Without an ``account`` guard, answers of any account of the
-        source are accepted.
+        source are accepted. Requests that are not ``allowed`` are refused; ``answers`` reads what the dialect
+        states of errors and accounts.
         """
         self._attempts = attempts or MAX_ATTEMPTS
         self._adapter = adapter
@@ -119,11 +125,10 @@ class HttpClient:
         self._pace = Pace(adapter, ledger, lane)
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._authorization = authorization
-        self._wire = Wire(base_url, adapter, transport, bounds)
-        self._account = account
-        declared = adapter.account
-        self._verify = Request(adapter.auth.verify, declared.verify_parameters if declared else {})
-        self._watch = Watch(breaker, Request(adapter.auth.verify, {}), self._ask_once)
+        self._wire = Wire(base_url, adapter, transport, bounds, answers.media_type)
+        self._account, self._allowed, self._answers = account, allowed, answers
+        self._verify = Request(adapter.auth.verify, adapter.auth.verify_parameters)
+        self._watch = Watch(breaker, self._verify, self._ask_once)
         self._lock = threading.Lock()
         self._held_back = HeldBack()
         self.requests = 0
@@ -148,26 +153,26 @@ class HttpClient:
             PageNotServed: The source failed on the request, and may serve a smaller one.
             TransientError: Every attempt failed, or the time for them ran out.
             ReconnectRequired: The source refuses the credentials.
-            DefinitionError: The request is wrong, denied, or asks for what is not there.
+            DefinitionError: The request is wrong, denied, not allowed, or asks for what is not there.
         """
+        self._allowed.require(request)
         with self._watch.over(request):
+            if self._account is not None and self._account.wants_first_proof and request is not self._verify:
+                self._prove_account()
             try:
                 return self._try(request, parse)
             except NotFoundAtSource:
                 self._require_account(request)
                 raise
 
-    def parse_object(self, response: httpx.Response) -> dict[str, Any]:
-        """Return the JSON object of a successful response; the only way from a response to its content.
+    def check_account(self, stated: Iterable[AccountId]) -> None:
+        """Return if an answer is of the connection's account, or states none; asked of every answer.
 
         Raises:
-            MalformedAnswer: The body is not JSON, or not an object.
             AnotherAccount: The source answered for another of its accounts than the connection's.
         """
-        body = parse_json_object(response)
         if self._account is not None:
-            self._account.check(body)
-        return body
+            self._account.check(stated)
 
     def verify(self, parse: Callable[[httpx.Response], T]) -> T:
         """Return what ``parse`` makes of the source's statement of whom the credentials belong to."""
@@ -227,10 +232,15 @@ class HttpClient:
         if self._account is None or request is self._verify or not self._account.wants_proof():
             return
         try:
-            self._try(self._verify, self.parse_object)
+            self._prove_account()
         except NotFoundAtSource as error:
             raise SourceFailed(f"{error}; nothing that it does not find is taken for gone") from None
-        self._account.note_proof()
+
+    def _prove_account(self) -> None:
+        """Have the source state its account, and compare it with the connection's."""
+        self._try(self._verify, lambda response: self.check_account(self._answers.accounts_in(response)))
+        if self._account is not None:
+            self._account.note_proof()
 
     def _attempts_at(self, request: Request, error: TransientError, effort: Effort) -> int:
         """Return how often a request is sent that fails so; fewer where a smaller one can be sent instead."""
@@ -277,7 +287,7 @@ class HttpClient:
         try:
             # Only now: whoever waited for a slot finds what was renewed meanwhile.
             proof = self._authorization.prove()
-            response = self._wire.send(request, proof.header)
+            response = self._wire.send(request, proof)
         except Exception as error:
             ticket.lost()
             ours = self._unreachable(request, error)
@@ -293,14 +303,16 @@ class HttpClient:
         return response, proof
 
     def _decide(self, response: httpx.Response) -> Outcome | None:
-        if response.is_success:
+        error = self._answers.stated_error(response)
+        if response.is_success and error is None:
             return None
         # What charset the answer claims to be in may be wrong, or none at all.
         said = response.content[:4096].decode(errors="replace")
-        outcome = decide(response.status_code, said, self._adapter.errors)
-        if outcome is not None and outcome.action is ErrorAction.NOT_FOUND:
-            return outcome if is_sources_own(response, self._adapter.not_found) else NOT_THE_SOURCES_OWN
-        return outcome
+        outcome = decide(response.status_code, said, self._adapter.errors, error)
+        if outcome is None or outcome.action is not ErrorAction.NOT_FOUND or response.is_success:
+            return outcome
+        expected = self._adapter.not_found
+        return outcome if expected is not None and is_sources_own(response, expected) else NOT_THE_SOURCES_OWN
 
     def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response, *, is_sent_on: bool) -> None:
         outcome = self._decide(response)

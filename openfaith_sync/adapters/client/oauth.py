@@ -32,7 +32,9 @@ from openfaith_sync.domain.errors import (
     TransientError,
 )
 from openfaith_sync.domain.ids import AdapterName
-from openfaith_sync.domain.manifest.adapter_file import AdapterFile, ErrorAction, OAuth2
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
+from openfaith_sync.domain.manifest.auth import OAuth2
+from openfaith_sync.domain.manifest.error_rules import ErrorAction
 
 # The answer is worth waiting for: one that comes after we gave up holds tokens that nobody has.
 TOKEN_BOUNDS = Bounds(read_seconds=90, body_bytes=64 << 10)

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
+from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.errors import (
     AccessDenied,
     AnswerTooLarge,
@@ -42,7 +43,7 @@ from openfaith_sync.domain.errors import (
     SyncError,
     TransientError,
 )
-from openfaith_sync.domain.manifest.adapter_file import ErrorAction, ErrorRule, NotFoundAnswer
+from openfaith_sync.domain.manifest.error_rules import ErrorAction, ErrorRule, NotFoundAnswer
 
 ERROR_OF_ACTION: Mapping[ErrorAction, type[SyncError]] = {
     ErrorAction.RETRY: SourceFailed,
@@ -89,6 +90,9 @@ BY_STATUS: Mapping[range, Outcome] = {
     range(429, 430): Outcome(ErrorAction.WAIT, "the rate limit was exceeded", is_untaken=True),
 }
 
+# A success that states an error which no row of the manifest names.
+REFUSED_IN_BODY = Outcome(_STOP, "the source refused the request in its answer")
+
 # Never evidence that a record is gone: what is not there is the place that we were sent on to.
 SENT_ON_TO_NOTHING = Outcome(_RETRY, "the source redirects to what is not there")
 
@@ -127,22 +131,35 @@ BY_BODY: Mapping[type[SyncError], ErrorAction] = {
 }
 
 
-def decide(status: int, body: str, rules: Sequence[ErrorRule]) -> Outcome | None:
-    """Return what is done about an answer, the manifest's rows first; ``None`` when it is a success."""
-    if status in _SUCCESS:
+def decide(status: int, body: str, rules: Sequence[ErrorRule], error: StatedError | None = None) -> Outcome | None:
+    """Return what is done about an answer, the manifest's rows first; ``None`` when it is a success.
+
+    ``error`` is what the body states; with it, no status is a success.
+    """
+    if status in _SUCCESS and error is None:
         return None
     for rule in rules:
-        if rule.status == status and (rule.contains is None or rule.contains in body):
+        if (
+            rule.status == status
+            and (rule.contains is None or rule.contains in body)
+            and (rule.code is None or (error is not None and rule.code == error.code))
+        ):
             return Outcome(rule.action, rule.message, rule.action is ErrorAction.WAIT, rule.remedy)
+    if status in _SUCCESS:
+        return REFUSED_IN_BODY
     held_by = [span for span in BY_STATUS if status in span]
     return BY_STATUS[min(held_by, key=len)] if held_by else Outcome(_STOP, "the source answered with no HTTP status")
 
 
 def is_sources_own(response: httpx.Response, expected: NotFoundAnswer) -> bool:
     """Return whether a "not found" has the media type and the error body of the source itself."""
+    if expected.key is None and response.content:
+        return False
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in {known.lower() for known in expected.media_types}:
         return False
+    if expected.key is None:
+        return True
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 
+from openfaith_sync.adapters.client.auth import Proof
 from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, options_of
 from openfaith_sync.adapters.client.request_limits import BOUNDS, GZIP, Bounds, bound_connections, deadline, read_body
 from openfaith_sync.domain.errors import DefinitionError
@@ -67,6 +68,7 @@ class Wire:
         adapter: AdapterFile,
         transport: httpx.BaseTransport | None = None,
         bounds: Bounds = BOUNDS,
+        media_type: str = "application/json",
     ) -> None:
         """Open the pool; nothing is sent yet."""
         self._base_url = base_url.rstrip("/")
@@ -77,8 +79,9 @@ class Wire:
         in_flight = adapter.paging.pages_in_flight
         self._client = httpx.Client(
             headers={
+                **adapter.headers,
                 "User-Agent": USER_AGENT,
-                "Accept": "application/json",
+                "Accept": media_type,
                 "Accept-Encoding": GZIP,
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
@@ -105,19 +108,21 @@ class Wire:
         """Close the pool."""
         self._client.close()
 
-    def send(self, request: Request, authorization: str) -> httpx.Response:
+    def send(self, request: Request, proof: Proof) -> httpx.Response:
         """Return the answer, whatever it says, read whole within the bounds.
 
         Raises:
             httpx.RequestError: There is none.
             AnswerTooLarge: It is larger than it may be.
         """
-        headers = {"Authorization": authorization}
-        if request.api_version:
+        headers = dict(proof.headers)
+        if request.api_version and self._version_header:
             headers[self._version_header] = request.api_version
         url = request.target or self._base_url + request.path
-        if request.parameters and not request.target:
-            url += "?" + urlencode(request.parameters)
+        # A redirect states its own parameters, but not ours that carry the credentials.
+        parameters = proof.parameters if request.target else {**request.parameters, **proof.parameters}
+        if parameters:
+            url += ("&" if "?" in url else "?") + urlencode(parameters)
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         with (

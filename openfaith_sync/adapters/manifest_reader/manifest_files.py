@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from openfaith_sync.adapters.manifest_reader.manifest_mistakes import WHOLE_FILE, ManifestMistakes, Mistake, mistake_at
-from openfaith_sync.adapters.manifest_reader.manifest_part import PartFile, read_part
+from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
+    WHOLE_FILE,
+    ManifestMistakes,
+    Mistake,
+    mistake_at,
+    own_mistake,
+)
+from openfaith_sync.adapters.manifest_reader.manifest_part import PartFile, read_adapter_file, read_part
 from openfaith_sync.adapters.manifest_reader.yaml_text import Key
 from openfaith_sync.domain.errors import DefinitionError, UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile, Product
-from openfaith_sync.domain.manifest.manifest import Entity, EntityPart, Manifest, ModuleFile
+from openfaith_sync.domain.manifest.dialect_checks import dialect_problems
+from openfaith_sync.domain.manifest.entity import Entity, EntityPart, ModuleFile
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper
 
 ADAPTER_FILE = "adapter.yaml"
@@ -32,13 +40,16 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
         names = ", ".join(known) or f"none (is {root} the right folder? see OPENFAITH_MANIFESTS)"
         raise UsageError(f"there is no adapter {adapter!r}; the known ones: {names}")
     folder, mistakes = root / adapter, list[Mistake]()
-    head = read_part(folder / ADAPTER_FILE, AdapterFile, mistakes)
+    head = read_adapter_file(folder / ADAPTER_FILE, mistakes)
     paths = sorted(path for path in folder.glob("*.yaml") if path.name != ADAPTER_FILE)
     modules = [file for path in paths if (file := read_part(path, ModuleFile, mistakes))]
     if not paths:
         mistakes.append(Mistake(str(folder), 1, WHOLE_FILE, "no module file", "at least one, such as people.yaml"))
     mistakes.extend(_reference_mistakes(modules))
     entities: dict[EntityName, Entity] = {}
+    if head:
+        for file in modules:
+            mistakes.extend(_dialect_mistakes(file, head))
     if head and head.part:
         mistakes.extend(_name_mistakes(head, adapter))
         for file in modules:
@@ -46,7 +57,7 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
             mistakes.extend(_mapping_mistakes(file, AdapterName(adapter), entities))
     if mistakes or head is None or head.part is None:
         raise ManifestMistakes(mistakes)
-    return Manifest(adapter_file=head.part, entities=entities)
+    return Manifest.model_validate({"adapter_file": head.part, "entities": entities})
 
 
 def _name_mistakes(head: PartFile[AdapterFile], adapter: str) -> Iterator[Mistake]:
@@ -75,9 +86,17 @@ def _add_entities(
             **{field: getattr(part, field) for field in EntityPart.model_fields},
             name=EntityName(name),
             module=module.module,
-            path=product.path,
+            path=product.path or "",
             version=product.version,
         )
+
+
+def _dialect_mistakes(file: PartFile[ModuleFile], head: PartFile[AdapterFile]) -> Iterator[Mistake]:
+    """Yield what the entities of a module need or must not have in the adapter's dialect."""
+    dialect = str(head.text.found.get("dialect"))
+    for name, entity in file.part.entities.items() if file.part else ():
+        for problem in dialect_problems(dialect, head.part, entity):
+            yield own_mistake(file.path, file.text, ("entities", name), problem)
 
 
 def _mapping_mistakes(

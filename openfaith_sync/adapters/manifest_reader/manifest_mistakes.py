@@ -69,8 +69,7 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
         if problem["type"] == "value_error":
             # Our own checks put several findings, each with its key, into one message.
             for part in str(problem["ctx"]["error"]).split("; "):
-                where, _, said = part.partition(": ")
-                yield _own_mistake(path, text, (*key, *where.split(".")), said)
+                yield own_mistake(path, text, key, part)
         elif problem["type"] == "extra_forbidden":
             keys = ", ".join(known_keys(model, key[:-1]))
             yield mistake_at(path, text, key, f"one of the keys {keys}", "an unknown key")
@@ -80,7 +79,10 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
             yield mistake_at(path, text, key, _expected(problem))
 
 
-def _own_mistake(path: Path, text: YamlText, key: Key, said: str) -> Mistake:
+def own_mistake(path: Path, text: YamlText, above: Key, problem: str) -> Mistake:
+    """Return the mistake that one of our own checks words as ``key: found …, expected …``, below a key."""
+    where, _, said = problem.partition(": ")
+    key = (*above, *where.split("."))
     found, _, expected = said.removeprefix("found ").partition(", expected ")
     if expected:
         return mistake_at(path, text, key, expected, found)

@@ -16,6 +16,8 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     syntax_mistake,
 )
 from openfaith_sync.adapters.manifest_reader.yaml_text import YamlText
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
+from openfaith_sync.domain.manifest.dialect_files import ADAPTER_FILES
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -29,8 +31,27 @@ class PartFile(Generic[T]):
     part: T | None
 
 
+def read_adapter_file(path: Path, mistakes: list[Mistake]) -> PartFile[AdapterFile] | None:
+    """Read ``adapter.yaml`` into the model of the dialect that it names, adding its mistakes."""
+    file = read_text(path, AdapterFile, mistakes)
+    if file is None:
+        return None
+    dialect = file.found.get("dialect")
+    model = ADAPTER_FILES.get(dialect) if isinstance(dialect, str) else None
+    if model is None:
+        mistakes.append(mistake_at(path, file, ("dialect",), f"one of {', '.join(sorted(ADAPTER_FILES))}"))
+        return PartFile(path, file, None)
+    return _validated(path, file, model, mistakes)
+
+
 def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T] | None:
     """Read one file, adding its mistakes; ``None`` when not even its keys can be known."""
+    text = read_text(path, model, mistakes)
+    return None if text is None else _validated(path, text, model, mistakes)
+
+
+def read_text(path: Path, model: type[BaseModel], mistakes: list[Mistake]) -> YamlText | None:
+    """Return the text of a file that is a mapping, adding its mistakes."""
     try:
         text = YamlText(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -47,6 +68,10 @@ def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T
         keys = ", ".join(model.model_fields)
         mistakes.append(mistake_at(path, text, (), f"a mapping with the keys {keys}"))
         return None
+    return text
+
+
+def _validated(path: Path, text: YamlText, model: type[T], mistakes: list[Mistake]) -> PartFile[T]:
     try:
         return PartFile(path, text, model.model_validate(text.found))
     except ValidationError as error:

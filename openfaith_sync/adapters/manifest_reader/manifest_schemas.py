@@ -4,21 +4,23 @@ import json
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from openfaith_sync.adapters.manifest_reader.yaml_text import Key
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.manifest.adapter_file import AdapterFile
-from openfaith_sync.domain.manifest.manifest import ModuleFile
+from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
+from openfaith_sync.domain.manifest.entity import ModuleFile
 
-MODELS: dict[str, type[BaseModel]] = {"adapter": AdapterFile, "module": ModuleFile}
+MODELS: dict[str, TypeAdapter[AnyAdapterFile] | TypeAdapter[ModuleFile]] = {
+    "adapter": TypeAdapter(AnyAdapterFile),
+    "module": TypeAdapter(ModuleFile),
+}
 """The kinds of manifest files."""
 
 
 def schema_text(kind: str) -> str:
     """Return the JSON Schema of one kind of manifest file, as it is written to its file."""
-    model = MODELS[kind]
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **MODELS[kind].json_schema()}
     if kind == "module":
         _name_tables(schema["$defs"])
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from openfaith_sync.domain.manifest.adapter_file import RateLimit
+from openfaith_sync.domain.manifest.paging import RateLimit
 
 MOST_DIGITS = 12
 """Of a number in a header: what is longer is no number of seconds or requests."""
@@ -24,12 +24,15 @@ class StatedLimit:
 
 def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
     """Return the limit, its period and the count so far, as the answer states them."""
-    seconds = leading_integer(headers.get(rate.period_header))
-    return StatedLimit(
-        leading_integer(headers.get(rate.limit_header)),
-        timedelta(seconds=seconds) if seconds else None,
-        leading_integer(headers.get(rate.count_header)),
-    )
+    seconds = _integer_at(headers, rate.period_header)
+    limit, remaining = _integer_at(headers, rate.limit_header), _integer_at(headers, rate.remaining_header)
+    is_counted = limit is not None and remaining is not None
+    count = max(0, (limit or 0) - (remaining or 0)) if is_counted else _integer_at(headers, rate.count_header)
+    return StatedLimit(limit, timedelta(seconds=seconds) if seconds else None, count)
+
+
+def _integer_at(headers: httpx.Headers, name: str | None) -> int | None:
+    return leading_integer(headers.get(name)) if name else None
 
 
 def leading_integer(text: str | None) -> int | None:

@@ -15,7 +15,8 @@ from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.defs.resources.partitions import org_partitions
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 
 StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult

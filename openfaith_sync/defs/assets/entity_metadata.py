@@ -7,7 +7,8 @@ import dagster as dg
 
 from openfaith_sync.domain.canonical_tables import Column, ColumnType
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 SQL_TYPES: Mapping[ColumnType, str] = {
     ColumnType.TEXT: "text",

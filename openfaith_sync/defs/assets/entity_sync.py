@@ -14,7 +14,8 @@ from openfaith_sync.defs.resources.failures import dagster_failures
 from openfaith_sync.domain.connections.scopes import require_granted
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import OrgId, SyncKey
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
 from openfaith_sync.engine.entity_sync import run_entity

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.store.admin.summaries import load_some_rows
 from openfaith_sync.store.database.database import Database
 

@@ -24,7 +24,8 @@ from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.dependency_graph import build_graph
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.passes.probe import probe_access, probe_entity

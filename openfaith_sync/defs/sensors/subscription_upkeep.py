@@ -24,7 +24,7 @@ def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, publi
 
     An org whose source refuses is tried again later, and keeps no other one waiting.
     """
-    if public_url is None or manifest.adapter_file.webhooks is None:
+    if public_url is None or not manifest.adapter_file.has_webhooks:
         return ""
     due = load_due(database, plan, WorkMode.SUBSCRIPTIONS, MOST_ORGS)
     if not due:

@@ -114,6 +114,8 @@ class Connection:
     """The access token's remaining lifetime when the connection was loaded, by the database's clock."""
     account: AccountId | None = None
     """The source's account that the connection belongs to; ``None`` until the source states one."""
+    time_zone: str = "UTC"
+    """The org's, for times that its source writes without one."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.

@@ -12,7 +12,8 @@ from heapq import heapify, heappop, heappush
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 
 class Strength(StrEnum):

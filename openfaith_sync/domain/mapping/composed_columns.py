@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType, Entity, Parse
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS, parse_country
 from openfaith_sync.domain.records.record import JsonObject

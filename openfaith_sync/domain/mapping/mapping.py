@@ -15,7 +15,8 @@ from typing import NamedTuple
 from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import DefinitionError, RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
-from openfaith_sync.domain.manifest.manifest import Entity, Parse
+from openfaith_sync.domain.manifest.attribute import Parse
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.composed_columns import build_choices
 from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id

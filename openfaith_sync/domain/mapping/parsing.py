@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import DefinitionError, SyncError
-from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
 
 ParseValue: TypeAlias = Callable[[Any], object]

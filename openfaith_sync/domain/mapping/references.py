@@ -11,7 +11,8 @@ from typing import NamedTuple
 from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import DefinitionError, RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityId, EntityName, IdDeriver, OrgId
-from openfaith_sync.domain.manifest.manifest import Entity, Relationship
+from openfaith_sync.domain.manifest.attribute import Relationship
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import RawRecord, Reference
 

@@ -7,7 +7,7 @@ and the mapping keeps the source's word in the custom fields.
 from collections.abc import Callable
 from functools import lru_cache
 
-from openfaith_sync.domain.manifest.manifest import Parse
+from openfaith_sync.domain.manifest.attribute import Parse
 
 _GENDERS = {"male": "male", "m": "male", "female": "female", "f": "female"}
 

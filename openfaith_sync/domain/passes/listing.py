@@ -61,8 +61,8 @@ class Page:
 
     records: tuple[RawRecord, ...]
     """Every row in the listing's order. One that cannot be read has its ``damage``, and an id to be known by."""
-    total_count: int
-    """How many records the query matches in all, as the source says."""
+    total_count: int | None
+    """How many records the query matches in all, as the source says; ``None`` where it does not."""
     has_next: bool
     children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
     requests: int = 1

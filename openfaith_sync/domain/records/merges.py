@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.manifest.manifest import Manifest, Merges
+from openfaith_sync.domain.manifest.entity_keys import Merges
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.records.record import RawRecord
 
 

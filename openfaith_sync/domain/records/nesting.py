@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,8 @@ class Settling:
 
     def _read_batch(self, weighed: Weighing) -> bool:
         """Read some candidates by their ids and store what the readings prove; false when none is left to read."""
+        if self._session.entity.endpoints.get is None:
+            return False
         if self._read >= READS_A_PASS or len(self._refusals) >= REFUSALS_TO_STOP:
             return False
         batch, loaded_at = self._evidence.load_candidates(self._parent, min(READS_AT_ONCE, READS_A_PASS - self._read))

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace

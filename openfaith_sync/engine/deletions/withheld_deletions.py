@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.deletions import Candidate, Hold
 from openfaith_sync.domain.passes.passes import Lease, PassId, Tombstone
 from openfaith_sync.engine.ports.source_and_store import Store

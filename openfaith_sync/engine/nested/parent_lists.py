@@ -106,10 +106,12 @@ class ParentLists:
         """Whether nothing is left to read: as many came as the source counts, and no page follows."""
         # Where the count is not believed, a full page may have a follower that it does not name.
         is_last = not page.has_next and page.rows < self._page_size
-        return (is_done or is_last) and read >= page.total_count
+        return is_done if page.total_count is None else (is_done or is_last) and read >= page.total_count
 
     def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:
         """Believe two readings over a count that is known to be wrong, or wrong by little."""
+        if page.total_count is None:
+            return records
         missing = page.total_count - len(records)
         if self._entity.total_count == "exact" and not is_tolerable(missing, page.total_count):
             raise TransientError(

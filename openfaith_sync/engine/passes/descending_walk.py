@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.engine.passes.walk_step import Split, Step

@@ -7,7 +7,8 @@ from time import monotonic
 from types import MappingProxyType
 
 from openfaith_sync.domain.ids import SyncKey
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.engine.passes.page_fetching import Fetcher

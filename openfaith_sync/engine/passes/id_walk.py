@@ -8,7 +8,7 @@ sees ground it knows. New records get higher ids and are met at the end.
 from dataclasses import replace
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.record import RawRecord
@@ -28,6 +28,7 @@ class IdWalk:
         self._is_sparse = is_sparse
         # Where the count cannot be believed, only an answer without anything new ends the listing.
         self._must_see_the_end = entity.total_count != "exact"
+        self._is_by_id = entity.listed_by == "id"
 
     def query(self, part: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
@@ -44,8 +45,8 @@ class IdWalk:
         end = len(ids) if part.upper is None else _first_at_or_above(ids, part.upper)
         fresh = tuple(i for i in range(start, end) if ids[i] not in part.seen)
         is_done = end < len(ids) or (not page.has_next and not (self._must_see_the_end and fresh))
-        left = page.total_count - part.offset - len(ids)
-        if part.upper is not None and part.remaining is not None:
+        left = None if page.total_count is None else page.total_count - part.offset - len(ids)
+        if part.upper is not None and part.remaining is not None and left is not None:
             # The answer counts to the end of the listing, a slice that was cut ends before.
             left = max(0, min(left, part.remaining - len(fresh)))
         moved = replace(part, done=is_done, remaining=0 if is_done else left)
@@ -57,7 +58,9 @@ class IdWalk:
     def split_query(self, part: Slice) -> ListingQuery | None:
         """Return the request for the middle, where ids are numbers in order and the count is right."""
         offset = part.offset + (part.remaining or 0) // 2
-        is_cuttable = not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
+        is_cuttable = (
+            self._is_by_id and not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
+        )
         return replace(self.query(part), offset=offset) if is_cuttable and offset > part.offset else None
 
     def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
@@ -81,7 +84,13 @@ class IdWalk:
         ids = _ids(page)
         if part.anchor in ids:
             return ids.index(part.anchor) + 1
-        if ids and part.anchor.isdigit() and is_ordered(page.records) and sort_key(ids[0]) < sort_key(part.anchor):
+        if (
+            self._is_by_id
+            and ids
+            and part.anchor.isdigit()
+            and is_ordered(page.records)
+            and sort_key(ids[0]) < sort_key(part.anchor)
+        ):
             return next((i for i, found in enumerate(ids) if sort_key(found) > sort_key(part.anchor)), len(ids))
         return None if part.offset else 0
 

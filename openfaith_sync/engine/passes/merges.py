@@ -10,7 +10,8 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import AccessDenied, DefinitionError, LeaseHeld, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey, merges_of
-from openfaith_sync.domain.manifest.manifest import Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import Lease, PassResult
 from openfaith_sync.domain.passes.walk_place import Slice

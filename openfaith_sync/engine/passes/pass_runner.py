@@ -17,7 +17,7 @@ from enum import Enum, auto
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import is_place
-from openfaith_sync.domain.manifest.adapter_file import Paging
+from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -225,7 +225,7 @@ class Walking:
         part = place.slices[index]
         if asked.purpose is Purpose.READ_ON:
             step = self._walk.advance(part, fetched.page)
-            if step.part.done and fetched.page.is_short:
+            if step.part.done and fetched.page.is_short and fetched.page.total_count is not None:
                 self.short_by += max(0, fetched.page.total_count - asked.query.offset - fetched.page.rows)
             self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
             self._hold(index, place.with_slice(index, step.part), step.fresh, fetched)

@@ -7,7 +7,9 @@ compared with what we hold. Nothing is written but that it was asked.
 from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Entity, Manifest
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.engine.passes.page_fetching import Fetcher

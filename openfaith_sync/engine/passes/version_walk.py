@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page, version_keys
 from openfaith_sync.domain.passes.walk_place import Slice, version_key
 from openfaith_sync.domain.records.record import RawRecord
@@ -55,9 +55,9 @@ class VersionWalk:
             i for i in range(end) if not (keys[i] == (part.lower or "") and page.records[i].external_id in seen)
         )
         is_done = end < len(keys) or not page.has_next
-        left = max(0, page.total_count - part.offset - len(keys))
+        left = None if page.total_count is None else max(0, page.total_count - part.offset - len(keys))
         # A slice that was cut since the query was made has less left than the answer counts.
-        remaining = left if part.remaining is None else min(left, part.remaining)
+        remaining = left if part.remaining is None or left is None else min(left, part.remaining)
         if not end:
             return Step(replace(part, done=is_done, remaining=0 if is_done else remaining), fresh)
         moved = self._moved(part, page.records[:end], keys[:end])

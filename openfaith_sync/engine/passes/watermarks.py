@@ -6,7 +6,7 @@ stamped in the year 1 leaves no room below it.
 
 from datetime import UTC, datetime, timedelta
 
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import Page, version_keys
 from openfaith_sync.domain.passes.walk_place import version_key
 

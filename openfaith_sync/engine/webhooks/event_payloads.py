@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from openfaith_sync.domain.errors import MalformedAnswer
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import version_keys
 from openfaith_sync.domain.records.merges import Merge, parse_merge
 from openfaith_sync.domain.records.record import RawRecord

@@ -19,7 +19,7 @@ from openfaith_sync.domain.errors import (
     TransientError,
 )
 from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.deletions import Hold
 from openfaith_sync.domain.passes.listing import FreshRecord
 from openfaith_sync.domain.passes.passes import (

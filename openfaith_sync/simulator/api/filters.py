@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openfaith_sync.domain.manifest.manifest import AttributeType
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.api.query import Where
 from openfaith_sync.simulator.api.searches import find_search
 from openfaith_sync.simulator.data.edges import World

@@ -57,7 +57,11 @@ class Router:
         # edges.
         tables = [t for t in world.tables.values() if t.entity.nested is None]
         self._lists = {t.entity.path + t.entity.endpoints.list: t for t in tables}
-        self._singles = {t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t for t in tables}
+        self._singles = {
+            t.entity.path + t.entity.endpoints.get.split("{id}")[0].rstrip("/"): t
+            for t in tables
+            if t.entity.endpoints.get
+        }
         self._roots = {table.entity.path for table in world.tables.values()}
 
     def find(self, path: str) -> Route | None:

@@ -4,8 +4,8 @@ import base64
 import re
 from dataclasses import dataclass
 
-from openfaith_sync.domain.manifest.adapter_file import DeepOffset
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.manifest.paging import DeepOffset
 from openfaith_sync.simulator.api.responses import SimulatedResponse, refused_credentials
 from openfaith_sync.simulator.auth.oauth import OAuthServer
 from openfaith_sync.simulator.settings.rate_limit import RateRule, RateWindows, WindowCount

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from openfaith_sync.domain.manifest.manifest import AttributeType
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.manifest.manifest import Relationship
+from openfaith_sync.domain.manifest.attribute import Relationship
 from openfaith_sync.simulator.data.cascades import (
     composed_name,
     demote_others,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from openfaith_sync.domain.manifest.manifest import Entity
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.simulator.data.tables import Row, Table
 
 

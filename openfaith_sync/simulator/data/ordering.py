@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from openfaith_sync.domain.manifest.manifest import AttributeType
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.timestamps import to_seconds
 
 NUMERIC_TYPES = frozenset(AttributeType) - {AttributeType.STRING, AttributeType.JSON}

@@ -4,16 +4,10 @@ import random
 from collections.abc import Iterator
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.manifest import (
-    Attribute,
-    AttributeType,
-    Delta,
-    DeltaCapability,
-    Endpoints,
-    Entity,
-    Manifest,
-    Relationship,
-)
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Relationship
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.entity_keys import Delta, DeltaCapability, Endpoints
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.gatherings import make_campuses, make_groups
 from openfaith_sync.simulator.data.households import Families

@@ -4,7 +4,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from openfaith_sync.domain.manifest.manifest import Attribute, AttributeType, Entity
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.simulator.data import word_lists as words
 from openfaith_sync.simulator.data.record_makers import NewRecord, id_sequence, pick
 from openfaith_sync.simulator.data.tables import Reference

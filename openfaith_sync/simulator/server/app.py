@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.dialect_files import PcoFile
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.api import responses
 from openfaith_sync.simulator.api.document_builders import DocumentBuilders
@@ -47,7 +49,14 @@ class SimulatorApp:
     """Responds as the source would, and serves the control surface below ``/_sim/``."""
 
     def __init__(self, settings: SimulatorSettings, manifest: Manifest) -> None:
-        """Populate the church."""
+        """Populate the church.
+
+        Raises:
+            DefinitionError: The adapter speaks a dialect that is not simulated.
+        """
+        adapter_file = manifest.adapter_file
+        if not isinstance(adapter_file, PcoFile):
+            raise DefinitionError(f"{adapter_file.dialect} is not simulated; only manifests of the dialect pco are")
         world = populate(manifest, settings.people, settings.seed)
         offset = settings.clock_offset_seconds
         self._church = SimulatedChurch(world, lambda: time.time() + offset)
@@ -68,9 +77,9 @@ class SimulatorApp:
             self._church, self._access_control, self._publisher, self._oauth, settings, self._church_switch
         )
         self._most = manifest.adapter_file.paging.size
-        self._version_header = manifest.adapter_file.version_header.lower().encode()
+        self._version_header = (adapter_file.version_header or "").lower().encode()
         self._versions = {product.path: product.version for product in manifest.adapter_file.products.values()}
-        webhooks = manifest.adapter_file.webhooks
+        webhooks = adapter_file.webhooks
         self._versions.setdefault(webhook_api.ROOT, webhooks.version if webhooks else "")
         self._last_bodies: dict[str, bytes] = {}
 
@@ -126,7 +135,7 @@ class SimulatorApp:
         query = parse_query(scope["query_string"].decode("latin-1"), self._most)
         window_count = self._access_control.count(client, query.offset, time.monotonic())
         requested = request_headers.get(self._version_header, b"").decode("latin-1")
-        version = resolve_version(requested, self._versions.get("/".join(path.split("/")[:3]), "2018-08-01"))
+        version = resolve_version(requested, self._versions.get("/".join(path.split("/")[:3])) or "2018-08-01")
         response = self._refuse(window_count, version, requested) or self._read_or_write(
             scope, request_headers, query, body
         )

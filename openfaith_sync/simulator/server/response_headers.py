@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from openfaith_sync.domain.manifest.adapter_file import RateLimit
+from openfaith_sync.domain.manifest.paging import RateLimit
 from openfaith_sync.simulator.api.responses import SimulatedResponse
 from openfaith_sync.simulator.auth.access_control import Client
 from openfaith_sync.simulator.settings.rate_limit import WindowCount
@@ -41,7 +41,7 @@ class HeaderWriter:
             "limit": rate_limit.limit_header,
             "period": rate_limit.period_header,
         }
-        self._names = {word: name.lower().encode() for word, name in names.items()}
+        self._names = {word: name.lower().encode() for word, name in names.items() if name}
 
     def opening(
         self, client: Client, window_count: WindowCount | None, version: str | None, response: SimulatedResponse
@@ -56,7 +56,11 @@ class HeaderWriter:
                 "period": str(rule.period_seconds),
             }
             values |= {word: value for word, value in response.header_values.items() if word in self._names}
-            headers += [(self._names[word], value.encode()) for word, value in values.items() if value is not None]
+            headers += [
+                (self._names[word], value.encode())
+                for word, value in values.items()
+                if value is not None and word in self._names
+            ]
         if version is not None:
             headers.append((b"x-pco-api-processed-as-version", version.encode()))
         return headers

@@ -34,7 +34,7 @@ WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 """
 _LOAD = """
 SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now(),
-       account_id
+       account_id, coalesce((SELECT time_zone FROM sync.orgs WHERE orgs.org_id = connections.org_id), 'UTC')
 FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter) WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """

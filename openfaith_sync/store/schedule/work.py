@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest.manifest import DeltaCapability, Manifest
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkChange, WorkKey, WorkMode, next_night
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import LEFT_ALONE

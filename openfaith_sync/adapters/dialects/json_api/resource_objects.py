@@ -1,23 +1,12 @@
 """JSON:API resource objects as raw records. Whatever is wrong with one costs that one alone."""
 
-import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openfaith_sync.domain.ids import UNIDENTIFIED, ExternalId
+from openfaith_sync.adapters.dialects.rows import parse_identity, placed, unidentified
+from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.mapping.parsing import json_type
-from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
-
-# Ids become keys, paths and array elements: no white space, no control characters, nothing that PostgreSQL refuses.
-_ID = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
-
-
-def parse_identity(found: object) -> ExternalId | None:
-    """Return an id as text, whether it came as text or as a whole number; ``None`` for anything else."""
-    text = str(found) if type(found) is int else found
-    return ExternalId(text) if type(text) is str and _ID.fullmatch(text) else None
 
 
 def read_resource(found: object, resource: str | None = None, *, is_whole: bool = True) -> RawRecord:
@@ -27,12 +16,13 @@ def read_resource(found: object, resource: str | None = None, *, is_whole: bool 
     With ``is_whole``, one without attributes is damaged: a stub would empty every column that we hold.
     """
     if not isinstance(found, dict):
-        return _unidentified(found, "record", found, "expected a resource object")
+        return unidentified(found, "record", found, "expected a resource object")
     external_id, kind = parse_identity(found.get("id")), found.get("type")
     if external_id is None:
-        return _unidentified(found, "id", found.get("id"), "expected an id, as text or number")
+        return unidentified(found, "id", found.get("id"), "expected an id, as text or number", found.get("attributes"))
     if type(kind) is not str or (resource is not None and kind != resource and kind.lower() != resource.lower()):
-        return _unidentified(found, "type", kind, f"expected the type {resource}" if resource else "expected a type")
+        reason = f"expected the type {resource}" if resource else "expected a type"
+        return unidentified(found, "type", kind, reason, found.get("attributes"))
     # An empty object may come as an empty list, as PHP writes one.
     attributes, relationships = found.get("attributes") or {}, found.get("relationships") or {}
     for name, part in (("attributes", attributes), ("relationships", relationships)):
@@ -47,33 +37,7 @@ def read_rows(
     rows: Sequence[object], resource: str, listing: str, offset: int, *, is_whole: bool
 ) -> tuple[RawRecord, ...]:
     """Return the record of every row of a page, in order; unidentified ones also say where they were listed."""
-    records = tuple(read_resource(row, resource, is_whole=is_whole) for row in rows)
-    if all(record.damage is None for record in records):
-        return records
-    return tuple(
-        record._replace(body={**record.body, "place": _place(records, index, listing, offset)})
-        if record.is_unidentified
-        else record
-        for index, record in enumerate(records)
-    )
-
-
-def _place(records: Sequence[RawRecord], index: int, listing: str, offset: int) -> JsonObject:
-    after = records[index - 1].external_id if index else None
-    return {"listing": listing, "offset": offset, "index": index, "after": after}
-
-
-def _unidentified(found: object, field: str, value: object, reason: str) -> RawRecord:
-    digest = hashlib.sha256(storable_json(found)).hexdigest()[:32]
-    attributes = found.get("attributes") if isinstance(found, dict) else None
-    return RawRecord(
-        ExternalId(f"{UNIDENTIFIED}{digest}"),
-        # Its version tells where it stands in an ordered listing.
-        attributes if isinstance(attributes, dict) else {},
-        {},
-        {"row": found},
-        damage=Damage(field, json_type(value), reason),
-    )
+    return placed(tuple(read_resource(row, resource, is_whole=is_whole) for row in rows), listing, offset)
 
 
 def _read_related(

@@ -1,4 +1,4 @@
-"""The JSON:API dialect's subscriptions: listed, made, switched on, given a new secret, removed."""
+"""Planning Center's webhook subscriptions: listed, made, switched on, given a new secret, removed."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,9 +10,12 @@ import httpx
 import orjson
 
 from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
+from openfaith_sync.adapters.dialects.pco.webhook_keys import require_webhooks
 from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
-from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
+from openfaith_sync.domain.errors import MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.inbox import InboxEvent
 from openfaith_sync.domain.webhooks.subscription import Subscription
@@ -25,7 +28,7 @@ _MAX_EVENT_PAGES = 50
 _NO_CONTENT = 204
 
 
-class JsonApiSubscriptions:
+class PcoSubscriptions:
     """One connection's subscriptions; implements ``engine.subscriptions.SubscriptionSource``."""
 
     def __init__(self, manifest: Manifest, client: HttpClient) -> None:
@@ -34,10 +37,9 @@ class JsonApiSubscriptions:
         Raises:
             DefinitionError: The adapter's source has no webhooks.
         """
-        if manifest.adapter_file.webhooks is None:
-            raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
-        self._webhooks = manifest.adapter_file.webhooks
-        self._paging = manifest.adapter_file.paging
+        adapter_file, self._webhooks = require_webhooks(manifest)
+        self._paging = adapter_file.paging
+        self._account = adapter_file.account
         self._client = client
         self._reader = WebhookReader(manifest)
 
@@ -117,7 +119,7 @@ class JsonApiSubscriptions:
             offset, number = offset + len(resources), number + 1
 
     def _parse_listing(self, response: httpx.Response) -> tuple[list[Mapping[str, Any]], bool]:
-        body = self._client.parse_object(response)
+        body = self._parse_object(response)
         found, links = body.get("data"), body.get("links")
         if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
             raise MalformedAnswer("the source's listing holds no list of resources")
@@ -126,8 +128,14 @@ class JsonApiSubscriptions:
             raise MalformedAnswer("the source sent an empty page and promised more")
         return found, has_next
 
+    def _parse_object(self, response: httpx.Response) -> Mapping[str, Any]:
+        body = parse_json_object(response)
+        if self._account is not None:
+            self._client.check_account(stated_accounts(self._account, self._account.in_answers, body))
+        return body
+
     def _parse_single(self, response: httpx.Response) -> Subscription:
-        return _read(self._client.parse_object(response).get("data"))
+        return _read(self._parse_object(response).get("data"))
 
 
 def _is_empty(response: httpx.Response) -> bool:

@@ -1,4 +1,4 @@
-"""Reads the webhook deliveries of the JSON:API dialect: raw bytes to inbox events, without input or output.
+"""Reads the webhook deliveries of Planning Center: raw bytes to inbox events, without input or output.
 
 A body is ``{"data": [EventDelivery…]}``; the ``payload`` of each is JSON in a string, with the
 record as ``data`` and the event's time in ``meta`` (docs/pco.md 4.2). The event
@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from openfaith_sync.adapters.client.account import stated_accounts
 from openfaith_sync.adapters.client.lenient_json import parse_json
-from openfaith_sync.adapters.dialects.json_api.resource_objects import parse_identity, read_resource
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
+from openfaith_sync.adapters.dialects.pco.webhook_keys import require_webhooks
+from openfaith_sync.adapters.dialects.rows import parse_identity
 from openfaith_sync.domain.ids import AccountId, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.unstorable_text import storable_json
@@ -38,12 +39,11 @@ class WebhookReader:
         Raises:
             DefinitionError: The adapter's source has no webhooks.
         """
-        if manifest.adapter_file.webhooks is None:
-            raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
-        self.headers = manifest.adapter_file.webhooks.headers
+        adapter_file, webhooks = require_webhooks(manifest)
+        self.headers = webhooks.headers
         self.announced = announcements(manifest)
         self._entities = manifest.entities
-        self._account = manifest.adapter_file.account
+        self._account = adapter_file.account
 
     def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Return the events of a delivery, those nobody wants, and what could not be read."""

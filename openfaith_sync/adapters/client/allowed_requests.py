@@ -1,0 +1,83 @@
+"""Which requests a client may send: what the manifest reads, and what its caller was allowed to write.
+
+Some sources write by GET, so that the method alone protects nothing: a request outside the manifest's
+read paths is a mistake of ours, and refused before anything is sent.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.dialect_files import PlainKeys
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
+
+_PLACEHOLDER = re.compile(r"\{(?:id|parent)\}")
+_ID_PATTERNS = {"text": "[^/]+", "number": "[0-9]+"}
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedRequest:
+    """One kind of request: its method, its path with placeholders, and the parameters that make it what it is."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    id_pattern: str = _ID_PATTERNS["text"]
+
+    def matches(self, request: Request) -> bool:
+        """Return whether a request is of this kind."""
+        return (
+            request.method == self.method
+            and self._fits(self.path, request.path)
+            and all(
+                name in request.parameters and self._fits(text, str(request.parameters[name]))
+                for name, text in self.parameters.items()
+            )
+        )
+
+    def _fits(self, template: str, given: str) -> bool:
+        pattern = self.id_pattern.join(re.escape(part) for part in _PLACEHOLDER.split(template))
+        return re.fullmatch(pattern, given) is not None
+
+
+class AllowedRequests:
+    """All kinds of requests that one client may send."""
+
+    def __init__(self, *kinds: Iterable[AllowedRequest]) -> None:
+        """Allow these kinds and nothing else."""
+        self._kinds = tuple(kind for some in kinds for kind in some)
+
+    def require(self, request: Request) -> None:
+        """Return if a request may be sent.
+
+        Raises:
+            DefinitionError: Nothing allows it; nothing was sent.
+        """
+        if not any(kind.matches(request) for kind in self._kinds):
+            raise DefinitionError(
+                f"{request.method} {request.path} is none of the manifest's read paths; nothing was sent"
+            )
+
+
+def reads_of(manifest: Manifest) -> Iterator[AllowedRequest]:
+    """Yield what a manifest reads: its listings, its single records, and the proof of the credentials."""
+    auth = manifest.adapter_file.auth
+    yield AllowedRequest("GET", auth.verify, auth.verify_parameters)
+    adapter_file = manifest.adapter_file
+    changes = adapter_file.changes if isinstance(adapter_file, PlainKeys) else None
+    for entity in manifest.entities.values():
+        # A filter that is written into one expression is another one with each span of time.
+        fixed = {name: text for name, text in entity.parameters.items() if not changes or name != changes.parameter}
+        yield from _entity_reads(entity, fixed)
+
+
+def _entity_reads(entity: Entity, fixed: Mapping[str, str]) -> Iterator[AllowedRequest]:
+    endpoints, ids = entity.endpoints, _ID_PATTERNS[entity.id_format]
+    yield AllowedRequest("GET", entity.path + endpoints.list, fixed, ids)
+    if endpoints.get is not None:
+        yield AllowedRequest("GET", entity.path + endpoints.get, endpoints.get_parameters, ids)
+    if entity.merges is not None:
+        yield AllowedRequest("GET", entity.path + entity.merges.list)

@@ -1,0 +1,190 @@
+"""The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from openfaith_sync.adapters.client.response_bodies import parse_json_object
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
+from openfaith_sync.adapters.dialects.page_proofs import prove_advance, prove_page, prove_promise
+from openfaith_sync.adapters.dialects.rows import below, fill_path, parse_identity
+from openfaith_sync.adapters.ports.answer_reader import StatedError
+from openfaith_sync.domain.connections.connection import Identity
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
+from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
+from openfaith_sync.domain.manifest.dialect_files import JsonApiKeys
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.passes.walk_place import version_key
+from openfaith_sync.domain.records.record import JsonObject, RawRecord
+
+
+class JsonApiDialect:
+    """JSON:API documents, as Planning Center writes and filters them; implements ``Dialect``."""
+
+    media_type = "application/json"
+
+    def __init__(self, manifest: Manifest) -> None:
+        """Speak as the manifest says.
+
+        Raises:
+            DefinitionError: It is a manifest of another dialect.
+        """
+        adapter_file = manifest.adapter_file
+        if not isinstance(adapter_file, JsonApiKeys):
+            raise DefinitionError(f"the {manifest.adapter} manifest is not one of JSON:API")
+        self._entities = manifest.entities
+        self._paging = adapter_file.paging
+        self._account = adapter_file.account
+
+    def parse_document(self, response: httpx.Response) -> JsonObject:
+        """Return the JSON object of a successful response."""
+        return parse_json_object(response)
+
+    def stated_error(self, response: httpx.Response) -> StatedError | None:  # noqa: ARG002  the port's
+        """Return nothing: an error has a status of its own here."""
+        return None
+
+    def accounts_in(self, response: httpx.Response) -> Iterator[AccountId]:
+        """Yield the accounts that an answer states."""
+        return self.stated_accounts(self.parse_document(response))
+
+    def stated_accounts(self, document: JsonObject) -> Iterator[AccountId]:
+        """Yield the accounts that a document states it is of."""
+        return stated_accounts(self._account, self._account.in_answers, document) if self._account else iter(())
+
+    def parse_identity(self, document: JsonObject) -> Identity:
+        """Return whom the credentials belong to."""
+        account = next(self.stated_accounts(document), None)
+        return Identity(str(_expect(_expect(document, "data", dict), "id", str)), account)
+
+    def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
+        """Return the request for one page of a listing."""
+        paging = self._paging
+        parameters: dict[str, str | int] = {**entity.parameters, paging.size_parameter: query.size or paging.size}
+        if query.offset:
+            parameters[paging.offset_parameter] = query.offset
+        version = entity.delta.attribute
+        if query.is_sparse:
+            # An unknown name selects nothing, which is what is wanted where there is no version.
+            parameters[f"fields[{entity.resource}]"] = version or "id"
+        if query.order is not Order.ID:
+            parameters["order"] = f"-{version}" if query.order is Order.VERSION_DESCENDING else str(version)
+        if query.version_from:
+            parameters[f"where[{version}][gte]"] = version_key(query.version_from)
+        if query.version_before:
+            parameters[f"where[{version}][lt]"] = version_key(query.version_before)
+        if included := ",".join(include for include, child in entity.sideload.items() if child in query.children):
+            parameters["include"] = included
+        is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
+        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        return Request(path, parameters, entity.version, is_deep, query.is_reducible)
+
+    def parse_page(self, entity: Entity, query: ListingQuery, document: JsonObject) -> Page:
+        """Return the page that answers a query, proven."""
+        meta, links = _expect(document, "meta", dict), _links(document)
+        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        rows = _rows(document, meta, links)
+        records = read_rows(rows, entity.resource, path, query.offset, is_whole=not query.is_sparse)
+        if query.parent is not None:
+            records = tuple(below(entity, query.parent, record) for record in records)
+        children = self._children_by_type(child for child in entity.sideload.values() if child in query.children)
+        page = Page(
+            records=records,
+            total_count=_expect(meta, "total_count", int),
+            has_next=links.get("next") is not None,
+            children=_read_children(document, children) if children else {},
+        )
+        following = meta.get("next")
+        prove_promise(page, query)
+        prove_advance(page, query, following.get("offset") if isinstance(following, dict) else None)
+        return prove_page(entity, query, page)
+
+    def record_request(
+        self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
+    ) -> Request:
+        """Return the request for one record, with the children that it includes."""
+        if entity.endpoints.get is None:
+            raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
+        path = entity.path + fill_path(entity.endpoints.get, id=external_id, parent=parent)
+        parameters = {"include": ",".join(entity.sideload)} if with_children else {}
+        return Request(path, parameters, entity.version, is_reducible=with_children)
+
+    def parse_record(
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        document: JsonObject,
+        *,
+        with_children: bool,
+    ) -> FreshRecord:
+        """Return the record that was asked for."""
+        found = _require(document, "data")
+        record = read_resource(found, entity.resource)
+        if record.is_unidentified and _named(found) in {None, external_id}:
+            # Only one record can be meant, and it is alive, whatever else is wrong with it.
+            record = record._replace(external_id=external_id)
+        if record.external_id != external_id:
+            raise MalformedAnswer(f"the source sent another {entity.resource} than the one that was asked for")
+        children = self._children_by_type(entity.sideload.values()) if with_children else {}
+        return FreshRecord(below(entity, parent, record), _read_children(document, children) if children else {})
+
+    def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
+        """Return the record that an event shows."""
+        record = read_resource(dict(payload), is_whole=False)
+        if record.damage is not None:
+            raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
+        return below(entity, parent, record)
+
+    def _children_by_type(self, children: Iterable[str]) -> dict[str, EntityName]:
+        return {self._entities[EntityName(child)].resource: EntityName(child) for child in children}
+
+
+def _read_children(
+    body: Mapping[str, Any], children: Mapping[str, EntityName]
+) -> dict[EntityName, tuple[RawRecord, ...]]:
+    found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
+    # When nothing is included, the source may leave the key out (docs/pco.md 1.2).
+    for resource in _expect(body, "included", list) if body.get("included") else ():
+        kind = resource.get("type") if isinstance(resource, dict) else None
+        # What names no type cannot be said to be anybody's: the children's own count then finds it missing.
+        if isinstance(kind, str) and (entity := children.get(kind)) is not None:
+            found[entity].append(read_resource(resource))
+    return {entity: tuple(records) for entity, records in found.items()}
+
+
+def _links(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the links of an answer, which may leave out the key when there are none."""
+    is_promising_more = "next" in _expect(body, "meta", dict)
+    return _expect(body, "links", dict) if "links" in body or is_promising_more else {}
+
+
+def _rows(body: Mapping[str, Any], meta: Mapping[str, Any], links: Mapping[str, Any]) -> list[object]:
+    """Return the rows of a listing; the key may be missing only where the source counts none as well."""
+    is_empty = meta.get("total_count") == 0 and links.get("next") is None
+    rows: list[object] = [] if is_empty and "data" not in body else _expect(body, "data", list)
+    return rows
+
+
+def _named(found: object) -> ExternalId | None:
+    return parse_identity(found.get("id")) if isinstance(found, dict) else None
+
+
+def _require(found: Mapping[str, Any], key: str) -> object:
+    value = found.get(key)
+    if value is None:
+        raise MalformedAnswer(f"the source's answer has nothing at {key!r}")
+    return value
+
+
+def _expect(found: Mapping[str, Any], key: str, kind: type) -> Any:
+    value = found.get(key)
+    if type(value) is not kind:
+        shown = "nothing" if value is None else f"a {type(value).__name__}"
+        raise MalformedAnswer(f"the source's answer has {shown} at {key!r}, expected a {kind.__name__}")
+    return value

@@ -1,0 +1,17 @@
+"""What a manifest says of Planning Center's webhooks."""
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.dialect_files import PcoFile, Webhooks
+from openfaith_sync.domain.manifest.manifest import Manifest
+
+
+def require_webhooks(manifest: Manifest) -> tuple[PcoFile, Webhooks]:
+    """Return the adapter file and its webhooks.
+
+    Raises:
+        DefinitionError: The adapter's source has no webhooks.
+    """
+    adapter_file = manifest.adapter_file
+    if not isinstance(adapter_file, PcoFile) or adapter_file.webhooks is None:
+        raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
+    return adapter_file, adapter_file.webhooks

@@ -1,0 +1,180 @@
+"""The dialect of plain records, whatever format they come in: lists without an envelope of any standard."""
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.page_proofs import prove_page, prove_size
+from openfaith_sync.adapters.dialects.plain.documents import Documents, value_below
+from openfaith_sync.adapters.dialects.plain.records import RowReader
+from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
+from openfaith_sync.adapters.dialects.rows import below, fill_path, parse_identity, placed
+from openfaith_sync.adapters.ports.answer_reader import StatedError
+from openfaith_sync.domain.connections.connection import Identity
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
+from openfaith_sync.domain.ids import AccountId, ExternalId
+from openfaith_sync.domain.manifest.dialect_files import PlainKeys, StatedErrors
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.records.record import JsonObject, RawRecord
+
+D = TypeVar("D")
+
+
+class PlainDialect(Generic[D]):
+    """Plain records in one format of documents; implements ``Dialect``."""
+
+    def __init__(self, manifest: Manifest, documents: Documents[D], zone: ZoneInfo | None) -> None:
+        """Speak as the manifest says.
+
+        Raises:
+            DefinitionError: It is a manifest of another dialect.
+        """
+        adapter_file = manifest.adapter_file
+        if not isinstance(adapter_file, PlainKeys):
+            raise DefinitionError(f"the {manifest.adapter} manifest is not one of plain records")
+        self._keys = adapter_file
+        self._documents = documents
+        self._requests = PlainRequests(adapter_file, zone)
+        self._readers = {
+            name: RowReader(entity, zone, blank_is_missing=adapter_file.blank_is_missing)
+            for name, entity in manifest.entities.items()
+        }
+
+    @property
+    def media_type(self) -> str:
+        """Return what answers are asked for as."""
+        return self._documents.media_type
+
+    def parse_document(self, response: httpx.Response) -> D:
+        """Return the document of a successful response."""
+        return self._documents.parse(response)
+
+    def stated_error(self, response: httpx.Response) -> StatedError | None:
+        """Return the error that the body states, whatever the status."""
+        declared = self._keys.stated_errors
+        if declared is None or not self._documents.may_state_error(response):
+            return None
+        try:
+            document = self._documents.parse(response)
+        except MalformedAnswer:
+            return None
+        return self._error_in(document, declared)
+
+    def accounts_in(self, response: httpx.Response) -> Iterator[AccountId]:
+        """Yield the account that the answer to ``auth.verify`` states."""
+        account = self.parse_identity(self.parse_document(response)).account
+        return iter(() if account is None else (account,))
+
+    def stated_accounts(self, document: D) -> Iterator[AccountId]:  # noqa: ARG002  the port's
+        """Yield nothing: plain records do not say whose they are."""
+        return iter(())
+
+    def parse_identity(self, document: D) -> Identity:
+        """Return whom the credentials belong to."""
+        declared = self._keys.identity
+        user = parse_identity(self._documents.value_at(document, declared.user))
+        if user is None:
+            raise MalformedAnswer(f"the source's answer names nobody at {declared.user!r}")
+        if declared.account is None:
+            return Identity(user, None)
+        account = parse_identity(self._documents.value_at(document, declared.account))
+        if account is None:
+            raise MalformedAnswer(f"the source's answer names no account at {declared.account!r}")
+        return Identity(user, AccountId(account))
+
+    def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
+        """Return the request for one page of a listing."""
+        return self._requests.listing(entity, query)
+
+    def parse_page(self, entity: Entity, query: ListingQuery, document: D) -> Page:
+        """Return the page that answers a query, proven."""
+        rows = self._documents.rows_of(entity, document)
+        if not entity.is_paged:
+            whole, rows = len(rows), rows[query.offset :]
+            return Page(self._read_rows(entity, query, rows), total_count=whole, has_next=False)
+        size = query.size or self._keys.paging.size
+        page = Page(
+            records=self._read_rows(entity, query, rows),
+            total_count=self._count_at(document, self._keys.total),
+            has_next=self._has_next(document, query, len(rows), size),
+        )
+        prove_size(page, size)
+        return prove_page(entity, query, page)
+
+    def record_request(
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        *,
+        with_children: bool,  # noqa: ARG002
+    ) -> Request:
+        """Return the request for one record."""
+        return self._requests.single(entity, external_id, parent)
+
+    def parse_record(
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        document: D,
+        *,
+        with_children: bool,  # noqa: ARG002
+    ) -> FreshRecord:
+        """Return the record that was asked for."""
+        record = self._readers[entity.name].read(self._documents.record_of(entity, document))
+        if record.external_id != external_id:
+            raise MalformedAnswer(f"the source sent another {entity.name} than the one that was asked for")
+        return FreshRecord(below(entity, parent, record))
+
+    def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
+        """Return the record that an event shows."""
+        record = self._readers[entity.name].read(payload)
+        if record.damage is not None:
+            raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
+        return below(entity, parent, record)
+
+    def _read_rows(self, entity: Entity, query: ListingQuery, rows: list[object]) -> tuple[RawRecord, ...]:
+        reader = self._readers[entity.name]
+        records = tuple(below(entity, query.parent, reader.read(row)) for row in rows)
+        return placed(records, entity.path + fill_path(entity.endpoints.list, parent=query.parent), query.offset)
+
+    def _has_next(self, document: D, query: ListingQuery, rows: int, size: int) -> bool:
+        last_page = self._count_at(document, self._keys.last_page)
+        if last_page is not None:
+            return query.offset // size + 1 < last_page
+        return rows >= size
+
+    def _count_at(self, document: D, path: str | None) -> int | None:
+        """Return the number at a path.
+
+        Raises:
+            MalformedAnswer: The manifest promises one, and there is none.
+        """
+        if path is None:
+            return None
+        found = self._documents.value_at(document, path)
+        number = int(found) if isinstance(found, str) and found.isascii() and found.isdigit() else found
+        if type(number) is not int or number < 0:
+            raise MalformedAnswer(f"the source's answer has no number at {path!r}")
+        return number
+
+    def _error_in(self, document: D, declared: StatedErrors) -> StatedError | None:
+        for path in declared.at:
+            found = self._documents.value_at(document, path)
+            first = found[0] if isinstance(found, list) and found else found
+            if first:
+                return StatedError(_code_of(value_below(first, declared.code) if declared.code else None))
+        if any(self._documents.value_at(document, path) is False for path in declared.false_at):
+            return StatedError(None)
+        return None
+
+
+def _code_of(found: object) -> str | None:
+    text = str(found).strip() if isinstance(found, str | int) else ""
+    return (text.lstrip("0") or "0") if text.isdigit() else text or None

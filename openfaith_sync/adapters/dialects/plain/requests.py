@@ -1,0 +1,91 @@
+"""How a question becomes a request where paging, order and filters are query parameters of the manifest's own."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.rows import fill_parameter, fill_path
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.manifest.dialect_files import ChangeFilter, PlainKeys
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.passes.listing import ListingQuery, Order
+
+
+class PlainRequests:
+    """Builds the requests of one adapter."""
+
+    def __init__(self, adapter_file: PlainKeys, zone: ZoneInfo | None) -> None:
+        """Build as the manifest says; moments are written in the source's time zone, where it has one."""
+        self._paging = adapter_file.paging
+        self._order = adapter_file.order
+        self._changes = adapter_file.changes
+        self._zone = zone
+
+    def listing(self, entity: Entity, query: ListingQuery) -> Request:
+        """Return the request for one page of a listing."""
+        parameters: dict[str, str | int] = {
+            name: fill_parameter(text, parent=query.parent) for name, text in entity.parameters.items()
+        }
+        if entity.is_paged:
+            parameters |= self._page(query)
+        parameters |= self._ordered(entity, query)
+        if self._changes is not None and (query.version_from or query.version_before):
+            parameters = self._narrowed(entity, query, self._changes, parameters)
+        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        return Request(path, parameters, entity.version, is_reducible=query.is_reducible)
+
+    def single(self, entity: Entity, external_id: ExternalId, parent: ExternalId | None) -> Request:
+        """Return the request for one record.
+
+        Raises:
+            DefinitionError: The manifest does not say where it is read.
+        """
+        endpoints = entity.endpoints
+        if endpoints.get is None:
+            raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
+        path = entity.path + fill_path(endpoints.get, id=external_id, parent=parent)
+        parameters = {
+            name: fill_parameter(text, id=external_id, parent=parent) for name, text in endpoints.get_parameters.items()
+        }
+        return Request(path, parameters, entity.version)
+
+    def _page(self, query: ListingQuery) -> dict[str, str | int]:
+        paging, size = self._paging, query.size or self._paging.size
+        sized: dict[str, str | int] = {paging.size_parameter: size}
+        if paging.by == "page":
+            return sized | {paging.page_parameter: query.offset // size + 1}
+        return sized | {paging.offset_parameter: query.offset}
+
+    def _ordered(self, entity: Entity, query: ListingQuery) -> dict[str, str]:
+        order = self._order
+        if order is None:
+            return {}
+        if query.order is Order.ID:
+            return {} if order.by_id is None else {order.parameter: order.by_id}
+        template = order.descending if query.order is Order.VERSION_DESCENDING else order.ascending
+        return {order.parameter: template.replace("{attribute}", _key_of_version(entity))}
+
+    def _narrowed(
+        self, entity: Entity, query: ListingQuery, changes: ChangeFilter, parameters: dict[str, str | int]
+    ) -> dict[str, str | int]:
+        """Return the parameters with the bounds of a span of time."""
+        since = self._bound(entity, changes.since, changes.moment, query.version_from)
+        before = self._bound(entity, changes.before, changes.moment, query.version_before)
+        if changes.by == "expression":
+            parts = [str(parameters[changes.parameter])] if changes.parameter in parameters else []
+            parts += [part for part in (since, before) if part]
+            return parameters | {changes.parameter: " and ".join(f"({part})" for part in parts)}
+        bounds = {changes.parameter: since, changes.before_parameter: before}
+        return parameters | {name: text for name, text in bounds.items() if name and text}
+
+    def _bound(self, entity: Entity, template: str, form: str, moment: datetime | None) -> str | None:
+        if moment is None:
+            return None
+        written = moment.astimezone(self._zone or UTC).strftime(form)
+        return template.replace("{attribute}", _key_of_version(entity)).replace("{moment}", written)
+
+
+def _key_of_version(entity: Entity) -> str:
+    name = str(entity.delta.attribute)
+    return entity.attributes[name].at or name

@@ -1,0 +1,83 @@
+"""Rows that every dialect reads alike: ids, paths with ids, and rows that nobody can identify."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import UNIDENTIFIED, ExternalId
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.mapping.parsing import json_type
+from openfaith_sync.domain.mapping.unstorable_text import storable_json
+from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
+
+# Ids become keys, paths and array elements: no white space, no control characters, nothing that PostgreSQL refuses.
+_ID = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
+
+
+def parse_identity(found: object) -> ExternalId | None:
+    """Return an id as text, whether it came as text or as a whole number; ``None`` for anything else."""
+    text = str(found) if type(found) is int else found
+    return ExternalId(text) if type(text) is str and _ID.fullmatch(text) else None
+
+
+def fill_path(path: str, **ids: ExternalId | None) -> str:
+    """Put ids into a path, as one segment each whatever they hold."""
+    for name, identity in ids.items():
+        if f"{{{name}}}" in path:
+            path = path.replace(f"{{{name}}}", quote(_require(path, name, identity), safe=""))
+    return path
+
+
+def fill_parameter(text: str, **ids: ExternalId | None) -> str:
+    """Put ids into a query parameter; the transport quotes it."""
+    for name, identity in ids.items():
+        if f"{{{name}}}" in text:
+            text = text.replace(f"{{{name}}}", _require(text, name, identity))
+    return text
+
+
+def unidentified(found: object, field: str, value: object, reason: str, attributes: object = None) -> RawRecord:
+    """Return the record of a row that cannot be identified, with an id made of its content: it is known again."""
+    digest = hashlib.sha256(storable_json(found)).hexdigest()[:32]
+    return RawRecord(
+        ExternalId(f"{UNIDENTIFIED}{digest}"),
+        # Its version tells where it stands in an ordered listing.
+        attributes if isinstance(attributes, dict) else {},
+        {},
+        {"row": found},
+        damage=Damage(field, json_type(value), reason),
+    )
+
+
+def placed(records: tuple[RawRecord, ...], listing: str, offset: int) -> tuple[RawRecord, ...]:
+    """Return the records of a page; those that are not identified also say where they were listed."""
+    if all(record.damage is None for record in records):
+        return records
+    return tuple(
+        record._replace(body={**record.body, "place": _place(records, index, listing, offset)})
+        if record.is_unidentified
+        else record
+        for index, record in enumerate(records)
+    )
+
+
+def below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRecord:
+    """Return a nested record with the reference to its parent, which many sources show in the path only."""
+    if entity.nested is None or parent is None:
+        return record
+    relationship = entity.relationships[entity.nested.under]
+    under = Reference(parent, relationship.resource or relationship.target)
+    return record._replace(references={**record.references, entity.nested.under: under})
+
+
+def _require(template: str, name: str, identity: ExternalId | None) -> ExternalId:
+    if not identity:
+        raise DefinitionError(f"{template} was asked for without the {name}'s id")
+    return identity
+
+
+def _place(records: Sequence[RawRecord], index: int, listing: str, offset: int) -> JsonObject:
+    after = records[index - 1].external_id if index else None
+    return {"listing": listing, "offset": offset, "index": index, "after": after}

@@ -1,0 +1,114 @@
+"""One connection's records, in whatever dialect: asks through the client, and believes nothing unproven."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import httpx
+
+from openfaith_sync.adapters.client.http_client import HttpClient
+from openfaith_sync.adapters.dialects.page_windows import read_window
+from openfaith_sync.adapters.dialects.port import Dialect
+from openfaith_sync.adapters.ratelimit.rate_limit_headers import parse_answered_at
+from openfaith_sync.domain.connections.connection import Identity
+from openfaith_sync.domain.errors import AccessDenied, DefinitionError, NotFoundAtSource, PageNotServed
+from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.records.record import JsonObject, RawRecord
+
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+class DialectSource(Generic[D]):
+    """The records of one connection; implements ``engine.ports.Source``. Safe to use from several threads."""
+
+    def __init__(self, manifest: Manifest, dialect: Dialect[D], client: HttpClient) -> None:
+        """Read through this client what the manifest describes."""
+        self._manifest = manifest
+        self._dialect = dialect
+        self._client = client
+
+    def read_page(self, query: ListingQuery) -> Page:
+        """Return one page, proven well formed and no shorter than the source promised."""
+        return self._read_listing(self._manifest.entities[query.entity], query)
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        """Return one page of the merges of an entity, proven like any other."""
+        mergers = self._manifest.entities[query.entity].mergers
+        if mergers is None:
+            raise DefinitionError(f"the manifest does not say where merges of {query.entity} are listed")
+        return self._read_listing(mergers, query)
+
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        """Return one record fresh from the source, its sideloaded children with it; ``None`` when it has none."""
+        part = self._manifest.entities[entity]
+        try:
+            return self._read_single(part, external_id, parent, with_children=bool(part.sideload))
+        except (AccessDenied, PageNotServed):
+            # What is included may be what is denied, or what the source fails on.
+            if not part.sideload:
+                raise
+        return self._read_single(part, external_id, parent, with_children=False)
+
+    def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Return the record that an event shows; without attributes where the event shows none.
+
+        Raises:
+            MalformedAnswer: It is no whole record.
+        """
+        return self._dialect.parse_payload(self._manifest.entities[entity], payload, parent)
+
+    def read_account(self) -> Identity:
+        """Prove the credentials, and return whom they belong to."""
+
+        def build(document: D) -> Identity:
+            identity = self._dialect.parse_identity(document)
+            self._client.check_account(() if identity.account is None else (identity.account,))
+            return identity
+
+        return self._client.verify(self._parsed(build))
+
+    def _read_listing(self, entity: Entity, query: ListingQuery) -> Page:
+        paging = self._manifest.adapter_file.paging
+        if paging.by == "page" and entity.is_paged:
+            return read_window(query, paging.size, lambda part: self._read_one(entity, part))
+        return self._read_one(entity, query)
+
+    def _read_one(self, entity: Entity, query: ListingQuery) -> Page:
+        request = self._dialect.listing_request(entity, query)
+
+        def parse(response: httpx.Response) -> tuple[Page, datetime]:
+            page = self._parsed(lambda document: self._dialect.parse_page(entity, query, document))(response)
+            return page, parse_answered_at(response.headers)
+
+        (page, answered_at), effort = self._client.read(request, parse)
+        return replace(page, requests=effort.requests, waited=effort.waited, answered_at=answered_at)
+
+    def _read_single(
+        self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
+    ) -> FreshRecord | None:
+        request = self._dialect.record_request(entity, external_id, parent, with_children=with_children)
+
+        def build(document: D) -> FreshRecord:
+            return self._dialect.parse_record(entity, external_id, parent, document, with_children=with_children)
+
+        try:
+            return self._client.read(request, self._parsed(build))[0]
+        except NotFoundAtSource:
+            return None
+
+    def _parsed(self, build: Callable[[D], T]) -> Callable[[httpx.Response], T]:
+        """Return what makes a value of an answer, once that is known to be of the connection's account."""
+
+        def parse(response: httpx.Response) -> T:
+            document = self._dialect.parse_document(response)
+            self._client.check_account(self._dialect.stated_accounts(document))
+            return build(document)
+
+        return parse

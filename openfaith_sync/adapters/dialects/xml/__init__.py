@@ -1,0 +1,1 @@
+"""XML records: elements with attributes, text and children."""

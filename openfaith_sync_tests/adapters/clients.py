@@ -1,0 +1,27 @@
+"""What clients of tests are given beside an address and credentials."""
+
+from typing import Any
+
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, reads_of
+from openfaith_sync.adapters.client.transport import Request
+from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.domain.manifest.manifest import Manifest
+
+
+class AnyRequest(AllowedRequests):
+    """Allows everything, for tests of a client alone."""
+
+    def require(self, request: Request) -> None:
+        """Allow it."""
+
+
+def guarded(manifest: Manifest) -> dict[str, Any]:
+    """Return a client's guard and dialect, as an opened source has them."""
+    dialect = speak(manifest)
+    writes = dialect.webhooks.allowed_requests() if dialect.webhooks else ()
+    return {"allowed": AllowedRequests(reads_of(manifest), writes), "answers": dialect.answers}
+
+
+def unguarded(manifest: Manifest) -> dict[str, Any]:
+    """Return the same without the guard."""
+    return {"allowed": AnyRequest(), "answers": speak(manifest).answers}

@@ -1,0 +1,1 @@
+"""Every dialect under one contract."""
