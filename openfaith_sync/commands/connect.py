@@ -28,8 +28,8 @@ from openfaith_sync.store.connections.authorizations import (
 )
 from openfaith_sync.store.connections.connections import ListedConnection, list_connections
 from openfaith_sync.store.database.database import Database, open_database
-from openfaith_sync.web.callback import PATH
-from openfaith_sync.web.connecting import complete
+from openfaith_sync.web.oauth_callback import PATH
+from openfaith_sync.web.oauth_completion import complete_authorization
 
 LOOK_EVERY_SECONDS = 0.5
 TELL_EVERY_SECONDS = 60
@@ -82,7 +82,7 @@ def connect(
         # For a program, standard output holds the facts alone.
         click.echo(endpoints.link(redirect_uri, wanted, begun.state, begun.verifier), err=as_json)
         if paste:
-            complete(database, {manifest.adapter: manifest}, begun.state, _read_code(begun.state))
+            complete_authorization(database, {manifest.adapter: manifest}, begun.state, _read_code(begun.state))
         else:
             _wait(database, begun)
         register_partition(deployment, name)

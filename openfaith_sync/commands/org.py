@@ -74,7 +74,7 @@ def add(
         with open_partitions(deployment) as partitions:
             is_new = add_connection(database, replace(connection, account=identity.account))
             partitions.register(name)
-        make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "connected again")
+        make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "reconnected")
     if as_json:
         print_json(
             {

@@ -1,1 +1,1 @@
-"""What listens on a port: the webhook receiver."""
+"""The HTTP server that receives webhooks and OAuth redirects."""

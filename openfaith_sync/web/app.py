@@ -1,4 +1,4 @@
-"""The ASGI application: which paths there are, and what every answer carries."""
+"""The ASGI application: its routes, and the headers on every response."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -18,15 +18,15 @@ from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.webhooks.subscriptions import load_secrets
-from openfaith_sync.web.callback import PATH as CALLBACK_PATH
-from openfaith_sync.web.callback import OAuthCallback
 from openfaith_sync.web.database_calls import DatabaseCalls
+from openfaith_sync.web.delivery_counts import DeliveryCounts
 from openfaith_sync.web.health import Health
 from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
-from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
-from openfaith_sync.web.receiving import WebhookReceiver
+from openfaith_sync.web.limits import DEFAULT_LIMITS, ServerLimits
+from openfaith_sync.web.oauth_callback import PATH as CALLBACK_PATH
+from openfaith_sync.web.oauth_callback import OAuthCallback
 from openfaith_sync.web.signing_secrets import Secrets, SigningSecrets
-from openfaith_sync.web.tally import Tally
+from openfaith_sync.web.webhook_receiver import WebhookReceiver
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -34,13 +34,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""What browsers and caches must know, on every answer; the server puts it there, on its own answers too."""
+"""Security headers for browsers and caches; the server adds them to every response, including its own."""
 
 
 def build_app(
-    database: Database, manifests: Iterable[Manifest], limits: Limits = DEFAULT_LIMITS, on_step: OnStep | None = None
+    database: Database,
+    manifests: Iterable[Manifest],
+    limits: ServerLimits = DEFAULT_LIMITS,
+    on_step: OnStep | None = None,
 ) -> Starlette:
-    """Yield the application that receives for these adapters; it opens no connection before it is asked.
+    """Return the application that receives for these adapters; it opens connections only when a request needs one.
 
     Raises:
         DefinitionError: None of the adapters has webhooks.
@@ -48,60 +51,61 @@ def build_app(
     manifests = list(manifests)
     readers = {m.adapter: webhooks.reader for m in manifests if (webhooks := speak(m).webhooks) is not None}
     if not readers:
-        raise DefinitionError("none of the manifests has webhooks; there is nothing to receive")
-    calls, tally = DatabaseCalls(database, limits.database_connections), Tally()
+        raise DefinitionError("no manifest declares webhooks; there is nothing to receive")
+    calls, delivery_counts = DatabaseCalls(database, limits.database_connections), DeliveryCounts()
 
     async def load(org: OrgId, adapter: AdapterName) -> Secrets:
         return await calls.run(lambda connection: load_secrets(connection, database.keys, org, adapter), org)
 
     secrets = SigningSecrets(load, limits.secrets_seconds)
-    receiver = WebhookReceiver(readers, secrets, InboxWriter(calls, limits.waiting, on_step), limits, tally)
+    receiver = WebhookReceiver(readers, secrets, InboxWriter(calls, limits.waiting, on_step), limits, delivery_counts)
 
     callback = OAuthCallback(database, {m.adapter: m for m in manifests if m.adapter_file.auth.oauth2}, limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         calls.open()
-        telling = asyncio.create_task(tally.run())
+        logging_task = asyncio.create_task(delivery_counts.run())
         yield
-        telling.cancel()
+        logging_task.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
-        tally.say()
+            await logging_task
+        delivery_counts.log()
         await asyncio.to_thread(calls.close)
 
     routes = [
         Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
-        Route(CALLBACK_PATH, callback.answer, methods=["GET"]),
-        Route("/health", Health(calls).answer, methods=["GET"]),
+        Route(CALLBACK_PATH, callback.respond, methods=["GET"]),
+        Route("/health", Health(calls).respond, methods=["GET"]),
     ]
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(WithoutLastSlash)],
-        exception_handlers={HTTPException: _answer_nothing, Exception: _answer_nothing},
+        middleware=[Middleware(StripTrailingSlash)],
+        exception_handlers={HTTPException: _respond_with_status, Exception: _respond_with_status},
     )
-    # Starlette would redirect a path with a slash too many to where the Host header says: codes to a stranger's host.
+    # Starlette would redirect a path with an extra slash to the host in the Host header, and send codes to a
+    # stranger's host.
     app.router.redirect_slashes = False
     return app
 
 
-class WithoutLastSlash:
-    """Takes a path with a slash at its end for the same without: it is how people and sources write URLs."""
+class StripTrailingSlash:
+    """Treats a path with a trailing slash like the path without it, since people and sources write URLs both ways."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand before this application."""
+        """Wrap this application."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand on the request."""
+        """Pass the request on."""
         if scope["type"] == "http" and len(scope["path"]) > 1:
             scope = {**scope, "path": scope["path"].removesuffix("/")}
         await self._app(scope, receive, send)
 
 
-async def _answer_nothing(_: Request, error: Exception) -> Response:
-    """Answer a wrong path, a wrong method or a mistake of ours by its status alone."""
+async def _respond_with_status(_: Request, error: Exception) -> Response:
+    """Answer a wrong path, a wrong method or an internal error with its status alone."""
     if isinstance(error, HTTPException):
         return Response(status_code=error.status_code, headers=error.headers)
     return Response(status_code=500)

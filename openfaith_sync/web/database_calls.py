@@ -1,4 +1,4 @@
-"""Runs database calls in threads, as many at once as there are connections."""
+"""Run database calls in threads, as many at once as there are connections."""
 
 import asyncio
 import time
@@ -18,57 +18,57 @@ from openfaith_sync.store.schema.row_level_security import enter_org
 
 T = TypeVar("T")
 
-# The acknowledgement waits for this, so it is said here whatever the server's default is.
+# Set explicitly, since an acknowledgement relies on it whatever the server's default is.
 _SESSION = """
 SELECT set_config('synchronous_commit', 'on', false), set_config('statement_timeout', '5s', false),
        set_config('lock_timeout', '5s', false)
 """
 _WAIT_SECONDS = 5
 _TRY_SECONDS = 0.25
-"""A connection takes a few milliseconds to make; after this, the reason for its absence is looked for."""
+"""A connection takes a few milliseconds to open; after this long, find out why there is none."""
 
 
 class DatabaseCalls:
     """Runs calls on pooled connections, as many at once as there are connections."""
 
     def __init__(self, database: Database, size: int) -> None:
-        """Open nothing yet: each connection is made by the first call that needs it."""
+        """Open no connection yet: the first call that needs one opens it."""
         self._database = database
         self._pool = build_pool(database, size, _SESSION)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="database")
-        self._turns = asyncio.Semaphore(size)
+        self._slots = asyncio.Semaphore(size)
 
     def open(self) -> None:
-        """Let calls be made."""
+        """Open the pool, so that calls can run."""
         self._pool.open()
 
     async def run(
-        self, call: Callable[[Connection], T], org: OrgId = NOBODY, on_turn: Callable[[], None] = lambda: None
+        self, call: Callable[[Connection], T], org: OrgId = NOBODY, on_start: Callable[[], None] = lambda: None
     ) -> T:
-        """Return what the call makes of a connection that sees this org alone; it must be one that may be made twice.
+        """Run a call with a connection that sees only this org, and return its result; the call must be repeatable.
 
-        A call that failed with its connection, or might not fail again, is made once more on another one.
-        ``on_turn`` is called in the event loop just before the call is made in its thread.
+        A call that fails with a transient error is repeated once on another connection.
+        ``on_start`` runs in the event loop just before the call runs in its thread.
 
         Raises:
             TransientError: The database cannot be reached, or failed twice.
-            DefinitionError: It refuses us.
+            DefinitionError: The database rejects our statements or credentials.
         """
-        await self._turns.acquire()
-        on_turn()
+        await self._slots.acquire()
+        on_start()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._threads, self._call, call, org)
-        # Whoever waits may give up; the thread is free only when it ends.
-        work.add_done_callback(self._end_turn)
+        # The caller may be cancelled; the thread is free only when the call ends.
+        work.add_done_callback(self._release_slot)
         return await asyncio.shield(work)
 
     def close(self) -> None:
-        """Wait for what is under way, and close."""
+        """Wait for running calls, and close the pool."""
         self._threads.shutdown()
         self._pool.close()
 
-    def _end_turn(self, work: "asyncio.Future[T]") -> None:
-        self._turns.release()
+    def _release_slot(self, work: "asyncio.Future[T]") -> None:
+        self._slots.release()
         if not work.cancelled():
             work.exception()
 
@@ -87,7 +87,7 @@ class DatabaseCalls:
                 return call(connection)
         except TransientError:
             if connection.broken:
-                # What ended this one ended the idle ones too.
+                # Whatever closed this connection closed the idle ones too.
                 self._pool.drain()
             # The server may have become a read-only standby: the pool replaces a closed connection.
             connection.close()
@@ -101,8 +101,8 @@ class DatabaseCalls:
             try:
                 return self._pool.getconn(_TRY_SECONDS)
             except PoolTimeout:
-                # The pool does not say why it has none; a connection of our own does.
+                # The pool does not report why it has no connection; opening one directly raises the reason.
                 with self._database.connect(NOBODY):
                     pass
             if time.monotonic() > deadline:
-                raise TransientError("the database made no connection in time")
+                raise TransientError("the database opened no connection in time")

@@ -1,4 +1,4 @@
-"""Whether the receiver can do its work: ``GET /health``."""
+"""``GET /health``: whether the receiver can do its work."""
 
 import asyncio
 import time
@@ -12,28 +12,28 @@ from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.web.database_calls import DatabaseCalls
 
 _ANSWER_SECONDS = 5
-# Whoever asks a thousand times a second makes one query.
-_SECONDS_BETWEEN_LOOKS = 1.0
+# However many clients ask each second, the database is queried at most once.
+_MIN_SECONDS_BETWEEN_QUERIES = 1.0
 
 
 class Health:
-    """Knows whether the database answers. Used from one event loop."""
+    """Checks whether the database responds. Used from one event loop."""
 
     def __init__(self, database: DatabaseCalls, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Ask over the same connections that deliveries are stored with."""
+        """Check over the same connections that store deliveries."""
         self._database, self._clock = database, clock
-        self._looked_at = float("-inf")
-        self._is_well = False
-        self._turn = asyncio.Lock()
+        self._checked_at = float("-inf")
+        self._is_reachable = False
+        self._lock = asyncio.Lock()
 
-    async def answer(self, _: Request) -> Response:
-        """Return 200 while the database answers, else 503."""
-        async with self._turn:
-            if self._clock() - self._looked_at >= _SECONDS_BETWEEN_LOOKS:
-                self._is_well = await self._look()
-                self._looked_at = self._clock()
-        said = "reachable" if self._is_well else "away"
-        return JSONResponse({"database": said}, status_code=200 if self._is_well else 503)
+    async def respond(self, _: Request) -> Response:
+        """Return 200 if the database responds, else 503."""
+        async with self._lock:
+            if self._clock() - self._checked_at >= _MIN_SECONDS_BETWEEN_QUERIES:
+                self._is_reachable = await self._look()
+                self._checked_at = self._clock()
+        status = "reachable" if self._is_reachable else "unreachable"
+        return JSONResponse({"database": status}, status_code=200 if self._is_reachable else 503)
 
     async def _look(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Serves the application until it is told to stop; then what has begun is finished."""
+"""Serve the application until stopped, then finish the requests in progress."""
 
 import signal
 import socket
@@ -12,44 +12,44 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.app import HEADERS, build_app
+from openfaith_sync.web.http_protocol import bounded_protocol
 from openfaith_sync.web.inbox_writer import OnStep
-from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
-from openfaith_sync.web.protocol import bounded_protocol
+from openfaith_sync.web.limits import DEFAULT_LIMITS, ServerLimits
 
 _BACKLOG = 2048
 _IDLE_SECONDS = 30
 _STOP_SECONDS = 30
-_FILES_BESIDE_CONNECTIONS = 100
+_EXTRA_FILES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where it listens, and whom it believes about where a request came from."""
+    """The listening address, and the trusted proxies."""
 
     host: str = "127.0.0.1"
     port: int = 8790
-    """0 takes a free one."""
+    """0 picks a free port."""
     proxies: str = "127.0.0.1"
-    """Addresses of proxies whose ``X-Forwarded-For`` is believed, with commas between."""
+    """Addresses of proxies whose ``X-Forwarded-For`` is trusted, separated by commas."""
 
 
 def serve(
     database: Database,
     manifests: Iterable[Manifest],
     address: Address,
-    say: Callable[[str], None],
+    on_listening: Callable[[str], None],
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ServerLimits = DEFAULT_LIMITS,
     on_step: OnStep | None = None,
 ) -> None:
-    """Receive until SIGTERM or Ctrl-C; says where once it really listens.
+    """Serve until SIGTERM or Ctrl-C; calls ``say`` with the URL once it is listening.
 
     Raises:
-        UsageError: It cannot listen there.
+        UsageError: The address cannot be listened on.
         DefinitionError: None of the adapters has webhooks.
     """
     app = build_app(database, manifests, limits, on_step)
-    _allow_files(limits.connections + _FILES_BESIDE_CONNECTIONS)
+    _allow_files(limits.connections + _EXTRA_FILES)
     with _listening_socket(address) as listener:
         config = uvicorn.Config(
             app,
@@ -57,7 +57,7 @@ def serve(
             ws="none",
             lifespan="on",
             access_log=False,
-            # Its warnings are about what strangers send.
+            # Its warnings are about malformed requests from strangers.
             log_level="error",
             server_header=False,
             headers=list(HEADERS.items()),
@@ -67,23 +67,24 @@ def serve(
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
-        # uvicorn ends with the signal that stopped it, before the embedded database is left in order.
+        # uvicorn re-raises the signal that stopped it, which would end the process before the embedded
+        # database is shut down.
         before = signal.signal(signal.SIGTERM, lambda *_: None)
         try:
-            _Announcing(config, listener, say).run(sockets=[listener])
+            _NotifyingServer(config, listener, on_listening).run(sockets=[listener])
         finally:
             signal.signal(signal.SIGTERM, before)
 
 
-class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, say: Callable[[str], None]) -> None:
+class _NotifyingServer(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, on_listening: Callable[[str], None]) -> None:
         super().__init__(config)
-        self._listener, self._say = listener, say
+        self._listener, self._on_listening = listener, on_listening
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         host, port = self._listener.getsockname()[:2]
-        self._say(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        self._on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def _listening_socket(address: Address) -> socket.socket:
@@ -95,7 +96,7 @@ def _listening_socket(address: Address) -> socket.socket:
 
 
 def _allow_files(wanted: int) -> None:
-    """Let the process hold so many connections where the system allows it; 1,024 is a usual first bound."""
+    """Raise the limit on open files where the system allows it; it is often 1,024."""
     with suppress(ImportError, ValueError, OSError):
         import resource  # noqa: PLC0415  Windows has none
 

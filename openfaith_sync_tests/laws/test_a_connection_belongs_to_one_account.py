@@ -28,7 +28,7 @@ from openfaith_sync.store.connections.authorizations import begin_authorization,
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import list_alerts
-from openfaith_sync.web.connecting import complete
+from openfaith_sync.web.oauth_completion import complete_authorization
 from openfaith_sync_tests.laws.bound_church import GRACE, OTHER, OTHER_SEED, OWN, BoundChurch
 from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import PCO, fetch, run
@@ -258,11 +258,11 @@ def test_a_volunteer_of_two_churches_who_agrees_for_the_other_one_replaces_nothi
     state, code = consent(church)
     church.simulator.answer_for(OTHER_SEED)
     with pytest.raises(AnotherAccount, match=f"account {OTHER}"):
-        complete(database, {PCO: church.manifest}, state, code)
+        complete_authorization(database, {PCO: church.manifest}, state, code)
     assert church.connection == before
     assert f"org move grace --adapter {PCO}" in (load_progress(database, state).failure or "")
     church.simulator.answer_for(None)
-    assert not complete(database, {PCO: church.manifest}, *consent(church)).is_new
+    assert not complete_authorization(database, {PCO: church.manifest}, *consent(church)).is_new
     assert isinstance(church.connection.credentials, OAuthTokens)
     assert church.connection.account == OWN
 
@@ -271,7 +271,7 @@ def test_an_org_that_is_connected_by_consent_is_bound_to_that_church(church: Bou
     run(church.database, "DELETE FROM sync.accounts")
     run(church.database, "DELETE FROM sync.connections")
     database = replace(church.database, oauth_clients={PCO: CLIENT})
-    assert complete(database, {PCO: church.manifest}, *consent(church)).is_new
+    assert complete_authorization(database, {PCO: church.manifest}, *consent(church)).is_new
     assert church.connection.account == OWN
 
 

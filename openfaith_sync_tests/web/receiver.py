@@ -21,7 +21,7 @@ from openfaith_sync.domain.connections.connection import OAuthClient
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.store.database.database import Database, open_database
-from openfaith_sync.web.limits import Limits
+from openfaith_sync.web.limits import ServerLimits
 from openfaith_sync.web.server import Address, serve
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -86,7 +86,7 @@ def main() -> None:
     settings = Settings(Path(job["home"]), MANIFESTS, job["database_url"], tuple(job["keys"]), oauth_clients=clients)
     with open_database(settings) as database:
         manifest = read_manifest(MANIFESTS, "pco")
-        limits = Limits(**job["limits"])
+        limits = ServerLimits(**job["limits"])
         serve(
             database,
             [manifest],

@@ -26,9 +26,9 @@ class OneConnection:
         self.stored: list[tuple[str, list[str]]] = []
         self.fails = False
 
-    async def run(self, call: Callable[[object], None], org: str, on_turn: Callable[[], None]) -> None:
+    async def run(self, call: Callable[[object], None], org: str, on_start: Callable[[], None]) -> None:
         async with self.turn:
-            on_turn()
+            on_start()
             await self.gate.acquire()
             if self.fails:
                 raise TransientError("away")

@@ -128,7 +128,7 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well
         time_out = time.monotonic() + 10
         while (health := httpx.get(f"{receiver.url}/health", trust_env=False)).status_code != 503:
             assert time.monotonic() < time_out
-        assert health.json() == {"database": "away"}
+        assert health.json() == {"database": "unreachable"}
         start_embedded(home)
         assert post(receiver, body(part("e-2"))).status_code == 200
         # A connection that was lost while nobody used it is made again for the delivery that finds it so.

@@ -210,7 +210,7 @@ def test_every_state_that_is_not_good_is_the_same_answer(person: Person) -> None
     answers = [person.open(url) for url in bad]
     assert {answer.status_code for answer in answers} == {400}
     assert len({answer.text for answer in answers}) == 1
-    assert "not good any more" in answers[0].text
+    assert "no longer valid" in answers[0].text
     assert person.open(good).status_code == 200
 
 
@@ -219,8 +219,8 @@ def test_who_does_not_agree_is_told_so_and_so_is_whoever_waits(person: Person) -
     url = person.agree()
     answer = person.open(url)
     assert answer.status_code == 400
-    assert "grace is not connected: the person did not agree" in answer.text
-    assert person.progress.failure == "the person did not agree"
+    assert "grace is not connected: the person declined" in answer.text
+    assert person.progress.failure == "the person declined"
     assert person.open(url).status_code == 400
     with pytest.raises(UsageError):
         load_connection(person.database, GRACE, PCO)
@@ -261,7 +261,7 @@ def test_tokens_that_the_source_refuses_at_once_are_kept_and_said(person: Person
     person.church.fault(Fault(kind="status", status=401, path="/current/v2/me"))
     assert person.open(url).status_code == 502
     assert person.progress.failure is not None
-    assert "the source granted tokens, and refuses them" in person.progress.failure
+    assert "the source refuses the tokens it issued" in person.progress.failure
     connection = load_connection(person.database, GRACE, PCO)
     assert connection.status is ConnectionStatus.RECONNECT_NEEDED
     person.church.clear_faults()

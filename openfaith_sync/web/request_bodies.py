@@ -1,4 +1,4 @@
-"""A request's body, whole and raw, within a size and a time."""
+"""Read request bodies, raw and complete, within limits on size and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,38 +6,38 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 
-from openfaith_sync.web.limits import Limits
+from openfaith_sync.web.limits import ServerLimits
 
 
 class BodyTooLarge(Exception):
-    """It has more bytes than one delivery may have."""
+    """The body is larger than a delivery may be."""
 
 
 class BodyTooSlow(Exception):
-    """It did not come in time."""
+    """The body did not arrive in time."""
 
 
-class NoRoom(Exception):
-    """The bodies held at this moment leave no room for it."""
+class MemoryLimitReached(Exception):
+    """The bodies currently held leave no room for another."""
 
 
-class Bodies:
-    """All bodies that are held at one moment."""
+class RequestBodies:
+    """All request bodies that are currently held in memory."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Hold none."""
+    def __init__(self, limits: ServerLimits) -> None:
+        """Start with no bodies."""
         self._limits = limits
         self._held_bytes = 0
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Yield a request's body; its bytes count until the context ends.
+        """Yield a request's body; its bytes count towards the limit until the context ends.
 
         Raises:
-            BodyTooLarge: Before more than the limit was kept.
-            BodyTooSlow: It is still not whole.
-            NoRoom: Others are being read.
-            ClientDisconnect: Nobody waits for an answer.
+            BodyTooLarge: The body exceeds the limit; raised before more than that is kept.
+            BodyTooSlow: The body was not complete in time.
+            NoRoom: Other bodies fill the memory limit.
+            ClientDisconnect: The client closed the connection.
         """
         stated = request.headers.get("content-length", "")
         if stated.isdecimal() and int(stated) > self._limits.body_bytes:
@@ -58,6 +58,6 @@ class Bodies:
         if len(body) + len(chunk) > self._limits.body_bytes:
             raise BodyTooLarge
         if self._held_bytes + len(chunk) > self._limits.bodies_bytes:
-            raise NoRoom
+            raise MemoryLimitReached
         self._held_bytes += len(chunk)
         body += chunk

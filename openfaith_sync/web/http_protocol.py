@@ -1,27 +1,27 @@
-"""uvicorn's HTTP, with bounds on a request's head: it has none of its own, and waits for ever."""
+"""uvicorn's HTTP protocol with limits on a request's head, which uvicorn itself does not limit in size or time."""
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from openfaith_sync.web.limits import DEFAULT_LIMITS, Limits
+from openfaith_sync.web.limits import DEFAULT_LIMITS, ServerLimits
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes a connection whose next head takes too long or grows too large."""
+    """Closes a connection if the next request's head takes too long or grows too large."""
 
     limits = DEFAULT_LIMITS
     _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin a connection; its first head must come."""
+        """Begin a connection and start the timer for its first head."""
         super().connection_made(transport)
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; those of a head are counted."""
-        # Empty lines before a request begin no message, but do stop uvicorn's own timer.
+        """Process received bytes, counting those of a head."""
+        # Empty lines before a request begin no message but stop uvicorn's own timer.
         if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
         super().data_received(data)
@@ -55,6 +55,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
 
-def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """Return the protocol with these bounds."""
+def bounded_protocol(limits: ServerLimits) -> type[HttpToolsProtocol]:
+    """Return the protocol class with these limits."""
     return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})

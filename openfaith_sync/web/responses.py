@@ -1,4 +1,4 @@
-"""The answers: few, the same for everyone, and with nothing of a request in them."""
+"""The fixed responses: the same for every client, containing nothing from the request."""
 
 from math import ceil
 
@@ -14,6 +14,6 @@ TOO_SLOW = Response(status_code=408, headers=_CLOSE)
 NOT_FOUND = Response(status_code=404)
 
 
-def try_again(status: int, wait_seconds: float) -> Response:
-    """Return the answer to what may be asked again later; never 410, which ends a subscription at once."""
+def retry_later(status: int, wait_seconds: float) -> Response:
+    """Return a response that asks the client to retry; never 410, which ends a subscription at once."""
     return Response(status_code=status, headers={"Retry-After": str(max(1, ceil(wait_seconds))), **_CLOSE})

@@ -1,4 +1,4 @@
-"""What a person's consent becomes: a connection, stored encrypted, whose work is due."""
+"""Turn a person's consent into a stored, encrypted connection whose first sync is due."""
 
 import logging
 import time
@@ -26,14 +26,14 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import make_due
 
 _STORE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 0.1, 5.0
-_PATIENCE = timedelta(seconds=20)
-"""Of whoever looks at a browser meanwhile."""
+_VERIFY_TIMEOUT = timedelta(seconds=20)
+"""How long a person is kept waiting at the browser."""
 _LOG = logging.getLogger("openfaith_sync.web")
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """An org that is connected."""
+class ConnectedOrg:
+    """An org that has been connected."""
 
     org: OrgId
     adapter: AdapterName
@@ -43,17 +43,19 @@ class Connected:
     is_new: bool
 
 
-def complete(database: Database, manifests: Mapping[AdapterName, Manifest], state: str, code: str) -> Connected:
-    """Have the org connected that the state was given out for; a state and a code are used once, whatever happens.
+def complete_authorization(
+    database: Database, manifests: Mapping[AdapterName, Manifest], state: str, code: str
+) -> ConnectedOrg:
+    """Connect the org that the state was issued for. A state and a code are used up even if this fails.
 
     Raises:
-        NotAuthorized: The state is not good.
-        SyncError: The source or the database refused; the org must agree again.
+        NotAuthorized: The state is not valid.
+        SyncError: The source or the database refused; the person must consent again.
     """
     authorization = take_authorization(database, state)
-    failure: str | None = "a mistake of this program; see what openfaith-sync serve logged"
+    failure: str | None = "an internal error; see the log of openfaith-sync serve"
     try:
-        connected = _connect(database, _known(manifests, authorization.adapter), authorization, code)
+        connected = _connect(database, _find_manifest(manifests, authorization.adapter), authorization, code)
         failure = None
     except SyncError as error:
         failure = str(error)
@@ -63,18 +65,18 @@ def complete(database: Database, manifests: Mapping[AdapterName, Manifest], stat
     return connected
 
 
-def refuse(database: Database, state: str, why: str) -> Authorization:
-    """Have whoever waits know that the person did not agree.
+def decline_authorization(database: Database, state: str, reason: str) -> Authorization:
+    """Report to the waiting command that the person did not consent.
 
     Raises:
-        NotAuthorized: The state is not good.
+        NotAuthorized: The state is not valid.
     """
     authorization = take_authorization(database, state)
-    finish_authorization(database, state, why)
+    finish_authorization(database, state, reason)
     return authorization
 
 
-def _connect(database: Database, manifest: Manifest, authorization: Authorization, code: str) -> Connected:
+def _connect(database: Database, manifest: Manifest, authorization: Authorization, code: str) -> ConnectedOrg:
     org, adapter, base_url = authorization.org, authorization.adapter, authorization.base_url
     endpoints = OAuthEndpoints(manifest.adapter_file, base_url, database.oauth_clients.get(adapter))
     verifier = open_verifier(database, authorization)
@@ -82,35 +84,37 @@ def _connect(database: Database, manifest: Manifest, authorization: Authorizatio
     connection = Connection(org, adapter, base_url, tokens, account=load_account(database, org, adapter))
     is_verified = _is_same_account(manifest, connection)
     is_new = _store(database, connection)
-    make_due(database, org, adapter, WHAT_REPEATS, "connected again")
+    make_due(database, org, adapter, WHAT_REPEATS, "reconnected")
     if not is_verified:
         _verify(database, manifest, load_connection(database, org, adapter))
-    return Connected(org, adapter, manifest.adapter_file.title, base_url, tokens.scopes, is_new)
+    return ConnectedOrg(org, adapter, manifest.adapter_file.title, base_url, tokens.scopes, is_new)
 
 
 def _is_same_account(manifest: Manifest, connection: Connection) -> bool:
-    """Return whether the tokens are proven to be of the account that the org's records come from.
+    """Return whether the tokens are proven to belong to the account that the org's records come from.
 
-    Tokens of another account are not stored, and the credentials before them stay. When the source cannot
-    say whose the tokens are, they are stored: here is their only copy, and each later answer is checked too.
+    Tokens of another account are not stored, and the previous credentials stay. If the source cannot identify the
+    account, the tokens are stored: this is their only copy, and each later response is checked too.
 
     Raises:
-        AnotherAccount: The person agreed for another church.
+        AnotherAccount: The person consented for another church.
     """
     if connection.account is None:
         return False
     try:
-        verify_connection(manifest, connection, _PATIENCE)
+        verify_connection(manifest, connection, _VERIFY_TIMEOUT)
     except AnotherAccount:
         raise
     except SyncError as error:
-        _LOG.warning("%s/%s: whose its new tokens are is not known yet: %s", connection.org, connection.adapter, error)
+        _LOG.warning(
+            "%s/%s: the account of its new tokens is not verified yet: %s", connection.org, connection.adapter, error
+        )
         return False
     return True
 
 
 def _store(database: Database, connection: Connection) -> bool:
-    """Have the tokens in the database, however often that must be tried: here is their only copy."""
+    """Store the tokens, retrying on failures, since this is their only copy."""
     until, pause = time.monotonic() + _STORE_SECONDS, _FIRST_PAUSE
     while True:
         try:
@@ -118,31 +122,31 @@ def _store(database: Database, connection: Connection) -> bool:
         except TransientError as error:
             if time.monotonic() >= until:
                 raise
-            _LOG.warning("%s/%s: new tokens are not stored yet: %s", connection.org, connection.adapter, error)
-        # In a thread of the callback's own, which has nothing else to do.
+            _LOG.warning("%s/%s: the new tokens are not stored yet: %s", connection.org, connection.adapter, error)
+        # The callback runs in its own thread, which has nothing else to do.
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _verify(database: Database, manifest: Manifest, stored: Connection) -> None:
-    """Have whoever waits hear of tokens that are refused; all else is for the next sync to find.
+    """Report refused tokens to the waiting command; the next sync finds any other problem.
 
     Raises:
-        ReconnectRequired: The source refuses what it granted; the connection says so too.
+        ReconnectRequired: The source refuses the tokens it issued; the connection records this too.
     """
     try:
-        identity = verify_connection(manifest, stored, _PATIENCE)
+        identity = verify_connection(manifest, stored, _VERIFY_TIMEOUT)
         if identity.account is not None and stored.account is None:
             ConnectionAccount(database, stored).learn(identity.account)
     except ReconnectRequired as error:
-        reason = f"the source granted tokens, and refuses them: {error}"
+        reason = f"the source refuses the tokens it issued: {error}"
         if ConnectionTokens(database, stored).refuse(stored.version, reason) is None:
             raise ReconnectRequired(reason) from error
     except SyncError as error:
-        _LOG.warning("%s/%s: its new tokens are not verified: %s", stored.org, stored.adapter, error)
+        _LOG.warning("%s/%s: the new tokens are not verified: %s", stored.org, stored.adapter, error)
 
 
-def _known(manifests: Mapping[AdapterName, Manifest], adapter: AdapterName) -> Manifest:
+def _find_manifest(manifests: Mapping[AdapterName, Manifest], adapter: AdapterName) -> Manifest:
     if adapter not in manifests:
-        raise DefinitionError(f"there is no manifest of {adapter} here that knows OAuth")
+        raise DefinitionError(f"there is no manifest for {adapter} with OAuth")
     return manifests[adapter]
