@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import yaml
-
 from openfaith_sync.commands.deployment import DAGSTER_FILE, PACKAGE, Deployment
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
@@ -47,12 +45,13 @@ def open_partitions(deployment: Deployment) -> Iterator[Partitions]:
     # Dagster takes two seconds to import, which all other commands can do without.
     from dagster import DagsterError, DagsterInstance  # noqa: PLC0415
     from dagster._check import CheckError  # noqa: PLC0415
+    from yaml import YAMLError  # noqa: PLC0415  what Dagster reads its file with
 
     make_dagster_home(deployment)
     home = deployment.dagster_home
     try:
         instance = DagsterInstance.from_config(str(home))
-    except (DagsterError, CheckError, OSError, yaml.YAMLError) as error:
+    except (DagsterError, CheckError, OSError, YAMLError) as error:
         said = " ".join(str(error).split())
         raise DefinitionError(
             f"Dagster's instance in {home} cannot be opened: {said}; see its {DAGSTER_FILE}"

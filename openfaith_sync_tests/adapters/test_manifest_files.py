@@ -105,7 +105,7 @@ def test_wrong_types(root: Path, mistakes: Mistaken) -> None:
         (f"adapter.yaml:{size}: paging.size: found 'many', "
         "expected a valid integer, unable to parse string as an integer"),
         (f"adapter.yaml:{version}: products.people.version: found '2025-11-10', "
-        "expected a text (in quotes if it looks like a number, a date, yes or no)"),
+        "expected a text (in quotes if it looks like a number, a date, true or false)"),
         f"groups.yaml:{filters}: entities.group.filters: found 'name', expected a list",
         f"groups.yaml:{endpoints}: entities.group.endpoints: found '/groups', expected a mapping",
     ])  # fmt: skip

@@ -25,7 +25,7 @@ def two(tmp_path: Path) -> Path:
     file = root / "other" / "adapter.yaml"
     text = file.read_text(encoding="utf-8").replace("adapter: pco", "adapter: other")
     before, _, rest = text.partition("  oauth2:\n")
-    text = before.replace(", oauth2]", "]") + rest[rest.index("\n# Every answer") :]
+    text = before.replace(", oauth2]", "]") + rest[rest.index("\n# Listings, ") :]
     file.write_text(text, encoding="utf-8")
     return root
 

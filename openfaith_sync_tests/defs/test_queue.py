@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-import yaml
 from dagster import DagsterRun
 from dagster._utils.tags import TagConcurrencyLimitsCounter
+from ruamel.yaml import YAML
 
 from openfaith_sync.defs.jobs.jobs import BULK_TAG, RECORDS_TAG
 from openfaith_sync_tests.defs.conftest import ROOT
@@ -21,7 +21,7 @@ def records(org: str) -> DagsterRun:
 
 @pytest.fixture(scope="module")
 def runs() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load((ROOT / "dagster.yaml").read_text())["concurrency"]["runs"]
+    found: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "dagster.yaml")["concurrency"]["runs"]
     return found
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from ruamel.yaml.error import YAMLError
 
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import known_keys
 from openfaith_sync.adapters.manifest_reader.yaml_text import Key, YamlText
@@ -45,7 +45,7 @@ def mistake_at(path: Path, text: YamlText, key: Key, expected: str, found: str |
     return Mistake(str(path), text.line(key), name, found or text.shown(key), expected)
 
 
-def syntax_mistake(path: Path, error: yaml.YAMLError) -> Mistake:
+def syntax_mistake(path: Path, error: YAMLError) -> Mistake:
     """Return the mistake of a text that is not YAML."""
     mark = getattr(error, "problem_mark", None)
     said = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -103,7 +103,7 @@ def _expected(problem: Any) -> str:
 
 _EXPECTED = {
     "missing": "this key to be there",
-    "string_type": "a text (in quotes if it looks like a number, a date, yes or no)",
+    "string_type": "a text (in quotes if it looks like a number, a date, true or false)",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
     "dict_type": "a mapping",

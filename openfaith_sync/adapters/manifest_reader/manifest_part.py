@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from ruamel.yaml.error import YAMLError
 
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     WHOLE_FILE,
@@ -60,7 +60,7 @@ def read_text(path: Path, model: type[BaseModel], mistakes: list[Mistake]) -> Ya
     except UnicodeDecodeError as error:
         mistakes.append(Mistake(str(path), 1, WHOLE_FILE, f"byte {error.start} is not UTF-8", "UTF-8 text"))
         return None
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         mistakes.append(syntax_mistake(path, error))
         return None
     mistakes.extend(repeated_keys(path, text))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -146,8 +147,8 @@ def read_faults(path: Path) -> tuple[Fault, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         # JSON files are parsed as JSON: YAML refuses tabs that JSON allows.
-        faults = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        faults = json.loads(text) if path.suffix == ".json" else YAML(typ="safe", pure=True).load(text)
+    except (OSError, ValueError, YAMLError) as error:
         raise UsageError(f"{path} cannot be read as a list of faults: {error}") from None
     return parse_faults(faults, str(path))
 

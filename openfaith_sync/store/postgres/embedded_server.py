@@ -193,7 +193,7 @@ def _forget_stale_pid(folder: Path) -> None:
     Its process id is soon another program's, which the wheel would take for the server.
     """
     # Comes with the wheel, and only a start needs it.
-    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415
+    import psutil  # noqa: PLC0415
 
     with suppress(OSError, ValueError, IndexError):
         pid = int((folder / "postmaster.pid").read_text().splitlines()[0])
