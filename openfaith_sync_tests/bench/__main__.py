@@ -16,6 +16,7 @@ from rich.table import Table
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import open_database
@@ -24,7 +25,7 @@ from openfaith_sync_tests.bench import joining, latency, memory, sharing, webhoo
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
-ENTITIES = ("person", "address", "email")
+ENTITIES = (EntityName("person"), EntityName("address"), EntityName("email"))
 COLUMNS = (
     ("records", "{:,.0f}"),
     ("seconds", "{:.2f}"),
@@ -70,7 +71,8 @@ USUAL = ("sideload", "plain", "bare")
 def measured(module: str, job: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of one run in a process of its own."""
     command = [sys.executable, "-m", f"openfaith_sync_tests.bench.{module}", json.dumps(job)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
 
 
 def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[tuple[str, dict[str, Any]]]:

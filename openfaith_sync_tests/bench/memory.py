@@ -13,7 +13,7 @@ from rich.table import Table
 
 from openfaith_sync.domain.errors import LeaseLost
 from openfaith_sync.domain.ids import OrgId, SyncKey
-from openfaith_sync.domain.passes.passes import Lease, PageCommit
+from openfaith_sync.domain.passes.passes import Lease, PageCommit, PassId
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import PostgresStore, open_store
@@ -62,7 +62,7 @@ class Backend:
         return Measured(what, (*kilobytes, self.read_kilobytes()))
 
 
-def page_of(pass_id: int, number: int, *, is_refused: bool) -> PageCommit:
+def page_of(pass_id: PassId, number: int, *, is_refused: bool) -> PageCommit:
     """Return a page with one record in ten that changes; a refused one also has one that the database rejects."""
     records = [email(f"{place}", f"{number if place == number % 10 else 0}@example.org") for place in range(10)]
     if is_refused:

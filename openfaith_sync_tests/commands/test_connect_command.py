@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from openfaith_sync_tests.store.making import PCO, run
 
 GRACE = OrgId("grace")
 CLIENT = {"OPENFAITH_PCO_CLIENT_ID": "demo-client", "OPENFAITH_PCO_CLIENT_SECRET": "demo-client-secret"}
-Open = Callable[..., "subprocess.Popen[str]"]
+Open = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def program(deployment: dict[str, str], database: Database, tmp_path: Path) -> O
     deployment["OPENFAITH_HOME"] = str(database.keys.home)
 
     @contextmanager
-    def open_program(*words: str, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    def open_program(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
             [PROGRAM, *words],
             cwd=tmp_path,

@@ -28,7 +28,9 @@ def test_a_query_that_does_not_only_read_is_refused(run_stored: Run, statement: 
 
 def test_the_url_is_one_that_psql_takes(run_stored: Run) -> None:
     url = run_stored("db", "url").stdout.strip()
-    answer = subprocess.run([_shipped_psql(), url, "-Atc", "select 1"], capture_output=True, text=True, check=True)
+    psql = _shipped_psql()
+    assert psql is not None
+    answer = subprocess.run([psql, url, "-Atc", "select 1"], capture_output=True, text=True, check=True)
     assert answer.stdout == "1\n"
 
 

@@ -7,6 +7,7 @@ from openfaith_sync.commands.demo_check import Church
 from openfaith_sync.commands.demo_run import StepLog
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database
@@ -47,7 +48,7 @@ def copy(run_stored: Run, church: RunningSimulator, database: Database) -> Churc
     run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert run_stored("sync", "grace").exit_code == 0
 
-    def query(statement: str) -> list[dict[str, object]]:
+    def query(statement: str) -> list[JsonObject]:
         found = run_query(database, statement)
         return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 

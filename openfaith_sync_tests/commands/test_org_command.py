@@ -23,7 +23,7 @@ def test_an_org_is_stored_encrypted_and_becomes_a_partition(
     assert answer.exit_code == 0, answer.stderr
     assert answer.stdout.startswith(f"connected grace to Planning Center Online at {church.base_url}")
     with database.connect_fleet() as session:
-        (secret,) = session.execute("select secret from sync.connections").fetchone()
+        ((secret,),) = session.execute("select secret from sync.connections").fetchall()
     assert b"demo" not in secret
     for name, value in deployment.items():
         monkeypatch.setenv(name, value)

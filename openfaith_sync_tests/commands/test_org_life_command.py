@@ -1,5 +1,6 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from dagster import DagsterInstance
@@ -20,8 +21,11 @@ def own_church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
         yield simulator
 
 
+Add = Callable[[str, RunningSimulator], None]
+
+
 @pytest.fixture
-def add(run_stored: Run):
+def add(run_stored: Run) -> Add:
     def add_org(name: str, church: RunningSimulator) -> None:
         answer = run_stored("org", "add", name, "--basic", "demo:demo", "--base-url", church.base_url)
         assert answer.exit_code == 0, answer.stderr
@@ -29,20 +33,20 @@ def add(run_stored: Run):
     return add_org
 
 
-def partitions(deployment: dict[str, str], monkeypatch) -> list[str]:
+def partitions(deployment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name, value in deployment.items():
         monkeypatch.setenv(name, value)
     with DagsterInstance.from_config(deployment["DAGSTER_HOME"]) as instance:
         return list(instance.get_dynamic_partitions("org"))
 
 
-def fetch(database: Database, statement: str, *parameters: object) -> list[tuple]:
+def fetch(database: Database, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
     with database.connect_fleet() as session:
         return session.execute(statement.encode(), parameters).fetchall()
 
 
 def test_a_paused_org_is_not_synced_until_it_is_resumed(
-    run_stored: Run, add, church: RunningSimulator, database: Database
+    run_stored: Run, add: Add, church: RunningSimulator, database: Database
 ) -> None:
     add("grace", church)
     assert run_stored("org", "pause", "grace", "--reason", "moving house").exit_code == 0
@@ -66,7 +70,7 @@ def test_an_org_that_nobody_knows_is_said_to_be_unknown(run_stored: Run) -> None
 
 def test_a_removed_org_leaves_its_data_and_nothing_else(
     run_stored: Run,
-    add,
+    add: Add,
     own_church: RunningSimulator,
     database: Database,
     deployment: dict[str, str],
@@ -91,7 +95,7 @@ def test_a_removed_org_leaves_its_data_and_nothing_else(
 
 def test_an_org_that_comes_back_has_its_ids_and_its_place(
     run_stored: Run,
-    add,
+    add: Add,
     church: RunningSimulator,
     database: Database,
     deployment: dict[str, str],
@@ -115,7 +119,7 @@ def test_an_org_that_comes_back_has_its_ids_and_its_place(
 
 
 def test_erasing_says_how_much_and_touches_no_other_org(
-    run_stored: Run, add, church: RunningSimulator, database: Database
+    run_stored: Run, add: Add, church: RunningSimulator, database: Database
 ) -> None:
     for org in ("grace", "hope"):
         add(org, church)
@@ -137,7 +141,7 @@ def test_erasing_says_how_much_and_touches_no_other_org(
     assert rows_of("hope") == kept
 
 
-def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, database: Database) -> None:
+def test_erasing_asks_first(run_stored: Run, add: Add, church: RunningSimulator, database: Database) -> None:
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     answer = run_stored("org", "remove", "grace", "--erase", stdin="n\n")
@@ -146,7 +150,9 @@ def test_erasing_asks_first(run_stored: Run, add, church: RunningSimulator, data
     assert [connection.org for connection in list_connections(database)] == ["grace"]
 
 
-def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: RunningSimulator, database: Database) -> None:
+def test_an_org_is_not_erased_below_a_sync(
+    run_stored: Run, add: Add, church: RunningSimulator, database: Database
+) -> None:
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     with database.connect_fleet() as session:
@@ -160,7 +166,7 @@ def test_an_org_is_not_erased_below_a_sync(run_stored: Run, add, church: Running
 
 
 def test_a_source_that_keeps_its_subscriptions_stops_the_removal_unless_forced(
-    run_stored: Run, add, own_church: RunningSimulator, database: Database
+    run_stored: Run, add: Add, own_church: RunningSimulator, database: Database
 ) -> None:
     add("grace", own_church)
     assert run_stored("webhooks", "ensure", "grace", **PUBLIC).exit_code == 0
@@ -176,7 +182,7 @@ def test_a_source_that_keeps_its_subscriptions_stops_the_removal_unless_forced(
 
 
 def test_what_holds_for_one_org_is_set_and_shown(
-    run_stored: Run, add, church: RunningSimulator, database: Database
+    run_stored: Run, add: Add, church: RunningSimulator, database: Database
 ) -> None:
     add("grace", church)
     answer = run_stored("org", "set", "grace", "--time-zone", "America/Chicago", "--delta-every", "5m", "--json")

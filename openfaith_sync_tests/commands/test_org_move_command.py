@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from click.testing import Result
 
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -23,7 +24,7 @@ def other_church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
         yield simulator
 
 
-def add(run_stored: Run, church: RunningSimulator):
+def add(run_stored: Run, church: RunningSimulator) -> Result:
     return run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
 
 

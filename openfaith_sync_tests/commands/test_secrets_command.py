@@ -13,13 +13,13 @@ NEW = Fernet.generate_key().decode()
 
 
 @pytest.fixture
-def connected(run_stored: Run, church: RunningSimulator):
+def connected(run_stored: Run, church: RunningSimulator) -> Run:
     words = ("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert run_stored(*words).exit_code == 0
     return run_stored
 
 
-def test_a_key_is_replaced_step_by_step(connected) -> None:
+def test_a_key_is_replaced_step_by_step(connected: Run) -> None:
     assert "there is one key" in connected("secrets", "status").stdout
     both = {"OPENFAITH_SECRET_KEYS": f"{NEW},{SECRET_KEY}"}
     told = json.loads(connected("secrets", "status", "--json", **both).stdout)
@@ -33,7 +33,7 @@ def test_a_key_is_replaced_step_by_step(connected) -> None:
     assert connected("secrets", "status", OPENFAITH_SECRET_KEYS=NEW).exit_code == 0
 
 
-def test_a_key_that_is_missing_is_said_with_whose_it_was(connected) -> None:
+def test_a_key_that_is_missing_is_said_with_whose_it_was(connected: Run) -> None:
     for command in ("status", "rotate"):
         done = connected("secrets", command, OPENFAITH_SECRET_KEYS=NEW)
         assert done.exit_code == 1
@@ -52,7 +52,7 @@ def test_a_key_that_is_missing_is_said_with_whose_it_was(connected) -> None:
     ],
     ids=" ".join,
 )
-def test_nothing_that_needs_a_key_starts_without_one_in_production(connected, words: tuple[str, ...]) -> None:
+def test_nothing_that_needs_a_key_starts_without_one_in_production(connected: Run, words: tuple[str, ...]) -> None:
     done = connected(*words, OPENFAITH_SECRET_KEYS="")
     assert done.exit_code == 1
     assert done.stderr.startswith("openfaith-sync: OPENFAITH_SECRET_KEYS is not set")

@@ -65,7 +65,7 @@ class Ticking:
     def start(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> str:
         """Have a run for a request, without doing what it would do."""
         tags = {**request.tags, RUN_KEY: str(request.run_key)}
-        return create_run_for_test(self.instance, job_name="any", status=status, tags=tags).run_id
+        return str(create_run_for_test(self.instance, job_name="any", status=status, tags=tags).run_id)
 
     def execute(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
         """Do what a run of the request does."""

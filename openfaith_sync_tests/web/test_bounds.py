@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync.web.token_buckets import TokenBuckets, address_key
@@ -23,7 +24,7 @@ SOON = {"head_seconds": 0.5, "body_seconds": 0.5}
 
 
 def count(database: Database) -> int:
-    return fetch(database, "SELECT count(*) FROM sync.webhook_events")[0][0]
+    return int(fetch(database, "SELECT count(*) FROM sync.webhook_events")[0][0])
 
 
 def post(receiver: Receiver, content: bytes, **more: str) -> httpx.Response:
@@ -91,7 +92,7 @@ def test_a_head_that_grows_without_end_is_cut_off(stored: Database, receiver: Re
 
 def test_an_org_has_its_share_and_takes_nothing_of_anothers(database: Database) -> None:
     subscribe(database)
-    subscribe(database, org="other-church", secret="2")
+    subscribe(database, org=OrgId("other-church"), secret="2")
     with running_receiver(database, {"org_burst": 3, "org_per_second": 0.001}) as receiver:
         answers = [post(receiver, body(part(f"e-{number}"))) for number in range(5)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
@@ -105,7 +106,7 @@ def test_who_keeps_guessing_is_not_listened_to_and_keeps_nobody_out(database: Da
     subscribe(database)
     with running_receiver(database, {"refused_burst": 3, "refused_per_second": 0.001}) as receiver:
 
-        def guess(address: str) -> int:
+        def guess(address: str) -> httpx.Response:
             return post(receiver, body(part("e-1")), **{"X-Forwarded-For": address, "X-PCO-Webhooks-Authenticity": "1"})
 
         assert [guess("192.0.2.1").status_code for _ in range(5)] == [401, 401, 401, 429, 429]
@@ -139,7 +140,7 @@ def test_while_the_database_is_away_nothing_is_acknowledged_and_then_all_is_well
     stop_embedded(home)
 
 
-def kill_postgres(home) -> None:
+def kill_postgres(home: Path) -> None:
     postmaster = psutil.Process(int((home / "postgres" / "postmaster.pid").read_text().split()[0]))
     postmaster.send_signal(3)
     postmaster.wait(30)
