@@ -19,7 +19,7 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
-from openfaith_sync_tests.forking import ForkServer
+from openfaith_sync_tests.forking import fork_server
 from openfaith_sync_tests.ordering import begin_with_long
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -59,11 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _simulators_start_quickly() -> Iterator[None]:
     """Have every simulator that this process starts be a fork of one that has imported everything."""
-    with (
-        ForkServer("openfaith_sync.simulator.server.server_process") as simulators,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(server, "start_process", simulators.start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "start_process", fork_server("openfaith_sync.simulator.server.server_process").start)
         yield
 
 

@@ -1,7 +1,8 @@
 """The process that ``forking.ForkServer`` starts: imports a module once, then forks for each request.
 
-``python -m openfaith_sync_tests.fork_server FD MODULE`` reads requests from a socket. Each names arguments,
-environment and folder as JSON, and brings the new process's input, output, error output and status socket.
+``python -m openfaith_sync_tests.fork_server FD MODULE...`` reads requests from a socket and runs the first module's
+``main`` for each. A request names arguments, environment and folder as JSON, and brings the new process's input,
+output, error output and status socket.
 """
 
 import importlib
@@ -23,7 +24,7 @@ FILES = 4
 def main() -> None:
     """Fork for each request, and report how each fork ended, until the other end of the socket closes."""
     requests = socket.socket(fileno=int(sys.argv[1]))
-    run = importlib.import_module(sys.argv[2]).main
+    run, *_ = [importlib.import_module(name) for name in sys.argv[2:]]
     woken, waking = os.pipe()
     os.set_blocking(waking, False)
     # A handler of Python's own makes the signal write to the pipe, which select() waits for.
@@ -45,7 +46,7 @@ def main() -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for number in (requests.fileno(), woken, waking, *(one.fileno() for one in statuses.values())):
                     os.close(number)
-                become(run, json.loads(message), files)
+                become(run.main, json.loads(message), files)
             *streams, status = files
             for number in streams:
                 os.close(number)

@@ -1,31 +1,34 @@
 """Processes that start within milliseconds: forks of one that has imported what they need.
 
-To import the simulator takes half a second of processor time, and the tests start hundreds. A fork is a process
-like any other: it has arguments, an environment, a folder and streams of its own, and it is killed by signals.
+To import the simulator takes half a second of processor time, Dagster two, and the tests start hundreds of
+processes. A fork is a process like any other: it has arguments, an environment, a folder and streams of its own, and
+it is killed by signals. What the environment does to Python itself, before anything is imported, only a process that
+was started shows.
 """
 
+import atexit
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import IO, Self
+from typing import IO
 
 STOP_SECONDS = 30
 
 
-class ForkedProcess:
-    """A process that was forked, with what the tests use of ``subprocess.Popen[bytes]``."""
+class Fork:
+    """A process that was forked: its id and its end."""
 
-    def __init__(self, pid: int, stdin: IO[bytes], stdout: IO[bytes], status: socket.socket) -> None:
-        """Wait for its end at ``status``."""
-        self.pid = pid
-        self.stdin = stdin
-        self.stdout = stdout
+    def __init__(self, status: socket.socket) -> None:
+        """Read the process id, and later the exit status, from ``status``."""
+        self.pid = _read_number(status)
         self.returncode: int | None = None
         self._status = status
 
@@ -65,56 +68,95 @@ class ForkedProcess:
                 os.kill(self.pid, number)
 
 
+class PipedFork(Fork):
+    """A fork with pipes to its input and output, as the tests use ``subprocess.Popen[bytes]``."""
+
+    def __init__(self, stdin: IO[bytes], stdout: IO[bytes], status: socket.socket) -> None:
+        """Keep our ends of the pipes."""
+        super().__init__(status)
+        self.stdin: IO[bytes] | None = stdin
+        self.stdout: IO[bytes] | None = stdout
+
+
 class ForkServer:
     """Starts forks of a process that has imported a module; each runs the module's ``main``."""
 
-    def __init__(self, module: str) -> None:
-        """Remember the module; the process that imports it starts with the first fork."""
-        self._module = module
+    def __init__(self, module: str, *also: str) -> None:
+        """Remember the module and what else is imported; the process that does so starts with the first fork."""
+        self._modules = [module, *also]
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
 
-    def __enter__(self) -> Self:
-        """Use as a context that ends the process."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End the process; forks that still run are left alone."""
         if self._requests is not None and self._process is not None:
             self._requests.close()
             self._process.wait(STOP_SECONDS)
 
-    def start(
-        self,
-        arguments: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
-        folder: Path | None = None,
-        stderr: int | None = None,
-    ) -> ForkedProcess:
+    def start(self, *words: str, stderr: int = 2) -> PipedFork:
         """Fork, and return the process with pipes to its input and output."""
-        requests = self._connect()
-        request = {
-            "arguments": [self._module, *arguments],
-            "environment": dict(os.environ if environment is None else environment),
-            "folder": str(folder or Path.cwd()),
-        }
         child_in, our_in = os.pipe()
         our_out, child_out = os.pipe()
+        try:
+            status = self._fork([self._modules[0], *words], os.environ, Path.cwd(), (child_in, child_out, stderr))
+        finally:
+            os.close(child_in)
+            os.close(child_out)
+        return PipedFork(os.fdopen(our_in, "wb"), os.fdopen(our_out, "rb"), status)
+
+    def run(
+        self, words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: str = "", timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command line, the program's name first, to its end, as ``subprocess.run`` does.
+
+        Raises:
+            subprocess.TimeoutExpired: It took longer, and was killed.
+        """
+        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            told.write(stdin.encode())
+            told.seek(0)
+            files = (told.fileno(), output.fileno(), errors.fileno())
+            process = Fork(self._fork(words, environment, folder, files))
+            try:
+                status = process.wait(timeout)
+            finally:
+                process.kill()
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(list(words), status, output.read().decode(), errors.read().decode())
+
+    def _fork(
+        self, words: Sequence[str], environment: Mapping[str, str], folder: Path, streams: tuple[int, int, int]
+    ) -> socket.socket:
+        request = {"arguments": list(words), "environment": dict(environment), "folder": str(folder)}
+        requests = self._connect()
         ours, theirs = socket.socketpair()
         with theirs:
-            files = [child_in, child_out, 2 if stderr is None else stderr, theirs.fileno()]
-            socket.send_fds(requests, [json.dumps(request).encode()], files)
-        os.close(child_in)
-        os.close(child_out)
-        return ForkedProcess(_read_number(ours), os.fdopen(our_in, "wb"), os.fdopen(our_out, "rb"), ours)
+            socket.send_fds(requests, [json.dumps(request).encode()], [*streams, theirs.fileno()])
+        return ours
 
     def _connect(self) -> socket.socket:
         if self._requests is None:
             self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            command = [sys.executable, "-m", "openfaith_sync_tests.fork_server", str(theirs.fileno()), self._module]
+            command = [sys.executable, "-m", "openfaith_sync_tests.fork_server", str(theirs.fileno()), *self._modules]
             with theirs:
                 self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         return self._requests
+
+
+@cache
+def fork_server(module: str, *also: str) -> ForkServer:
+    """Return this process's server of forks of a module, which ends with this process."""
+    server = ForkServer(module, *also)
+    atexit.register(server.close)
+    return server
+
+
+def command_line() -> ForkServer:
+    """Return the server of forks that have imported the command line, and what it imports only when needed."""
+    return fork_server(
+        "openfaith_sync.cli", "openfaith_sync.defs.resources.partitions", "openfaith_sync.store.schema.migrate"
+    )
 
 
 def _read_number(line: socket.socket) -> int:

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 from openfaith_sync_tests.conftest import MANIFESTS
+from openfaith_sync_tests.forking import command_line
 from openfaith_sync_tests.store.making import PCO
 
 ROOT = MANIFESTS.parent
@@ -92,13 +93,24 @@ class Deployment:
     environment: dict[str, str]
     searched: Searched
 
-    def run(
-        self, *words: str, stdin: str = "", program: Path = PROGRAM, **more: str
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+        done = command_line().run(
+            [str(PROGRAM), *words],
+            environment=self.environment | more, folder=self.folder, stdin=stdin, timeout=120,
+        )  # fmt: skip
+        return self.kept(words, done)
+
+    def materialize(self, org: str) -> subprocess.CompletedProcess[str]:
+        module = ("-m", "openfaith_sync.definitions")
+        words = ("asset", "materialize", *module, "--select", "pco/campus", "--partition", org)
         done = subprocess.run(
-            [program, *words], cwd=self.folder, env=self.environment | more, input=stdin, capture_output=True,
+            [PROGRAM.with_name("dagster"), *words], cwd=self.folder, env=self.environment, capture_output=True,
             text=True, timeout=120, check=False,
         )  # fmt: skip
+        return self.kept(words, done)
+
+    def kept(self, words: Sequence[str], done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+        """Return a process that ended, whose output is searched."""
         self.keep(" ".join(words), done.stdout + done.stderr)
         return done
 
@@ -192,11 +204,6 @@ def know_webhook_secrets(deployment: Deployment) -> None:
             deployment.searched.secrets[f"webhook secret of {name}"] = held.secret
 
 
-def materialize(deployment: Deployment, org: str) -> subprocess.CompletedProcess[str]:
-    words = ("asset", "materialize", "-m", "openfaith_sync.definitions", "--select", "pco/campus", "--partition", org)
-    return deployment.run(*words, program=PROGRAM.with_name("dagster"))
-
-
 @pytest.fixture(scope="module")
 def done(deployment: Deployment, church: RunningSimulator) -> Deployment:
     """The same after it did everything that it can do, well and badly."""
@@ -233,11 +240,11 @@ def fail(deployment: Deployment, church: RunningSimulator) -> None:
     """Have Dagster's runs and the commands end badly, each in a way of its own."""
     # One that no retry heals, so that nothing waits.
     church.fault(Fault(kind="status", status=404, path="/people/v2/campuses"))
-    assert materialize(deployment, GRACE).returncode != 0
+    assert deployment.materialize(GRACE).returncode != 0
     assert deployment.run("sync", GRACE).returncode != 0
     church.clear_faults()
     church.revoke_grants()
-    assert materialize(deployment, HOPE).returncode != 0
+    assert deployment.materialize(HOPE).returncode != 0
     assert deployment.run("sync", HOPE).returncode != 0
     away = f"postgresql://church:{PASSWORD}@127.0.0.1:1/church"
     for url in (away, f"mysql://church:{PASSWORD}@x/y", f"postgresql://church:{PASSWORD}@127.0.0.1:1/x?colour=red"):

@@ -1,6 +1,6 @@
 """A receiver in a process of its own, as ``openfaith-sync serve`` runs it, that can be told when to die.
 
-``python -m openfaith_sync_tests.web.receiver JSON`` serves; ``running_receiver`` starts it.
+Its ``main`` serves what a line of JSON says; ``running_receiver`` forks a process that does.
 """
 
 import json
@@ -23,6 +23,7 @@ from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.web.limits import ServerLimits
 from openfaith_sync.web.server import Address, serve
+from openfaith_sync_tests.forking import Fork, fork_server
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 STOP_SECONDS = 40
@@ -33,7 +34,7 @@ class Receiver:
     """A receiver that runs."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: Fork
 
     @property
     def port(self) -> int:
@@ -49,15 +50,15 @@ def running_receiver(
 ) -> Iterator[Receiver]:
     """Run a receiver until the block ends; ``kill_at`` names a step and how often it must have come."""
     job = {"database_url": database.libpq_url, "home": str(database.keys.home), "keys": list(database.keys.given)}
-    command = [sys.executable, "-m", "openfaith_sync_tests.web.receiver"]
     told = {**job, "limits": limits or {}, "kill_at": kill_at, **more}
     # What it logs goes where nobody needs to read it to keep it alive.
     log = database.keys.home / "receiver.log"
     with log.open("a") as written:
-        process = subprocess.Popen([*command, json.dumps(told)], stdout=subprocess.PIPE, stderr=written, text=True)
+        process = fork_server("openfaith_sync_tests.web.receiver").start(json.dumps(told), stderr=written.fileno())
+    assert process.stdin
     assert process.stdout
     try:
-        said = process.stdout.readline()
+        said = process.stdout.readline().decode()
         assert said.startswith("http"), log.read_text()
         yield Receiver(said.strip(), process)
     finally:
@@ -68,6 +69,7 @@ def running_receiver(
             process.kill()
             raise
         finally:
+            process.stdin.close()
             process.stdout.close()
 
 
@@ -95,7 +97,3 @@ def main() -> None:
             limits=limits,
             on_step=on_step,
         )
-
-
-if __name__ == "__main__":
-    main()
