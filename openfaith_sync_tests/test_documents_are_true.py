@@ -128,6 +128,8 @@ def test_the_glossary_is_alphabetical_and_names_files_that_exist() -> None:
     assert terms == sorted(set(terms))
     for term, path in rows:
         assert (ROOT / path).exists(), f"{term}: {path}"
+        text = path + (ROOT / path).read_text().lower()
+        assert all(word.removesuffix("y") in text for word in term.split()), f"{path} does not speak of: {term}"
 
 
 def test_the_drawing_of_the_rooms_names_every_room() -> None:

@@ -1,7 +1,7 @@
 """Leases: who may write under a sync key.
 
 Two parts. A session's advisory lock says whether the holder lives: the server releases it when
-the session ends, however the process ended. A token that grows with every holder says whose
+the session ends, however the process ended. A fencing token that grows with every holder says whose
 writes count: a page's transaction checks it, so a worker that lost its lock without noticing
 (a pooler, a failover) is refused.
 
