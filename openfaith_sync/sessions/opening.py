@@ -14,7 +14,7 @@ from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.engine.passes.session import Session
-from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store

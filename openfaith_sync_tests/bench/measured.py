@@ -5,7 +5,8 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import map_batch
-from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.passes import Counts, SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes import page_fetching as fetching
@@ -71,6 +72,13 @@ def with_sideload(manifest: Manifest, children: dict[str, str]) -> Manifest:
     return manifest.model_copy(update={"entities": {**manifest.entities, EntityName("person"): person}})
 
 
+@dataclass(frozen=True)
+class Timed:
+    """A page on its way into the database, its waits measured."""
+
+    result: Callable[[], Mapping[EntityName, Counts]]
+
+
 def measure(job: dict[str, Any]) -> dict[str, Any]:
     manifest = with_sideload(read_manifest(Path(job["manifests"]), "pco"), job["sideload"])
     paging = manifest.adapter_file.paging.model_copy(update=job.get("paging", {}))
@@ -91,7 +99,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         source, store = session.source, session.store
         source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]  timed where it runs
         begin = watch.timed("database", store.begin_commit)
-        store.begin_commit = lambda *page: watch.timed("database", begin(*page))  # type: ignore[method-assign]  as above
+        store.begin_commit = lambda *page: Timed(watch.timed("database", begin(*page).result))  # type: ignore[method-assign]  as above
         for entity in job["entities"]:
             result = run_entity(session, EntityName(entity), SyncMode(job["mode"]))
             records += result.counts.records

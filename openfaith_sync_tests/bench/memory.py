@@ -104,7 +104,7 @@ def walk_passes(backend: Backend, key: SyncKey, times: int) -> Measured:
                 backend.store.begin_commit(lease, page_of(opened.pass_id, number, is_refused=False)) for _ in range(2)
             ]
             for wait in waits:
-                wait()
+                wait.result()
             backend.store.count_live(key)
             backend.store.close_pass(lease, opened.pass_id, None, 2)
 

@@ -14,7 +14,6 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
-    Committed,
     Counts,
     Lease,
     OpenPass,
@@ -26,6 +25,7 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.rejections import Rejected
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import Damage, RawRecord
+from openfaith_sync.engine.ports.pages import PendingCommit
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -107,6 +107,13 @@ class MovingChurch:
         return RawRecord(ExternalId(str(number)), attributes, {}, body, damage=damage)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A page that is stored when its result is asked for."""
+
+    result: Callable[[], Mapping[EntityName, Counts]]
+
+
 class MemoryStore:
     """Keeps records and checkpoints in memory, by the rules of the real store."""
 
@@ -167,8 +174,8 @@ class MemoryStore:
         self.checkpoint = replace(self.checkpoint, open_pass=opened)
         return {batch.entity: counts}
 
-    def begin_commit(self, lease: Lease, page: PageCommit) -> Committed:
-        return lambda: self.commit_page(lease, page)
+    def begin_commit(self, lease: Lease, page: PageCommit) -> PendingCommit:
+        return Sent(lambda: self.commit_page(lease, page))
 
     def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
         assert lease

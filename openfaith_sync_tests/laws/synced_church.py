@@ -14,7 +14,7 @@ from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database

@@ -14,7 +14,7 @@ from openfaith_sync.domain.passes.deletions import HoldStatus
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records, reject_hold
 from openfaith_sync_tests.laws.synced_church import CAMPUS, EMAIL, GROUP, PEOPLE, PERSON, PHONE, Hiding, Synced

@@ -10,7 +10,7 @@ from openfaith_sync.domain.errors import AccessDenied, SafetyStop, SourceFailed,
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds
 from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced

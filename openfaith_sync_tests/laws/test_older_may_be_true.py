@@ -14,7 +14,7 @@ from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.deletions import version_rollback as going_back
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
 from openfaith_sync_tests.laws.synced_church import GRACE, PEOPLE, PERSON, PHONE, Synced

@@ -12,9 +12,10 @@ import pytest
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError, LeaseLost, TransientError
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes.passes import Committed, Counts
+from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import Record
+from openfaith_sync.engine.ports.pages import PendingCommit
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
 from openfaith_sync.store.pages.pipeline import Pipeline
@@ -42,7 +43,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event_t
 PASS = "SELECT place, created, dead, pages FROM sync.passes"
 
 
-def begin(walk: Walk, *records: Record, offset: int = 1) -> Committed:
+def begin(walk: Walk, *records: Record, offset: int = 1) -> PendingCommit:
     page = walk.page(batch(records), place=WalkPlace((Slice(offset=offset),)))
     return walk.store.begin_commit(walk.lease, page)
 
@@ -64,8 +65,8 @@ def test_both_are_stored_in_their_order_and_counted(database: Database) -> None:
     with walking(database) as walk:
         first = begin(walk, email("1", "old@x.org"), email("2"), offset=2)
         second = begin(walk, email("1", "new@x.org", at(1)), offset=3)
-        assert second() == {EMAIL: Counts(updated=1)}
-        assert first() == {EMAIL: Counts(created=2)}
+        assert second.result() == {EMAIL: Counts(updated=1)}
+        assert first.result() == {EMAIL: Counts(created=2)}
         opened = walk.store.load_checkpoint(EMAILS).open_pass
         assert opened is not None
         assert opened.place == WalkPlace((Slice(offset=3),))
@@ -77,8 +78,8 @@ def test_a_record_that_is_refused_in_the_first_is_set_aside_and_the_second_is_wh
     with walking(database) as walk:
         first = begin(walk, email("1"), bad, offset=2)
         second = begin(walk, email("2"), offset=3)
-        assert first() == {EMAIL: Counts(created=1, dead=1)}
-        assert second() == {EMAIL: Counts(created=1)}
+        assert first.result() == {EMAIL: Counts(created=1, dead=1)}
+        assert second.result() == {EMAIL: Counts(created=1)}
     assert stored(database) == ["1", "2"]
     assert [row[1:] for row in fetch(database, PASS)] == [(2, 1, 2)]
 
@@ -90,8 +91,8 @@ def test_a_record_that_cannot_be_sent_is_set_aside_and_the_page_before_it_is_who
     with walking(database) as walk:
         first = begin(walk, email("1"), offset=2)
         second = begin(walk, email("2"), email("bad", text), offset=3)
-        assert first() == {EMAIL: Counts(created=1)}
-        assert second() == {EMAIL: Counts(created=1, dead=1)}
+        assert first.result() == {EMAIL: Counts(created=1)}
+        assert second.result() == {EMAIL: Counts(created=1, dead=1)}
     assert stored(database) == ["1", "2"]
 
 
@@ -101,10 +102,10 @@ def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(databa
         run(database, "UPDATE sync.leases SET token = token + 1")
         first, second = begin(walk, email("1"), offset=2), begin(walk, email("2"), offset=3)
         with pytest.raises(LeaseLost):
-            first()
+            first.result()
         run(database, "UPDATE sync.leases SET token = token - 1")
         with pytest.raises(TransientError, match="the one before it"):
-            second()
+            second.result()
         assert fetch(database, PASS) == before
         assert walk.commit(batch([email("3")])) == {EMAIL: Counts(created=1)}
     assert stored(database) == ["3"]
@@ -112,12 +113,12 @@ def test_what_was_sent_behind_a_page_that_fails_is_not_stored_and_says_so(databa
 
 def test_a_connection_that_breaks_fails_both(database: Database) -> None:
     with walking(database) as walk:
-        begin(walk, email("0"))()
+        begin(walk, email("0")).result()
         run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
         with pytest.raises(TransientError):
-            begin(walk, email("1"))()
+            begin(walk, email("1")).result()
         with pytest.raises(TransientError):
-            begin(walk, email("2"))()
+            begin(walk, email("2")).result()
     assert stored(database) == ["0"]
 
 
@@ -125,7 +126,7 @@ def test_whoever_asks_for_something_else_meanwhile_is_answered_after_both(databa
     with walking(database) as walk:
         first, second = begin(walk, email("1")), begin(walk, email("2"))
         assert walk.store.count_live(EMAILS) == 2
-        assert second() == first() == {EMAIL: Counts(created=1)}
+        assert second.result() == first.result() == {EMAIL: Counts(created=1)}
 
 
 def test_a_page_that_nobody_waited_for_is_in_when_the_lease_is_given_back(database: Database) -> None:
@@ -148,7 +149,7 @@ def test_ctrl_c_ends_a_wait_for_a_lock_at_once_and_leaves_the_connection_whole(d
             presser = threading.Thread(target=interrupt)
             presser.start()
             with pytest.raises(KeyboardInterrupt):
-                first()
+                first.result()
             presser.join()
         assert walk.commit(batch([email("2")])) == {EMAIL: Counts(created=1)}
     assert stored(database) == ["2"]
@@ -158,7 +159,7 @@ def test_more_than_the_sockets_hold_goes_through(database: Database) -> None:
     many = [email(f"{number}", "x" * 2000) for number in range(4000)]
     with walking(database) as walk:
         waits = [begin(walk, *many[place : place + 1000], offset=place) for place in range(0, 4000, 1000)]
-        assert [wait() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
+        assert [wait.result() for wait in waits] == [{EMAIL: Counts(created=1000)}] * 4
 
 
 def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database: Database) -> None:
@@ -166,7 +167,7 @@ def test_a_page_whose_answer_came_before_the_connection_broke_is_in(database: Da
         wait = begin(walk, email("1"))
         walk.store._pages._pipeline.catch_up()
         run(database, "SELECT pg_terminate_backend(%s, 5000)", backend(walk))
-        assert wait() == {EMAIL: Counts(created=1)}
+        assert wait.result() == {EMAIL: Counts(created=1)}
         with pytest.raises(TransientError):
             walk.commit(batch([email("2")]))
     assert stored(database) == ["1"]
@@ -178,14 +179,14 @@ def test_a_page_that_is_in_is_not_stored_again_for_what_the_half_sent_one_behind
     person = Record(ExternalId("p"), derive_entity_id(ORG, PCO, PERSON, "p"), at(0), asleep, b"{}", b"hash")
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
 
-        def begin_both(people: Sequence[Record], *emails: Record) -> Committed:
+        def begin_both(people: Sequence[Record], *emails: Record) -> PendingCommit:
             page = walk.page(batch(people, entity=PERSON), batch(emails))
             return walk.store.begin_commit(walk.lease, page)
 
         first = begin_both([], email("1"))
         second = begin_both([person], email("2"), email("bad", "nul \0"))
-        assert first()[EMAIL] == Counts(created=1)
-        assert second() == {PERSON: Counts(dead=1), EMAIL: Counts(created=1, dead=1)}
+        assert first.result()[EMAIL] == Counts(created=1)
+        assert second.result() == {PERSON: Counts(dead=1), EMAIL: Counts(created=1, dead=1)}
     found = fetch(database, "SELECT entity, pages, created, unchanged, dead FROM sync.passes ORDER BY pass_id")
     assert found == [("person", 2, 0, 0, 1), ("email", 0, 2, 0, 1)]
 
@@ -209,7 +210,7 @@ def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database: Database
         nowhere = replace(batch([email("2")]), table="nowhere")
         with pytest.raises(DefinitionError, match="nowhere"):
             walk.store.begin_commit(walk.lease, walk.page(nowhere))
-        assert first() == {EMAIL: Counts(created=1)}
+        assert first.result() == {EMAIL: Counts(created=1)}
         assert walk.commit(batch([email("3")])) == {EMAIL: Counts(created=1)}
     assert stored(database) == ["1", "3"]
 
@@ -220,7 +221,7 @@ def test_who_is_told_late_why_a_page_failed_is_told_the_reason(database: Databas
         first = begin(walk, email("1"))
         assert walk.store.count_live(EMAILS) == 0
         with pytest.raises(LeaseLost):
-            first()
+            first.result()
 
 
 def test_ctrl_c_while_ctrl_c_is_seen_to_closes_the_connection(
@@ -257,7 +258,7 @@ def test_pages_that_are_refused_leave_nothing_behind_in_the_server(database: Dat
         assert before > 0
         for number in range(200):
             waits = [begin(walk, email(f"{number}"), bad, offset=place) for place in range(at_once)]
-            assert [wait()[EMAIL].dead for wait in waits] == [1] * at_once
+            assert [wait.result()[EMAIL].dead for wait in waits] == [1] * at_once
         assert prepared(walk) == before
 
 

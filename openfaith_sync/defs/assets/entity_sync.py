@@ -19,7 +19,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
 from openfaith_sync.engine.entity_sync import run_entity
-from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal

@@ -1,6 +1,6 @@
 """A pass: one walk through one entity's listing, its checkpoint and its counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -209,10 +209,6 @@ class PageCommit:
     pages: int = 1
     believed_until: datetime | None = None
     """Versions after this moment are stored and move no watermark: the source cannot have stamped them yet."""
-
-
-Committed: TypeAlias = Callable[[], Mapping[EntityName, Counts]]
-"""Waits until a page is stored, and gives its counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.deletions import Candidate, Hold
 from openfaith_sync.domain.passes.passes import Lease, PassId, Tombstone
-from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.engine.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)

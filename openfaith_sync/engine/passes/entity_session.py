@@ -16,7 +16,8 @@ from openfaith_sync.engine.passes.pass_runner import Progress, StartThreads, Wal
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.ports.evidence import Evidence
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.ports.source import Source
+from openfaith_sync.engine.ports.store import Store
 
 OnProgress = Callable[[Progress], None]
 

@@ -11,12 +11,12 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Page, parse_versi
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
 from openfaith_sync.engine.passes.page_reading import PageReader
 from openfaith_sync.engine.passes.watermarks import believed_until, is_plausible
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 
 
 @dataclass(frozen=True, slots=True)
-class FetchedPage:
-    """A page and its records, mapped."""
+class MappedPage:
+    """A page with its records mapped."""
 
     page: Page
     batch: MappedBatch
@@ -46,12 +46,12 @@ class Fetcher:
         }
         self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
 
-    def fetch(self, query: ListingQuery) -> FetchedPage:
+    def fetch(self, query: ListingQuery) -> MappedPage:
         """Return the page that answers a query, mapped."""
         page = self.reader.read(query)
         # A record of a sparse listing is nothing but its id, or cannot be read either.
         batch = self.map_records(page.unreadable if query.is_sparse else page.records)
-        return FetchedPage(
+        return MappedPage(
             page=page,
             batch=batch,
             children=tuple(
@@ -71,11 +71,11 @@ class Fetcher:
         """Return records of the entity, mapped."""
         return map_batch(self._mappers[self._entity], self._entity, raws)
 
-    def listed(self, fetched: FetchedPage) -> tuple[ExternalId, ...]:
+    def listed(self, fetched: MappedPage) -> tuple[ExternalId, ...]:
         """Return the ids of a page that are to be kept: all of them, also those that were read before."""
         return tuple(record.external_id for record in fetched.page.records) if self.notes_ids else ()
 
-    def listed_versions(self, fetched: FetchedPage) -> dict[ExternalId, datetime]:
+    def listed_versions(self, fetched: MappedPage) -> dict[ExternalId, datetime]:
         """Return the versions that a page lists, of the records where it shows one that can be read."""
         if not self.notes_ids or self._version_attribute is None:
             return {}
@@ -83,7 +83,7 @@ class Fetcher:
         versions = ((external_id, parse_version(text)) for external_id, text in found)
         return {external_id: version for external_id, version in versions if version is not None}
 
-    def only(self, fetched: FetchedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
+    def only(self, fetched: MappedPage, fresh: Collection[int]) -> tuple[MappedBatch, ...]:
         """Return the batches of a page without the records that were read before, nor their children."""
         records = fetched.page.records
         if len(fresh) == len(records):
@@ -92,7 +92,7 @@ class Fetcher:
         children = (self._without_children_of(fetched, child, skipped) for child in fetched.children)
         return (_without(fetched.batch, skipped), *children)
 
-    def _without_children_of(self, fetched: FetchedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
+    def _without_children_of(self, fetched: MappedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
         reference = self._parent_reference[child.entity]
         raws = fetched.page.children.get(child.entity, ())
         return _without(child, {raw.external_id for raw in raws if _refers_to(raw, reference, parents)})

@@ -32,20 +32,6 @@ PAGES_BEYOND = (1, 2, 4, 8, 16)
 READINGS_OF_A_MOVING_PLACE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows that follow each other, or one that is not served."""
-
-    page: Page
-    failure: str | None = None
-    """Why the row is not served."""
-
-    @property
-    def first(self) -> ExternalId | None:
-        """The record that it begins with, where that was served."""
-        return self.page.records[0].external_id if self.page.records and self.failure is None else None
-
-
 @dataclass(slots=True)
 class _Cost:
     """What reading one page took, the requests that failed included."""
@@ -97,28 +83,28 @@ class PageReader:
         """
         cost = _Cost()
         for _ in range(READINGS_OF_A_MOVING_PLACE):
-            parts = self._read_parts(query, cost)
-            if len(parts) == 1 or self._are_in_place(query, parts, cost):
-                return replace(_join(query, parts), requests=cost.requests, waited=cost.waited)
+            pages = self._read_parts(query, cost)
+            if len(pages) == 1 or self._are_in_place(query, pages, cost):
+                return replace(_join(query, pages), requests=cost.requests, waited=cost.waited)
         raise TransientError(f"the listing of {query.entity} moved faster than it could be read in parts")
 
-    def _read_parts(self, query: ListingQuery, cost: _Cost) -> list[_Part]:
+    def _read_parts(self, query: ListingQuery, cost: _Cost) -> list[Page]:
         """Read on from the query's offset until two records were read or the listing ended."""
-        parts: list[_Part] = []
+        pages: list[Page] = []
         offset, wanted = query.offset, min(2, query.size or 2)
         # A page without rows leads nowhere, whatever it promises: the walk decides what it means.
-        while wanted > 0 and (not parts or (parts[-1].page.has_next and parts[-1].page.rows)):
+        while wanted > 0 and (not pages or (pages[-1].has_next and pages[-1].rows)):
             here = replace(query, offset=offset)
             try:
-                part = _Part(self._read_largest(here, cost))
-                wanted -= part.page.rows
+                page = self._read_largest(here, cost)
+                wanted -= page.rows
             except PageNotServed:
-                if sum(part.failure is not None for part in parts) >= MOST_STEPPED_OVER:
+                if sum(_failure(page) is not None for page in pages) >= MOST_STEPPED_OVER:
                     raise
-                part = self._step_over(here, cost)
-            parts.append(part)
-            offset += part.page.rows
-        return parts
+                page = self._step_over(here, cost)
+            pages.append(page)
+            offset += page.rows
+        return pages
 
     def _read_largest(self, query: ListingQuery, cost: _Cost) -> Page:
         """Return the largest page from here that the source serves.
@@ -149,7 +135,7 @@ class PageReader:
         self._without_children = True
         return page
 
-    def _step_over(self, query: ListingQuery, cost: _Cost) -> _Part:
+    def _step_over(self, query: ListingQuery, cost: _Cost) -> Page:
         """Return the place of one row, once the source is proven to serve its neighbours.
 
         Raises:
@@ -157,11 +143,11 @@ class PageReader:
         """
         self._prove_served(query, cost)
         try:
-            return _Part(self._ask(query, 1, cost))
+            return self._ask(query, 1, cost)
         except PageNotServed as failure:
             with self._lock:
                 self._size, self._served_in_a_row = self._steady_size, 0
-            return _Part(_UNSERVED, str(failure))
+            return _unserved(str(failure))
 
     def _prove_served(self, query: ListingQuery, cost: _Cost) -> None:
         """Return when the source serves this listing now, apart from the row that the query begins with."""
@@ -176,25 +162,25 @@ class PageReader:
         # With all the retries that an outage may take.
         self._send(replace(places[0], size=1, children=(), is_reducible=False), cost)
 
-    def _are_in_place(self, query: ListingQuery, parts: Sequence[_Part], cost: _Cost) -> bool:
-        """Whether no row moved while these parts were read: the first and the last of them stand where they stood.
+    def _are_in_place(self, query: ListingQuery, pages: Sequence[Page], cost: _Cost) -> bool:
+        """Return whether no row moved while these pages were read: the first and the last stand where they stood.
 
         Nothing between two rows can have come or gone while both kept their places. Where nothing follows
         the last row that was stepped over, that row itself must still not be served.
         """
         offset, ends = query.offset, []
-        for part in parts:
-            if part.page.rows:
-                ends.append((offset, part))
-            offset += part.page.rows
-        for place, part in (ends[0], ends[-1]):
+        for page in pages:
+            if page.rows:
+                ends.append((offset, page))
+            offset += page.rows
+        for place, page in (ends[0], ends[-1]):
             try:
-                page = self._ask(replace(query, offset=place), 1, cost)
+                again = self._ask(replace(query, offset=place), 1, cost)
             except PageNotServed:
-                if part.failure is not None:
+                if _failure(page) is not None:
                     continue
                 return False
-            if [record.external_id for record in page.records] != [part.first]:
+            if [record.external_id for record in again.records] != [_first(page)]:
                 return False
         return True
 
@@ -238,31 +224,30 @@ class PageReader:
                 self._size, self._served_in_a_row = min(self._full_size, self._size * 2), 0
 
 
-def _join(query: ListingQuery, parts: Sequence[_Part]) -> Page:
-    """Return one page of the rows of several parts that follow each other."""
-    if len(parts) == 1:
-        return parts[0].page
-    pages = [part.page for part in parts]
+def _join(query: ListingQuery, pages: Sequence[Page]) -> Page:
+    """Return one page of the rows of several that follow each other."""
+    if len(pages) == 1:
+        return pages[0]
     children: dict[EntityName, tuple[RawRecord, ...]] = {}
     for page in pages:
         children |= {name: (*children.get(name, ()), *found) for name, found in page.children.items()}
-    rows = list(_rows(query, parts))
-    return replace(pages[-1], records=tuple(rows), children=children)
+    return replace(pages[-1], records=tuple(_rows(query, pages)), children=children)
 
 
-def _rows(query: ListingQuery, parts: Sequence[_Part]) -> Iterator[RawRecord]:
-    """Yield the rows of all parts; one that is not served is known by the record that follows it.
+def _rows(query: ListingQuery, pages: Sequence[Page]) -> Iterator[RawRecord]:
+    """Yield the rows of all pages; one that was not served is known by the record that follows it.
 
     A walk may come to the same place from another beginning, but never to another end.
     """
     offset = query.offset
-    for index, part in enumerate(parts):
-        if part.failure is None:
-            yield from part.page.records
+    for index, page in enumerate(pages):
+        failure = _failure(page)
+        if failure is None:
+            yield from page.records
         else:
-            following = next(other for other in range(index, len(parts)) if parts[other].failure is None)
-            yield _gap(query, offset, parts[following].first, following - index, part.failure)
-        offset += part.page.rows
+            following = next(other for other in range(index, len(pages)) if _failure(pages[other]) is None)
+            yield _gap(query, offset, _first(pages[following]), following - index, failure)
+        offset += page.rows
 
 
 def _gap(query: ListingQuery, offset: int, before: ExternalId | None, steps: int, failure: str) -> RawRecord:
@@ -274,5 +259,20 @@ def _gap(query: ListingQuery, offset: int, before: ExternalId | None, steps: int
     return RawRecord(ExternalId(f"{PLACE}{known_by}"), {}, {}, {"place": place}, damage=damage)
 
 
-_UNSERVED = Page(records=(RawRecord(ExternalId(PLACE), {}, {}, {}),), total_count=1, has_next=True)
-"""Holds the place of a row that is not served."""
+def _unserved(failure: str) -> Page:
+    """Return a page that holds the place of one row that was not served."""
+    row = RawRecord(ExternalId(PLACE), {}, {}, {}, damage=Damage("record", "nothing", failure))
+    return Page(records=(row,), total_count=1, has_next=True)
+
+
+def _failure(page: Page) -> str | None:
+    """Return why the only row of a page was not served; ``None`` for a page that was."""
+    for row in page.records[:1]:
+        if row.external_id == PLACE and row.damage is not None:
+            return row.damage.reason
+    return None
+
+
+def _first(page: Page) -> ExternalId | None:
+    """Return the record that a page begins with, where that was served."""
+    return page.records[0].external_id if page.records and _failure(page) is None else None

@@ -19,13 +19,13 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import is_place
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.passes.listing import ListingQuery
-from openfaith_sync.domain.passes.passes import Committed, Counts, Lease, OpenPass, PageCommit, PassId
+from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch, join_batches
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
-from openfaith_sync.engine.passes.page_fetching import FetchedPage, Fetcher
+from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
 from openfaith_sync.engine.passes.walk_step import Walk
-from openfaith_sync.engine.ports.source_and_store import Store
+from openfaith_sync.engine.ports.pages import Pages, PendingCommit
 
 MAX_STEPS_WITHOUT_RECORDS = 50
 
@@ -49,7 +49,7 @@ class Purpose(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class PageRequest:
     """One request that has not been answered yet."""
 
     index: int
@@ -66,19 +66,11 @@ class ReadyPage:
     """Of the slice that reads on only after it."""
     place: WalkPlace
     """The place after it."""
+    mapped: MappedPage
     batches: tuple[MappedBatch, ...]
-    fetched: FetchedPage
+    """Of ``mapped``, the records that were not read before."""
     fresh: int
-    """How many records it brought that were not read before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committing:
-    """Pages that are on their way into the database."""
-
-    pages: tuple[ReadyPage, ...]
-    commit: PageCommit
-    wait: Committed
+    """How many records of the page were not read before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +94,7 @@ class Walking:
         self,
         walk: Walk,
         fetcher: Fetcher,
-        store: Store,
+        pages: Pages,
         lease: Lease,
         opened: OpenPass,
         paging: Paging,
@@ -112,7 +104,7 @@ class Walking:
         """Take up the pass at its place."""
         self._walk = walk
         self._fetcher = fetcher
-        self._store = store
+        self._pages = pages
         self._lease = lease
         self._pass_id: PassId = opened.pass_id
         # After all pages that were taken, committed or not.
@@ -120,9 +112,9 @@ class Walking:
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
-        self._under_way: dict[Future[FetchedPage], UnderWay] = {}
+        self._under_way: dict[Future[MappedPage], PageRequest] = {}
         self._ready: list[ReadyPage] = []
-        self._committing: deque[Committing] = deque()
+        self._committing: deque[tuple[tuple[ReadyPage, ...], PageCommit, PendingCommit]] = deque()
         self._may_commit = True
         # While these are committed, as many others are fetched and mapped.
         self._most_together = max(1, paging.pages_in_flight // 2)
@@ -167,7 +159,7 @@ class Walking:
             failure = failure or error
         return failure
 
-    def _take_done(self, done: Sequence[Future[FetchedPage]]) -> Exception | None:
+    def _take_done(self, done: Sequence[Future[MappedPage]]) -> Exception | None:
         """Send the pages that have come in, together, to be committed."""
         failure: Exception | None = None
         for future in done[: self._most_together]:
@@ -185,20 +177,20 @@ class Walking:
     def _start(self, threads: Executor) -> None:
         """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
         busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
-        busy.update(page.index for committing in self._committing for page in committing.pages)
+        busy.update(page.index for pages, _, _ in self._committing for page in pages)
         for index, part in enumerate(self._place.slices):
             if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
-                self._send(threads, UnderWay(index, self._walk.query(part), Purpose.READ_ON))
+                self._send(threads, PageRequest(index, self._walk.query(part), Purpose.READ_ON))
         while len(self._under_way) < self._paging.pages_in_flight:
             cut = self._next_split()
             if cut is None:
                 return
             self._send(threads, cut)
 
-    def _send(self, threads: Executor, asked: UnderWay) -> None:
+    def _send(self, threads: Executor, asked: PageRequest) -> None:
         self._under_way[threads.submit(self._fetcher.fetch, asked.query)] = asked
 
-    def _next_split(self) -> UnderWay | None:
+    def _next_split(self) -> PageRequest | None:
         """Return the longest slice that is worth cutting, with the request that finds the cut."""
         splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
         is_cut = len(self._place.slices) > 1
@@ -216,10 +208,10 @@ class Walking:
         for _, index in sorted(parts, reverse=True):
             query = self._walk.split_query(self._place.slices[index])
             if query is not None:
-                return UnderWay(index, query, Purpose.SPLIT)
+                return PageRequest(index, query, Purpose.SPLIT)
         return None
 
-    def _take(self, asked: UnderWay, fetched: FetchedPage) -> None:
+    def _take(self, asked: PageRequest, fetched: MappedPage) -> None:
         self.answered_at = max(filter(None, (self.answered_at, fetched.page.answered_at)), default=None)
         place, index = self._with_what_was_learnt(), asked.index
         part = place.slices[index]
@@ -242,13 +234,13 @@ class Walking:
         reader = self._fetcher.reader
         return replace(self._place, page_size=reader.reduced_size, is_without_children=reader.is_without_children)
 
-    def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: FetchedPage) -> None:
+    def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: MappedPage) -> None:
         """Hold a page for the commit of all that are ready, but one with dead letters alone.
 
         A record that moved may be bad in one page and good in the next: which came last decides.
         """
         batches = self._fetcher.only(fetched, fresh)
-        page = ReadyPage(index, place, batches, fetched, len(fresh))
+        page = ReadyPage(index, place, fetched, batches, len(fresh))
         is_alone = any(batch.rejected for batch in batches)
         if is_alone:
             self._commit()
@@ -271,35 +263,32 @@ class Walking:
             commit = PageCommit(
                 pass_id=self._pass_id,
                 place=ready[-1].place,
-                batches=tuple(map(join_batches, zip(*(held.batches for held in ready), strict=True))),
-                requests=sum(held.fetched.page.requests for held in ready),
-                waited=sum((held.fetched.page.waited for held in ready), timedelta()),
-                listed=tuple(external_id for held in ready for external_id in self._fetcher.listed(held.fetched)),
-                listed_versions={
-                    k: v for held in ready for k, v in self._fetcher.listed_versions(held.fetched).items()
-                },
+                batches=tuple(map(join_batches, zip(*(page.batches for page in ready), strict=True))),
+                requests=sum(page.mapped.page.requests for page in ready),
+                waited=sum((page.mapped.page.waited for page in ready), timedelta()),
+                listed=tuple(external_id for page in ready for external_id in self._fetcher.listed(page.mapped)),
+                listed_versions={k: v for page in ready for k, v in self._fetcher.listed_versions(page.mapped).items()},
                 pages=len(ready),
                 found=self._found(ready),
-                believed_until=max(filter(None, (held.fetched.believed_until for held in ready)), default=None),
+                believed_until=max(filter(None, (page.mapped.believed_until for page in ready)), default=None),
             )
-            self._committing.append(Committing(ready, commit, self._store.begin_commit(self._lease, commit)))
+            self._committing.append((ready, commit, self._pages.begin_commit(self._lease, commit)))
 
     def _found(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
         """Return what these pages add to the pass's report, what is none left out."""
         found = {
-            "rows_listed": sum(held.fresh for held in ready) if self._fetcher.notes_ids else 0,
-            "places_stepped_over": sum(is_place(bad.external_id) for held in ready for bad in held.batches[0].rejected),
-            "stamps_out_of_bounds": sum(held.fetched.implausible for held in ready),
+            "rows_listed": sum(page.fresh for page in ready) if self._fetcher.notes_ids else 0,
+            "places_stepped_over": sum(is_place(bad.external_id) for page in ready for bad in page.batches[0].rejected),
+            "stamps_out_of_bounds": sum(page.mapped.implausible for page in ready),
         }
         return {name: count for name, count in found.items() if count}
 
     def _finish_commit(self) -> None:
         """Wait for the commit that was sent first."""
-        committing = self._committing.popleft()
-        commit = committing.commit
+        pages, commit, pending = self._committing.popleft()
         with self._last_if_it_fails():
-            counts = committing.wait()
-        records = self.progress.records + sum(held.fresh for held in committing.pages)
+            counts = pending.result()
+        records = self.progress.records + sum(page.fresh for page in pages)
         remaining = [part.remaining for part in commit.place.slices if not part.done]
         known = None if None in remaining else records + sum(part or 0 for part in remaining)
         self.progress = Progress(

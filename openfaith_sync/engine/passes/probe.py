@@ -15,7 +15,8 @@ from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.ports.passes import Passes
+from openfaith_sync.engine.ports.source import Source
 
 MOST_PAGES = 5
 """Of a listing that can only be read whole; a longer one is left to a run."""
@@ -73,7 +74,7 @@ def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent:
     return True
 
 
-def _unfinished(store: Store, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:
+def _unfinished(store: Passes, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:
     """Return why a run is needed whatever the source says."""
     if checkpoint.open_pass is not None:
         return "a pass was not finished"

@@ -9,7 +9,8 @@ from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.engine.passes.pass_runner import StartThreads, start_threads
-from openfaith_sync.engine.ports.source_and_store import Source, Store
+from openfaith_sync.engine.ports.source import Source
+from openfaith_sync.engine.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)

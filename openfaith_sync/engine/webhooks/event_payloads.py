@@ -9,7 +9,7 @@ from openfaith_sync.domain.passes.listing import version_keys
 from openfaith_sync.domain.records.merges import Merge, parse_merge
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading
-from openfaith_sync.engine.ports.source_and_store import Source
+from openfaith_sync.engine.ports.source import Source
 
 _SHOWS_THE_RECORD = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAction.DESTROYED})
 

@@ -10,15 +10,15 @@ from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.store.database.org_connection import OnStep
 from openfaith_sync.store.deletions import holds
 from openfaith_sync.store.deletions import listing_comparison as comparison
 from openfaith_sync.store.deletions import older_versions as older
-from openfaith_sync.store.pages.page_writer import OnStep
-from openfaith_sync.store.passes import change_detection as news
 from openfaith_sync.store.passes import nested_parents as parents
+from openfaith_sync.store.passes import pass_reports
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.error_translation import translated
-from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.postgres.statements import Connection
 
 EVIDENCE_STEPS = (
     "note_report",
@@ -36,8 +36,6 @@ EVIDENCE_STEPS = (
 )
 """What ``on_step`` is told before each of these transactions, and after it with ``_committed``."""
 
-_REPORT = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND pass_id = %s"
-
 
 class PostgresEvidence:
     """The evidence of one open pass; implements ``engine.evidence.Evidence``. Used from one thread."""
@@ -53,13 +51,12 @@ class PostgresEvidence:
     def load_report(self) -> Report:
         """Return what the pass has found so far."""
         with translated():
-            found: Report = fetch_one(self._connection, _REPORT, (self._key.org, self._pass_id))[0]
-            return found
+            return pass_reports.load_report(self._connection, self._key, self._pass_id)
 
     def note_report(self, report: Report) -> None:
         """Replace the figures of the same names."""
         with self._writing("note_report"):
-            news.write_report(self._connection, self._lease, self._pass_id, report)
+            pass_reports.write_report(self._connection, self._lease, self._pass_id, report)
 
     def count_listed(self) -> int:
         """Count the distinct ids that the pass has listed."""
@@ -184,7 +181,7 @@ class PostgresEvidence:
         """Record undeleted records and unseen changes, and return the whole report."""
         with self._writing("note_findings"):
             found = comparison.load_findings(self._connection, self._key, self._pass_id)
-            news.write_report(self._connection, self._lease, self._pass_id, found)
+            pass_reports.write_report(self._connection, self._lease, self._pass_id, found)
         return self.load_report()
 
     def forget_listed(self) -> None:

@@ -12,6 +12,7 @@ from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
+from openfaith_sync.store.database.org_connection import OnStep
 from openfaith_sync.store.pages import evidence_sql, page_sql
 from openfaith_sync.store.pages.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.pages.page_rows import (
@@ -23,6 +24,7 @@ from openfaith_sync.store.pages.page_rows import (
     rejection_parameters,
 )
 from openfaith_sync.store.pages.pipeline import Answer, Pipeline
+from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 
 COMMIT_STEPS = (
@@ -48,10 +50,9 @@ COMMIT_STEPS = (
 that needs them, ``note_parent`` once for each parent.
 """
 
-OnStep = Callable[[str], None]
 Send = Callable[[str, bytes, Parameters], Answer]
-Told: TypeAlias = list[tuple[MappedBatch, Parameters]]
-"""Each batch with what its statements are told: whose it is, and the pass that counts it."""
+BatchParameters: TypeAlias = list[tuple[MappedBatch, Parameters]]
+"""Each batch with the parameters that all its statements have: its org, adapter, entity and pass."""
 
 # What one record alone can cause. Everything else is everybody's failure.
 _RECORDS_OWN_FAULT = (
@@ -64,18 +65,28 @@ _RECORDS_OWN_FAULT = (
 
 
 @dataclass(slots=True, eq=False)
-class _UnderWay:
-    """A page whose statements were sent."""
+class SentPage:
+    """A page whose statements were sent; implements ``engine.ports.pages.PendingCommit``."""
 
+    writer: "PageWriter"
     lease: Lease
     page: PageCommit
-    told: Told
+    batches: BatchParameters
     stored: list[Answer | None] = field(default_factory=list)
     committed: Answer | None = None
     counts: dict[EntityName, Counts] | None = None
     """Once it is in the database."""
     failure: Exception | None = None
     """Once it is known that it is not, and why."""
+
+    def result(self) -> Mapping[EntityName, Counts]:
+        """Wait until the page is stored, and return its counts by entity.
+
+        Raises:
+            SyncError: It was not stored.
+        """
+        with translated():
+            return self.writer.finish(self)
 
 
 class PageWriter:
@@ -92,16 +103,16 @@ class PageWriter:
         self._connection = connection
         self._on_step = on_step
         self._pipeline = Pipeline(connection)
-        self._under_way: deque[_UnderWay] = deque()
+        self._under_way: deque[SentPage] = deque()
         self._riders_of: PassId | None = None
         self._riders: dict[EntityName, PassId] = {}
 
-    def begin(self, lease: Lease, page: PageCommit) -> Callable[[], Mapping[EntityName, Counts]]:
-        """Have the page stored behind those that are under way; what is given waits until it is.
+    def begin(self, lease: Lease, page: PageCommit) -> SentPage:
+        """Send a page to be stored after those that were sent before.
 
         A record that the database itself refuses becomes a dead letter (law 5).
         """
-        sent = _UnderWay(lease, page, self._told_of_batches(lease, page))
+        sent = SentPage(self, lease, page, self._batch_parameters(lease, page))
         is_refused = False
         try:
             self._send_page(sent)
@@ -120,7 +131,7 @@ class PageWriter:
                 self._finish_oldest()
             self._under_way.append(sent)
             self._recover()
-        return lambda: self._finish(sent)
+        return sent
 
     def rest(self) -> None:
         """Have the connection free for other uses, or closed: see to the end of what is under way.
@@ -136,7 +147,8 @@ class PageWriter:
             if not self._pipeline.is_resting:
                 self._give_up()
 
-    def _finish(self, sent: _UnderWay) -> Mapping[EntityName, Counts]:
+    def finish(self, sent: SentPage) -> Mapping[EntityName, Counts]:
+        """Wait until a page is stored, and return its counts; raise why it was not."""
         while sent in self._under_way:
             if len(self._under_way) == 1:
                 self._pipeline.end()
@@ -189,7 +201,7 @@ class PageWriter:
         self._under_way.clear()
         self._pipeline.abort(is_hasty=is_hasty)
 
-    def _told_of_batches(self, lease: Lease, page: PageCommit) -> Told:
+    def _batch_parameters(self, lease: Lease, page: PageCommit) -> BatchParameters:
         key, entities = lease.key, [batch.entity for batch in page.batches]
         if key.entity == RECORDS:
             common = {"org": key.org, "adapter": key.adapter, "pass": page.pass_id}
@@ -217,13 +229,13 @@ class PageWriter:
                     f"{entity} came with a page of {lease.key}, but rides along with no pass {pass_id}"
                 )
 
-    def _send_page(self, sent: _UnderWay) -> None:
+    def _send_page(self, sent: SentPage) -> None:
         """Send everything at once; no statement's answer is known before all are."""
         lease, page, send = sent.lease, sent.page, self._send
         send("begin", b"BEGIN", {})
         send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
         _note(listing_of(lease, page), send)
-        for batch, known in sent.told:
+        for batch, known in sent.batches:
             sent.stored.append(_store(batch, batch.records, known, send) if batch.records else None)
             _set_aside(batch.rejected, known, send)
             _warn(batch, known, send)
@@ -232,7 +244,7 @@ class PageWriter:
         sent.committed = send("commit", b"COMMIT", {})
         self._pipeline.flush()
 
-    def _commit_apart(self, sent: _UnderWay) -> dict[EntityName, Counts]:
+    def _commit_apart(self, sent: SentPage) -> dict[EntityName, Counts]:
         """Store the page in one transaction too, but find the records that the database refuses."""
         lease, page, send = sent.lease, sent.page, self._send_alone
         counts: dict[EntityName, Counts] = {}
@@ -240,7 +252,7 @@ class PageWriter:
         with self._connection.transaction():
             send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
             _note(listing_of(lease, page), send)
-            for batch, known in sent.told:
+            for batch, known in sent.batches:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
                 _set_aside(rejected, known, send)

@@ -1,13 +1,9 @@
 """What is new in a page, and what was announced: questions about changes that write nothing."""
 
-from collections.abc import Mapping
-
-from psycopg.types.json import Jsonb
-
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.domain.records.record import MappedBatch
-from openfaith_sync.store.passes.leases import check_lease, key_parameters
+from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 # The same comparison as in page_sql.py.
@@ -41,9 +37,6 @@ WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s
   AND link.updated_at >= walked.started_at
   AND EXISTS (SELECT FROM sync.webhook_subscriptions asked
               WHERE asked.org_id = %(org)s AND asked.adapter = %(adapter)s AND asked.is_active)
-"""
-_REPORT = """
-UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s AND pass_id = %s
 """
 _CHECKED = """
 UPDATE sync.checkpoints SET checked_at = now() WHERE org_id = %s AND adapter = %s AND entity = %s
@@ -81,13 +74,6 @@ def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dic
     told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     changed, announced = fetch_one(connection, _ANNOUNCED, told)
     return {"changed": changed, "announced": announced} if changed else {}
-
-
-def write_report(connection: Connection, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
-    """Add to what a pass reports."""
-    with connection.transaction():
-        check_lease(connection, lease)
-        connection.execute(_REPORT, (Jsonb(dict(report)), lease.key.org, pass_id))
 
 
 def note_checked(connection: Connection, key: SyncKey) -> None:

@@ -1,0 +1,42 @@
+"""One org's connection, which refuses the keys of every other org (law 10)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.store.postgres.error_translation import translated
+from openfaith_sync.store.postgres.statements import Connection
+
+OnStep = Callable[[str], None]
+"""What the kill tests pass in: it is told each step before it is taken."""
+
+
+class OrgConnection:
+    """The connection that all parts of one org's store use. Used from one thread."""
+
+    def __init__(self, connection: Connection, org: OrgId, on_step: OnStep | None = None) -> None:
+        """Serve this org only."""
+        self._connection = connection
+        self._org = org
+        self._on_step = on_step
+
+    def _rest(self) -> None:
+        """Wait for everything that was sent over the connection."""
+
+    @contextmanager
+    def _using(self, key: SyncKey) -> Iterator[Connection]:
+        """Yield the connection for statements about this key; database errors become ours.
+
+        Raises:
+            DefinitionError: The key is another org's.
+        """
+        self._require_own(key)
+        # Nothing else can be asked of a connection over which a page is being stored.
+        self._rest()
+        with translated():
+            yield self._connection
+
+    def _require_own(self, key: SyncKey) -> None:
+        if key.org != self._org:
+            raise DefinitionError(f"{key} was asked of the store of {self._org}")

@@ -1,0 +1,28 @@
+"""The report of a pass: what it found beside its counts."""
+
+from collections.abc import Mapping
+
+from psycopg.types.json import Jsonb
+
+from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.passes.passes import Lease, PassId, Report
+from openfaith_sync.store.passes.leases import check_lease
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+
+_LOAD = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND pass_id = %s"
+_WRITE = """
+UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s AND pass_id = %s
+"""
+
+
+def load_report(connection: Connection, key: SyncKey, pass_id: PassId) -> Report:
+    """Return what a pass has reported so far."""
+    report: Report = fetch_one(connection, _LOAD, (key.org, pass_id))[0]
+    return report
+
+
+def write_report(connection: Connection, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+    """Add to what a pass reports; a figure replaces the one of the same name."""
+    with connection.transaction():
+        check_lease(connection, lease)
+        connection.execute(_WRITE, (Jsonb(dict(report)), lease.key.org, pass_id))

@@ -1,0 +1,96 @@
+"""Passes, checkpoints and reports of one org, as the engine needs them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
+from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.record import MappedBatch
+from openfaith_sync.store.database.org_connection import OrgConnection
+from openfaith_sync.store.passes import change_detection, pass_reports, passes
+
+
+class PassStore(OrgConnection):
+    """Implements ``engine.ports.passes.Passes`` but for leases, and what ``Records`` counts."""
+
+    def load_checkpoint(self, key: SyncKey) -> Checkpoint:
+        """Return the durable place to resume from; an empty one for a new key."""
+        with self._using(key) as connection:
+            return passes.load_checkpoint(connection, key)
+
+    def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
+        """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+        with self._using(lease.key) as connection:
+            return passes.open_pass(connection, lease, start, place)
+
+    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+        """Mark a pass complete and move the watermark up to the given one, never back."""
+        with self._using(lease.key) as connection:
+            passes.close_pass(connection, lease, pass_id, watermark, requests)
+
+    def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
+        """End a pass that will not be finished; the watermark stays."""
+        with self._using(lease.key) as connection:
+            passes.abandon_pass(connection, lease, pass_id)
+
+    def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
+        """End the passes of the children that did not ride along after all."""
+        with self._using(lease.key) as connection:
+            passes.abandon_riders(connection, lease, pass_id)
+
+    def reset_watermark(self, lease: Lease) -> None:
+        """Forget a watermark that cannot be right, so that the next pass reads everything."""
+        with self._using(lease.key) as connection:
+            passes.reset_watermark(connection, lease)
+
+    def load_rider(self, key: SyncKey) -> RiderPass | None:
+        """Return the open rider pass of a child whose parent's pass is complete, the newest one."""
+        with self._using(key) as connection:
+            return passes.load_rider(connection, key)
+
+    def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
+        """Add to what a pass reports."""
+        with self._using(lease.key) as connection:
+            pass_reports.write_report(connection, lease, pass_id, report)
+
+    def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
+        """Return what a pass has reported so far."""
+        with self._using(lease.key) as connection:
+            return pass_reports.load_report(connection, lease.key, pass_id)
+
+    def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:
+        """Return how many records this pass changed, and how many of them a webhook had announced."""
+        with self._using(lease.key) as connection:
+            return change_detection.load_announced(connection, lease, pass_id)
+
+    def count_changes(self, key: SyncKey, batch: MappedBatch) -> int:
+        """Count the records of a batch that storing would change; nothing is written."""
+        with self._using(key) as connection:
+            return change_detection.count_changes(connection, key, batch)
+
+    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
+        """Whether a stored parent was never listed, or has changed since."""
+        with self._using(key) as connection:
+            return change_detection.has_changed_parents(connection, key, parent)
+
+    def note_checked(self, key: SyncKey) -> None:
+        """Note that the source was asked for changes now."""
+        with self._using(key) as connection:
+            change_detection.note_checked(connection, key)
+
+    def count_live(self, key: SyncKey) -> int:
+        """Count the records we hold that are not tombstoned."""
+        with self._using(key) as connection:
+            return passes.count_live(connection, key)
+
+    def count_set_aside(self, key: SyncKey) -> int:
+        """Count the records that wait as dead letters and of which no older version is held."""
+        with self._using(key) as connection:
+            return passes.count_set_aside(connection, key)
+
+    def weigh_rejected(self, key: SyncKey) -> Rejected:
+        """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+        with self._using(key) as connection:
+            return passes.weigh_rejected(connection, key)
