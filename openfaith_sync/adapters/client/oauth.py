@@ -16,9 +16,10 @@ import httpx
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from openfaith_sync.adapters.client.bounded_transport import BoundedTransport, deadline
 from openfaith_sync.adapters.client.outcomes import decide, decide_failure
-from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, options_of
-from openfaith_sync.adapters.client.request_limits import GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, trust
+from openfaith_sync.adapters.client.request_limits import GZIP, Bounds, read_body
 from openfaith_sync.adapters.client.transport import USER_AGENT
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import parse_retry_after
 from openfaith_sync.domain.connections.connection import Hidden, OAuthClient, OAuthTokens
@@ -150,13 +151,15 @@ class OAuthEndpoints:
         timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds)
         url = self._base_url + self._oauth2.token
         route = find_route(self._base_url) if self._transport is None else Route("")
-        way = options_of(route, self._base_url)
+        transport = self._transport or BoundedTransport(trust(route, self._base_url), route.proxy, httpx.Limits())
         try:
             # A connection of its own: one that was kept may be closed by the source just as the token is sent on it.
-            with httpx.Client(headers=headers, timeout=timeout, transport=self._transport, **way) as http:
-                bound_connections(http)
-                with deadline(bounds.whole_seconds), http.stream("POST", url, data=form) as answer:
-                    body = Hidden(read_body(answer, bounds.body_bytes).decode(errors="replace"))
+            with (
+                httpx.Client(headers=headers, timeout=timeout, transport=transport, trust_env=False) as http,
+                deadline(bounds.whole_seconds),
+                http.stream("POST", url, data=form) as answer,
+            ):
+                body = Hidden(read_body(answer, bounds.body_bytes).decode(errors="replace"))
         except (httpx.RequestError, httpx.InvalidURL, MalformedAnswer) as error:
             raise self._unanswered(grant_type, error, route) from None
         if answer.is_success:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
 
 import httpx
 
@@ -85,25 +84,12 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-class Options(TypedDict):
-    """How a client takes its way; the environment is not looked at a second time."""
-
-    proxy: httpx.Proxy | None
-    verify: ssl.SSLContext
-    trust_env: bool
-
-
-def options_of(route: Route, base_url: str) -> Options:
-    """Return what a client that takes this way is made with.
+def trust(route: Route, base_url: str) -> ssl.SSLContext:
+    """Return whose certificates are trusted on the way to a base URL; without TLS on it, nobody's.
 
     Raises:
         DefinitionError: The environment names certificates that cannot be read.
     """
-    return Options(proxy=route.proxy, verify=_trust(base_url, route), trust_env=False)
-
-
-def _trust(base_url: str, route: Route) -> ssl.SSLContext:
-    """Return whose certificates are trusted on the way to a base URL; without TLS on it, nobody's."""
     ways = {httpx.URL(base_url).scheme, route.proxy.url.scheme if route.proxy else ""}
     return _authorities() if "https" in ways else _nobody()
 

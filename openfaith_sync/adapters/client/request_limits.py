@@ -1,14 +1,9 @@
 """What one request may take of us: seconds for all of it, and bytes of its answer."""
 
-import time
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
 
-import httpcore
 import httpx
 
 from openfaith_sync.domain.errors import AnswerTooLarge, MalformedAnswer
@@ -31,30 +26,6 @@ BOUNDS = Bounds()
 
 GZIP = "gzip"
 """The one encoding that is asked for: one that can be decompressed in bounded steps."""
-
-_deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Let everything that this thread reads and writes over a bounded client's connections end by then."""
-    token = _deadline.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
-def bound_connections(client: httpx.Client) -> None:
-    """Have every connection of a client keep to the deadline.
-
-    The library bounds each read, and a head that comes byte by byte is many of them.
-    It has no other place for this: the pools are its own, proxies' among them.
-    """
-    for transport in (client._transport, *client._mounts.values()):  # noqa: SLF001  see above
-        pool = getattr(transport, "_pool", None)
-        if pool is not None:
-            pool._network_backend = _Backend(pool._network_backend)  # noqa: SLF001  see above
 
 
 def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
@@ -93,55 +64,3 @@ def _decompress(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
         raise httpx.DecodingError(str(error)) from error
     if not step.eof:
         raise httpx.DecodingError("the compressed answer ends before its end")
-
-
-def _left(timeout: float | None) -> float | None:
-    left = _deadline.get() - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout("the whole request took too long")
-    return left if timeout is None else min(timeout, left)
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
-        self._inner = inner
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options))
-
-    def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_unix_socket(path, _left(timeout), socket_options))
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)

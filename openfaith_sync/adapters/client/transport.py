@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 import httpx
 
 from openfaith_sync.adapters.client.auth import Proof
-from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, options_of
-from openfaith_sync.adapters.client.request_limits import BOUNDS, GZIP, Bounds, bound_connections, deadline, read_body
+from openfaith_sync.adapters.client.bounded_transport import BoundedTransport, deadline
+from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, trust
+from openfaith_sync.adapters.client.request_limits import BOUNDS, GZIP, Bounds, read_body
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 
@@ -77,6 +78,9 @@ class Wire:
         self._bounds = bounds
         self._route = find_route(self._base_url) if transport is None else Route("")
         in_flight = adapter.paging.pages_in_flight
+        limits = httpx.Limits(
+            max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEPT_SECONDS
+        )
         self._client = httpx.Client(
             headers={
                 **adapter.headers,
@@ -85,15 +89,11 @@ class Wire:
                 "Accept-Encoding": GZIP,
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
-            **options_of(self._route, self._base_url),
-            limits=httpx.Limits(
-                max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEPT_SECONDS
-            ),
-            transport=transport,
+            transport=transport or BoundedTransport(trust(self._route, self._base_url), self._route.proxy, limits),
+            trust_env=False,
             follow_redirects=False,
             cookies=_NoCookies(),
         )
-        bound_connections(self._client)
 
     @property
     def host(self) -> str:
