@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.graph_drawing import draw_svg
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
@@ -79,7 +78,7 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document:
 
 
 def test_the_readmes_drawing_is_that_of_the_manifest(pco_manifest: Manifest) -> None:
-    drawn = draw_svg(build_graph(pco_manifest))
+    drawn = draw_svg(pco_manifest.graph)
     assert (ROOT / "docs/images/dependencies.svg").read_text() == drawn, "draw it again; see CONTRIBUTING.md"
 
 

@@ -16,7 +16,6 @@ from openfaith_sync.commands.printing import print_rows
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -93,7 +92,7 @@ def _compare(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Return the table's rows, and all in which our copy differs from the truth."""
     rows, disagreements = [], []
-    for name in build_graph(manifest).entities:
+    for name in manifest.graph.entities:
         entity, truth = manifest.entities[name], simulator.truth(name)
         stored, dead = church.stored(entity), church.dead_letters(name)
         disagreements += church.disagreements(entity, truth, stored, dead)

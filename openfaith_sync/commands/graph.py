@@ -7,7 +7,7 @@ import click
 
 from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
 
 DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
@@ -31,7 +31,7 @@ def graph(deployment: Deployment, kind: str, adapter: str | None, output: Path |
       openfaith-sync graph --adapter pco
       openfaith-sync graph --adapter pco --format svg -o graph.svg
     """  # noqa: D301  click's sign for lines that stay as they are
-    drawn = DRAWINGS[kind](build_graph(find_manifest(deployment.settings.manifests, adapter)))
+    drawn = DRAWINGS[kind](find_manifest(deployment.settings.manifests, adapter).graph)
     if output is None:
         click.echo(drawn.rstrip("\n"))
         return

@@ -10,7 +10,6 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMi
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.domain.errors import DefinitionError, UsageError
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 
 
 @click.group()
@@ -64,7 +63,7 @@ def _check(root: Path, name: str) -> Iterator[str]:
     """Yield the mistakes of one adapter; say its counts when there are none."""
     try:
         found = read_manifest(root, name)
-        build_graph(found)
+        entities = [found.entities[name] for name in found.graph.entities]
     except ManifestMistakes as error:
         here = f"{Path.cwd()}/"
         yield from (str(mistake).removeprefix(here) for mistake in error.mistakes)
@@ -74,7 +73,6 @@ def _check(root: Path, name: str) -> Iterator[str]:
     except DefinitionError as error:
         yield f"{root / name}: {error}"
         return
-    entities = found.entities.values()
     attributes = sum(len(entity.attributes) for entity in entities)
     relationships = sum(len(entity.relationships) for entity in entities)
     modules = len({entity.module for entity in entities})

@@ -15,7 +15,7 @@ from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import find_ungranted, granted_scopes
 from openfaith_sync.domain.errors import AccessDenied, UsageError
 from openfaith_sync.domain.ids import EntityName, parse_org
-from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.records.record import UNREADABLE_VALUES
@@ -68,7 +68,7 @@ def sync(
     with open_database(deployment.settings) as database:
         adapter = find_adapter(database, parse_org(org), adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
-        graph = build_graph(manifest)
+        graph = manifest.graph
         order = _selected(graph, manifest, entities)
         connection = load_usable_connection(database, org, adapter)
         ungranted = find_ungranted(manifest, granted_scopes(connection))

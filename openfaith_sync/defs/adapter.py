@@ -11,7 +11,6 @@ from openfaith_sync.defs.sensors.bulk_sensors import (
 )
 from openfaith_sync.defs.sensors.delta_sensor import build_delta_sensor
 from openfaith_sync.defs.sensors.webhook_sensor import LISTEN_SECONDS, build_webhook_sensor
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.schedule.work import Plan
 
@@ -22,7 +21,7 @@ def build_adapter(
     """Return an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
-    plan = Plan.of(manifest, build_graph(manifest).entities)
+    plan = Plan.of(manifest, manifest.graph.entities)
     return dg.Definitions(
         assets=assets,
         jobs=[*jobs.values(), records],

@@ -11,7 +11,6 @@ import pytest
 from openfaith_sync.defs.sensors import delta_sensor
 from openfaith_sync.defs.sensors.webhook_sensor import listen
 from openfaith_sync.domain.connections.connection import ConnectionStatus
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
@@ -304,7 +303,7 @@ def test_an_event_that_comes_during_a_tick_does_not_wait_for_the_next(
 ) -> None:
     org = plan.connect("grace", church)
     plan.tick("connections")
-    rows = Plan.of(pco_manifest, build_graph(pco_manifest).entities)
+    rows = Plan.of(pco_manifest, pco_manifest.graph.entities)
     with ThreadPoolExecutor(1) as thread:
         listening = thread.submit(listen, plan.instance, database, rows, 60)
         announce(plan, org, range(1))

@@ -17,7 +17,6 @@ from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import AdapterName, OrgId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
@@ -82,7 +81,7 @@ class Ticking:
     def full_sync(self, *orgs: OrgId) -> None:
         """Have orgs that were synced and whose plan knows it, without the time that Dagster takes."""
         requests = {request.partition_key: request for request in self.tick("connections").run_requests or ()}
-        graph = build_graph(self.manifest)
+        graph = self.manifest.graph
         for org in orgs:
             connection = load_connection(self.database, org, PCO)
             with open_source(self.manifest, connection) as source, open_store(self.database, org) as store:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.attribute import Relationship
-from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import Dependencies
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -58,7 +58,7 @@ def an_entity(
 
 def graph_of(*entities: Entity) -> DependencyGraph:
     whole = {part.name: part for part in entities}
-    return build_graph(Manifest(adapter_file=manifest().adapter_file, entities=whole))
+    return Manifest(adapter_file=manifest().adapter_file, entities=whole).graph
 
 
 def edges(graph: DependencyGraph) -> set[tuple[str, str, str]]:
@@ -70,11 +70,11 @@ def dropped(graph: DependencyGraph) -> list[tuple[str, str]]:
 
 
 def test_planning_center_syncs_in_the_expected_order() -> None:
-    assert [name for name in build_graph(manifest()).entities if name in RANKS] == list(RANKS)
+    assert [name for name in manifest().graph.entities if name in RANKS] == list(RANKS)
 
 
 def test_planning_center_depends_as_its_relationships_say() -> None:
-    assert {edge for edge in edges(build_graph(manifest())) if edge[0] in RANKS} == {
+    assert {edge for edge in edges(manifest().graph) if edge[0] in RANKS} == {
         ("person", "soft", "campus"),
         ("person", "soft", "household"),
         ("household_membership", "hard", "household"),
@@ -90,28 +90,28 @@ def test_planning_center_depends_as_its_relationships_say() -> None:
 
 
 def test_a_household_does_not_wait_for_its_primary_contact_and_it_is_said_why() -> None:
-    (found,) = build_graph(manifest()).dropped
+    (found,) = manifest().graph.dropped
     assert (found.edge.dependent, found.edge.dependency) == ("household", "person")
     assert found.cycle == ("household", "person")
     assert found.reason == ("the weakest of the cycle household → person → household: primary_contact may be unset")
 
 
 def test_every_edge_says_why() -> None:
-    reasons = {f"{edge.dependent} after {edge.dependency}": edge.reason for edge in build_graph(manifest()).edges}
+    reasons = {f"{edge.dependent} after {edge.dependency}": edge.reason for edge in manifest().graph.edges}
     assert reasons["address after person"] == "person is required"
     assert reasons["person after campus"] == "primary_campus may be unset"
     assert reasons["person after household"] == "declared soft"
 
 
 def test_ranks_rise_along_every_edge() -> None:
-    graph = build_graph(manifest())
-    assert {name: graph.rank(EntityName(name)) for name in RANKS} == RANKS
+    graph = manifest().graph
+    assert {name: graph.ranks[EntityName(name)] for name in RANKS} == RANKS
     for edge in graph.edges:
-        assert graph.rank(edge.dependency) < graph.rank(edge.dependent), edge
+        assert graph.ranks[edge.dependency] < graph.ranks[edge.dependent], edge
 
 
 def test_hard_dependencies_are_told_by_entity() -> None:
-    hard = build_graph(manifest()).hard
+    hard = manifest().graph.hard
     assert hard[EntityName("event")] == {"group"}
     assert hard[EntityName("person")] == frozenset()
 
@@ -207,5 +207,5 @@ def test_every_graph_without_a_hard_cycle_is_put_in_order(data: st.DataObject) -
     places = {name: place for place, name in enumerate(graph.entities)}
     assert sorted(graph.entities) == sorted(names)
     assert all(places[edge.dependency] < places[edge.dependent] for edge in graph.edges)
-    assert all(graph.rank(edge.dependency) < graph.rank(edge.dependent) for edge in graph.edges)
+    assert all(graph.ranks[edge.dependency] < graph.ranks[edge.dependent] for edge in graph.edges)
     assert all(found.edge.strength is Strength.SOFT for found in graph.dropped)

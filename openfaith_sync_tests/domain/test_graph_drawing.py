@@ -4,12 +4,12 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Edge, Strength, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Edge, Strength
 from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
 from openfaith_sync.domain.manifest.graph_layout import lay_out
 from openfaith_sync_tests.domain.church import manifest
 
-GRAPH = build_graph(manifest())
+GRAPH = manifest().graph
 SVG = "{http://www.w3.org/2000/svg}"
 LETTER = 13 * 0.602
 """What a letter of the widest usual monospaced font takes at 13 pixels."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, derive_entity_id
-from openfaith_sync.domain.manifest.dependency_graph import Strength, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
@@ -133,7 +133,7 @@ def test_a_polymorphic_relationship_depends_softly_on_each_of_its_entities() -> 
     changed: Manifest = whole.model_copy(
         update={"entities": {**whole.entities, EntityName("household"): polymorphic()}}
     )
-    edges = {edge.dependency: edge.strength for edge in build_graph(changed).edges_of(EntityName("household"))}
+    edges = {edge.dependency: edge.strength for edge in changed.graph.edges_of(EntityName("household"))}
     assert edges == {"campus": Strength.SOFT}
     assert "household" not in {column.table for column in references_to(changed, EntityName("campus"))}
     assert "households" in {column.table for column in references_to(changed, EntityName("campus"))}

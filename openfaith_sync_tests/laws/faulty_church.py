@@ -12,7 +12,6 @@ from openfaith_sync.adapters.dialects.registry import speak
 from openfaith_sync.domain.connections.connection import BasicCredentials
 from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, derive_entity_id
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
@@ -97,7 +96,7 @@ class Faulty:
 
     @cached_property
     def _hard(self) -> dict[EntityName, set[EntityName]]:
-        edges = [edge for edge in build_graph(self.manifest).edges if edge.strength == "hard"]
+        edges = [edge for edge in self.manifest.graph.edges if edge.strength == "hard"]
         return {name: {e.dependency for e in edges if e.dependent == name} for name in self.manifest.entities}
 
     def sync_with_fault(self, org: OrgId, entities: Sequence[str], mode: SyncMode, place: int) -> bool:

@@ -11,7 +11,6 @@ import pytest
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
@@ -39,7 +38,7 @@ def sync(
 ) -> dict[str, EntityOutcome]:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(database, GRACE) as store, open_source(manifest, connection) as source:
-        outcomes = run_org(Session(manifest, source, store, GRACE), build_graph(manifest).entities, {}, mode=mode)
+        outcomes = run_org(Session(manifest, source, store, GRACE), manifest.graph.entities, {}, mode=mode)
         return {outcome.entity: outcome for outcome in outcomes}
 
 
@@ -170,7 +169,7 @@ def test_what_goes_wrong_on_the_way_costs_no_record(database: Database, pco_mani
 
 
 def test_one_entitys_failure_stops_only_what_hard_depends_on_it(database: Database, pco_manifest: Manifest) -> None:
-    graph = build_graph(pco_manifest)
+    graph = pco_manifest.graph
     hard = {
         name: {e.dependency for e in graph.edges if e.dependent == name and e.strength == "hard"}
         for name in graph.entities

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from openfaith_sync.domain.connections.connection import ConnectionStatus
+from openfaith_sync.domain.defaults import LEASE_LASTS
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import OrgId
-from openfaith_sync.domain.passes.passes import LEASE_LASTS
 from openfaith_sync.store.connections import tokens_sql as sql
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.consenting_church import HOURS, Church, connect

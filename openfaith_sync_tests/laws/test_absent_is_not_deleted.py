@@ -9,7 +9,6 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, ListingIncomplete, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.passes.deletions import HoldStatus
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
@@ -399,7 +398,7 @@ def test_whatever_happened_a_reconciliation_of_all_entities_ends_in_the_truth(
     synced: Callable[..., Synced], seed: int
 ) -> None:
     church = synced()
-    order = build_graph(church.manifest).entities
+    order = church.manifest.graph.entities
     for entity in order:
         church.sync(entity, SyncMode.FULL)
     for turn in range(2):

@@ -7,7 +7,6 @@ import pytest
 
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import run_org
@@ -36,7 +35,7 @@ def sync(
 ) -> None:
     connection = Connection(GRACE, manifest.adapter, simulator.base_url, BasicCredentials("demo", "demo"))
     with open_store(database, GRACE, on_step) as store, open_source(manifest, connection) as source:
-        order = build_graph(manifest).entities
+        order = manifest.graph.entities
         outcomes = list(run_org(Session(manifest, source, store, GRACE), order, {}, mode=mode))
     assert [outcome.error for outcome in outcomes if outcome.error] == []
 

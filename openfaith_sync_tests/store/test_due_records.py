@@ -7,7 +7,6 @@ import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.store.connections.connections import add_connection
@@ -37,7 +36,7 @@ TABLES = ("work", "connections", "webhook_events", "orgs", "cadences", "checkpoi
 
 @pytest.fixture(scope="module")
 def plan(pco_manifest: Manifest) -> Plan:
-    return Plan.of(pco_manifest, build_graph(pco_manifest).entities)
+    return Plan.of(pco_manifest, pco_manifest.graph.entities)
 
 
 @pytest.fixture(scope="module")

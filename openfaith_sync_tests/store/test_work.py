@@ -7,7 +7,6 @@ import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import WorkChange, WorkMode
 from openfaith_sync.store.admin.org_settings import set_cadence, set_org
@@ -31,7 +30,7 @@ FULL, DELTA, RECONCILIATION = WorkMode.FULL, WorkMode.DELTA, WorkMode.RECONCILIA
 
 @pytest.fixture
 def plan(pco_manifest: Manifest) -> Plan:
-    return Plan.of(pco_manifest, build_graph(pco_manifest).entities)
+    return Plan.of(pco_manifest, pco_manifest.graph.entities)
 
 
 @pytest.fixture

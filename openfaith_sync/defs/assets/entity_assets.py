@@ -14,7 +14,7 @@ from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.defs.resources.partitions import org_partitions
 from openfaith_sync.domain.ids import AdapterName, EntityName
-from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
@@ -50,7 +50,7 @@ def build_entity_assets(manifest: Manifest) -> list[dg.AssetsDefinition]:
     Hard dependencies are asset dependencies: a failed one skips its dependents.
     Soft ones only order steps, through priorities: a failed one stops nothing.
     """
-    graph = build_graph(manifest)
+    graph = manifest.graph
     priorities = {name: len(graph.entities) - rank for rank, name in enumerate(graph.entities)}
     return [_build_asset(manifest, manifest.entities[name], graph, priorities[name]) for name in graph.entities]
 

@@ -14,7 +14,6 @@ from openfaith_sync.defs.sensors.subscription_upkeep import keep_subscriptions
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import without_refused
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import Work, WorkMode
 from openfaith_sync.store.connections.connections import list_connections
@@ -120,7 +119,7 @@ def ask_for_whole_orgs(
 
 def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) -> Ask:
     """Ask for all that the source lets the org read, or for all when that is nothing, where people see why."""
-    graph = build_graph(manifest)
+    graph = manifest.graph
     left = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
     assets = [asset_key(manifest.adapter, entity) for entity in left]
     config = run_config(manifest.adapter, left or manifest.entities, work.key.mode.value)

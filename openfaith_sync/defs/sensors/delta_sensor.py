@@ -23,7 +23,6 @@ from openfaith_sync.defs.sensors.run_requests import Ask, ask_runs, due_epoch, s
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest.dependency_graph import build_graph
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
@@ -105,7 +104,7 @@ def ask_for_changes(
     known = load_refusals(database, manifest) if due else {}
     now = load_now(database)
     refused = select_waiting(known, now)
-    asked, unasked = _split(due, refused, build_graph(manifest).hard)
+    asked, unasked = _split(due, refused, manifest.graph.hard)
     answers = probe_orgs(context, database, manifest, asked, known)
     now = load_now(database)
     changes = [WorkChange.refused(work, now, refusal) for work, refusal in unasked]

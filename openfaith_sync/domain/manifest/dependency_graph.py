@@ -7,13 +7,16 @@ to-many says nothing. ``depends_on`` in the manifest adds to that and overrides 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from graphlib import TopologicalSorter
 from heapq import heapify, heappop, heappush
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.manifest import Manifest
+
+Entities = Mapping[EntityName, Entity]
 
 
 class Strength(StrEnum):
@@ -49,7 +52,7 @@ class DroppedEdge:
         return f"the weakest of the cycle {_show(self.cycle)}: {self.edge.reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DependencyGraph:
     """The entities in the order they sync, without cycles."""
 
@@ -59,36 +62,37 @@ class DependencyGraph:
     """Ordered by dependent, then by dependency, as in ``entities``."""
     dropped: tuple[DroppedEdge, ...] = ()
 
-    @property
+    @cached_property
     def hard(self) -> Mapping[EntityName, frozenset[EntityName]]:
-        """What each entity cannot sync before."""
+        """Return the entities that each entity cannot sync before."""
         return {
             name: frozenset(edge.dependency for edge in self.edges_of(name) if edge.strength is Strength.HARD)
             for name in self.entities
         }
 
+    @cached_property
+    def ranks(self) -> Mapping[EntityName, int]:
+        """Return the length of the longest chain below each entity; equals never depend on each other."""
+        ranks: dict[EntityName, int] = {}
+        for name in self.entities:
+            ranks[name] = max((ranks[edge.dependency] + 1 for edge in self.edges_of(name)), default=0)
+        return ranks
+
     def edges_of(self, entity: EntityName) -> tuple[Edge, ...]:
         """Return the dependencies of one entity."""
         return tuple(edge for edge in self.edges if edge.dependent == entity)
 
-    def rank(self, entity: EntityName) -> int:
-        """Return the length of the longest chain below an entity; equals never depend on each other."""
-        ranks: dict[EntityName, int] = {}
-        for name in self.entities:
-            ranks[name] = max((ranks[edge.dependency] + 1 for edge in self.edges_of(name)), default=0)
-        return ranks[entity]
 
-
-def build_graph(manifest: Manifest) -> DependencyGraph:
-    """Return the graph of all entities of a manifest.
+def build_graph(adapter_file: AdapterFile, entities: Entities) -> DependencyGraph:
+    """Return the graph of all entities of a manifest; ``Manifest.graph`` keeps it.
 
     Raises:
         DefinitionError: Hard dependencies form a cycle; it is named.
     """
     # Strongest first: an edge that closes a cycle is then the weakest of it. Of
     # equals the one whose name sorts last goes, so that the choice is always the same.
-    wanted = sorted(_wanted_edges(manifest), key=lambda found: (found[0], found[1].dependent, found[1].dependency))
-    below: dict[EntityName, set[EntityName]] = {name: set() for name in manifest.entities}
+    wanted = sorted(_wanted_edges(entities), key=lambda found: (found[0], found[1].dependent, found[1].dependency))
+    below: dict[EntityName, set[EntityName]] = {name: set() for name in entities}
     kept: list[Edge] = []
     dropped: list[DroppedEdge] = []
     for _, edge in wanted:
@@ -102,25 +106,25 @@ def build_graph(manifest: Manifest) -> DependencyGraph:
             )
         else:
             dropped.append(DroppedEdge(edge, path))
-    entities = _order(manifest, below)
-    places = {name: place for place, name in enumerate(entities)}
+    order = _order(adapter_file, entities, below)
+    places = {name: place for place, name in enumerate(order)}
     kept.sort(key=lambda edge: (places[edge.dependent], places[edge.dependency]))
-    return DependencyGraph(entities, tuple(kept), tuple(dropped))
+    return DependencyGraph(order, tuple(kept), tuple(dropped))
 
 
-def _wanted_edges(manifest: Manifest) -> Iterator[tuple[int, Edge]]:
+def _wanted_edges(entities: Entities) -> Iterator[tuple[int, Edge]]:
     """Yield each edge once, with its weakness."""
-    for name, entity in manifest.entities.items():
-        derived = _derived_edges(manifest, name, entity)
+    for name, entity in entities.items():
+        derived = _derived_edges(entities, name, entity)
         declared = _declared_edges(name, entity)
         for dependency in {**derived, **declared}:
             edge = declared.get(dependency) or derived[dependency]
             weakness = 0 if edge.strength is Strength.HARD else 1 if dependency in declared else 2
-            if dependency in manifest.entities:
+            if dependency in entities:
                 yield weakness, edge
 
 
-def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
+def _derived_edges(entities: Entities, name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
     """Return the strongest edge to each entity that relationships and sideloads say."""
     edges: dict[EntityName, Edge] = {}
     for relationship, part in entity.relationships.items():
@@ -135,7 +139,7 @@ def _derived_edges(manifest: Manifest, name: EntityName, entity: Entity) -> dict
             elif target not in edges:
                 why = "may lead elsewhere" if len(targets) > 1 else "may be unset"
                 edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
-    for parent, other in manifest.entities.items():
+    for parent, other in entities.items():
         if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):
             edges[parent] = Edge(name, parent, Strength.HARD, f"rides along with {parent}")
     return edges
@@ -165,10 +169,12 @@ def _find_path(
     return None
 
 
-def _order(manifest: Manifest, below: Mapping[EntityName, set[EntityName]]) -> tuple[EntityName, ...]:
+def _order(
+    adapter_file: AdapterFile, entities: Entities, below: Mapping[EntityName, set[EntityName]]
+) -> tuple[EntityName, ...]:
     """Return the topological order that stays nearest to the manifest's own: product by product, as written."""
-    paths = [product.path for product in manifest.adapter_file.products.values()]
-    wish = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(manifest.entities.items())}
+    paths = [product.path for product in adapter_file.products.values()]
+    wish = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(entities.items())}
     sorter = TopologicalSorter(below)
     sorter.prepare()
     order: list[EntityName] = []

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from openfaith_sync.domain.defaults import OVERLAP
 from openfaith_sync.domain.manifest.attribute import Attribute, Relationship
 from openfaith_sync.domain.manifest.model import KeyPath, Part, SnakeCase, UrlPath
 
@@ -27,7 +28,7 @@ class Delta(Part):
     by: DeltaCapability
     attribute: SnakeCase | None = "updated_at"
     """The attribute that holds the source's version of a record."""
-    overlap_seconds: int = Field(default=300, ge=0, le=86_400)
+    overlap_seconds: int = Field(default=int(OVERLAP.total_seconds()), ge=0, le=86_400)
     """How far a delta looks back below the watermark."""
 
     @property

@@ -25,7 +25,7 @@ class Layout:
 
 def lay_out(graph: DependencyGraph) -> Layout:
     """Return each entity its column and row."""
-    ranks = {name: graph.rank(name) for name in graph.entities}
+    ranks = dict(graph.ranks)
     columns: list[list[Knot]] = [[] for _ in range(max(ranks.values(), default=-1) + 1)]
     for name, rank in ranks.items():
         columns[rank].append(name)

@@ -6,9 +6,12 @@ only says what a right manifest is.
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any, Self
 
 from openfaith_sync.domain.ids import AdapterName, EntityName
+from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.model import Part
@@ -24,6 +27,22 @@ class Manifest(Part):
     def adapter(self) -> AdapterName:
         """The adapter's name."""
         return AdapterName(self.adapter_file.adapter)
+
+    @cached_property
+    def graph(self) -> DependencyGraph:
+        """Return the dependency graph, computed once.
+
+        Raises:
+            DefinitionError: Hard dependencies form a cycle.
+        """
+        return build_graph(self.adapter_file, self.entities)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a changed copy, without what was computed from the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in ("graph", "fingerprint"):
+            copied.__dict__.pop(name, None)
+        return copied
 
     @cached_property
     def fingerprint(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE
 from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassId
 
@@ -12,8 +13,8 @@ from openfaith_sync.domain.passes.passes import PassId
 class Limits:
     """How much of an entity may vanish at once without a person."""
 
-    count: int = 10
-    share: float = 0.1
+    count: int = DELETION_COUNT
+    share: float = DELETION_SHARE
 
     def are_exceeded(self, missing: int, live: int) -> bool:
         """Return whether both deletion limits are exceeded: the number and the share."""

@@ -39,12 +39,6 @@ class PassStatus(StrEnum):
     """Superseded before its end; its rows stay, its watermark counts for nothing."""
 
 
-LEASE_LASTS = timedelta(minutes=30)
-"""How long a holder may be silent. A single request to a source is given up after ten minutes, so a
-holder that is silent for longer than this is stopped or hangs; should it only be slow, ending its
-session costs one retry."""
-
-
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of records: every one read is in exactly one of these."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from openfaith_sync.domain.defaults import REJECTED_SHARE
 from openfaith_sync.domain.errors import MostlyRejected
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Counts
@@ -12,8 +13,6 @@ FEW = 10
 TOO_FEW_TO_BE_ALL = 3
 """Of fewer records than this, all may be bad by chance."""
 
-DEFAULT_SHARE = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -22,7 +21,7 @@ class Rejected:
     waiting: int
     known: int
     """Live records and dead letters together, each source record once."""
-    share: float = DEFAULT_SHARE
+    share: float = REJECTED_SHARE
 
 
 def require_mostly_stored(key: SyncKey, counts: Counts, rejected: Rejected) -> None:

@@ -10,15 +10,12 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from openfaith_sync.domain.connections.refusals import Refusal
+from openfaith_sync.domain.defaults import DELTA_EVERY, LONG_LISTING_EVERY, SUBSCRIPTIONS_EVERY
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 
 ALL = EntityName("*")
 """In place of an entity: all of an adapter's."""
 
-DELTA_EVERY = timedelta(minutes=15)
-LONG_LISTING_EVERY = timedelta(hours=1)
-"""For what can only be listed whole and takes more than one page: each look costs all its pages."""
-SUBSCRIPTIONS_EVERY = timedelta(days=1)
 NIGHT_BEGINS, NIGHT_LASTS = time(1), timedelta(hours=4)
 """In the org's own time zone, when nobody works on its records."""
 

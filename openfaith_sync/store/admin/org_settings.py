@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE, REJECTED_SHARE
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
 from openfaith_sync.store.database.database import Database
 
 _SET = """
 INSERT INTO sync.orgs AS held (org_id, time_zone, deletion_count, deletion_share, rejected_share)
-VALUES (%(org)s, COALESCE(%(zone)s, 'UTC'), COALESCE(%(count)s, 10), COALESCE(%(share)s, 0.1),
-        COALESCE(%(rejected)s, 0.2))
+VALUES (%(org)s, COALESCE(%(zone)s, 'UTC'), COALESCE(%(count)s, %(default_count)s),
+        COALESCE(%(share)s, %(default_share)s), COALESCE(%(rejected)s, %(default_rejected)s))
 ON CONFLICT (org_id) DO UPDATE SET time_zone = COALESCE(%(zone)s, held.time_zone),
   deletion_count = COALESCE(%(count)s, held.deletion_count), deletion_share = COALESCE(%(share)s, held.deletion_share),
   rejected_share = COALESCE(%(rejected)s, held.rejected_share)
@@ -54,6 +55,9 @@ def set_org(
         "count": deletion_count,
         "share": deletion_share,
         "rejected": rejected_share,
+        "default_count": DELETION_COUNT,
+        "default_share": DELETION_SHARE,
+        "default_rejected": REJECTED_SHARE,
     }
     with database.connect(org) as session:
         row = session.execute(_SET, given).fetchone()

@@ -10,9 +10,9 @@ import psycopg
 
 from openfaith_sync.domain.connections.connection import OAuthClient
 from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.defaults import LEASE_LASTS
 from openfaith_sync.domain.errors import DefinitionError, UsageError
 from openfaith_sync.domain.ids import NOBODY, AdapterName, OrgId, parse_org
-from openfaith_sync.domain.passes.passes import LEASE_LASTS
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded

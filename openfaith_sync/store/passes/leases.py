@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 
 import psycopg
 
+from openfaith_sync.domain.defaults import LEASE_LASTS
 from openfaith_sync.domain.errors import LeaseHeld, LeaseLost, SyncError, TransientError
 from openfaith_sync.domain.ids import SyncKey
-from openfaith_sync.domain.passes.passes import LEASE_LASTS, Lease
+from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 

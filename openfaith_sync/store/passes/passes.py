@@ -4,6 +4,7 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
+from openfaith_sync.domain.defaults import REJECTED_SHARE
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, SyncKey
 from openfaith_sync.domain.passes.passes import (
@@ -17,7 +18,7 @@ from openfaith_sync.domain.passes.passes import (
     RiderPass,
     SyncMode,
 )
-from openfaith_sync.domain.passes.rejections import DEFAULT_SHARE, Rejected
+from openfaith_sync.domain.passes.rejections import Rejected
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.passes.leases import check_lease, key_parameters
 from openfaith_sync.store.passes.table_statistics import analyze_what_grew
@@ -240,4 +241,4 @@ def weigh_rejected(connection: Connection, key: SyncKey) -> Rejected:
     waiting, share = fetch_one(connection, _REJECTED, told)
     # Most syncs have nothing to weigh, and counting the live records takes longest.
     known = count_live(connection, key) + count_set_aside(connection, key) if waiting else 0
-    return Rejected(waiting, known, DEFAULT_SHARE if share is None else share)
+    return Rejected(waiting, known, REJECTED_SHARE if share is None else share)
