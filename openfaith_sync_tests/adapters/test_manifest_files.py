@@ -139,7 +139,7 @@ def test_parameters_that_the_source_would_ignore_or_the_engine_sets(root: Path, 
     )
     found = "\n".join(mistakes())
     assert "parameters: found 'where[archived]', expected one of filters: archive_status, name" in found
-    assert "parameters: found 'order', expected where[...] or filter" in found
+    assert "parameters: found 'order', expected where[...] or filter; all others are set by the engine" in found
 
 
 def test_an_unknown_table(root: Path, mistakes: Mistaken) -> None:
@@ -166,7 +166,7 @@ def test_a_column_filled_twice(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "people.yaml", "given_name: {type: string}", "given_name: {type: string, to: first_name}")
     (mistake,) = mistakes()
     assert mistake.startswith(f"people.yaml:{line}: entities.person.attributes.given_name.to: found 'first_name', ")
-    assert "attributes.first_name.to fills already" in mistake
+    assert "attributes.first_name.to already fills this one" in mistake
 
 
 def test_unknown_entities_in_references(root: Path, mistakes: Mistaken) -> None:
@@ -222,6 +222,13 @@ def test_a_type_that_cannot_fill_its_column(root: Path, mistakes: Mistaken) -> N
             f"people.yaml:{line}: entities.person.attributes.birthdate.type: found 'boolean', "
             "expected a type that can fill a column of type 'date'"
         )
+    ]
+
+
+def test_a_time_zone_that_nobody_knows(root: Path, mistakes: Mistaken) -> None:
+    line = spoil(root, "adapter.yaml", "adapter: pco\n", "adapter: pco\ntime_zone: Mars/Olympus\n") + 1
+    assert mistakes() == [
+        (f"adapter.yaml:{line}: time_zone: found 'Mars/Olympus', expected an IANA name such as America/Chicago, or org")
     ]
 
 

@@ -8,16 +8,16 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     ManifestMistakes,
     Mistake,
     mistake_at,
-    own_mistake,
+    problem_at,
 )
 from openfaith_sync.adapters.manifest_reader.manifest_part import PartFile, read_adapter_file, read_part
-from openfaith_sync.adapters.manifest_reader.yaml_text import Key
-from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile, Product
 from openfaith_sync.domain.manifest.dialect_checks import dialect_problems
 from openfaith_sync.domain.manifest.entity import Entity, EntityPart, ModuleFile
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key
 from openfaith_sync.domain.mapping.mapping import build_mapper
 
 ADAPTER_FILE = "adapter.yaml"
@@ -96,7 +96,7 @@ def _dialect_mistakes(file: PartFile[ModuleFile], head: PartFile[AdapterFile]) -
     dialect = str(head.text.found.get("dialect"))
     for name, entity in file.part.entities.items() if file.part else ():
         for problem in dialect_problems(dialect, head.part, entity):
-            yield own_mistake(file.path, file.text, ("entities", name), problem)
+            yield problem_at(file.path, file.text, ("entities", name), problem)
 
 
 def _mapping_mistakes(
@@ -108,13 +108,8 @@ def _mapping_mistakes(
         try:
             if entity is not None:
                 build_mapper(entity, OrgId("check"), adapter)
-        except DefinitionError as error:
-            where, _, said = str(error).partition(": ")
-            found, _, expected = said.removeprefix("found ").partition(", expected ")
-            # It says `attributes.person.child` or `person.delta.attribute`.
-            inside = [part for part in where.split(".") if part not in (name, "attributes")]
-            above = ["attributes"] if "attributes" in where.split(".") else []
-            yield mistake_at(file.path, file.text, ("entities", name, *above, *inside), expected or said, found)
+        except ImpossibleMapping as error:
+            yield problem_at(file.path, file.text, ("entities",), error.problem)
 
 
 def _reference_mistakes(modules: list[PartFile[ModuleFile]]) -> Iterator[Mistake]:

@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml.error import YAMLError
 
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import known_keys
-from openfaith_sync.adapters.manifest_reader.yaml_text import Key, YamlText
+from openfaith_sync.adapters.manifest_reader.yaml_text import YamlText
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.problem import Key, ManifestProblems, Problem
 
 WHOLE_FILE = "(file)"
 
@@ -67,9 +68,8 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
         # pydantic marks a wrong key of a mapping with a last step of its own.
         key = tuple(str(part) for part in problem["loc"] if part != "[key]")
         if problem["type"] == "value_error":
-            # Our own checks put several findings, each with its key, into one message.
-            for part in str(problem["ctx"]["error"]).split("; "):
-                yield own_mistake(path, text, key, part)
+            for found in _own_problems(problem):
+                yield problem_at(path, text, key, found)
         elif problem["type"] == "extra_forbidden":
             keys = ", ".join(known_keys(model, key[:-1]))
             yield mistake_at(path, text, key, f"one of the keys {keys}", "an unknown key")
@@ -79,19 +79,19 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
             yield mistake_at(path, text, key, _expected(problem))
 
 
-def own_mistake(path: Path, text: YamlText, above: Key, problem: str) -> Mistake:
-    """Return the mistake that one of our own checks words as ``key: found …, expected …``, below a key."""
-    where, _, said = problem.partition(": ")
-    key = (*above, *where.split("."))
-    found, _, expected = said.removeprefix("found ").partition(", expected ")
-    if expected:
-        return mistake_at(path, text, key, expected, found)
-    # Some findings give a reason instead of naming what would be right.
-    reason = said.removeprefix(f"found {text.shown(key)}, ")
-    return mistake_at(path, text, key, f"something else: {reason}")
+def problem_at(path: Path, text: YamlText, above: Key, problem: Problem) -> Mistake:
+    """Return the mistake of a problem that one of our own checks found below a key."""
+    return mistake_at(path, text, (*above, *problem.key), problem.expected, problem.found)
 
 
-def _expected(problem: Any) -> str:
+def _own_problems(details: ErrorDetails) -> tuple[Problem, ...]:
+    """Return what one of our own checks found; they raise nothing else."""
+    error = details["ctx"]["error"]
+    assert isinstance(error, ManifestProblems)
+    return error.problems
+
+
+def _expected(problem: ErrorDetails) -> str:
     kind, details = problem["type"], problem.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return f"a text that matches {details['pattern']}"

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from openfaith_sync.adapters.manifest_reader.yaml_text import Key
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
 from openfaith_sync.domain.manifest.entity import ModuleFile
+from openfaith_sync.domain.manifest.problem import Key
 
 MODELS: dict[str, TypeAdapter[AnyAdapterFile] | TypeAdapter[ModuleFile]] = {
     "adapter": TypeAdapter(AnyAdapterFile),

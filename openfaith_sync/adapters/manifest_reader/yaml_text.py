@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 
-Key: TypeAlias = tuple[str, ...]
-"""The way to a value: mapping keys and list positions from the top."""
+from openfaith_sync.domain.manifest.problem import Key
 
 SHOWN_LENGTH = 60
 

@@ -12,6 +12,7 @@ from openfaith_sync.domain.manifest.auth import Auth
 from openfaith_sync.domain.manifest.error_rules import ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.manifest.model import Part, SnakeCase, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.paging import Paging, RateLimit
+from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 ORG_TIME_ZONE = "org"
 """The time zone that is set for each org."""
@@ -19,7 +20,7 @@ ORG_TIME_ZONE = "org"
 
 def _require_time_zone(given: str) -> str:
     if given != ORG_TIME_ZONE and given not in available_timezones():
-        raise ValueError(f"found {given!r}, expected an IANA name such as America/Chicago, or {ORG_TIME_ZONE}")
+        raise ManifestProblems(Problem((), f"an IANA name such as America/Chicago, or {ORG_TIME_ZONE}"))
     return given
 
 

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from openfaith_sync.domain.manifest.model import Part, SnakeCase, UrlPath
+from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
 class OAuth2(Part):
@@ -40,7 +41,7 @@ class TokenPlace(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (self.header is None) == (self.parameter is None):
-            raise ValueError("header: found neither or both, expected one of header and parameter")
+            raise ManifestProblems(Problem(("header",), "one of header and parameter", "neither or both"))
         return self
 
 
@@ -59,9 +60,9 @@ class Auth(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if ("oauth2" in self.methods) != (self.oauth2 is not None):
-            raise ValueError("the method oauth2, and only that one, needs the key oauth2 beside it")
+            raise ManifestProblems(Problem(("oauth2",), "this key exactly where methods has oauth2"))
         if ("token" in self.methods) != (self.token is not None):
-            raise ValueError("the method token, and only that one, needs the key token beside it")
+            raise ManifestProblems(Problem(("token",), "this key exactly where methods has token"))
         if {"token", "bearer"} <= set(self.methods):
-            raise ValueError("methods: found both bearer and token, expected one way to carry a token")
+            raise ManifestProblems(Problem(("methods",), "one way to carry a token", "both bearer and token"))
         return self

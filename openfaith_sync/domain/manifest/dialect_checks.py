@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.dialect_files import ADAPTER_FILES, JsonApiKeys, PlainKeys
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
+from openfaith_sync.domain.manifest.problem import Problem
 
 _WHERE = re.compile(r"where\[([a-z0-9_]+)\](?:\[(?:gt|gte|lt|lte)\])?")
 
 
-def dialect_problems(dialect: str, adapter_file: AdapterFile | None, entity: EntityKeys) -> Iterator[str]:
+def dialect_problems(dialect: str, adapter_file: AdapterFile | None, entity: EntityKeys) -> Iterator[Problem]:
     """Yield what an entity needs or must not have in a dialect; ``adapter_file`` is missing when it holds mistakes."""
     model = ADAPTER_FILES.get(dialect)
     if model is not None and issubclass(model, JsonApiKeys):
@@ -19,46 +20,46 @@ def dialect_problems(dialect: str, adapter_file: AdapterFile | None, entity: Ent
         yield from _plain_problems(adapter_file, entity)
 
 
-def _json_api_problems(entity: EntityKeys) -> Iterator[str]:
+def _json_api_problems(entity: EntityKeys) -> Iterator[Problem]:
     if not entity.resource:
-        yield "resource: found nothing, expected the JSON:API type on the wire"
+        yield Problem(("resource",), "the JSON:API type on the wire")
     for name, relationship in entity.relationships.items():
         if not relationship.resource:
-            yield f"relationships.{name}.resource: found nothing, expected the JSON:API type on the wire"
+            yield Problem(("relationships", name, "resource"), "the JSON:API type on the wire")
     if entity.total_count == "none":
-        yield "total_count: found 'none', expected exact or unreliable: every JSON:API listing states meta.total_count"
+        yield Problem(("total_count",), "exact or unreliable: every JSON:API listing states meta.total_count", "'none'")
     if entity.endpoints.get_parameters:
-        yield "endpoints.get_parameters: found a mapping, expected none: a JSON:API record is read by its path"
+        yield Problem(("endpoints", "get_parameters"), "none: a JSON:API record is read by its path")
     for name, attribute in entity.attributes.items():
         for key in ("at", "format", "empty"):
             if getattr(attribute, key):
-                yield f"attributes.{name}.{key}: found a value, expected none in the JSON:API dialect"
+                yield Problem(("attributes", name, key), "none in the JSON:API dialect")
     yield from _parameter_problems(entity)
 
 
-def _plain_problems(adapter_file: PlainKeys, entity: EntityKeys) -> Iterator[str]:
+def _plain_problems(adapter_file: PlainKeys, entity: EntityKeys) -> Iterator[Problem]:
     delta = entity.delta
     if delta.by is DeltaCapability.FILTER and adapter_file.changes is None:
-        yield "delta.by: found 'filter', expected none or ordered, since adapter.yaml has no key changes"
+        yield Problem(("delta", "by"), "none or ordered, since adapter.yaml has no key changes", "'filter'")
     if delta.by is not DeltaCapability.NONE and adapter_file.order is None:
-        yield f"delta.by: found {delta.by.value!r}, expected none, since adapter.yaml has no key order"
+        yield Problem(("delta", "by"), "none, since adapter.yaml has no key order", repr(delta.by.value))
     if entity.total_count != "none" and adapter_file.total is None and entity.is_paged:
-        yield f"total_count: found {entity.total_count!r}, expected none, since adapter.yaml has no key total"
+        yield Problem(("total_count",), "none, since adapter.yaml has no key total", repr(entity.total_count))
     for name, relationship in entity.relationships.items():
         if relationship.cardinality == "many":
-            yield f"relationships.{name}.cardinality: found 'many', expected one where records are plain"
+            yield Problem(("relationships", name, "cardinality"), "one where records are plain", "'many'")
     for key in ("includes", "sideload", "merges"):
         if getattr(entity, key):
-            yield f"{key}: found a value, expected none where records are plain"
+            yield Problem((key,), "none where records are plain")
 
 
-def _parameter_problems(entity: EntityKeys) -> Iterator[str]:
+def _parameter_problems(entity: EntityKeys) -> Iterator[Problem]:
     for name in entity.parameters:
         filtered = _WHERE.fullmatch(name)
         if filtered is None and name != "filter":
-            yield f"parameters: found {name!r}, expected where[...] or filter; all others are set by the engine"
+            yield Problem(("parameters",), "where[...] or filter; all others are set by the engine", repr(name))
         elif filtered and filtered[1] not in entity.filters:
-            known = ", ".join(entity.filters)
-            yield f"parameters: found {name!r}, expected one of filters: {known}; the source ignores unknown ones"
+            expected = f"one of filters: {', '.join(entity.filters)}; the source ignores unknown ones"
+            yield Problem(("parameters",), expected, repr(name))
         elif filtered and filtered[1] == entity.delta.attribute:
-            yield f"parameters: found {name!r}, which deltas set themselves"
+            yield Problem(("parameters",), "another filter: deltas set this one themselves", repr(name))

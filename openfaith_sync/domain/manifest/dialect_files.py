@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.model import KeyPath, Part, UrlPath, VersionDate
+from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/~]+)+$")]
 """A place in a JSON document (RFC 6901), such as `/meta/parent`."""
@@ -45,7 +46,8 @@ class JsonApiKeys(AdapterFile):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.paging.by != "offset":
-            raise ValueError(f"paging.by: found {self.paging.by!r}, expected offset in the JSON:API dialect")
+            expected = "offset in the JSON:API dialect"
+            raise ManifestProblems(Problem(("paging", "by"), expected, repr(self.paging.by)))
         return self
 
 
@@ -106,7 +108,7 @@ class ChangeFilter(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.before_parameter is not None and self.by != "parameter":
-            raise ValueError("before_parameter: found a parameter, expected none where 'by' is expression")
+            raise ManifestProblems(Problem(("before_parameter",), "none where 'by' is expression"))
         return self
 
 

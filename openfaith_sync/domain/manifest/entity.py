@@ -9,6 +9,7 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity_checks import entity_problems
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.model import Part, SnakeCase, VersionDate
+from openfaith_sync.domain.manifest.problem import ManifestProblems
 
 
 class EntityPart(EntityKeys):
@@ -18,7 +19,7 @@ class EntityPart(EntityKeys):
     def _is_consistent(self) -> Self:
         problems = list(entity_problems(self))
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ManifestProblems(*problems)
         return self
 
 

@@ -5,44 +5,46 @@ from collections.abc import Iterator
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
+from openfaith_sync.domain.manifest.problem import Key, Problem
 
 
-def entity_problems(entity: EntityKeys) -> list[str]:
+def entity_problems(entity: EntityKeys) -> list[Problem]:
     """Say what in an entity contradicts itself or the canonical tables."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     table = CANONICAL_TABLES.get(entity.table)
     if table is None:
         known = ", ".join(sorted(CANONICAL_TABLES))
-        return [f"table: found {entity.table!r}, expected one of {known}"]
+        return [Problem(("table",), f"one of {known}", repr(entity.table))]
     columns = {column.name for column in table.columns}
-    filled: dict[str, str] = {}
-    targets = [(f"attributes.{n}.to", a.to) for n, a in entity.attributes.items()]
-    targets += [(f"attributes.{n}.extension", a.extension) for n, a in entity.attributes.items()]
-    targets += [(f"relationships.{n}.to", r.to) for n, r in entity.relationships.items()]
+    filled: dict[str, Key] = {}
+    targets: list[tuple[Key, str | None]] = [(("attributes", n, "to"), a.to) for n, a in entity.attributes.items()]
+    targets += [(("attributes", n, "extension"), a.extension) for n, a in entity.attributes.items()]
+    targets += [(("relationships", n, "to"), r.to) for n, r in entity.relationships.items()]
     for key, column in targets:
         if column is None:
             continue
         if column not in columns:
-            expected = ", ".join(sorted(columns))
-            problems.append(f"{key}: found {column!r}, expected a column of {entity.table}: {expected}")
+            expected = f"a column of {entity.table}: {', '.join(sorted(columns))}"
+            problems.append(Problem(key, expected, repr(column)))
         elif column in filled:
-            problems.append(f"{key}: found {column!r}, which {filled[column]} fills already")
+            expected = f"another column: {'.'.join(filled[column])} already fills this one"
+            problems.append(Problem(key, expected, repr(column)))
         filled[column] = key
     for name, relationship in entity.relationships.items():
         if relationship.to and relationship.cardinality == "many":
-            problems.append(f"relationships.{name}.to: a to-many cannot fill a column")
+            problems.append(Problem(("relationships", name, "to"), "null: a to-many relationship fills no column"))
     problems += [
-        f"attributes.{name}.prefer: found {attribute.prefer!r}, expected an attribute of this entity"
+        Problem(("attributes", name, "prefer"), "an attribute of this entity", repr(attribute.prefer))
         for name, attribute in entity.attributes.items()
         if attribute.prefer and attribute.prefer not in entity.attributes
     ]
     problems += [
-        f"attributes.{name}.extension: found {attribute.extension!r}, expected it beside 'parse: phone' and 'to'"
+        Problem(("attributes", name, "extension"), "it beside 'parse: phone' and 'to'", repr(attribute.extension))
         for name, attribute in entity.attributes.items()
         if attribute.extension and (attribute.parse is not Parse.PHONE or attribute.to is None)
     ]
     problems += [
-        f"sideload.{include}: found {include!r}, expected one of includes: {', '.join(entity.includes)}"
+        Problem(("sideload", include), f"one of includes: {', '.join(entity.includes)}", repr(include))
         for include in entity.sideload
         if include not in entity.includes
     ]
@@ -50,11 +52,11 @@ def entity_problems(entity: EntityKeys) -> list[str]:
     problems += _nested_problems(entity)
     get = entity.endpoints.get
     if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):
-        problems.append(f"endpoints.get: found {get!r}, expected a path with {{id}}")
+        problems.append(Problem(("endpoints", "get"), "a path with {id}", repr(get)))
     return problems
 
 
-def _nested_problems(entity: EntityKeys) -> Iterator[str]:
+def _nested_problems(entity: EntityKeys) -> Iterator[Problem]:
     nested = entity.nested
     read_by = {"list": (entity.endpoints.list, entity.parameters)}
     if entity.endpoints.get is not None:
@@ -62,32 +64,35 @@ def _nested_problems(entity: EntityKeys) -> Iterator[str]:
     for name, (path, parameters) in read_by.items():
         has_parent = any("{parent}" in text for text in (path, *parameters.values()))
         if nested and not has_parent:
-            yield f"endpoints.{name}: found {path!r}, expected a path with {{parent}}, since the entity is nested"
+            yield Problem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
         if not nested and has_parent:
-            yield f"endpoints.{name}: found {path!r}, expected no {{parent}}, since the entity is not nested"
+            yield Problem(("endpoints", name), "no {parent}, since the entity is not nested", repr(path))
     if nested is None:
         return
     under = entity.relationships.get(nested.under)
     if under is None or under.cardinality == "many" or under.nullable:
-        yield f"nested.under: found {nested.under!r}, expected a required to-one relationship of this entity"
+        expected = "a required to-one relationship of this entity"
+        yield Problem(("nested", "under"), expected, repr(nested.under))
     if (nested.members is None) != (nested.member is None):
-        yield "nested: found one of members and member, expected both or neither"
+        yield Problem(("nested",), "both or neither", "one of members and member")
     if nested.member is not None and nested.member not in entity.relationships:
-        yield f"nested.member: found {nested.member!r}, expected a relationship of this entity"
+        yield Problem(("nested", "member"), "a relationship of this entity", repr(nested.member))
     if entity.delta.by is not DeltaCapability.NONE:
-        yield f"delta.by: found {entity.delta.by.value!r}, expected none, since the entity is nested"
+        yield Problem(("delta", "by"), "none, since the entity is nested", repr(entity.delta.by.value))
 
 
-def _delta_problems(entity: EntityKeys) -> list[str]:
-    delta, problems = entity.delta, []
+def _delta_problems(entity: EntityKeys) -> list[Problem]:
+    delta, problems = entity.delta, list[Problem]()
     if delta.by is not DeltaCapability.NONE and delta.attribute is None:
-        problems.append(f"delta.attribute: found nothing, expected an attribute, since delta.by is {delta.by}")
+        problems.append(Problem(("delta", "attribute"), f"an attribute, since delta.by is {delta.by}"))
     if delta.attribute is None:
         return problems
     if delta.attribute not in entity.attributes:
-        problems.append(f"delta.attribute: found {delta.attribute!r}, expected an attribute of this entity")
+        problems.append(Problem(("delta", "attribute"), "an attribute of this entity", repr(delta.attribute)))
     if delta.by is DeltaCapability.FILTER and delta.attribute not in entity.filters:
-        problems.append(f"delta.by: found 'filter', but {delta.attribute} is not one of filters")
+        expected = f"ordered or none, since {delta.attribute} is not one of filters"
+        problems.append(Problem(("delta", "by"), expected, repr(delta.by.value)))
     if delta.by is not DeltaCapability.NONE and delta.attribute not in entity.order_by:
-        problems.append(f"delta.by: found {delta.by.value!r}, but {delta.attribute} is not one of order_by")
+        expected = f"none, since {delta.attribute} is not one of order_by"
+        problems.append(Problem(("delta", "by"), expected, repr(delta.by.value)))
     return problems

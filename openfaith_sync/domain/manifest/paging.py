@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from openfaith_sync.domain.manifest.model import KeyPath, Part
+from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
 class DeepOffset(Part):
@@ -45,9 +46,9 @@ class Paging(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.is_by_token != (self.next is not None):
-            raise ValueError(f"next: found {self.next!r}, expected it exactly where 'by' is cursor or link")
+            raise ManifestProblems(Problem(("next",), "this key exactly where 'by' is cursor or link"))
         if self.deep_offset is not None and self.by != "offset":
-            raise ValueError(f"deep_offset: found a mapping, expected none where 'by' is {self.by}")
+            raise ManifestProblems(Problem(("deep_offset",), f"none where 'by' is {self.by}"))
         return self
 
 
@@ -69,5 +70,6 @@ class RateLimit(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.remaining_header and (self.count_header or not self.limit_header):
-            raise ValueError("remaining_header: found a header, expected one beside limit_header, without count_header")
+            expected = "a header beside limit_header, without count_header"
+            raise ManifestProblems(Problem(("remaining_header",), expected))
         return self

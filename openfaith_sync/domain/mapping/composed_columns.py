@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openfaith_sync.domain.canonical_tables import ColumnType
-from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse
 from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS, parse_country
 from openfaith_sync.domain.records.record import JsonObject
@@ -63,7 +63,7 @@ def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
     """Return the choices that an entity of the manifest asks for.
 
     Raises:
-        DefinitionError: Something other than text is to be chosen.
+        ImpossibleMapping: Something other than text is to be chosen.
     """
     places = {column.name: (place, column.type) for place, column in enumerate(entity.canonical.columns)}
     country = next((name for name, part in entity.attributes.items() if part.parse is Parse.COUNTRY), None)
@@ -74,7 +74,8 @@ def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
         place, column = places[attribute.to]
         others = [entity.attributes[attribute.prefer]] if attribute.prefer else []
         if column is not ColumnType.TEXT or any(part.type is not AttributeType.STRING for part in (attribute, *others)):
-            raise DefinitionError(f"{entity.name}.attributes.{name}: expected text, to choose from and to fill")
+            key = (entity.name, "attributes", name)
+            raise ImpossibleMapping(Problem(key, "text, to choose from and to fill"))
         extension = places[attribute.extension][0] if attribute.extension else None
         choices.append(Choice(name, place, prefix + name, _parser_of(attribute), attribute.prefer, country, extension))
     return tuple(choices)

@@ -13,10 +13,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from openfaith_sync.domain.canonical_tables import ColumnType
-from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
 from openfaith_sync.domain.mapping.composed_columns import build_choices
 from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
@@ -137,7 +138,7 @@ def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Con
             reference to any other entity keeps its external id in the custom fields.
 
     Raises:
-        DefinitionError: The manifest asks for a mapping that cannot be.
+        ImpossibleMapping: The manifest asks for a mapping that cannot be.
     """
     return Mapper(entity, org, adapter, entities)
 
@@ -165,14 +166,17 @@ def _build_fields(entity: Entity, prefix: str, chosen: set[str]) -> dict[str, _F
         if attribute.to is None or name in chosen:
             continue
         place, column = places[attribute.to]
-        fields[name] = _Field(place, *build_parser(f"{entity.name}.{name}", attribute, column), key=prefix + name)
+        fields[name] = _Field(
+            place, *build_parser((entity.name, "attributes", name), attribute, column), key=prefix + name
+        )
     return fields
 
 
 def _find_status(entity: Entity) -> str | None:
     name = next((name for name, part in entity.attributes.items() if part.to == "status"), None)
     if name is not None and entity.attributes[name].parse is not Parse.STATUS:
-        raise DefinitionError(f"{entity.name}.attributes.{name}: found no parse, expected 'parse: status'")
+        key = (entity.name, "attributes", name)
+        raise ImpossibleMapping(Problem(key, "'parse: status'", "no parse"))
     return name
 
 
@@ -184,6 +188,5 @@ def _find_version(entity: Entity) -> int | None:
     for place, column in enumerate(entity.canonical.columns):
         if column.name == wanted and column.type is ColumnType.TIMESTAMP:
             return place
-    raise DefinitionError(
-        f"{entity.name}.delta.attribute: found {entity.delta.attribute!r}, expected an attribute that fills a timestamp"
-    )
+    key = (entity.name, "delta", "attribute")
+    raise ImpossibleMapping(Problem(key, "an attribute that fills a timestamp", repr(entity.delta.attribute)))

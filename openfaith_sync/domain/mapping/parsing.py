@@ -10,8 +10,9 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.canonical_tables import ColumnType
-from openfaith_sync.domain.errors import DefinitionError, SyncError
+from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, Problem
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
 
 ParseValue: TypeAlias = Callable[[Any], object]
@@ -48,23 +49,21 @@ def is_blank(value: object) -> bool:
     return type(value) is str and not value.strip()
 
 
-def build_parser(field: str, attribute: Attribute, column: ColumnType) -> Parser:
-    """Return the parser that fills a column of this type from this attribute.
+def build_parser(key: Key, attribute: Attribute, column: ColumnType) -> Parser:
+    """Return the parser that fills a column of this type from the attribute at a key.
 
     Raises:
-        DefinitionError: No value of the attribute can fill such a column.
+        ImpossibleMapping: No value of the attribute can fill such a column.
     """
     if attribute.parse is not None:
         if attribute.type is not AttributeType.STRING or column is not ColumnType.TEXT or attribute.wire:
-            raise DefinitionError(f"attributes.{field}.parse: found {attribute.parse.value!r}, expected text to text")
+            raise ImpossibleMapping(Problem((*key, "parse"), "text to text", repr(attribute.parse.value)))
         return Parser(_text_parser(TEXT_PARSERS[attribute.parse]), is_same)
     parser = _PARSERS.get((attribute.type, attribute.wire, column))
     if parser is None:
         wire = f" sent as {attribute.wire}" if attribute.wire else ""
-        raise DefinitionError(
-            f"attributes.{field}.type: found {attribute.type.value!r}{wire}, "
-            f"expected a type that can fill a column of type {column.value!r}"
-        )
+        expected = f"a type that can fill a column of type {column.value!r}"
+        raise ImpossibleMapping(Problem((*key, "type"), expected, f"{attribute.type.value!r}{wire}"))
     return parser
 
 

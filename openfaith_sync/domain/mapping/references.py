@@ -9,10 +9,11 @@ from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
 from openfaith_sync.domain.canonical_tables import ColumnType
-from openfaith_sync.domain.errors import DefinitionError, RecordRejected
+from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityId, EntityName, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Relationship
 from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import RawRecord, Reference
 
@@ -186,4 +187,5 @@ def _place_of(entity: Entity, name: str, wanted: str) -> int:
     for place, column in enumerate(entity.canonical.columns):
         if column.name == wanted and column.type is ColumnType.REFERENCE:
             return place
-    raise DefinitionError(f"{entity.name}.relationships.{name}.to: found {wanted!r}, expected a reference column")
+    key = (entity.name, "relationships", name, "to")
+    raise ImpossibleMapping(Problem(key, "a reference column", repr(wanted)))
