@@ -6,6 +6,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from openfaith_sync.adapters.dialects.page_proofs import prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
@@ -30,8 +31,14 @@ from openfaith_sync.engine.ports.pages import PendingCommit
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@cache
+def moment(second: int) -> datetime:
+    return EPOCH + timedelta(seconds=second)
+
+
+@cache
 def at(second: int) -> str:
-    return (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment(second).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -49,7 +56,7 @@ class MovingChurch:
     """As the source does with filters it does not know: everything comes, with status 200."""
 
     def create(self, second: int | None = None) -> int:
-        number = max(self.names, default=0) + 1
+        number = len(self.names) + 1  # the names of deleted records stay
         self.now = max(self.now, second if second is not None else self.now)
         self.versions[number] = self.now if second is None else second
         self.names[number] = f"name {number}"
@@ -96,7 +103,7 @@ class MovingChurch:
     def _matches(self, number: int, query: ListingQuery) -> bool:
         if self.ignores_filters:
             return True
-        version = EPOCH + timedelta(seconds=self.versions[number])
+        version = moment(self.versions[number])
         is_from = query.version_from is None or version >= query.version_from
         return is_from and (query.version_before is None or version < query.version_before)
 

@@ -16,6 +16,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
 from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.simulator.data.ground_truth import TrueRecord
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.database.database import Database
@@ -64,6 +65,11 @@ class Faulty:
     """Where a sync called itself complete and was not."""
     failed: int = 0
     hits: int = 0
+    _truth: dict[str, Mapping[str, TrueRecord]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin without a fault that another test left."""
+        self.simulator.clear_faults()
 
     def sync(
         self,
@@ -104,7 +110,6 @@ class Faulty:
         # A limit is waited for as long as anybody has patience, which would be no failure.
         patience = IMPATIENT if self.fault.status == TOO_MANY else None
         while True:
-            self.simulator.clear_faults()
             self.simulator.fault(self.fault.model_copy(update={"at": place, "times": 1}))
             outcomes = self.sync(org, entities, mode, self.bounds, patience)
             is_hit = bool(self.simulator.armed_faults()[0]["hits"])
@@ -153,17 +158,28 @@ class Faulty:
         is_cut_short = self.fault.kind in {"short_page", "empty_page", "repeat_page", "wrong_total"}
         return is_cut_short and self.manifest.entities[EntityName(entity)].total_count != "exact"
 
+    def truth(self, entity: str) -> Mapping[str, TrueRecord]:
+        """Return the source's records of an entity, which only ``change`` changes."""
+        if entity not in self._truth:
+            self._truth[entity] = self.simulator.truth(entity)
+        return self._truth[entity]
+
+    def change(self, entity: str, identity: str, attributes: dict[str, str]) -> None:
+        """Change a record at the source."""
+        self.simulator.change(entity, identity, attributes)
+        self._truth.clear()
+
     def assert_nothing_alive_is_buried(self, org: OrgId, entities: Iterable[str]) -> None:
         """Every tombstone is of a record that the source has not."""
         for entity in entities:
             buried = self._ids(org, entity, "IS NOT NULL")
-            assert not buried & self.simulator.truth(entity).keys(), f"{entity}: buried alive after {self.fault}"
+            assert not buried & self.truth(entity).keys(), f"{entity}: buried alive after {self.fault}"
 
     def differences(self, org: OrgId, entities: Iterable[str]) -> dict[str, str]:
         """Say by entity what the rows have other than the source."""
         found = {}
         for entity in entities:
-            truth, live = self.simulator.truth(entity), self._ids(org, entity, "IS NULL")
+            truth, live = self.truth(entity), self._ids(org, entity, "IS NULL")
             if live != truth.keys():
                 found[entity] = f"has {sorted(live - truth.keys())} too many, lacks {sorted(truth.keys() - live)}"
             elif entity in NAMES:

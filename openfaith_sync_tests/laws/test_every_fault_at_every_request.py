@@ -102,8 +102,8 @@ def sync_in_full(church: Faulty, unit: tuple[str, ...]) -> None:
 def sync_changes(church: Faulty, org: OrgId, entity: str) -> None:
     """Sync what changed since, another change for each request that goes wrong."""
     for place in itertools.count(1):
-        changed = min(church.simulator.truth(entity))
-        church.simulator.change(entity, changed, {NAMES[entity]: f"new {next(_numbers)}"})
+        changed = min(church.truth(entity))
+        church.change(entity, changed, {NAMES[entity]: f"new {next(_numbers)}"})
         if not church.sync_with_fault(org, [entity], SyncMode.DELTA, place):
             return
 

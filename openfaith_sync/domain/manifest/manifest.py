@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
+from pydantic import PrivateAttr
+
 from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
@@ -22,6 +24,7 @@ class Manifest(Part):
 
     adapter_file: AnyAdapterFile
     entities: dict[EntityName, Entity]
+    _fingerprints: dict[EntityName, tuple[AnyAdapterFile, Entity, str]] = PrivateAttr(default_factory=dict)
 
     @property
     def adapter(self) -> AdapterName:
@@ -51,5 +54,12 @@ class Manifest(Part):
 
     def entity_fingerprint(self, name: EntityName) -> str:
         """Changes exactly when what is said of this entity, or of all of them, changes."""
-        text = self.adapter_file.model_dump_json() + self.entities[name].model_dump_json()
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        adapter_file, entity = self.adapter_file, self.entities[name]
+        known = self._fingerprints.get(name)
+        # A millisecond each, which every sync of an entity takes more than once. A copy with other parts shares
+        # the dictionary, so what is known counts for the same parts only.
+        if known is None or known[0] is not adapter_file or known[1] is not entity:
+            text = adapter_file.model_dump_json() + entity.model_dump_json()
+            known = (adapter_file, entity, hashlib.sha256(text.encode()).hexdigest()[:16])
+            self._fingerprints[name] = known
+        return known[2]
