@@ -15,7 +15,7 @@ from rich.text import Text
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.pass_notes import remarks
 from openfaith_sync.engine.org_sync import EntityOutcome
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -23,7 +23,7 @@ SECONDS_BETWEEN_LINES = 10.0
 class Display(Protocol):
     """Shows a sync under way."""
 
-    def show(self, entity: EntityName, progress: Progress) -> None:
+    def show(self, entity: EntityName, progress: PassProgress) -> None:
         """Show how far an entity is."""
         ...
 
@@ -55,7 +55,7 @@ class Lines:
         self._clock = clock
         self._last: tuple[EntityName | None, float] = (None, 0.0)
 
-    def show(self, entity: EntityName, progress: Progress) -> None:
+    def show(self, entity: EntityName, progress: PassProgress) -> None:
         """Say how far an entity is, unless that was said just now."""
         now = self._clock()
         if self._last[0] == entity and now - self._last[1] < SECONDS_BETWEEN_LINES:
@@ -76,7 +76,7 @@ class BarDisplay:
         self._bars = bars
         self._tasks: dict[EntityName, TaskID] = {}
 
-    def show(self, entity: EntityName, progress: Progress) -> None:
+    def show(self, entity: EntityName, progress: PassProgress) -> None:
         """Move the entity's bar."""
         said = f"{progress.requests} requests{_waited(progress)}"
         self._bars.update(self._task(entity), completed=progress.records, total=progress.total, said=said)
@@ -114,11 +114,11 @@ BAR_COLUMNS = (
 )
 
 
-def _of_total(progress: Progress) -> str:
+def _of_total(progress: PassProgress) -> str:
     return f"{progress.records:,}" + ("" if progress.total is None else f" of {progress.total:,}")
 
 
-def _waited(progress: Progress) -> str:
+def _waited(progress: PassProgress) -> str:
     seconds = progress.waited.total_seconds()
     return f", waited {seconds:.0f} s for the source's budget" if seconds >= 1 else ""
 

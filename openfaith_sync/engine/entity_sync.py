@@ -26,7 +26,7 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
-from openfaith_sync.engine.nested.nested_sync import NestedWalk
+from openfaith_sync.engine.nested.nested_sync import NestedSync
 from openfaith_sync.engine.passes.completeness import count_missing, incomplete, is_tolerable
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
@@ -58,7 +58,7 @@ def run_entity(
     with session.hold_lease(entity) as lease:
         held = EntitySession(session, lease, on_progress)
         if held.entity.nested is not None:
-            result = NestedWalk(held, mode).run()
+            result = NestedSync(held, mode).run()
         elif held.wants_reconciliation(mode):
             # What was merged is not missing.
             poll_merges(session, entity, is_full=True)
@@ -66,7 +66,7 @@ def run_entity(
         else:
             result = EntitySync(held, mode).run()
         result = follow_up(session, result)
-        require_mostly_stored(held.key, result.counts, session.store.weigh_rejected(held.key))
+        require_mostly_stored(held.key, result.counts, session.store.count_rejected(held.key))
         return result
 
 
@@ -159,7 +159,7 @@ class EntitySync:
         session, store, mode = self._session, self._session.store, opened.start.mode
         children = tuple(rider.entity for rider in opened.start.riders)
         fetcher = Fetcher(session.manifest, session.source, session.key.org, self._entity.name)
-        walking = session.build_walking(self._build_walk(mode, children), fetcher, opened)
+        walking = session.build_runner(self._build_walk(mode, children), fetcher, opened)
         progress = walking.run()
         if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):
             assert opened.start.watermark_from is not None

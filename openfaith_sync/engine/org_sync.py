@@ -12,7 +12,7 @@ from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 from openfaith_sync.engine.passes.session import Session
 
 
@@ -41,7 +41,7 @@ def run_org(
     mode: SyncMode = SyncMode.AUTO,
     judge: Callable[[EntityName, AccessDenied], Refusal] | None = None,
     refused: Mapping[EntityName, str] = MappingProxyType({}),
-    on_progress: Callable[[EntityName, Progress], None] = lambda _entity, _progress: None,
+    on_progress: Callable[[EntityName, PassProgress], None] = lambda _entity, _progress: None,
 ) -> Iterator[EntityOutcome]:
     """Sync these entities in this order, and yield what became of each as it ends.
 

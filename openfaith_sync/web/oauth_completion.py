@@ -15,7 +15,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.store.connections.accounts import ConnectionAccount, load_account
 from openfaith_sync.store.connections.authorizations import (
-    Authorization,
+    PendingAuthorization,
     finish_authorization,
     open_verifier,
     take_authorization,
@@ -65,7 +65,7 @@ def complete_authorization(
     return connected
 
 
-def decline_authorization(database: Database, state: str, reason: str) -> Authorization:
+def decline_authorization(database: Database, state: str, reason: str) -> PendingAuthorization:
     """Report to the waiting command that the person did not consent.
 
     Raises:
@@ -76,7 +76,7 @@ def decline_authorization(database: Database, state: str, reason: str) -> Author
     return authorization
 
 
-def _connect(database: Database, manifest: Manifest, authorization: Authorization, code: str) -> ConnectedOrg:
+def _connect(database: Database, manifest: Manifest, authorization: PendingAuthorization, code: str) -> ConnectedOrg:
     org, adapter, base_url = authorization.org, authorization.adapter, authorization.base_url
     endpoints = OAuthEndpoints(manifest.adapter_file, base_url, database.oauth_clients.get(adapter))
     verifier = open_verifier(database, authorization)

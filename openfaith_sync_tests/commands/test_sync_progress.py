@@ -9,13 +9,13 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.engine.org_sync import EntityOutcome
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 
 PERSON, EMAIL = EntityName("person"), EntityName("email")
 
 
-def progress(records: int, waited: float = 0) -> Progress:
-    return Progress(
+def progress(records: int, waited: float = 0) -> PassProgress:
+    return PassProgress(
         records=records,
         total=2000,
         pages=1,

@@ -8,10 +8,10 @@ import pytest
 from openfaith_sync.defs.assets.progress import ProgressLog, describe
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import Counts
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 
 PERSON = EntityName("person")
-PROGRESS = Progress(12_300, 20_000, 123, 124, timedelta(seconds=3.4), Counts(created=12_300))
+PROGRESS = PassProgress(12_300, 20_000, 123, 124, timedelta(seconds=3.4), Counts(created=12_300))
 
 
 class Clock:
@@ -40,5 +40,5 @@ def test_a_line_says_how_far_the_pass_is() -> None:
 
 
 def test_an_unknown_total_is_left_out() -> None:
-    progress = Progress(5, None, 1, 1, timedelta(), Counts(created=5))
+    progress = PassProgress(5, None, 1, 1, timedelta(), Counts(created=5))
     assert describe(PERSON, progress).startswith("person: 5 records read")

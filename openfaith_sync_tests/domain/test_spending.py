@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.passes.passes import SyncMode
-from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, Refusal, Visit
+from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, RateRefusal, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane, keep_back, lane_of
 from openfaith_sync.domain.ratelimit.spending import MOST_CLOSED, STALE, settle, wait_after
 from openfaith_sync.domain.ratelimit.stated_count import DOUBTED_FOR
@@ -33,7 +33,7 @@ class Ledger:
         limit: int | None = None,
         period: float | None = None,
         heard: bool = False,
-        refusal: Refusal | None = None,
+        refusal: RateRefusal | None = None,
     ) -> Grant:
         visit = Visit(holder, lane, wanted, answered=answered, limit=limit, period=period, heard=heard, refusal=refusal)
         self.budget, grant = settle(self.budget, visit, NOW + at)
@@ -184,7 +184,7 @@ def test_a_window_that_begins_too_early_is_not_believed_and_doubted_for_an_hour(
 def refuse(ledger: Ledger, at: float, retry_after: float | None, limit: int | None = 100) -> None:
     ledger.visit("x", at, wanted=1)
     ledger.visit("x", at, answered=(Answered(NOW + at, NOW + at),), limit=limit, heard=True,
-                 refusal=Refusal(NOW + at, retry_after))  # fmt: skip
+                 refusal=RateRefusal(NOW + at, retry_after))  # fmt: skip
 
 
 def test_a_refusal_closes_the_budget_for_all_and_halves_it() -> None:
@@ -198,7 +198,7 @@ def test_a_refusal_closes_the_budget_for_all_and_halves_it() -> None:
 def test_requests_that_are_refused_together_are_one_refusal() -> None:
     ledger = Ledger()
     refuse(ledger, 1, retry_after=1)
-    ledger.visit("y", 1.5, refusal=Refusal(NOW + 0.5, 1))
+    ledger.visit("y", 1.5, refusal=RateRefusal(NOW + 0.5, 1))
     assert ledger.budget.share == 0.5
     refuse(ledger, 9, retry_after=1)
     assert ledger.budget.share == 0.25

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, HoldKind, HoldStatus, Limits, Unproven, Weighing
+from openfaith_sync.domain.passes.deletions import (
+    Candidate,
+    DeletionCheck,
+    DeletionLimits,
+    Hold,
+    HoldKind,
+    HoldStatus,
+    Unproven,
+)
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import (
     CandidateAnswer,
@@ -42,7 +50,7 @@ class MemoryEvidence:
     """What passes over one entity listed, missed and proved."""
 
     store: "DeletingStore"
-    limits: Limits = field(default_factory=Limits)
+    limits: DeletionLimits = field(default_factory=DeletionLimits)
     pass_id: PassId = BEFORE_ALL
     listed: set[str] = field(default_factory=set)
     missed: dict[str, Missed] = field(default_factory=dict)
@@ -104,20 +112,20 @@ class MemoryEvidence:
     def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
         raise NotImplementedError
 
-    def weigh(self, parent: EntityName | None) -> Weighing:
+    def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         assert parent is None
         standing = [hold for hold in self.holds if hold.status in {HoldStatus.OPEN, HoldStatus.APPROVED}]
         missing = sum(one.is_missing for one in self.missed.values())
-        return Weighing(missing, len(self.store.live), self.limits, standing[-1] if standing else None)
+        return DeletionCheck(missing, len(self.store.live), self.limits, standing[-1] if standing else None)
 
-    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
+    def open_hold(self, check: DeletionCheck, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         assert kind is HoldKind.DELETIONS
         key = SyncKey(*("grace", "pco", "campus"))  # type: ignore[arg-type]
-        counts = (weighed.missing, weighed.live)
+        counts = (check.missing, check.live)
         self.holds = [Hold(1, key, self.pass_id, *counts, reason, HoldStatus.OPEN, None, EPOCH, None)]
         return self.holds[0]
 
-    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+    def close_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
         assert kind is HoldKind.DELETIONS
         self.holds = []
 
@@ -150,8 +158,8 @@ class MemoryEvidence:
     def compare_versions(self) -> None:
         assert self.pass_id
 
-    def weigh_older(self) -> Weighing:
-        return Weighing(0, len(self.store.live), self.limits)
+    def check_older_versions(self) -> DeletionCheck:
+        return DeletionCheck(0, len(self.store.live), self.limits)
 
     def load_older(
         self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
@@ -160,7 +168,7 @@ class MemoryEvidence:
         assert not is_held
         return ()
 
-    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+    def note_reads(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
         raise NotImplementedError
 
     def count_taken(self) -> int:
@@ -180,12 +188,12 @@ class MemoryEvidence:
 class DeletingStore(MemoryStore):
     """A store in memory that keeps tombstones, and what was listed."""
 
-    def __init__(self, entity, limits: Limits | None = None) -> None:
+    def __init__(self, entity, limits: DeletionLimits | None = None) -> None:
         super().__init__(entity)
         self.dead: set[str] = set()
         self.refused: set[str] = set()
         self.written_in: dict[str, int] = {}
-        self.evidence = MemoryEvidence(self, limits or Limits())
+        self.evidence = MemoryEvidence(self, limits or DeletionLimits())
         self.buried: list[str] = []
 
     @property

@@ -23,7 +23,7 @@ from openfaith_sync.domain.passes.passes import (
     PassStart,
     RiderPass,
 )
-from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import Damage, RawRecord
 from openfaith_sync.engine.ports.pages import PendingCommit
@@ -234,9 +234,9 @@ class MemoryStore:
         assert key
         return 0
 
-    def weigh_rejected(self, key: SyncKey) -> Rejected:
+    def count_rejected(self, key: SyncKey) -> RejectedRecords:
         assert key
-        return Rejected(0, 0)
+        return RejectedRecords(0, 0)
 
 
 class EagerThreads(Executor):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.deletions import Limits
+from openfaith_sync.domain.passes.deletions import DeletionLimits
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
@@ -17,7 +17,7 @@ from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, Moves, apply, sync
 
-ANY_NUMBER = Limits(count=10**6)
+ANY_NUMBER = DeletionLimits(count=10**6)
 Gone = st.lists(st.integers(1, 60), max_size=30)
 
 
@@ -55,7 +55,9 @@ def reconcile(manifest: Manifest, church: ReadChurch, store: DeletingStore):
     return sync(manifest, church, store, SyncMode.RECONCILIATION)
 
 
-def a_synced_church(manifest: Manifest, count: int, limits: Limits = ANY_NUMBER) -> tuple[ReadChurch, DeletingStore]:
+def a_synced_church(
+    manifest: Manifest, count: int, limits: DeletionLimits = ANY_NUMBER
+) -> tuple[ReadChurch, DeletingStore]:
     church = ReadChurch(manifest, CAMPUS)
     for _ in range(count):
         church.create(0)
@@ -138,7 +140,7 @@ def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unliste
 @settings(max_examples=60, deadline=None)
 def test_more_than_may_vanish_at_once_waits(count, gone) -> None:
     manifest = small_pages(PCO, in_flight=1)
-    church, store = a_synced_church(manifest, count, Limits(count=4, share=0.2))
+    church, store = a_synced_church(manifest, count, DeletionLimits(count=4, share=0.2))
     for number in gone:
         church.delete(number)
     missing = count - len(church.versions)

@@ -134,7 +134,7 @@ class Neighbour:
         receive(self.database, self.org, PCO, events)
         key = replace(self.emails, entity=RECORDS)
         with walking(self.database, key, SINGLE) as walk:
-            readings = walk.store.load_readings(key, 10)
+            readings = walk.store.load_due_records(key, 10)
             payloads = [event.payload for reading in readings for event in reading.events if event.payload]
             assert all(payload["t"].startswith(f"{self.org}:") for payload in payloads)
             waits = {e.event_id: Wait(0, f"{self.org} waits") for reading in readings[1:] for e in reading.events}

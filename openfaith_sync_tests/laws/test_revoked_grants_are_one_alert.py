@@ -25,7 +25,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.engine.entity_sync import run_entity
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
@@ -199,7 +199,7 @@ def test_connected_again_it_goes_on_from_its_last_page(
     )
     connect(database, simulator, [org])
 
-    def revoke(progress: Progress) -> None:
+    def revoke(progress: PassProgress) -> None:
         if progress.pages >= 5:
             simulator.revoke_grants()
 

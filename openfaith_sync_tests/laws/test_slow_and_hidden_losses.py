@@ -8,7 +8,7 @@ import pytest
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.deletions import WINDOWS, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.passes.deletions import WINDOWS, DeletionCheck, DeletionLimits, HoldStatus
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
@@ -120,13 +120,13 @@ def test_what_a_person_approved_is_looked_at_once(synced: Callable[..., Synced])
 def test_ten_a_night_of_eleven_thousand_stop_within_the_year(
     missing: int, losses: tuple[int, int, int], exceeded: int | None
 ) -> None:
-    assert Weighing(missing, 11_000, Limits(), losses=losses).exceeded == exceeded
+    assert DeletionCheck(missing, 11_000, DeletionLimits(), losses=losses).exceeded == exceeded
     assert WINDOWS[2].days == 365
 
 
 def test_a_year_says_nothing_of_what_comes_and_goes_with_its_parents_roster() -> None:
-    assert not Weighing(10, 11_000, Limits(), losses=(0, 290, 9_000), is_nested=True).is_over
-    assert Weighing(10, 11_000, Limits(), losses=(0, 1_290, 9_000), is_nested=True).is_over
+    assert not DeletionCheck(10, 11_000, DeletionLimits(), losses=(0, 290, 9_000), is_nested=True).is_over
+    assert DeletionCheck(10, 11_000, DeletionLimits(), losses=(0, 1_290, 9_000), is_nested=True).is_over
 
 
 @dataclass

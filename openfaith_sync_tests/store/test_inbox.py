@@ -7,7 +7,7 @@ import pytest
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.records.record import JsonObject
-from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Wait
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, RecordStatus, Wait
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_due, list_inboxes, prune_events, receive, receive_on
 from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
@@ -82,21 +82,21 @@ def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(d
     receive(database, OTHER_ORG, PCO, [event("elsewhere")])
     run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id <> 'early'")
     with walking(database, SINGLE, RECORD) as records:
-        (reading,) = records.store.load_readings(SINGLE, 10)
+        (reading,) = records.store.load_due_records(SINGLE, 10)
     assert [found.event_id for found in reading.events] == ["early", "late"]
-    assert (reading.entity, reading.external_id, reading.held) == (EMAIL, "1", Held.NEVER)
+    assert (reading.entity, reading.external_id, reading.status) == (EMAIL, "1", RecordStatus.NEVER)
 
 
 @pytest.mark.parametrize(
     ("change", "held"),
     [
-        (None, Held.LIVE),
-        ("UPDATE sync.external_links SET deleted_at = now()", Held.GONE),
-        ("UPDATE sync.external_links SET deleted_at = now(), merged_into = '2'", Held.MERGED),
+        (None, RecordStatus.LIVE),
+        ("UPDATE sync.external_links SET deleted_at = now()", RecordStatus.GONE),
+        ("UPDATE sync.external_links SET deleted_at = now(), merged_into = '2'", RecordStatus.MERGED),
     ],
 )
 def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(
-    database: Database, change: str | None, held: Held
+    database: Database, change: str | None, held: RecordStatus
 ) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")]))
@@ -105,15 +105,15 @@ def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(
     receive(database, ORG, PCO, [event("done", minutes=7, action=EventAction.DESTROYED), event("new", minutes=3)])
     run(database, "UPDATE sync.webhook_events SET done_at = now() WHERE event_id = 'done'")
     with walking(database, SINGLE, RECORD) as records:
-        (reading,) = records.store.load_readings(SINGLE, 10)
-    assert (reading.held, reading.applied_to, reading.destroyed_at) == (held, at(7), at(7))
+        (reading,) = records.store.load_due_records(SINGLE, 10)
+    assert (reading.status, reading.applied_to, reading.destroyed_at) == (held, at(7), at(7))
 
 
 def test_waiting_is_a_row_with_a_time(database: Database) -> None:
     receive(database, ORG, PCO, [event("a"), event("b", "2")])
     with walking(database, SINGLE, RECORD) as records:
         records.store.postpone_events(records.lease, {"a": Wait(60, "not yet")})
-        assert [reading.external_id for reading in records.store.load_readings(SINGLE, 10)] == ["2"]
+        assert [reading.external_id for reading in records.store.load_due_records(SINGLE, 10)] == ["2"]
         assert records.store.count_waiting(SINGLE) == 2
     told = "SELECT attempts, outcome, round(extract(epoch FROM not_before - now())) FROM sync.webhook_events"
     assert fetch(database, f"{told} WHERE event_id = 'a'") == [(1, "not yet", 60)]

@@ -155,14 +155,14 @@ def test_a_worker_that_lost_its_lease_compares_and_holds_nothing(held: Database)
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1")
         run(held, "UPDATE sync.leases SET token = token + 1")
-        for write in (evidence.compare_listing, evidence.settle_hold, evidence.forget_listed, evidence.note_findings):
+        for write in (evidence.compare_listing, evidence.close_hold, evidence.forget_listed, evidence.note_findings):
             with pytest.raises(LeaseLost):
                 write()
     assert fetch(held, "SELECT count(*) FROM sync.deletion_candidates") == [(0,)]
 
 
 def hold(evidence: PostgresEvidence) -> Hold:
-    return evidence.open_hold(evidence.weigh(None), "because")
+    return evidence.open_hold(evidence.check_deletions(None), "because")
 
 
 def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held: Database) -> None:
@@ -172,10 +172,10 @@ def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held: Databas
         first = hold(evidence)
         assert hold(evidence).hold_id == first.hold_id
         approve_hold(held, first.hold_id)
-        assert evidence.weigh(None).is_approved
+        assert evidence.check_deletions(None).is_approved
         assert hold(evidence).status is HoldStatus.APPROVED
         evidence.lower_ceiling(1)
-        assert not evidence.weigh(None).is_approved
+        assert not evidence.check_deletions(None).is_approved
         second = hold(evidence)
         assert second.hold_id != first.hold_id
         assert [(one.hold_id, one.status) for one in list_holds(held, is_all=True)] == [
@@ -185,14 +185,14 @@ def test_one_hold_stands_at_a_time_and_an_approval_of_enough_stays(held: Databas
         reject_hold(held, second.hold_id)
         with pytest.raises(UsageError, match="is rejected; only one that is open can be approved"):
             approve_hold(held, second.hold_id)
-        assert evidence.weigh(None).hold is None
+        assert evidence.check_deletions(None).hold is None
 
 
 def test_what_is_live_and_what_is_missing_is_weighed_by_the_orgs_own_limits(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         evidence.compare_listing()
-        weighed = evidence.weigh(None)
-        assert (weighed.missing, weighed.live, weighed.is_over) == (3, 5, False)
+        check = evidence.check_deletions(None)
+        assert (check.missing, check.live, check.is_over) == (3, 5, False)
         run(held, "INSERT INTO sync.orgs (org_id, deletion_count) VALUES ('first-baptist', 2)")
-        assert evidence.weigh(None).is_over
+        assert evidence.check_deletions(None).is_over

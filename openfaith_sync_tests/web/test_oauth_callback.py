@@ -20,7 +20,7 @@ from openfaith_sync.simulator.server.server import (
     SimulatorSettings,
     running_simulator,
 )
-from openfaith_sync.store.connections.authorizations import Progress, begin_authorization, load_progress
+from openfaith_sync.store.connections.authorizations import AuthorizationProgress, begin_authorization, load_progress
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.store.making import PCO, fetch, run
@@ -67,7 +67,7 @@ class Person:
         return int(fetch(self.database, "SELECT credentials_version FROM sync.connections")[0][0])
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> AuthorizationProgress:
         return load_progress(self.database, self.state)
 
 

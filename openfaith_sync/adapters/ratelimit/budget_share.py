@@ -18,7 +18,7 @@ from uuid import uuid4
 from openfaith_sync.adapters.ports.shared_state import Ledger
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit
 from openfaith_sync.domain.errors import TransientError
-from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, Refusal, Visit
+from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, RateRefusal, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.ratelimit.spending import settle
 
@@ -235,10 +235,10 @@ class Share:
         self._ended.clear()
         self._stated, self._heard, self._refusal = StatedLimit(), False, None
 
-    def _refused(self) -> Refusal:
+    def _refused(self) -> RateRefusal:
         assert self._refusal
         taken, retry_after = self._refusal
-        return Refusal(self._not_after(taken), None if retry_after is None else retry_after.total_seconds())
+        return RateRefusal(self._not_after(taken), None if retry_after is None else retry_after.total_seconds())
 
     def _not_after(self, moment: float) -> float:
         """Return a moment of ours by the ledger's clock, rather too early."""

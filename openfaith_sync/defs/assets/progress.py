@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from openfaith_sync.domain.ids import EntityName
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 
 SECONDS_BETWEEN_LINES = 5.0
 """A line of Dagster's log is a row in its database; one every so often is enough for a person."""
@@ -21,7 +21,7 @@ class ProgressLog:
         self._clock = clock
         self._last_line = clock()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: PassProgress) -> None:
         """Write a line when the last one is old enough."""
         now = self._clock()
         if now - self._last_line < SECONDS_BETWEEN_LINES:
@@ -30,7 +30,7 @@ class ProgressLog:
         self._log.info(describe(self._entity, progress))
 
 
-def describe(entity: EntityName, progress: Progress) -> str:
+def describe(entity: EntityName, progress: PassProgress) -> str:
     """Say how far a pass is, in one line."""
     of_total = f" of {progress.total:,}" if progress.total is not None else ""
     waited = progress.waited.total_seconds()

@@ -10,7 +10,7 @@ from openfaith_sync.domain.passes.passes import PassId
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DeletionLimits:
     """How much of an entity may vanish at once without a person."""
 
     count: int = DELETION_COUNT
@@ -30,9 +30,9 @@ class Window:
     times_share: float
     covers_nested: bool = True
 
-    def limits_of(self, limits: Limits) -> Limits:
+    def limits_of(self, limits: DeletionLimits) -> DeletionLimits:
         """Return what may vanish in this window without a person."""
-        return Limits(limits.count * self.times_count, limits.share * self.times_share)
+        return DeletionLimits(limits.count * self.times_count, limits.share * self.times_share)
 
 
 # The day catches a burst. The longer ones catch what a day never shows: ten a night, for ever. Records that
@@ -105,7 +105,7 @@ class Candidate:
     parent_id: ExternalId | None = None
     """The parent below which it is read, where it is nested."""
     is_explained: bool = False
-    """Whether its parent took it with it; see ``Weighing``."""
+    """Whether its parent took it with it; see ``DeletionCheck``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +121,12 @@ class Unproven:
 
 
 @dataclass(frozen=True, slots=True)
-class Weighing:
+class DeletionCheck:
     """How many are missing of how many, how many may be, and what a person said."""
 
     missing: int
     live: int
-    limits: Limits
+    limits: DeletionLimits
     hold: Hold | None = None
     """The one that is open or approved."""
     explained: int = 0

@@ -15,7 +15,7 @@ TOO_FEW_TO_BE_ALL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRecords:
     """How many records of an entity wait as dead letters, and what the org allows."""
 
     waiting: int
@@ -24,7 +24,7 @@ class Rejected:
     share: float = REJECTED_SHARE
 
 
-def require_mostly_stored(key: SyncKey, counts: Counts, rejected: Rejected) -> None:
+def require_mostly_stored(key: SyncKey, counts: Counts, rejected: RejectedRecords) -> None:
     """Fail a sync that set aside most of what it read, or that leaves too much waiting.
 
     What was stored stays stored, and the dead letters keep the raw records. The second rule keeps an

@@ -28,7 +28,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RateRefusal:
     """A 429 response."""
 
     sent: float
@@ -51,7 +51,7 @@ class Visit:
     """What the newest answer stated."""
     heard: bool = False
     """Whether any answer came, whatever it stated."""
-    refusal: Refusal | None = None
+    refusal: RateRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldSlots:
     """Slots granted but not yet reported; the source may count them at any time."""
 
     slots: int
@@ -128,7 +128,7 @@ class Budget:
     """Until then the count is not used to send more than our own log allows."""
     spent: tuple[tuple[float, int], ...] = ()
     """When requests ended, and how many; those of two periods, oldest first."""
-    held: Mapping[str, Held] = field(default_factory=dict)
+    held: Mapping[str, HeldSlots] = field(default_factory=dict)
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     lanes: Mapping[Lane, float] = field(default_factory=dict)
     """When each lane last asked."""

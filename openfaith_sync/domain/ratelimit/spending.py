@@ -13,7 +13,7 @@ A slot is granted when one of two things shows that the source will count at mos
 import math
 from dataclasses import replace
 
-from openfaith_sync.domain.ratelimit.budget import Budget, Grant, Held, Refusal, Visit, Waiting
+from openfaith_sync.domain.ratelimit.budget import Budget, Grant, HeldSlots, RateRefusal, Visit, Waiting
 from openfaith_sync.domain.ratelimit.lanes import keep_back
 from openfaith_sync.domain.ratelimit.stated_count import is_count_trusted, recount, rounded_log
 
@@ -48,7 +48,7 @@ def _lapsed(budget: Budget, now: float) -> Budget:
     )
 
 
-def _overdue(held: Held, period: float) -> float:
+def _overdue(held: HeldSlots, period: float) -> float:
     # A request is sent some time after its slot was granted, and takes time to arrive.
     return held.until + max(period / 2, SHORTEST_VALIDITY)
 
@@ -63,7 +63,7 @@ def _recovered(budget: Budget, now: float) -> Budget:
 
 def _learned(budget: Budget, visit: Visit, now: float) -> Budget:
     mine = budget.held.get(visit.holder)
-    held = {**budget.held, visit.holder: Held(visit.under_way, now + _validity(budget.period))}
+    held = {**budget.held, visit.holder: HeldSlots(visit.under_way, now + _validity(budget.period))}
     counted = budget.counted
     if counted and mine:
         unsent = max(0, mine.slots - visit.under_way - len(visit.answered))
@@ -88,7 +88,7 @@ def _learned(budget: Budget, visit: Visit, now: float) -> Budget:
     return recount(budget, visit.answered, now)
 
 
-def _refused(budget: Budget, refusal: Refusal, now: float) -> Budget:
+def _refused(budget: Budget, refusal: RateRefusal, now: float) -> Budget:
     """Close the budget for all processes, and halve it from then on.
 
     Concurrent requests are refused together and count as one refusal.
@@ -126,7 +126,7 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     slots = min(visit.wanted, math.ceil(room / (beside + 1)), max(1, budget.allowed // SLICES))
     come_back = _come_back(budget, now, missing=kept + 1 - free)
     mine = budget.held[visit.holder]
-    held = {**budget.held, visit.holder: Held(mine.slots + slots, mine.until)}
+    held = {**budget.held, visit.holder: HeldSlots(mine.slots + slots, mine.until)}
     if not slots and visit.wanted:
         # Long enough for a late return, but a killed process must not keep its place.
         late = max(min(come_back, budget.period / 20), SHORTEST_VALIDITY / 4)

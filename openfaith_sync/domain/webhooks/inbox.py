@@ -44,7 +44,7 @@ class InboxEvent:
     """The source's account that the event says it is of; not stored."""
 
 
-class Held(StrEnum):
+class RecordStatus(StrEnum):
     """How a record lies here."""
 
     NEVER = "never"
@@ -55,14 +55,14 @@ class Held(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DueRecord:
     """One record to be read fresh, with every event of it that waits."""
 
     entity: EntityName
     external_id: ExternalId
     events: tuple[InboxEvent, ...]
     """By the source's clock, the newest last."""
-    held: Held
+    status: RecordStatus
     merged_into: ExternalId | None = None
     applied_to: datetime | None = None
     """The time of the newest event of it that was settled before."""

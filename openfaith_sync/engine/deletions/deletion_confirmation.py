@@ -6,7 +6,7 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
 from openfaith_sync.engine.deletions.single_reads import read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
@@ -28,7 +28,7 @@ REFUSALS_TO_STOP = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class PhaseResult:
     """What became of the candidates."""
 
     report: Report
@@ -36,7 +36,7 @@ class Settled:
     """Raised once the pass is closed: additions were stored, deletions wait."""
 
 
-class Settling:
+class DeletionConfirmation:
     """The end of one pass: its candidates, one after the other."""
 
     def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
@@ -49,28 +49,28 @@ class Settling:
         self._read = 0
         self._refusals: list[Exception] = []
 
-    def run(self) -> Settled:
+    def run(self) -> PhaseResult:
         """Tombstone what is proven gone, unless so much is missing that a person must look first.
 
         The limits are weighed again before each batch: webhooks may delete meanwhile.
         """
         while True:
-            weighed = self._evidence.weigh(self._session.entity.parent)
-            if weighed.is_over and not weighed.is_approved:
-                return self._hold(weighed)
-            if not self._read_batch(weighed):
+            check = self._evidence.check_deletions(self._session.entity.parent)
+            if check.is_over and not check.is_approved:
+                return self._hold(check)
+            if not self._read_batch(check):
                 break
-        self._believe_second_listing(weighed)
-        left = self._evidence.weigh(self._session.entity.parent)
-        self._settle_hold(left)
-        return Settled({"held": None, "still_candidates": left.missing, "why": self._why(left)})
+        self._believe_second_listing(check)
+        left = self._evidence.check_deletions(self._session.entity.parent)
+        self._close_hold(left)
+        return PhaseResult({"held": None, "still_candidates": left.missing, "why": self._why(left)})
 
-    def _hold(self, weighed: Weighing) -> Settled:
-        hold = self._evidence.open_hold(weighed, weighed.describe(self._session.entity.name))
-        report: Report = {"held": hold.hold_id, "still_candidates": weighed.missing, "why": hold.reason}
-        return Settled(report, build_stop(hold))
+    def _hold(self, check: DeletionCheck) -> PhaseResult:
+        hold = self._evidence.open_hold(check, check.describe(self._session.entity.name))
+        report: Report = {"held": hold.hold_id, "still_candidates": check.missing, "why": hold.reason}
+        return PhaseResult(report, build_stop(hold))
 
-    def _read_batch(self, weighed: Weighing) -> bool:
+    def _read_batch(self, check: DeletionCheck) -> bool:
         """Read some candidates by their ids and store what the readings prove; false when none is left to read."""
         if self._session.entity.endpoints.get is None:
             return False
@@ -79,21 +79,21 @@ class Settling:
         batch, loaded_at = self._evidence.load_candidates(self._parent, min(READS_AT_ONCE, READS_A_PASS - self._read))
         if not batch:
             return False
-        readings = read_records(self._session, ((one.external_id, one.parent_id) for one in batch))
-        self._read += len(readings)
-        self._refusals += [reading.refusal for reading in readings if reading.refusal]
-        gone = {reading.external_id for reading in readings if reading.is_gone}
-        alive = [reading.record for reading in readings if reading.record]
+        reads = read_records(self._session, ((one.external_id, one.parent_id) for one in batch))
+        self._read += len(reads)
+        self._refusals += [single_read.refusal for single_read in reads if single_read.refusal]
+        gone = {single_read.external_id for single_read in reads if single_read.is_gone}
+        alive = [single_read.record for single_read in reads if single_read.record]
         commit = PageCommit(
             pass_id=self._opened.pass_id,
             place=self._opened.place,
             batches=(self._fetcher.map_records(alive),),
-            requests=len(readings),
-            tombstones=self._tombstones([one for one in batch if one.external_id in gone], loaded_at, weighed),
+            requests=len(reads),
+            tombstones=self._tombstones([one for one in batch if one.external_id in gone], loaded_at, check),
             answers={
-                reading.external_id: CandidateAnswer.ALIVE if reading.record else CandidateAnswer.REFUSED
-                for reading in readings
-                if not reading.is_gone
+                single_read.external_id: CandidateAnswer.ALIVE if single_read.record else CandidateAnswer.REFUSED
+                for single_read in reads
+                if not single_read.is_gone
             },
             found={"confirmed_by_read": len(gone), "alive_after_all": len(alive)},
         )
@@ -111,7 +111,7 @@ class Settling:
         is_unproven = self._evidence.count_unproven(self._parent).total > 0
         return is_contradicted or is_unproven or self._evidence.count_unidentified() > 0
 
-    def _believe_second_listing(self, weighed: Weighing) -> None:
+    def _believe_second_listing(self, check: DeletionCheck) -> None:
         """Tombstone what has no address to be read at and a second complete listing in a row lacks."""
         if self._parent is None or self._is_listing_doubted():
             return
@@ -128,13 +128,13 @@ class Settling:
                     place=self._opened.place,
                     batches=(self._fetcher.map_records(()),),
                     requests=0,
-                    tombstones=self._tombstones(twice, loaded_at, weighed),
+                    tombstones=self._tombstones(twice, loaded_at, check),
                     found={"confirmed_by_second_listing": len(twice)},
                 )
                 self._session.store.commit_page(self._session.lease, commit)
 
     def _tombstones(
-        self, gone: Sequence[Candidate], proven_at: datetime | None, weighed: Weighing
+        self, gone: Sequence[Candidate], proven_at: datetime | None, check: DeletionCheck
     ) -> tuple[Tombstone, ...]:
         key, table = self._session.key, self._session.entity.table
         return tuple(
@@ -144,21 +144,21 @@ class Settling:
                 one.external_id,
                 derive_entity_id(key.org, key.adapter, key.entity, one.external_id),
                 proven_at,
-                is_loss=not (one.is_explained or weighed.is_approved),
+                is_loss=not (one.is_explained or check.is_approved),
             )
             for one in gone
         )
 
-    def _settle_hold(self, left: Weighing) -> None:
+    def _close_hold(self, left: DeletionCheck) -> None:
         """End a hold whose records went as approved or came back; else what went is used up of its ceiling."""
         if left.hold is None:
             return
         if left.is_over:
             self._evidence.lower_ceiling(left.unexplained)
         else:
-            self._evidence.settle_hold()
+            self._evidence.close_hold()
 
-    def _why(self, left: Weighing) -> str | None:
+    def _why(self, left: DeletionCheck) -> str | None:
         if not left.missing:
             return None
         if self._refusals:

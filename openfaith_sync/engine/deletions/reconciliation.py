@@ -14,9 +14,9 @@ from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import Rejection
-from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, Settled, Settling
-from openfaith_sync.engine.deletions.single_reads import Reading, read_records
-from openfaith_sync.engine.deletions.version_rollback import GoingBack
+from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
+from openfaith_sync.engine.deletions.single_reads import SingleRead, read_records
+from openfaith_sync.engine.deletions.version_rollback import VersionRollback
 from openfaith_sync.engine.passes.completeness import incomplete, is_tolerable
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.id_walk import IdWalk
@@ -52,7 +52,7 @@ class Reconciliation:
             opened = self._prove_complete(opened, evidence)
         self._prove_kept(opened, evidence)
         settled = self._settle(opened, evidence)
-        older = GoingBack(self._session, self._fetcher, evidence, opened).run()
+        older = VersionRollback(self._session, self._fetcher, evidence, opened).run()
         result = self._session.close_pass(
             opened,
             evidence,
@@ -65,19 +65,19 @@ class Reconciliation:
             raise stop
         return result
 
-    def _settle(self, opened: OpenPass, evidence: Evidence) -> Settled:
+    def _settle(self, opened: OpenPass, evidence: Evidence) -> PhaseResult:
         """Fetch what is missing here; settle what is missing there, if the listing shows what that is."""
         stepped_over = evidence.load_report().get("places_stepped_over")
         if stepped_over:
             # What stands at these places is not known: it may be any of those that seem to be missing.
             self._fetch_missing(opened, evidence)
             why = f"{stepped_over:,} places of the listing were not served, so nothing is known to be missing from it"
-            return Settled({"why": why})
+            return PhaseResult({"why": why})
         evidence.compare_listing()
         if "missing" not in evidence.load_report():
-            evidence.note_report({"missing": evidence.weigh(None).missing})
+            evidence.note_report({"missing": evidence.check_deletions(None).missing})
         self._fetch_missing(opened, evidence)
-        return Settling(self._session, self._fetcher, evidence, opened).run()
+        return DeletionConfirmation(self._session, self._fetcher, evidence, opened).run()
 
     def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Walk the whole listing; records are stored from it where changes can hide."""
@@ -86,7 +86,7 @@ class Reconciliation:
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
         walk = IdWalk(entity, (), session.manifest.adapter_file.paging.size, is_sparse=is_sparse)
-        walking = session.build_walking(walk, self._fetcher, opened)
+        walking = session.build_runner(walk, self._fetcher, opened)
         walking.progress = replace(walking.progress, records=evidence.count_listed())
         walking.run()
         return replace(opened, place=WalkPlace(()))
@@ -160,22 +160,26 @@ class Reconciliation:
         after: ExternalId | None = None
         while missing := evidence.load_missing(after, READS_AT_ONCE):
             after = missing[-1]
-            readings = read_records(self._session, ((external_id, None) for external_id in missing))
-            found = [reading.record for reading in readings if reading.record]
-            refused = [reading for reading in readings if reading.refusal]
+            reads = read_records(self._session, ((external_id, None) for external_id in missing))
+            found = [single_read.record for single_read in reads if single_read.record]
+            refused = [single_read for single_read in reads if single_read.refusal]
             # What the token may not read by id is no bad record: it is reported, and read when it may be.
-            failed = tuple(_set_aside(reading) for reading in refused if isinstance(reading.refusal, TransientError))
+            failed = tuple(
+                _set_aside(single_read) for single_read in refused if isinstance(single_read.refusal, TransientError)
+            )
             batch = self._fetcher.map_records(found)
             commit = PageCommit(
                 pass_id=opened.pass_id,
                 place=opened.place,
                 batches=(replace(batch, rejected=(*batch.rejected, *failed)),),
-                requests=len(readings),
+                requests=len(reads),
                 found={"fetched": len(found), "unreadable": len(refused)},
             )
             self._session.store.commit_page(self._session.lease, commit)
 
 
-def _set_aside(reading: Reading) -> Rejection:
+def _set_aside(single_read: SingleRead) -> Rejection:
     """Return the dead letter of a record that is listed and cannot be read: it is counted, and a person sees it."""
-    return Rejection(reading.external_id, "record", "nothing", str(reading.refusal), {"id": reading.external_id})
+    return Rejection(
+        single_read.external_id, "record", "nothing", str(single_read.refusal), {"id": single_read.external_id}
+    )

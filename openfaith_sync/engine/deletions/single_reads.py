@@ -14,7 +14,7 @@ FAILURES_OF_THE_SOURCE = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SingleRead:
     """What reading one record by its id gave."""
 
     external_id: ExternalId
@@ -29,7 +29,9 @@ class Reading:
         return self.record is None and self.refusal is None
 
 
-def read_records(session: EntitySession, wanted: Iterable[tuple[ExternalId, ExternalId | None]]) -> Sequence[Reading]:
+def read_records(
+    session: EntitySession, wanted: Iterable[tuple[ExternalId, ExternalId | None]]
+) -> Sequence[SingleRead]:
     """Read records by their ids, each with its parent's where it is nested.
 
     Raises:
@@ -38,16 +40,16 @@ def read_records(session: EntitySession, wanted: Iterable[tuple[ExternalId, Exte
     """
     with session.threads(session.manifest.adapter_file.paging.pages_in_flight) as threads:
         under_way = [threads.submit(partial(_read, session, *one)) for one in wanted]
-        readings = [future.result() for future in under_way]
-    failures = [reading.refusal for reading in readings if isinstance(reading.refusal, TransientError)]
-    if len(failures) == len(readings) >= FAILURES_OF_THE_SOURCE:
+        reads = [future.result() for future in under_way]
+    failures = [single_read.refusal for single_read in reads if isinstance(single_read.refusal, TransientError)]
+    if len(failures) == len(reads) >= FAILURES_OF_THE_SOURCE:
         raise failures[0]
-    return readings
+    return reads
 
 
-def _read(session: EntitySession, external_id: ExternalId, parent: ExternalId | None) -> Reading:
+def _read(session: EntitySession, external_id: ExternalId, parent: ExternalId | None) -> SingleRead:
     try:
         fresh = session.source.read_record(session.key.entity, external_id, parent)
     except (AccessDenied, TransientError) as refusal:
-        return Reading(external_id, refusal=refusal)
-    return Reading(external_id, fresh.record if fresh else None)
+        return SingleRead(external_id, refusal=refusal)
+    return SingleRead(external_id, fresh.record if fresh else None)

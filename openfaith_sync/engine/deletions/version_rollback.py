@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.passes.deletions import HoldKind, Weighing
+from openfaith_sync.domain.passes.deletions import DeletionCheck, HoldKind
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import OpenPass, PageCommit
 from openfaith_sync.domain.records.record import RawRecord, Record
-from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, REFUSALS_TO_STOP, Settled
-from openfaith_sync.engine.deletions.single_reads import Reading, read_records
+from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, REFUSALS_TO_STOP, PhaseResult
+from openfaith_sync.engine.deletions.single_reads import SingleRead, read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.ports.evidence import Evidence
@@ -26,7 +26,7 @@ READS_A_PASS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class _Readings:
+class _Comparison:
     """What one batch of readings says."""
 
     taken: tuple[OlderVersion, ...]
@@ -37,7 +37,7 @@ class _Readings:
     refused: int
 
 
-class GoingBack:
+class VersionRollback:
     """The records of one reconciliation that the source shows in an older version than the one held."""
 
     def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
@@ -49,35 +49,35 @@ class GoingBack:
         self._requests = 0
         self._refused = 0
 
-    def run(self) -> Settled:
+    def run(self) -> PhaseResult:
         """Take what the source went back to, unless it is so much that a person must look first.
 
         Behind a hold records are still read once, so that an approval has its evidence.
         """
         self._evidence.compare_versions()
-        weighed = self._evidence.weigh_older()
-        self._note_first(weighed)
-        is_held = weighed.is_over and not weighed.is_approved
+        check = self._evidence.check_older_versions()
+        self._note_first(check)
+        is_held = check.is_over and not check.is_approved
         self._read(is_held=is_held)
-        left = self._evidence.weigh_older()
+        left = self._evidence.check_older_versions()
         report = {
             "older_taken": self._evidence.count_taken(),
             "older_at_source": left.missing,
             "watermark_brought_back": self._bring_back_watermark(),
         }
         if not is_held:
-            self._settle_hold(left)
-            return Settled({**report, "older_held": None})
-        hold = self._evidence.open_hold(weighed, _describe(self._session.entity.name, weighed), HoldKind.OLDER)
+            self._close_hold(left)
+            return PhaseResult({**report, "older_held": None})
+        hold = self._evidence.open_hold(check, _describe(self._session.entity.name, check), HoldKind.OLDER)
         stop = SafetyStop(
             f"{hold.reason}. Look at them with: openfaith-sync holds show {hold.hold_id}; "
             f"everything else of {self._session.key} was stored"
         )
-        return Settled({**report, "older_held": hold.hold_id}, stop)
+        return PhaseResult({**report, "older_held": hold.hold_id}, stop)
 
-    def _note_first(self, weighed: Weighing) -> None:
+    def _note_first(self, check: DeletionCheck) -> None:
         if "went_back" not in self._evidence.load_report():
-            self._evidence.note_report({"went_back": weighed.missing})
+            self._evidence.note_report({"went_back": check.missing})
 
     def _read(self, *, is_held: bool) -> None:
         """Read older versions by their ids, as many as the budget allows, and store what the readings prove."""
@@ -90,28 +90,30 @@ class GoingBack:
             after = batch[-1].external_id
             self._commit(self._judge(batch, read_records(self._session, ((one.external_id, None) for one in batch))))
 
-    def _judge(self, batch: Sequence[OlderVersion], readings: Sequence[Reading]) -> _Readings:
+    def _judge(self, batch: Sequence[OlderVersion], reads: Sequence[SingleRead]) -> _Comparison:
         """Compare each reading with the listing."""
-        found = [reading.record for reading in readings if reading.record]
+        found = [single_read.record for single_read in reads if single_read.record]
         mapped = {record.external_id: record for record in self._fetcher.map_records(found).records}
         known = {one.external_id: one for one in batch}
-        self._requests += len(readings)
+        self._requests += len(reads)
         same = {name for name, record in mapped.items() if _is_as_listed(known[name], record)}
         taken = tuple(one for one in batch if one.external_id in same and one.is_ripe)
         # What was listed and is gone, or newer by now, or bad, is no evidence; the next listing tells.
         contradicted = tuple(
-            reading.external_id for reading in readings if not reading.refusal and reading.external_id not in same
+            single_read.external_id
+            for single_read in reads
+            if not single_read.refusal and single_read.external_id not in same
         )
         stored = {one.external_id for one in taken}.union(contradicted)
-        return _Readings(
+        return _Comparison(
             taken=taken,
             records=tuple(raw for raw in found if raw.external_id in stored),
             agreed=tuple(one.external_id for one in batch if one.external_id in same and not one.is_ripe),
             contradicted=contradicted,
-            refused=sum(1 for reading in readings if reading.refusal),
+            refused=sum(1 for single_read in reads if single_read.refusal),
         )
 
-    def _commit(self, read: _Readings) -> None:
+    def _commit(self, read: _Comparison) -> None:
         self._refused += read.refused
         commit = PageCommit(
             pass_id=self._opened.pass_id,
@@ -122,31 +124,31 @@ class GoingBack:
             found={"older_agreed": len(read.agreed)},
         )
         self._session.store.commit_page(self._session.lease, commit)
-        self._evidence.note_readings(read.agreed, read.contradicted)
+        self._evidence.note_reads(read.agreed, read.contradicted)
 
     def _bring_back_watermark(self) -> str | None:
         moved = self._evidence.bring_back_watermark(self._session.entity.delta.overlap)
         return None if moved is None else moved.isoformat()
 
-    def _settle_hold(self, left: Weighing) -> None:
+    def _close_hold(self, left: DeletionCheck) -> None:
         if left.hold is None:
             return
         if left.is_over:
             self._evidence.lower_ceiling(left.missing, HoldKind.OLDER)
         else:
-            self._evidence.settle_hold(HoldKind.OLDER)
+            self._evidence.close_hold(HoldKind.OLDER)
 
 
 def _is_as_listed(older: OlderVersion, record: Record) -> bool:
     return record.version == older.version
 
 
-def _describe(entity: str, weighed: Weighing) -> str:
-    limits, older = weighed.limits, weighed.missing
-    share = older / weighed.live if weighed.live else 1.0
+def _describe(entity: str, check: DeletionCheck) -> str:
+    limits, older = check.limits, check.missing
+    share = older / check.live if check.live else 1.0
     reason = (
-        f"{older:,} records of {entity} ({share:.1%} of {weighed.live:,}) have an older version at the source than "
+        f"{older:,} records of {entity} ({share:.1%} of {check.live:,}) have an older version at the source than "
         f"here; more than {limits.count:,} and more than {limits.share:.0%} at once are not taken before a person looks"
     )
-    ceiling = weighed.hold.approved_up_to if weighed.hold else None
+    ceiling = check.hold.approved_up_to if check.hold else None
     return reason if ceiling is None else f"{reason} (approved were {ceiling:,})"

@@ -16,7 +16,7 @@ from openfaith_sync.engine.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class AskedDeletion:
+class RequestedDeletion:
     """A record that an event says is gone, and that the source does not have."""
 
     tombstone: Tombstone
@@ -27,7 +27,7 @@ class AskedDeletion:
 
 
 @dataclass(slots=True)
-class Allowed:
+class AllowedDeletions:
     """What may go, and what does not, as it is decided."""
 
     tombstones: list[Tombstone] = field(default_factory=list)
@@ -36,13 +36,13 @@ class Allowed:
 
 
 def allow_deletions(
-    manifest: Manifest, store: Store, lease: Lease, pass_id: PassId, asked: Sequence[AskedDeletion]
-) -> Allowed:
+    manifest: Manifest, store: Store, lease: Lease, pass_id: PassId, asked: Sequence[RequestedDeletion]
+) -> AllowedDeletions:
     """Return the deletions that may go now; the others are candidates behind a hold when this returns.
 
     Parents are decided about first: what they take with them is explained, and never waits.
     """
-    allowed = Allowed()
+    allowed = AllowedDeletions()
     # A child may stand before its parent in the manifest.
     for part in sorted(manifest.entities.values(), key=lambda part: part.nested is not None):
         wanted = [one for one in asked if one.tombstone.entity == part.name]
@@ -52,26 +52,31 @@ def allow_deletions(
 
 
 def _allow_of(
-    part: Entity, store: Store, lease: Lease, pass_id: PassId, wanted: Sequence[AskedDeletion], allowed: Allowed
+    part: Entity,
+    store: Store,
+    lease: Lease,
+    pass_id: PassId,
+    wanted: Sequence[RequestedDeletion],
+    allowed: AllowedDeletions,
 ) -> None:
     key = replace(lease.key, entity=part.name)
     gone = _gone_parents(part, store, lease, wanted, allowed)
     free = [one for one in wanted if not one.is_live or one.parent in gone]
-    weighed_ones = [one for one in wanted if one.is_live and one.parent not in gone]
+    checked_ones = [one for one in wanted if one.is_live and one.parent not in gone]
     allowed.tombstones += [replace(one.tombstone, is_loss=False) for one in free]
-    if not weighed_ones:
+    if not checked_ones:
         return
-    weighed = replace(store.weigh(key, part.parent), missing=len(weighed_ones), explained=0)
-    if weighed.is_over and not weighed.is_approved:
-        candidates = [Candidate(one.tombstone.external_id, 1, one.parent) for one in weighed_ones]
-        reason = weighed.describe(part.name)
+    check = replace(store.check_deletions(key, part.parent), missing=len(checked_ones), explained=0)
+    if check.is_over and not check.is_approved:
+        candidates = [Candidate(one.tombstone.external_id, 1, one.parent) for one in checked_ones]
+        reason = check.describe(part.name)
         allowed.holds[part.name] = store.hold_deletions(lease, pass_id, key, candidates, reason)
         return
-    allowed.tombstones += [replace(one.tombstone, is_loss=not weighed.is_approved) for one in weighed_ones]
+    allowed.tombstones += [replace(one.tombstone, is_loss=not check.is_approved) for one in checked_ones]
 
 
 def _gone_parents(
-    part: Entity, store: Store, lease: Lease, wanted: Sequence[AskedDeletion], allowed: Allowed
+    part: Entity, store: Store, lease: Lease, wanted: Sequence[RequestedDeletion], allowed: AllowedDeletions
 ) -> set[ExternalId]:
     """Return the parents that are tombstones here, or become some with the same commit."""
     if part.parent is None:

@@ -15,18 +15,18 @@ from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import Counts, OpenPass, PageCommit, ParentListing, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.nesting import ParentPlace, build_nesting
-from openfaith_sync.engine.deletions.deletion_confirmation import REFUSALS_TO_STOP, Settling
+from openfaith_sync.engine.deletions.deletion_confirmation import REFUSALS_TO_STOP, DeletionConfirmation
 from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
-from openfaith_sync.engine.passes.pass_runner import Progress
+from openfaith_sync.engine.passes.pass_runner import PassProgress
 from openfaith_sync.engine.ports.evidence import Evidence
 
 PARENTS_AT_ONCE = 200
 """Loaded together from the database, or spared together."""
 
 
-class NestedWalk:
+class NestedSync:
     """One pass over the parents of a nested entity."""
 
     def __init__(self, session: EntitySession, mode: SyncMode) -> None:
@@ -41,7 +41,7 @@ class NestedWalk:
         self._refused: list[AccessDenied] = []
         self._unlisted: list[ExternalId] = []
         self._spared: list[ParentPlace] = []
-        self._progress = Progress(0, None, 0, 0, timedelta(), Counts())
+        self._progress = PassProgress(0, None, 0, 0, timedelta(), Counts())
 
     def run(self) -> PassResult:
         """Read the lists that are due, then settle what left them.
@@ -61,9 +61,9 @@ class NestedWalk:
         evidence.compare_parents(self._nesting, is_full=is_full)
         if "missing" not in evidence.load_report():
             evidence.note_report(
-                {"listed": evidence.count_listed(), "missing": evidence.weigh(session.entity.parent).missing}
+                {"listed": evidence.count_listed(), "missing": evidence.check_deletions(session.entity.parent).missing}
             )
-        settled = Settling(session, self._fetcher, evidence, opened).run()
+        settled = DeletionConfirmation(session, self._fetcher, evidence, opened).run()
         report = {**settled.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
         if settled.stop is not None:
@@ -84,7 +84,7 @@ class NestedWalk:
     def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:
         """Read the lists that are due, several side by side, each committed when it is whole."""
         total, done = evidence.count_parents(self._nesting, is_full=is_full)
-        self._progress = Progress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
+        self._progress = PassProgress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
         in_flight = self._session.manifest.adapter_file.paging.pages_in_flight
         under_way: set[Future[ParentRead]] = set()
         with tuned_for_pages(), self._session.threads(in_flight) as threads:
@@ -187,7 +187,7 @@ class NestedWalk:
 
     def _show(self, parents: int, requests: int, waited: timedelta, counts: Counts) -> None:
         shown = self._progress
-        self._progress = Progress(
+        self._progress = PassProgress(
             records=shown.records + parents,
             total=shown.total,
             pages=shown.pages + 1,

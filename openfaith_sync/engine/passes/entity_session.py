@@ -12,14 +12,14 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.engine.passes.page_fetching import Fetcher
-from openfaith_sync.engine.passes.pass_runner import Progress, StartThreads, Walking
+from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.ports.evidence import Evidence
 from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.engine.ports.store import Store
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[PassProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +95,10 @@ class EntitySession:
         """Return a fetcher of the entity's pages that keeps every listed id."""
         return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True)
 
-    def build_walking(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> Walking:
+    def build_runner(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> PassRunner:
         """Return the walk of an open pass, from its place on."""
         paging = self.manifest.adapter_file.paging
-        return Walking(walk, fetcher, self.store, self.lease, opened, paging, self.on_progress, self.threads)
+        return PassRunner(walk, fetcher, self.store, self.lease, opened, paging, self.on_progress, self.threads)
 
     def close_pass(
         self,

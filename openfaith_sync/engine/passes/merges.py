@@ -27,7 +27,7 @@ from openfaith_sync.engine.passes.page_reading import PageReader
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.version_walk import VersionWalk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
-from openfaith_sync.engine.ports.merges import Merges
+from openfaith_sync.engine.ports.redirects import Redirects
 
 MAX_STEPS_WITHOUT_MERGES = 50
 
@@ -87,7 +87,7 @@ def poll_merges(session: Session, entity: EntityName, *, is_full: bool = False) 
         return None
 
 
-def follow(manifest: Manifest, store: Merges, key: SyncKey) -> None:
+def follow(manifest: Manifest, store: Redirects, key: SyncKey) -> None:
     """Lead the references of an entity, and of those that ride along with it, to the ends of merges."""
     if key.entity not in manifest.entities:
         return

@@ -74,7 +74,7 @@ class ReadyPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class PassProgress:
     """How far a pass is."""
 
     records: int
@@ -87,7 +87,7 @@ class Progress:
     counts: Counts
 
 
-class Walking:
+class PassRunner:
     """One walk under way, from where it was to its end."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Walking:
         lease: Lease,
         opened: OpenPass,
         paging: Paging,
-        on_page: Callable[[Progress], None],
+        on_page: Callable[[PassProgress], None],
         threads: StartThreads = start_threads,
     ) -> None:
         """Take up the pass at its place."""
@@ -125,9 +125,11 @@ class Walking:
         """When the source answered last, by its own clock."""
         self.short_by = 0
         """How many records the source counted that did not follow the end of its listing, seen twice."""
-        self.progress = Progress(opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts)
+        self.progress = PassProgress(
+            opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts
+        )
 
-    def run(self) -> Progress:
+    def run(self) -> PassProgress:
         """Read and commit until every slice is done.
 
         Raises:
@@ -291,7 +293,7 @@ class Walking:
         records = self.progress.records + sum(page.fresh for page in pages)
         remaining = [part.remaining for part in commit.place.slices if not part.done]
         known = None if None in remaining else records + sum(part or 0 for part in remaining)
-        self.progress = Progress(
+        self.progress = PassProgress(
             records=records,
             total=known,
             pages=self.progress.pages + commit.pages,

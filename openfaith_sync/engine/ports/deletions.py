@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, SyncKey
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.engine.ports.evidence import Evidence
 
@@ -16,7 +16,7 @@ class Deletions(Protocol):
         """Return what an open pass proves about what is gone."""
         ...
 
-    def weigh(self, key: SyncKey, parent: EntityName | None) -> Weighing:
+    def check_deletions(self, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
         """Return how much of an entity is missing and was lost lately, how much may be, and the hold that stands."""
         ...
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, HoldKind, Unproven, Weighing
+from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold, HoldKind, Unproven
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -64,7 +64,7 @@ class Evidence(Protocol):
         """Make what no parent's list holds a candidate; after a walk of some parents, what these lists lost."""
         ...
 
-    def weigh(self, parent: EntityName | None) -> Weighing:
+    def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         """Return how much is missing of how much, what was lost lately, how much may be, and the hold that stands.
 
         What hung below a ``parent`` that is a tombstone, or that a person approved to go, is explained.
@@ -72,11 +72,11 @@ class Evidence(Protocol):
         """
         ...
 
-    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
+    def open_hold(self, check: DeletionCheck, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         """Have an open hold; an approval that it goes beyond is over."""
         ...
 
-    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+    def close_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
         """Have no hold of this kind stand."""
         ...
 
@@ -110,7 +110,7 @@ class Evidence(Protocol):
         """
         ...
 
-    def weigh_older(self) -> Weighing:
+    def check_older_versions(self) -> DeletionCheck:
         """Return how many records are older at the source, of how many, how many may be, and the hold that stands."""
         ...
 
@@ -123,7 +123,7 @@ class Evidence(Protocol):
         """
         ...
 
-    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+    def note_reads(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
         """Note now which readings agreed with the listing; what is known of the contradicted ones is forgotten."""
         ...
 

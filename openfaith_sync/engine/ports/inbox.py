@@ -6,13 +6,13 @@ from typing import Protocol
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.webhooks.inbox import Reading, Wait
+from openfaith_sync.domain.webhooks.inbox import DueRecord, Wait
 
 
 class Inbox(Protocol):
     """The webhook events that wait to be processed."""
 
-    def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
+    def load_due_records(self, key: SyncKey, most: int) -> Sequence[DueRecord]:
         """Return the records with due events, the longest waiting first, each with all its waiting events."""
         ...
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId
-from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.records.record import MappedBatch
 
 
@@ -20,7 +20,7 @@ class Records(Protocol):
         """Count the records that wait as dead letters and of which no older version is held."""
         ...
 
-    def weigh_rejected(self, key: SyncKey) -> Rejected:
+    def count_rejected(self, key: SyncKey) -> RejectedRecords:
         """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
         ...
 

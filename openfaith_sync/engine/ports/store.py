@@ -4,11 +4,11 @@ from typing import Protocol
 
 from openfaith_sync.engine.ports.deletions import Deletions
 from openfaith_sync.engine.ports.inbox import Inbox
-from openfaith_sync.engine.ports.merges import Merges
 from openfaith_sync.engine.ports.pages import Pages
 from openfaith_sync.engine.ports.passes import Passes
 from openfaith_sync.engine.ports.records import Records
+from openfaith_sync.engine.ports.redirects import Redirects
 
 
-class Store(Passes, Pages, Records, Merges, Deletions, Inbox, Protocol):
+class Store(Passes, Pages, Records, Redirects, Deletions, Inbox, Protocol):
     """All of the store, for one org at a time. Used from one thread."""

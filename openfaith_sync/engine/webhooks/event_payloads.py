@@ -8,25 +8,25 @@ from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import version_keys
 from openfaith_sync.domain.records.merges import Merge, parse_merge
 from openfaith_sync.domain.records.record import RawRecord
-from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading
+from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEvent, RecordStatus
 from openfaith_sync.engine.ports.source import Source
 
 _SHOWS_THE_RECORD = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAction.DESTROYED})
 
 
-def read_payload(source: Source, part: Entity, reading: Reading, parent: ExternalId | None) -> RawRecord | None:
+def read_payload(source: Source, part: Entity, due: DueRecord, parent: ExternalId | None) -> RawRecord | None:
     """Return the record as its newest event shows it; ``None`` if that shows nothing, or is older than one before."""
-    event = reading.events[-1]
-    is_old = bool(event.event_time and reading.applied_to and event.event_time < reading.applied_to)
+    event = due.events[-1]
+    is_old = bool(event.event_time and due.applied_to and event.event_time < due.applied_to)
     shown = None if is_old else _parse(source, part, event, parent)
     return shown if shown is not None and shown.attributes else None
 
 
-def read_parent(source: Source, part: Entity, reading: Reading) -> ExternalId | None:
+def read_parent(source: Source, part: Entity, due: DueRecord) -> ExternalId | None:
     """Return the parent that the events of a nested record name."""
-    if part.nested is None or reading.parent_id is not None:
-        return reading.parent_id
-    for event in reversed(reading.events):
+    if part.nested is None or due.parent_id is not None:
+        return due.parent_id
+    for event in reversed(due.events):
         shown = _parse(source, part, event, None)
         parent = shown.references.get(part.nested.under) if shown is not None else None
         if parent is not None and parent.type == part.relationships[part.nested.under].resource:
@@ -34,28 +34,28 @@ def read_parent(source: Source, part: Entity, reading: Reading) -> ExternalId | 
     return None
 
 
-def is_behind(source: Source, part: Entity, reading: Reading, record: RawRecord) -> bool:
+def is_behind(source: Source, part: Entity, due: DueRecord, record: RawRecord) -> bool:
     """Whether an event shows a newer version of the record than the source does now."""
     attribute = part.delta.attribute
     if attribute is None:
         return False
-    shown = [found for event in reading.events if (found := _parse(source, part, event, None)) is not None]
+    shown = [found for event in due.events if (found := _parse(source, part, event, None)) is not None]
     return max(version_keys(shown, attribute), default="") > version_keys([record], attribute)[0]
 
 
-def tells_of_merge(reading: Reading) -> bool:
+def tells_of_merge(due: DueRecord) -> bool:
     """Whether an event tells that the record became part of another, which is not known yet."""
-    return reading.held is not Held.MERGED and any(event.action is EventAction.MERGED for event in reading.events)
+    return due.status is not RecordStatus.MERGED and any(event.action is EventAction.MERGED for event in due.events)
 
 
-def read_merges(source: Source, part: Entity, reading: Reading) -> list[Merge]:
+def read_merges(source: Source, part: Entity, due: DueRecord) -> list[Merge]:
     """Return the merges that the events of a record show."""
     found = []
-    for event in reading.events:
+    for event in due.events:
         if event.action is EventAction.MERGED and event.payload is not None and part.merges is not None:
             with suppress(MalformedAnswer):
                 found.append(parse_merge(part.merges, source.parse_payload(part.name, event.payload)))
-    return [merge for merge in found if merge is not None and merge.removed == reading.external_id]
+    return [merge for merge in found if merge is not None and merge.removed == due.external_id]
 
 
 def _parse(source: Source, part: Entity, event: InboxEvent, parent: ExternalId | None) -> RawRecord | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading, Wait
+from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEvent, RecordStatus, Wait
 
 EARLY_WAITS = (5, 15, 60, 300)
 """Seconds before a record is looked at again that is not as its event says."""
@@ -20,7 +20,7 @@ _SAYS_IT_IS_GONE = frozenset({EventAction.DESTROYED, EventAction.MERGED})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EventResolution:
     """What is done with one record and its events."""
 
     is_stored: bool = False
@@ -30,41 +30,41 @@ class Verdict:
     waits: Mapping[str, Wait] = field(default_factory=dict)
 
 
-def settle(reading: Reading, outcome: str) -> Verdict:
+def resolve_all(due: DueRecord, outcome: str) -> EventResolution:
     """Settle all events of a record without doing anything."""
-    return Verdict(handled=_all(reading.events, outcome))
+    return EventResolution(handled=_all(due.events, outcome))
 
 
-def judge_failure(reading: Reading, reason: str) -> Verdict:
+def resolve_failure(due: DueRecord, reason: str) -> EventResolution:
     """Have a record read again later that could not be read now."""
-    step = min(event.attempts for event in reading.events)
+    step = min(event.attempts for event in due.events)
     seconds = FAILURE_WAITS[min(step, len(FAILURE_WAITS) - 1)]
-    return Verdict(waits={event.event_id: Wait(seconds, reason) for event in reading.events})
+    return EventResolution(waits={event.event_id: Wait(seconds, reason) for event in due.events})
 
 
-def judge_readable(reading: Reading, *, is_older: bool) -> Verdict:
+def resolve_readable(due: DueRecord, *, is_older: bool) -> EventResolution:
     """Say what becomes of a record that the source shows.
 
     ``is_older`` says that it shows an older version than an event does.
     """
-    latest = _latest(reading.events)
+    latest = _latest(due.events)
     # Its end was told of before, and what is told now is older than that.
-    is_past = reading.destroyed_at is not None and latest is not None and latest < reading.destroyed_at
+    is_past = due.destroyed_at is not None and latest is not None and latest < due.destroyed_at
     doubted = [
         event
-        for event in reading.events
+        for event in due.events
         if event.action is EventAction.MERGED
         or is_past
-        or (event.action is EventAction.DESTROYED and _is_news(event, latest, reading.applied_to))
+        or (event.action is EventAction.DESTROYED and _is_news(event, latest, due.applied_to))
         or (is_older and event.action in _SAYS_IT_LIVES)
     ]
     outcomes = {
-        event.event_id: "stored as the source shows it" if event in doubted else "stored" for event in reading.events
+        event.event_id: "stored as the source shows it" if event in doubted else "stored" for event in due.events
     }
-    return _look_again(doubted, outcomes, "the source does not show it yet", Verdict(is_stored=True))
+    return _look_again(doubted, outcomes, "the source does not show it yet", EventResolution(is_stored=True))
 
 
-def judge_missing(reading: Reading) -> Verdict:
+def resolve_missing(due: DueRecord) -> EventResolution:
     """Return what becomes of a record that the source does not have (404, 410).
 
     The record is deleted only when an event says that it is gone as well: a 404 to an event that says
@@ -72,44 +72,46 @@ def judge_missing(reading: Reading) -> Verdict:
     record is looked at again, and then left to the reconciliation. It may still come, or come back,
     when the newest that is known of it says that it lives.
     """
-    gone_at = [event.event_time for event in reading.events if event.action in _SAYS_IT_IS_GONE]
+    gone_at = [event.event_time for event in due.events if event.action in _SAYS_IT_IS_GONE]
     latest = max(filter(None, gone_at), default=None)
     awaited = [
         event
-        for event in reading.events
+        for event in due.events
         if event.action in _SAYS_IT_LIVES
-        and _is_news(event, latest, reading.applied_to)
+        and _is_news(event, latest, due.applied_to)
         and (event.event_time is not None or not gone_at)
     ]
     # A merge that the source does not list yet: the record is gone, and where to is still to come.
-    doubted = [*awaited, *(event for event in reading.events if event.action is EventAction.MERGED)]
+    doubted = [*awaited, *(event for event in due.events if event.action is EventAction.MERGED)]
     is_over = all(event.attempts >= len(EARLY_WAITS) for event in awaited)
     # Or an event said so before, and nothing that is known of the record is newer.
-    was_told_of = reading.destroyed_at is not None and reading.destroyed_at == reading.applied_to and not awaited
-    is_told_of = was_told_of or any(event.action in _SAYS_IT_IS_GONE for event in reading.events)
-    is_gone = is_told_of and (reading.held is Held.LIVE or (reading.held is Held.NEVER and is_over))
-    outcomes = {event.event_id: _outcome_of_missing(reading, event, is_gone=is_gone) for event in reading.events}
-    return _look_again(doubted, outcomes, "the source does not have it yet", Verdict(is_gone=is_gone))
+    was_told_of = due.destroyed_at is not None and due.destroyed_at == due.applied_to and not awaited
+    is_told_of = was_told_of or any(event.action in _SAYS_IT_IS_GONE for event in due.events)
+    is_gone = is_told_of and (due.status is RecordStatus.LIVE or (due.status is RecordStatus.NEVER and is_over))
+    outcomes = {event.event_id: _outcome_of_missing(due, event, is_gone=is_gone) for event in due.events}
+    return _look_again(doubted, outcomes, "the source does not have it yet", EventResolution(is_gone=is_gone))
 
 
-def _outcome_of_missing(reading: Reading, event: InboxEvent, *, is_gone: bool) -> str:
-    if reading.held is Held.LIVE and not is_gone:
+def _outcome_of_missing(due: DueRecord, event: InboxEvent, *, is_gone: bool) -> str:
+    if due.status is RecordStatus.LIVE and not is_gone:
         return "left to the reconciliation: the source does not have it, and no event says that it is gone"
     if event.action is EventAction.MERGED:
         return "gone; the source lists no such merge"
-    if reading.held is Held.NEVER and event.action in _SAYS_IT_LIVES:
+    if due.status is RecordStatus.NEVER and event.action in _SAYS_IT_LIVES:
         return "gone before it was seen"
     return "gone"
 
 
-def _look_again(doubted: list[InboxEvent], outcomes: Mapping[str, str], reason: str, verdict: Verdict) -> Verdict:
+def _look_again(
+    doubted: list[InboxEvent], outcomes: Mapping[str, str], reason: str, verdict: EventResolution
+) -> EventResolution:
     """Settle what is beyond doubt; the rest waits, until it has waited often enough."""
     step = min((event.attempts for event in doubted), default=len(EARLY_WAITS))
     if step >= len(EARLY_WAITS):
-        return Verdict(verdict.is_stored, verdict.is_gone, handled=outcomes)
+        return EventResolution(verdict.is_stored, verdict.is_gone, handled=outcomes)
     waits = {event.event_id: Wait(EARLY_WAITS[step], reason) for event in doubted}
     handled = {event_id: outcome for event_id, outcome in outcomes.items() if event_id not in waits}
-    return Verdict(verdict.is_stored, verdict.is_gone, handled, waits)
+    return EventResolution(verdict.is_stored, verdict.is_gone, handled, waits)
 
 
 def _is_news(event: InboxEvent, latest: datetime | None, applied_to: datetime | None) -> bool:

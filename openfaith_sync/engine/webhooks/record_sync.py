@@ -36,9 +36,9 @@ from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn, Revival, merging_references, references_to
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
-from openfaith_sync.domain.webhooks.inbox import EventAction, Held, Reading, RecordsResult, Wait
+from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, RecordsResult, RecordStatus, Wait
 from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
-from openfaith_sync.engine.deletions.withheld_deletions import AskedDeletion, allow_deletions
+from openfaith_sync.engine.deletions.withheld_deletions import RequestedDeletion, allow_deletions
 from openfaith_sync.engine.passes.merges import run_merges
 from openfaith_sync.engine.passes.page_fetching import RecordMapper
 from openfaith_sync.engine.passes.session import Session
@@ -50,11 +50,11 @@ from openfaith_sync.engine.webhooks.event_payloads import (
     tells_of_merge,
 )
 from openfaith_sync.engine.webhooks.event_resolution import (
-    Verdict,
-    judge_failure,
-    judge_missing,
-    judge_readable,
-    settle,
+    EventResolution,
+    resolve_all,
+    resolve_failure,
+    resolve_missing,
+    resolve_readable,
 )
 
 RECORDS_A_BATCH = 100
@@ -79,26 +79,26 @@ def run_records(
         SyncError: No record of a batch could be read. They wait for a later time.
     """
     with session.hold_lease(RECORDS) as lease:
-        return _Drain(session, lease, on_progress).run(most_seconds)
+        return _InboxRun(session, lease, on_progress).run(most_seconds)
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _RecordRead:
     """What the source said of one record."""
 
-    reading: Reading
+    due: DueRecord
     parent: ExternalId | None = None
     fresh: FreshRecord | None = None
     failure: SyncError | None = None
 
 
 @dataclass(slots=True)
-class _Batch:
+class _RecordBatch:
     """What one batch is going to store."""
 
     raws: dict[EntityName, list[RawRecord]] = field(default_factory=dict)
     """By entity, those that only came along first: what was read by its own id is newer."""
-    asked: list[AskedDeletion] = field(default_factory=list)
+    asked: list[RequestedDeletion] = field(default_factory=list)
     """What events say is gone and the source does not have."""
     tombstones: list[Tombstone] = field(default_factory=list)
     revived: dict[EntityName, list[ExternalId]] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class _Batch:
             self.raws[entity] = [*records, *self.raws.get(entity, ())]
 
 
-class _Drain:
+class _InboxRun:
     """One call of ``run_records``, with its lease held."""
 
     def __init__(self, session: Session, lease: Lease, on_progress: OnRecords) -> None:
@@ -125,8 +125,8 @@ class _Drain:
     def run(self, most_seconds: float | None) -> RecordsResult:
         began = monotonic()
         with self._session.threads(self._manifest.adapter_file.paging.pages_in_flight) as threads:
-            while readings := self._store.load_readings(self._lease.key, RECORDS_A_BATCH):
-                self._settle(readings, threads)
+            while due_records := self._store.load_due_records(self._lease.key, RECORDS_A_BATCH):
+                self._settle(due_records, threads)
                 self._on_progress(self._result)
                 if most_seconds is not None and monotonic() - began >= most_seconds:
                     break
@@ -139,32 +139,32 @@ class _Drain:
         for entity, counts in self._result.counts.items():
             if counts.dead:
                 key = replace(self._lease.key, entity=entity)
-                require_mostly_stored(key, counts, self._store.weigh_rejected(key))
+                require_mostly_stored(key, counts, self._store.count_rejected(key))
         return self._result
 
-    def _settle(self, readings: Sequence[Reading], threads: Executor) -> None:
-        readings = self._learn_merges(readings)
+    def _settle(self, due_records: Sequence[DueRecord], threads: Executor) -> None:
+        due_records = self._learn_merges(due_records)
         session = self._session
         start = PassStart(SyncMode.RECORD, session.trigger, session.manifest.fingerprint, session.run_id)
         opened = self._store.open_pass(self._lease, start, WalkPlace(()))
-        wanted: list[Reading] = []
-        others: list[Reading] = []
-        for reading in readings:
-            (wanted if self._is_to_be_read(reading) else others).append(reading)
-        parents = [self._find_parent(reading) for reading in wanted]
+        wanted: list[DueRecord] = []
+        others: list[DueRecord] = []
+        for due in due_records:
+            (wanted if self._is_to_be_read(due) else others).append(due)
+        parents = [self._find_parent(due) for due in wanted]
         answers = list(threads.map(self._read, wanted, parents))
-        batch = _Batch()
-        for reading in others:
-            self._take(batch, reading, settle(reading, self._known_outcome(reading)))
+        batch = _RecordBatch()
+        for due in others:
+            self._take(batch, due, resolve_all(due, self._known_outcome(due)))
         for answer in answers:
             self._judge(batch, answer)
-        self._withhold(batch, opened.pass_id, readings)
+        self._withhold(batch, opened.pass_id, due_records)
         self._revive(batch)
         if batch.waits:
             self._store.postpone_events(self._lease, batch.waits)
-        requests = sum(answer.parent is not None or not self._is_nested(answer.reading) for answer in answers)
+        requests = sum(answer.parent is not None or not self._is_nested(answer.due) for answer in answers)
         mapped = self._map(batch)
-        self._note_set_aside(batch, readings, mapped)
+        self._note_set_aside(batch, due_records, mapped)
         page = PageCommit(
             opened.pass_id,
             WalkPlace(()),
@@ -181,25 +181,25 @@ class _Drain:
         if failures and len(failures) == len(answers) and not isinstance(failures[0], AccessDenied):
             raise failures[0]
 
-    def _learn_merges(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+    def _learn_merges(self, due_records: Sequence[DueRecord]) -> Sequence[DueRecord]:
         """Ask the source for its merges where an event tells of one, and say which records are merged now."""
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
         for entity, part in self._manifest.entities.items():
-            told = [reading for reading in readings if reading.entity == entity and tells_of_merge(reading)]
-            if part.merges is not None and told:
-                self._poll_merges(part, told)
-                ids = [reading.external_id for reading in told]
+            announced = [due for due in due_records if due.entity == entity and tells_of_merge(due)]
+            if part.merges is not None and announced:
+                self._poll_merges(part, announced)
+                ids = [due.external_id for due in announced]
                 known = self._store.load_merged(replace(self._lease.key, entity=entity), ids)
                 merged |= {(entity, removed): kept for removed, kept in known.items()}
         return [
-            replace(reading, held=Held.MERGED, merged_into=kept)
-            if (kept := merged.get((reading.entity, reading.external_id)))
-            else reading
-            for reading in readings
+            replace(due, status=RecordStatus.MERGED, merged_into=kept)
+            if (kept := merged.get((due.entity, due.external_id)))
+            else due
+            for due in due_records
         ]
 
-    def _poll_merges(self, part: Entity, told: Sequence[Reading]) -> None:
-        merges = tuple(merge for reading in told for merge in read_merges(self._source, part, reading))
+    def _poll_merges(self, part: Entity, announced: Sequence[DueRecord]) -> None:
+        merges = tuple(merge for due in announced for merge in read_merges(self._source, part, due))
         try:
             found = run_merges(self._session, part.name, merges)
         except LeaseHeld:
@@ -207,73 +207,75 @@ class _Drain:
             return
         self._result = replace(self._result, requests=self._result.requests + found.requests)
 
-    def _is_to_be_read(self, reading: Reading) -> bool:
+    def _is_to_be_read(self, due: DueRecord) -> bool:
         """Whether it has to be read: one that was merged only when something says that it lives after all."""
-        is_doubted = reading.held is not Held.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in reading.events)
-        return reading.entity in self._manifest.entities and is_doubted
+        is_doubted = due.status is not RecordStatus.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in due.events)
+        return due.entity in self._manifest.entities and is_doubted
 
-    def _known_outcome(self, reading: Reading) -> str:
-        return f"merged into {reading.merged_into}" if reading.held is Held.MERGED else "no such entity is synced"
+    def _known_outcome(self, due: DueRecord) -> str:
+        return f"merged into {due.merged_into}" if due.status is RecordStatus.MERGED else "no such entity is synced"
 
-    def _is_nested(self, reading: Reading) -> bool:
-        return self._manifest.entities[reading.entity].nested is not None
+    def _is_nested(self, due: DueRecord) -> bool:
+        return self._manifest.entities[due.entity].nested is not None
 
-    def _find_parent(self, reading: Reading) -> ExternalId | None:
+    def _find_parent(self, due: DueRecord) -> ExternalId | None:
         """Return the parent of a nested record, by its events, else by our row."""
-        part = self._manifest.entities[reading.entity]
+        part = self._manifest.entities[due.entity]
         if part.nested is None or part.parent is None:
             return None
-        parent, column = read_parent(self._source, part, reading), part.relationships[part.nested.under].to
+        parent, column = read_parent(self._source, part, due), part.relationships[part.nested.under].to
         if parent is not None or column is None:
             return parent
         reference = ReferenceColumn(part.table, column, part.parent)
         return self._store.load_parent(
-            replace(self._lease.key, entity=part.name), part.parent, reference, reading.external_id
+            replace(self._lease.key, entity=part.name), part.parent, reference, due.external_id
         )
 
-    def _read(self, reading: Reading, parent: ExternalId | None) -> _Answer:
+    def _read(self, due: DueRecord, parent: ExternalId | None) -> _RecordRead:
         """Read one record; called in a thread."""
-        if parent is None and self._is_nested(reading):
-            return _Answer(reading)
+        if parent is None and self._is_nested(due):
+            return _RecordRead(due)
         try:
-            return _Answer(reading, parent, self._source.read_record(reading.entity, reading.external_id, parent))
+            return _RecordRead(due, parent, self._source.read_record(due.entity, due.external_id, parent))
         except (ReconnectRequired, LeaseLost):
             raise
         except SyncError as error:
-            return _Answer(reading, parent, failure=error)
+            return _RecordRead(due, parent, failure=error)
 
-    def _judge(self, batch: _Batch, answer: _Answer) -> None:
-        reading, part = answer.reading, self._manifest.entities[answer.reading.entity]
-        if reading.held is Held.MERGED and (answer.fresh is None and not isinstance(answer.failure, TransientError)):
-            self._take(batch, reading, settle(reading, self._known_outcome(reading)))
+    def _judge(self, batch: _RecordBatch, answer: _RecordRead) -> None:
+        due, part = answer.due, self._manifest.entities[answer.due.entity]
+        if due.status is RecordStatus.MERGED and (
+            answer.fresh is None and not isinstance(answer.failure, TransientError)
+        ):
+            self._take(batch, due, resolve_all(due, self._known_outcome(due)))
         elif isinstance(answer.failure, AccessDenied):
             self._judge_denied(batch, answer, part)
         elif answer.failure is not None:
-            self._take(batch, reading, judge_failure(reading, type(answer.failure).__name__))
+            self._take(batch, due, resolve_failure(due, type(answer.failure).__name__))
         elif answer.parent is None and part.nested is not None:
-            self._take(batch, reading, settle(reading, "waits for reconciliation: nobody knows its parent"))
+            self._take(batch, due, resolve_all(due, "waits for reconciliation: nobody knows its parent"))
         elif answer.fresh is None:
-            self._take(batch, reading, judge_missing(reading), parent=answer.parent)
+            self._take(batch, due, resolve_missing(due), parent=answer.parent)
         else:
-            is_older = is_behind(self._source, part, reading, answer.fresh.record)
-            self._take(batch, reading, judge_readable(reading, is_older=is_older), answer.fresh, answer.parent)
+            is_older = is_behind(self._source, part, due, answer.fresh.record)
+            self._take(batch, due, resolve_readable(due, is_older=is_older), answer.fresh, answer.parent)
 
-    def _judge_denied(self, batch: _Batch, answer: _Answer, part: Entity) -> None:
+    def _judge_denied(self, batch: _RecordBatch, answer: _RecordRead, part: Entity) -> None:
         """Believe the newest event where the record itself may not be read."""
-        reading = answer.reading
-        shown = read_payload(self._source, part, reading, answer.parent)
+        due = answer.due
+        shown = read_payload(self._source, part, due, answer.parent)
         if shown is None:
             outcome = "waits for reconciliation: the token may not read it"
-            self._take(batch, reading, settle(reading, outcome))
+            self._take(batch, due, resolve_all(due, outcome))
         else:
-            verdict = replace(settle(reading, "stored as the event shows it"), is_stored=True)
-            self._take(batch, reading, verdict, FreshRecord(shown), answer.parent)
+            verdict = replace(resolve_all(due, "stored as the event shows it"), is_stored=True)
+            self._take(batch, due, verdict, FreshRecord(shown), answer.parent)
 
     def _take(
         self,
-        batch: _Batch,
-        reading: Reading,
-        verdict: Verdict,
+        batch: _RecordBatch,
+        due: DueRecord,
+        verdict: EventResolution,
         fresh: FreshRecord | None = None,
         parent: ExternalId | None = None,
     ) -> None:
@@ -281,56 +283,56 @@ class _Drain:
         batch.waits |= verdict.waits
         if verdict.is_stored and fresh is not None:
             batch.include(fresh.children)
-            batch.raws.setdefault(reading.entity, []).append(fresh.record)
-            if reading.held is Held.MERGED:
-                batch.revived.setdefault(reading.entity, []).append(reading.external_id)
+            batch.raws.setdefault(due.entity, []).append(fresh.record)
+            if due.status is RecordStatus.MERGED:
+                batch.revived.setdefault(due.entity, []).append(due.external_id)
             if parent is not None:
-                batch.memberships.append(Membership(reading.entity, parent, reading.external_id))
+                batch.memberships.append(Membership(due.entity, parent, due.external_id))
         if verdict.is_gone:
-            table = self._manifest.entities[reading.entity].table
-            derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, reading.entity)
-            tombstone = Tombstone(reading.entity, table, reading.external_id, derive(reading.external_id))
-            batch.asked.append(AskedDeletion(tombstone, parent, is_live=reading.held is Held.LIVE))
+            table = self._manifest.entities[due.entity].table
+            derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, due.entity)
+            tombstone = Tombstone(due.entity, table, due.external_id, derive(due.external_id))
+            batch.asked.append(RequestedDeletion(tombstone, parent, is_live=due.status is RecordStatus.LIVE))
 
-    def _withhold(self, batch: _Batch, pass_id: PassId, readings: Sequence[Reading]) -> None:
+    def _withhold(self, batch: _RecordBatch, pass_id: PassId, due_records: Sequence[DueRecord]) -> None:
         """Have only those deletions go that the safety stop allows; the events of the others say what they wait for."""
         allowed = allow_deletions(self._manifest, self._store, self._lease, pass_id, batch.asked)
         batch.tombstones = allowed.tombstones
         going = {(one.entity, one.external_id) for one in allowed.tombstones}
         asked = {(one.tombstone.entity, one.tombstone.external_id) for one in batch.asked}
-        for reading in readings:
-            record = (reading.entity, reading.external_id)
+        for due in due_records:
+            record = (due.entity, due.external_id)
             if record in asked - going:
-                hold = allowed.holds[reading.entity]
-                settled = {event.event_id for event in reading.events} & batch.handled.keys()
+                hold = allowed.holds[due.entity]
+                settled = {event.event_id for event in due.events} & batch.handled.keys()
                 batch.handled |= dict.fromkeys(settled, f"waits for a person behind hold {hold.hold_id}")
         self._holds |= allowed.holds
 
-    def _revive(self, batch: _Batch) -> None:
+    def _revive(self, batch: _RecordBatch) -> None:
         for entity, external_ids in batch.revived.items():
             references = references_to(self._manifest, entity)
             table = self._manifest.entities[entity].table
             self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
 
-    def _map(self, batch: _Batch) -> tuple[MappedBatch, ...]:
+    def _map(self, batch: _RecordBatch) -> tuple[MappedBatch, ...]:
         """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""
         return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
 
-    def _note_set_aside(self, batch: _Batch, readings: Sequence[Reading], mapped: Sequence[MappedBatch]) -> None:
+    def _note_set_aside(
+        self, batch: _RecordBatch, due_records: Sequence[DueRecord], mapped: Sequence[MappedBatch]
+    ) -> None:
         """Say of the events whose record could not be mapped what became of it (law 5)."""
         rejected = {(each.entity, bad.external_id) for each in mapped for bad in each.rejected}
-        for reading in readings:
-            if (reading.entity, reading.external_id) in rejected:
-                settled = {event.event_id for event in reading.events} & batch.handled.keys()
+        for due in due_records:
+            if (due.entity, due.external_id) in rejected:
+                settled = {event.event_id for event in due.events} & batch.handled.keys()
                 batch.handled |= dict.fromkeys(settled, "set aside as a dead letter")
 
     def _tell(
-        self, batch: _Batch, answers: Iterable[_Answer], counts: Mapping[EntityName, Counts], requests: int
+        self, batch: _RecordBatch, answers: Iterable[_RecordRead], counts: Mapping[EntityName, Counts], requests: int
     ) -> None:
         live = {
-            (answer.reading.entity, answer.reading.external_id)
-            for answer in answers
-            if answer.reading.held is Held.LIVE
+            (answer.due.entity, answer.due.external_id) for answer in answers if answer.due.status is RecordStatus.LIVE
         }
         total = dict(self._result.counts)
         for entity, count in counts.items():

@@ -56,7 +56,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Authorization:
+class PendingAuthorization:
     """What a state was given out for."""
 
     org: OrgId
@@ -68,7 +68,7 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class AuthorizationProgress:
     """Where an authorization is."""
 
     left: timedelta
@@ -100,7 +100,7 @@ def begin_authorization(
     return begun
 
 
-def take_authorization(database: Database, state: str) -> Authorization:
+def take_authorization(database: Database, state: str) -> PendingAuthorization:
     """Return what a state stands for; it is good for nothing from now on.
 
     Raises:
@@ -112,10 +112,10 @@ def take_authorization(database: Database, state: str) -> Authorization:
     if row is None:
         raise NotAuthorized("the state is not known, has expired or was used before")
     verifier, redirect_uri, base_url, scopes = row
-    return Authorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes))
+    return PendingAuthorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes))
 
 
-def open_verifier(database: Database, authorization: Authorization) -> str:
+def open_verifier(database: Database, authorization: PendingAuthorization) -> str:
     """Return the verifier that the source wants with the code.
 
     Raises:
@@ -132,7 +132,7 @@ def finish_authorization(database: Database, state: str, failure: str | None = N
         session.execute(_FINISH, (failure, org, adapter, _hash(state)))
 
 
-def load_progress(database: Database, state: str) -> Progress:
+def load_progress(database: Database, state: str) -> AuthorizationProgress:
     """Return where an authorization is.
 
     Raises:
@@ -143,7 +143,7 @@ def load_progress(database: Database, state: str) -> Progress:
         row = session.execute(_LOOK, (org, adapter, _hash(state))).fetchone()
     if row is None:
         raise NotAuthorized("the authorization is not there any more")
-    return Progress(*row)
+    return AuthorizationProgress(*row)
 
 
 def parse_state(state: str) -> tuple[OrgId, AdapterName]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from openfaith_sync.domain.ids import EntityName, SyncKey
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, Weighing
+from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.store.database.org_connection import OrgConnection
 from openfaith_sync.store.deletions import holds
@@ -20,10 +20,10 @@ class DeletionStore(OrgConnection):
         self._rest()
         return PostgresEvidence(self._connection, lease, pass_id, self._on_step)
 
-    def weigh(self, key: SyncKey, parent: EntityName | None) -> Weighing:
+    def check_deletions(self, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
         """Return how much of an entity is missing and was lost lately, how much may be, and the hold that stands."""
         with self._using(key) as connection:
-            return holds.weigh(connection, key, parent)
+            return holds.check_deletions(connection, key, parent)
 
     def hold_deletions(
         self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str

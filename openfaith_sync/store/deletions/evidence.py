@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.deletions import Candidate, Hold, HoldKind, Unproven, Weighing
+from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold, HoldKind, Unproven
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -26,10 +26,10 @@ EVIDENCE_STEPS = (
     "compare_listing",
     "compare_parents",
     "open_hold",
-    "settle_hold",
+    "close_hold",
     "lower_ceiling",
     "compare_versions",
-    "note_readings",
+    "note_reads",
     "bring_back_watermark",
     "note_findings",
     "forget_listed",
@@ -106,20 +106,20 @@ class PostgresEvidence:
         with self._writing("compare_parents"):
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
-    def weigh(self, parent: EntityName | None) -> Weighing:
+    def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         """Return the missing share, the allowed share and the standing hold."""
         with translated():
-            return holds.weigh(self._connection, self._key, parent)
+            return holds.check_deletions(self._connection, self._key, parent)
 
-    def open_hold(self, weighed: Weighing, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
+    def open_hold(self, check: DeletionCheck, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         """Open a hold of this kind unless one is open; a smaller approval ends."""
         with self._writing("open_hold"):
-            return holds.open_hold(self._connection, self._key, self._pass_id, weighed, reason, kind)
+            return holds.open_hold(self._connection, self._key, self._pass_id, check, reason, kind)
 
-    def settle_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
+    def close_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
         """Close the standing hold of this kind."""
-        with self._writing("settle_hold"):
-            holds.settle_hold(self._connection, self._key, kind)
+        with self._writing("close_hold"):
+            holds.close_hold(self._connection, self._key, kind)
 
     def lower_ceiling(self, missing: int, kind: HoldKind = HoldKind.DELETIONS) -> None:
         """Lower an approval to the number still waiting."""
@@ -149,10 +149,10 @@ class PostgresEvidence:
         with self._writing("compare_versions"):
             older.compare_versions(self._connection, self._key, self._pass_id)
 
-    def weigh_older(self) -> Weighing:
+    def check_older_versions(self) -> DeletionCheck:
         """Return how many records are older at the source, the total, the allowed number and the standing hold."""
         with translated():
-            return older.weigh_older(self._connection, self._key, self._pass_id)
+            return older.check_older_versions(self._connection, self._key, self._pass_id)
 
     def load_older(
         self, after: ExternalId | None, limit: int, *, overlap: timedelta, is_held: bool
@@ -162,10 +162,10 @@ class PostgresEvidence:
         with translated():
             return older.load_older(*place, overlap=overlap, is_held=is_held)
 
-    def note_readings(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
+    def note_reads(self, agreed: Sequence[ExternalId], contradicted: Sequence[ExternalId]) -> None:
         """Record which single reads agreed with the listing; evidence of the others is discarded."""
-        with self._writing("note_readings"):
-            older.note_readings(self._connection, self._key, self._pass_id, agreed, contradicted)
+        with self._writing("note_reads"):
+            older.note_reads(self._connection, self._key, self._pass_id, agreed, contradicted)
 
     def count_taken(self) -> int:
         """Count the older versions that this pass stored over newer ones."""

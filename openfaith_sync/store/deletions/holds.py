@@ -7,7 +7,15 @@ from psycopg import Cursor
 from psycopg.rows import dict_row
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
-from openfaith_sync.domain.passes.deletions import WINDOWS, Candidate, Hold, HoldKind, HoldStatus, Limits, Weighing
+from openfaith_sync.domain.passes.deletions import (
+    WINDOWS,
+    Candidate,
+    DeletionCheck,
+    DeletionLimits,
+    Hold,
+    HoldKind,
+    HoldStatus,
+)
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.store.pages.evidence_sql import EXPLAINED, STILL_MISSING
 from openfaith_sync.store.passes.leases import key_parameters
@@ -67,15 +75,15 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'a
 """
 
 
-def weigh(connection: Connection, key: SyncKey, parent: EntityName | None) -> Weighing:
+def check_deletions(connection: Connection, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
     """Return the missing and recently lost records, the allowed share and the standing hold."""
     org, adapter, entity = key_parameters(key)
     told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
     found = connection.execute(_WEIGH.encode(), told).fetchone() or (0, 0, None, None, 0)
     missing, explained, count, share, live, *losses = found
-    limits = Limits() if count is None else Limits(count, share)
+    limits = DeletionLimits() if count is None else DeletionLimits(count, share)
     hold = load_standing(connection, key, HoldKind.DELETIONS)
-    return Weighing(missing, live, limits, hold, explained, tuple(losses), is_nested=parent is not None)
+    return DeletionCheck(missing, live, limits, hold, explained, tuple(losses), is_nested=parent is not None)
 
 
 def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold | None:
@@ -85,11 +93,11 @@ def load_standing(connection: Connection, key: SyncKey, kind: HoldKind) -> Hold 
 
 
 def open_hold(
-    connection: Connection, key: SyncKey, pass_id: PassId, weighed: Weighing, reason: str, kind: HoldKind
+    connection: Connection, key: SyncKey, pass_id: PassId, check: DeletionCheck, reason: str, kind: HoldKind
 ) -> Hold:
     """Open a hold of this key and kind unless one is open; a smaller approval ends."""
-    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, weighed.unexplained))
-    told = (*key_parameters(key), kind, pass_id, weighed.unexplained, weighed.live, reason)
+    connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, check.unexplained))
+    told = (*key_parameters(key), kind, pass_id, check.unexplained, check.live, reason)
     row = _rows(connection).execute(_OPEN, told).fetchone()
     if row is None:
         raise LookupError("a hold was neither made nor found")
@@ -104,10 +112,10 @@ def hold_candidates(
     told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     rows = sorted((one.external_id, one.parent_id) for one in candidates)
     connection.execute(_NOTE, told | {"ids": [row[0] for row in rows], "parents": [row[1] for row in rows]})
-    return open_hold(connection, key, pass_id, weigh(connection, key, None), reason, HoldKind.DELETIONS)
+    return open_hold(connection, key, pass_id, check_deletions(connection, key, None), reason, HoldKind.DELETIONS)
 
 
-def settle_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:
+def close_hold(connection: Connection, key: SyncKey, kind: HoldKind) -> None:
     """Close the standing hold of this key and kind."""
     connection.execute(_SETTLE, (*key_parameters(key), kind))
 

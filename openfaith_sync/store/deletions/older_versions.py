@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import ExternalId, SyncKey
-from openfaith_sync.domain.passes.deletions import HoldKind, Limits, Weighing
+from openfaith_sync.domain.passes.deletions import DeletionCheck, DeletionLimits, HoldKind
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.store.deletions import holds
@@ -18,12 +18,12 @@ def compare_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> N
     connection.execute(older_sql.COMPARE, _parameters(key, pass_id))
 
 
-def weigh_older(connection: Connection, key: SyncKey, pass_id: PassId) -> Weighing:
+def check_older_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> DeletionCheck:
     """Return how many records are older at the source, the total, the allowed number and the standing hold."""
     row = connection.execute(older_sql.WEIGH, _parameters(key, pass_id)).fetchone() or (0, 0, None, None)
     older, live, count, share = row
-    limits = Limits() if count is None else Limits(count, share)
-    return Weighing(older, live, limits, holds.load_standing(connection, key, HoldKind.OLDER))
+    limits = DeletionLimits() if count is None else DeletionLimits(count, share)
+    return DeletionCheck(older, live, limits, holds.load_standing(connection, key, HoldKind.OLDER))
 
 
 def load_older(
@@ -41,7 +41,7 @@ def load_older(
     return [OlderVersion(ExternalId(row[0]), *row[1:]) for row in connection.execute(older_sql.LOAD, parameters)]
 
 
-def note_readings(
+def note_reads(
     connection: Connection,
     key: SyncKey,
     pass_id: PassId,

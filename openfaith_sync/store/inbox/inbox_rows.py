@@ -9,17 +9,17 @@ from typing import Any
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.webhooks.inbox import EventAction, Held, InboxEvent, Reading, Wait
+from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEvent, RecordStatus, Wait
 from openfaith_sync.store.inbox import inbox_sql
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.statements import Connection
 
 
-def load_readings(connection: Connection, key: SyncKey, most: int) -> list[Reading]:
+def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[DueRecord]:
     """Return the records with due events, the longest waiting first, each with all its waiting events."""
     told = {"org": key.org, "adapter": key.adapter, "most": most}
     due = connection.execute(inbox_sql.DUE_RECORDS, told, prepare=True).fetchall()
-    found: dict[tuple[str, str], Reading] = {}
+    found: dict[tuple[str, str], DueRecord] = {}
     for entity in sorted({entity for entity, _ in due}):
         ids = [external_id for of, external_id in due if of == entity]
         found |= _load_readings_of(connection, key, EntityName(entity), ids)
@@ -29,7 +29,7 @@ def load_readings(connection: Connection, key: SyncKey, most: int) -> list[Readi
 
 def _load_readings_of(
     connection: Connection, key: SyncKey, entity: EntityName, ids: list[str]
-) -> dict[tuple[str, str], Reading]:
+) -> dict[tuple[str, str], DueRecord]:
     told = {"org": key.org, "adapter": key.adapter, "entity": entity, "ids": ids}
     events: dict[str, list[InboxEvent]] = {}
     for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, told, prepare=True):
@@ -38,7 +38,7 @@ def _load_readings_of(
     held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, told, prepare=True)}
     settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, told, prepare=True)}
     return {
-        (entity, external_id): Reading(
+        (entity, external_id): DueRecord(
             entity,
             ExternalId(external_id),
             tuple(waiting),
@@ -50,11 +50,11 @@ def _load_readings_of(
     }
 
 
-def _held(link: tuple[Any, ...] | None) -> Held:
+def _held(link: tuple[Any, ...] | None) -> RecordStatus:
     if link is None:
-        return Held.NEVER
+        return RecordStatus.NEVER
     is_gone, merged_into = link
-    return Held.MERGED if merged_into else Held.GONE if is_gone else Held.LIVE
+    return RecordStatus.MERGED if merged_into else RecordStatus.GONE if is_gone else RecordStatus.LIVE
 
 
 def load_parent(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.webhooks.inbox import Reading, Wait
+from openfaith_sync.domain.webhooks.inbox import DueRecord, Wait
 from openfaith_sync.store.database.org_connection import OrgConnection
 from openfaith_sync.store.inbox import inbox_rows
 
@@ -13,10 +13,10 @@ from openfaith_sync.store.inbox import inbox_rows
 class InboxStore(OrgConnection):
     """Implements ``engine.ports.inbox.Inbox``."""
 
-    def load_readings(self, key: SyncKey, most: int) -> Sequence[Reading]:
+    def load_due_records(self, key: SyncKey, most: int) -> Sequence[DueRecord]:
         """Return the records with due events, the longest waiting first, each with all its waiting events."""
         with self._using(key) as connection:
-            return inbox_rows.load_readings(connection, key, most)
+            return inbox_rows.load_due_records(connection, key, most)
 
     def load_parent(
         self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId

@@ -10,7 +10,7 @@ from openfaith_sync.store.merges import merges
 
 
 class MergeStore(OrgConnection):
-    """Implements ``engine.ports.merges.Merges``, and which records ``Records`` holds."""
+    """Implements ``engine.ports.redirects.Redirects``, and which records ``Records`` holds."""
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
         """Apply merges and move their watermark in one transaction; return how many were new."""

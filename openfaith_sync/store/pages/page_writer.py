@@ -23,7 +23,7 @@ from openfaith_sync.store.pages.page_rows import (
     refused_record,
     rejection_parameters,
 )
-from openfaith_sync.store.pages.pipeline import Answer, Pipeline
+from openfaith_sync.store.pages.pipeline import Pipeline, StatementResult
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 
@@ -50,7 +50,7 @@ COMMIT_STEPS = (
 that needs them, ``note_parent`` once for each parent.
 """
 
-Send = Callable[[str, bytes, Parameters], Answer]
+Send = Callable[[str, bytes, Parameters], StatementResult]
 BatchParameters: TypeAlias = list[tuple[MappedBatch, Parameters]]
 """Each batch with the parameters that all its statements have: its org, adapter, entity and pass."""
 
@@ -72,8 +72,8 @@ class SentPage:
     lease: Lease
     page: PageCommit
     batches: BatchParameters
-    stored: list[Answer | None] = field(default_factory=list)
-    committed: Answer | None = None
+    stored: list[StatementResult | None] = field(default_factory=list)
+    committed: StatementResult | None = None
     counts: dict[EntityName, Counts] | None = None
     """Once it is in the database."""
     failure: Exception | None = None
@@ -281,24 +281,24 @@ class PageWriter:
         second, second_bad = self._store_some(batch, records[middle:], known)
         return first + second, first_bad + second_bad
 
-    def _send(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+    def _send(self, step: str, statement: bytes, parameters: Parameters) -> StatementResult:
         if self._on_step is not None:
             self._pipeline.catch_up()
         self._step(step)
         return self._pipeline.send(statement, parameters)
 
-    def _send_alone(self, step: str, statement: bytes, parameters: Parameters) -> Answer:
+    def _send_alone(self, step: str, statement: bytes, parameters: Parameters) -> StatementResult:
         """Send one statement and wait for its answer."""
         self._step(step)
         found = self._connection.execute(statement, parameters)
-        return Answer(found.fetchone() if found.description else None)
+        return StatementResult(found.fetchone() if found.description else None)
 
     def _step(self, step: str) -> None:
         if self._on_step is not None:
             self._on_step(step)
 
 
-def _store(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> Answer:
+def _store(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> StatementResult:
     parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
     return send("store_records", page_sql.store_records(batch.table), parameters)
 
@@ -334,6 +334,6 @@ def _claim(lease: Lease, page: PageCommit) -> Parameters:
     }
 
 
-def _count(records: int, answer: Answer | None, dead: int = 0) -> Counts:
+def _count(records: int, answer: StatementResult | None, dead: int = 0) -> Counts:
     created, updated = (int(count) for count in (answer and answer.row) or (0, 0))
     return Counts(created=created, updated=updated, unchanged=records - created - updated, dead=dead)

@@ -31,7 +31,7 @@ _prepared: WeakKeyDictionary[Connection, dict[bytes, bytes]] = WeakKeyDictionary
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
-class Answer:
+class StatementResult:
     """What one statement gave, once it was waited for."""
 
     __slots__ = ("is_read", "row")
@@ -62,7 +62,7 @@ class Pipeline:
         self._socket.register(self._pq.socket, selectors.EVENT_READ)
         self._names = _prepared.setdefault(connection, {})
         # A statement's text stands for the answer to its preparation.
-        self._awaited: deque[Answer | bytes] = deque()
+        self._awaited: deque[StatementResult | bytes] = deque()
         self._failure: psycopg.Error | None = None
         self._is_ending = False
 
@@ -71,7 +71,7 @@ class Pipeline:
         """Whether the connection can be used otherwise, or never again."""
         return self._connection.closed or self._pq.pipeline_status == pq.PipelineStatus.OFF
 
-    def send(self, statement: bytes, parameters: Mapping[str, Any]) -> Answer:
+    def send(self, statement: bytes, parameters: Mapping[str, Any]) -> StatementResult:
         """Queue one statement; it is planned once for the connection, since the same ones come for every page."""
         if self.is_resting:
             self._pq.enter_pipeline_mode()
@@ -84,7 +84,7 @@ class Pipeline:
             self._awaited.append(statement)
             self._names[statement] = name
         self._pq.send_query_prepared(self._names[statement], values)
-        answer = Answer()
+        answer = StatementResult()
         self._awaited.append(answer)
         return answer
 
@@ -105,7 +105,7 @@ class Pipeline:
         while self._awaited:
             self._read_next()
 
-    def wait(self, answer: Answer) -> None:
+    def wait(self, answer: StatementResult) -> None:
         """Read answers until this one has come.
 
         Raises:
@@ -180,12 +180,12 @@ class Pipeline:
             self._failure = error_from_result(result) if result else psycopg.OperationalError("an answer is missing")
             raise self._failure
         self._result()
-        if isinstance(answer, Answer):
+        if isinstance(answer, StatementResult):
             answer.is_read = True
             if result.ntuples:
                 answer.row = tuple(result.get_value(0, column) for column in range(result.nfields))
 
-    def _take_next(self, result: PGresult | None) -> Answer | bytes:
+    def _take_next(self, result: PGresult | None) -> StatementResult | bytes:
         """Return what a result answers; a statement that was not prepared is forgotten."""
         answer = self._awaited.popleft()
         if isinstance(answer, bytes) and (result is None or result.status not in _OK):

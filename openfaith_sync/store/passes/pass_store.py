@@ -5,7 +5,7 @@ from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, SyncKey
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
-from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.org_connection import OrgConnection
@@ -90,7 +90,7 @@ class PassStore(OrgConnection):
         with self._using(key) as connection:
             return passes.count_set_aside(connection, key)
 
-    def weigh_rejected(self, key: SyncKey) -> Rejected:
+    def count_rejected(self, key: SyncKey) -> RejectedRecords:
         """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
         with self._using(key) as connection:
-            return passes.weigh_rejected(connection, key)
+            return passes.count_rejected(connection, key)

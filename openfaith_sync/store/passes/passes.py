@@ -18,7 +18,7 @@ from openfaith_sync.domain.passes.passes import (
     RiderPass,
     SyncMode,
 )
-from openfaith_sync.domain.passes.rejections import Rejected
+from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.passes.leases import check_lease, key_parameters
 from openfaith_sync.store.passes.table_statistics import analyze_what_grew
@@ -234,11 +234,11 @@ def count_set_aside(connection: Connection, key: SyncKey) -> int:
     return int(fetch_one(connection, _COUNT_SET_ASIDE, key_parameters(key))[0])
 
 
-def weigh_rejected(connection: Connection, key: SyncKey) -> Rejected:
+def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:
     """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
     org, adapter, entity = key_parameters(key)
     told = {"org": org, "adapter": adapter, "entity": entity}
     waiting, share = fetch_one(connection, _REJECTED, told)
     # Most syncs have nothing to weigh, and counting the live records takes longest.
     known = count_live(connection, key) + count_set_aside(connection, key) if waiting else 0
-    return Rejected(waiting, known, REJECTED_SHARE if share is None else share)
+    return RejectedRecords(waiting, known, REJECTED_SHARE if share is None else share)

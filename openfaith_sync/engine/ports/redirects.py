@@ -8,7 +8,7 @@ from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import MergeCommit, ReferenceColumn, Revival
 
 
-class Merges(Protocol):
+class Redirects(Protocol):
     """Redirects from merged records to those that they became part of."""
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
