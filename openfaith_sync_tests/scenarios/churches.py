@@ -85,9 +85,6 @@ class Churches:
         with self.database.connect_fleet() as connection:
             connection.execute("UPDATE sync.work SET not_before = now() WHERE mode = %s AND run_key IS NULL", [mode])
 
-    def waiting_events(self) -> int:
-        return int(self._rows("SELECT count(*) AS n FROM sync.webhook_events WHERE done_at IS NULL")[0]["n"])
-
     def _rows(self, statement: str) -> list[Row]:
         found = run_query(self.database, statement)
         return [dict(zip(found.columns, row, strict=True)) for row in found.rows]

@@ -9,7 +9,7 @@ from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, RecordStatus, Wait
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.inbox.inbox import list_due, list_inboxes, prune_events, receive, receive_on
+from openfaith_sync.store.inbox.inbox import list_inboxes, prune_events, receive, receive_on
 from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
 
 SINGLE = SyncKey(ORG, PCO, RECORDS)
@@ -61,11 +61,12 @@ def test_the_orgs_with_due_events_are_told_the_longest_waiting_first(database: D
     receive(database, OTHER_ORG, PCO, [event("a")])
     receive(database, ORG, PCO, [event("a"), event("b"), event("c")])
     run(database, "UPDATE sync.webhook_events SET not_before = now() + interval '1 hour' WHERE event_id = 'c'")
-    assert [(found.org, found.waiting, found.due) for found in list_due(database)] == [(OTHER_ORG, 1, 1), (ORG, 2, 2)]
+    inboxes = [(found.org, found.waiting, found.due) for found in list_inboxes(database)]
+    assert inboxes == [(OTHER_ORG, 1, 1), (ORG, 3, 2)]
     (status,) = list_inboxes(database, ORG)
     assert (status.waiting, status.due) == (3, 2)
     run(database, "UPDATE sync.webhook_events SET done_at = now()")
-    assert list_due(database) == list_inboxes(database) == []
+    assert list_inboxes(database) == []
 
 
 def test_only_what_was_settled_long_ago_is_forgotten(database: Database) -> None:

@@ -27,7 +27,7 @@ def is_ours(name: str | None, kind: str, parents: object) -> bool:
 
 
 def test_the_migrated_database_is_what_the_metadata_says(database: Database) -> None:
-    engine = create_engine(database.sqlalchemy_url, poolclass=NullPool)
+    engine = create_engine(database.url.sqlalchemy, poolclass=NullPool)
     with engine.connect() as connection:
         compared = {"compare_type": True, "compare_server_default": True}
         options = {"include_schemas": True, "include_name": is_ours, **compared}

@@ -30,15 +30,6 @@ class SyncMode(StrEnum):
     """Stored with its parent's pages; only ever the mode of a pass, never asked for."""
 
 
-class PassStatus(StrEnum):
-    """What became of a pass."""
-
-    OPEN = "open"
-    COMPLETE = "complete"
-    ABANDONED = "abandoned"
-    """Superseded before its end; its rows stay, its watermark counts for nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of records: every one read is in exactly one of these."""

@@ -5,7 +5,7 @@ Rows that are updated while we walk leave for a later second, which this walk or
 the next delta reads; so nothing that is alive is missed, whatever moves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,6 @@ from openfaith_sync.engine.passes.walk_step import Split, Step
 SECOND = timedelta(seconds=1)
 LAST_CUT = datetime.max.replace(tzinfo=UTC) - 2 * SECOND
 """Beyond it there is no second to cut at."""
-VersionOf = Callable[[RawRecord], str]
 
 
 class VersionWalk:

@@ -82,7 +82,6 @@ class Control:
             ("DELETE", "webhooks"): lambda _: publisher.reset(),
             ("GET", "webhooks/deliveries"): lambda _: [attempt.as_json() for attempt in publisher.sender.log],
             ("POST", "webhooks/show"): lambda _: publisher.visibility_delay.show_due(math.inf),
-            ("DELETE", "webhooks/deliveries"): lambda _: publisher.sender.log.clear(),
             ("POST", "webhooks/retry_scale"): self._set_retry_scale,
             **oauth_routes(oauth),
         }

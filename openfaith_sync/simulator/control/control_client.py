@@ -156,10 +156,6 @@ class ControlClient:
         logged: list[Json] = self._call("GET", "webhooks/deliveries").json()
         return logged
 
-    def clear_deliveries(self) -> None:
-        """Clear the log of delivery attempts."""
-        self._call("DELETE", "webhooks/deliveries")
-
     def show_hidden(self) -> None:
         """Show all hidden records now."""
         self._call("POST", "webhooks/show")

@@ -81,11 +81,6 @@ class Database:
         return self.url.libpq
 
     @property
-    def sqlalchemy_url(self) -> str:
-        """For SQLAlchemy 2."""
-        return self.url.sqlalchemy
-
-    @property
     def dagster_url(self) -> str:
         """For dagster-postgres; its tables lie in a schema of their own."""
         return self.url.dagster(DAGSTER_SCHEMA)

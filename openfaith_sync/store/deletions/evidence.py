@@ -20,22 +20,6 @@ from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 
-EVIDENCE_STEPS = (
-    "note_report",
-    "restart_listing",
-    "compare_listing",
-    "compare_parents",
-    "open_hold",
-    "close_hold",
-    "lower_ceiling",
-    "compare_versions",
-    "note_reads",
-    "bring_back_watermark",
-    "note_findings",
-    "forget_listed",
-)
-"""What ``on_step`` is told before each of these transactions, and after it with ``_committed``."""
-
 
 class PostgresEvidence:
     """The evidence of one open pass; implements ``engine.evidence.Evidence``. Used from one thread."""

@@ -54,13 +54,6 @@ def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStat
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
 
 
-def list_due(database: Database) -> list[InboxStatus]:
-    """Return the orgs with events to be looked at now, the longest waiting first."""
-    with database.connect_fleet() as connection:
-        rows = connection.execute(inbox_sql.DUE).fetchall()
-    return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
-
-
 def prune_events(database: Database, older_than: timedelta) -> int:
     """Delete events that were settled longer ago than this; gives how many. What waits stays.
 

@@ -22,7 +22,6 @@ SELECT org_id, adapter, count(*), count(*) FILTER (WHERE not_before <= now()),
 FROM sync.webhook_events
 WHERE done_at IS NULL"""
 STATUS = f"{_FIGURES} AND (%(org)s::text IS NULL OR org_id = %(org)s) GROUP BY org_id, adapter ORDER BY 5, 1, 2"
-DUE = f"{_FIGURES} AND not_before <= now() GROUP BY org_id, adapter ORDER BY 5, 1, 2"
 
 PRUNE = "DELETE FROM sync.webhook_events WHERE done_at < now() - %s"
 

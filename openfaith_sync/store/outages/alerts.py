@@ -50,7 +50,7 @@ WHERE alert_id = ANY (%(alerts)s) AND (%(org)s::text IS NULL OR NOT is_general)
   AND NOT EXISTS (SELECT FROM sync.alert_orgs concerned WHERE concerned.alert_id = alerts.alert_id)
 """
 _OPEN = """
-SELECT alert.adapter, alert.cause, alert.detail, alert.is_general, alert.first_seen_at, alert.last_seen_at,
+SELECT alert.adapter, alert.cause, alert.detail, alert.is_general, alert.first_seen_at,
        ARRAY(SELECT concerned.org_id FROM sync.alert_orgs concerned WHERE concerned.alert_id = alert.alert_id)
 FROM sync.alerts alert
 WHERE alert.closed_at IS NULL AND (%(org)s::text IS NULL OR alert.is_general OR EXISTS (
@@ -72,7 +72,6 @@ class Alert:
     is_general: bool
     """Whether it concerns every org of the adapter."""
     first_seen_at: datetime
-    last_seen_at: datetime
     orgs: frozenset[OrgId]
     """Whom it concerns by name."""
 
