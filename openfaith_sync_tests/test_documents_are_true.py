@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,22 @@ def commands(text: str) -> list[str]:
 
 
 @pytest.mark.long
+@cache
+def texts_of_the_project() -> dict[str, str]:
+    """Return the text of every source file and document by its path."""
+    folders = [ROOT / name for name in ("openfaith_sync", "openfaith_sync_tests", "manifests", "docs")]
+    paths = [path for folder in folders for path in folder.rglob("*")] + list(ROOT.glob("*"))
+    kinds = {".py", ".md", ".yaml", ".toml"}
+    return {str(path.relative_to(ROOT)): path.read_text() for path in paths if path.suffix in kinds and path.is_file()}
+
+
+@cache
+def names_in_code() -> set[str]:
+    """Return every name in the code and the manifests."""
+    texts = [text for name, text in texts_of_the_project().items() if not name.endswith(".md")]
+    return {name for text in texts for name in re.findall(r"\w+", text)}
+
+
 def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: Manifest) -> None:
     tmp_path.chmod(0o755)
     for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):
@@ -73,6 +90,7 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document:
         assert any((folder / path).exists() for folder in (ROOT, PACKAGE, TESTS)), path
     modules = {path.name for folder in (PACKAGE, TESTS) for path in folder.rglob("*.py")}
     assert set(re.findall(r"`(\w+\.py)`", text)) <= modules
+    assert set(re.findall(r"`((?:[A-Z][a-z]+){2,})\W", text)) <= names_in_code()
     for path in re.findall(r"\]\((?!https?:)([^)#]+)", text):
         assert (document.parent / path).exists(), path
 
@@ -101,14 +119,6 @@ def test_a_rooms_readme_names_its_folders_and_no_others(room: Path) -> None:
         str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
     }
     assert named == folders
-
-
-def texts_of_the_project() -> dict[str, str]:
-    """Return the text of every source file and document by its path."""
-    folders = [ROOT / name for name in ("openfaith_sync", "openfaith_sync_tests", "manifests", "docs")]
-    paths = [path for folder in folders for path in folder.rglob("*")] + list(ROOT.glob("*"))
-    kinds = {".py", ".md", ".yaml", ".toml"}
-    return {str(path.relative_to(ROOT)): path.read_text() for path in paths if path.suffix in kinds and path.is_file()}
 
 
 def test_each_fact_about_planning_center_that_is_referred_to_exists() -> None:
