@@ -180,11 +180,11 @@ def test_a_slice_that_was_cut_shorter_while_its_request_was_under_way_leaves_the
     page = church.read_page(walk.query(Slice()))
     step = walk.advance(Slice(upper=at(4)), page)
     assert step.fresh == (0, 1, 2, 3)
-    assert step.part.done
+    assert step.slice.done
     ids = IdWalk(manifest.entities[CAMPUS], (), 10)
     step = ids.advance(Slice(upper="7"), church.read_page(ids.query(Slice())))
     assert step.fresh == (0, 1, 2, 3, 4, 5)
-    assert step.part.done
+    assert step.slice.done
 
 
 def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads() -> None:
@@ -193,17 +193,17 @@ def test_a_slice_that_was_cut_shorter_does_not_count_what_its_neighbour_reads() 
     for second in range(60):
         church.create(second)
     walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
-    part = Slice(upper=at(25), remaining=25)
-    part = walk.advance(part, church.read_page(walk.query(Slice()))).part
-    assert part.remaining == 25
-    part = walk.advance(part, church.read_page(walk.query(part))).part
-    assert part.remaining == 25 - 19
+    slice_ = Slice(upper=at(25), remaining=25)
+    slice_ = walk.advance(slice_, church.read_page(walk.query(Slice()))).slice
+    assert slice_.remaining == 25
+    slice_ = walk.advance(slice_, church.read_page(walk.query(slice_))).slice
+    assert slice_.remaining == 25 - 19
     ids = IdWalk(manifest.entities[CAMPUS], (), 10)
-    part = Slice(upper="26", remaining=25)
+    slice_ = Slice(upper="26", remaining=25)
     for left in (15, 6, 0):
-        part = ids.advance(part, church.read_page(ids.query(part))).part
-        assert part.remaining == left
-    assert part.done
+        slice_ = ids.advance(slice_, church.read_page(ids.query(slice_))).slice
+        assert slice_.remaining == left
+    assert slice_.done
 
 
 def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing() -> None:
@@ -212,7 +212,7 @@ def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing() 
     for _ in range(9):
         church.create(4)
     walk = VersionWalk(manifest.entities[CAMPUS], (), 10**9)
-    read = walk.advance(Slice(), church.read_page(walk.query(Slice()))).part
+    read = walk.advance(Slice(), church.read_page(walk.query(Slice()))).slice
     assert (read.lower, read.offset, read.anchor) == (at(4), 4, "5")
     for number, second in ((6, 5), (5, 6), (1, 7), (7, 8), (8, 8), (9, 8)):
         church.now = second
@@ -220,9 +220,9 @@ def test_an_anchor_met_at_its_old_offset_but_in_a_later_second_proves_nothing() 
     page = church.read_page(walk.query(read))
     assert page.records[0].external_id == "5"
     step = walk.advance(read, page)
-    assert (step.part.lower, step.part.offset, step.fresh) == (at(4), 0, ())
-    again = church.read_page(walk.query(step.part))
-    assert "6" in [again.records[i].external_id for i in walk.advance(step.part, again).fresh]
+    assert (step.slice.lower, step.slice.offset, step.fresh) == (at(4), 0, ())
+    again = church.read_page(walk.query(step.slice))
+    assert "6" in [again.records[i].external_id for i in walk.advance(step.slice, again).fresh]
 
 
 @pytest.mark.parametrize("version", [None, "yesterday", 7])
@@ -236,7 +236,7 @@ def test_a_record_without_a_version_is_passed_on_and_the_walk_goes_around_it(ver
     damaged = page.records[-1]._replace(attributes={"updated_at": version})
     step = walk.advance(Slice(), replace(page, records=(*page.records[:-1], damaged)))
     assert step.fresh == (0, 1, 2, 3, 4)
-    assert (step.part.lower, step.part.anchor) == (at(3), "5")
+    assert (step.slice.lower, step.slice.anchor) == (at(3), "5")
 
 
 @pytest.mark.parametrize("walk", [VersionWalk(CAMPUS_PART, (), 10**9), DescendingWalk(CAMPUS_PART, (), 5)])
@@ -247,14 +247,14 @@ def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none
         RawRecord(ExternalId(str(number)), {"updated_at": at(1)} if number in {1, 14} else {}, {}, {})
         for number in range(1, 15)
     )
-    part, seen, requests = Slice(), set(), 0
-    while not part.done:
+    slice_, seen, requests = Slice(), set(), 0
+    while not slice_.done:
         requests += 1
-        offset = walk.query(part).offset
+        offset = walk.query(slice_).offset
         found = rows[offset : offset + 5]
         page = Page(found, total_count=len(rows), has_next=offset + 5 < len(rows))
-        step = walk.advance(part, page)
-        part, seen = step.part, seen | {found[i].external_id for i in step.fresh}
+        step = walk.advance(slice_, page)
+        slice_, seen = step.slice, seen | {found[i].external_id for i in step.fresh}
         assert requests < 10
     assert seen == {row.external_id for row in rows}
 
@@ -265,20 +265,20 @@ def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper: str | None) -> N
     walk = IdWalk(manifest.entities[CAMPUS], (), 5)
     ids = [str(number) if number % 3 else f"unreadable:{number}" for number in range(1, 21)]
     rows = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ids)
-    part, seen = Slice(upper=upper), set()
-    while not part.done:
-        found = rows[part.offset : part.offset + 5]
-        step = walk.advance(part, Page(found, total_count=len(rows), has_next=part.offset + 5 < len(rows)))
-        part, seen = step.part, seen | {found[i].external_id for i in step.fresh}
+    slice_, seen = Slice(upper=upper), set()
+    while not slice_.done:
+        found = rows[slice_.offset : slice_.offset + 5]
+        step = walk.advance(slice_, Page(found, total_count=len(rows), has_next=slice_.offset + 5 < len(rows)))
+        slice_, seen = step.slice, seen | {found[i].external_id for i in step.fresh}
     assert seen == set(ids)
 
 
 def test_a_walk_by_id_skips_nothing_when_the_row_that_it_stood_on_names_no_id_and_is_gone() -> None:
     walk = IdWalk(PCO.entities[CAMPUS], (), 5)
-    part = Slice(offset=4, anchor="unreadable:5", seen=("1", "2", "3", "4", "unreadable:5"))
+    slice_ = Slice(offset=4, anchor="unreadable:5", seen=("1", "2", "3", "4", "unreadable:5"))
     found = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ("6", "7", "8"))
-    step = walk.advance(part, Page(found, total_count=7, has_next=False))
-    assert (step.part.done, step.part.offset, step.fresh) == (False, 0, ())
+    step = walk.advance(slice_, Page(found, total_count=7, has_next=False))
+    assert (step.slice.done, step.slice.offset, step.fresh) == (False, 0, ())
 
 
 def test_pages_that_are_in_together_are_committed_together_and_all_are_counted() -> None:

@@ -46,19 +46,19 @@ class WalkPlace:
     @property
     def is_done(self) -> bool:
         """Whether every slice has been read to its end."""
-        return all(part.done for part in self.slices)
+        return all(slice_.done for slice_ in self.slices)
 
-    def with_slice(self, index: int, part: Slice) -> "WalkPlace":
+    def with_slice(self, index: int, slice_: Slice) -> "WalkPlace":
         """Return the place with one slice moved on."""
-        return replace(self, slices=(*self.slices[:index], part, *self.slices[index + 1 :]))
+        return replace(self, slices=(*self.slices[:index], slice_, *self.slices[index + 1 :]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the place as JSON, empty members left out, and slices that are done with them."""
         defaults = Slice()
         slices = [
-            {name: value for name in Slice.__slots__ if (value := getattr(part, name)) != getattr(defaults, name)}
-            for part in self.slices
-            if not part.done
+            {name: value for name in Slice.__slots__ if (value := getattr(slice_, name)) != getattr(defaults, name)}
+            for slice_ in self.slices
+            if not slice_.done
         ]
         learnt = {"page_size": self.page_size, "is_without_children": self.is_without_children}
         return {"slices": slices, "resumed_at": self.resumed_at} | {
@@ -68,7 +68,7 @@ class WalkPlace:
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "WalkPlace":
         """Read back what ``to_json`` gave."""
-        slices = (Slice(**{**part, "seen": tuple(part.get("seen", ()))}) for part in found["slices"])
+        slices = (Slice(**{**slice_, "seen": tuple(slice_.get("seen", ()))}) for slice_ in found["slices"])
         return cls(tuple(slices), found["resumed_at"], found.get("page_size"), found.get("is_without_children", False))
 
 

@@ -86,20 +86,20 @@ class ParentLists:
 
     def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
         records: dict[ExternalId, RawRecord] = {}
-        part, rows, requests, waited, before = Slice(), 0, 0, timedelta(), -1
+        slice_, rows, requests, waited, before = Slice(), 0, 0, timedelta(), -1
         for _ in range(MAX_STEPS):
-            page = self._reader.read(replace(self._walk.query(part), parent=parent.external_id))
+            page = self._reader.read(replace(self._walk.query(slice_), parent=parent.external_id))
             requests, waited = requests + page.requests, waited + page.waited
-            step = self._walk.advance(part, page)
+            step = self._walk.advance(slice_, page)
             records.update((page.records[i].external_id, page.records[i]) for i in step.fresh)
-            part, rows = step.part, rows + len(step.fresh)
-            if self._is_whole(rows, page, is_done=part.done):
+            slice_, rows = step.slice, rows + len(step.fresh)
+            if self._is_whole(rows, page, is_done=slice_.done):
                 return records, requests, waited
-            if part.done:
+            if slice_.done:
                 # It ended with fewer than there are: something moved, or an answer was not what was asked for.
                 if len(records) == before:
                     return self._twice_the_same(records, page), requests, waited
-                before, records, rows, part = len(records), {}, 0, Slice()
+                before, records, rows, slice_ = len(records), {}, 0, Slice()
         raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:

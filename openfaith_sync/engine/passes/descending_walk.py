@@ -30,47 +30,47 @@ class DescendingWalk:
         self._page_size = page_size
         self._attribute = str(entity.delta.attribute)
 
-    def query(self, part: Slice) -> ListingQuery:
+    def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
-        return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=part.offset, children=self._children)
+        return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=slice_.offset, children=self._children)
 
-    def advance(self, part: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query, or to where the ground has moved."""
-        keys = version_keys(page.records, self._attribute, part.upper or "")
+        keys = version_keys(page.records, self._attribute, slice_.upper or "")
         ids = [record.external_id for record in page.records]
-        if not self._is_known_ground(part, ids, keys):
-            return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
-        fresh = tuple(i for i, key in enumerate(keys) if self._is_wanted(part, ids[i], key))
-        is_past = bool(keys and keys[-1] and part.lower and keys[-1] < part.lower)
+        if not self._is_known_ground(slice_, ids, keys):
+            return Step(replace(slice_, offset=max(0, slice_.offset - self._page_size + 1)), ())
+        fresh = tuple(i for i, key in enumerate(keys) if self._is_wanted(slice_, ids[i], key))
+        is_past = bool(keys and keys[-1] and slice_.lower and keys[-1] < slice_.lower)
         is_done = is_past or not page.has_next
-        moved = replace(part, done=is_done, offset=part.offset + max(0, len(ids) - 1))
-        if ids and (part.upper is None or keys[-1] <= part.upper):
+        moved = replace(slice_, done=is_done, offset=slice_.offset + max(0, len(ids) - 1))
+        if ids and (slice_.upper is None or keys[-1] <= slice_.upper):
             last = keys[-1]
             here = [found for found, key in zip(ids, keys, strict=True) if key == last]
-            before = part.seen if last == part.upper else ()
+            before = slice_.seen if last == slice_.upper else ()
             moved = replace(moved, anchor=ids[-1], upper=last or None, seen=tuple(dict.fromkeys((*before, *here))))
         return Step(moved, fresh)
 
-    def split_query(self, part: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown
+    def split_query(self, slice_: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown
         """Return nothing: how far it is to the watermark is not known before it is there."""
         return None
 
-    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  see split_query
+    def split(self, slice_: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  see split_query
         """Return nothing, since nothing is asked."""
         return None
 
     @staticmethod
-    def _is_known_ground(part: Slice, ids: Sequence[str], keys: Sequence[str]) -> bool:
+    def _is_known_ground(slice_: Slice, ids: Sequence[str], keys: Sequence[str]) -> bool:
         """Whether no unread row can lie before this page."""
-        if not part.offset or part.anchor in ids:
+        if not slice_.offset or slice_.anchor in ids:
             return True
-        return bool(keys) and part.upper is not None and keys[0] > part.upper
+        return bool(keys) and slice_.upper is not None and keys[0] > slice_.upper
 
     @staticmethod
-    def _is_wanted(part: Slice, external_id: str, key: str) -> bool:
+    def _is_wanted(slice_: Slice, external_id: str, key: str) -> bool:
         """Whether a row was not read yet and is not older than the walk goes."""
-        if part.lower is not None and key and key < part.lower:
+        if slice_.lower is not None and key and key < slice_.lower:
             return False
-        if part.upper is None:
+        if slice_.upper is None:
             return True
-        return key <= part.upper and not (key == part.upper and external_id in part.seen)
+        return key <= slice_.upper and not (key == slice_.upper and external_id in slice_.seen)

@@ -30,69 +30,69 @@ class IdWalk:
         self._must_see_the_end = entity.total_count != "exact"
         self._is_by_id = entity.listed_by == "id"
 
-    def query(self, part: Slice) -> ListingQuery:
+    def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
         return ListingQuery(
-            self._entity.name, Order.ID, offset=part.offset, children=self._children, is_sparse=self._is_sparse
+            self._entity.name, Order.ID, offset=slice_.offset, children=self._children, is_sparse=self._is_sparse
         )
 
-    def advance(self, part: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query, or back when the ground moved."""
-        start = self._first_unread(part, page)
+        start = self._first_unread(slice_, page)
         if start is None:
-            return Step(replace(part, offset=max(0, part.offset - self._page_size + 1)), ())
+            return Step(replace(slice_, offset=max(0, slice_.offset - self._page_size + 1)), ())
         ids = _ids(page)
-        end = len(ids) if part.upper is None else _first_at_or_above(ids, part.upper)
-        fresh = tuple(i for i in range(start, end) if ids[i] not in part.seen)
+        end = len(ids) if slice_.upper is None else _first_at_or_above(ids, slice_.upper)
+        fresh = tuple(i for i in range(start, end) if ids[i] not in slice_.seen)
         is_done = end < len(ids) or (not page.has_next and not (self._must_see_the_end and fresh))
-        left = None if page.total_count is None else page.total_count - part.offset - len(ids)
-        if part.upper is not None and part.remaining is not None and left is not None:
+        left = None if page.total_count is None else page.total_count - slice_.offset - len(ids)
+        if slice_.upper is not None and slice_.remaining is not None and left is not None:
             # The answer counts to the end of the listing, a slice that was cut ends before.
-            left = max(0, min(left, part.remaining - len(fresh)))
-        moved = replace(part, done=is_done, remaining=0 if is_done else left)
+            left = max(0, min(left, slice_.remaining - len(fresh)))
+        moved = replace(slice_, done=is_done, remaining=0 if is_done else left)
         if end:
-            offset = part.offset + end - 1
+            offset = slice_.offset + end - 1
             moved = replace(moved, offset=offset, anchor=ids[end - 1], seen=tuple(ids[:end]))
         return Step(moved, fresh)
 
-    def split_query(self, part: Slice) -> ListingQuery | None:
+    def split_query(self, slice_: Slice) -> ListingQuery | None:
         """Return the request for the middle, where ids are numbers in order and the count is right."""
-        offset = part.offset + (part.remaining or 0) // 2
+        offset = slice_.offset + (slice_.remaining or 0) // 2
         is_cuttable = (
-            self._is_by_id and not self._must_see_the_end and part.anchor is not None and part.anchor.isdigit()
+            self._is_by_id and not self._must_see_the_end and slice_.anchor is not None and slice_.anchor.isdigit()
         )
-        return replace(self.query(part), offset=offset) if is_cuttable and offset > part.offset else None
+        return replace(self.query(slice_), offset=offset) if is_cuttable and offset > slice_.offset else None
 
-    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
+    def split(self, slice_: Slice, query: ListingQuery, page: Page) -> Split | None:
         """Cut a slice at the page's first id; the whole page belongs to the right half."""
         ids = _ids(page)
-        if part.done or not ids or not is_ordered(page.records):
+        if slice_.done or not ids or not is_ordered(page.records):
             return None
         cut = ids[0]
-        is_inside = part.anchor is not None and sort_key(part.anchor) < sort_key(cut)
-        if not is_inside or (part.upper is not None and sort_key(cut) >= sort_key(part.upper)):
+        is_inside = slice_.anchor is not None and sort_key(slice_.anchor) < sort_key(cut)
+        if not is_inside or (slice_.upper is not None and sort_key(cut) >= sort_key(slice_.upper)):
             return None
-        half = (part.remaining or 0) // 2
-        right = self.advance(Slice(lower=cut, upper=part.upper, offset=query.offset), page)
-        right_part = replace(right.part, remaining=0 if right.part.done else half)
-        return Split(replace(part, upper=cut, remaining=half), right_part, right.fresh)
+        half = (slice_.remaining or 0) // 2
+        right = self.advance(Slice(lower=cut, upper=slice_.upper, offset=query.offset), page)
+        right_part = replace(right.slice, remaining=0 if right.slice.done else half)
+        return Split(replace(slice_, upper=cut, remaining=half), right_part, right.fresh)
 
-    def _first_unread(self, part: Slice, page: Page) -> int | None:
+    def _first_unread(self, slice_: Slice, page: Page) -> int | None:
         """Return the index of the first record after the anchor, or ``None`` to step back."""
-        if part.anchor is None or (not part.offset and not page.records):
+        if slice_.anchor is None or (not slice_.offset and not page.records):
             return 0
         ids = _ids(page)
-        if part.anchor in ids:
-            return ids.index(part.anchor) + 1
+        if slice_.anchor in ids:
+            return ids.index(slice_.anchor) + 1
         if (
             self._is_by_id
             and ids
-            and part.anchor.isdigit()
+            and slice_.anchor.isdigit()
             and is_ordered(page.records)
-            and sort_key(ids[0]) < sort_key(part.anchor)
+            and sort_key(ids[0]) < sort_key(slice_.anchor)
         ):
-            return next((i for i, found in enumerate(ids) if sort_key(found) > sort_key(part.anchor)), len(ids))
-        return None if part.offset else 0
+            return next((i for i, found in enumerate(ids) if sort_key(found) > sort_key(slice_.anchor)), len(ids))
+        return None if slice_.offset else 0
 
 
 def sort_key(external_id: str) -> tuple[int, str]:

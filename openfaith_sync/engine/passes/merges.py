@@ -133,7 +133,7 @@ class _Poll:
                 place, since = Slice(), None
                 continue
             step = self._walk.advance(place, page)
-            place, idle = step.part, 0 if step.fresh else idle + 1
+            place, idle = step.slice, 0 if step.fresh else idle + 1
             if idle > MAX_STEPS_WITHOUT_MERGES:
                 raise TransientError("the source's merges moved faster than they could be read")
             self._apply(page, step.fresh, is_last=place.done)

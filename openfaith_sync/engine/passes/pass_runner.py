@@ -180,9 +180,9 @@ class PassRunner:
         """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
         busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
         busy.update(page.index for pages, _, _ in self._committing for page in pages)
-        for index, part in enumerate(self._place.slices):
-            if not part.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
-                self._send(threads, PageRequest(index, self._walk.query(part), Purpose.READ_ON))
+        for index, slice_ in enumerate(self._place.slices):
+            if not slice_.done and index not in busy and len(self._under_way) < self._paging.pages_in_flight:
+                self._send(threads, PageRequest(index, self._walk.query(slice_), Purpose.READ_ON))
         while len(self._under_way) < self._paging.pages_in_flight:
             cut = self._next_split()
             if cut is None:
@@ -199,11 +199,11 @@ class PassRunner:
         pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice
         least = 2 * pages * self._paging.size
         parts = [
-            (part.remaining, index)
-            for index, part in enumerate(self._place.slices)
-            if part.remaining is not None
-            and part.remaining >= least
-            and not part.done
+            (slice_.remaining, index)
+            for index, slice_ in enumerate(self._place.slices)
+            if slice_.remaining is not None
+            and slice_.remaining >= least
+            and not slice_.done
             and index not in splitting
             and index not in self._unsplittable
         ]
@@ -216,15 +216,15 @@ class PassRunner:
     def _take(self, asked: PageRequest, fetched: MappedPage) -> None:
         self.answered_at = max(filter(None, (self.answered_at, fetched.page.answered_at)), default=None)
         place, index = self._with_what_was_learnt(), asked.index
-        part = place.slices[index]
+        slice_ = place.slices[index]
         if asked.purpose is Purpose.READ_ON:
-            step = self._walk.advance(part, fetched.page)
-            if step.part.done and fetched.page.is_short and fetched.page.total_count is not None:
+            step = self._walk.advance(slice_, fetched.page)
+            if step.slice.done and fetched.page.is_short and fetched.page.total_count is not None:
                 self.short_by += max(0, fetched.page.total_count - asked.query.offset - fetched.page.rows)
-            self._guard_progress(is_moving=bool(step.fresh) or step.part.done)
-            self._hold(index, place.with_slice(index, step.part), step.fresh, fetched)
+            self._guard_progress(is_moving=bool(step.fresh) or step.slice.done)
+            self._hold(index, place.with_slice(index, step.slice), step.fresh, fetched)
             return
-        split = self._walk.split(part, asked.query, fetched.page)
+        split = self._walk.split(slice_, asked.query, fetched.page)
         if split is None:
             self._unsplittable.add(index)
             return
@@ -291,8 +291,8 @@ class PassRunner:
         with self._last_if_it_fails():
             counts = pending.result()
         records = self.progress.records + sum(page.fresh for page in pages)
-        remaining = [part.remaining for part in commit.place.slices if not part.done]
-        known = None if None in remaining else records + sum(part or 0 for part in remaining)
+        remaining = [slice_.remaining for slice_ in commit.place.slices if not slice_.done]
+        known = None if None in remaining else records + sum(slice_ or 0 for slice_ in remaining)
         self.progress = PassProgress(
             records=records,
             total=known,

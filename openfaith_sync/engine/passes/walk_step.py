@@ -11,7 +11,7 @@ from openfaith_sync.domain.passes.walk_place import Slice
 class Step:
     """A slice after a page, and which of the page's records are new to it."""
 
-    part: Slice
+    slice: Slice
     fresh: tuple[int, ...]
     """Indexes into the page's records; the others were read before, or belong to another slice."""
 
@@ -28,21 +28,21 @@ class Split:
 class Walk(Protocol):
     """How one kind of listing is walked: pure, so that every movement can be tried."""
 
-    def query(self, part: Slice) -> ListingQuery:
+    def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
         ...
 
-    def advance(self, part: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page) -> Step:
         """Move a slice past a page that answered its query."""
         ...
 
-    def split_query(self, part: Slice) -> ListingQuery | None:
+    def split_query(self, slice_: Slice) -> ListingQuery | None:
         """Return a request for the middle of what remains; ``None`` when there is no middle."""
         ...
 
-    def split(self, part: Slice, query: ListingQuery, page: Page) -> Split | None:
+    def split(self, slice_: Slice, query: ListingQuery, page: Page) -> Split | None:
         """Cut a slice where the answer to a split query begins; ``None`` when that gains nothing.
 
-        ``part`` may have moved on since the query was made.
+        ``slice_`` may have moved on since the query was made.
         """
         ...

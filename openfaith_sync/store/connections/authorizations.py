@@ -93,10 +93,10 @@ def begin_authorization(
     """Return out a state; others of the org stay good for their time."""
     begun = Begun(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
     encrypted = database.keys.encrypt(begun.verifier.encode())
-    told = (org, adapter, _hash(begun.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
+    parameters = (org, adapter, _hash(begun.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
     with database.connect(org) as session:
         session.execute(_FORGET, (org, _FORGOTTEN_AFTER))
-        session.execute(_BEGIN, told)
+        session.execute(_BEGIN, parameters)
     return begun
 
 

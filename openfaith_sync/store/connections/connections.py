@@ -76,7 +76,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
     """
     credentials = connection.credentials
     method, sealed_credentials = sealed(database.keys, credentials)
-    told = {
+    parameters = {
         "org": connection.org,
         "adapter": connection.adapter,
         "base_url": connection.base_url,
@@ -89,7 +89,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
     with database.connect_fleet() as session, session.transaction():
         if connection.account is not None:
             require_account_on(session, connection.org, connection.adapter, connection.account)
-        is_new = bool(fetch_one(session, _ADD, told)[0])
+        is_new = bool(fetch_one(session, _ADD, parameters)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
         for cause in (ConnectionStatus.RECONNECT_NEEDED, REFUSED):
             close_alert_on(session, connection.adapter, cause, connection.org)

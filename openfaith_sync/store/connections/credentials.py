@@ -12,19 +12,19 @@ from openfaith_sync.store.database.secrets import SecretKeys
 def sealed(keys: SecretKeys, credentials: Credentials) -> tuple[str, bytes]:
     """Return the method's name and the credentials encrypted; what is not stands in no caller's variable."""
     keys.require()
-    method, told = _written(credentials)
-    return method, keys.encrypt(told)
+    method, values = _written(credentials)
+    return method, keys.encrypt(values)
 
 
 def _written(credentials: Credentials) -> tuple[str, bytes]:
-    told: dict[str, Any]
+    values: dict[str, Any]
     match credentials:
         case BasicCredentials(application_id, secret):
-            method, told = "basic", {"application_id": application_id, "secret": secret}
+            method, values = "basic", {"application_id": application_id, "secret": secret}
         case BearerToken(token):
-            method, told = "bearer", {"token": token}
+            method, values = "bearer", {"token": token}
         case OAuthTokens():
-            method, told = (
+            method, values = (
                 "oauth2",
                 {
                     "access_token": credentials.access_token,
@@ -33,7 +33,7 @@ def _written(credentials: Credentials) -> tuple[str, bytes]:
                     "scopes": sorted(credentials.scopes),
                 },
             )
-    return method, json.dumps(told).encode()
+    return method, json.dumps(values).encode()
 
 
 def read(method: str, secret: bytes) -> Credentials:
@@ -42,14 +42,14 @@ def read(method: str, secret: bytes) -> Credentials:
     Raises:
         DefinitionError: A newer version wrote them.
     """
-    told: dict[str, Any] = json.loads(secret)
+    values: dict[str, Any] = json.loads(secret)
     match method:
         case "basic":
-            return BasicCredentials(told["application_id"], told["secret"])
+            return BasicCredentials(values["application_id"], values["secret"])
         case "bearer":
-            return BearerToken(told["token"])
+            return BearerToken(values["token"])
         case "oauth2":
-            lifetime = timedelta(seconds=told["lifetime_seconds"])
-            return OAuthTokens(told["access_token"], told["refresh_token"], lifetime, frozenset(told["scopes"]))
+            lifetime = timedelta(seconds=values["lifetime_seconds"])
+            return OAuthTokens(values["access_token"], values["refresh_token"], lifetime, frozenset(values["scopes"]))
         case _:
             raise DefinitionError(f"this version does not know the method {method!r} that a connection is stored with")

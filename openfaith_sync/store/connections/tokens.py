@@ -169,16 +169,16 @@ class ConnectionTokens:
 
     def _end(self, session: Session, version: int, outcome: str, error: SyncError) -> None:
         """Have the journal say what became of the token, if it can; the caller raises what the source said."""
-        told = {"outcome": outcome, "detail": str(error), "version": version}
+        parameters = {"outcome": outcome, "detail": str(error), "version": version}
         try:
-            self._write(session, sql.END, told)
+            self._write(session, sql.END, parameters)
         except SyncError as failure:
             _LOG.warning("%s/%s: the journal does not say that its token is %s: %s", *self._key, outcome, failure)
 
     def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
         """Have the new pair in the database, however often that must be tried: here is its only copy."""
         method, secret = sealed(self._database.keys, tokens)
-        told = {
+        parameters = {
             "version": version,
             "secret": secret,
             "lifetime": tokens.lifetime,
@@ -187,19 +187,19 @@ class ConnectionTokens:
         }
         assert method == "oauth2"
         self._on_step("store")
-        if self._write(session, sql.STORE, told) > 0:
+        if self._write(session, sql.STORE, parameters) > 0:
             close_alert(self._database, self._adapter, ConnectionStatus.RECONNECT_NEEDED, self._org)
 
-    def _write(self, session: Session, statement: LiteralString, told: dict[str, Any]) -> int:
+    def _write(self, session: Session, statement: LiteralString, parameters: dict[str, Any]) -> int:
         """Write how it ended, in another session where this one broke during the call; gives how many rows it is in."""
-        told = {**told, "org": self._org, "adapter": self._adapter}
+        parameters = {**parameters, "org": self._org, "adapter": self._adapter}
         try:
             with translated():
-                return session.execute(statement, told).rowcount
+                return session.execute(statement, parameters).rowcount
         except TransientError as error:
-            return self._write_elsewhere(statement, told, error)
+            return self._write_elsewhere(statement, parameters, error)
 
-    def _write_elsewhere(self, statement: LiteralString, told: dict[str, Any], error: TransientError) -> int:
+    def _write_elsewhere(self, statement: LiteralString, parameters: dict[str, Any], error: TransientError) -> int:
         until, pause = time.monotonic() + _WRITE_SECONDS, _FIRST_PAUSE
         while time.monotonic() < until:
             _LOG.warning("%s/%s: what became of its token is not stored yet: %s", *self._key, error)
@@ -207,7 +207,7 @@ class ConnectionTokens:
             pause = min(2 * pause, _LONGEST_PAUSE)
             # Whatever the database says now, it may say something else soon.
             with suppress(SyncError), self._database.connect(self._org) as session:
-                return session.execute(statement, told).rowcount
+                return session.execute(statement, parameters).rowcount
         raise error
 
     def _mark(self, version: int, reason: str) -> None:

@@ -77,7 +77,7 @@ def note_refusal(
     ``is_shown`` says that a run fails of it, so that only another run can show its end.
     When many orgs are refused what they could read, one incident is opened for all (``incidents.py``).
     """
-    told = _key(connection.org, connection.adapter, entity) | {
+    parameters = _key(connection.org, connection.adapter, entity) | {
         "fact": error.fact,
         "remedy": error.remedy,
         "shown": is_shown,
@@ -85,7 +85,7 @@ def note_refusal(
         "waits": list(ASK_AGAIN_AFTER),
     }
     with database.connect(connection.org) as session:
-        since, ask_again_at, read_until, refusals, shown = fetch_one(session, _NOTE, told)
+        since, ask_again_at, read_until, refusals, shown = fetch_one(session, _NOTE, parameters)
     incident = join_incident(database, connection.adapter, entity, error.fact)
     if incident is not None:
         return Refusal(error.fact, "", incident.since, incident.probe_at, read_until, shown, is_incident=True)
@@ -106,9 +106,9 @@ def judge_ungranted(database: Database, connection: Connection, entity: EntityNa
 def note_readable(database: Database, connection: Connection, entity: EntityName) -> None:
     """Note that the source lets the org read an entity, which ends the refusal and the incident it was part of."""
     org, adapter = connection.org, connection.adapter
-    told = _key(org, adapter, entity) | {"alert": REFUSALS_BEFORE_AN_ALERT}
+    parameters = _key(org, adapter, entity) | {"alert": REFUSALS_BEFORE_AN_ALERT}
     with database.connect(org) as session:
-        found = session.execute(_FORGET, told).fetchone()
+        found = session.execute(_FORGET, parameters).fetchone()
     if found is None:
         return
     since, is_last_alerted = found
@@ -126,8 +126,8 @@ def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = No
             refused.setdefault(OrgId(whose), {})[EntityName(entity)] = Refusal(*noted)
         connections = [one for one in list_connections(database, org) if one.adapter == adapter]
         ungranted = {one.org: found for one in connections if (found := find_ungranted(manifest, one.scopes))}
-        told = {"adapter": adapter, "orgs": list(ungranted)}
-        read = {(row[0], row[1]): row[2] for row in session.execute(_LOAD_READ, told)} if ungranted else {}
+        parameters = {"adapter": adapter, "orgs": list(ungranted)}
+        read = {(row[0], row[1]): row[2] for row in session.execute(_LOAD_READ, parameters)} if ungranted else {}
     for whose, entities in ungranted.items():
         for entity, fact in entities.items():
             until = read.get((whose, entity))

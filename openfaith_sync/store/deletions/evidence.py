@@ -76,9 +76,9 @@ class PostgresEvidence:
         self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
     ) -> Sequence[ParentPlace]:
         """Return live parents whose lists this pass has not read yet, in id order, after this one."""
-        told = (self._connection, self._key, nesting, self._pass_id)
+        arguments = (self._connection, self._key, nesting, self._pass_id)
         with translated():
-            return parents.load_parents(*told, after or "", limit, is_full=is_full)
+            return parents.load_parents(*arguments, after or "", limit, is_full=is_full)
 
     def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
         """Count the parents whose lists this pass reads, and those that it has read already."""
@@ -119,9 +119,9 @@ class PostgresEvidence:
         self, parent: EntityName, after: ExternalId | None, limit: int
     ) -> tuple[Sequence[Candidate], datetime | None]:
         """Return nested candidates whose parent is unknown, in id order, after this one."""
-        told = (self._connection, self._key, self._pass_id, parent)
+        arguments = (self._connection, self._key, self._pass_id, parent)
         with translated():
-            return comparison.load_without_address(*told, after or "", limit)
+            return comparison.load_without_address(*arguments, after or "", limit)
 
     def count_unproven(self, parent: EntityName | None) -> Unproven:
         """Count the candidates that can be read by id and are not proven gone."""

@@ -87,9 +87,9 @@ def approve_hold(database: Database, hold_id: int, nested: Sequence[EntityName] 
     approved = _decide(database, load_hold(database, hold_id), HoldStatus.APPROVED, [HoldStatus.OPEN])
     if approved.kind is not HoldKind.DELETIONS:
         return [approved]
-    told = {"org": approved.key.org, "adapter": approved.key.adapter, "parent": approved.key.entity}
+    parameters = {"org": approved.key.org, "adapter": approved.key.adapter, "parent": approved.key.entity}
     with database.connect(approved.key.org) as session:
-        rows = _rows(session).execute(_APPROVE_NESTED.encode(), told | {"entities": list(nested)}).fetchall()
+        rows = _rows(session).execute(_APPROVE_NESTED.encode(), parameters | {"entities": list(nested)}).fetchall()
     return [approved, *map(parse_hold, rows)]
 
 
@@ -106,12 +106,12 @@ def reject_hold(database: Database, hold_id: int) -> Hold:
 def load_held_records(database: Database, hold: Hold, limit: int | None, *, with_names: bool) -> list[HeldRecord]:
     """Return the records that wait behind a hold, in id order."""
     org, adapter, entity = key_parameters(hold.key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
     with database.connect(hold.key.org) as session:
         name, join = _naming(session, hold) if with_names else (sql.SQL("NULL"), sql.SQL(""))
         query = sql.SQL(_OLDER if hold.kind is HoldKind.OLDER else _RECORDS)
         query_of = query.format(name=name, join=join, missing=sql.SQL(STILL_MISSING))
-        rows = session.execute(query_of, told).fetchall()
+        rows = session.execute(query_of, parameters).fetchall()
     return [HeldRecord(ExternalId(row[0]), row[1] and EntityId(row[1]), *row[2:]) for row in rows]
 
 
@@ -130,9 +130,9 @@ def _naming(session: Connection, hold: Hold) -> tuple[sql.Composable, sql.Compos
 
 
 def _decide(database: Database, hold: Hold, status: HoldStatus, allowed: list[HoldStatus]) -> Hold:
-    told = {"org": hold.key.org, "hold": hold.hold_id, "status": status, "from": list(map(str, allowed))}
+    parameters = {"org": hold.key.org, "hold": hold.hold_id, "status": status, "from": list(map(str, allowed))}
     with database.connect(hold.key.org) as session:
-        row = _rows(session).execute(_DECIDE, told).fetchone()
+        row = _rows(session).execute(_DECIDE, parameters).fetchone()
     if row is None:
         found = load_hold(database, hold.hold_id).status
         raise UsageError(f"hold {hold.hold_id} is {found}; only one that is {' or '.join(allowed)} can be {status}")

@@ -78,8 +78,8 @@ WHERE org_id = %s AND adapter = %s AND entity = %s AND kind = %s AND status = 'a
 def check_deletions(connection: Connection, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
     """Return the missing and recently lost records, the allowed share and the standing hold."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    found = connection.execute(_WEIGH.encode(), told).fetchone() or (0, 0, None, None, 0)
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    found = connection.execute(_WEIGH.encode(), parameters).fetchone() or (0, 0, None, None, 0)
     missing, explained, count, share, live, *losses = found
     limits = DeletionLimits() if count is None else DeletionLimits(count, share)
     hold = load_standing(connection, key, HoldKind.DELETIONS)
@@ -97,8 +97,8 @@ def open_hold(
 ) -> Hold:
     """Open a hold of this key and kind unless one is open; a smaller approval ends."""
     connection.execute(_SETTLE_APPROVED, (*key_parameters(key), kind, check.unexplained))
-    told = (*key_parameters(key), kind, pass_id, check.unexplained, check.live, reason)
-    row = _rows(connection).execute(_OPEN, told).fetchone()
+    parameters = (*key_parameters(key), kind, pass_id, check.unexplained, check.live, reason)
+    row = _rows(connection).execute(_OPEN, parameters).fetchone()
     if row is None:
         raise LookupError("a hold was neither made nor found")
     return parse_hold(row)
@@ -109,9 +109,9 @@ def hold_candidates(
 ) -> Hold:
     """Store candidates and return the open hold behind which all candidates wait."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     rows = sorted((one.external_id, one.parent_id) for one in candidates)
-    connection.execute(_NOTE, told | {"ids": [row[0] for row in rows], "parents": [row[1] for row in rows]})
+    connection.execute(_NOTE, parameters | {"ids": [row[0] for row in rows], "parents": [row[1] for row in rows]})
     return open_hold(connection, key, pass_id, check_deletions(connection, key, None), reason, HoldKind.DELETIONS)
 
 

@@ -123,12 +123,12 @@ WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = l
 
 def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
     """Make exactly the records missing from this pass's complete listing candidates; repeatable."""
-    connection.execute(_COMPARE, _told(key, pass_id))
+    connection.execute(_COMPARE, _parameters(key, pass_id))
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
     """Return ids that were listed but are not stored, in order, after this one."""
-    rows = connection.execute(_MISSING_HERE, {**_told(key, pass_id), "after": after, "limit": limit})
+    rows = connection.execute(_MISSING_HERE, {**_parameters(key, pass_id), "after": after, "limit": limit})
     return [ExternalId(row[0]) for row in rows]
 
 
@@ -136,26 +136,28 @@ def load_candidates(
     connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName | None, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
     """Return candidates that this pass has not read yet, never-read ones first, with the database's time."""
-    return _candidates(connection, _CANDIDATES, {**_told(key, pass_id), "parent": parent, "limit": limit})
+    return _candidates(connection, _CANDIDATES, {**_parameters(key, pass_id), "parent": parent, "limit": limit})
 
 
 def load_without_address(
     connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName, after: str, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
     """Return nested candidates whose parent is unknown, in id order, with the database's time."""
-    told = {**_told(key, pass_id), "parent": parent, "after": after, "limit": limit}
-    return _candidates(connection, _WITHOUT_ADDRESS, told)
+    parameters = {**_parameters(key, pass_id), "parent": parent, "after": after, "limit": limit}
+    return _candidates(connection, _WITHOUT_ADDRESS, parameters)
 
 
 def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | None) -> Unproven:
     """Count the candidates that can be read and are not proven gone."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    return Unproven(*(connection.execute(_COUNT_UNPROVEN.encode(), told).fetchone() or (0, 0, 0)))
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    return Unproven(*(connection.execute(_COUNT_UNPROVEN.encode(), parameters).fetchone() or (0, 0, 0)))
 
 
-def _candidates(connection: Connection, query: str, told: dict[str, object]) -> tuple[list[Candidate], datetime | None]:
-    rows = connection.execute(query.encode(), told).fetchall()
+def _candidates(
+    connection: Connection, query: str, parameters: dict[str, object]
+) -> tuple[list[Candidate], datetime | None]:
+    rows = connection.execute(query.encode(), parameters).fetchall()
     candidates = [Candidate(ExternalId(row[0]), row[1], row[2] and ExternalId(row[2]), row[3]) for row in rows]
     return candidates, rows[0][4] if rows else None
 
@@ -182,7 +184,7 @@ def restart_listing(connection: Connection, key: SyncKey, pass_id: PassId, place
 
 def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:
     """Count the listed records that were undeleted, and those that changed without a new version."""
-    row = connection.execute(_FINDINGS, _told(key, pass_id)).fetchone() or (0, 0)
+    row = connection.execute(_FINDINGS, _parameters(key, pass_id)).fetchone() or (0, 0)
     return {"undeleted": row[0], "changed_unseen": row[1]}
 
 
@@ -192,6 +194,6 @@ def forget_listed(connection: Connection, key: SyncKey) -> None:
     connection.execute(_FORGET, {"org": org, "adapter": adapter, "entity": entity})
 
 
-def _told(key: SyncKey, pass_id: PassId) -> dict[str, object]:
+def _parameters(key: SyncKey, pass_id: PassId) -> dict[str, object]:
     org, adapter, entity = key_parameters(key)
     return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id, "unidentified": UNIDENTIFIED}

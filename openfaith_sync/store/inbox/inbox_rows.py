@@ -17,8 +17,8 @@ from openfaith_sync.store.postgres.statements import Connection
 
 def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[DueRecord]:
     """Return the records with due events, the longest waiting first, each with all its waiting events."""
-    told = {"org": key.org, "adapter": key.adapter, "most": most}
-    due = connection.execute(inbox_sql.DUE_RECORDS, told, prepare=True).fetchall()
+    parameters = {"org": key.org, "adapter": key.adapter, "most": most}
+    due = connection.execute(inbox_sql.DUE_RECORDS, parameters, prepare=True).fetchall()
     found: dict[tuple[str, str], DueRecord] = {}
     for entity in sorted({entity for entity, _ in due}):
         ids = [external_id for of, external_id in due if of == entity]
@@ -30,13 +30,13 @@ def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[Du
 def _load_readings_of(
     connection: Connection, key: SyncKey, entity: EntityName, ids: list[str]
 ) -> dict[tuple[str, str], DueRecord]:
-    told = {"org": key.org, "adapter": key.adapter, "entity": entity, "ids": ids}
+    parameters = {"org": key.org, "adapter": key.adapter, "entity": entity, "ids": ids}
     events: dict[str, list[InboxEvent]] = {}
-    for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, told, prepare=True):
+    for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, parameters, prepare=True):
         event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
         events.setdefault(external_id, []).append(event)
-    held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, told, prepare=True)}
-    settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, told, prepare=True)}
+    held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, parameters, prepare=True)}
+    settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, parameters, prepare=True)}
     return {
         (entity, external_id): DueRecord(
             entity,
@@ -61,14 +61,14 @@ def load_parent(
     connection: Connection, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
 ) -> ExternalId | None:
     """Return the source's id of the parent that our row of a nested record refers to."""
-    told = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
-    row = connection.execute(inbox_sql.parent(reference), told).fetchone()
+    parameters = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
+    row = connection.execute(inbox_sql.parent(reference), parameters).fetchone()
     return ExternalId(row[0]) if row else None
 
 
 def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wait]) -> None:
     """Have events looked at again later."""
-    told = {
+    parameters = {
         "org": lease.key.org,
         "adapter": lease.key.adapter,
         "ids": list(waits),
@@ -77,7 +77,7 @@ def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wa
     }
     with connection.transaction():
         check_lease(connection, lease)
-        connection.execute(inbox_sql.POSTPONE, told)
+        connection.execute(inbox_sql.POSTPONE, parameters)
 
 
 def count_waiting(connection: Connection, key: SyncKey) -> int:

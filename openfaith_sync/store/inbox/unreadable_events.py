@@ -24,7 +24,7 @@ ON CONFLICT (org_id, adapter, event_id) DO NOTHING
 def keep_unreadable_on(connection: Connection, org: OrgId, adapter: AdapterName, parts: Sequence[Unreadable]) -> int:
     """Keep parts with what is wrong with them, each content once, and say how many were new."""
     payloads = [storable_json({"reason": part.reason, "content": part.content}).decode() for part in parts]
-    told = {
+    parameters = {
         "org": org,
         "adapter": adapter,
         "entity": UNREADABLE,
@@ -33,4 +33,4 @@ def keep_unreadable_on(connection: Connection, org: OrgId, adapter: AdapterName,
         "names": [storable_text(part.name) for part in parts],
         "payloads": payloads,
     }
-    return connection.execute(_KEEP, told).rowcount
+    return connection.execute(_KEEP, parameters).rowcount

@@ -63,16 +63,16 @@ def revive(connection: Connection, lease: Lease, revival: Revival) -> None:
     """Undo merges of records that live, in one transaction, with the redirects through them."""
     key = SyncKey(lease.key.org, lease.key.adapter, revival.entity)
     derive, ids = IdDeriver(key.org, key.adapter, key.entity), sorted(revival.external_ids)
-    told = _parameters(key) | {"ids": ids, "own_ids": [derive(ExternalId(one)) for one in ids]}
+    parameters = _parameters(key) | {"ids": ids, "own_ids": [derive(ExternalId(one)) for one in ids]}
     with connection.transaction():
         check_lease(connection, lease)
         connection.execute(merges_sql.LOCK, (_lock_name(key),))
-        ends = [row[0] for row in connection.execute(merges_sql.ENDS_OF, told).fetchall()]
-        led_here = [row[0] for row in connection.execute(merges_sql.LED_HERE, told).fetchall()]
-        connection.execute(merges_sql.TAKE_BACK, told)
-        connection.execute(merges_sql.unbury(revival.table), told)
+        ends = [row[0] for row in connection.execute(merges_sql.ENDS_OF, parameters).fetchall()]
+        led_here = [row[0] for row in connection.execute(merges_sql.LED_HERE, parameters).fetchall()]
+        connection.execute(merges_sql.TAKE_BACK, parameters)
+        connection.execute(merges_sql.unbury(revival.table), parameters)
         for reference in revival.references:
-            connection.execute(merges_sql.read_again(reference), told | {"ends": ends})
+            connection.execute(merges_sql.read_again(reference), parameters | {"ends": ends})
         if led_here:
             _apply(connection, key, MergeCommit(revival.entity, revival.table, (), revival.references), led_here)
 
@@ -90,13 +90,13 @@ def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merg
     derive = IdDeriver(key.org, key.adapter, key.entity)
     given = {merge.removed: merge for merge in merges}
     rows = [given[removed] for removed in sorted(given)]
-    told = {
+    parameters = {
         "ids": [merge.removed for merge in rows],
         "entity_ids": [derive(merge.removed) for merge in rows],
         "kept": [merge.kept for merge in rows],
         "times": [merge.merged_at for merge in rows],
     }
-    return [row[0] for row in connection.execute(merges_sql.STORE_REDIRECTS, _parameters(key) | told).fetchall()]
+    return [row[0] for row in connection.execute(merges_sql.STORE_REDIRECTS, _parameters(key) | parameters).fetchall()]
 
 
 def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[str]) -> None:
@@ -106,7 +106,7 @@ def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[st
         raise DefinitionError(f"the canonical table {page.table!r} cannot say what a record was merged into")
     ends = connection.execute(merges_sql.ENDS, _parameters(key) | {"ids": new}).fetchall()
     derive = IdDeriver(key.org, key.adapter, key.entity)
-    told = _parameters(key) | {
+    parameters = _parameters(key) | {
         "ids": [gone for gone, _ in ends],
         "ends": [end for _, end in ends],
         "own_ids": [derive(gone) for gone, _ in ends],
@@ -114,16 +114,16 @@ def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[st
     }
     # Each statement sees what another worker committed while the one before waited for its lock.
     for statement in (merges_sql.CHECK_KEPT, merges_sql.MERGE_LINKS, merges_sql.SETTLE):
-        connection.execute(statement, told)
-    connection.execute(merges_sql.bury(page.table), told)
+        connection.execute(statement, parameters)
+    connection.execute(merges_sql.bury(page.table), parameters)
     _follow(connection, key, page.references)
 
 
 def _follow(connection: Connection, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
     moved = 0
     for reference in references:
-        told = _parameters(key) | {"entity": reference.target}
-        moved += connection.execute(merges_sql.follow(reference), told).rowcount
+        parameters = _parameters(key) | {"entity": reference.target}
+        moved += connection.execute(merges_sql.follow(reference), parameters).rowcount
     return moved
 
 

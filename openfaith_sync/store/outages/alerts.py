@@ -94,8 +94,8 @@ def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId
 
 def raise_alert_on(session: Connection, adapter: AdapterName, cause: str, org: OrgId | None, detail: str) -> bool:
     """Do the same within a transaction; what is news is logged by the caller, once it is committed."""
-    told = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
-    return bool(fetch_one(session, _RAISE, told)[0])
+    parameters = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
+    return bool(fetch_one(session, _RAISE, parameters)[0])
 
 
 def log_alert(adapter: AdapterName, cause: str, detail: str) -> None:
@@ -125,7 +125,7 @@ def list_alerts(database: Database, org: OrgId | None = None) -> list[Alert]:
     """Return the alerts that are open, of one org or of all, the oldest first."""
     with database.connect_reading(org) as session:
         rows = session.execute(_OPEN, {"org": org})
-        return [Alert(*(*told, frozenset(orgs))) for *told, orgs in rows]
+        return [Alert(*(*parameters, frozenset(orgs))) for *parameters, orgs in rows]
 
 
 def prune_alerts(database: Database, older_than: timedelta) -> int:

@@ -197,21 +197,21 @@ class SharedBreaker:
 
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
         """Count a request that found nobody for so long; says whether another one is wanted to tell why."""
-        told = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
+        parameters = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
         is_probe = self._prober == threading.get_ident()
         news = None
         with self._turn, self._database.connect_fleet() as session, session.transaction():
-            session.execute(_ALONE, told)
-            found = session.execute(_FAIL, told).fetchone()
+            session.execute(_ALONE, parameters)
+            found = session.execute(_FAIL, parameters).fetchone()
             if found is None:
                 # The org was removed meanwhile: nobody would ever close what it opens.
                 return False
             is_several, is_lasting, is_open = found
             if is_probe:
-                self._probe_later(session, told)
+                self._probe_later(session, parameters)
                 self._prober = None
             elif is_several and is_lasting:
-                news = self._open(session, told, was_open=is_open)
+                news = self._open(session, parameters, was_open=is_open)
                 is_open = True
             self._has_failed, self._is_closed = True, self._is_closed and not is_open
         if news:
@@ -221,14 +221,14 @@ class SharedBreaker:
 
     def _look(self) -> None:
         """Learn whether the breaker is closed; where it is open and a probe is due, this request is it."""
-        told = self._parameters()
+        parameters = self._parameters()
         with self._database.connect_fleet() as session, session.transaction():
-            row = session.execute(_STATE, told).fetchone()
+            row = session.execute(_STATE, parameters).fetchone()
             if row is None:
                 self._is_closed = True
                 return
             is_general, opened_at, probe_at, now, reason = row
-            if session.execute(_CLAIM_ADAPTER if is_general else _CLAIM, told).rowcount:
+            if session.execute(_CLAIM_ADAPTER if is_general else _CLAIM, parameters).rowcount:
                 self._prober = threading.get_ident()
                 return
         wait = max(probe_at - now, timedelta(seconds=1))
@@ -238,34 +238,34 @@ class SharedBreaker:
             retry_after=wait,
         )
 
-    def _open(self, session: Connection, told: dict[str, Any], *, was_open: bool) -> str | None:
+    def _open(self, session: Connection, parameters: dict[str, Any], *, was_open: bool) -> str | None:
         """Open the breaker, and the adapter's when this is one org too many; gives the alert that is news."""
-        detail = f"nobody answers; asked again by itself until somebody does ({told['reason']})"
+        detail = f"nobody answers; asked again by itself until somebody does ({parameters['reason']})"
         news = False
         if not was_open:
-            session.execute(_OPEN, told)
+            session.execute(_OPEN, parameters)
             news = raise_alert_on(session, self._adapter, OUTAGE, self._org, detail)
-        if session.execute(_OPEN_ADAPTER, told).rowcount:
+        if session.execute(_OPEN_ADAPTER, parameters).rowcount:
             news = raise_alert_on(session, self._adapter, OUTAGE, None, detail) or news
         return detail if news else None
 
-    def _probe_later(self, session: Connection, told: dict[str, Any]) -> None:
-        if not session.execute(_PROBED_IN_VAIN, told).rowcount:
-            session.execute(_PROBED_ONE_IN_VAIN, told)
+    def _probe_later(self, session: Connection, parameters: dict[str, Any]) -> None:
+        if not session.execute(_PROBED_IN_VAIN, parameters).rowcount:
+            session.execute(_PROBED_ONE_IN_VAIN, parameters)
 
     def _close(self) -> None:
-        told = self._parameters()
+        parameters = self._parameters()
         with self._database.connect_fleet() as session:
             with session.transaction():
-                session.execute(_ALONE, told)
-                was_general = session.execute(_HEAL_ADAPTER, told).rowcount > 0
-                healed = session.execute(_HEAL_ALL if was_general else _HEAL, told).fetchall()
+                session.execute(_ALONE, parameters)
+                was_general = session.execute(_HEAL_ADAPTER, parameters).rowcount > 0
+                healed = session.execute(_HEAL_ALL if was_general else _HEAL, parameters).fetchall()
                 was_open = was_general or healed == [(True,)]
                 healed_org = None if was_general else self._org
                 if was_open:
                     close_alert_on(session, self._adapter, OUTAGE, healed_org)
             if was_open:
-                session.execute(_RESUME, told | {"org": healed_org})
+                session.execute(_RESUME, parameters | {"org": healed_org})
 
     def _parameters(self) -> dict[str, Any]:
         rules = self._rules

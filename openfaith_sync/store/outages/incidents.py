@@ -125,12 +125,12 @@ class IncidentProbe:
 
 def join_incident(database: Database, adapter: AdapterName, entity: EntityName, reason: str) -> Incident | None:
     """Return the incident that a refusal is part of: one that is open, or that it opens by being one too many."""
-    told = _parameters(adapter, entity) | {"reason": reason}
+    parameters = _parameters(adapter, entity) | {"reason": reason}
     with database.connect_fleet() as session, session.transaction():
-        session.execute(_ALONE, told)
-        row = session.execute(_FIND, told).fetchone()
+        session.execute(_ALONE, parameters)
+        row = session.execute(_FIND, parameters).fetchone()
         is_new = row is None
-        row = row or session.execute(_OPEN, told).fetchone()
+        row = row or session.execute(_OPEN, parameters).fetchone()
         incident = Incident(*row) if row else None
         if incident and is_new:
             raise_alert_on(session, adapter, REFUSED, None, _describe(incident))
@@ -181,17 +181,17 @@ def end_incident_with(
 def _end(
     session: Connection, adapter: AdapterName, entity: EntityName, org: OrgId | None, since: datetime | None
 ) -> None:
-    told = _parameters(adapter, entity) | {"org": org, "since": since}
+    parameters = _parameters(adapter, entity) | {"org": org, "since": since}
     with session.transaction():
-        session.execute(_ALONE, told)
-        ended = session.execute(_END, told).fetchone()
+        session.execute(_ALONE, parameters)
+        ended = session.execute(_END, parameters).fetchone()
         if ended is None:
             return
-        told["opened"] = ended[0]
-        session.execute(_RELEASE, told)
-        if session.execute(_IS_OVER, told).fetchone() == (True,):
+        parameters["opened"] = ended[0]
+        session.execute(_RELEASE, parameters)
+        if session.execute(_IS_OVER, parameters).fetchone() == (True,):
             close_alert_on(session, adapter, REFUSED, None)
-    session.execute(_RESUME, told)
+    session.execute(_RESUME, parameters)
 
 
 def _parent(session: Connection, adapter: AdapterName, org: OrgId, parent: EntityName | None) -> ExternalId | None:

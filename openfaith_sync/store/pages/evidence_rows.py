@@ -22,12 +22,12 @@ def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Par
         yield "note_listed", evidence_sql.NOTE_LISTED, _common(lease, page) | listed
     if page.older:
         ordered = sorted(page.older, key=attrgetter("external_id"))
-        told: Parameters = {
+        parameters: Parameters = {
             "ids": [one.external_id for one in ordered],
             "versions": [one.version for one in ordered],
             "held": [one.held_version for one in ordered],
         }
-        yield "step_back", step_back(page.batches[0].table), _common(lease, page) | told
+        yield "step_back", step_back(page.batches[0].table), _common(lease, page) | parameters
 
 
 def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
@@ -37,8 +37,8 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
     for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
         dead = list(gone)
         ids = {"ids": [one.external_id for one in dead], "entity_ids": [one.entity_id for one in dead]}
-        told = {"entity": entity, "proven_at": proven_at, "losses": [one.is_loss for one in dead]}
-        yield "tombstone", evidence_sql.tombstone(table), common | told | ids
+        parameters = {"entity": entity, "proven_at": proven_at, "losses": [one.is_loss for one in dead]}
+        yield "tombstone", evidence_sql.tombstone(table), common | parameters | ids
     if page.answers:
         answers = {"ids": _ids(page.answers), "answers": [answer.value for answer in page.answers.values()]}
         yield "note_answers", evidence_sql.NOTE_ANSWERS, common | answers
@@ -46,13 +46,13 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
     for entity in sorted(settled):
         yield "follow_hold", evidence_sql.FOLLOW_HOLD, common | {"entity": entity}
     for parent in page.parents:
-        told = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
-        yield "note_parent", evidence_sql.NOTE_PARENT, common | told
+        parameters = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
+        yield "note_parent", evidence_sql.NOTE_PARENT, common | parameters
     members = sorted(page.memberships, key=attrgetter("entity", "parent_id", "external_id"))
     for entity, group in groupby(members, key=attrgetter("entity")):
         joined = list(group)
-        told = {"parents": [one.parent_id for one in joined], "ids": [one.external_id for one in joined]}
-        yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | told
+        parameters = {"parents": [one.parent_id for one in joined], "ids": [one.external_id for one in joined]}
+        yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | parameters
     if page.handled:
         events = {"ids": list(page.handled), "outcomes": list(page.handled.values())}
         yield "settle_events", evidence_sql.SETTLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events

@@ -55,24 +55,24 @@ SELECT EXISTS (
 
 def count_changes(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
     """Count the records of a batch that storing would change, dead letters that are known left out."""
-    told = {"org": key.org, "adapter": key.adapter, "entity": batch.entity}
+    parameters = {"org": key.org, "adapter": key.adapter, "entity": batch.entity}
     records = {
         "ids": [record.external_id for record in batch.records],
         "hashes": [record.content_hash for record in batch.records],
         "versions": [record.version for record in batch.records],
     }
-    news = int(fetch_one(connection, _COUNT_CHANGES, told | records)[0])
+    changes = int(fetch_one(connection, _COUNT_CHANGES, parameters | records)[0])
     if batch.rejected:
         refused = {"ids": [bad.external_id for bad in batch.rejected]}
-        news += int(fetch_one(connection, _COUNT_NEW_REFUSALS, told | refused)[0])
-    return news
+        changes += int(fetch_one(connection, _COUNT_NEW_REFUSALS, parameters | refused)[0])
+    return changes
 
 
 def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dict[str, int]:
     """Return how many records a pass changed and how many of them were announced; empty without subscriptions."""
     org, adapter, entity = key_parameters(lease.key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
-    changed, announced = fetch_one(connection, _ANNOUNCED, told)
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
+    changed, announced = fetch_one(connection, _ANNOUNCED, parameters)
     return {"changed": changed, "announced": announced} if changed else {}
 
 
@@ -84,5 +84,5 @@ def note_checked(connection: Connection, key: SyncKey) -> None:
 def has_changed_parents(connection: Connection, key: SyncKey, parent: str) -> bool:
     """Whether a parent is stored that was never listed, or differs from what it was when it was listed."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    return bool(fetch_one(connection, _CHANGED_PARENTS, told)[0])
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    return bool(fetch_one(connection, _CHANGED_PARENTS, parameters)[0])

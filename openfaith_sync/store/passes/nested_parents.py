@@ -114,8 +114,8 @@ def load_parents(
     connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, after: str, limit: int, *, is_full: bool
 ) -> list[ParentPlace]:
     """Return parents whose lists are to be read, in the order of their ids, after this one."""
-    told = {**_told(key, nesting, pass_id), "members": nesting.members_key, "after": after, "limit": limit}
-    rows = connection.execute(_to_read(nesting, is_full), told)
+    parameters = {**_parameters(key, nesting, pass_id), "members": nesting.members_key, "after": after, "limit": limit}
+    rows = connection.execute(_to_read(nesting, is_full), parameters)
     return [
         ParentPlace(
             external_id=ExternalId(external_id),
@@ -133,7 +133,7 @@ def count_parents(
 ) -> tuple[int, int]:
     """Count the parents whose lists this pass reads, and those that it has read already."""
     query = _COUNT.replace("{is_due}", _IS_DUE[is_full]).encode()
-    row = connection.execute(query, _told(key, nesting, pass_id)).fetchone() or (0, 0)
+    row = connection.execute(query, _parameters(key, nesting, pass_id)).fetchone() or (0, 0)
     return int(row[0]), int(row[1])
 
 
@@ -143,13 +143,13 @@ def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass
     After a walk of only some parents, what these lists lost are candidates already, and
     the records below parents that are gone become some.
     """
-    told = _told(key, nesting, pass_id)
-    connection.execute(_DROP_GONE_PARENTS, told)
+    parameters = _parameters(key, nesting, pass_id)
+    connection.execute(_DROP_GONE_PARENTS, parameters)
     if is_full:
         _known(nesting.table)
         compare = sql.SQL(_COMPARE).format(nested=sql.Identifier(nesting.table), under=sql.Identifier(nesting.under))
-        connection.execute(compare, told)
-    connection.execute(_TAKE_OFF, told)
+        connection.execute(compare, parameters)
+    connection.execute(_TAKE_OFF, parameters)
 
 
 @cache
@@ -177,6 +177,6 @@ def _known(table: str) -> None:
         raise DefinitionError(f"there is no canonical table {table!r}")
 
 
-def _told(key: SyncKey, nesting: Nesting, pass_id: PassId) -> dict[str, object]:
+def _parameters(key: SyncKey, nesting: Nesting, pass_id: PassId) -> dict[str, object]:
     org, adapter, entity = key_parameters(key)
     return {"org": org, "adapter": adapter, "entity": entity, "parent": nesting.parent, "pass": pass_id}

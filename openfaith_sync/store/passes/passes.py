@@ -157,8 +157,8 @@ def open_pass(connection: Connection, lease: Lease, start: PassStart, place: Wal
             connection.execute(_ABANDON, {"org": key.org, "pass": held.pass_id})
         if start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}:
             entities = [key.entity, *(rider.entity for rider in start.riders)]
-            told = {"org": key.org, "adapter": key.adapter, "entities": entities, "unidentified": UNIDENTIFIED}
-            connection.execute(_FORGET_UNIDENTIFIED, told)
+            parameters = {"org": key.org, "adapter": key.adapter, "entities": entities, "unidentified": UNIDENTIFIED}
+            connection.execute(_FORGET_UNIDENTIFIED, parameters)
         pass_id = _insert(connection, key, start, place, None)
         for rider in start.riders:
             ridden = PassStart(
@@ -173,8 +173,15 @@ def open_pass(connection: Connection, lease: Lease, start: PassStart, place: Wal
 
 
 def _insert(connection: Connection, key: SyncKey, start: PassStart, place: WalkPlace, parent: PassId | None) -> PassId:
-    told = (start.mode, start.trigger, start.manifest_version, start.run_id, start.watermark_from, start.watermark_to)
-    row = fetch_one(connection, _INSERT, (*key_parameters(key), parent, *told, Jsonb(place.to_json())))
+    parameters = (
+        start.mode,
+        start.trigger,
+        start.manifest_version,
+        start.run_id,
+        start.watermark_from,
+        start.watermark_to,
+    )
+    row = fetch_one(connection, _INSERT, (*key_parameters(key), parent, *parameters, Jsonb(place.to_json())))
     return PassId(row[0])
 
 
@@ -237,8 +244,8 @@ def count_set_aside(connection: Connection, key: SyncKey) -> int:
 def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:
     """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
     org, adapter, entity = key_parameters(key)
-    told = {"org": org, "adapter": adapter, "entity": entity}
-    waiting, share = fetch_one(connection, _REJECTED, told)
+    parameters = {"org": org, "adapter": adapter, "entity": entity}
+    waiting, share = fetch_one(connection, _REJECTED, parameters)
     # Most syncs have nothing to weigh, and counting the live records takes longest.
     known = count_live(connection, key) + count_set_aside(connection, key) if waiting else 0
     return RejectedRecords(waiting, known, REJECTED_SHARE if share is None else share)

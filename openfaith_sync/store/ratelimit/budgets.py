@@ -76,8 +76,8 @@ class PostgresLedger:
             for _ in range(MOST_TRIES):
                 version, found, now = fetch_one(session, _LOAD, key)
                 budget, grant = settle(_read(found, assumed), visit, now)
-                told = {"version": version or 0, "budget": Jsonb(_BUDGET.dump_python(budget, mode="json"))}
-                if session.execute(_STORE, key | told).rowcount:
+                parameters = {"version": version or 0, "budget": Jsonb(_BUDGET.dump_python(budget, mode="json"))}
+                if session.execute(_STORE, key | parameters).rowcount:
                     return grant
         raise TransientError(f"the budget of {self._org}/{self._adapter} is asked for by too many processes at once")
 

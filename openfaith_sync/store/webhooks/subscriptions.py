@@ -94,7 +94,7 @@ class PostgresSubscriptions:
             raise DefinitionError(f"the subscription of {self.org} to {subscription.name} has no secret to keep")
         key = (self.org, self.adapter, subscription.name)
         encrypted = self._keys.encrypt(subscription.secret.encode())
-        told = {
+        parameters = {
             "org": self.org,
             "adapter": self.adapter,
             "name": subscription.name,
@@ -107,7 +107,7 @@ class PostgresSubscriptions:
             row = self._connection.execute(_LOCK_HELD, key).fetchone()
             if row is not None and self._decrypt(row[0]) != subscription.secret:
                 self._connection.execute(_REPLACE, (encrypted, *key))
-            self._connection.execute(_SAVE, told)
+            self._connection.execute(_SAVE, parameters)
 
     def note_active(self, names: Sequence[str]) -> None:
         """Keep in mind that these were as we keep them just now."""

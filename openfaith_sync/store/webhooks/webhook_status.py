@@ -46,6 +46,6 @@ class WebhookStatus:
 
 def load_webhook_status(database: Database, org: OrgId, adapter: AdapterName) -> list[WebhookStatus]:
     """Return every event name that an org subscribes to or has received, in order."""
-    told = {"org": org, "adapter": adapter, "malformed": MALFORMED}
+    parameters = {"org": org, "adapter": adapter, "malformed": MALFORMED}
     with database.connect(org) as connection:
-        return [WebhookStatus(*row) for row in connection.execute(_LOAD, told)]
+        return [WebhookStatus(*row) for row in connection.execute(_LOAD, parameters)]
