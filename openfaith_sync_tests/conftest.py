@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import gc
 import itertools
 import os
 import shutil
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = begin_with_long(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what was imported, which is a tenth of the tests' processor time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _simulators_start_quickly() -> Iterator[None]:
     """Have every simulator that this process starts be a fork of one that has imported everything."""
@@ -72,7 +79,7 @@ def postgres_url() -> Iterator[str]:
     ) as folder:
         url = start_embedded(Path(folder))
         # Tests end processes, never the machine: nothing here has to survive on the disk.
-        for name in ("fsync", "full_page_writes"):
+        for name in ("fsync", "full_page_writes", "synchronous_commit"):
             _run(url, f"ALTER SYSTEM SET {name} = off")
         _run(url, "SELECT pg_reload_conf()")
         yield url

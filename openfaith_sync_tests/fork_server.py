@@ -5,6 +5,7 @@
 output, error output and status socket.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -25,6 +26,9 @@ def main() -> None:
     """Fork for each request, and report how each fork ended, until the other end of the socket closes."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     run, *_ = [importlib.import_module(name) for name in sys.argv[2:]]
+    # What was imported is no garbage in any fork.
+    gc.collect()
+    gc.freeze()
     woken, waking = os.pipe()
     os.set_blocking(waking, False)
     # A handler of Python's own makes the signal write to the pipe, which select() waits for.
