@@ -1,4 +1,4 @@
-"""Syncs one entity of one org: decides how, resumes what was begun, and proves the end."""
+"""Sync one entity of one org: choose the mode, resume an interrupted pass, and verify that it is complete."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -71,7 +71,7 @@ def run_entity(
 
 
 class EntitySync:
-    """One call of ``run_entity`` for an entity that is listed by itself, with its lease held."""
+    """One call of ``run_entity`` for an entity that has a listing of its own, with its lease held."""
 
     def __init__(self, session: EntitySession, mode: SyncMode) -> None:
         """Sync the session's entity in this mode."""
@@ -82,7 +82,7 @@ class EntitySync:
         self._requests = 0
 
     def run(self) -> PassResult:
-        """Do what the checkpoint and the request call for."""
+        """Sync as the checkpoint and the requested mode require."""
         rider = self._session.store.load_rider(self._session.key)
         if rider is not None and (proven := self._prove_rider(rider)) is not None:
             return proven
@@ -141,7 +141,7 @@ class EntitySync:
         return self._session.store.open_pass(self._session.lease, start, WalkPlace((Slice(lower=lower),)))
 
     def _rider(self, child: EntityName) -> Rider | None:
-        """Return a child that rides along; none where it cannot be read: it fails by itself and alone (law 6)."""
+        """Return a sideloaded child; ``None`` where it cannot be read: it fails by itself (law 6)."""
         try:
             newest = self._newest_version(self._session.manifest.entities[child])
         except (AccessDenied, NotFoundAtSource, SourceFailed):
@@ -149,7 +149,7 @@ class EntitySync:
         return Rider(child, newest, self._session.manifest.entity_fingerprint(child))
 
     def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
-        """Return the children that ride along; in a delta only those that cannot be asked for their own changes."""
+        """Return the sideloaded children; in a delta only those that have no changes of their own to ask for."""
         children = [EntityName(child) for child in self._entity.sideload.values()]
         if mode is SyncMode.FULL:
             return tuple(children)
@@ -190,7 +190,7 @@ class EntitySync:
         return self._read_what_is_missing(result, watermark) if missing else result
 
     def _judge_short_delta(self, opened: OpenPass, listed: int, missing: int) -> None:
-        """Go on where the source's count may be a little wrong; else what it did not list must not be passed over."""
+        """Continue where the source's count may be slightly wrong; otherwise raise, so that nothing is skipped."""
         if not is_tolerable(missing, listed + missing):
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise incomplete(self._session.key, listed, listed + missing)
@@ -204,11 +204,11 @@ class EntitySync:
         return count_missing(source_count, stored, set_aside, rows)
 
     def _read_what_is_missing(self, result: PassResult, watermark: datetime | None) -> PassResult:
-        """List every id, and read what was not met in the walk; only then the watermark moves."""
+        """List every id and read the records that the walk did not meet; only then move the watermark."""
         return result.followed_by(Reconciliation(self._session, watermark).run())
 
     def _note_what_was_learnt(self, fetcher: Fetcher, opened: OpenPass, children: tuple[EntityName, ...]) -> None:
-        """Report how the listing had to be read; children that were not all served with it walk themselves.
+        """Report how the listing had to be read; children that were not all included are walked by themselves.
 
         Those of a parent that was stepped over were not read. Their count cannot tell where they are stored already.
         """
@@ -223,7 +223,7 @@ class EntitySync:
             self._session.store.abandon_riders(self._session.lease, opened.pass_id)
 
     def _watermark(self, opened: OpenPass) -> datetime | None:
-        """Return what the pass covers: all it saw in a walk by version, else all there was when it began."""
+        """Return the version that the pass covers: the newest it saw by version, else the newest when it began."""
         if not self._walks_by_version:
             return opened.start.watermark_to
         finished = self._session.store.load_checkpoint(self._session.key).open_pass
@@ -245,7 +245,7 @@ class EntitySync:
         return IdWalk(self._entity, children, paging.size)
 
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
-        """Close a child's pass whose records rode along with the parent's, when the count proves it complete."""
+        """Close the pass of a sideloaded child when the count proves that it is complete."""
         stored = self._session.store.count_live(self._session.key)
         source_count = self._source_count()
         if source_count != stored + self._session.store.count_set_aside(self._session.key):
@@ -268,7 +268,7 @@ class EntitySync:
         return page.total_count
 
     def _newest_version(self, entity: Entity) -> datetime | None:
-        """Return the newest version the source shows now: later changes are a later delta's."""
+        """Return the newest version the source shows now; a later delta reads later changes."""
         if entity.delta.by is DeltaCapability.NONE:
             return None
         query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
@@ -288,7 +288,7 @@ class EntitySync:
 
 
 class _WatermarkAhead(Exception):
-    """A delta began from a watermark that lies past the source's own clock."""
+    """A delta began from a watermark that is later than the source's clock."""
 
     def __init__(self, watermark: datetime) -> None:
         super().__init__(watermark)
@@ -296,7 +296,7 @@ class _WatermarkAhead(Exception):
 
 
 def _less_capable(entity: Entity) -> Entity:
-    """Return the entity as one whose listing can do less than the manifest says."""
+    """Return the entity with a weaker delta capability than its manifest declares."""
     weaker = {DeltaCapability.FILTER: DeltaCapability.ORDERED, DeltaCapability.ORDERED: DeltaCapability.NONE}
     by = weaker.get(entity.delta.by)
     if by is None:

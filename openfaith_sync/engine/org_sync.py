@@ -1,4 +1,4 @@
-"""Syncs the entities of one org in their order: one entity's failure stops only its dependents."""
+"""Sync the entities of one org in their order: one entity's failure stops only its dependents."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,18 +18,18 @@ from openfaith_sync.engine.passes.session import Session
 
 @dataclass(frozen=True, slots=True)
 class EntityOutcome:
-    """What became of one entity: a result, an error, or skipped because of another."""
+    """The outcome of one entity: a result, an error, or skipped because of another entity."""
 
     entity: EntityName
     result: PassResult | None = None
     error: SyncError | None = None
     skipped_because: EntityName | None = None
     is_unavailable: bool = False
-    """The connection never could read it, or what it hard-depends on; no failure."""
+    """Whether the connection was never able to read it or one of its hard dependencies; not a failure."""
 
     @property
     def has_failed(self) -> bool:
-        """Return whether something is wrong that was right, or should be."""
+        """Return whether the entity failed or was skipped because of a failure."""
         return self.result is None and not self.is_unavailable
 
 

@@ -177,6 +177,6 @@ class DeletionCheck:
 
     @property
     def is_approved(self) -> bool:
-        """Whether a person allowed at least so many to go."""
+        """Return whether a person allowed at least so many to go."""
         ceiling = self.hold.approved_up_to if self.hold and self.hold.status is HoldStatus.APPROVED else None
         return ceiling is not None and self.unexplained <= ceiling

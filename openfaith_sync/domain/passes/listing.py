@@ -75,7 +75,7 @@ class Page:
 
     @property
     def rows(self) -> int:
-        """How many places of the listing the answer covers, rows that could not be read included."""
+        """Return how many places of the listing the answer covers, rows that could not be read included."""
         return len(self.records)
 
     @property

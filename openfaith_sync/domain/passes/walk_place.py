@@ -45,7 +45,7 @@ class WalkPlace:
 
     @property
     def is_done(self) -> bool:
-        """Whether every slice has been read to its end."""
+        """Return whether every slice has been read to its end."""
         return all(slice_.done for slice_ in self.slices)
 
     def with_slice(self, index: int, slice_: Slice) -> "WalkPlace":

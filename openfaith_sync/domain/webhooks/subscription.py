@@ -58,7 +58,7 @@ class SubscriptionReport:
 
     @property
     def is_complete(self) -> bool:
-        """Say whether everything wanted is announced to us."""
+        """Return whether everything wanted is announced to us."""
         return not self.refused
 
 

@@ -1,4 +1,4 @@
-"""Settles what a complete listing lacked: proven gone, alive after all, or left for another time (law 4)."""
+"""Confirm deletions: tombstone the records that a complete listing lacks and that are proven gone (law 4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ READS_A_PASS = 500
 The others wait for the next pass."""
 
 READS_AT_ONCE = 50
-"""Read and committed together; what a kill makes to be read again."""
+"""Read and committed together; a killed pass reads at most so many again."""
 
 TOMBSTONES_AT_ONCE = 500
-"""Committed together where nothing is read."""
+"""Committed together where no record is read."""
 
 REFUSALS_TO_STOP = 10
-"""After so many readings that prove nothing, this pass reads no more; the next one begins with the unread ones."""
+"""After so many refused reads this pass stops reading; the next one begins with the unread candidates."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """What became of the candidates."""
+    """The outcome of one phase of a reconciliation."""
 
     report: Report
     stop: SafetyStop | None = None
-    """Raised once the pass is closed: additions were stored, deletions wait."""
+    """Raised once the pass is closed: additions are stored, deletions wait."""
 
 
 class DeletionConfirmation:
-    """The end of one pass: its candidates, one after the other."""
+    """The last phase of a pass: it decides about each candidate for deletion."""
 
     def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
-        """Settle what this pass found missing."""
+        """Decide about the records that this pass found missing."""
         self._session = session
         self._fetcher = fetcher
         self._evidence = evidence
@@ -50,9 +50,9 @@ class DeletionConfirmation:
         self._refusals: list[Exception] = []
 
     def run(self) -> PhaseResult:
-        """Tombstone what is proven gone, unless so much is missing that a person must look first.
+        """Tombstone what is proven gone, unless so much is missing that a person must review it first.
 
-        The limits are weighed again before each batch: webhooks may delete meanwhile.
+        The limits are checked again before each batch, since webhooks may delete meanwhile.
         """
         while True:
             check = self._evidence.check_deletions(self._session.entity.parent)
@@ -71,7 +71,7 @@ class DeletionConfirmation:
         return PhaseResult(report, build_stop(hold))
 
     def _read_batch(self, check: DeletionCheck) -> bool:
-        """Read some candidates by their ids and store what the readings prove; false when none is left to read."""
+        """Read a batch of candidates by id and store the results; return false when none is left to read."""
         if self._session.entity.endpoints.get is None:
             return False
         if self._read >= READS_A_PASS or len(self._refusals) >= REFUSALS_TO_STOP:
@@ -101,10 +101,10 @@ class DeletionConfirmation:
         return True
 
     def _is_listing_doubted(self) -> bool:
-        """Return whether anything disagrees with the listing; then two listings prove nothing.
+        """Return whether any evidence contradicts the listing; then two listings prove nothing.
 
         Every candidate that can be read must be proven gone first: one that was alive, or that the source
-        would not speak of, shows that the listing lacks what lives. A token whose permissions were narrowed
+        refused to show, proves that the listing is incomplete. A token whose permissions were narrowed
         lists less, again and again; and a row without an id is a record that the listing seems to lack.
         """
         is_contradicted = bool(self._refusals) or bool(self._evidence.load_report().get("alive_after_all"))
@@ -112,7 +112,7 @@ class DeletionConfirmation:
         return is_contradicted or is_unproven or self._evidence.count_unidentified() > 0
 
     def _believe_second_listing(self, check: DeletionCheck) -> None:
-        """Tombstone what has no address to be read at and a second complete listing in a row lacks."""
+        """Tombstone records that cannot be read by id and that two complete listings in a row lack."""
         if self._parent is None or self._is_listing_doubted():
             return
         after: ExternalId | None = None
@@ -150,7 +150,7 @@ class DeletionConfirmation:
         )
 
     def _close_hold(self, left: DeletionCheck) -> None:
-        """End a hold whose records went as approved or came back; else what went is used up of its ceiling."""
+        """Close a hold whose records are deleted or came back; otherwise lower its ceiling by those deleted."""
         if left.hold is None:
             return
         if left.is_over:
@@ -172,7 +172,7 @@ class DeletionConfirmation:
 
 
 def build_stop(hold: Hold) -> SafetyStop:
-    """Return the error of a hold that a person must decide about."""
+    """Return the error of a hold that needs a person's decision."""
     return SafetyStop(
         f"{hold.reason}. Look at them with: openfaith-sync holds show {hold.hold_id}; "
         f"additions of {hold.key} were stored"

@@ -1,6 +1,6 @@
-"""Compares the source's complete set of ids with ours, and settles what is missing on either side.
+"""Compare the source's complete set of ids with ours, and resolve what is missing on either side.
 
-Everything is listed by id, also what could be filtered: a filter shows what changed, never what is gone.
+Everything is listed by id, even where a filter exists: a filter shows what changed, never what is gone.
 """
 
 from dataclasses import replace
@@ -24,26 +24,26 @@ from openfaith_sync.engine.ports.evidence import Evidence
 
 
 class Reconciliation:
-    """One reconciliation of one entity, from wherever it was to its end.
+    """One reconciliation of one entity, from its checkpoint to its end.
 
-    Its phases are the listing, whose place is in the checkpoint, and the settling, which asks the
-    database what is left to do. Killed anywhere, it goes on.
+    Its phases are the listing, whose place is in the checkpoint, and the confirmation, which asks the
+    database what is left to do. A killed reconciliation resumes.
     """
 
     def __init__(self, session: EntitySession, watermark: datetime | None = None) -> None:
-        """Reconcile the session's entity; with a ``watermark``, prove the full pass that saw up to it."""
+        """Reconcile the session's entity; with a ``watermark``, complete the full pass that read up to it."""
         self._session = session
         self._watermark = watermark
         self._fetcher = session.build_fetcher()
         self._requests = 0
 
     def run(self) -> PassResult:
-        """List, prove the listing complete, fetch what is missing here, settle what is missing there.
+        """List everything, prove the listing complete, fetch what is missing here, confirm what is missing there.
 
         Raises:
-            SafetyStop: So much is missing that a person must look first. All else is done.
-            TransientError: The listing was not complete; nothing is believed of it.
-            SyncError: The source or the store failed; a later call goes on from there.
+            SafetyStop: So much is missing that a person must review it first. Everything else is done.
+            TransientError: The listing was not complete; it is discarded.
+            SyncError: The source or the store failed; a later call resumes.
         """
         opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
         evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
@@ -66,7 +66,7 @@ class Reconciliation:
         return result
 
     def _settle(self, opened: OpenPass, evidence: Evidence) -> PhaseResult:
-        """Fetch what is missing here; settle what is missing there, if the listing shows what that is."""
+        """Fetch what is missing here; confirm what is missing there, unless the listing has gaps."""
         stepped_over = evidence.load_report().get("places_stepped_over")
         if stepped_over:
             # What stands at these places is not known: it may be any of those that seem to be missing.
@@ -80,7 +80,7 @@ class Reconciliation:
         return DeletionConfirmation(self._session, self._fetcher, evidence, opened).run()
 
     def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
-        """Walk the whole listing; records are stored from it where changes can hide."""
+        """Walk the whole listing; store its records where deltas can miss changes."""
         if "counted_before" not in evidence.load_report():
             evidence.note_report({"counted_before": self._count()})
         entity, session = self._session.entity, self._session
@@ -92,13 +92,13 @@ class Reconciliation:
         return replace(opened, place=WalkPlace(()))
 
     def _reads_records(self, entity: Entity) -> bool:
-        """Whether changes can hide from deltas, or what is stored may have been mapped by another manifest."""
+        """Return whether deltas can miss changes, or stored records were mapped by another manifest version."""
         is_blind = any(spot.covered_by == "reconciliation" for spot in entity.blind_spots)
         mapped_by = self._session.store.load_checkpoint(self._session.key).manifest_version
         return is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
 
     def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
-        """Compare the rows listed with what the source counted before and after, and list again where they are fewer.
+        """Compare the rows listed with the source's count before and after, and list again where there are fewer.
 
         A walk that ended too early, on a page that was repeated or on an answer that was cut short, has
         fewer than both. Records that come and go meanwhile make the two differ from each other. Two listings
@@ -135,12 +135,12 @@ class Reconciliation:
         evidence.note_report({"listed": listed, "source_count": source_count, **twice})
 
     def _list_again(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
-        """Begin the listing of the same pass anew."""
+        """Restart the listing of the same pass."""
         evidence.restart_listing(WalkPlace())
         return replace(opened, place=WalkPlace())
 
     def _prove_kept(self, opened: OpenPass, evidence: Evidence) -> None:
-        """Refuse to compare with less than what was listed: a place that was tampered with would empty a church."""
+        """Refuse to compare with fewer ids than were listed: lost rows would delete a church's records."""
         proven, kept = evidence.load_report().get("listed"), evidence.count_listed()
         if isinstance(proven, int) and kept < proven:
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
@@ -156,7 +156,7 @@ class Reconciliation:
         return page.total_count
 
     def _fetch_missing(self, opened: OpenPass, evidence: Evidence) -> None:
-        """Read what was listed and is not held here, one by one, and store it."""
+        """Read each record that was listed and is not stored here, and store it."""
         after: ExternalId | None = None
         while missing := evidence.load_missing(after, READS_AT_ONCE):
             after = missing[-1]
@@ -179,7 +179,7 @@ class Reconciliation:
 
 
 def _set_aside(single_read: SingleRead) -> Rejection:
-    """Return the dead letter of a record that is listed and cannot be read: it is counted, and a person sees it."""
+    """Return the dead letter of a record that is listed and cannot be read."""
     return Rejection(
         single_read.external_id, "record", "nothing", str(single_read.refusal), {"id": single_read.external_id}
     )

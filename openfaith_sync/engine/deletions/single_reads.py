@@ -1,4 +1,4 @@
-"""Reads records one by one, side by side, and says of each whether it lives, is gone, or nobody knows."""
+"""Read single records by id in parallel, and report each as alive, gone or unknown."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.passes.entity_session import EntitySession
 
 FAILURES_OF_THE_SOURCE = 10
-"""When so many fail and none does not, it is the source that fails; fewer may be records that it cannot show."""
+"""When so many reads fail and none succeeds, the source is failing; fewer may be records that it cannot show."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleRead:
-    """What reading one record by its id gave."""
+    """The result of reading one record by its id."""
 
     external_id: ExternalId
     record: RawRecord | None = None
-    """``None`` when it is gone, or when the source would not say."""
+    """``None`` when the record is gone, or when the source refused to show it."""
     refusal: AccessDenied | TransientError | None = None
-    """Why the source would not say: no evidence of anything."""
+    """Why the source refused; this is evidence of nothing."""
 
     @property
     def is_gone(self) -> bool:
-        """Whether the source says that there is no such record: 404 or 410, and nothing else."""
+        """Return whether the source has no such record: only a 404 or 410 says so."""
         return self.record is None and self.refusal is None
 
 
 def read_records(
     session: EntitySession, wanted: Iterable[tuple[ExternalId, ExternalId | None]]
 ) -> Sequence[SingleRead]:
-    """Read records by their ids, each with its parent's where it is nested.
+    """Read records by their ids, a nested one with its parent's id.
 
     Raises:
-        TransientError: Many failed so and all of them: the source is not there.
+        TransientError: Many reads failed and none succeeded: the source is unreachable.
         ReconnectRequired: The credentials are refused.
     """
     with session.threads(session.manifest.adapter_file.paging.pages_in_flight) as threads:

@@ -1,6 +1,6 @@
-"""Takes an older version of a record where the source really went back to it (the exception of law 2).
+"""Store an older version of a record where the source really went back to it (the exception of law 2).
 
-A source that was restored from a backup shows older versions than we hold, and so does a replica that lags
+A source that was restored from a backup shows older versions than ours, and so does a replica that lags
 behind. They differ in one thing: the replica catches up. So an older version is taken only when a complete
 listing and a reading by id agree on it, and agree again in a later reconciliation that began longer after
 the first agreement than the overlap.
@@ -22,26 +22,26 @@ from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.ports.evidence import Evidence
 
 READS_A_PASS = 500
-"""So many older versions are read by id in one reconciliation; the others wait for the next."""
+"""The most older versions that one reconciliation reads by id; the others wait for the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What one batch of readings says."""
+    """The result of comparing one batch of single reads with the listing."""
 
     taken: tuple[OlderVersion, ...]
     records: tuple[RawRecord, ...]
-    """What is stored: the taken ones, and those that turned out to be no older than what is held."""
+    """The records to store: those that are taken, and those that turned out to be no older than ours."""
     agreed: tuple[ExternalId, ...]
     contradicted: tuple[ExternalId, ...]
     refused: int
 
 
 class VersionRollback:
-    """The records of one reconciliation that the source shows in an older version than the one held."""
+    """The phase of a reconciliation for records whose version at the source is older than ours."""
 
     def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
-        """Look at what the complete listing of this pass showed."""
+        """Use the complete listing of this pass."""
         self._session = session
         self._fetcher = fetcher
         self._evidence = evidence
@@ -50,9 +50,9 @@ class VersionRollback:
         self._refused = 0
 
     def run(self) -> PhaseResult:
-        """Take what the source went back to, unless it is so much that a person must look first.
+        """Store the older versions, unless there are so many that a person must review them first.
 
-        Behind a hold records are still read once, so that an approval has its evidence.
+        Behind a hold, records are still read once, so that an approval has its evidence.
         """
         self._evidence.compare_versions()
         check = self._evidence.check_older_versions()
@@ -80,7 +80,7 @@ class VersionRollback:
             self._evidence.note_report({"went_back": check.missing})
 
     def _read(self, *, is_held: bool) -> None:
-        """Read older versions by their ids, as many as the budget allows, and store what the readings prove."""
+        """Read older versions by id, as many as the pass may, and store those that are confirmed."""
         after: ExternalId | None = None
         overlap = self._session.entity.delta.overlap
         while self._requests < READS_A_PASS and self._refused < REFUSALS_TO_STOP:
@@ -91,7 +91,7 @@ class VersionRollback:
             self._commit(self._judge(batch, read_records(self._session, ((one.external_id, None) for one in batch))))
 
     def _judge(self, batch: Sequence[OlderVersion], reads: Sequence[SingleRead]) -> _Comparison:
-        """Compare each reading with the listing."""
+        """Compare each single read with the listing."""
         found = [single_read.record for single_read in reads if single_read.record]
         mapped = {record.external_id: record for record in self._fetcher.map_records(found).records}
         known = {one.external_id: one for one in batch}

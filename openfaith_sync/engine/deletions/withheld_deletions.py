@@ -1,7 +1,7 @@
-"""Decides which of the deletions that events ask for may go now, and which wait for a person.
+"""Decide which of the deletions that events announce are made now, and which wait for a person.
 
-Each of them is proven by a 404 of its own, but many at once are still something that a person should
-see: they count toward the same limits, over the same windows, as what reconciliations find missing.
+Each is proven by a 404 of its own, but many at once are still something that a person should
+review: they count toward the same limits, over the same windows, as what reconciliations find missing.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from openfaith_sync.engine.ports.store import Store
 
 @dataclass(frozen=True, slots=True)
 class RequestedDeletion:
-    """A record that an event says is gone, and that the source does not have."""
+    """A record that an event reports as deleted and that the source answers 404 for."""
 
     tombstone: Tombstone
     parent: ExternalId | None
     """The parent below which it was read, where it is nested."""
     is_live: bool
-    """Whether it lives here: a tombstone of a record that was never held deletes nothing."""
+    """Whether it is stored and not tombstoned; a tombstone for a record that was never stored deletes nothing."""
 
 
 @dataclass(slots=True)
 class AllowedDeletions:
-    """What may go, and what does not, as it is decided."""
+    """The deletions that may be made, and the holds of the others."""
 
     tombstones: list[Tombstone] = field(default_factory=list)
     holds: dict[EntityName, Hold] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class AllowedDeletions:
 def allow_deletions(
     manifest: Manifest, store: Store, lease: Lease, pass_id: PassId, asked: Sequence[RequestedDeletion]
 ) -> AllowedDeletions:
-    """Return the deletions that may go now; the others are candidates behind a hold when this returns.
+    """Return the deletions that may be made now; the others are then candidates behind a hold.
 
-    Parents are decided about first: what they take with them is explained, and never waits.
+    Parents come first: nested records that are deleted with their parent are explained, and never wait.
     """
     allowed = AllowedDeletions()
     # A child may stand before its parent in the manifest.
@@ -78,7 +78,7 @@ def _allow_of(
 def _gone_parents(
     part: Entity, store: Store, lease: Lease, wanted: Sequence[RequestedDeletion], allowed: AllowedDeletions
 ) -> set[ExternalId]:
-    """Return the parents that are tombstones here, or become some with the same commit."""
+    """Return the parents that are tombstoned, or will be by the same commit."""
     if part.parent is None:
         return set()
     parents = sorted({one.parent for one in wanted if one.parent is not None})

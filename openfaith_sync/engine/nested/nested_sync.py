@@ -1,8 +1,8 @@
-"""Walks a nested entity: the list of each parent, read whole and committed whole.
+"""Sync a nested entity: read and commit the list of each parent as a whole.
 
-A full walk reads every parent we hold; else only those that changed since their list was read, and
-of these only those whose own record does not say already that nobody came or left. Which lists a pass
-has read stands with each parent, so a pass that was killed goes on with the others.
+A full walk reads the list of every stored parent; a delta only those of parents that changed since, and
+of these only those whose own record does not already show that no member came or left. Which lists a pass
+has read is stored with each parent, so a killed pass resumes with the others.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ from openfaith_sync.engine.passes.pass_runner import PassProgress
 from openfaith_sync.engine.ports.evidence import Evidence
 
 PARENTS_AT_ONCE = 200
-"""Loaded together from the database, or spared together."""
+"""Loaded together from the database, or skipped together."""
 
 
 class NestedSync:
     """One pass over the parents of a nested entity."""
 
     def __init__(self, session: EntitySession, mode: SyncMode) -> None:
-        """Walk the session's entity as this mode asks."""
+        """Sync the session's entity in this mode."""
         self._session = session
         self._asked = mode
         self._fetcher = session.build_fetcher()
@@ -44,13 +44,13 @@ class NestedSync:
         self._progress = PassProgress(0, None, 0, 0, timedelta(), Counts())
 
     def run(self) -> PassResult:
-        """Read the lists that are due, then settle what left them.
+        """Read the lists that are due, then confirm what left them.
 
         Raises:
-            SafetyStop: So much is missing that a person must look first. All else is done.
-            AccessDenied: The token may read no parent's list.
-            SourceFailed: Every list answered 404 while parents live: the endpoint fails, the lists are not empty.
-            SyncError: The source or the store failed; a later call goes on from there.
+            SafetyStop: So much is missing that a person must review it first. Everything else is done.
+            AccessDenied: The token may not read any parent's list.
+            SourceFailed: Every list answered 404 while its parents exist: the endpoint fails, the lists are not empty.
+            SyncError: The source or the store failed; a later call resumes.
         """
         session, mode = self._session, self._decide_mode()
         is_full = mode is not SyncMode.DELTA
@@ -82,7 +82,7 @@ class NestedSync:
         return SyncMode.DELTA if checkpoint.manifest_version == self._session.version else SyncMode.FULL
 
     def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:
-        """Read the lists that are due, several side by side, each committed when it is whole."""
+        """Read the lists that are due in parallel, and commit each when it is complete."""
         total, done = evidence.count_parents(self._nesting, is_full=is_full)
         self._progress = PassProgress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
         in_flight = self._session.manifest.adapter_file.paging.pages_in_flight
@@ -104,7 +104,7 @@ class NestedSync:
             raise self._endpoint_failure(len(self._unlisted))
 
     def _prove_endpoint(self, opened: OpenPass, evidence: Evidence) -> None:
-        """Doubt a pass in which every list and every parent answered 404: what is listed cannot all be gone."""
+        """Raise where every list and every parent answered 404 although the source still lists parents."""
         found = evidence.load_report()
         if not found.get("parents_gone") or found.get("parents_read") or found.get("parents_spared"):
             return
@@ -127,7 +127,7 @@ class NestedSync:
             yield from parents
 
     def _take(self, opened: OpenPass, under_way: set[Future[ParentRead]]) -> set[Future[ParentRead]]:
-        """Commit the lists that are in, and give the requests that are not."""
+        """Commit the lists that have arrived, and return the requests that have not."""
         done, waiting = wait(under_way, return_when=FIRST_COMPLETED)
         for future in done:
             self._commit(opened, future.result())
@@ -158,7 +158,7 @@ class NestedSync:
         self._show(1, read.requests, read.waited, counts.get(read.batch.entity, Counts()))
 
     def _is_spared(self, parent: ParentPlace) -> bool:
-        """Whether the parent's own record says that those belong to it whom we hold."""
+        """Return whether the parent's own record names exactly the members that are stored."""
         if parent.listed is None or parent.named is None:
             return False
         return {self._derive_member(external_id) for external_id in parent.named} == parent.held
@@ -169,7 +169,7 @@ class NestedSync:
             self._commit_spared(opened)
 
     def _commit_spared(self, opened: OpenPass) -> None:
-        """Note of parents that their lists are as they were, without a request."""
+        """Store for skipped parents that their lists are unchanged, without a request."""
         if not self._spared:
             return
         listings = (ParentListing(one.external_id, one.content_hash, one.listed or ()) for one in self._spared)

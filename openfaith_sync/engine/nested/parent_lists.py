@@ -1,4 +1,4 @@
-"""Reads one parent's list from its beginning to its end, and proves that it is whole."""
+"""Read one parent's list from its beginning to its end, and prove that it is complete."""
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,12 +16,12 @@ from openfaith_sync.engine.passes.id_walk import IdWalk
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 
 MAX_STEPS = 1_000
-"""A list of 100,000 records, read without a hitch; or one that moves faster than it can be read."""
+"""A list of 100,000 records in full pages; more steps mean that it moves faster than it can be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParentRead:
-    """One parent's whole list, mapped; or why there is none."""
+    """One parent's complete list, mapped, or why there is none."""
 
     parent: ParentPlace
     batch: MappedBatch
@@ -37,21 +37,21 @@ class ParentRead:
 
     @property
     def stepped_over(self) -> dict[str, int]:
-        """What the pass's report counts of places that the source did not serve."""
+        """Return the report's count of places that the source did not serve."""
         places = sum(is_place(bad.external_id) for bad in self.batch.rejected)
         return {"places_stepped_over": places} if places else {}
 
     @property
     def listing(self) -> ParentListing:
-        """Return what is kept of it. The list of a parent that is gone counts as never read."""
+        """Return the listing to store. The list of a deleted parent counts as never read."""
         return ParentListing(self.parent.external_id, None if self.is_gone else self.parent.content_hash, self.listed)
 
 
 class ParentLists:
-    """Reads the lists of a nested entity's parents. Thread-safe."""
+    """Read the lists of a nested entity's parents. Thread-safe."""
 
     def __init__(self, session: EntitySession, fetcher: Fetcher) -> None:
-        """Read what belongs to the session's entity."""
+        """Read the lists of the session's entity."""
         self._reader = fetcher.reader
         self._source = session.source
         self._entity = session.entity
@@ -61,10 +61,10 @@ class ParentLists:
         self._walk = IdWalk(session.entity, (), self._page_size)
 
     def read(self, parent: ParentPlace) -> ParentRead:
-        """Return one parent's whole list.
+        """Return one parent's complete list.
 
         Raises:
-            TransientError: The source failed, or the list never came to a proven end.
+            TransientError: The source failed, or the list did not reach a proven end.
         """
         try:
             records, requests, waited = self._gather(parent)
@@ -103,13 +103,13 @@ class ParentLists:
         raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
-        """Whether nothing is left to read: as many came as the source counts, and no page follows."""
+        """Return whether the list is complete: as many records as the source counts, and no further page."""
         # Where the count is not believed, a full page may have a follower that it does not name.
         is_last = not page.has_next and page.rows < self._page_size
         return is_done if page.total_count is None else (is_done or is_last) and read >= page.total_count
 
     def _twice_the_same(self, records: dict[ExternalId, RawRecord], page: Page) -> dict[ExternalId, RawRecord]:
-        """Believe two readings over a count that is known to be wrong, or wrong by little."""
+        """Accept two equal readings over a count that is known to be wrong, or slightly wrong."""
         if page.total_count is None:
             return records
         missing = page.total_count - len(records)

@@ -1,8 +1,8 @@
-"""What a pass lacks of what the source counts, and how much of that may be the count's own mistake.
+"""Compare what a pass stored with what the source counts, and tolerate a count that is slightly wrong.
 
 A count is evidence and no gate: sources were seen to count a record twice (docs/pco.md 1.3) or
-to count what they do not list. A count that contradicts the listing has the listing read again; it never
-keeps what was read from being stored, and never deletes anything.
+to count what they do not list. A count that contradicts the listing causes a second reading; it never
+prevents records from being stored, and never deletes anything.
 """
 
 from openfaith_sync.domain.errors import ListingIncomplete
@@ -22,7 +22,7 @@ def count_missing(source_count: int, stored: int, set_aside: int, rows: int) -> 
 
 
 def is_tolerable(missing: int, source_count: int) -> bool:
-    """Whether a count may be believed to be wrong by so many, once two listings agree on fewer."""
+    """Return whether so many missing records may be a wrong count, once two listings agree on fewer."""
     return missing <= max(TOLERATED_RECORDS, TOLERATED_SHARE * source_count)
 
 

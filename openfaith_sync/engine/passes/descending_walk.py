@@ -1,4 +1,4 @@
-"""Walks a listing backwards from its newest version, for sources that can order by it and not filter.
+"""Walk a listing backwards from its newest version, for sources that can order by version and not filter.
 
 Rows that change while we walk leave for the front, where the next delta reads
 them, and push the others down; rows that go pull the others up. Each request
@@ -52,23 +52,23 @@ class DescendingWalk:
         return Step(moved, fresh)
 
     def split_query(self, slice_: Slice) -> ListingQuery | None:  # noqa: ARG002  what remains is short and unknown
-        """Return nothing: how far it is to the watermark is not known before it is there."""
+        """Return ``None``: the distance to the watermark is unknown until it is reached."""
         return None
 
     def split(self, slice_: Slice, query: ListingQuery, page: Page) -> Split | None:  # noqa: ARG002  see split_query
-        """Return nothing, since nothing is asked."""
+        """Return ``None``, since no split is requested."""
         return None
 
     @staticmethod
     def _is_known_ground(slice_: Slice, ids: Sequence[str], keys: Sequence[str]) -> bool:
-        """Whether no unread row can lie before this page."""
+        """Return whether no unread row can come before this page."""
         if not slice_.offset or slice_.anchor in ids:
             return True
         return bool(keys) and slice_.upper is not None and keys[0] > slice_.upper
 
     @staticmethod
     def _is_wanted(slice_: Slice, external_id: str, key: str) -> bool:
-        """Whether a row was not read yet and is not older than the walk goes."""
+        """Return whether a row was not read yet and is not older than the walk goes."""
         if slice_.lower is not None and key and key < slice_.lower:
             return False
         if slice_.upper is None:

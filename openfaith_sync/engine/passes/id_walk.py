@@ -1,8 +1,8 @@
-"""Walks a whole listing by id and offset, for sources that cannot filter by version.
+"""Walk a whole listing by id and offset, for sources that cannot filter by version.
 
 Each request begins with the last record read. When the answer does not begin
 with it, rows before it were deleted or added, and the walk steps back until it
-sees ground it knows. New records get higher ids and are met at the end.
+meets rows that it knows. New records get higher ids and come at the end.
 """
 
 from dataclasses import replace
@@ -101,7 +101,7 @@ def sort_key(external_id: str) -> tuple[int, str]:
 
 
 def is_ordered(records: tuple[RawRecord, ...]) -> bool:
-    """Whether these ids are numbers and come in their order."""
+    """Return whether these ids are numbers and come in their order."""
     keys = [sort_key(record.external_id) for record in records if record.external_id.isdigit()]
     return len(keys) == len(records) and keys == sorted(keys)
 

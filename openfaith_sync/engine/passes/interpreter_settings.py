@@ -1,4 +1,4 @@
-"""Sets the interpreter up for a walk, and back again.
+"""Tune the interpreter for a walk, and restore it afterwards.
 
 Measured on two cores, a full sync of 60,000 records, medians of four interleaved runs:
 12,000 records a second as Python starts, 13,100 with a collection every 100,000
@@ -23,7 +23,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 
 @contextmanager
 def tuned_for_pages() -> Iterator[None]:
-    """Run the block with settings for a few threads and many short-lived values."""
+    """Run the block with settings for a few threads and many short-lived objects."""
     thresholds, interval = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, *thresholds[1:])
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

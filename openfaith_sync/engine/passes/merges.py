@@ -1,7 +1,7 @@
-"""Polls the source's merges and has them applied.
+"""Poll the source's merges and apply them.
 
-A source lists merges in the order in which they were made and never takes one
-off, so they are walked as a listing by version is: from the watermark on, less an
+A source lists merges in the order in which they were made and never removes one,
+so they are walked like a listing by version: from the watermark on, less an
 overlap, each request beginning with the last merge read.
 """
 
@@ -35,7 +35,7 @@ MAX_STEPS_WITHOUT_MERGES = 50
 def run_merges(
     session: Session, entity: EntityName, announced: tuple[Merge, ...] = (), *, is_full: bool = False
 ) -> MergesResult:
-    """Apply every merge of an entity that the source has shown since the last look, or ever when ``is_full``.
+    """Apply every merge of an entity since the last poll, or all of them when ``is_full``.
 
     A merge removes a record that lives here only when the source answers 404 or 410 to that record's id
     as well. One that is contradicted is not applied; the next full look tries it again.
@@ -46,7 +46,7 @@ def run_merges(
     else was merged is found gone.
 
     Raises:
-        LeaseHeld: Another worker is at it.
+        LeaseHeld: Another worker is polling.
         TransientError: The source failed.
     """
     merged = session.manifest.entities[entity]
@@ -77,18 +77,18 @@ def follow_up(session: Session, result: PassResult) -> PassResult:
 
 
 def poll_merges(session: Session, entity: EntityName, *, is_full: bool = False) -> MergesResult | None:
-    """Apply the merges of an entity, where the source tells of any and no other worker is at it."""
+    """Apply the merges of an entity, where the source lists merges and no other worker is polling them."""
     if session.manifest.entities[entity].merges is None:
         return None
     try:
         return run_merges(session, entity, is_full=is_full)
     except LeaseHeld:
-        # The worker that is at it reads what we would.
+        # The worker that is polling reads the same merges.
         return None
 
 
 def follow(manifest: Manifest, store: Redirects, key: SyncKey) -> None:
-    """Lead the references of an entity, and of those that ride along with it, to the ends of merges."""
+    """Redirect the references of an entity and of its sideloaded children to the records that were kept."""
     if key.entity not in manifest.entities:
         return
     riding = (EntityName(child) for child in manifest.entities[key.entity].sideload.values())
@@ -108,7 +108,7 @@ def _report(merges: MergesResult) -> dict[str, object]:
 
 
 class _Poll:
-    """One walk along the source's merges, with its lease held."""
+    """One poll of the source's merges, with its lease held."""
 
     def __init__(self, session: Session, lease: Lease, merged: Entity, mergers: Entity) -> None:
         paging = session.manifest.adapter_file.paging
@@ -120,7 +120,7 @@ class _Poll:
         self._references = references_to(session.manifest, merged.name)
         self._newest: datetime | None = None
         self._is_failing = False
-        """Whether the source failed to say of a removed record whether it lives: merges are read again then."""
+        """Whether reading a removed record failed; the merges are then read again."""
         self.result = MergesResult(0, 0, 0)
 
     def run(self, since: datetime | None) -> MergesResult:
@@ -164,7 +164,7 @@ class _Poll:
         )
 
     def _prove(self, merges: tuple[Merge, ...]) -> tuple[Merge, ...]:
-        """Return the merges that remove nothing which lives: neither here nor, when it is read, at the source."""
+        """Return the merges whose removed record is gone, here or, when it is read by id, at the source."""
         key = replace(self._lease.key, entity=self._merged.name)
         live = self._store.load_live(key, [merge.removed for merge in merges])
         proven = tuple(merge for merge in merges if merge.removed not in live or self._is_gone(merge.removed))

@@ -1,4 +1,4 @@
-"""Fetches one page and maps it: everything about a page that needs no order and no database."""
+"""Fetch one page and map it: the work on a page that needs neither order nor database."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,18 +22,18 @@ class MappedPage:
     batch: MappedBatch
     children: tuple[MappedBatch, ...]
     implausible: int = 0
-    """Records with a version before 1970 or after the source's own clock."""
+    """Records whose version is before 1970 or after the source's clock."""
     believed_until: datetime | None = None
-    """The latest version that the source can have stamped when it answered."""
+    """The latest version that the source can have assigned when it responded."""
 
 
 class Fetcher:
-    """Fetches and maps the pages of one entity and the children that ride along. Thread-safe."""
+    """Fetch and map the pages of one entity with their sideloaded children. Thread-safe."""
 
     def __init__(
         self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName, *, notes_ids: bool = False
     ) -> None:
-        """Compile the mappers once. With ``notes_ids``, every id that a page lists is to be kept."""
+        """Compile the mappers once. With ``notes_ids``, keep every id that a page lists."""
         part = manifest.entities[entity]
         names = [entity, *(EntityName(child) for child in part.sideload.values())]
         self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
@@ -72,7 +72,7 @@ class Fetcher:
         return map_batch(self._mappers[self._entity], self._entity, raws)
 
     def listed(self, fetched: MappedPage) -> tuple[ExternalId, ...]:
-        """Return the ids of a page that are to be kept: all of them, also those that were read before."""
+        """Return the ids of a page to keep: all of them, including those that were read before."""
         return tuple(record.external_id for record in fetched.page.records) if self.notes_ids else ()
 
     def listed_versions(self, fetched: MappedPage) -> dict[ExternalId, datetime]:
@@ -99,7 +99,7 @@ class Fetcher:
 
 
 class RecordMapper:
-    """Maps single records of any entity. Each entity's mapper is compiled when it is first needed."""
+    """Map single records of any entity. Each entity's mapper is compiled when it is first needed."""
 
     def __init__(self, manifest: Manifest, org: OrgId) -> None:
         """Map the records of this org."""

@@ -1,4 +1,4 @@
-"""Reads a page of a listing, in parts where the source does not serve it whole.
+"""Read a page of a listing, in smaller parts where the source does not serve it whole.
 
 A page may be too large for the source's gateway, hold a record that the source fails on, or include
 records that the token may not read. Then it is asked for smaller, then without what it includes; the one
@@ -34,17 +34,17 @@ READINGS_OF_A_MOVING_PLACE = 3
 
 @dataclass(slots=True)
 class _Cost:
-    """What reading one page took, the requests that failed included."""
+    """The cost of reading one page, failed requests included."""
 
     requests: int = 0
     waited: timedelta = field(default_factory=timedelta)
 
 
 class PageReader:
-    """Reads the pages of one listing and remembers what the source serves of it. Thread-safe."""
+    """Read the pages of one listing, and remember which size of page the source serves. Thread-safe."""
 
     def __init__(self, read: ReadPage, full_size: int) -> None:
-        """Read through ``read``, in pages of this size where the source serves them."""
+        """Read through ``read``, in pages of ``full_size`` where the source serves them."""
         self._read_page = read
         self._full_size = full_size
         self._size = full_size
@@ -57,16 +57,16 @@ class PageReader:
 
     @property
     def reduced_size(self) -> int | None:
-        """The size of page that is asked for now; ``None`` for a full one."""
+        """Return the size of page that is requested now; ``None`` for a full one."""
         return self._size if self._size < self._full_size else None
 
     @property
     def is_without_children(self) -> bool:
-        """Whether the source does not serve this listing with what it could include."""
+        """Return whether the source does not serve this listing with its children."""
         return self._without_children
 
     def recall(self, size: int | None, *, is_without_children: bool) -> None:
-        """Go on with what an earlier reader of the same pass had learnt."""
+        """Continue with what an earlier reader of the same pass had found."""
         self._size = self._steady_size = min(size or self._full_size, self._full_size)
         self._without_children = is_without_children
 
@@ -89,7 +89,7 @@ class PageReader:
         raise TransientError(f"the listing of {query.entity} moved faster than it could be read in parts")
 
     def _read_parts(self, query: ListingQuery, cost: _Cost) -> list[Page]:
-        """Read on from the query's offset until two records were read or the listing ended."""
+        """Read from the query's offset on until two records are read or the listing ends."""
         pages: list[Page] = []
         offset, wanted = query.offset, min(2, query.size or 2)
         # A page without rows leads nowhere, whatever it promises: the walk decides what it means.
@@ -136,7 +136,7 @@ class PageReader:
         return page
 
     def _step_over(self, query: ListingQuery, cost: _Cost) -> Page:
-        """Return the place of one row, once the source is proven to serve its neighbours.
+        """Return a page for one row that is not served, once the source is proven to serve its neighbours.
 
         Raises:
             SyncError: It does not serve what it served before: an outage, and no bad record.
@@ -150,7 +150,7 @@ class PageReader:
             return _unserved(str(failure))
 
     def _prove_served(self, query: ListingQuery, cost: _Cost) -> None:
-        """Return when the source serves this listing now, apart from the row that the query begins with."""
+        """Return once the source serves this listing, apart from the row that the query begins with."""
         beyond = (replace(query, offset=query.offset + pages * self._full_size) for pages in PAGES_BEYOND)
         places = [place for place in (self._known, *beyond) if place is not None]
         for place in places:
@@ -208,7 +208,7 @@ class PageReader:
         return page
 
     def _note_served(self, query: ListingQuery, size: int) -> None:
-        """Ask for pages of this size from now on, and for larger ones after some of them."""
+        """Request pages of this size from now on, and larger ones after some of them."""
         with self._lock:
             self._known = replace(query, size=1, children=(), is_reducible=False)
             if size == self._full_size == self._size:

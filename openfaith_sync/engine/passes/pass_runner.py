@@ -1,4 +1,4 @@
-"""Runs a walk: several slices side by side, one commit after the other.
+"""Run a walk: read several slices in parallel, and commit their pages one after the other.
 
 Requests go out from threads; every decision and every commit is made here, in
 one thread. A slice asks for its next page only when the last one is committed,
@@ -42,7 +42,7 @@ def start_threads(count: int) -> Executor:
 
 
 class Purpose(Enum):
-    """What a request under way is for."""
+    """The purpose of a request."""
 
     READ_ON = auto()
     SPLIT = auto()
@@ -53,7 +53,7 @@ class PageRequest:
     """One request that has not been answered yet."""
 
     index: int
-    """Of the slice it is for."""
+    """The index of its slice."""
     query: ListingQuery
     purpose: Purpose
 
@@ -63,7 +63,7 @@ class ReadyPage:
     """One page that waits for its commit."""
 
     index: int
-    """Of the slice that reads on only after it."""
+    """The index of its slice, which reads on only after the commit."""
     place: WalkPlace
     """The place after it."""
     mapped: MappedPage
@@ -75,12 +75,12 @@ class ReadyPage:
 
 @dataclass(frozen=True, slots=True)
 class PassProgress:
-    """How far a pass is."""
+    """The progress of a pass."""
 
     records: int
     """Read in this pass, riders not counted."""
     total: int | None
-    """What the source says it will be."""
+    """The number of records to expect, according to the source."""
     pages: int
     requests: int
     waited: timedelta
@@ -88,7 +88,7 @@ class PassProgress:
 
 
 class PassRunner:
-    """One walk under way, from where it was to its end."""
+    """One walk, from the pass's place to its end."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class PassRunner:
         on_page: Callable[[PassProgress], None],
         threads: StartThreads = start_threads,
     ) -> None:
-        """Take up the pass at its place."""
+        """Resume the pass at its place."""
         self._walk = walk
         self._fetcher = fetcher
         self._pages = pages
@@ -122,9 +122,9 @@ class PassRunner:
         self._steps_without_records = 0
         fetcher.reader.recall(opened.place.page_size, is_without_children=opened.place.is_without_children)
         self.answered_at: datetime | None = None
-        """When the source answered last, by its own clock."""
+        """The time of the source's last response, by its own clock."""
         self.short_by = 0
-        """How many records the source counted that did not follow the end of its listing, seen twice."""
+        """Records that the source counts beyond the end of its listing, after that end was read twice."""
         self.progress = PassProgress(
             opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts
         )
@@ -149,7 +149,7 @@ class PassRunner:
         return self.progress
 
     def _go_on(self) -> Exception | None:
-        """Take what has come in and commit it, or wait for what comes first; a failure is kept until all is in."""
+        """Commit the pages that have arrived, or wait for the next one; return the failure, if any."""
         done = [future for future in self._under_way if future.done()]
         failure = self._take_done(done)
         try:
@@ -162,7 +162,7 @@ class PassRunner:
         return failure
 
     def _take_done(self, done: Sequence[Future[MappedPage]]) -> Exception | None:
-        """Send the pages that have come in, together, to be committed."""
+        """Send the pages that have arrived to be committed together."""
         failure: Exception | None = None
         for future in done[: self._most_together]:
             asked = self._under_way.pop(future)
@@ -177,7 +177,7 @@ class PassRunner:
         return failure
 
     def _start(self, threads: Executor) -> None:
-        """Send out what may go: every idle slice reads on, then spare threads cut the longest ones."""
+        """Request the next page of every idle slice, then use spare threads to split the longest slices."""
         busy = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.READ_ON}
         busy.update(page.index for pages, _, _ in self._committing for page in pages)
         for index, slice_ in enumerate(self._place.slices):
@@ -193,7 +193,7 @@ class PassRunner:
         self._under_way[threads.submit(self._fetcher.fetch, asked.query)] = asked
 
     def _next_split(self) -> PageRequest | None:
-        """Return the longest slice that is worth cutting, with the request that finds the cut."""
+        """Return the request that finds where to split the longest slice that is worth it."""
         splitting = {asked.index for asked in self._under_way.values() if asked.purpose is Purpose.SPLIT}
         is_cut = len(self._place.slices) > 1
         pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice
@@ -237,7 +237,7 @@ class PassRunner:
         return replace(self._place, page_size=reader.reduced_size, is_without_children=reader.is_without_children)
 
     def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: MappedPage) -> None:
-        """Hold a page for the commit of all that are ready, but one with dead letters alone.
+        """Add a page to the next commit; a page with dead letters is committed alone.
 
         A record that moved may be bad in one page and good in the next: which came last decides.
         """
@@ -252,7 +252,7 @@ class PassRunner:
             self._commit()
 
     def _commit(self) -> None:
-        """Send what is ready to be committed, behind at most one other commit.
+        """Send the ready pages to be committed, behind at most one other commit.
 
         After a commit that failed there is none: the place after any later page lies behind what was lost.
         """
@@ -277,7 +277,7 @@ class PassRunner:
             self._committing.append((ready, commit, self._pages.begin_commit(self._lease, commit)))
 
     def _found(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
-        """Return what these pages add to the pass's report, what is none left out."""
+        """Return what these pages add to the pass's report, without zeros."""
         found = {
             "rows_listed": sum(page.fresh for page in ready) if self._fetcher.notes_ids else 0,
             "places_stepped_over": sum(is_place(bad.external_id) for page in ready for bad in page.batches[0].rejected),
@@ -286,7 +286,7 @@ class PassRunner:
         return {name: count for name, count in found.items() if count}
 
     def _finish_commit(self) -> None:
-        """Wait for the commit that was sent first."""
+        """Wait for the oldest commit that was sent."""
         pages, commit, pending = self._committing.popleft()
         with self._last_if_it_fails():
             counts = pending.result()

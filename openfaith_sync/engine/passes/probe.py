@@ -1,7 +1,7 @@
-"""Asks the source whether an entity has changed, so that a quiet org costs no run.
+"""Ask the source whether an entity has changed, so that an unchanged org starts no run.
 
-One request where the source can order by version: what is newest is mapped and
-compared with what we hold. Nothing is written but that it was asked.
+One request where the source can order by version: the newest page is mapped and
+compared with what is stored. Only the time of the check is written.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ MOST_PAGES = 5
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether an entity has work for a run."""
+    """Whether an entity needs a run."""
 
     has_work: bool
     reason: str
@@ -60,7 +60,7 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
 
 
 def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent: ExternalId | None = None) -> bool:
-    """Ask for one record of an entity, to see whether the source refuses it; nothing is stored.
+    """Request one record of an entity to find out whether the source refuses it; nothing is stored.
 
     Returns whether that was found out: a nested entity can only be asked for below a parent.
 
@@ -75,7 +75,7 @@ def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent:
 
 
 def _unfinished(store: Passes, key: SyncKey, checkpoint: Checkpoint, version: str) -> str | None:
-    """Return why a run is needed whatever the source says."""
+    """Return why a run is needed regardless of the source."""
     if checkpoint.open_pass is not None:
         return "a pass was not finished"
     if checkpoint.completed_at is None:
@@ -113,7 +113,7 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> P
 
 
 def _probe_whole(session: Session, entity: Entity) -> Probe:
-    """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
+    """Read the whole listing page by page until something is new; a row that moves meanwhile is found next time."""
     fetcher, offset, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0, 0
     for _ in range(MOST_PAGES):
         fetched = fetcher.fetch(ListingQuery(entity.name, offset=offset))

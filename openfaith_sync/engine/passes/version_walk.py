@@ -1,4 +1,4 @@
-"""Walks a listing by version: the key walk, for sources that filter and order by it.
+"""Walk a listing by version, for sources that can filter and order by it.
 
 The next request asks from the last record's second on, that record included.
 Rows that are updated while we walk leave for a later second, which this walk or
@@ -106,7 +106,7 @@ class VersionWalk:
 
 
 def _begins_with_anchor(slice_: Slice, page: Page, keys: Sequence[str]) -> bool:
-    """Whether a page begins with the record last read, unchanged since.
+    """Return whether a page begins with the record last read, unchanged since.
 
     An anchor that was updated may be met at its old offset by chance, when as many
     rows before it moved away: what lies between its old place and its new one was

@@ -1,4 +1,4 @@
-"""What one page does to a slice."""
+"""What one page changes about a slice."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,7 +26,7 @@ class Split:
 
 
 class Walk(Protocol):
-    """How one kind of listing is walked: pure, so that every movement can be tried."""
+    """How one kind of listing is walked. Pure, so that tests can try every movement."""
 
     def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""

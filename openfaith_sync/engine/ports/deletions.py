@@ -13,15 +13,15 @@ class Deletions(Protocol):
     """Evidence of deletions, and the holds that wait for a person."""
 
     def open_evidence(self, lease: Lease, pass_id: PassId) -> Evidence:
-        """Return what an open pass proves about what is gone."""
+        """Return the evidence of an open pass."""
         ...
 
     def check_deletions(self, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
-        """Return how much of an entity is missing and was lost lately, how much may be, and the hold that stands."""
+        """Return an entity's missing and live records, recent losses, limits, and the open or approved hold."""
         ...
 
     def hold_deletions(
         self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str
     ) -> Hold:
-        """Have these records wait for a person as candidates for deletion, behind an open hold; may be repeated."""
+        """Make these records candidates for deletion behind an open hold; can be repeated."""
         ...

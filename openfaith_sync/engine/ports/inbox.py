@@ -23,9 +23,9 @@ class Inbox(Protocol):
         ...
 
     def postpone_events(self, lease: Lease, waits: Mapping[str, Wait]) -> None:
-        """Have events looked at again later."""
+        """Postpone events."""
         ...
 
     def count_waiting(self, key: SyncKey) -> int:
-        """Count the events that are not settled."""
+        """Count the events that are not handled yet."""
         ...

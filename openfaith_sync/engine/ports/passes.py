@@ -17,7 +17,7 @@ class Passes(Protocol):
         """Hold the right to write under a key; it ends with the process, however that ends.
 
         Raises:
-            LeaseHeld: Another live worker has it.
+            LeaseHeld: Another live worker holds it.
         """
         ...
 
@@ -26,13 +26,13 @@ class Passes(Protocol):
         ...
 
     def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
-        """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+        """Begin a pass and one for each of its riders; an earlier open pass is abandoned."""
         ...
 
     def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
         """Mark a pass complete and move the watermark up to the given one, never back.
 
-        Law 3: only here does a watermark move. ``requests`` adds those made outside pages.
+        Law 3: a watermark moves up only here. ``requests`` adds those made outside pages.
         """
         ...
 
@@ -41,13 +41,13 @@ class Passes(Protocol):
         ...
 
     def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
-        """End the passes of the children that did not ride along after all: they walk themselves."""
+        """End the passes of children that were not included after all: they are walked by themselves."""
         ...
 
     def reset_watermark(self, lease: Lease) -> None:
-        """Forget a watermark that lies past the source's own clock: the next pass reads everything.
+        """Delete a watermark that is later than the source's clock: the next pass reads everything.
 
-        The one way back for a watermark (law 3).
+        One of the two ways in which a watermark moves back (law 3).
         """
         ...
 
@@ -56,9 +56,9 @@ class Passes(Protocol):
         ...
 
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
-        """Add to what a pass reports."""
+        """Add to the report of a pass."""
         ...
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
-        """Return what a pass has reported so far."""
+        """Return the report of a pass so far."""
         ...

@@ -13,23 +13,23 @@ class Records(Protocol):
     """Which records are stored, tombstoned or set aside, and which a page would change."""
 
     def count_live(self, key: SyncKey) -> int:
-        """Count the records we hold that are not tombstoned."""
+        """Count the stored records that are not tombstoned."""
         ...
 
     def count_set_aside(self, key: SyncKey) -> int:
-        """Count the records that wait as dead letters and of which no older version is held."""
+        """Count the records with a dead letter and no stored version."""
         ...
 
     def count_rejected(self, key: SyncKey) -> RejectedRecords:
-        """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+        """Return how many records are dead letters, of how many, and which share the org allows."""
         ...
 
     def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-        """Return those of these records that live here."""
+        """Return those of these records that are stored and not tombstoned."""
         ...
 
     def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
-        """Return those of these records that are tombstones here."""
+        """Return those of these records that are tombstoned."""
         ...
 
     def count_changes(self, key: SyncKey, batch: MappedBatch) -> int:
@@ -37,11 +37,11 @@ class Records(Protocol):
         ...
 
     def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
-        """Whether a stored parent of nested records was never listed, or has changed since."""
+        """Return whether a stored parent of nested records was never listed, or has changed since."""
         ...
 
     def note_checked(self, key: SyncKey) -> None:
-        """Note that the source was asked for changes now."""
+        """Store that the source was checked for changes now."""
         ...
 
     def load_announced(self, lease: Lease, pass_id: PassId) -> Mapping[str, int]:

@@ -12,7 +12,7 @@ class Redirects(Protocol):
     """Redirects from merged records to those that they became part of."""
 
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
-        """Apply merges and move their watermark in one transaction; gives how many were new.
+        """Apply merges and move their watermark in one transaction; return how many were new.
 
         Chains are followed to their ends. Links and references of what is removed lead
         to the end, its row is tombstoned, and the inbox is asked to have the end read.
@@ -23,18 +23,18 @@ class Redirects(Protocol):
         ...
 
     def follow_merges(self, key: SyncKey, references: Sequence[ReferenceColumn]) -> int:
-        """Lead references to merged records to what they became part of; gives how many did not yet.
+        """Redirect references to merged records to the records that were kept; return how many changed.
 
         A page read before a merge may be stored after it.
         """
         ...
 
     def load_merged(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> Mapping[ExternalId, ExternalId]:
-        """Return what those of these records became part of that are merged."""
+        """Return, for each of these records that was merged, the record that was kept."""
         ...
 
     def revive(self, lease: Lease, revival: Revival) -> None:
-        """Take back merges of records that live: each is a tombstone of its own again, which its record undeletes.
+        """Undo merges of records that still exist: each becomes a tombstone again, which the next write undeletes.
 
         What refers to the records that they became part of may have referred to them: it is read again.
         """

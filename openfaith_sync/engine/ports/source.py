@@ -14,7 +14,7 @@ class Source(Protocol):
         """Return one page, proven well formed.
 
         Raises:
-            TransientError: The source failed, or answered with something that is no answer.
+            TransientError: The source failed, or its response is malformed.
             ReconnectRequired: The credentials are refused.
             NotFoundAtSource: There is no such listing; for a nested one, the parent is gone.
             AccessDenied: The token may not read it.
@@ -27,11 +27,11 @@ class Source(Protocol):
     ) -> FreshRecord | None:
         """Return one record fresh from the source, its sideloaded children with it.
 
-        ``None`` only when the source answers 404 or 410: the one evidence that it is gone.
+        ``None`` only when the source answers 404 or 410, which is the only evidence that it is gone.
         ``parent`` is needed for nested entities.
 
         Raises:
-            AccessDenied: The token may not read it, which says nothing about whether it lives.
+            AccessDenied: The token may not read it, which does not say whether it exists.
             TransientError: The source failed.
         """
         ...
@@ -41,7 +41,7 @@ class Source(Protocol):
 
         Raises:
             AccessDenied: The token may not read them.
-            TransientError: The source failed, or answered with something that is no answer.
+            TransientError: The source failed, or its response is malformed.
         """
         ...
 
@@ -49,6 +49,6 @@ class Source(Protocol):
         """Return the record that an event shows; without attributes where the event shows none.
 
         Raises:
-            MalformedAnswer: It is no resource object.
+            MalformedAnswer: The payload is not a record.
         """
         ...

@@ -1,4 +1,4 @@
-"""What keeping subscriptions right needs of the outside, and nothing more."""
+"""What the engine needs to manage subscriptions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,32 +14,32 @@ class SubscriptionSource(Protocol):
     """One org's subscriptions at the source."""
 
     def list_subscriptions(self) -> Sequence[Subscription]:
-        """Return all of them, also those of others that the credentials may see."""
+        """Return all that the credentials can see, including those of others."""
         ...
 
     def create_subscription(self, name: str, url: str) -> Subscription:
-        """Make an active one. After a ``TransientError`` it may have been made or not."""
+        """Create an active subscription. After a ``TransientError`` it may or may not exist."""
         ...
 
     def activate_subscription(self, subscription_id: str) -> Subscription:
-        """Have the source deliver again."""
+        """Reactivate a subscription."""
         ...
 
     def rotate_secret(self, subscription_id: str) -> Subscription:
-        """Have the source sign with a new secret. After a ``TransientError`` it may do so or not."""
+        """Replace the secret of a subscription. After a ``TransientError`` it may or may not be replaced."""
         ...
 
     def delete_subscription(self, subscription_id: str) -> None:
-        """Have the source announce nothing more to it; one that is gone is as good."""
+        """Delete a subscription; one that is gone already is no error."""
         ...
 
     def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterable[InboxEvent]:
-        """Return the events since then that the source did not get delivered."""
+        """Return the events since then that the source failed to deliver."""
         ...
 
 
 class SubscriptionStore(Protocol):
-    """What we keep of one org's subscriptions to one adapter."""
+    """The stored subscriptions of one org to one adapter."""
 
     org: OrgId
     adapter: AdapterName
@@ -53,25 +53,25 @@ class SubscriptionStore(Protocol):
         ...
 
     def load(self) -> Mapping[str, KnownSubscription]:
-        """Return what we keep, by event name."""
+        """Return the stored subscriptions by event name."""
         ...
 
     def save(self, subscription: Subscription) -> None:
-        """Keep one with its secret; an older secret of the same event name is believed for a day more."""
+        """Store a subscription with its secret; an older secret of the same event name is accepted for one more day."""
         ...
 
     def note_active(self, names: Sequence[str]) -> None:
-        """Keep in mind that these were as we keep them just now."""
+        """Store that these were found unchanged just now."""
         ...
 
     def note_inactive(self, name: str) -> None:
-        """Keep in mind that deliveries are to be fetched."""
+        """Store that missed deliveries are to be fetched."""
         ...
 
     def forget(self, name: str) -> None:
-        """Keep nothing of an event name; nothing signed for it is believed any more."""
+        """Delete what is stored of an event name; signatures for it are no longer accepted."""
         ...
 
     def receive(self, events: Sequence[InboxEvent]) -> int:
-        """Put events into the inbox and say how many were new."""
+        """Store events in the inbox, and return how many were new."""
         ...

@@ -1,4 +1,4 @@
-"""What an event's payload shows of its record, where the record itself does not say enough."""
+"""Read what an event's payload shows, where the record itself does not show enough."""
 
 from contextlib import suppress
 
@@ -15,7 +15,7 @@ _SHOWS_THE_RECORD = frozenset({EventAction.CREATED, EventAction.UPDATED, EventAc
 
 
 def read_payload(source: Source, part: Entity, due: DueRecord, parent: ExternalId | None) -> RawRecord | None:
-    """Return the record as its newest event shows it; ``None`` if that shows nothing, or is older than one before."""
+    """Return the record as its newest event shows it; ``None`` if it shows nothing or is older than an earlier one."""
     event = due.events[-1]
     is_old = bool(event.event_time and due.applied_to and event.event_time < due.applied_to)
     shown = None if is_old else _parse(source, part, event, parent)
@@ -35,7 +35,7 @@ def read_parent(source: Source, part: Entity, due: DueRecord) -> ExternalId | No
 
 
 def is_behind(source: Source, part: Entity, due: DueRecord, record: RawRecord) -> bool:
-    """Whether an event shows a newer version of the record than the source does now."""
+    """Return whether an event shows a newer version of the record than the source does now."""
     attribute = part.delta.attribute
     if attribute is None:
         return False
@@ -44,7 +44,7 @@ def is_behind(source: Source, part: Entity, due: DueRecord, record: RawRecord) -
 
 
 def tells_of_merge(due: DueRecord) -> bool:
-    """Whether an event tells that the record became part of another, which is not known yet."""
+    """Return whether an event announces a merge of the record that is not applied yet."""
     return due.status is not RecordStatus.MERGED and any(event.action is EventAction.MERGED for event in due.events)
 
 

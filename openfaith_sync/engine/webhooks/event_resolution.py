@@ -1,7 +1,7 @@
-"""What is made of a record's events once it was read: pure, so that every case can be tried.
+"""Decide what becomes of a record's events after it was read. Pure, so that tests can try every case.
 
 The source is right. But where it contradicts an event, it may not show yet what the
-event tells of, so the event is kept and the record is looked at again, a few times.
+event announces, so the event is kept and the record is read again, a few times.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from datetime import datetime
 from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEvent, RecordStatus, Wait
 
 EARLY_WAITS = (5, 15, 60, 300)
-"""Seconds before a record is looked at again that is not as its event says."""
+"""Seconds until a record that differs from its event is read again."""
 FAILURE_WAITS = (5, 15, 60, 300, 900, 3600)
-"""The same after a failed reading; the last one is for all that follow."""
+"""Seconds until a record is read again after a failed read; the last one is repeated."""
 
 _SAYS_IT_LIVES = frozenset({EventAction.CREATED, EventAction.UPDATED})
 _SAYS_IT_IS_GONE = frozenset({EventAction.DESTROYED, EventAction.MERGED})
@@ -21,31 +21,31 @@ _SAYS_IT_IS_GONE = frozenset({EventAction.DESTROYED, EventAction.MERGED})
 
 @dataclass(frozen=True, slots=True)
 class EventResolution:
-    """What is done with one record and its events."""
+    """What to do with one record and its events."""
 
     is_stored: bool = False
     is_gone: bool = False
-    """Whether it is tombstoned."""
+    """Whether the record is to be tombstoned."""
     handled: Mapping[str, str] = field(default_factory=dict)
     waits: Mapping[str, Wait] = field(default_factory=dict)
 
 
 def resolve_all(due: DueRecord, outcome: str) -> EventResolution:
-    """Settle all events of a record without doing anything."""
+    """Mark all events of a record as handled, and change nothing."""
     return EventResolution(handled=_all(due.events, outcome))
 
 
 def resolve_failure(due: DueRecord, reason: str) -> EventResolution:
-    """Have a record read again later that could not be read now."""
+    """Postpone the events of a record that could not be read."""
     step = min(event.attempts for event in due.events)
     seconds = FAILURE_WAITS[min(step, len(FAILURE_WAITS) - 1)]
     return EventResolution(waits={event.event_id: Wait(seconds, reason) for event in due.events})
 
 
 def resolve_readable(due: DueRecord, *, is_older: bool) -> EventResolution:
-    """Say what becomes of a record that the source shows.
+    """Return what becomes of a record that the source shows.
 
-    ``is_older`` says that it shows an older version than an event does.
+    ``is_older`` says that an event shows a newer version than the source does.
     """
     latest = _latest(due.events)
     # Its end was told of before, and what is told now is older than that.
@@ -105,7 +105,7 @@ def _outcome_of_missing(due: DueRecord, event: InboxEvent, *, is_gone: bool) -> 
 def _look_again(
     doubted: list[InboxEvent], outcomes: Mapping[str, str], reason: str, verdict: EventResolution
 ) -> EventResolution:
-    """Settle what is beyond doubt; the rest waits, until it has waited often enough."""
+    """Mark the certain events as handled and postpone the doubtful ones, until they have waited often enough."""
     step = min((event.attempts for event in doubted), default=len(EARLY_WAITS))
     if step >= len(EARLY_WAITS):
         return EventResolution(verdict.is_stored, verdict.is_gone, handled=outcomes)
@@ -115,7 +115,7 @@ def _look_again(
 
 
 def _is_news(event: InboxEvent, latest: datetime | None, applied_to: datetime | None) -> bool:
-    """Whether nothing known is newer than this event; one without a time always may be."""
+    """Return whether nothing known is newer than this event; an event without a time always counts as new."""
     known = max(filter(None, (latest, applied_to)), default=None)
     return event.event_time is None or known is None or event.event_time >= known
 

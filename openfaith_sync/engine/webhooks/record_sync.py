@@ -1,8 +1,8 @@
-"""Drains the inbox of one org: reads each record fresh by its id, and stores what that shows.
+"""Process the inbox of one org: read each record by its id, and store the result.
 
 A batch is one pass: it is opened before the records of the batch are read, and its
-records, tombstones and settled events are one commit. Killed anywhere, the events
-still wait, and are done again with the same result.
+records, tombstones and handled events are one commit. After a kill the events
+still wait, and are processed again with the same result.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -69,14 +69,14 @@ def run_records(
 ) -> RecordsResult:
     """Process every due event of the session's org, or as many as fit into ``most_seconds``.
 
-    A record that cannot be read now waits for a later time, and the others go on.
+    A record that cannot be read now is postponed, and the others are processed.
 
     Raises:
-        LeaseHeld: Another worker drains this inbox.
+        LeaseHeld: Another worker is processing this inbox.
         ReconnectRequired: The credentials are refused; the events stay due.
-        MostlyRejected: Too many records were set aside; all events that were due are settled.
-        SafetyStop: So many records went that a person must look first. All else is done.
-        SyncError: No record of a batch could be read. They wait for a later time.
+        MostlyRejected: Too many records were set aside; all events that were due are handled.
+        SafetyStop: So many records were deleted that a person must review it. Everything else is done.
+        SyncError: No record of a batch could be read; their events are postponed.
     """
     with session.hold_lease(RECORDS) as lease:
         return _InboxRun(session, lease, on_progress).run(most_seconds)
@@ -84,7 +84,7 @@ def run_records(
 
 @dataclass(frozen=True, slots=True)
 class _RecordRead:
-    """What the source said of one record."""
+    """The source's response for one record."""
 
     due: DueRecord
     parent: ExternalId | None = None
@@ -94,15 +94,15 @@ class _RecordRead:
 
 @dataclass(slots=True)
 class _RecordBatch:
-    """What one batch is going to store."""
+    """What one batch is about to store."""
 
     raws: dict[EntityName, list[RawRecord]] = field(default_factory=dict)
-    """By entity, those that only came along first: what was read by its own id is newer."""
+    """By entity, sideloaded children first: what was read by its own id is newer."""
     asked: list[RequestedDeletion] = field(default_factory=list)
-    """What events say is gone and the source does not have."""
+    """Records that events report as deleted and that the source answers 404 for."""
     tombstones: list[Tombstone] = field(default_factory=list)
     revived: dict[EntityName, list[ExternalId]] = field(default_factory=dict)
-    """Records that a merge removed here and that the source shows."""
+    """Records that a merge removed here and that the source still shows."""
     memberships: list[Membership] = field(default_factory=list)
     handled: dict[str, str] = field(default_factory=dict)
     waits: dict[str, Wait] = field(default_factory=dict)
@@ -182,7 +182,7 @@ class _InboxRun:
             raise failures[0]
 
     def _learn_merges(self, due_records: Sequence[DueRecord]) -> Sequence[DueRecord]:
-        """Ask the source for its merges where an event tells of one, and say which records are merged now."""
+        """Poll merges where an event announces one, and return the due records with their new status."""
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
         for entity, part in self._manifest.entities.items():
             announced = [due for due in due_records if due.entity == entity and tells_of_merge(due)]
@@ -203,12 +203,12 @@ class _InboxRun:
         try:
             found = run_merges(self._session, part.name, merges)
         except LeaseHeld:
-            # The worker that is at it applies them; here their events wait for that.
+            # The worker that is polling applies them; their events wait for that.
             return
         self._result = replace(self._result, requests=self._result.requests + found.requests)
 
     def _is_to_be_read(self, due: DueRecord) -> bool:
-        """Whether it has to be read: one that was merged only when something says that it lives after all."""
+        """Return whether a record must be read; a merged one only when an event says that it still exists."""
         is_doubted = due.status is not RecordStatus.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in due.events)
         return due.entity in self._manifest.entities and is_doubted
 
@@ -219,7 +219,7 @@ class _InboxRun:
         return self._manifest.entities[due.entity].nested is not None
 
     def _find_parent(self, due: DueRecord) -> ExternalId | None:
-        """Return the parent of a nested record, by its events, else by our row."""
+        """Return the parent of a nested record, from its events, else from our row."""
         part = self._manifest.entities[due.entity]
         if part.nested is None or part.parent is None:
             return None
@@ -261,7 +261,7 @@ class _InboxRun:
             self._take(batch, due, resolve_readable(due, is_older=is_older), answer.fresh, answer.parent)
 
     def _judge_denied(self, batch: _RecordBatch, answer: _RecordRead, part: Entity) -> None:
-        """Believe the newest event where the record itself may not be read."""
+        """Store the newest event's payload where the token may not read the record itself."""
         due = answer.due
         shown = read_payload(self._source, part, due, answer.parent)
         if shown is None:
@@ -295,7 +295,7 @@ class _InboxRun:
             batch.asked.append(RequestedDeletion(tombstone, parent, is_live=due.status is RecordStatus.LIVE))
 
     def _withhold(self, batch: _RecordBatch, pass_id: PassId, due_records: Sequence[DueRecord]) -> None:
-        """Have only those deletions go that the safety stop allows; the events of the others say what they wait for."""
+        """Keep only the deletions that the safety stop allows; the events of the others name their hold."""
         allowed = allow_deletions(self._manifest, self._store, self._lease, pass_id, batch.asked)
         batch.tombstones = allowed.tombstones
         going = {(one.entity, one.external_id) for one in allowed.tombstones}
@@ -315,13 +315,13 @@ class _InboxRun:
             self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
 
     def _map(self, batch: _RecordBatch) -> tuple[MappedBatch, ...]:
-        """Map by entity, in the manifest's order, which is that of every page: no two commits wait in a circle."""
+        """Map by entity, in the manifest's order, which is that of every page, so that commits cannot deadlock."""
         return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
 
     def _note_set_aside(
         self, batch: _RecordBatch, due_records: Sequence[DueRecord], mapped: Sequence[MappedBatch]
     ) -> None:
-        """Say of the events whose record could not be mapped what became of it (law 5)."""
+        """Report events whose record could not be mapped as set aside (law 5)."""
         rejected = {(each.entity, bad.external_id) for each in mapped for bad in each.rejected}
         for due in due_records:
             if (due.entity, due.external_id) in rejected:

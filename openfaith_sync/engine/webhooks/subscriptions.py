@@ -1,7 +1,7 @@
-"""Subscriptions kept right: what the source announces to us is what the manifest wants to hear.
+"""Keep subscriptions as the manifest wants them.
 
-Everything here may be killed anywhere and run again: what the source lists and what we keep are
-compared each time, and a secret is stored before the next request is made. One process an org does
+Everything here may be killed at any point and run again: the source's list and ours are
+compared each time, and a secret is stored before the next request is made. One process per org does
 this at a time, under a lease.
 """
 
@@ -39,14 +39,14 @@ class _Done:
 def ensure_subscriptions(
     manifest: Manifest, source: SubscriptionSource, store: SubscriptionStore, public_url: str, holder: str = "ensure"
 ) -> SubscriptionReport:
-    """Have the source announce all that the manifest wants to our URL, each once, active, with a secret we know.
+    """Subscribe our URL to every event that the manifest wants: once each, active, with a known secret.
 
-    Where nothing is to be done it costs the requests of one listing and a note of when that was.
+    Without changes this costs the requests of one listing and one update of the time of the check.
 
     Raises:
-        LeaseHeld: Another process is at it.
+        LeaseHeld: Another process is changing them.
         AccessDenied: The token may not manage subscriptions.
-        TransientError: The source cannot be asked now; what was done stays done.
+        TransientError: The source cannot be reached now; what was done stays done.
     """
     wanted = sorted(announcements(manifest))
     url = delivery_url(public_url, store.adapter, store.org)
@@ -59,7 +59,7 @@ def ensure_subscriptions(
             try:
                 kept = _ensure_one(source, store, known.get(name), ours, (name, url), done)
             except DefinitionError as error:
-                # One name that the source does not offer keeps no other one silent.
+                # An event name that the source does not offer must not prevent the others.
                 done.refused[name] = str(error)
                 continue
             _remove(source, [found for found in ours if found.subscription_id != kept.subscription_id])
@@ -77,11 +77,11 @@ def ensure_subscriptions(
 
 
 def rotate_secrets(source: SubscriptionSource, store: SubscriptionStore, holder: str = "rotate") -> SubscriptionReport:
-    """Have the source sign with new secrets; what it signed with the old ones is believed for a day more.
+    """Rotate the secrets at the source; signatures with the old ones are accepted for one more day.
 
     Raises:
-        LeaseHeld: Another process is at it.
-        TransientError: The source cannot be asked now; run it again, or ``ensure_subscriptions``.
+        LeaseHeld: Another process is changing them.
+        TransientError: The source cannot be reached now; run it again, or ``ensure_subscriptions``.
     """
     rotated: list[str] = []
     refused: dict[str, str] = {}
@@ -101,13 +101,13 @@ def rotate_secrets(source: SubscriptionSource, store: SubscriptionStore, holder:
 def remove_subscriptions(
     source: SubscriptionSource, store: SubscriptionStore, public_url: str | None = None, holder: str = "remove"
 ) -> SubscriptionReport:
-    """Have the source announce nothing more to us, and believe nothing more that is signed.
+    """Delete our subscriptions at the source, and accept no more signatures.
 
-    Those that we know go, and with ``public_url`` also those at our URL that we do not know.
+    Deletes the known subscriptions, and with ``public_url`` also unknown ones at our URL.
 
     Raises:
-        LeaseHeld: Another process is at it.
-        TransientError: The source cannot be asked now; those that are left are still known.
+        LeaseHeld: Another process is changing them.
+        TransientError: The source cannot be reached now; those that are left are still known.
     """
     url = delivery_url(public_url, store.adapter, store.org) if public_url else None
     removed: list[str] = []
@@ -133,7 +133,7 @@ def _ensure_one(
     wanted: tuple[str, str],
     done: _Done,
 ) -> Subscription:
-    """Return the subscription of an event name that is active and whose secret we keep."""
+    """Return the active subscription of an event name, whose secret is stored."""
     name, url = wanted
     kept = _choose(ours, known)
     if kept is None:
@@ -165,7 +165,7 @@ def _is_kept(found: Subscription, known: KnownSubscription) -> bool:
 
 
 def _choose(ours: Sequence[Subscription], known: KnownSubscription | None) -> Subscription | None:
-    """Prefer the one we know, then the oldest that shows its secret; without a secret none is of use."""
+    """Return the known subscription, else the oldest that shows its secret; without a secret it is of no use."""
     for found in ours:
         if known is not None and found.subscription_id == known.subscription_id:
             return found
@@ -178,7 +178,7 @@ def _with_secret(kept: Subscription, known: KnownSubscription | None) -> Subscri
 
 
 def _create(source: SubscriptionSource, name: str, url: str) -> Subscription:
-    """Make one; when it is not sure whether that happened, the source's list says so."""
+    """Create a subscription; when the outcome is unknown, look for it in the source's list."""
 
     def listed() -> Subscription | None:
         return next((s for s in source.list_subscriptions() if s.name == name and s.url == url and s.secret), None)
@@ -195,7 +195,7 @@ def _rotate_one(source: SubscriptionSource, held: KnownSubscription) -> Subscrip
 
 
 def _once(ask: Callable[[], Subscription], listed: Callable[[], Subscription | None]) -> Subscription:
-    """Ask for something that must not be done twice; after a failure look whether it was done, then ask once more."""
+    """Send a request that must not be repeated; after a failure, check whether it was done before sending it again."""
     try:
         return ask()
     except (TransientError, DefinitionError) as error:
@@ -227,7 +227,7 @@ def _remove_unwanted(
     url: str,
     done: _Done,
 ) -> None:
-    """Remove ours that the manifest does not want any more, and those that lead to a former URL of ours."""
+    """Delete ours that the manifest no longer wants, and those that point to a former URL of ours."""
     by_id = {held.subscription_id: held for held in known.values()}
     for found in listed:
         held = by_id.get(found.subscription_id)

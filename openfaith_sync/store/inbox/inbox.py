@@ -20,7 +20,7 @@ def receive(database: Database, org: OrgId, adapter: AdapterName, events: Sequen
 
 
 def receive_on(connection: Connection, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
-    """Store events that have come in, all or none; gives how many were new.
+    """Store events that have come in, all or none; return how many were new.
 
     Law 7: when this returns they are stored, and may be acknowledged. An event whose
     id is known is the same event, and changes nothing.
@@ -55,7 +55,7 @@ def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStat
 
 
 def prune_events(database: Database, older_than: timedelta) -> int:
-    """Delete events that were settled longer ago than this; gives how many. What waits stays.
+    """Delete events that were settled longer ago than this; return how many. What waits stays.
 
     A source that repeats an event after that has it read once more, which changes nothing.
     """

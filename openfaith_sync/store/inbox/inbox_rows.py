@@ -67,7 +67,7 @@ def load_parent(
 
 
 def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wait]) -> None:
-    """Have events looked at again later."""
+    """Postpone events."""
     parameters = {
         "org": lease.key.org,
         "adapter": lease.key.adapter,

@@ -26,11 +26,11 @@ class InboxStore(OrgConnection):
             return inbox_rows.load_parent(connection, key, parent, reference, external_id)
 
     def postpone_events(self, lease: Lease, waits: Mapping[str, Wait]) -> None:
-        """Have events looked at again later."""
+        """Postpone events."""
         with self._using(lease.key) as connection:
             inbox_rows.postpone_events(connection, lease, waits)
 
     def count_waiting(self, key: SyncKey) -> int:
-        """Count the events that are not settled."""
+        """Count the events that are not handled yet."""
         with self._using(key) as connection:
             return inbox_rows.count_waiting(connection, key)

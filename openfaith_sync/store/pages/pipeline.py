@@ -68,7 +68,7 @@ class Pipeline:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the connection can be used otherwise, or never again."""
+        """Return whether the connection can be used otherwise, or never again."""
         return self._connection.closed or self._pq.pipeline_status == pq.PipelineStatus.OFF
 
     def send(self, statement: bytes, parameters: Mapping[str, Any]) -> StatementResult:

@@ -77,12 +77,12 @@ def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dic
 
 
 def note_checked(connection: Connection, key: SyncKey) -> None:
-    """Note that the source was asked for changes now."""
+    """Store that the source was checked for changes now."""
     connection.execute(_CHECKED, key_parameters(key))
 
 
 def has_changed_parents(connection: Connection, key: SyncKey, parent: str) -> bool:
-    """Whether a parent is stored that was never listed, or differs from what it was when it was listed."""
+    """Return whether a parent is stored that was never listed, or differs from what it was when it was listed."""
     org, adapter, entity = key_parameters(key)
     parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
     return bool(fetch_one(connection, _CHANGED_PARENTS, parameters)[0])

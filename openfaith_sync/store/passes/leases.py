@@ -65,7 +65,7 @@ def hold_lease(connection: Connection, key: SyncKey, holder: str, terms: LeaseTe
     """Hold the right to write under a key until the block ends.
 
     Raises:
-        LeaseHeld: Another live worker has it; says who and since when.
+        LeaseHeld: Another live worker has it; return who and since when.
         LeaseLost: The session broke inside the block, and another worker has the lease now.
     """
     with translated():

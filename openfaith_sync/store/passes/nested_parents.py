@@ -131,7 +131,7 @@ def load_parents(
 def count_parents(
     connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool
 ) -> tuple[int, int]:
-    """Count the parents whose lists this pass reads, and those that it has read already."""
+    """Count the parents whose lists this pass reads, and those that it has already read."""
     query = _COUNT.replace("{is_due}", _IS_DUE[is_full]).encode()
     row = connection.execute(query, _parameters(key, nesting, pass_id)).fetchone() or (0, 0)
     return int(row[0]), int(row[1])

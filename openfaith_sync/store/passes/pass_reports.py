@@ -16,7 +16,7 @@ UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s A
 
 
 def load_report(connection: Connection, key: SyncKey, pass_id: PassId) -> Report:
-    """Return what a pass has reported so far."""
+    """Return the report of a pass so far."""
     report: Report = fetch_one(connection, _LOAD, (key.org, pass_id))[0]
     return report
 

@@ -21,7 +21,7 @@ class PassStore(OrgConnection):
             return passes.load_checkpoint(connection, key)
 
     def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
-        """Begin a pass and one for each of its riders; an open one before it is abandoned."""
+        """Begin a pass and one for each of its riders; an earlier open pass is abandoned."""
         with self._using(lease.key) as connection:
             return passes.open_pass(connection, lease, start, place)
 
@@ -51,12 +51,12 @@ class PassStore(OrgConnection):
             return passes.load_rider(connection, key)
 
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
-        """Add to what a pass reports."""
+        """Add to the report of a pass."""
         with self._using(lease.key) as connection:
             pass_reports.write_report(connection, lease, pass_id, report)
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
-        """Return what a pass has reported so far."""
+        """Return the report of a pass so far."""
         with self._using(lease.key) as connection:
             return pass_reports.load_report(connection, lease.key, pass_id)
 
@@ -71,26 +71,26 @@ class PassStore(OrgConnection):
             return change_detection.count_changes(connection, key, batch)
 
     def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
-        """Whether a stored parent was never listed, or has changed since."""
+        """Return whether a stored parent was never listed, or has changed since."""
         with self._using(key) as connection:
             return change_detection.has_changed_parents(connection, key, parent)
 
     def note_checked(self, key: SyncKey) -> None:
-        """Note that the source was asked for changes now."""
+        """Store that the source was checked for changes now."""
         with self._using(key) as connection:
             change_detection.note_checked(connection, key)
 
     def count_live(self, key: SyncKey) -> int:
-        """Count the records we hold that are not tombstoned."""
+        """Count the stored records that are not tombstoned."""
         with self._using(key) as connection:
             return passes.count_live(connection, key)
 
     def count_set_aside(self, key: SyncKey) -> int:
-        """Count the records that wait as dead letters and of which no older version is held."""
+        """Count the records with a dead letter and no stored version."""
         with self._using(key) as connection:
             return passes.count_set_aside(connection, key)
 
     def count_rejected(self, key: SyncKey) -> RejectedRecords:
-        """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+        """Return how many records are dead letters, of how many, and which share the org allows."""
         with self._using(key) as connection:
             return passes.count_rejected(connection, key)

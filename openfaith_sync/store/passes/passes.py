@@ -144,7 +144,7 @@ def _load_open(connection: Connection, key: SyncKey) -> OpenPass | None:
 
 
 def open_pass(connection: Connection, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
-    """Begin a pass and one for each of its riders; an open one before it is abandoned.
+    """Begin a pass and one for each of its riders; an earlier open pass is abandoned.
 
     Dead letters of rows without an id are resolved where everything is listed anew: what
     is still there comes back with its page.
@@ -211,7 +211,7 @@ def abandon_pass(connection: Connection, lease: Lease, pass_id: PassId) -> None:
 
 
 def abandon_riders(connection: Connection, lease: Lease, pass_id: PassId) -> None:
-    """End the passes of the children that did not ride along after all: they walk themselves."""
+    """End the passes of children that were not included after all: they are walked by themselves."""
     with connection.transaction():
         check_lease(connection, lease)
         connection.execute(_ABANDON_RIDERS, {"org": lease.key.org, "pass": pass_id})
@@ -232,17 +232,17 @@ def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
 
 
 def count_live(connection: Connection, key: SyncKey) -> int:
-    """Count the records we hold that are not tombstoned."""
+    """Count the stored records that are not tombstoned."""
     return int(fetch_one(connection, _COUNT_LIVE, key_parameters(key))[0])
 
 
 def count_set_aside(connection: Connection, key: SyncKey) -> int:
-    """Count the records that wait as dead letters and of which no older version is held."""
+    """Count the records with a dead letter and no stored version."""
     return int(fetch_one(connection, _COUNT_SET_ASIDE, key_parameters(key))[0])
 
 
 def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:
-    """Return how many records wait as dead letters, of how many, and which share of them the org allows."""
+    """Return how many records are dead letters, of how many, and which share the org allows."""
     org, adapter, entity = key_parameters(key)
     parameters = {"org": org, "adapter": adapter, "entity": entity}
     waiting, share = fetch_one(connection, _REJECTED, parameters)
