@@ -1,4 +1,4 @@
-"""The command line: reads the environment once and names the commands."""
+"""The command line: reads the environment once and registers the commands."""
 
 import os
 
@@ -30,20 +30,20 @@ def main(context: click.Context) -> None:
     Start with:
       openfaith-sync demo                         a simulated church, end to end
       openfaith-sync org add grace --basic-stdin  connect a real one
-      openfaith-sync sync grace                   bring it up to date
+      openfaith-sync sync grace                   sync it
       openfaith-sync status                       what is stored, and how fresh it is
 
     \b
-    Environment (all may be unset):
-      OPENFAITH_DATABASE_URL   PostgreSQL to use; unset: one is started in OPENFAITH_HOME
-      OPENFAITH_QUERY_URL      the same database for the login of `db query`; unset: one is created
-      OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first; needed with a URL
-      OPENFAITH_MANIFESTS      folder of the manifests (manifests/)
-      OPENFAITH_HOME           folder of what is started and made here (.openfaith/)
-      OPENFAITH_PUBLIC_URL     where sources reach `serve`; unset: no webhooks are asked for
+    Environment (all optional):
+      OPENFAITH_DATABASE_URL   the PostgreSQL database; by default one is started in OPENFAITH_HOME
+      OPENFAITH_QUERY_URL      the same database with the role for `db query`; by default one is created
+      OPENFAITH_SECRET_KEYS    keys that encrypt credentials, newest first; required with a URL
+      OPENFAITH_MANIFESTS      the folder of manifests (default: manifests/)
+      OPENFAITH_HOME           the folder for local files (default: .openfaith/)
+      OPENFAITH_PUBLIC_URL     the URL at which sources reach `serve`; without it, no webhooks
       OPENFAITH_PCO_CLIENT_ID, OPENFAITH_PCO_CLIENT_SECRET
-                               the OAuth client that `org connect` connects orgs with
-    """  # noqa: D301  click's sign for lines that stay as they are
+                               the OAuth client that `org connect` uses
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     context.obj = deployment = Deployment.from_environment(os.environ)
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}
 

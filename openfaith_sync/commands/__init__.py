@@ -1,1 +1,1 @@
-"""The command line's commands, one family a file."""
+"""The commands of the command line, one family per file."""

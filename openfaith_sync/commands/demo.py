@@ -1,4 +1,4 @@
-"""``demo``: a simulated church, synced through Dagster's asset graph into PostgreSQL, and checked."""
+"""``demo``: sync a simulated church through Dagster's asset graph into PostgreSQL, and check the result."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.commands.demo_check import Church
+from openfaith_sync.commands.dagster_partitions import open_partitions
+from openfaith_sync.commands.demo_check import DemoChurch
 from openfaith_sync.commands.demo_run import DEFINITIONS, materialize
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.partition import open_partitions
-from openfaith_sync.commands.printing import print_rows
+from openfaith_sync.commands.output import print_rows
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
@@ -25,36 +25,40 @@ from openfaith_sync.store.database.database import open_database
 
 ADAPTER = AdapterName("pco")
 PEOPLE = 2000
-LOOK = "select first_name, last_name, status from openfaith.people limit 5"
+EXAMPLE_QUERY = "select first_name, last_name, status from openfaith.people limit 5"
 COLUMNS = ("entity", "source", "stored", "created", "dead_letters", "seconds")
 
 
 @click.command()
 @click.option(
-    "--people", type=click.IntRange(1, 1_000_000), default=PEOPLE, show_default=True, help="The church's size."
+    "--people",
+    type=click.IntRange(1, 1_000_000),
+    default=PEOPLE,
+    show_default=True,
+    help="The number of people in the church.",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="The simulator's port.  [default: a free one]")
 @click.option(
     "--rate",
     default="1000/20",
     show_default=True,
-    help="Requests/seconds that the church allows, or off; Planning Center Online itself: 100/20.",
+    help="Requests/seconds that the source allows, or off; Planning Center Online allows 100/20.",
 )
 @pass_deployment
 def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
-    """Sync a simulated church through Dagster into PostgreSQL, and prove it right.
+    """Sync a simulated church through Dagster into PostgreSQL, and verify the copy.
 
-    Starts all it needs and leaves the data, so that the Dagster UI has
-    something to show. The second time nothing is created.
+    Starts everything it needs and keeps the data, so that the Dagster UI has
+    something to show. A second run creates nothing.
 
     \b
     Example: openfaith-sync demo --people 500
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     manifest = read_manifest(deployment.settings.manifests, ADAPTER)
     settings = SimulatorSettings(people=people, port=port, rate=parse_rate(rate))
-    # Another size is another church: its ids mean other people.
+    # A church of another size is another org: its ids stand for other people.
     org = OrgId("demo" if people == PEOPLE else f"demo-{people}")
-    click.echo(f"inventing a church of {people:,} people")
+    click.echo(f"simulating a church of {people:,} people")
     with (
         running_simulator(settings, manifest) as simulator,
         open_database(deployment.settings) as database,
@@ -62,7 +66,7 @@ def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
         with open_partitions(deployment) as partitions:
             add_connection(database, _connection(org, simulator))
             partitions.register(org)
-        church = Church(org, ADAPTER, lambda statement: list(read_rows(database, org, statement)))
+        church = DemoChurch(org, ADAPTER, lambda statement: list(read_rows(database, org, statement)))
         before = {name: set(church.stored(entity)) for name, entity in manifest.entities.items()}
         click.echo(f"syncing it as org {org}: dagster asset materialize --select '*' --partition {org}")
         seconds = materialize(deployment, ADAPTER, org, click.echo)
@@ -71,9 +75,9 @@ def demo(deployment: Deployment, people: int, port: int, rate: str) -> None:
     print_rows(rows, COLUMNS, as_json=False)
     if disagreements:
         raise SafetyStop(
-            "the copy does not agree with the simulator's truth:\n  "
+            "the copy differs from the simulator's data:\n  "
             + "\n  ".join(disagreements)
-            + "\nif the simulator changed since the last demo, remove the old copy with: make clean"
+            + "\nif the simulator has changed since the last demo, remove the old copy with: make clean"
         )
     click.echo(_ending(deployment, org, simulator, people))
 
@@ -86,23 +90,23 @@ def _connection(org: OrgId, simulator: RunningSimulator) -> Connection:
 def _compare(
     manifest: Manifest,
     simulator: RunningSimulator,
-    church: Church,
+    church: DemoChurch,
     before: dict[EntityName, set[str]],
     seconds: dict[EntityName, float],
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the table's rows, and all in which our copy differs from the truth."""
+    """Return the table's rows, and every difference between our copy and the source."""
     rows, disagreements = [], []
     for name in manifest.graph.entities:
         entity, truth = manifest.entities[name], simulator.truth(name)
-        stored, dead = church.stored(entity), church.dead_letters(name)
-        disagreements += church.disagreements(entity, truth, stored, dead)
+        stored, rejected = church.stored(entity), church.dead_letters(name)
+        disagreements += church.disagreements(entity, truth, stored, rejected)
         rows.append(
             {
                 "entity": f"{manifest.adapter}/{name}",
                 "source": len(truth),
                 "stored": len(stored),
                 "created": len(stored.keys() - before[name]),
-                "dead_letters": dead,
+                "dead_letters": rejected,
                 "seconds": seconds.get(name),
             }
         )
@@ -113,17 +117,17 @@ def _ending(deployment: Deployment, org: OrgId, simulator: RunningSimulator, peo
     tool = Path(sys.argv[0])
     dagster, port = tool.with_name("dagster"), urlsplit(simulator.base_url).port
     home, is_here = deployment.dagster_home, deployment.dagster_home == Path.cwd()
-    # Beside dagster.yaml lies workspace.yaml, which names the definitions.
+    # workspace.yaml, which names the definitions, is next to dagster.yaml.
     dev = f"DAGSTER_HOME=$PWD {dagster} dev" if is_here else f"DAGSTER_HOME={home} {dagster} dev -m {DEFINITIONS}"
     return f"""
-The copy agrees with the simulator's truth: every record, its fields and references.
+The copy matches the simulator's data: every record, its fields and references.
 
-Look at it:
+Inspect it:
   {tool} status {org}
-  {tool} db query "{LOOK}"
+  {tool} db query "{EXAMPLE_QUERY}"
   {tool} graph
 
-Open the Dagster UI (http://localhost:3000), and leave the church running for it:
+Open the Dagster UI (http://localhost:3000), with the church running for it:
   {tool} simulate pco --people {people} --port {port}
   {dev}
 

@@ -1,8 +1,7 @@
-"""Compares what is stored with the simulator's truth, field by field.
+"""Compare the stored rows with the simulator's data, field by field.
 
-On purpose it does not use the mapping: what is checked must not check itself.
-Fields that need a parser of their own (gender, phone, country) are left to the
-mapping's golden table.
+This deliberately does not use the mapping, which must not check itself. Fields that need a
+parser (gender, phone, country) are covered by the mapping's golden table.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from openfaith_sync.simulator.data.ground_truth import TrueRecord
 
 Row: TypeAlias = Mapping[str, Any]
 Query: TypeAlias = Callable[[str], list[Row]]
-"""Runs a statement that only reads."""
+"""Runs a read-only statement."""
 
 _AS_STORED: dict[AttributeType, Callable[[Any], object]] = {
     AttributeType.STRING: str,
@@ -29,8 +28,8 @@ _AS_STORED: dict[AttributeType, Callable[[Any], object]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Church:
-    """Whose records are compared, and where ours are read."""
+class DemoChurch:
+    """The org whose rows are compared, and the query that reads them."""
 
     org: OrgId
     adapter: AdapterName
@@ -46,7 +45,7 @@ class Church:
         return {row["id"]: row for row in rows}
 
     def dead_letters(self, entity: EntityName) -> int:
-        """Count the records that are set aside."""
+        """Return the number of dead letters."""
         (row,) = self.query(
             f"select count(*) as dead from sync.dead_letters "  # noqa: S608
             f"where org_id = '{self.org}' and entity = '{entity}' and resolved_at is null"
@@ -56,22 +55,28 @@ class Church:
     def disagreements(
         self, entity: Entity, truth: Mapping[str, TrueRecord], stored: Mapping[str, Row], dead_letters: int
     ) -> list[str]:
-        """Say everything in which our rows differ from the truth; at most a few of each kind."""
-        true = {derive_entity_id(self.org, self.adapter, entity.name, id_): record for id_, record in truth.items()}
-        missing, extra = true.keys() - stored.keys(), stored.keys() - true.keys()
-        said = []
+        """Return the differences between our rows and the source; at most a few of each kind."""
+        expected_records = {
+            derive_entity_id(self.org, self.adapter, entity.name, id_): record for id_, record in truth.items()
+        }
+        missing, extra = expected_records.keys() - stored.keys(), stored.keys() - expected_records.keys()
+        differences = []
         if len(missing) != dead_letters:
-            some = ", ".join(sorted(true[id_].id for id_ in missing)[:5])
-            said.append(f"{entity.name}: {len(missing)} records are not stored ({some}); dead letters: {dead_letters}")
+            examples = ", ".join(sorted(expected_records[id_].id for id_ in missing)[:5])
+            differences.append(
+                f"{entity.name}: {len(missing)} records are not stored ({examples}); dead letters: {dead_letters}"
+            )
         if extra:
-            said.append(f"{entity.name}: {len(extra)} rows are not at the source ({', '.join(sorted(extra)[:5])})")
+            differences.append(
+                f"{entity.name}: {len(extra)} rows are not at the source ({', '.join(sorted(extra)[:5])})"
+            )
         differing = [
-            f"{entity.name} {true[id_].id}: {column} differs from the source"
-            for id_ in sorted(true.keys() & stored.keys())
-            for column, value in self._expected(entity, true[id_]).items()
+            f"{entity.name} {expected_records[id_].id}: {column} differs from the source"
+            for id_ in sorted(expected_records.keys() & stored.keys())
+            for column, value in self._expected(entity, expected_records[id_]).items()
             if stored[id_][column] != value
         ]
-        return said + differing[:5]
+        return differences + differing[:5]
 
     def _expected(self, entity: Entity, record: TrueRecord) -> dict[str, object]:
         expected: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The demonstration's Dagster run: the asset graph of one org, its noisy log made a line an entity."""
+"""The demonstration's Dagster run: materializes one org, and reduces Dagster's log to a line per entity."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ _TAIL_LINES = 30
 
 @dataclass(slots=True)
 class StepLog:
-    """Reads what a run logs: when each entity began, and how long it took."""
+    """Reads a run's log: when each entity started, and how long it took."""
 
     adapter: AdapterName
     say: Callable[[str], None]
@@ -33,12 +33,12 @@ class StepLog:
     _began: dict[EntityName, float] = field(default_factory=dict)
 
     def read(self, line: str) -> None:
-        """Take in one line of the log; most say nothing about a step."""
-        found = _STEP.search(line)
+        """Read one line of the log; most lines are not about a step."""
+        match = _STEP.search(line)
         prefix = f"{self.adapter}__"
-        if found is None or not found["step"].startswith(prefix):
+        if match is None or not match["step"].startswith(prefix):
             return
-        entity, event = EntityName(found["step"].removeprefix(prefix)), found["event"]
+        entity, event = EntityName(match["step"].removeprefix(prefix)), match["event"]
         if event == "START":
             self._began[entity] = self.clock()
         elif event in _ENDINGS:
@@ -50,10 +50,10 @@ class StepLog:
 def materialize(
     deployment: Deployment, adapter: AdapterName, org: OrgId, say: Callable[[str], None]
 ) -> dict[EntityName, float]:
-    """Materialize every asset of an org in a Dagster process; gives the seconds each took.
+    """Materialize every asset of an org in a Dagster process, and return the seconds each took.
 
     Raises:
-        TransientError: The run failed; says where its log is and how it ended.
+        TransientError: The run failed; the message contains the log's path and its last lines.
     """
     command = [sys.executable, "-m", "dagster", "asset", "materialize"]
     command += ["-m", DEFINITIONS, "--select", "*", "--partition", org]
@@ -73,9 +73,9 @@ def materialize(
 
 @contextmanager
 def _running(command: list[str], deployment: Deployment) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    """Run a process, and end it when the block is left early."""
+    """Run a process, and terminate it if the block exits early."""
     environment = deployment.environment()
-    with subprocess.Popen(  # noqa: S603  our own interpreter and fixed words; the org's name is checked
+    with subprocess.Popen(  # noqa: S603  our own interpreter and fixed arguments; the org's name is validated
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What every command is handed: where this deployment's things are."""
+"""The deployment that every command receives: settings and folders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Deployment:
     settings: Settings
     dagster_home: Path
     inherited: Mapping[str, str] = field(repr=False)
-    """The environment as it was; may hold secrets."""
+    """The original environment; may contain secrets."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Deployment":
@@ -29,10 +29,10 @@ class Deployment:
         return cls(settings, _dagster_home(environment.get("DAGSTER_HOME"), settings), dict(environment))
 
     def environment(self) -> dict[str, str]:
-        """Return the environment of a process that is to mean the same deployment."""
+        """Return the environment for a process that is to use the same deployment."""
         is_embedded = self.settings.database_url is None
         return {
-            # A client of the embedded server must not be led to the server that libpq's variables mean.
+            # A client of the embedded server must not connect to the server that libpq's variables name.
             **(without_libpq_variables(self.inherited) if is_embedded else self.inherited),
             "DAGSTER_HOME": str(self.dagster_home),
             "OPENFAITH_HOME": str(self.settings.home),
@@ -43,9 +43,9 @@ class Deployment:
 pass_deployment = click.make_pass_decorator(Deployment)
 
 
-def _dagster_home(given: str | None, settings: Settings) -> Path:
-    """Prefer what is given, then a folder with a ``dagster.yaml``, then one of our own making."""
-    if given:
-        return Path(given).absolute()
+def _dagster_home(configured: str | None, settings: Settings) -> Path:
+    """Return the given folder, or one with a ``dagster.yaml``, or else one below our home folder."""
+    if configured:
+        return Path(configured).absolute()
     places = [Path.cwd(), PACKAGE.parent]
     return next((place for place in places if (place / DAGSTER_FILE).is_file()), settings.home / "dagster")

@@ -1,4 +1,4 @@
-"""``graph``: the dependencies between entities, drawn."""
+"""``graph``: draw the dependencies between entities."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,16 +21,16 @@ DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
 @click.command()
 @click.option("--format", "kind", type=click.Choice(list(DRAWINGS)), default="text", show_default=True)
 @adapter_option
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @pass_deployment
 def graph(deployment: Deployment, kind: str, adapter: str | None, output: Path | None) -> None:
-    """Draw in which order entities sync, hard and soft dependencies told apart.
+    """Draw the order in which entities sync, with hard and soft dependencies distinguished.
 
     \b
     Examples:
       openfaith-sync graph --adapter pco
       openfaith-sync graph --adapter pco --format svg -o graph.svg
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     drawn = DRAWINGS[kind](find_manifest(deployment.settings.manifests, adapter).graph)
     if output is None:
         click.echo(drawn.rstrip("\n"))

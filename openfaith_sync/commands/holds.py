@@ -1,4 +1,4 @@
-"""``holds``: deletions and older versions that wait for a person, and what the person says."""
+"""``holds``: review deletions and older versions that are held back until a person decides."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.passes.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.store.database.database import Database, open_database
@@ -21,45 +21,49 @@ from openfaith_sync.store.deletions.hold_decisions import (
 COLUMNS = ("hold", "org", "entity", "kind", "missing", "live", "status", "approved_up_to", "created_at", "reason")
 RECORD_COLUMNS = ("external_id", "entity_id", "times_missed", "first_missed_at")
 SHOWN = 50
-_MAY = {HoldKind.DELETIONS: "may go", HoldKind.OLDER: "may go back to an older version"}
+_MAY = {HoldKind.DELETIONS: "may be deleted", HoldKind.OLDER: "may revert to an older version"}
 
 
 @click.group()
 def holds() -> None:
-    """Look at deletions and older versions that wait for a person, and decide about them.
+    """Review deletions and older versions that are held back, and approve or reject them.
 
-    When more of an entity is missing at the source than may vanish at once,
-    nothing of it is deleted before a person has looked. The same holds when
-    the source shows so many records in an older version than the one held.
+    If more records of an entity are missing at the source than the deletion limits
+    allow, none of them is deleted until a person decides. The same applies if the
+    source returns that many records in an older version than the stored one.
     """
 
 
 @holds.command("list")
-@click.option("--org", help="Only those of this org.")
-@click.option("--all", "is_all", is_flag=True, help="Also those that are over.")
+@click.option("--org", help="Only the holds of this org.")
+@click.option("--all", "is_all", is_flag=True, help="Include closed holds.")
 @as_json
 @pass_deployment
 def list_(deployment: Deployment, org: str | None, is_all: bool, as_json: bool) -> None:
-    """List the holds that stand."""
+    """List the open holds."""
     wanted = None if org is None else parse_org(org)
     with open_database(deployment.settings) as database:
         rows = [_row(hold) for hold in list_holds(database, wanted, is_all=is_all)]
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
     else:
-        click.echo("nothing is held", err=True)
+        click.echo("there are no open holds", err=True)
 
 
 @holds.command()
 @click.argument("hold_id", type=int, metavar="ID")
-@click.option("--limit", type=click.IntRange(min=1), help=f"Show so many records; without --json {SHOWN} are shown.")
-@click.option("--names", is_flag=True, help="Also show what the records are called.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"Show at most this many records; without --json the default is {SHOWN}.",
+)
+@click.option("--names", is_flag=True, help="Include the records' names.")
 @as_json
 @pass_deployment
 def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, as_json: bool) -> None:
-    """Show a hold, and the records that would be deleted or stored in an older version.
+    """Show a hold, and the records that would be deleted or reverted to an older version.
 
-    Names are shown only when asked for: they are people's.
+    Names are personal data, so they are shown only with --names.
     """
     with open_database(deployment.settings) as database:
         hold = load_hold(database, hold_id)
@@ -73,7 +77,7 @@ def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, a
     click.echo(f"hold {hold.hold_id} ({hold.status}): {hold.reason}")
     print_rows(rows, (*RECORD_COLUMNS, *(("name",) if names else ())), as_json=False)
     if len(rows) < hold.missing:
-        click.echo(f"{len(rows):,} of {hold.missing:,} records shown; all of them: --json", err=True)
+        click.echo(f"{len(rows):,} of {hold.missing:,} records shown; use --json for all of them", err=True)
 
 
 @holds.command()
@@ -83,25 +87,23 @@ def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, a
 @as_json
 @pass_deployment
 def approve(deployment: Deployment, hold_id: int | None, org: str | None, is_all: bool, as_json: bool) -> None:
-    """Let the records of a hold go, or go back, once the check was run again.
+    """Approve a hold: the next reconciliation deletes or reverts its records after checking them again.
 
-    The number of records that wait now is a ceiling: when the next reconciliation
-    finds more of them, it stops again and changes none. What hangs below records
-    that may go, such as the memberships of a household, is approved with them.
-
+    The number of records held now is a ceiling: if the next reconciliation finds
+    more of them, it stops again and changes none. Records nested below these,
+    such as the memberships of a household, are approved with them.
     Examples: openfaith-sync holds approve 7
-
               openfaith-sync holds approve --org grace --all
     """
     if is_all != (org is not None) or is_all == (hold_id is not None):
-        raise click.UsageError("name one hold by its number, or all of an org with --org ORG --all")
+        raise click.UsageError("specify one hold by its number, or all holds of an org with --org ORG --all")
     with open_database(deployment.settings) as database:
-        wanted = [load_hold(database, hold_id)] if hold_id is not None else _open_holds(database, str(org))
+        selected = [load_hold(database, hold_id)] if hold_id is not None else _open_holds(database, str(org))
         approved: dict[int, Hold] = {}
-        for hold in wanted:
+        for hold in selected:
             if hold.hold_id not in approved:
-                found = approve_hold(database, hold.hold_id, _nested_below(deployment, hold))
-                approved |= {one.hold_id: one for one in found}
+                approvals = approve_hold(database, hold.hold_id, _nested_below(deployment, hold))
+                approved |= {one.hold_id: one for one in approvals}
     if as_json:
         rows = [_row(hold) for hold in approved.values()]
         print_json(rows if is_all else rows[0])
@@ -112,7 +114,7 @@ def approve(deployment: Deployment, hold_id: int | None, org: str | None, is_all
         )
         click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
     if not approved:
-        click.echo("no hold is open", err=True)
+        click.echo("there are no open holds", err=True)
 
 
 def _open_holds(database: Database, org: str) -> list[Hold]:
@@ -122,7 +124,7 @@ def _open_holds(database: Database, org: str) -> list[Hold]:
 def _nested_below(deployment: Deployment, hold: Hold) -> list[EntityName]:
     """Return the entities whose records exist only below those of the hold."""
     manifest = read_manifest(deployment.settings.manifests, hold.key.adapter)
-    return [name for name, part in manifest.entities.items() if part.parent == hold.key.entity]
+    return [name for name, entity in manifest.entities.items() if entity.parent == hold.key.entity]
 
 
 @holds.command()
@@ -130,13 +132,13 @@ def _nested_below(deployment: Deployment, hold: Hold) -> list[EntityName]:
 @as_json
 @pass_deployment
 def reject(deployment: Deployment, hold_id: int, as_json: bool) -> None:
-    """Close a hold and keep the rows; the next reconciliation may stop again."""
+    """Close a hold and keep its rows; the next reconciliation may stop again."""
     with open_database(deployment.settings) as database:
         hold = reject_hold(database, hold_id)
     if as_json:
         print_json(_row(hold))
         return
-    click.echo(f"rejected: {hold.missing:,} records of {hold.key.entity} of {hold.key.org} stay as they are")
+    click.echo(f"rejected: {hold.missing:,} records of {hold.key.entity} of {hold.key.org} are unchanged")
 
 
 def _row(hold: Hold) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from openfaith_sync.domain.errors import DefinitionError, UsageError
 
 @click.group()
 def manifest() -> None:
-    """Check manifests and print what may stand in them."""
+    """Check manifests and print their schemas."""
 
 
 @manifest.command()
@@ -22,16 +22,16 @@ def manifest() -> None:
 @pass_deployment
 @click.pass_context
 def check(context: click.Context, deployment: Deployment, adapters: tuple[str, ...]) -> None:
-    """Name every mistake in the manifests of ADAPTERs, all of them when none is named.
+    """Report every mistake in the manifests of ADAPTERs, by default in all of them.
 
     \b
-    One line a mistake: file:line: key: found …, expected …
+    One line per mistake: file:line: key: found …, expected …
     Example: openfaith-sync manifest check pco
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     root = deployment.settings.manifests
     names = adapters or list_adapters(root)
     if not names:
-        raise UsageError(f"there are no manifests in {root}; set OPENFAITH_MANIFESTS to their folder")
+        raise UsageError(f"there are no manifests in {root}; set OPENFAITH_MANIFESTS to the folder that contains them")
     mistakes = [line for name in names for line in _check(root, name)]
     for line in mistakes:
         click.echo(line, err=True)
@@ -41,29 +41,29 @@ def check(context: click.Context, deployment: Deployment, adapters: tuple[str, .
 
 @manifest.command()
 @click.argument("kind", type=click.Choice(sorted(MODELS)), default="module")
-@click.option("--write", is_flag=True, help="Write both schemas beside the manifests, where the modelines point.")
+@click.option("--write", is_flag=True, help="Write all schemas next to the manifests, where their modelines point.")
 @pass_deployment
 def schema(deployment: Deployment, kind: str, write: bool) -> None:
     """Print the JSON Schema of a KIND of manifest file: adapter.yaml, or a module's.
 
     \b
-    Editors use it to complete and to check, through the first line of each file.
+    Editors use it for completion and validation, through the first line of each file.
     Example: openfaith-sync manifest schema adapter
     """  # noqa: D301
     if not write:
         click.echo(schema_text(kind), nl=False)
         return
-    for each in MODELS:
-        path = deployment.settings.manifests / schema_file(each)
-        path.write_text(schema_text(each), encoding="utf-8")
+    for kind_of_file in MODELS:
+        path = deployment.settings.manifests / schema_file(kind_of_file)
+        path.write_text(schema_text(kind_of_file), encoding="utf-8")
         click.echo(f"wrote {path}")
 
 
 def _check(root: Path, name: str) -> Iterator[str]:
-    """Yield the mistakes of one adapter; say its counts when there are none."""
+    """Yield the mistakes of one adapter; print its counts if there are none."""
     try:
-        found = read_manifest(root, name)
-        entities = [found.entities[name] for name in found.graph.entities]
+        manifest = read_manifest(root, name)
+        entities = [manifest.entities[name] for name in manifest.graph.entities]
     except ManifestMistakes as error:
         here = f"{Path.cwd()}/"
         yield from (str(mistake).removeprefix(here) for mistake in error.mistakes)
@@ -77,6 +77,6 @@ def _check(root: Path, name: str) -> Iterator[str]:
     relationships = sum(len(entity.relationships) for entity in entities)
     modules = len({entity.module for entity in entities})
     click.echo(
-        f"{name}: right; {len(entities)} entities in {modules} modules, "
+        f"{name}: valid; {len(entities)} entities in {modules} modules, "
         f"{attributes} attributes, {relationships} relationships"
     )

@@ -11,16 +11,16 @@ FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 
 class OneLineErrors(click.Group):
-    """The root group. Errors we raise on purpose are said in a line; others are bugs and keep their traceback."""
+    """The root group. Prints our own errors in one line; any other exception is a bug and keeps its traceback."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the command and end the process with its exit status."""
+        """Run the command and exit with its status."""
         options["standalone_mode"] = False
         sys.exit(self._run(args, options))
 
     def _run(self, args: tuple[Any, ...], options: dict[str, Any]) -> int:
         try:
-            # What a command hands to `ctx.exit` comes back as the value.
+            # The value that a command passes to `ctx.exit` is returned here.
             status = super().main(*args, **options)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
@@ -33,7 +33,7 @@ class OneLineErrors(click.Group):
             _say(error.format_message())
             return error.exit_code
         except click.Abort:
-            _say("stopped")
+            _say("interrupted")
             return INTERRUPTED
         except SyncError as error:
             _say(str(error))

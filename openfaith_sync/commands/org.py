@@ -7,14 +7,14 @@ import click
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.connect import connect
-from openfaith_sync.commands.connections import known_base_url
+from openfaith_sync.commands.connection_lookup import known_base_url
+from openfaith_sync.commands.connection_options import parse_base_url, parse_name, read_credentials
+from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.org_life import pause, remove, resume
+from openfaith_sync.commands.org_lifecycle import pause, remove, resume
 from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
-from openfaith_sync.commands.parameters import parse_base_url, parse_name, read_credentials
-from openfaith_sync.commands.partition import open_partitions
-from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
@@ -31,11 +31,11 @@ def org() -> None:
 @org.command()
 @click.argument("name", callback=lambda _context, _parameter, given: parse_name(given))
 @adapter_option
-@click.option("--basic", metavar="ID:SECRET", help="Application id and secret. It stays in the shell's history.")
-@click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or ask for it on a terminal.")
-@click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or ask for it on a terminal.")
+@click.option("--basic", metavar="ID:SECRET", help="Application id and secret. They remain in the shell's history.")
+@click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or prompt for it on a terminal.")
+@click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or prompt for it on a terminal.")
 @click.option(
-    "--base-url", metavar="URL", help="Where the system answers; by default as before, or at its usual address."
+    "--base-url", metavar="URL", help="The system's URL; by default the previous one, or else the system's default."
 )
 @as_json
 @pass_deployment
@@ -49,25 +49,25 @@ def add(
     base_url: str | None,
     as_json: bool,
 ) -> None:
-    """Connect an org: prove the credentials, keep them encrypted, make its partition in Dagster.
+    """Connect an org: verify the credentials, store them encrypted, and create its partition in Dagster.
 
-    Nothing is kept when the system refuses them. The same NAME again replaces
-    the credentials and keeps everything stored, and the address of the system.
-    Credentials of another account of the system than the one NAME's records
-    come from are rejected; see `openfaith-sync org move`.
+    Nothing is stored if the system refuses the credentials. Running this again
+    with the same NAME replaces the credentials and keeps all data and the base URL.
+    Credentials for a different account than the one that NAME's records come
+    from are rejected; see `openfaith-sync org move`.
 
     \b
     Examples:
       openfaith-sync org add grace --basic-stdin < credentials.txt
       openfaith-sync org add demo --basic demo:demo --base-url http://127.0.0.1:8765
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     credentials = read_credentials(basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin)
     url = None if base_url is None else parse_base_url(base_url)
     method = "basic" if isinstance(credentials, BasicCredentials) else "bearer"
     manifest = find_manifest(deployment.settings.manifests, adapter, lambda m: method in m.adapter_file.auth.methods)
     with open_database(deployment.settings) as database:
         database.keys.require()
-        # An org that moved to another address stays there when its credentials are replaced.
+        # An org whose base URL was changed keeps it when its credentials are replaced.
         url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
         connection = Connection(org=name, adapter=manifest.adapter, base_url=url, credentials=credentials)
         identity = verify_connection(manifest, connection)
@@ -88,7 +88,7 @@ def add(
         )
         return
     what = "connected" if is_new else "replaced the credentials of"
-    whose = f"account {identity.account or 'not stated'}, user {identity.user}"
+    whose = f"account {identity.account or 'unknown'}, user {identity.user}"
     click.echo(f"{what} {connection.org} to {manifest.adapter_file.title} at {connection.base_url} ({whose})")
     click.echo(f"next: openfaith-sync sync {connection.org}")
 
@@ -97,7 +97,7 @@ def add(
 @as_json
 @pass_deployment
 def list_(deployment: Deployment, as_json: bool) -> None:
-    """List the connections: which org, to what, and whether it may be used."""
+    """List the connections: org, system, and whether each is usable."""
     with open_database(deployment.settings) as database:
         rows = [
             {

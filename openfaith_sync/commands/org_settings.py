@@ -1,4 +1,4 @@
-"""``org set``: what holds for one org only."""
+"""``org set``: settings of one org."""
 
 import re
 from datetime import timedelta
@@ -8,8 +8,8 @@ import click
 
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.org_life import require_connections
-from openfaith_sync.commands.printing import as_json, print_json
+from openfaith_sync.commands.org_lifecycle import require_connections
+from openfaith_sync.commands.output import as_json, print_json
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
@@ -17,39 +17,45 @@ from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.work import replan_nights
 
 USUAL = "usual"
-_SPAN = re.compile(r"(\d+)([mhd])")
+_DURATION = re.compile(r"(\d+)([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _CADENCES = {"delta_every": WorkMode.DELTA, "reconcile_every": WorkMode.RECONCILIATION}
 SHORTEST = timedelta(minutes=1)
 
 
-class Span(click.ParamType):  # type: ignore[type-arg]
-    """A span of time as a person writes it."""
+class DurationType(click.ParamType):  # type: ignore[type-arg]
+    """A duration as a person writes it."""
 
-    name = "span"
+    name = "duration"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta | None:
-        """Read ``15m``, ``2h``, ``7d`` or ``usual``."""
+        """Parse ``15m``, ``2h``, ``7d`` or ``usual``."""
         if value == USUAL:
             return None
-        found = _SPAN.fullmatch(value)
-        if found is None or (span := timedelta(**{_UNITS[found[2]]: int(found[1])})) < SHORTEST:
-            self.fail(f"expected 1m or more as 15m, 2h or 7d, or {USUAL}; found {value!r}", param, ctx)
-        return span
+        match = _DURATION.fullmatch(value)
+        if match is None or (duration := timedelta(**{_UNITS[match[2]]: int(match[1])})) < SHORTEST:
+            self.fail(
+                f"expected a duration of at least 1m, such as 15m, 2h or 7d, or {USUAL}; found {value!r}", param, ctx
+            )
+        return duration
 
 
 @click.command("set")
 @click.argument("name")
-@click.option("--time-zone", metavar="ZONE", help="An IANA name, such as America/Chicago; nights are counted in it.")
-@click.option("--deletion-count", type=click.IntRange(0), help="So many records may vanish at once without a person.")
-@click.option("--deletion-share", type=click.FloatRange(0, 1), help="Or this share of what we hold.")
+@click.option("--time-zone", metavar="ZONE", help="An IANA name, such as America/Chicago; nightly syncs follow it.")
+@click.option("--deletion-count", type=click.IntRange(0), help="Deletions up to this number need no approval.")
+@click.option(
+    "--deletion-share", type=click.FloatRange(0, 1), help="Deletions up to this share of the records need no approval."
+)
 @click.option(
     "--rejected-share",
     type=click.FloatRange(0, 1),
-    help="A sync fails when a larger share of the records than this, and more than 10, was set aside.",
+    help="Fail a sync if it rejects more than this share of the records, and more than 10.",
 )
-@click.option("--delta-every", "delta", type=Span(), help="How often it is asked for changes: 15m, 2h, usual.")
-@click.option("--reconcile-every", "reconciliation", type=Span(), help="How often all ids are compared: 1d, 7d, usual.")
+@click.option("--delta-every", "delta", type=DurationType(), help="How often to check for changes: 15m, 2h, usual.")
+@click.option(
+    "--reconcile-every", "reconciliation", type=DurationType(), help="How often to compare all ids: 1d, 7d, usual."
+)
 @adapter_option
 @as_json
 @pass_deployment
@@ -67,18 +73,18 @@ def set_(
     adapter: str | None,
     as_json: bool,
 ) -> None:
-    """Set what holds for one org, and print it; without options it is only printed.
+    """Change the settings of one org, and print them; without options, only print them.
 
     \b
     Example: openfaith-sync org set grace --time-zone America/Chicago --delta-every 5m
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     org = parse_org(name)
     if time_zone is not None and time_zone not in available_timezones():
         raise click.BadParameter(f"expected an IANA time zone such as America/Chicago; found {time_zone!r}")
     with open_database(deployment.settings) as database:
         require_connections(database, org)
         adapter = find_adapter(database, org, adapter)
-        held = set_org(
+        settings = set_org(
             database,
             org,
             time_zone=time_zone,
@@ -93,32 +99,32 @@ def set_(
             if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
                 set_cadence(database, org, adapter, mode, every)
         if time_zone is not None:
-            replan_nights(database, org, held.time_zone)
+            replan_nights(database, org, settings.time_zone)
         cadences = load_cadences(database, org, adapter)
-    held_cadences = {name: cadences.get(mode) for name, mode in _CADENCES.items()}
-    told = {
+    chosen_cadences = {name: cadences.get(mode) for name, mode in _CADENCES.items()}
+    values = {
         "org": org,
-        "time_zone": held.time_zone,
-        "deletion_count": held.deletion_count,
-        "deletion_share": held.deletion_share,
-        "rejected_share": held.rejected_share,
+        "time_zone": settings.time_zone,
+        "deletion_count": settings.deletion_count,
+        "deletion_share": settings.deletion_share,
+        "rejected_share": settings.rejected_share,
         "adapter": adapter,
-        **held_cadences,
+        **chosen_cadences,
     }
     if as_json:
-        print_json(told)
+        print_json(values)
     else:
         click.echo(
-            f"{org}: nights in {held.time_zone}; up to {held.deletion_count} records or "
-            f"{held.deletion_share:.0%} may vanish at once; "
-            f"a sync fails when more than {held.rejected_share:.0%} of the records are set aside; "
-            f"{adapter} is asked for changes every {_shown(held_cadences['delta_every'])} and compared every "
-            f"{_shown(held_cadences['reconcile_every'])}"
+            f"{org}: time zone {settings.time_zone}; up to {settings.deletion_count} records or "
+            f"{settings.deletion_share:.0%} are deleted without approval; "
+            f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
+            f"{adapter} is checked for changes every {_format(chosen_cadences['delta_every'])} and reconciled every "
+            f"{_format(chosen_cadences['reconcile_every'])}"
         )
 
 
-def _shown(every: timedelta | None) -> str:
-    """Return a span as a person writes it."""
+def _format(every: timedelta | None) -> str:
+    """Format a duration as a person writes it."""
     if every is None:
         return f"{USUAL} time"
     minutes = every // timedelta(minutes=1)

@@ -15,28 +15,28 @@ from openfaith_sync.web.server import serve as run_server
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8790, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8790, show_default=True, help="0 picks a free port.")
 @click.option(
     "--proxies",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS,...",
-    help="Proxies whose X-Forwarded-For is believed.",
+    help="Proxies whose X-Forwarded-For is trusted.",
 )
 @pass_deployment
 def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
-    """Receive webhooks until stopped, and people who come back from `org connect`.
+    """Receive webhooks, and the redirects of `org connect`, until stopped.
 
-    A source's word is stored before it is acknowledged.
+    A delivery is stored before it is acknowledged.
 
-    It listens on this machine only and speaks HTTP: put a proxy with TLS before
-    it, and say in OPENFAITH_PUBLIC_URL where sources reach that. `webhooks ensure`
-    and Dagster's sensor then have each source deliver to
-    OPENFAITH_PUBLIC_URL/webhooks/ADAPTER/ORG.
+    By default the server listens only on this machine, and it speaks HTTP: put a proxy with TLS
+    in front of it, and set OPENFAITH_PUBLIC_URL to the URL at which sources reach the proxy.
+    `webhooks ensure` and Dagster's sensor then subscribe OPENFAITH_PUBLIC_URL/webhooks/ADAPTER/ORG
+    at each source.
 
     \b
     Example: openfaith-sync serve --port 8790
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     settings = deployment.settings
     public_url = parse_public_url(settings.public_url) if settings.public_url else None
     manifests = [read_manifest(settings.manifests, adapter) for adapter in list_adapters(settings.manifests)]
@@ -44,7 +44,7 @@ def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
     logging.getLogger("openfaith_sync.web").setLevel(logging.INFO)
 
     def say(url: str) -> None:
-        reached = f"sources reach it at {public_url}" if public_url else "OPENFAITH_PUBLIC_URL is not set"
+        reached = f"public URL: {public_url}" if public_url else "OPENFAITH_PUBLIC_URL is not set"
         click.echo(f"receiving webhooks at {url} ({reached})")
 
     with open_database(settings) as database:

@@ -1,4 +1,4 @@
-"""``status``: what is stored for each org, and how fresh it is."""
+"""``status``: the stored data of each org, and how fresh it is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.printing import as_json, print_rows
-from openfaith_sync.commands.refusals import describe_access, load_access, with_access
+from openfaith_sync.commands.output import as_json, print_rows
+from openfaith_sync.commands.refused_entities import describe_access, load_access, with_access
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, SyncKey, parse_org
 from openfaith_sync.domain.passes.deletions import HoldKind
@@ -37,94 +37,95 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     """Show what is stored for ORG, or for every org, and how fresh it is.
 
     \b
-    live          records held that are not tombstoned
-    completed     when the last complete pass ended; mode and counts are that pass's
+    live          stored records that are not tombstoned
+    completed     when the last complete pass ended; mode and counts are of that pass
     watermark     newest version at the source that a complete pass covers
-    hold          deletions or older versions that wait for a person: openfaith-sync holds show
-    alert         what is wrong with the connection or its provider, for as long as it lasts
-    access        "not available": this connection never could read it, which is no failure;
-                  "refused": it could before, so it is asked for again soon
-    open pass     a pass that has begun and not ended; the next sync goes on from there
+    hold          deletions or older versions held for a person: openfaith-sync holds show
+    alert         what is wrong with the connection or its provider, while it lasts
+    access        "not available": this connection could never read it, which is no failure;
+                  "refused": it could before, so it is retried soon
+    open pass     an unfinished pass; the next sync resumes it
     Example: openfaith-sync status grace --json
-    """  # noqa: D301  click's sign for lines that stay as they are
-    wanted = None if org is None else parse_org(org)
+    """  # noqa: D301  click's marker for lines that are not rewrapped
+    selected = None if org is None else parse_org(org)
     with open_database(deployment.settings) as database:
         known = sorted({connection.org for connection in list_connections(database)})
-        found = status_rows(database, wanted)
-        if wanted is not None and wanted not in known and not found:
-            raise UsageError(f"there is no org {org!r}; the known ones: {', '.join(known) or 'none yet'}")
-        holds = list_holds(database, wanted)
-        held = {(hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in holds}
-        alerts = list_alerts(database, wanted)
+        entities = status_rows(database, selected)
+        if selected is not None and selected not in known and not entities:
+            raise UsageError(f"there is no org {org!r}; known orgs: {', '.join(known) or 'none'}")
+        holds = list_holds(database, selected)
+        hold_ids = {(hold.key.org, hold.key.adapter, hold.key.entity): hold.hold_id for hold in holds}
+        alerts = list_alerts(database, selected)
         rows = [
-            _row(database, entity, held.get((entity.org, entity.adapter, entity.entity)), alerts) for entity in found
+            _row(database, entity, hold_ids.get((entity.org, entity.adapter, entity.entity)), alerts)
+            for entity in entities
         ]
-        away = [one for one in list_away(database) if wanted is None or one.org in {None, wanted}]
-        inboxes = list_inboxes(database, wanted)
-        refusals = load_access(deployment, database, wanted)
+        away = [one for one in list_away(database) if selected is None or one.org in {None, selected}]
+        inboxes = list_inboxes(database, selected)
+        refusals = load_access(deployment, database, selected)
         refused = list(describe_access(database, refusals))
     synced = {row["org"] for row in rows}
     rows = with_access(rows, refusals)
     if as_json or rows:
         print_rows(rows, COLUMNS, as_json=as_json)
     for hold in holds:
-        click.echo(f"{_WAITING[hold.kind]} wait for a person: openfaith-sync holds show {hold.hold_id}", err=True)
+        click.echo(f"{_WAITING[hold.kind]} are held for a decision: openfaith-sync holds show {hold.hold_id}", err=True)
     for line in (*map(_describe_alert, alerts), *map(_describe_away, away), *refused):
         click.echo(line, err=True)
     for inbox in inboxes:
-        due = f", {inbox.due:,} of them due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
+        due = f", {inbox.due:,} due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
-    for name in [wanted] if wanted else known:
+    for name in [selected] if selected else known:
         if name not in synced:
-            click.echo(f"{name} was never synced; sync it with: openfaith-sync sync {name}", err=True)
+            click.echo(f"{name} has never been synced; sync it with: openfaith-sync sync {name}", err=True)
     if not known:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
 
 
-def _row(database: Database, found: EntityStatus, hold: int | None, alerts: Sequence[Alert]) -> dict[str, Any]:
-    last = found.last_pass
+def _row(database: Database, entity: EntityStatus, hold: int | None, alerts: Sequence[Alert]) -> dict[str, Any]:
+    last = entity.last_pass
     return {
-        "org": found.org,
-        "entity": f"{found.adapter}/{found.entity}",
-        "live": found.live,
-        "dead_letters": found.dead_letters,
+        "org": entity.org,
+        "entity": f"{entity.adapter}/{entity.entity}",
+        "live": entity.live,
+        "dead_letters": entity.dead_letters,
         "completed": last and last.ended_at,
         "mode": last and last.mode.value,
         "created": last and last.counts.created,
         "updated": last and last.counts.updated,
         "unchanged": last and last.counts.unchanged,
-        "watermark": found.watermark,
+        "watermark": entity.watermark,
         "hold": hold,
-        "alert": ", ".join(alert.cause for alert in alerts if alert.concerns(found.org, found.adapter)) or None,
-        "open_pass": None if found.open_pass_id is None else _place(database, found),
+        "alert": ", ".join(alert.cause for alert in alerts if alert.concerns(entity.org, entity.adapter)) or None,
+        "open_pass": None if entity.open_pass_id is None else _place(database, entity),
     }
 
 
 def _describe_alert(alert: Alert) -> str:
-    """Say what is wrong, since when and for whom."""
+    """Return a line with the alert's cause, start and affected orgs."""
     whom = "every org" if alert.is_general else f"{len(alert.orgs):,} orgs" if len(alert.orgs) > 1 else min(alert.orgs)
     return f"{alert.adapter} {alert.cause} since {alert.first_seen_at:%Y-%m-%d %H:%M:%S} UTC for {whom}: {alert.detail}"
 
 
 def _describe_away(away: Away) -> str:
-    """Say whom nothing is asked of, and when somebody tries."""
+    """Return a line about an unreachable source and its next probe."""
     whom = away.adapter if away.org is None else f"{away.org}/{away.adapter}"
     return (
-        f"nothing is asked of {whom} since {away.since:%Y-%m-%d %H:%M:%S} UTC; "
-        f"{away.probes} probes were in vain, the next goes out at {away.probe_at:%H:%M:%S} UTC"
+        f"{whom} unreachable since {away.since:%Y-%m-%d %H:%M:%S} UTC; "
+        f"{away.probes} probes failed, next at {away.probe_at:%H:%M:%S} UTC"
     )
 
 
-def _place(database: Database, found: EntityStatus) -> str | None:
-    """Say where the open pass will go on."""
-    org = OrgId(found.org)
+def _place(database: Database, entity: EntityStatus) -> str | None:
+    """Return a description of the open pass's progress."""
+    org = OrgId(entity.org)
     with open_store(database, org) as store:
-        opened = store.load_checkpoint(SyncKey(org, found.adapter, found.entity)).open_pass
+        opened = store.load_checkpoint(SyncKey(org, entity.adapter, entity.entity)).open_pass
     return _describe(opened) if opened else None
 
 
-def _describe(opened: OpenPass) -> str:
-    slices = opened.place.slices
+def _describe(open_pass: OpenPass) -> str:
+    slices = open_pass.place.slices
     done = sum(part.done for part in slices)
-    parts = f", {done} of {len(slices)} slices done" if len(slices) > 1 else ""
-    return f"{opened.start.mode.value}: {opened.counts.records:,} records, {opened.pages:,} pages{parts}"
+    slice_text = f", {done} of {len(slices)} slices done" if len(slices) > 1 else ""
+    return f"{open_pass.start.mode.value}: {open_pass.counts.records:,} records, {open_pass.pages:,} pages{slice_text}"

@@ -1,4 +1,4 @@
-"""``sync``: bring an org up to date from here, without Dagster."""
+"""``sync``: sync an org from the command line, without Dagster."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,10 +7,10 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
-from openfaith_sync.commands.connections import load_usable_connection
+from openfaith_sync.commands.connection_lookup import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.printing import as_json, print_rows
-from openfaith_sync.commands.sync_progress import Display, open_display
+from openfaith_sync.commands.output import as_json, print_rows
+from openfaith_sync.commands.sync_progress import ProgressDisplay, open_display
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import find_ungranted, granted_scopes
 from openfaith_sync.domain.errors import AccessDenied, UsageError
@@ -33,14 +33,14 @@ COLUMNS = (
 @click.command()
 @click.argument("org")
 @adapter_option
-@click.option("--entity", "entities", multiple=True, help="Only this one; may be given several times.")
+@click.option("--entity", "entities", multiple=True, help="Only this entity; repeatable.")
 @click.option(
     "--mode",
     type=click.Choice(["auto", "full", "delta", "reconciliation"]),
     default="auto",
     show_default=True,
-    help="auto: go on with what was begun, else only what changed, else everything. "
-    "reconciliation: compare everything, and settle what is missing on either side.",
+    help="auto: resume an open pass, else sync what has changed, else sync everything. "
+    "reconciliation: compare all records, and resolve what is missing on either side.",
 )
 @as_json
 @pass_deployment
@@ -54,17 +54,17 @@ def sync(
     mode: str,
     as_json: bool,
 ) -> None:
-    """Bring ORG up to date, entity by entity in the order of their dependencies.
+    """Sync ORG, entity by entity in the order of their dependencies.
 
-    It may be stopped at any time; the next one goes on from there. When an
-    entity fails the others go on, and the exit status is 1. An entity that this
-    connection never could read is "not available", which is no failure.
+    A sync can be stopped at any time; the next one resumes it. If an entity
+    fails, the others continue, and the exit status is 1. An entity that this
+    connection could never read is "not available", which is no failure.
 
     \b
     Examples:
       openfaith-sync sync grace
       openfaith-sync sync grace --entity person --entity email --mode full
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     with open_database(deployment.settings) as database:
         adapter = find_adapter(database, parse_org(org), adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
@@ -82,7 +82,7 @@ def sync(
             open_display() as display,
         ):
             finished = list(
-                _shown(
+                _displayed(
                     run_org(
                         session,
                         order,
@@ -103,27 +103,27 @@ def sync(
         context.exit(1)
 
 
-def _selected(graph: DependencyGraph, manifest: Manifest, wanted: tuple[str, ...]) -> list[EntityName]:
-    unknown = sorted(set(wanted) - set(manifest.entities))
+def _selected(graph: DependencyGraph, manifest: Manifest, selected: tuple[str, ...]) -> list[EntityName]:
+    unknown = sorted(set(selected) - set(manifest.entities))
     if unknown:
         known = ", ".join(graph.entities)
         raise UsageError(f"there is no entity {unknown[0]!r} in the {manifest.adapter} manifest; it has {known}")
-    return [entity for entity in graph.entities if not wanted or entity in wanted]
+    return [entity for entity in graph.entities if not selected or entity in selected]
 
 
-def _shown(outcomes: Iterable[EntityOutcome], display: Display) -> Iterator[EntityOutcome]:
+def _displayed(outcomes: Iterable[EntityOutcome], display: ProgressDisplay) -> Iterator[EntityOutcome]:
     for outcome in outcomes:
         display.end(outcome)
         yield outcome
 
 
 def _result(result: PassResult) -> str:
-    """Return whether all that the source counts is stored or set aside, and what is missing if not."""
-    words = "resumed, complete" if result.resumed else "complete"
+    """Return whether all records that the source counts are stored or rejected, and what is missing if not."""
+    text = "resumed, complete" if result.resumed else "complete"
     for name, why in (("counted_but_not_listed", "counted but not listed"), ("listed_twice", "listed more than once")):
         if count := result.report.get(name):
-            words += f", {count} {why}"
-    return words
+            text += f", {count} {why}"
+    return text
 
 
 def _row(outcome: EntityOutcome) -> dict[str, Any]:
@@ -131,10 +131,10 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
     if result is None:
         because = outcome.skipped_because
         if outcome.is_unavailable:
-            why = f"{because} is not available" if because else str(outcome.error)
-            return {"entity": outcome.entity, "result": "not available", "reason": why}
-        why = f"{because} was not synced" if because else str(outcome.error)
-        return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": why}
+            reason = f"{because} is not available" if because else str(outcome.error)
+            return {"entity": outcome.entity, "result": "not available", "reason": reason}
+        reason = f"{because} was not synced" if because else str(outcome.error)
+        return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": reason}
     return {
         "entity": outcome.entity,
         "result": _result(result),

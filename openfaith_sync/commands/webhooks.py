@@ -1,4 +1,4 @@
-"""``webhooks``: what sources were asked to announce to us, and what came of it."""
+"""``webhooks``: the webhook subscriptions of each org, and the events received."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,9 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
-from openfaith_sync.commands.connections import load_usable_connection
+from openfaith_sync.commands.connection_lookup import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -30,7 +30,7 @@ Change = Callable[[Manifest, SubscriptionSource, SubscriptionStore], Subscriptio
 
 @click.group()
 def webhooks() -> None:
-    """Have sources announce changes to the receiver (openfaith-sync serve)."""
+    """Manage the subscriptions through which sources send webhooks to openfaith-sync serve."""
 
 
 @webhooks.command()
@@ -40,19 +40,19 @@ def webhooks() -> None:
 @pass_deployment
 @click.pass_context
 def status(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
-    """Show which events ORG's source announces, as last seen, and what was received.
+    """Show which events ORG's source sends, as of the last check, and what was received.
 
-    The exit status is 1 when an event that the manifest wants is not announced.
+    The exit status is 1 if an event that the manifest lists is not sent.
     """
     name = parse_org(org)
     with open_database(deployment.settings) as database:
         adapter = find_adapter(database, name, adapter)
         wanted = announcements(read_manifest(deployment.settings.manifests, adapter))
         load_connection(database, name, adapter)
-        found = {row.name: row for row in load_webhook_status(database, name, adapter)}
-    rows = [_row(event, found.get(event)) for event in sorted({*wanted, *found})]
+        rows_by_event = {row.name: row for row in load_webhook_status(database, name, adapter)}
+    rows = [_row(event, rows_by_event.get(event)) for event in sorted({*wanted, *rows_by_event})]
     print_rows(rows, COLUMNS, as_json=as_json)
-    if not all(event in found and found[event].is_active for event in wanted):
+    if not all(event in rows_by_event and rows_by_event[event].is_active for event in wanted):
         context.exit(1)
 
 
@@ -63,15 +63,17 @@ def status(context: click.Context, deployment: Deployment, org: str, adapter: st
 @pass_deployment
 @click.pass_context
 def ensure(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
-    """Have ORG's source announce every event that the manifest wants, and fetch what was missed.
+    """Subscribe to every event that the manifest lists, and fetch the events that were missed.
 
-    Creates what is not there, adopts or replaces what is, switches on what the
-    source switched off, removes what nobody wants. Needs OPENFAITH_PUBLIC_URL.
-    The exit status is 1 when the source refuses an event.
+    Creates missing subscriptions, adopts or replaces existing ones, reactivates those that
+    the source deactivated, and removes those that are not needed. Requires
+    OPENFAITH_PUBLIC_URL. The exit status is 1 if the source refuses an event.
     """
     public_url = deployment.settings.public_url
     if public_url is None:
-        raise UsageError("OPENFAITH_PUBLIC_URL is not set; it says where sources reach openfaith-sync serve")
+        raise UsageError(
+            "OPENFAITH_PUBLIC_URL is not set; set it to the URL at which sources reach openfaith-sync serve"
+        )
     report = _change(
         deployment, org, adapter, lambda m, source, store: ensure_subscriptions(m, source, store, public_url)
     )
@@ -87,7 +89,7 @@ def ensure(context: click.Context, deployment: Deployment, org: str, adapter: st
 @pass_deployment
 @click.pass_context
 def rotate(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
-    """Have ORG's source sign with new secrets; the old ones are believed for 24 hours more."""
+    """Rotate the secrets that ORG's source signs with; the old ones stay valid for 24 hours."""
     report = _change(deployment, org, adapter, lambda _, source, store: rotate_secrets(source, store))
     _print(report, as_json=as_json)
     if report.refused:
@@ -100,7 +102,7 @@ def rotate(context: click.Context, deployment: Deployment, org: str, adapter: st
 @as_json
 @pass_deployment
 def remove(deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
-    """Have ORG's source announce nothing more to us."""
+    """Remove all webhook subscriptions of ORG at its source."""
     public_url = deployment.settings.public_url
     report = _change(deployment, org, adapter, lambda _, source, store: remove_subscriptions(source, store, public_url))
     _print(report, as_json=as_json)
@@ -117,29 +119,29 @@ def _change(deployment: Deployment, org: str, adapter: str | None, change: Chang
             return change(manifest, source, store)
 
 
-def _row(event: str, found: WebhookStatus | None) -> dict[str, Any]:
+def _row(event: str, status_row: WebhookStatus | None) -> dict[str, Any]:
     return {
         "event": event,
-        "subscribed": bool(found and found.url),
-        "active": bool(found and found.is_active),
-        "url": found and found.url,
-        "checked": found and found.checked_at,
-        "received": found.received if found else 0,
-        "waiting": found.waiting if found else 0,
-        "malformed": found.malformed if found else 0,
-        "last_received": found and found.last_received_at,
+        "subscribed": bool(status_row and status_row.url),
+        "active": bool(status_row and status_row.is_active),
+        "url": status_row and status_row.url,
+        "checked": status_row and status_row.checked_at,
+        "received": status_row.received if status_row else 0,
+        "waiting": status_row.waiting if status_row else 0,
+        "malformed": status_row.malformed if status_row else 0,
+        "last_received": status_row and status_row.last_received_at,
     }
 
 
 def _print(report: SubscriptionReport, *, as_json: bool) -> None:
     lists = ("created", "adopted", "reactivated", "rotated", "removed")
     if as_json:
-        told = {name: list(getattr(report, name)) for name in lists}
-        print_json({"wanted": report.wanted, **told, "refused": dict(report.refused), "missed": report.missed_events})
+        names = {name: list(getattr(report, name)) for name in lists}
+        print_json({"wanted": report.wanted, **names, "refused": dict(report.refused), "missed": report.missed_events})
         return
     done = [f"{len(getattr(report, name))} {name}" for name in lists if getattr(report, name)]
     if report.missed_events:
         done.append(f"{report.missed_events} missed events fetched")
-    click.echo(", ".join(done) or f"all {report.wanted} are as they should be")
+    click.echo(", ".join(done) or f"all {report.wanted} subscriptions are up to date")
     for name, why in report.refused.items():
         click.echo(f"{name}: {why}", err=True)

@@ -45,7 +45,7 @@ def test_no_credentials(run: Run) -> None:
 
 def test_credentials_given_twice(run: Run) -> None:
     answer = run("org", "add", "grace", "--basic", "demo:demo", "--basic-stdin", stdin="demo:demo\n")
-    expect_line(answer, WRONG_USAGE, "either --basic")
+    expect_line(answer, WRONG_USAGE, "exactly one of --basic")
 
 
 @pytest.mark.parametrize("name", ["Grace", "grace church", "-grace", "grace/../x", "", "g" * 64])

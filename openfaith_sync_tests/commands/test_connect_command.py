@@ -93,7 +93,7 @@ def test_the_callback_ends_the_waiting(
         assert httpx.get(link, follow_redirects=True, trust_env=False, timeout=20).status_code == 200
         said, also = connecting.communicate(timeout=60)
         assert connecting.returncode == 0, also
-    assert f"connected grace to Planning Center Online at {church.base_url} (granted: groups, people)" in said
+    assert f"connected grace to Planning Center Online at {church.base_url} (granted scopes: groups, people)" in said
     connection = load_connection(database, GRACE, PCO)
     assert isinstance(connection.credentials, OAuthTokens)
     assert connection.credentials.access_token not in said + also
@@ -109,7 +109,7 @@ def test_a_code_may_be_pasted(program: Open, church: RunningSimulator, database:
         pasted = form.format(code=code_on(link_of(process)))
         said, also = process.communicate(pasted + "\n", timeout=60)
         assert process.returncode == 0, also
-    assert "granted: people" in said
+    assert "granted scopes: people" in said
     assert list_connections(database)[0].scopes == frozenset({"people"})
 
 
@@ -136,7 +136,7 @@ def test_a_code_of_somebody_else_connects_nobody(program: Open, church: RunningS
 def test_a_callback_that_never_ends_ends_the_waiting(database: Database) -> None:
     begun = begin_authorization(database, GRACE, PCO, "http://x", "http://x", frozenset())
     run(database, "UPDATE sync.authorizations SET used_at = now(), expires_at = now() - interval '15 minutes'")
-    with pytest.raises(TransientError, match="somebody agreed, but openfaith-sync serve did not finish"):
+    with pytest.raises(TransientError, match="someone consented, but openfaith-sync serve did not finish"):
         connect._wait(database, begun)
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from openfaith_sync.commands.demo_check import Church
+from openfaith_sync.commands.demo_check import DemoChurch
 from openfaith_sync.commands.demo_run import StepLog
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -28,7 +28,7 @@ def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(start
     with start("demo", "--people", "30") as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert "agrees with the simulator's truth" in output
+    assert "matches the simulator's data" in output
     assert "dagster dev" in output
     first = table(output)
     assert len(first) == 10
@@ -43,7 +43,7 @@ def test_the_demonstration_agrees_with_the_truth_and_creates_nothing_twice(start
 
 
 @pytest.fixture
-def copy(run_stored: Run, church: RunningSimulator, database: Database) -> Church:
+def copy(run_stored: Run, church: RunningSimulator, database: Database) -> DemoChurch:
     """A right copy of the small church."""
     run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
     assert run_stored("sync", "grace").exit_code == 0
@@ -52,11 +52,11 @@ def copy(run_stored: Run, church: RunningSimulator, database: Database) -> Churc
         found = run_query(database, statement)
         return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
 
-    return Church(OrgId("grace"), PCO, query)
+    return DemoChurch(OrgId("grace"), PCO, query)
 
 
 def test_a_copy_that_differs_is_found_out(
-    copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
+    copy: DemoChurch, church: RunningSimulator, database: Database, pco_manifest: Manifest
 ) -> None:
     person, truth = pco_manifest.entities[PERSON], church.truth("person")
     dead = copy.dead_letters(PERSON)
@@ -75,7 +75,7 @@ def test_a_copy_that_differs_is_found_out(
 
 
 def test_a_reference_to_another_record_is_found_out(
-    copy: Church, church: RunningSimulator, database: Database, pco_manifest: Manifest
+    copy: DemoChurch, church: RunningSimulator, database: Database, pco_manifest: Manifest
 ) -> None:
     email, truth = pco_manifest.entities[EntityName("email")], church.truth("email")
     first = next(iter(truth))

@@ -49,7 +49,7 @@ def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, h
 def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("status", "grace", "--json")
     assert [row["hold"] for row in json.loads(answer.stdout)] == [1]
-    assert "deletions wait for a person: openfaith-sync holds show 1" in answer.stderr
+    assert "deletions are held for a decision: openfaith-sync holds show 1" in answer.stderr
     assert run_stored("holds", "reject", "1").exit_code == 0
     answer = run_stored("status", "grace", "--json")
     assert ([row["hold"] for row in json.loads(answer.stdout)], answer.stderr) == ([None], "")
@@ -78,20 +78,20 @@ def test_all_holds_of_an_org_are_approved_at_once(run_stored: Run, held: Running
     assert {(row["entity"], row["status"]) for row in rows} >= {("pco/household", "approved")}
     assert {row["status"] for row in json.loads(run_stored("holds", "list", "--json").stdout)} == {"approved"}
     again = run_stored("holds", "approve", "--org", "grace", "--all")
-    assert (again.exit_code, again.stderr) == (0, "no hold is open\n")
+    assert (again.exit_code, again.stderr) == (0, "there are no open holds\n")
 
 
 @pytest.mark.parametrize("words", ["", "--all", "--org grace", "1 --org grace --all", "1 --all"])
 def test_approving_names_one_hold_or_all_of_an_org(run_stored: Run, words: str) -> None:
     answer = run_stored("holds", "approve", *words.split())
     assert answer.exit_code == 2
-    assert "name one hold by its number, or all of an org with --org ORG --all" in answer.stderr
+    assert "specify one hold by its number, or all holds of an org with --org ORG --all" in answer.stderr
 
 
 def test_a_rejected_hold_keeps_the_rows(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("holds", "reject", "1")
     assert answer.exit_code == 0
-    assert "15 records of household of grace stay" in answer.stdout
+    assert "15 records of household of grace are unchanged" in answer.stdout
     (status,) = json.loads(run_stored("status", "grace", "--json").stdout)
     assert status["live"] == 15 + len(held.truth("household"))
     again = run_stored("holds", "approve", "1")
@@ -106,4 +106,4 @@ def test_a_hold_that_is_not_there_is_said_in_a_line(run_stored: Run) -> None:
         assert answer.stderr == "openfaith-sync: there is no hold 7; list them with: openfaith-sync holds list\n"
     assert run_stored("holds", "show", "x").exit_code == 2
     answer = run_stored("holds", "list")
-    assert (answer.exit_code, answer.stderr) == (0, "nothing is held\n")
+    assert (answer.exit_code, answer.stderr) == (0, "there are no open holds\n")

@@ -25,7 +25,7 @@ def replace(path: Path, old: str, new: str) -> None:
 def test_a_right_manifest_is_said_to_be_right_with_its_counts(run: Run) -> None:
     answer = run("manifest", "check")
     assert answer.exit_code == 0
-    assert re.match(r"pco: right; \d\d+ entities in 2 modules, ", answer.stdout)
+    assert re.match(r"pco: valid; \d\d+ entities in 2 modules, ", answer.stdout)
 
 
 def test_every_mistake_is_a_line_on_standard_error(run: Run, manifests: Path) -> None:

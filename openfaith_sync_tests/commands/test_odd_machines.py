@@ -137,7 +137,7 @@ def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Pat
         [PROGRAM, "demo", "--people", "10"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "The copy agrees with the simulator's truth" in done.stdout
+    assert "The copy matches the simulator's data" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_what_never_was_readable_is_not_available_and_everything_else_a_success(
         assert {name for name, result in results.items() if result == "not available"} == in_groups
         assert {result for name, result in results.items() if name not in in_groups} == {"complete"}
         assert "group: not available: Planning Center Online answered 402" in said
-        assert "event: not available, since group is not" in said
+        assert "event: not available, because group is not" in said
     status = run_stored("status", "grace", "--json")
     access = {row["entity"]: row["access"] for row in json.loads(status.stdout)}
     assert access["pco/group"] == "not available"

@@ -20,7 +20,7 @@ def connected(run_stored: Run, church: RunningSimulator) -> Run:
 
 
 def test_a_key_is_replaced_step_by_step(connected: Run) -> None:
-    assert "there is one key" in connected("secrets", "status").stdout
+    assert "there is only one key" in connected("secrets", "status").stdout
     both = {"OPENFAITH_SECRET_KEYS": f"{NEW},{SECRET_KEY}"}
     told = json.loads(connected("secrets", "status", "--json", **both).stdout)
     assert [row["secrets"] for row in told["keys"]] == [0, 1]
@@ -28,7 +28,7 @@ def test_a_key_is_replaced_step_by_step(connected: Run) -> None:
     done = connected("secrets", "rotate", "--json", **both)
     told = json.loads(done.stdout)
     assert (told["rotated"], told["is_rotated"], [row["secrets"] for row in told["keys"]]) == (1, True, [1, 0])
-    assert "1 encrypted anew" in done.stderr
+    assert "1 re-encrypted" in done.stderr
     assert "the others may go" in connected("secrets", "rotate", **both).stdout
     assert connected("secrets", "status", OPENFAITH_SECRET_KEYS=NEW).exit_code == 0
 
@@ -37,7 +37,7 @@ def test_a_key_that_is_missing_is_said_with_whose_it_was(connected: Run) -> None
     for command in ("status", "rotate"):
         done = connected("secrets", command, OPENFAITH_SECRET_KEYS=NEW)
         assert done.exit_code == 1
-        assert "1 secrets were encrypted with a key that is not in OPENFAITH_SECRET_KEYS: grace" in done.stderr
+        assert "1 secrets are encrypted with a key that is not in OPENFAITH_SECRET_KEYS: grace" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,14 @@ def test_a_failed_entity_stops_only_its_dependents_and_is_no_success(
     assert {results.pop(name) for name in ("event", "group_membership")} == {"skipped"}
     assert set(results.values()) == {"complete"}
     assert "group: failed: Planning Center Online answered 500" in answer.stderr
-    assert "event: skipped, since group was not synced" in answer.stderr
+    assert "event: skipped, because group was not synced" in answer.stderr
 
 
 def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: RunningSimulator) -> None:
     connect(run_stored, church)
     answer = run_stored("status")
     assert answer.exit_code == 0
-    assert answer.stderr == "grace was never synced; sync it with: openfaith-sync sync grace\n"
+    assert answer.stderr == "grace has never been synced; sync it with: openfaith-sync sync grace\n"
 
 
 def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
@@ -98,7 +98,7 @@ def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
             process.send_signal(signal.SIGINT)
             rest = process.stderr.read()
             assert process.wait() == 130
-        assert rest.splitlines()[-1] == "openfaith-sync: stopped"
+        assert rest.splitlines()[-1] == "openfaith-sync: interrupted"
         assert "Traceback" not in rest
 
         (row,) = [row for row in json.loads(run_stored("status", "--json").stdout) if row["entity"] == "pco/person"]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import Progress as Bars
 
-from openfaith_sync.commands.sync_progress import BAR_COLUMNS, BarDisplay, Lines
+from openfaith_sync.commands.sync_progress import BAR_COLUMNS, BarDisplay, LineDisplay
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import Counts
@@ -28,7 +28,7 @@ def progress(records: int, waited: float = 0) -> PassProgress:
 def test_a_log_gets_a_line_an_entity_and_one_now_and_then() -> None:
     said: list[str] = []
     clock = iter([0.0, 3.0, 10.0, 10.5])
-    lines = Lines(said.append, lambda: next(clock))
+    lines = LineDisplay(said.append, lambda: next(clock))
     lines.show(PERSON, progress(100))
     lines.show(PERSON, progress(200))
     lines.show(PERSON, progress(300, waited=12))
@@ -37,10 +37,10 @@ def test_a_log_gets_a_line_an_entity_and_one_now_and_then() -> None:
     lines.end(EntityOutcome(EMAIL, skipped_because=PERSON))
     assert said == [
         "person: 100 of 2,000 records, 3 requests",
-        "person: 300 of 2,000 records, 3 requests, waited 12 s for the source's budget",
+        "person: 300 of 2,000 records, 3 requests, waited 12 s for the rate limit",
         "email: 100 of 2,000 records, 3 requests",
         "person: failed: the source is away",
-        "email: skipped, since person was not synced",
+        "email: skipped, because person was not synced",
     ]
 
 
@@ -53,5 +53,5 @@ def test_a_terminal_gets_bars_with_records_of_total_and_requests() -> None:
         display.end(EntityOutcome(EMAIL, skipped_because=PERSON))
     shown = screen.getvalue()
     assert "100 of 2,000" in shown
-    assert "3 requests, waited 7 s for the source's budget" in shown
-    assert "skipped, since person was not synced" in shown
+    assert "3 requests, waited 7 s for the rate limit" in shown
+    assert "skipped, because person was not synced" in shown

@@ -1,4 +1,4 @@
-"""Facts on standard output: tables for people, JSON for programs."""
+"""Print results to standard output: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 _PIPE_WIDTH = 200
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, as_json: bool) -> None:
-    """Print the same facts as a table, or as a JSON list of objects."""
+    """Print rows as a table, or as a JSON list of objects."""
     if as_json:
         print_json([dict(row) for row in rows])
         return
@@ -28,36 +28,36 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, as_
         is_numeric = bool(numbers) and all(numbers)
         table.add_column(column.replace("_", " "), justify="right" if is_numeric else "left", overflow="fold")
     for row in rows:
-        # As Text, since a value may hold what rich would take for markup.
+        # As Text, since rich would interpret markup in a value.
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
     console().print(table)
 
 
-def print_json(found: Any) -> None:
-    """Print a value as JSON; times in ISO form, spans in seconds."""
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False, default=_json_value))
+def print_json(value: Any) -> None:
+    """Print a value as JSON; times in ISO format, durations in seconds."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_json_value))
 
 
 def console() -> Console:
-    """Return the console to print on; wide when nobody looks, so that no line is broken for a program."""
+    """Return the console to print to; wide if the output is not a terminal, so that programs read unbroken lines."""
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH, highlight=False)
 
 
 def _cell(value: Any) -> str:
     match value:
         case None:
-            shown = "-"
+            text = "-"
         case bool():
-            shown = "yes" if value else "no"
+            text = "yes" if value else "no"
         case int():
-            shown = f"{value:,}"
+            text = f"{value:,}"
         case float():
-            shown = f"{value:,.1f}"
+            text = f"{value:,.1f}"
         case datetime():
-            shown = value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            text = value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         case _:
-            shown = str(value)
-    return shown
+            text = str(value)
+    return text
 
 
 def _json_value(value: Any) -> Any:

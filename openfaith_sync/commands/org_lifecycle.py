@@ -3,9 +3,9 @@
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.partition import open_partitions
-from openfaith_sync.commands.printing import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.connections.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
@@ -26,27 +26,27 @@ from openfaith_sync.store.webhooks.subscriptions import forget_subscriptions, op
 
 @click.command()
 @click.argument("name")
-@click.option("--reason", help="For whoever looks at it later.")
+@click.option("--reason", help="A note for other operators.")
 @pass_deployment
 def pause(deployment: Deployment, name: str, reason: str | None) -> None:
-    """Let nothing run for an org until it is resumed. Its webhooks are still received and kept.
+    """Pause an org: start no runs for it until it is resumed. Its webhooks are still received and stored.
 
-    What runs now runs to its end.
+    Runs in progress continue to their end.
     """
     org = parse_org(name)
     with open_database(deployment.settings) as database:
         for connection in require_connections(database, org):
             if connection.status is ConnectionStatus.RECONNECT_NEEDED:
-                raise UsageError(f"{org} needs to connect again, so nothing runs for it: {connection.how_to_reconnect}")
+                raise UsageError(f"{org} is not syncing, since it must reconnect: {connection.how_to_reconnect}")
             set_connection_status(database, org, connection.adapter, ConnectionStatus.PAUSED, reason)
-    click.echo(f"paused {org}; go on with: openfaith-sync org resume {org}")
+    click.echo(f"paused {org}; resume it with: openfaith-sync org resume {org}")
 
 
 @click.command()
 @click.argument("name")
 @pass_deployment
 def resume(deployment: Deployment, name: str) -> None:
-    """Let an org go on: it is asked for what changed meanwhile at once."""
+    """Resume a paused org: a sync of what has changed is due immediately."""
     org = parse_org(name)
     with open_database(deployment.settings) as database:
         for connection in require_connections(database, org):
@@ -59,32 +59,32 @@ def resume(deployment: Deployment, name: str) -> None:
 
 @click.command()
 @click.argument("name")
-@click.option("--erase", is_flag=True, help="Delete all its data too, for good.")
-@click.option("--force", is_flag=True, help="Go on when the source does not let its subscriptions be removed.")
-@click.option("--yes", is_flag=True, help="Do not ask before erasing.")
+@click.option("--erase", is_flag=True, help="Also delete all its data permanently.")
+@click.option("--force", is_flag=True, help="Continue even if the source's subscriptions cannot be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation before erasing.")
 @as_json
 @pass_deployment
 def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: bool, as_json: bool) -> None:
-    """Disconnect an org: its webhook subscriptions, its credentials and its partition go, its data stays.
+    """Disconnect an org: remove its webhook subscriptions, credentials and partition, and keep its data.
 
-    The same NAME may be added again: it goes on from where it was, or begins
-    anew when it was erased. Its records have the same ids then.
+    The same NAME can be added again: it resumes where it stopped, or starts over
+    if it was erased. Its records then have the same ids as before.
 
     \b
     Examples:
       openfaith-sync org remove grace
       openfaith-sync org remove grace --erase
-    """  # noqa: D301  click's sign for lines that stay as they are
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     org = parse_org(name)
     with open_database(deployment.settings) as database:
         connections = list_connections(database, org)
-        found = count_rows(database, org)
-        if not connections and not (erase and found):
-            hint = "; --erase deletes what is left of it" if found else ""
+        row_counts = count_rows(database, org)
+        if not connections and not (erase and row_counts):
+            hint = "; --erase deletes its remaining data" if row_counts else ""
             raise UsageError(f"there is no org {org!r}{hint}")
         if erase and not yes:
-            click.echo(f"{org} has {sum(found.values()):,} rows in {len(found)} tables here", err=True)
-            click.confirm("Delete all of it for good?", abort=True, err=True)
+            click.echo(f"{org} has {sum(row_counts.values()):,} rows in {len(row_counts)} tables", err=True)
+            click.confirm("Delete all of them permanently?", abort=True, err=True)
         with open_partitions(deployment) as partitions:
             removed = [unsubscribe(deployment, database, connection, force=force) for connection in connections]
             disconnect_org(database, org)
@@ -93,12 +93,14 @@ def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: 
     if as_json:
         print_json({"org": org, "subscriptions_removed": sum(removed), "erased": erased})
         return
-    click.echo(f"disconnected {org}; {sum(removed)} webhook subscriptions were removed at the source")
+    click.echo(f"disconnected {org}; removed {sum(removed)} webhook subscriptions at the source")
     if erase:
         print_rows([{"table": table, "rows": rows} for table, rows in erased.items()], ("table", "rows"), as_json=False)
         click.echo(f"erased {sum(erased.values()):,} rows")
     else:
-        click.echo(f"its {sum(found.values()):,} rows stay; delete them with: openfaith-sync org remove {org} --erase")
+        click.echo(
+            f"kept its {sum(row_counts.values()):,} rows; delete them with: openfaith-sync org remove {org} --erase"
+        )
 
 
 def require_connections(database: Database, org: OrgId) -> list[ListedConnection]:
@@ -107,14 +109,14 @@ def require_connections(database: Database, org: OrgId) -> list[ListedConnection
     Raises:
         UsageError: It has none.
     """
-    found = list_connections(database, org)
-    if not found:
+    connections = list_connections(database, org)
+    if not connections:
         raise UsageError(f"there is no org {org!r}; connect it with: openfaith-sync org add {org}")
-    return found
+    return connections
 
 
 def unsubscribe(deployment: Deployment, database: Database, listed: ListedConnection, *, force: bool) -> int:
-    """Have the source announce nothing more to us; paused first, so that nothing subscribes again meanwhile."""
+    """Remove the org's webhook subscriptions; the org is paused first, so that nothing subscribes again meanwhile."""
     org, adapter = listed.org, listed.adapter
     manifest = read_manifest(deployment.settings.manifests, adapter)
     set_connection_status(database, org, adapter, ConnectionStatus.PAUSED, "being removed")
@@ -131,9 +133,9 @@ def unsubscribe(deployment: Deployment, database: Database, listed: ListedConnec
     except SyncError as error:
         if not force:
             raise TransientError(
-                f"{org} is paused, and nothing of it was removed, since its webhook subscriptions could not be: "
-                f"{error}; try again, or leave them there with --force"
+                f"{org} is paused and nothing was removed, because its webhook subscriptions could not be removed: "
+                f"{error}; try again, or leave them at the source with --force"
             ) from error
-        click.echo(f"its webhook subscriptions stay at the source: {error}", err=True)
+        click.echo(f"its webhook subscriptions remain at the source: {error}", err=True)
         forget_subscriptions(database, org, adapter)
         return 0

@@ -1,4 +1,4 @@
-"""An org's partition in Dagster's instance."""
+"""Partitions of orgs in Dagster's instance."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Partitions:
-    """The partitions of an instance that is open."""
+    """The partitions of an open instance."""
 
     instance: "DagsterInstance"
 
     def register(self, org: OrgId) -> None:
-        """Make the org a partition; nothing happens when it is one."""
+        """Add the org's partition, if it does not exist."""
         from openfaith_sync.defs.resources.partitions import register_org  # noqa: PLC0415  see open_partitions
 
         register_org(self.instance, org)
 
     def unregister(self, org: OrgId) -> None:
-        """Remove the org's partition; what Dagster noted of it stays."""
+        """Remove the org's partition; Dagster's history of it remains."""
         from openfaith_sync.defs.resources.partitions import unregister_org  # noqa: PLC0415  see open_partitions
 
         unregister_org(self.instance, org)
@@ -37,12 +37,12 @@ class Partitions:
 def open_partitions(deployment: Deployment) -> Iterator[Partitions]:
     """Yield the partitions of Dagster's instance.
 
-    Opened before anything is stored, so that an instance that cannot be used leaves nothing half-written.
+    Open this before storing anything, so that an unusable instance leaves nothing half-written.
 
     Raises:
-        DefinitionError: The instance cannot be opened; says why in one line.
+        DefinitionError: The instance cannot be opened; the message gives the reason in one line.
     """
-    # Dagster takes two seconds to import, which all other commands can do without.
+    # Importing Dagster takes two seconds, which no other command needs to spend.
     from dagster import DagsterError, DagsterInstance  # noqa: PLC0415
     from dagster._check import CheckError  # noqa: PLC0415
     from yaml import YAMLError  # noqa: PLC0415  what Dagster reads its file with
@@ -52,28 +52,28 @@ def open_partitions(deployment: Deployment) -> Iterator[Partitions]:
     try:
         instance = DagsterInstance.from_config(str(home))
     except (DagsterError, CheckError, OSError, YAMLError) as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise DefinitionError(
-            f"Dagster's instance in {home} cannot be opened: {said}; see its {DAGSTER_FILE}"
+            f"Dagster's instance in {home} cannot be opened: {reason}; see its {DAGSTER_FILE}"
         ) from error
     with instance:
         yield Partitions(instance)
 
 
 def register_partition(deployment: Deployment, org: OrgId) -> None:
-    """Make the org a partition; nothing happens when it is one."""
+    """Add the org's partition, if it does not exist."""
     with open_partitions(deployment) as partitions:
         partitions.register(org)
 
 
 def make_dagster_home(deployment: Deployment) -> None:
-    """Make the folder of Dagster's instance; with the package's configuration when it is ours.
+    """Create the folder of Dagster's instance, with the bundled configuration if the folder is ours.
 
     Raises:
-        UsageError: It is no folder and cannot be made one.
+        UsageError: The folder does not exist and cannot be created.
     """
     home = deployment.dagster_home
-    # One that somebody configured may well be mounted for reading only.
+    # A folder that someone configured may well be mounted read-only.
     if not home.is_dir():
         require_folder(home, "DAGSTER_HOME" if deployment.inherited.get("DAGSTER_HOME") else "OPENFAITH_HOME")
     shipped = PACKAGE / DAGSTER_FILE

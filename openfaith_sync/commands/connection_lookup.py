@@ -1,4 +1,4 @@
-"""Whether an org's connection may be used."""
+"""Look up an org's connection for a command."""
 
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.errors import UsageError
@@ -11,14 +11,14 @@ def load_usable_connection(database: Database, name: str, adapter: AdapterName) 
     """Return an org's connection with its credentials.
 
     Raises:
-        UsageError: The org is not known, or is paused.
+        UsageError: The org is unknown or paused.
         ReconnectRequired: The system refuses its credentials.
     """
     org = parse_org(name)
     if not any(listed.adapter == adapter for listed in list_connections(database, org)):
         raise UsageError(
             f"there is no org {name!r} connected to {adapter}; connect it with: openfaith-sync org add {name} "
-            "(the known ones: openfaith-sync org list)"
+            "(list the orgs: openfaith-sync org list)"
         )
     connection = load_connection(database, org, adapter)
     connection.require_usable()
@@ -26,5 +26,5 @@ def load_usable_connection(database: Database, name: str, adapter: AdapterName) 
 
 
 def known_base_url(database: Database, org: OrgId, adapter: AdapterName) -> str | None:
-    """Return where the org's source answered so far; ``None`` for an org that is new."""
+    """Return the URL of the org's source so far; ``None`` for a new org."""
     return next((listed.base_url for listed in list_connections(database, org) if listed.adapter == adapter), None)
