@@ -300,5 +300,5 @@ def _less_capable(entity: Entity) -> Entity:
     weaker = {DeltaCapability.FILTER: DeltaCapability.ORDERED, DeltaCapability.ORDERED: DeltaCapability.NONE}
     by = weaker.get(entity.delta.by)
     if by is None:
-        raise DefinitionError(f"{entity.name} can do no less than be listed whole")
+        raise DefinitionError(f"{entity.name} cannot be listed in a simpler way")
     return entity.model_copy(update={"delta": entity.delta.model_copy(update={"by": by})})

@@ -210,7 +210,7 @@ def test_an_approval_is_a_ceiling_for_older_versions_too(synced: Callable[..., S
     approve_hold(church.database, list_holds(church.database)[0].hold_id)
     let_a_day_pass(church)
     go_back(church, PERSON, went[60:])
-    with pytest.raises(SafetyStop, match=r"61 records .* \(approved were 60\)"):
+    with pytest.raises(SafetyStop, match=r"61 records .* \(60 were approved\)"):
         church.sync(PERSON)
     assert stored(church, PERSON) == 0
 

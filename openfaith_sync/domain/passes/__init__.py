@@ -1,1 +1,1 @@
-"""Passes: a walk through a listing, its place, its counts and what it may delete."""
+"""Passes: a walk through a listing, its place, its counts and the deletions that it may make."""

@@ -1,4 +1,4 @@
-"""What is missing at the source: who may say so, how much may go, and what waits for a person."""
+"""Records missing at the source: the evidence, the limits on deletions, and the holds that wait for a person."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from openfaith_sync.domain.passes.passes import PassId
 
 @dataclass(frozen=True, slots=True)
 class DeletionLimits:
-    """How much of an entity may vanish at once without a person."""
+    """How much of an entity may be deleted at once without a person's approval."""
 
     count: int = DELETION_COUNT
     share: float = DELETION_SHARE
@@ -23,7 +23,7 @@ class DeletionLimits:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of time over which losses add up, and how much of an org's limits it allows."""
+    """A period over which deletions add up, and how much of an org's limits it allows."""
 
     days: int
     times_count: int
@@ -31,7 +31,7 @@ class Window:
     covers_nested: bool = True
 
     def limits_of(self, limits: DeletionLimits) -> DeletionLimits:
-        """Return what may vanish in this window without a person."""
+        """Return how much may be deleted in this window without a person's approval."""
         return DeletionLimits(limits.count * self.times_count, limits.share * self.times_share)
 
 
@@ -41,19 +41,19 @@ WINDOWS = (Window(1, 1, 1), Window(30, 3, 1), Window(365, 9, 2.5, covers_nested=
 
 
 class HoldStatus(StrEnum):
-    """What became of a safety stop."""
+    """The status of a safety stop."""
 
     OPEN = "open"
     APPROVED = "approved"
-    """So many may go when the check is run again, and no more."""
+    """Up to the approved number is deleted when the sync runs again."""
     REJECTED = "rejected"
-    """These rows stay; a later reconciliation may stop again."""
+    """The rows stay; a later reconciliation may stop again."""
     SETTLED = "settled"
-    """Over: the records went as approved, came back, or another hold took its place."""
+    """Closed: the records were deleted as approved, came back, or another hold replaced it."""
 
 
 class HoldKind(StrEnum):
-    """What waits for a person."""
+    """The kind of decision that waits for a person."""
 
     DELETIONS = "deletions"
     """Records that are missing at the source."""
@@ -68,11 +68,11 @@ class Hold:
     hold_id: int
     key: SyncKey
     pass_id: PassId
-    """The pass that stopped last."""
+    """The last pass that stopped."""
     missing: int
-    """Records that wait: missing at the source, or older there."""
+    """The number of records that wait: missing at the source, or older there."""
     live: int
-    """Records that we held then."""
+    """The number of live records at the time."""
     reason: str
     status: HoldStatus
     approved_up_to: int | None
@@ -87,12 +87,12 @@ class HeldRecord:
 
     external_id: ExternalId
     entity_id: EntityId | None
-    """``None`` where only a dead letter is held."""
+    """``None`` where only a dead letter is stored."""
     times_missed: int
     """Complete listings in a row that lacked it; for an older version, the agreements on it so far."""
     first_missed_at: datetime
     name: str | None = None
-    """A person's, a household's …; given only when asked for."""
+    """A person's or a household's name; loaded only on request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Candidate:
     parent_id: ExternalId | None = None
     """The parent below which it is read, where it is nested."""
     is_explained: bool = False
-    """Whether its parent took it with it; see ``DeletionCheck``."""
+    """Whether it was deleted with its parent; see ``DeletionCheck``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +113,22 @@ class Unproven:
     """The candidates that can be read by their ids and are not proven gone."""
 
     unread: int
-    """Never read yet: the budget of one pass was not enough."""
+    """Never read yet: the budget of one pass did not suffice."""
     refused: int
-    """The source would not say."""
+    """The source refused to show them."""
     total: int
     """These, and those that were alive after all."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionCheck:
-    """How many are missing of how many, how many may be, and what a person said."""
+    """The missing and live records of an entity, the limits, and a person's decision."""
 
     missing: int
     live: int
     limits: DeletionLimits
     hold: Hold | None = None
-    """The one that is open or approved."""
+    """The open or approved hold."""
     explained: int = 0
     """Of the missing ones, those that a parent took with it: it is a tombstone here, by evidence of its own, or a
     person approved that it goes."""
@@ -138,12 +138,12 @@ class DeletionCheck:
 
     @property
     def unexplained(self) -> int:
-        """Those that are weighed."""
+        """Return the missing records that count toward the limits."""
         return self.missing - self.explained
 
     @property
     def exceeded(self) -> int | None:
-        """Return the first of ``WINDOWS`` in which more would vanish than may without a person."""
+        """Return the index of the first of ``WINDOWS`` whose limits are exceeded."""
         if not self.unexplained:
             return None
         for index, window in enumerate(WINDOWS):
@@ -155,11 +155,11 @@ class DeletionCheck:
 
     @property
     def is_over(self) -> bool:
-        """Return whether more would vanish than may without a person."""
+        """Return whether any window's limits are exceeded."""
         return self.exceeded is not None
 
     def describe(self, entity: str) -> str:
-        """Return for a person what is missing, and which limits that exceeds."""
+        """Describe for a person what is missing and which limits are exceeded."""
         index = self.exceeded or 0
         window, lost = WINDOWS[index], self.losses[index]
         limits = window.limits_of(self.limits)
@@ -170,13 +170,13 @@ class DeletionCheck:
             f"{self.unexplained:,} of {self.live:,} records of {entity} ({share:.1%}) are missing "
             f"at the source{before}; "
             f"more than {limits.count:,} and more than {limits.share:.0%} in {span} "
-            f"are not deleted before a person looks"
+            f"are not deleted without approval"
         )
         ceiling = self.hold.approved_up_to if self.hold else None
-        return reason if ceiling is None else f"{reason} (approved were {ceiling:,})"
+        return reason if ceiling is None else f"{reason} ({ceiling:,} were approved)"
 
     @property
     def is_approved(self) -> bool:
-        """Return whether a person allowed at least so many to go."""
+        """Return whether a person approved at least this many deletions."""
         ceiling = self.hold.approved_up_to if self.hold and self.hold.status is HoldStatus.APPROVED else None
         return ceiling is not None and self.unexplained <= ceiling

@@ -1,4 +1,4 @@
-"""What is asked of a listing, and one page of its answer."""
+"""A request for one page of a listing, and the page."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _WIRE_FORM = re.compile(
 
 
 class Order(StrEnum):
-    """In which order a listing comes; ties always by id."""
+    """The order of a listing; ties are always broken by id."""
 
     VERSION = "version"
     VERSION_DESCENDING = "version_descending"
@@ -38,18 +38,18 @@ class ListingQuery:
     size: int | None = None
     """Records wanted; ``None`` for a full page."""
     children: tuple[EntityName, ...] = ()
-    """Sideloaded child entities that come along."""
+    """Sideloaded child entities to include."""
     parent: ExternalId | None = None
     """The parent whose records are listed, for nested entities."""
     is_sparse: bool = False
-    """Whether ids and versions will do: the records then have no other attribute and no relationship."""
+    """Whether ids and versions suffice: the records then have no other attribute and no relationship."""
     is_reducible: bool = False
-    """Whether the caller asks for a smaller page when this one is not served."""
+    """Whether the caller requests a smaller page when this one is not served."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreshRecord:
-    """One record as the source shows it now, with the children that it includes."""
+    """One record as the source shows it now, with its sideloaded children."""
 
     record: RawRecord
     children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
@@ -57,30 +57,30 @@ class FreshRecord:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One proven answer: well formed, and no shorter than the source said it would be."""
+    """One checked response of a listing: well formed, and no shorter than the source announced."""
 
     records: tuple[RawRecord, ...]
-    """Every row in the listing's order. One that cannot be read has its ``damage``, and an id to be known by."""
+    """Every row in the listing's order. One that cannot be read has its ``damage``, and an id made of its content."""
     total_count: int | None
-    """How many records the query matches in all, as the source says; ``None`` where it does not."""
+    """The number of records that match the query, according to the source; ``None`` where it does not say."""
     has_next: bool
     children: Mapping[EntityName, tuple[RawRecord, ...]] = field(default_factory=dict)
     requests: int = 1
-    """Requests this page took, refused and failed ones included."""
+    """The requests that this page took, including refused and failed ones."""
     waited: timedelta = timedelta()
     answered_at: datetime | None = None
-    """When the source answered, by its own clock where it says so."""
+    """The time of the response, by the source's clock where it states it."""
     is_short: bool = False
-    """Whether it looks like the listing's end while the source counts more."""
+    """Whether it looks like the end of the listing while the source counts more records."""
 
     @property
     def rows(self) -> int:
-        """Return how many places of the listing the answer covers, rows that could not be read included."""
+        """Return how many rows of the listing the page covers, including rows that could not be read."""
         return len(self.records)
 
     @property
     def unreadable(self) -> tuple[RawRecord, ...]:
-        """The rows that are no whole records of their type; each still takes its place among ``records``."""
+        """Return the rows that cannot be read as records; each still has its place among ``records``."""
         return tuple(record for record in self.records if record.damage is not None)
 
 

@@ -1,4 +1,4 @@
-"""A record that the source shows in an older version than the one held here."""
+"""A record that the source shows in an older version than ours."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from openfaith_sync.domain.ids import ExternalId
 
 @dataclass(frozen=True, slots=True)
 class OlderVersion:
-    """One record as a complete listing showed it: older than what is held, and nothing wrote to it since."""
+    """One record as a complete listing showed it: older than ours, and not written to since."""
 
     external_id: ExternalId
     version: datetime
@@ -16,4 +16,4 @@ class OlderVersion:
     held_version: datetime
     """The newer version held here when the two were compared."""
     is_ripe: bool = False
-    """Whether an earlier listing and an earlier reading agreed on this version, longer ago than the overlap."""
+    """Whether an earlier listing and an earlier single read agreed on this version, longer ago than the overlap."""

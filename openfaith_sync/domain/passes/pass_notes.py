@@ -1,4 +1,4 @@
-"""What of a pass a person should read beside its counts, in words."""
+"""Remarks on a pass's report for people, beside its counts."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,13 +7,13 @@ _COUNTED: Mapping[str, str] = {
     "listed_twice": "{} listed more than once",
     "unreadable": "{} listed, but not served by id",
     "places_stepped_over": "{} not served by the source and stepped over",
-    "stamps_out_of_bounds": "{} stamped before 1970 or after the source's own clock",
+    "stamps_out_of_bounds": "{} dated before 1970 or after the source's clock",
     "listed_again_for": "listed again, since {} were missing after the first reading",
 }
 _SAID: Mapping[str, str] = {
     "page_size": "read in pages of {}, since the source did not serve larger ones",
     "not_included": "read without {}, which the source did not serve with it",
-    "watermark_was_ahead": "everything was read again, since the watermark {} lay past the source's own clock",
+    "watermark_was_ahead": "everything was read again, since the watermark {} was later than the source's clock",
 }
 
 

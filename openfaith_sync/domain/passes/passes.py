@@ -13,7 +13,7 @@ from openfaith_sync.domain.records.record import MappedBatch
 
 PassId = NewType("PassId", int)
 Report: TypeAlias = Mapping[str, int | str | None]
-"""What else a pass found: what, how many, why."""
+"""What a pass found beside its counts."""
 
 
 class SyncMode(StrEnum):
@@ -23,7 +23,7 @@ class SyncMode(StrEnum):
     FULL = "full"
     DELTA = "delta"
     RECONCILIATION = "reconciliation"
-    """Everything is listed, what is missing on either side is settled, what changed unseen is stored."""
+    """Everything is listed, missing records on either side are resolved, and unseen changes are stored."""
     RECORD = "record"
     """Single records, each read fresh by its id."""
     SIDELOAD = "sideload"
@@ -32,12 +32,12 @@ class SyncMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What became of records: every one read is in exactly one of these."""
+    """The outcomes of records: every record read is counted in exactly one of these."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
-    """Same content, or older than what we hold."""
+    """Same content, or an older version than ours."""
     tombstoned: int = 0
     dead: int = 0
 
@@ -53,7 +53,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write under one sync key, until somebody else takes it over."""
+    """The right to write under one sync key, until another worker takes it over."""
 
     key: SyncKey
     token: int
@@ -72,11 +72,11 @@ class Rider:
 
 @dataclass(frozen=True, slots=True)
 class PassStart:
-    """What a new pass is told at its start."""
+    """The parameters of a new pass."""
 
     mode: SyncMode
     trigger: str
-    """Who asked: ``cli``, ``dagster``, ``sensor`` …"""
+    """Who requested it: ``cli``, ``dagster``, ``webhook`` …"""
     manifest_version: str
     run_id: str | None = None
     """Dagster's run, when there is one."""
@@ -85,7 +85,7 @@ class PassStart:
     watermark_to: datetime | None = None
     """The newest version the source showed when the pass began, where it was asked."""
     riders: tuple[Rider, ...] = ()
-    """Child entities whose records ride along."""
+    """Child entities whose records come with the pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Checkpoint:
     completed_at: datetime | None = None
     """When the last complete pass ended, by the database's clock; for people, never for the sync."""
     manifest_version: str | None = None
-    """What the last complete full listing was mapped by, and every delta since."""
+    """The manifest version that mapped the last complete full listing and every delta since."""
     open_pass: OpenPass | None = None
 
 
@@ -147,21 +147,21 @@ class Tombstone:
     """When the proof began, by the database's clock: what was written to the record since then is newer
     than the proof, and the record stays. ``None`` where nobody else can have read it since."""
     is_loss: bool = True
-    """Whether it counts toward the safety stop: not where a person approved it, or a parent took it with it."""
+    """Whether it counts toward the safety stop: not where a person approved it or it was deleted with its parent."""
 
 
 class CandidateAnswer(StrEnum):
-    """What the source said of a candidate when it was last read by its id."""
+    """The result of reading a candidate by its id."""
 
     ALIVE = "alive"
-    """It can be read: the listing that lacks it is not to be believed."""
+    """It can be read: the listing that lacks it is wrong."""
     REFUSED = "refused"
-    """The token may not read it, or the source failed: no evidence of anything."""
+    """The token may not read it, or the source failed; this is evidence of nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageCommit:
-    """Everything that one page changes, or several that were ready together; stored whole or not at all."""
+    """All changes of one page, or of several that were ready together; stored as a whole or not at all."""
 
     pass_id: PassId
     place: WalkPlace
@@ -188,9 +188,9 @@ class PageCommit:
     answers: Mapping[ExternalId, CandidateAnswer] = field(default_factory=dict)
     """Candidates for deletion that were read by their ids and are not gone."""
     handled: Mapping[str, str] = field(default_factory=dict)
-    """Events of the inbox that this settles, each with what came of it."""
+    """Inbox events that this handles, each with its outcome."""
     found: Mapping[str, int] = field(default_factory=dict)
-    """What else it found; added up in the pass's report."""
+    """Figures to add to the pass's report."""
     pages: int = 1
     believed_until: datetime | None = None
     """Versions after this moment are stored and move no watermark: the source cannot have stamped them yet."""
@@ -198,7 +198,7 @@ class PageCommit:
 
 @dataclass(frozen=True, slots=True)
 class RiderPass:
-    """A child's records as they rode along with a complete pass of its parent."""
+    """The pass of a sideloaded child whose parent's pass is complete."""
 
     pass_id: PassId
     watermark_to: datetime | None
@@ -207,7 +207,7 @@ class RiderPass:
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """What one sync of one entity did."""
+    """The result of syncing one entity."""
 
     key: SyncKey
     mode: SyncMode
@@ -215,14 +215,14 @@ class PassResult:
     pages: int
     requests: int
     source_count: int | None
-    """What the source says it holds; ``None`` where it cannot be believed."""
+    """The source's own count; ``None`` where it is not reliable."""
     stored_count: int
     """Live records we hold."""
     watermark: datetime | None
     duration: timedelta
     resumed: bool = False
     report: Mapping[str, object] = field(default_factory=dict)
-    """What else the pass found: what, how many, why."""
+    """What the pass found beside its counts."""
 
     def followed_by(self, later: "PassResult") -> "PassResult":
         """Return one result for this pass and the one that completed it."""

@@ -1,4 +1,4 @@
-"""How many records may be set aside before a sync counts as failed."""
+"""Decide how many records may be set aside before a sync counts as failed."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,15 @@ from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Counts
 
 FEW = 10
-"""So many records set aside never fail a sync by their share: a small church has one bad record in three."""
+"""So few rejected records never fail a sync by their share: a small church may have one bad record in three."""
 
 TOO_FEW_TO_BE_ALL = 3
-"""Of fewer records than this, all may be bad by chance."""
+"""With fewer records than this, all may be bad by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRecords:
-    """How many records of an entity wait as dead letters, and what the org allows."""
+    """The dead letters of an entity, and the share that the org allows."""
 
     waiting: int
     known: int
@@ -25,7 +25,7 @@ class RejectedRecords:
 
 
 def require_mostly_stored(key: SyncKey, counts: Counts, rejected: RejectedRecords) -> None:
-    """Fail a sync that set aside most of what it read, or that leaves too much waiting.
+    """Raise if a sync set aside most of what it read, or if too many dead letters are left.
 
     What was stored stays stored, and the dead letters keep the raw records. The second rule keeps an
     entity failing until its dead letters are resolved, although later syncs read few of them again.

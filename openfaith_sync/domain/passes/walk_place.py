@@ -26,7 +26,7 @@ class Slice:
     seen: tuple[str, ...] = ()
     """External ids read already that a request from ``lower`` on may bring again."""
     remaining: int | None = None
-    """How many records the source said are still to come; a hint, never a proof."""
+    """The number of records still to come, according to the source; a hint, never a proof."""
     done: bool = False
 
 
@@ -41,7 +41,7 @@ class WalkPlace:
     page_size: int | None = None
     """The size of page that the source serves of this listing, where that is less than a full one."""
     is_without_children: bool = False
-    """Whether the source does not serve this listing with what it could include: the children walk themselves."""
+    """Whether the source does not serve this listing with its children, which are then walked by themselves."""
 
     @property
     def is_done(self) -> bool:

@@ -8,7 +8,7 @@ from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.webhooks.inbox import InboxEvent
 
 UNREADABLE = EntityName("$unreadable")
-"""What stands for the entity of an event that says nothing we understand."""
+"""The entity of an event that cannot be understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Unreadable:
     name: str
     """By the delivery's header."""
     reason: str
-    """Says what is wrong and holds nothing of the content."""
+    """What is wrong, without any of the content."""
     content: str
     """As it came."""
 

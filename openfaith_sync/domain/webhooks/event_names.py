@@ -1,4 +1,4 @@
-"""Announcements: which record an event of the source speaks of, by its name."""
+"""Announcements: which entity an event of the source is about, by its name."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _BY_LAST_WORD = {action.value: action for action in (EventAction.CREATED, EventA
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What an event's name says before its body is read."""
+    """What the name of an event says, before its body is read."""
 
     entity: EntityName
     action: EventAction

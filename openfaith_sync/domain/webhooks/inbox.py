@@ -11,7 +11,7 @@ from openfaith_sync.domain.records.record import JsonObject
 
 
 class EventAction(StrEnum):
-    """What an event says of its record. It is a hint: the source is asked before anything is believed."""
+    """What an event says of its record. It is a hint: the record is read from the source before it is stored."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -19,7 +19,7 @@ class EventAction(StrEnum):
     MERGED = "merged"
     """The record became part of another; ``external_id`` is the one that is gone."""
     CHECK = "check"
-    """We ask ourselves: two readings of the record disagree."""
+    """Our own event: two readings of the record disagree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class InboxEvent:
     event_time: datetime | None = None
     """By the source's clock."""
     attempts: int = 0
-    """How often it was looked at and had to wait."""
+    """How often it was postponed."""
     account: AccountId | None = None
     """The source's account that the event says it is of; not stored."""
 
 
 class RecordStatus(StrEnum):
-    """How a record lies here."""
+    """The status of a record in our database."""
 
     NEVER = "never"
     LIVE = "live"
@@ -56,7 +56,7 @@ class RecordStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DueRecord:
-    """One record to be read fresh, with every event of it that waits."""
+    """One record to read from the source, with all its waiting events."""
 
     entity: EntityName
     external_id: ExternalId
@@ -65,9 +65,9 @@ class DueRecord:
     status: RecordStatus
     merged_into: ExternalId | None = None
     applied_to: datetime | None = None
-    """The time of the newest event of it that was settled before."""
+    """The time of its newest event that was handled before."""
     destroyed_at: datetime | None = None
-    """The same of the events that told of its end."""
+    """The time of its newest handled event that announced its deletion."""
 
     @property
     def parent_id(self) -> ExternalId | None:
@@ -77,7 +77,7 @@ class DueRecord:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """An event that is looked at again later."""
+    """The postponement of an event."""
 
     seconds: int
     reason: str
@@ -85,27 +85,27 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class InboxStatus:
-    """How one org's inbox stands."""
+    """The status of one org's inbox."""
 
     org: OrgId
     adapter: AdapterName
     waiting: int
-    """Not settled, those that are due included."""
+    """Events that are not handled, including those that are due."""
     due: int
-    """To be looked at now."""
+    """Events to process now."""
     oldest_due: datetime | None
-    """When the longest waiting of the due ones was received."""
+    """When the oldest due event was received."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordsResult:
-    """What one run over the inbox did."""
+    """The result of one run over the inbox."""
 
     events: int
-    """Settled; several of one record are one reading."""
+    """Events handled; several of one record cause one read."""
     records: int
     """Read by id."""
     counts: Mapping[EntityName, Counts]
     waiting: int
-    """Events that wait for a later time: early ones, and those whose reading failed."""
+    """Postponed events: early ones, and those whose read failed."""
     requests: int

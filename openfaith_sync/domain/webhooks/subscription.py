@@ -9,7 +9,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 
 SUBSCRIPTIONS = EntityName("$subscriptions")
-"""What stands for the entity in the sync key of subscriptions: one worker an org changes them."""
+"""The entity in the sync key of subscriptions, so that one worker per org changes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class KnownSubscription:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionReport:
-    """What was done about an org's subscriptions."""
+    """What was changed about an org's subscriptions."""
 
     wanted: int
     """Event names in the manifest."""
@@ -58,7 +58,7 @@ class SubscriptionReport:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether everything wanted is announced to us."""
+        """Return whether every wanted event is subscribed."""
         return not self.refused
 
 

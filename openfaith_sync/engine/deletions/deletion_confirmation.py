@@ -162,18 +162,18 @@ class DeletionConfirmation:
         if not left.missing:
             return None
         if self._refusals:
-            return f"the source would not say of {len(self._refusals)} whether they live: {self._refusals[0]}"
+            return f"the source refused to show {len(self._refusals)} of them: {self._refusals[0]}"
         if unidentified := self._evidence.count_unidentified():
-            return f"{unidentified} of the rows listed name no id, and may be any of them; only readings by id count"
+            return f"{unidentified} listed rows have no id and may be any of them; only reads by id count"
         unproven = self._evidence.count_unproven(self._parent)
         if unproven.unread:
-            return f"{unproven.unread:,} wait to be read by their ids: at most {READS_A_PASS} are in one pass"
-        return "they cannot be read by their ids; the next complete listing settles them when nothing contradicts it"
+            return f"{unproven.unread:,} wait to be read by id: one pass reads at most {READS_A_PASS}"
+        return "they cannot be read by id; the next complete listing confirms them unless something contradicts it"
 
 
 def build_stop(hold: Hold) -> SafetyStop:
     """Return the error of a hold that needs a person's decision."""
     return SafetyStop(
-        f"{hold.reason}. Look at them with: openfaith-sync holds show {hold.hold_id}; "
+        f"{hold.reason}. Review them with: openfaith-sync holds show {hold.hold_id}; "
         f"additions of {hold.key} were stored"
     )

@@ -71,7 +71,7 @@ class Reconciliation:
         if stepped_over:
             # What stands at these places is not known: it may be any of those that seem to be missing.
             self._fetch_missing(opened, evidence)
-            why = f"{stepped_over:,} places of the listing were not served, so nothing is known to be missing from it"
+            why = f"{stepped_over:,} places of the listing were not served, so no record counts as missing"
             return PhaseResult({"why": why})
         evidence.compare_listing()
         if "missing" not in evidence.load_report():
@@ -145,7 +145,7 @@ class Reconciliation:
         if isinstance(proven, int) and kept < proven:
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise TransientError(
-                f"of the {proven:,} ids listed of {self._session.key} only {kept:,} are still there; it is listed again"
+                f"only {kept:,} of {proven:,} ids listed of {self._session.key} are still stored; it is listed again"
             )
 
     def _count(self) -> int | None:

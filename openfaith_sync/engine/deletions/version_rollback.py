@@ -70,7 +70,7 @@ class VersionRollback:
             return PhaseResult({**report, "older_held": None})
         hold = self._evidence.open_hold(check, _describe(self._session.entity.name, check), HoldKind.OLDER)
         stop = SafetyStop(
-            f"{hold.reason}. Look at them with: openfaith-sync holds show {hold.hold_id}; "
+            f"{hold.reason}. Review them with: openfaith-sync holds show {hold.hold_id}; "
             f"everything else of {self._session.key} was stored"
         )
         return PhaseResult({**report, "older_held": hold.hold_id}, stop)
@@ -148,7 +148,7 @@ def _describe(entity: str, check: DeletionCheck) -> str:
     share = older / check.live if check.live else 1.0
     reason = (
         f"{older:,} records of {entity} ({share:.1%} of {check.live:,}) have an older version at the source than "
-        f"here; more than {limits.count:,} and more than {limits.share:.0%} at once are not taken before a person looks"
+        f"here; more than {limits.count:,} and more than {limits.share:.0%} at once are not stored without approval"
     )
     ceiling = check.hold.approved_up_to if check.hold else None
-    return reason if ceiling is None else f"{reason} (approved were {ceiling:,})"
+    return reason if ceiling is None else f"{reason} ({ceiling:,} were approved)"

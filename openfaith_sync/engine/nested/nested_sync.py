@@ -117,7 +117,7 @@ class NestedSync:
     def _endpoint_failure(self, count: int) -> SourceFailed:
         return SourceFailed(
             f"all {count:,} lists of {self._session.key} that were read answered 404 while the source has records of "
-            f"{self._nesting.parent}: the endpoint fails, and nothing is believed of what these lists hold"
+            f"{self._nesting.parent}: the endpoint fails, and these lists are ignored"
         )
 
     def _due(self, evidence: Evidence, *, is_full: bool) -> Iterator[ParentPlace]:

@@ -100,7 +100,7 @@ class ParentLists:
                 if len(records) == before:
                     return self._twice_the_same(records, page), requests, waited
                 before, records, rows, slice_ = len(records), {}, 0, Slice()
-        raise TransientError(f"a list of {self._entity.name} did not come to its end in {MAX_STEPS:,} requests")
+        raise TransientError(f"a list of {self._entity.name} did not end within {MAX_STEPS:,} requests")
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
         """Return whether the list is complete: as many records as the source counts, and no further page."""
@@ -116,6 +116,6 @@ class ParentLists:
         if self._entity.total_count == "exact" and not is_tolerable(missing, page.total_count):
             raise TransientError(
                 f"a list of {self._entity.name} has {len(records):,} records where the source counts "
-                f"{page.total_count:,}; nothing is believed of it"
+                f"{page.total_count:,}; the list is ignored"
             )
         return records

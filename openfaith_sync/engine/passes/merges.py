@@ -135,7 +135,7 @@ class _Poll:
             step = self._walk.advance(place, page)
             place, idle = step.slice, 0 if step.fresh else idle + 1
             if idle > MAX_STEPS_WITHOUT_MERGES:
-                raise TransientError("the source's merges moved faster than they could be read")
+                raise TransientError("the source's merges changed faster than they could be read")
             self._apply(page, step.fresh, is_last=place.done)
         return self.result
 

@@ -86,7 +86,7 @@ class PageReader:
             pages = self._read_parts(query, cost)
             if len(pages) == 1 or self._are_in_place(query, pages, cost):
                 return replace(_join(query, pages), requests=cost.requests, waited=cost.waited)
-        raise TransientError(f"the listing of {query.entity} moved faster than it could be read in parts")
+        raise TransientError(f"the listing of {query.entity} changed faster than it could be read in parts")
 
     def _read_parts(self, query: ListingQuery, cost: _Cost) -> list[Page]:
         """Read from the query's offset on until two records are read or the listing ends."""

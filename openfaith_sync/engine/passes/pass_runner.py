@@ -315,5 +315,5 @@ class PassRunner:
         self._steps_without_records = 0 if is_moving else self._steps_without_records + 1
         if self._steps_without_records > MAX_STEPS_WITHOUT_RECORDS:
             raise TransientError(
-                f"the source moved faster than it could be read: {MAX_STEPS_WITHOUT_RECORDS} pages brought nothing new"
+                f"the source changed faster than it could be read: {MAX_STEPS_WITHOUT_RECORDS} pages had no new records"
             )

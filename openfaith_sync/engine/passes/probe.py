@@ -82,7 +82,7 @@ def _unfinished(store: Passes, key: SyncKey, checkpoint: Checkpoint, version: st
         return "it was never synced"
     if checkpoint.manifest_version != version:
         return "the manifest changed"
-    return "its records came with another entity's" if store.load_rider(key) else None
+    return "its records were sideloaded" if store.load_rider(key) else None
 
 
 def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> Probe:
@@ -94,7 +94,7 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> P
     fetched = fetcher.fetch(query)
     page, requests = fetched.page, fetched.page.requests
     if is_ahead(watermark, page.answered_at):
-        return Probe(has_work=True, reason="its watermark lies past the source's own clock", requests=requests)
+        return Probe(has_work=True, reason="its watermark is later than the source's clock", requests=requests)
     changed = session.store.count_changes(key, fetched.batch)
     versions = [record.version for record in fetched.batch.records if record.version is not None]
     if (
@@ -122,7 +122,7 @@ def _probe_whole(session: Session, entity: Entity) -> Probe:
         if changed or not fetched.page.has_next:
             return _probe_of(changed, requests)
         offset += fetched.page.rows
-    return Probe(has_work=True, reason="its listing is long and tells no changes", requests=requests)
+    return Probe(has_work=True, reason="its listing is long and shows no versions", requests=requests)
 
 
 def _probe_of(changed: int, requests: int) -> Probe:

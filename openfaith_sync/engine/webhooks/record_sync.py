@@ -253,7 +253,7 @@ class _InboxRun:
         elif answer.failure is not None:
             self._take(batch, due, resolve_failure(due, type(answer.failure).__name__))
         elif answer.parent is None and part.nested is not None:
-            self._take(batch, due, resolve_all(due, "waits for reconciliation: nobody knows its parent"))
+            self._take(batch, due, resolve_all(due, "waits for reconciliation: its parent is unknown"))
         elif answer.fresh is None:
             self._take(batch, due, resolve_missing(due), parent=answer.parent)
         else:

@@ -1,4 +1,4 @@
-"""What a page says beside its records, as statements with their parameters."""
+"""What a page changes beside its records, as statements with their parameters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby

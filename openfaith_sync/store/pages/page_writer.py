@@ -1,4 +1,4 @@
-"""Commits a page: its records, links, dead letters, counts and place, whole or not at all (law 1)."""
+"""Commit a page: its records, links, dead letters, counts and place, as a whole or not at all (law 1)."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ COMMIT_STEPS = (
     "commit",
     "committed",
 )
-"""What ``on_step`` is told: before each statement its name, and "committed" after the last.
+"""The steps passed to ``on_step``: each statement's name before it is sent, and "committed" after the last.
 
 ``store_records``, ``store_dead_letters``, ``note_report``, ``tombstone`` and ``follow_hold`` come once for each entity
 that needs them, ``note_parent`` once for each parent.
@@ -90,7 +90,7 @@ class SentPage:
 
 
 class PageWriter:
-    """Commits pages over one connection.
+    """Commit pages over one connection.
 
     All statements of a page are sent together and answered together, so a page costs one
     round trip; the next page may be sent before the first is answered, so that the server
@@ -108,7 +108,7 @@ class PageWriter:
         self._riders: dict[EntityName, PassId] = {}
 
     def begin(self, lease: Lease, page: PageCommit) -> SentPage:
-        """Send a page to be stored after those that were sent before.
+        """Send a page, to be stored after those that were sent before.
 
         A record that the database itself refuses becomes a dead letter (law 5).
         """
@@ -134,9 +134,9 @@ class PageWriter:
         return sent
 
     def rest(self) -> None:
-        """Have the connection free for other uses, or closed: see to the end of what is under way.
+        """Wait for all pages that were sent, and leave the connection free for other uses, or closed.
 
-        Whoever waits for a page is told how it ended.
+        The result of each page is kept for its caller.
         """
         try:
             while self._under_way:
@@ -160,7 +160,7 @@ class PageWriter:
         return sent.counts
 
     def _finish_oldest(self) -> None:
-        """Wait for one page, or store it apart; what keeps it from being stored is raised."""
+        """Wait for one page, or store it separately; raise why it cannot be stored."""
         oldest = self._under_way[0]
         assert oldest.committed is not None
         is_refused = False
@@ -187,7 +187,7 @@ class PageWriter:
         self._step("committed")
 
     def _recover(self) -> None:
-        """Store what is under way, of which the first has a record that is refused, one page after the other."""
+        """Store the sent pages one after the other, since the first has a record that the database refuses."""
         pages = list(self._under_way)
         self._give_up()
         for sent in pages:
@@ -230,7 +230,7 @@ class PageWriter:
                 )
 
     def _send_page(self, sent: SentPage) -> None:
-        """Send everything at once; no statement's answer is known before all are."""
+        """Send all statements at once, without waiting for any result."""
         lease, page, send = sent.lease, sent.page, self._send
         send("begin", b"BEGIN", {})
         send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
@@ -245,7 +245,7 @@ class PageWriter:
         self._pipeline.flush()
 
     def _commit_apart(self, sent: SentPage) -> dict[EntityName, Counts]:
-        """Store the page in one transaction too, but find the records that the database refuses."""
+        """Store the page in one transaction as well, but find the records that the database refuses."""
         lease, page, send = sent.lease, sent.page, self._send_alone
         counts: dict[EntityName, Counts] = {}
         self._step("begin")
@@ -267,7 +267,7 @@ class PageWriter:
     def _store_some(
         self, batch: MappedBatch, records: Sequence[Record], known: Parameters
     ) -> tuple[Counts, list[Rejection]]:
-        """Store what can be, halving what is refused until each bad record stands alone."""
+        """Store what the database accepts, halving refused batches until each bad record is alone."""
         if not records:
             return Counts(), []
         try:
@@ -310,7 +310,7 @@ def _set_aside(rejected: Sequence[Rejection], known: Parameters, send: Send) -> 
 
 
 def _warn(batch: MappedBatch, known: Parameters, send: Send) -> None:
-    """Count the values that could not be read on the pass of their entity, in all and by name."""
+    """Add the number of unreadable values to the report of the entity's pass, in total and by name."""
     found = unreadable_values(batch)
     if found:
         parameters = {"org": known["org"], "pass": known["pass"], "found": orjson.dumps(found).decode()}
@@ -318,7 +318,7 @@ def _warn(batch: MappedBatch, known: Parameters, send: Send) -> None:
 
 
 def _note(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send) -> None:
-    """Store what the page listed, what it proves gone, and the events that it settles."""
+    """Store what the page listed, the deletions that it proves, and the events that it handles."""
     for step, statement, parameters in evidence:
         send(step, statement, parameters)
 

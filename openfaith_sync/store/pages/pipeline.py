@@ -1,4 +1,4 @@
-"""Statements sent one behind the other; their answers are read later, in the same order.
+"""Send statements one after the other and read their results later, in the same order.
 
 libpq's pipeline mode, by the driver's own wrapper of it. The driver's ``Connection.pipeline()``
 cannot wait for the first of two transactions that are under way, and waits for the socket at each
@@ -32,7 +32,7 @@ _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
 class StatementResult:
-    """What one statement gave, once it was waited for."""
+    """The result of one statement, once it was waited for."""
 
     __slots__ = ("is_read", "row")
 
@@ -43,7 +43,7 @@ class StatementResult:
 
 
 class Pipeline:
-    """Sends statements over one connection and reads their answers; used from one thread.
+    """Send statements over one connection and read their results; used from one thread.
 
     As soon as one fails, the server skips all that were sent behind it, until ``abort``. While
     anything is under way the connection can be used in no other way; after ``rest`` it can.
@@ -68,11 +68,11 @@ class Pipeline:
 
     @property
     def is_resting(self) -> bool:
-        """Return whether the connection can be used otherwise, or never again."""
+        """Return whether the connection is out of pipeline mode, or closed."""
         return self._connection.closed or self._pq.pipeline_status == pq.PipelineStatus.OFF
 
     def send(self, statement: bytes, parameters: Mapping[str, Any]) -> StatementResult:
-        """Queue one statement; it is planned once for the connection, since the same ones come for every page."""
+        """Queue one statement; it is prepared once per connection, since every page sends the same ones."""
         if self.is_resting:
             self._pq.enter_pipeline_mode()
             self._is_ending = False
@@ -89,12 +89,12 @@ class Pipeline:
         return answer
 
     def flush(self) -> None:
-        """Return everything to the server, which answers without being asked again."""
+        """Send everything that is queued to the server, which responds at once."""
         self._pq.send_flush_request()
         self._push()
 
     def catch_up(self) -> None:
-        """Read the answers to everything that was sent.
+        """Read the results of everything that was sent.
 
         Raises:
             psycopg.Error: One failed.
@@ -106,7 +106,7 @@ class Pipeline:
             self._read_next()
 
     def wait(self, answer: StatementResult) -> None:
-        """Read answers until this one has come.
+        """Read results until this one has arrived.
 
         Raises:
             psycopg.Error: It, or a statement before it, failed.
@@ -115,14 +115,14 @@ class Pipeline:
             self._read_next()
 
     def end(self) -> None:
-        """Say that nothing more comes before ``rest``, which then need not ask."""
+        """End the pipeline, so that ``rest`` need not ask for it."""
         if not self._is_ending:
             self._is_ending = True
             self._pq.pipeline_sync()
         self._push()
 
     def rest(self) -> None:
-        """Have the connection as it was, after every answer was read.
+        """Read every result and leave pipeline mode.
 
         Raises:
             psycopg.Error: One failed.
@@ -172,7 +172,7 @@ class Pipeline:
         self._pq.exit_pipeline_mode()
 
     def _read_next(self) -> None:
-        """Read the answer to the next statement: its result, and the mark that there are no more."""
+        """Read the next statement's result, and the mark that ends it."""
         self._raise_failure()
         result = self._result()
         answer = self._take_next(result)
@@ -186,14 +186,14 @@ class Pipeline:
                 answer.row = tuple(result.get_value(0, column) for column in range(result.nfields))
 
     def _take_next(self, result: PGresult | None) -> StatementResult | bytes:
-        """Return what a result answers; a statement that was not prepared is forgotten."""
+        """Return the statement of a result; one that was not prepared is forgotten."""
         answer = self._awaited.popleft()
         if isinstance(answer, bytes) and (result is None or result.status not in _OK):
             self._names.pop(answer, None)
         return answer
 
     def _forget_unanswered(self) -> None:
-        """Expect no more answers; whether these statements are prepared is not known."""
+        """Expect no more results; whether these statements are prepared is unknown."""
         for answer in self._awaited:
             if isinstance(answer, bytes):
                 self._names.pop(answer, None)

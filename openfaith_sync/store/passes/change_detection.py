@@ -1,4 +1,4 @@
-"""What is new in a page, and what was announced: questions about changes that write nothing."""
+"""Detect changes without writing: what is new in a page, and what webhooks had announced."""
 
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId

@@ -106,7 +106,7 @@ def end_silent_session(connection: Connection, lock: str, lasts: timedelta) -> b
 
 
 def check_lease(connection: Connection, lease: Lease) -> None:
-    """Keep the lease from being taken over until the transaction ends; raise when it was."""
+    """Keep the lease from being taken over until the transaction ends; raise if it was."""
     connection.execute(_CHECK, (*key_parameters(lease.key), lease.token))
 
 
@@ -132,7 +132,7 @@ def _try(connection: Connection, key: SyncKey, lasts: timedelta) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Holder:
-    """Who has a lease."""
+    """The holder of a lease."""
 
     name: str
     since: datetime

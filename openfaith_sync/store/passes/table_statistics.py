@@ -1,4 +1,4 @@
-"""What the planner knows of tables that have just grown.
+"""Update the planner's statistics for tables that have just grown.
 
 Autovacuum gathers statistics a minute or more after a table has grown. Until then PostgreSQL plans as if the
 table were nearly empty, and a join of 20,000 people to their links took minutes.
