@@ -5,16 +5,26 @@ import pytest
 from pydantic import ValidationError
 
 from openfaith_sync.adapters.client.outcomes import (
-    BY_BODY,
     BY_STATUS,
     BY_TRANSPORT,
     ERROR_OF_ACTION,
     decide,
     decide_failure,
 )
-from openfaith_sync.domain.errors import SyncError
+from openfaith_sync.domain.errors import AnswerTooLarge, FilterIgnored, MalformedAnswer, RecordRejected, SyncError
 from openfaith_sync.domain.manifest.error_rules import ErrorAction, ErrorRule
 from openfaith_sync.domain.manifest.manifest import Manifest
+
+# What a success may be refused for once it is read.
+BY_BODY = {
+    # No JSON, broken, of another shape, shorter than promised: never an end of a listing.
+    MalformedAnswer: ErrorAction.RETRY,
+    AnswerTooLarge: ErrorAction.REDUCE_PAGE,
+    # Rows that were not asked for: read in another way first.
+    FilterIgnored: ErrorAction.STOP,
+    # A record of a page that cannot be mapped or stored.
+    RecordRejected: ErrorAction.DEAD_LETTER,
+}
 
 # Mistakes of ours in the use of the library, and statuses that we never let it raise for.
 LET_THROUGH = {

@@ -31,10 +31,7 @@ import orjson
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.errors import (
     AccessDenied,
-    AnswerTooLarge,
     DefinitionError,
-    FilterIgnored,
-    MalformedAnswer,
     NotFoundAtSource,
     PageNotServed,
     ReconnectRequired,
@@ -117,17 +114,6 @@ BY_TRANSPORT: Mapping[type[Exception], Outcome] = {
     httpx.LocalProtocolError: Outcome(_STOP, "the request cannot be written as HTTP; check the connection"),
     httpx.UnsupportedProtocol: Outcome(_STOP, "the base URL is not one of http or https; check the connection"),
     httpx.InvalidURL: Outcome(_STOP, "the base URL cannot be read; check the connection"),
-}
-
-# What a success may be refused for once it is read.
-BY_BODY: Mapping[type[SyncError], ErrorAction] = {
-    # No JSON, broken, of another shape, shorter than promised: never an end of a listing.
-    MalformedAnswer: ErrorAction.RETRY,
-    AnswerTooLarge: ErrorAction.REDUCE_PAGE,
-    # Rows that were not asked for: read in another way first.
-    FilterIgnored: ErrorAction.STOP,
-    # A record of a page that cannot be mapped or stored.
-    RecordRejected: ErrorAction.DEAD_LETTER,
 }
 
 
