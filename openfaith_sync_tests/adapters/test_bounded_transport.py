@@ -17,7 +17,7 @@ def test_every_error_of_the_pools_has_one_of_httpx() -> None:
     assert set(RAISED) - INTERNAL == set(ERRORS)
 
 
-@pytest.mark.parametrize("kind", sorted(ERRORS, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(ERRORS, key=str))
 def test_an_error_becomes_the_one_of_the_same_name(kind: type[Exception]) -> None:
     with pytest.raises(getattr(httpx, kind.__name__)) as caught, translated():
         raise kind("said")

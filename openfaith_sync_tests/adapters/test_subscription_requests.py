@@ -146,6 +146,15 @@ def test_a_subscription_is_switched_on() -> None:
     assert json.loads(asked[0].content)["data"]["attributes"] == {"active": True}
 
 
+@pytest.mark.parametrize("secret", ["", "\ud800", 5, None])
+def test_what_cannot_sign_is_no_secret(secret: object) -> None:
+    found, _ = source(
+        listing([resource(1) | {"attributes": resource(1)["attributes"] | {"authenticity_secret": secret}}])
+    )
+    (listed,) = found.list_subscriptions()
+    assert listed.secret is None
+
+
 def test_a_new_secret_is_read_where_the_action_does_not_show_it() -> None:
     found, asked = source(answer(204), answer(200, {"data": resource(5, "new")}))
     assert found.rotate_secret("5").secret == "new"

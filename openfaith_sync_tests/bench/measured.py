@@ -97,9 +97,9 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         open_session(database, manifest, connection, lane=Lane.BACKFILL, trigger="bench") as session,
     ):
         source, store = session.source, session.store
-        source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]  timed where it runs
+        source.read_page = watch.timed("network", source.read_page)  # type: ignore[method-assign]  # timed where it runs
         begin = watch.timed("database", store.begin_commit)
-        store.begin_commit = lambda *page: Timed(watch.timed("database", begin(*page).result))  # type: ignore[method-assign]  as above
+        store.begin_commit = lambda *page: Timed(watch.timed("database", begin(*page).result))  # type: ignore[method-assign]  # as above
         for entity in job["entities"]:
             result = run_entity(session, EntityName(entity), SyncMode(job["mode"]))
             records += result.counts.records

@@ -269,7 +269,7 @@ class Serving:
     def __init__(self, handler: type[BaseHTTPRequestHandler], certificate: Path | None = None) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         # A client that does not trust us breaks off, which is no error here.
-        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  quiet
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # quiet
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)

@@ -301,7 +301,7 @@ def test_a_page_with_a_dead_letter_is_committed_alone_and_in_its_turn() -> None:
     church = MovingChurch(manifest, CAMPUS)
     for second in range(100):
         church.create(second)
-    church.names[50] = church.names[51] = 7  # type: ignore[assignment]  no text, so no name
+    church.names[50] = church.names[51] = 7  # type: ignore[assignment]  # no text, so no name
     store = DeletingStore(manifest.entities[CAMPUS])
     assert sync(manifest, church, store).counts == Counts(created=98, dead=2)
     assert {page.pages for page in store.pages if page.batches[0].rejected} == {1}

@@ -118,6 +118,10 @@ def _member(name: str, value: object) -> Change:
     return change
 
 
+def _instead(row: object) -> Change:
+    return lambda _: Sent(row)
+
+
 def _missing(name: str) -> Change:
     def change(resource: Resource) -> None:
         del resource[name]
@@ -222,7 +226,7 @@ def _numbers() -> Iterator[Damage]:
 
 def _identities() -> Iterator[Damage]:
     """Yield ids, types and rows by which no record can be known."""
-    ids = {
+    ids: dict[str, object] = {
         "null": None, "true": True, "a list": ["1"], "an object": {}, "a fraction": 1.5, "empty": "", "blank": " ",
         "with NUL": "1\0", "3,000 characters": "1" * 3_000, "beyond 64 bits": 2**70,
     }  # fmt: skip
@@ -236,7 +240,7 @@ def _identities() -> Iterator[Damage]:
     yield Damage("type: missing", _missing("type"), cost=Cost.RECORD)
     yield Damage("type: lower case", lambda one: _member("type", one["type"].lower())(one), cost=Cost.NOTHING)
     for name, value in {"null": None, "text": "x", "a number": 1, "a list": [], "true": True}.items():
-        yield Damage(f"row: {name}", lambda _, value=value: Sent(value), cost=Cost.RECORD)
+        yield Damage(f"row: {name}", _instead(value), cost=Cost.RECORD)
 
 
 def _parts() -> Iterator[Damage]:

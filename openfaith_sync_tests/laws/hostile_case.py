@@ -144,7 +144,7 @@ class HostileCase:
         found = self._find("SELECT coalesce(sum((report->>%s)::int), 0) FROM sync.passes WHERE org_id = %s", name)
         return int(found[0][0])
 
-    def _find(self, statement: str, *parameters: object) -> list[tuple]:
+    def _find(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         ordered = (*parameters, self.org) if "->>%s" in statement else (self.org, *parameters)
         return self.looking.execute(statement.encode(), ordered).fetchall()
 

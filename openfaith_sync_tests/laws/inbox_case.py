@@ -8,7 +8,7 @@ from typing import Any
 
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.webhooks.inbox import InboxEvent, RecordsResult
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
@@ -56,7 +56,7 @@ class Case:
     def drain(self, **more: Any) -> RecordsResult:
         return run_records(self.session, **more)
 
-    def poll(self, entity: EntityName = PERSON, mode: SyncMode = SyncMode.AUTO):
+    def poll(self, entity: EntityName = PERSON, mode: SyncMode = SyncMode.AUTO) -> PassResult:
         return run_entity(self.session, entity, mode)
 
     def let_time_pass(self) -> None:
@@ -69,11 +69,11 @@ class Case:
             self.let_time_pass()
         raise AssertionError(f"events wait for ever: {self.events()}")
 
-    def run(self, statement: str, *parameters: object) -> list[tuple]:
+    def run(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         found = self.connection.execute(statement.encode(), (self.org, *parameters))
         return found.fetchall() if found.description else []
 
-    def events(self) -> list[tuple]:
+    def events(self) -> list[tuple[Any, ...]]:
         return self.run(
             "SELECT event_id, done_at IS NOT NULL, outcome, attempts FROM sync.webhook_events"
             " WHERE org_id = %s ORDER BY event_id"
@@ -82,7 +82,7 @@ class Case:
     def outcomes(self) -> dict[str, str]:
         return {event_id: outcome for event_id, is_done, outcome, _ in self.events() if is_done}
 
-    def live(self, entity: EntityName) -> dict[str, tuple]:
+    def live(self, entity: EntityName) -> dict[str, tuple[Any, ...]]:
         """Return what lives here by external id: a column, and whom it refers to by external id."""
         table, column, reference = _TABLES[entity]
         owner = (

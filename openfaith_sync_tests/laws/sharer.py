@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from openfaith_sync.domain.connections.connection import BasicCredentials, Conne
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
@@ -28,6 +29,7 @@ from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync_tests.laws.altered_source import AlteredSource
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
@@ -42,6 +44,22 @@ def small_pages(manifest: Manifest, period_seconds: int) -> Manifest:
     return manifest.model_copy(
         update={"adapter_file": adapter.model_copy(update={"paging": paging, "rate_limit": rate})}
     )
+
+
+@dataclass
+class TimedReadings(AlteredSource):
+    """A source that notes how long each reading of a record took."""
+
+    waits: list[float]
+
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        began = time.monotonic()
+        try:
+            return super().read_record(entity, external_id, parent)
+        finally:
+            self.waits.append(time.monotonic() - began)
 
 
 @dataclass
@@ -70,17 +88,7 @@ class Worker:
             time.sleep(self.job["every_seconds"])
 
     def hook(self, until: float) -> None:
-        source = self.session.source
-        read = source.read_record
-
-        def timed(*asked: Any) -> Any:
-            began = time.monotonic()
-            try:
-                return read(*asked)
-            finally:
-                self.waits.append(time.monotonic() - began)
-
-        source.read_record = timed  # type: ignore[method-assign]
+        session = replace(self.session, source=TimedReadings(self.session.source, self.waits))
         number = 0
         while time.monotonic() < until:
             number += 1
@@ -91,7 +99,7 @@ class Worker:
                 PCO,
                 [InboxEvent(str(number), "changed", PERSON, told, EventAction.UPDATED)],
             )
-            run_records(self.session)
+            run_records(session)
             time.sleep(self.job["every_seconds"])
 
 

@@ -1,6 +1,7 @@
 """What is shared, with what tests need to see and do in between."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger
@@ -10,6 +11,19 @@ from openfaith_sync.store.connections.tokens import ConnectionTokens
 from openfaith_sync.store.database.database import Database
 
 CLIENT = OAuthClient("demo-client", "demo-client-secret")
+
+
+class NeverAway:
+    """A breaker that lets every request out, whatever became of those before it."""
+
+    def admit(self) -> None: ...
+
+    def note_answer(self) -> None: ...
+
+    def end_probe(self) -> None: ...
+
+    def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,7 @@ class WatchedTokens:
     account: ConnectionAccount
     client: OAuthClient = CLIENT
     ledger: OwnLedger = field(default_factory=OwnLedger)
-    breaker: None = None
+    breaker: NeverAway = field(default_factory=NeverAway)
 
 
 def watch(database: Database, connection: Connection, client: OAuthClient = CLIENT, **seams: Any) -> WatchedTokens:

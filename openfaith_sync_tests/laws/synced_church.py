@@ -19,6 +19,7 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.laws.altered_source import AlteredSource
 from openfaith_sync_tests.store.making import fetch, run
 
 GRACE = OrgId("grace")
@@ -74,7 +75,7 @@ class Synced:
         run(self.database, "UPDATE sync.external_links SET deleted_at = deleted_at - interval '1 day'")
 
     def candidates(self) -> int:
-        return fetch(self.database, "SELECT count(*) FROM sync.deletion_candidates")[0][0]
+        return int(fetch(self.database, "SELECT count(*) FROM sync.deletion_candidates")[0][0])
 
 
 @contextmanager
@@ -84,10 +85,9 @@ def running(manifest: Manifest, people: int = PEOPLE) -> Iterator[RunningSimulat
 
 
 @dataclass
-class Hiding:
+class Hiding(AlteredSource):
     """A source that shows less than there is, from some request on; lists stay whole and counted."""
 
-    inner: Source
     hidden: set[str]
     after: int = 0
     answers: str = "denied"
@@ -108,12 +108,25 @@ class Hiding:
         end = query.offset + (query.size or 100)
         return Page(tuple(shown[query.offset : end]), total_count=len(shown), has_next=end < len(shown))
 
-    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         if external_id not in self.hidden or self.answers == "alive":
             return self.inner.read_record(entity, external_id, parent)
         if self.answers == "denied":
             raise AccessDenied("the token's user may not read this")
         return None
 
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
+
+@dataclass
+class CuttingShort(AlteredSource):
+    """A source whose listings end after so many records, as if that were all."""
+
+    end: int
+
+    def read_page(self, query: ListingQuery) -> Page:
+        page = self.inner.read_page(query)
+        if query.size == 1 or query.offset + len(page.records) < self.end:
+            return page
+        kept = page.records[: max(0, self.end - query.offset)]
+        return replace(page, records=kept, total_count=query.offset + len(kept), has_next=False)

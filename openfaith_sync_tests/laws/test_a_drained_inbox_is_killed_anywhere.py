@@ -89,7 +89,7 @@ def copy_of(database: Database, name: str) -> Database:
     """Return a database of this name that begins as the given one is now."""
     with psycopg.connect(database.url.with_database("postgres").libpq, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        original = sql.Identifier(psycopg.conninfo.conninfo_to_dict(database.url.libpq)["dbname"])
+        original = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(database.url.libpq)["dbname"]))
         copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
         connection.execute(copy.format(sql.Identifier(name), original))
     return Database(DatabaseUrl.parse(database.url.libpq).with_database(name), database.keys)
@@ -103,7 +103,8 @@ def test_killed_before_and_after_every_statement(
     let_things_happen(simulator, database)
 
     def drain(copy: Database, **more: Any) -> dict[str, Any]:
-        return victims.run({**job, "drain": True, "database_url": copy.libpq_url, **more})
+        done: dict[str, Any] = victims.run({**job, "drain": True, "database_url": copy.libpq_url, **more})
+        return done
 
     whole = copy_of(database, "drained_whole")
     steps = drain(whole)["steps"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -122,7 +123,7 @@ def watched(module_database: Database, tmp_path: Path) -> Iterator[Database]:
     assert not (tmp_path / "mark").exists()
 
 
-def state(database: Database) -> list[tuple]:
+def state(database: Database) -> list[tuple[Any, ...]]:
     return fetch(
         database,
         """SELECT (SELECT count(*) FROM sync.leases), (SELECT count(*) FROM pg_largeobject_metadata),

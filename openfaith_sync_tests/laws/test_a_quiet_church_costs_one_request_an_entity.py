@@ -1,5 +1,7 @@
 """A probe tells whether there is work, in one request an entity, whatever the source can do."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from openfaith_sync.adapters.sources import open_source
@@ -17,7 +19,7 @@ PEOPLE = 150
 
 
 @pytest.fixture(scope="module")
-def simulator(pco_manifest: Manifest):
+def simulator(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
     with church(pco_manifest, PEOPLE) as running:
         yield running
 
@@ -33,14 +35,14 @@ def with_work(database: Database, manifest: Manifest, simulator: RunningSimulato
 
 
 def test_before_the_first_sync_all_is_work_and_nothing_is_asked(
-    database: Database, pco_manifest: Manifest, simulator
+    database: Database, pco_manifest: Manifest, simulator: RunningSimulator
 ) -> None:
     found = probes(database, pco_manifest, simulator)
     assert all(probe.has_work and probe.requests == 0 for probe in found.values())
 
 
 def test_nothing_new_costs_one_request_an_entity_and_writes_only_that_it_was_asked(
-    database: Database, pco_manifest: Manifest, simulator
+    database: Database, pco_manifest: Manifest, simulator: RunningSimulator
 ) -> None:
     assert not [outcome for outcome in sync(database, pco_manifest, simulator).values() if outcome.error]
     simulator.clear_requests()

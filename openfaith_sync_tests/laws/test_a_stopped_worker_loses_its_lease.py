@@ -17,6 +17,7 @@ import pytest
 from openfaith_sync.domain.errors import LeaseHeld
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.processes import write_line
 from openfaith_sync_tests.store.making import EMAILS, ORG, batch, email, fetch, run, walking
 
 SHORT = timedelta(milliseconds=200)
@@ -144,8 +145,7 @@ def test_a_worker_whose_statement_takes_long_is_not_silent(database: Database) -
     with working(database, "nothing") as worker, database.connect_fleet() as other, other.transaction():
         other.execute("SELECT FROM sync.passes FOR UPDATE")
         until_it_is_silent_for(database, worker, SHORT)
-        worker._process.stdin.write("\n")
-        worker._process.stdin.flush()
+        write_line(worker._process)
         while fetch(database, "SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", worker.backend) != [
             ("Lock",)
         ]:

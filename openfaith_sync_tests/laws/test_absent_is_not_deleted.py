@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,13 +10,21 @@ import pytest
 from openfaith_sync.domain.errors import AccessDenied, ListingIncomplete, SafetyStop, TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.deletions import HoldStatus
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
-from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records, reject_hold
-from openfaith_sync_tests.laws.synced_church import CAMPUS, EMAIL, GROUP, PEOPLE, PERSON, PHONE, Hiding, Synced
+from openfaith_sync_tests.laws.synced_church import (
+    CAMPUS,
+    EMAIL,
+    GROUP,
+    PEOPLE,
+    PERSON,
+    PHONE,
+    CuttingShort,
+    Hiding,
+    Synced,
+)
 from openfaith_sync_tests.store.making import fetch, run
 
 
@@ -181,7 +189,7 @@ def test_a_record_that_is_not_listed_but_can_be_read_is_stored_and_no_candidate(
 
 
 @pytest.mark.parametrize("entity", [PERSON, PHONE], ids=["records are read", "ids only"])
-def test_a_record_that_reappears_is_undeleted(synced: Callable[..., Synced], entity: str) -> None:
+def test_a_record_that_reappears_is_undeleted(synced: Callable[..., Synced], entity: EntityName) -> None:
     church = synced(entity)
     before = church.live(entity)
     hidden = hiding(church, 5, entity, answers="gone")
@@ -197,7 +205,7 @@ def test_an_empty_answer_that_says_there_is_nothing_deletes_nothing(synced: Call
     campuses = church.live(CAMPUS)
     for entity in (PERSON, CAMPUS):
         hiding(church, PEOPLE, entity, answers="alive")
-        church.between = lambda source, entity=entity: Hiding(source, church.truth(entity), answers="alive")
+        church.between = partial(Hiding, hidden=church.truth(entity), answers="alive")
         if entity == PERSON:
             with pytest.raises(SafetyStop):
                 church.sync(entity)
@@ -224,27 +232,6 @@ def test_an_entity_that_may_not_be_read_fails_and_keeps_everything(synced: Calla
     church.simulator.clear_faults()
     church.sync(PERSON)
     assert church.live(PERSON) == church.truth(PERSON)
-
-
-@dataclass
-class CuttingShort:
-    """A source whose listings end after so many records, as if that were all."""
-
-    inner: Source
-    end: int
-
-    def read_page(self, query: ListingQuery) -> Page:
-        page = self.inner.read_page(query)
-        if query.size == 1 or query.offset + len(page.records) < self.end:
-            return page
-        kept = page.records[: max(0, self.end - query.offset)]
-        return replace(page, records=kept, total_count=query.offset + len(kept), has_next=False)
-
-    def read_record(self, *asked: Any) -> FreshRecord | None:
-        return self.inner.read_record(*asked)
-
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
 
 
 @pytest.mark.parametrize("end", [0, 1, 99, 100, 150, 236])
@@ -274,7 +261,7 @@ def test_a_listing_that_lacks_a_few_that_are_counted_deletes_nothing_and_says_so
 @pytest.mark.parametrize("at", range(1, 7))
 @pytest.mark.parametrize("entity", [PERSON, GROUP], ids=["counted", "not counted"])
 def test_a_damaged_page_never_makes_a_listing_complete(
-    synced: Callable[..., Synced], kind: str, at: int, entity: str
+    synced: Callable[..., Synced], kind: str, at: int, entity: EntityName
 ) -> None:
     church = synced(entity)
     before = church.live(entity)

@@ -39,7 +39,7 @@ def spoil(church: Synced, count: int) -> list[str]:
 
 
 def waiting(church: Synced) -> int:
-    return fetch(church.database, "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL")[0][0]
+    return int(fetch(church.database, "SELECT count(*) FROM sync.dead_letters WHERE resolved_at IS NULL")[0][0])
 
 
 def test_a_church_whose_records_are_all_set_aside_fails_until_they_are_stored(synced: Callable[..., Synced]) -> None:

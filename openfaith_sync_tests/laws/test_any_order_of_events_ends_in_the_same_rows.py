@@ -31,7 +31,7 @@ History = tuple[tuple[State, Told], ...]
 
 def lived(start: State, *versions: int) -> list[tuple[State, Told]]:
     """Return the steps of a record that comes and changes."""
-    steps = []
+    steps: list[tuple[State, Told]] = []
     for place, version in enumerate(versions):
         body = person("1", version)
         steps.append((start.with_record(PERSON, body), (announced(version, UPDATED if place else CREATED, body),)))

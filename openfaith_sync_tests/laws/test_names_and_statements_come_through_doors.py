@@ -95,12 +95,13 @@ def joined_statements(path: Path) -> list[str]:
     """Return what is sent to the database as text that was put together on the spot."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
-        is_sent = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if not is_sent or node.func.attr not in {"execute", "executemany", "SQL", "text"} or not node.args:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        if node.func.attr not in {"execute", "executemany", "SQL", "text"}:
             continue
         walked = list(ast.walk(node.args[0]))
         within = {id(part) for whole in walked if isinstance(whole, ast.JoinedStr) for part in ast.walk(whole)}
-        parts = [part for part in walked if isinstance(part, ast.JoinedStr)]
+        parts: list[ast.expr] = [part for part in walked if isinstance(part, ast.JoinedStr)]
         parts += [part for part in walked if isinstance(part, ast.BinOp) and id(part) not in within]
         called = [
             part

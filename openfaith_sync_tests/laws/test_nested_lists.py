@@ -1,8 +1,7 @@
 """What exists only below a parent is listed where something changed, and ends only with evidence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,9 +9,9 @@ from openfaith_sync.domain.errors import AccessDenied, SafetyStop, SourceFailed,
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
-from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds
+from openfaith_sync_tests.laws.altered_source import AlteredSource, with_records
 from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced
 from openfaith_sync_tests.store.making import fetch, run
 
@@ -35,7 +34,9 @@ def below(church: Synced, entity: EntityName, relationship: str) -> dict[str, li
 
 
 @BOTH
-def test_a_full_walk_reads_every_parents_list_once(synced: Callable[..., Synced], entity: str, parent: str) -> None:
+def test_a_full_walk_reads_every_parents_list_once(
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName
+) -> None:
     church = synced(parent)
     church.simulator.clear_requests()
     result = church.sync(entity, SyncMode.AUTO)
@@ -46,7 +47,9 @@ def test_a_full_walk_reads_every_parents_list_once(synced: Callable[..., Synced]
 
 
 @BOTH
-def test_a_delta_asks_nothing_where_no_parent_changed(synced: Callable[..., Synced], entity: str, parent: str) -> None:
+def test_a_delta_asks_nothing_where_no_parent_changed(
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName
+) -> None:
     church = synced(parent, entity)
     church.simulator.clear_requests()
     result = church.sync(entity, SyncMode.AUTO)
@@ -104,7 +107,7 @@ def test_a_member_that_moved_to_another_parent_is_never_deleted(synced: Callable
 @BOTH
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.DELTA])
 def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(
-    synced: Callable[..., Synced], entity: str, parent: str, mode: SyncMode
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName, mode: SyncMode
 ) -> None:
     church = synced(parent, entity)
     lists = below(church, entity, parent)
@@ -119,7 +122,7 @@ def test_what_hung_below_a_parent_that_is_a_tombstone_ends_with_it(
 
 @BOTH
 def test_a_list_that_answers_404_ends_what_it_held_by_evidence_of_each(
-    synced: Callable[..., Synced], entity: str, parent: str
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName
 ) -> None:
     church = synced(parent, entity)
     lists = below(church, entity, parent)
@@ -137,7 +140,7 @@ NOT_FOUND = {"lists": "memberships", "lists and parents": "v2/{parent}s/"}
 @pytest.mark.parametrize("path", NOT_FOUND.values(), ids=list(NOT_FOUND))
 @BOTH
 def test_a_first_walk_whose_lists_all_answer_404_is_a_failure_and_heals(
-    synced: Callable[..., Synced], entity: str, parent: str, path: str
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName, path: str
 ) -> None:
     church = synced(parent)
     path = path.replace("{parent}", parent)
@@ -195,10 +198,9 @@ def test_a_parent_that_comes_back_is_read_again(synced: Callable[..., Synced]) -
 
 
 @dataclass
-class Losing:
+class Losing(AlteredSource):
     """A source that has one parent, and what hangs below it, no more."""
 
-    inner: Source
     parent: str
 
     def read_page(self, query: ListingQuery) -> Page:
@@ -206,14 +208,13 @@ class Losing:
         if query.parent is not None or query.offset:
             return page
         kept = tuple(record for record in page.records if record.external_id != self.parent)
-        return replace(page, records=kept, total_count=page.total_count - 1)
+        return with_records(page, kept, hidden=1)
 
-    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         is_lost = self.parent in {external_id, parent}
         return None if is_lost else self.inner.read_record(entity, external_id, parent)
-
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
 
 
 def test_a_third_of_the_members_gone_waits_for_a_person(synced: Callable[..., Synced]) -> None:
@@ -260,7 +261,7 @@ def test_a_role_that_changed_is_found_by_the_reconciliation(synced: Callable[...
 @pytest.mark.parametrize("kind", ["short_page", "empty_page", "repeat_page", "stuck_next"])
 @BOTH
 def test_a_damaged_list_is_read_again_and_ends_nobodys_membership(
-    synced: Callable[..., Synced], kind: str, entity: str, parent: str
+    synced: Callable[..., Synced], kind: str, entity: EntityName, parent: EntityName
 ) -> None:
     church = synced(parent, entity)
     before = church.live(entity)
@@ -276,7 +277,7 @@ def test_a_damaged_list_is_read_again_and_ends_nobodys_membership(
 
 @BOTH
 def test_lists_that_are_said_to_be_empty_end_nobodys_membership(
-    synced: Callable[..., Synced], entity: str, parent: str
+    synced: Callable[..., Synced], entity: EntityName, parent: EntityName
 ) -> None:
     church = synced(parent, entity)
     before = church.live(entity)
@@ -287,16 +288,8 @@ def test_lists_that_are_said_to_be_empty_end_nobodys_membership(
 
 
 @dataclass
-class Emptying:
+class Emptying(AlteredSource):
     """A source whose nested lists are empty, and say so."""
-
-    inner: Source
 
     def read_page(self, query: ListingQuery) -> Page:
         return self.inner.read_page(query) if query.parent is None else Page((), total_count=0, has_next=False)
-
-    def read_record(self, *asked: Any) -> FreshRecord | None:
-        return self.inner.read_record(*asked)
-
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)

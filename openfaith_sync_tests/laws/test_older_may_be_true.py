@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from openfaith_sync.domain.errors import AccessDenied, SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.deletions import HoldKind, HoldStatus
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.deletions import version_rollback as going_back
 from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
+from openfaith_sync_tests.laws.altered_source import AlteredSource, with_records
 from openfaith_sync_tests.laws.synced_church import GRACE, PEOPLE, PERSON, PHONE, Synced
 from openfaith_sync_tests.store.making import at, batch, email, fetch, run, walking
 
@@ -42,12 +45,12 @@ def let_a_day_pass(church: Synced) -> None:
 def stored(church: Synced, entity: EntityName, value: str = "Before") -> int:
     table, column = NAMED[entity]
     statement = f"SELECT count(*) FROM openfaith.{table} WHERE {column} = %s AND deleted_at IS NULL"
-    return fetch(church.database, statement, value)[0][0]
+    return int(fetch(church.database, statement, value)[0][0])
 
 
 @READ_WHOLE_OR_IDS
 def test_a_source_that_went_back_is_followed_after_the_second_agreement(
-    synced: Callable[..., Synced], entity: str
+    synced: Callable[..., Synced], entity: EntityName
 ) -> None:
     church = synced(entity)
     went = first(church, 5, entity)
@@ -68,7 +71,7 @@ def test_a_source_that_went_back_is_followed_after_the_second_agreement(
 
 
 @READ_WHOLE_OR_IDS
-def test_a_record_restored_with_its_old_stamp_is_undeleted(synced: Callable[..., Synced], entity: str) -> None:
+def test_a_record_restored_with_its_old_stamp_is_undeleted(synced: Callable[..., Synced], entity: EntityName) -> None:
     church = synced(entity)
     (identity,) = first(church, 1, entity)
     church.between = lambda source: Lagging(source, {}, hidden={identity})
@@ -88,10 +91,9 @@ def test_a_record_restored_with_its_old_stamp_is_undeleted(synced: Callable[...,
 
 
 @dataclass
-class Lagging:
+class Lagging(AlteredSource):
     """A source whose replica shows older versions of some records, in listings, in readings or in both."""
 
-    inner: Source
     shown: dict[str, str]
     """The version that is shown, by id."""
     listings: bool = True
@@ -108,11 +110,11 @@ class Lagging:
     def read_page(self, query: ListingQuery) -> Page:
         page = self.inner.read_page(query)
         kept = [record for record in page.records if record.external_id not in self.hidden]
-        gone = len(self.hidden)
-        shown = tuple(map(self._old, kept)) if self.listings else tuple(kept)
-        return replace(page, records=shown, total_count=page.total_count - gone)
+        return with_records(page, map(self._old, kept) if self.listings else kept, hidden=len(self.hidden))
 
-    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         if external_id in self.hidden:
             return None
         if self.denied and external_id in self.shown:
@@ -120,30 +122,27 @@ class Lagging:
         fresh = self.inner.read_record(entity, external_id, parent)
         return replace(fresh, record=self._old(fresh.record)) if fresh and self.readings else fresh
 
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
-
 
 @pytest.mark.parametrize(
-    "how",
-    [{"readings": False}, {"listings": False}, {"denied": True}],
+    "lag",
+    [partial(Lagging, readings=False), partial(Lagging, listings=False), partial(Lagging, denied=True)],
     ids=["only listings lag", "only readings lag", "readings are refused"],
 )
 @READ_WHOLE_OR_IDS
 def test_what_listing_and_reading_do_not_agree_on_is_never_taken(
-    synced: Callable[..., Synced], entity: str, how: dict[str, bool]
+    synced: Callable[..., Synced], entity: EntityName, lag: Callable[[Source, dict[str, str]], Lagging]
 ) -> None:
     church = synced(entity)
     rows = versions(church, entity)
     lagging = dict.fromkeys(first(church, 4, entity), OLD)
-    church.between = lambda source: Lagging(source, lagging, **how)
+    church.between = lambda source: lag(source, lagging)
     for _ in range(3):
         assert church.sync(entity).report["older_taken"] == 0
         let_a_day_pass(church)
     assert versions(church, entity) == rows
 
 
-def versions(church: Synced, entity: EntityName) -> list[tuple]:
+def versions(church: Synced, entity: EntityName) -> list[tuple[Any, ...]]:
     return fetch(
         church.database,
         "SELECT external_id, source_version, content_hash, deleted_at FROM sync.external_links WHERE entity = %s"
@@ -153,12 +152,12 @@ def versions(church: Synced, entity: EntityName) -> list[tuple]:
 
 
 @READ_WHOLE_OR_IDS
-def test_a_replica_that_lags_and_catches_up_changes_nothing(synced: Callable[..., Synced], entity: str) -> None:
+def test_a_replica_that_lags_and_catches_up_changes_nothing(synced: Callable[..., Synced], entity: EntityName) -> None:
     church = synced(entity)
     rows = versions(church, entity)
     lagging = dict.fromkeys(first(church, 4, entity), OLD)
     for shown in (lagging, {}, lagging, dict.fromkeys(lagging, "2001-02-03T04:05:07Z"), {}):
-        church.between = lambda source, shown=shown: Lagging(source, shown)
+        church.between = partial(Lagging, shown=shown)
         report = church.sync(entity).report
         assert (report["went_back"], report["older_taken"]) == (len(shown), 0)
         let_a_day_pass(church)
@@ -224,7 +223,7 @@ def test_what_the_budget_leaves_unread_is_read_by_later_reconciliations(
     go_back(church, PERSON, first(church, 8))
     taken = []
     for _ in range(8):
-        taken.append(int(church.sync(PERSON).report["older_taken"]))
+        taken.append(int(str(church.sync(PERSON).report["older_taken"])))
         let_a_day_pass(church)
     assert max(taken) == 3
     assert sum(taken) == stored(church, PERSON) == 8
@@ -236,7 +235,7 @@ def test_a_version_that_came_in_meanwhile_is_not_overwritten(synced: Callable[..
     go_back(church, PERSON, [identity])
     church.sync(PERSON)
     let_a_day_pass(church)
-    church.between = lambda source: Overtaken(source, church, identity)
+    church.between = lambda source: Overtaken(source, church, ExternalId(identity))
     assert church.sync(PERSON).report["older_taken"] == 0
     assert fetch(church.database, "SELECT count(*) FROM sync.superseded_records") == [(0,)]
     held = {row[0]: row[1] for row in versions(church, PERSON)}[identity]
@@ -245,17 +244,15 @@ def test_a_version_that_came_in_meanwhile_is_not_overwritten(synced: Callable[..
 
 
 @dataclass
-class Overtaken:
+class Overtaken(AlteredSource):
     """A source whose record is written to by a webhook just as it was read by its id."""
 
-    inner: Source
     church: Synced
-    identity: str
+    identity: ExternalId
 
-    def read_page(self, query: ListingQuery) -> Page:
-        return self.inner.read_page(query)
-
-    def read_record(self, entity: EntityName, external_id: ExternalId, parent: Any = None) -> FreshRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         fresh = self.inner.read_record(entity, external_id, parent)
         if external_id == self.identity:
             run(
@@ -266,9 +263,6 @@ class Overtaken:
             )  # fmt: skip
         return fresh
 
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
-
 
 def test_a_page_may_overwrite_newer_only_where_its_evidence_names_the_version_held(database: Database) -> None:
     with walking(database) as walk:
@@ -277,7 +271,7 @@ def test_a_page_may_overwrite_newer_only_where_its_evidence_names_the_version_he
     with walking(database) as walk:
         older = batch([email("1", "old@x.org", at(1))])
         for held, expected in ((at(8), "new@x.org"), (at(9), "old@x.org")):
-            evidence = (going_back.OlderVersion(ExternalId("1"), at(1), held, is_ripe=True),)
+            evidence = (OlderVersion(ExternalId("1"), at(1), held, is_ripe=True),)
             walk.store.commit_page(walk.lease, replace(walk.page(older), older=evidence))
             assert fetch(database, "SELECT address FROM openfaith.emails") == [(expected,)]
         kept = "SELECT record ->> 'address', version, taken_version FROM sync.superseded_records"

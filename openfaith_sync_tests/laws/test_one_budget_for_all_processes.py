@@ -20,7 +20,7 @@ def test_four_processes_use_the_whole_budget_and_never_more(
 ) -> None:
     rate = parse_rate(f"{LIMIT}/{PERIOD}")
     with running_simulator(SimulatorSettings(people=240, rate=rate, latency_ms=20), pco_manifest) as simulator:
-        usual = {
+        usual: dict[str, object] = {
             "org": "four",
             "home": str(tmp_path),
             "base_url": simulator.base_url,
@@ -29,7 +29,7 @@ def test_four_processes_use_the_whole_budget_and_never_more(
             "seconds": WINDOWS * PERIOD,
             "people": sorted(simulator.truth("person"))[:40],
         }
-        jobs = [
+        jobs: list[dict[str, object]] = [
             {"role": "fill", "lane": "backfill", "entities": ["person"]},
             {"role": "fill", "lane": "backfill", "entities": ["household", "email"]},
             {"role": "delta", "lane": "delta", "entities": ["campus", "group"], "every_seconds": 1},

@@ -19,7 +19,7 @@ from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.pages.pipeline import Pipeline
-from openfaith_sync_tests.laws.neighbours import DEEDS, Neighbour, do, walls_down, without_org
+from openfaith_sync_tests.laws.neighbours import DEEDS, Deed, Neighbour, do, walls_down, without_org
 
 IDS = (
     "1",
@@ -36,6 +36,7 @@ IDS = (
 TEXTS = st.one_of(
     st.sampled_from(["", "%", "'", "\0", "' OR true --", "{org}", "\ud800", "x" * 5000]), st.text(max_size=40)
 )
+Act = tuple[int, Deed, list[str], str, int]
 ACTS = st.lists(
     st.tuples(
         st.integers(0, 2),
@@ -113,7 +114,7 @@ def furnish(neighbours: list[Neighbour]) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(acts=ACTS)
-def test_whatever_one_org_does_the_others_stay_as_they_are(walled: Database, acts) -> None:
+def test_whatever_one_org_does_the_others_stay_as_they_are(walled: Database, acts: list[Act]) -> None:
     orgs = three(walled)
     furnish(orgs)
     for place, deed, ids, text, minutes in acts:
@@ -136,7 +137,9 @@ def do_often(actor: Neighbour, deed: Any) -> None:
 @pytest.mark.parametrize(
     "deed", [deed for deed in dict.fromkeys(DEEDS) if deed is not Neighbour.agree], ids=lambda deed: deed.__name__
 )
-def test_with_both_walls_down_orgs_would_meet(module_database: Database, furnished: list[Neighbour], deed) -> None:
+def test_with_both_walls_down_orgs_would_meet(
+    module_database: Database, furnished: list[Neighbour], deed: Deed
+) -> None:
     """The law above would tell: each deed crosses where nothing stands in its way."""
     # What another deed did to the orgs, or took from them, is made good: each test may be alone, or anywhere.
     for one in furnished:

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -28,6 +29,7 @@ from openfaith_sync.domain.connections.connection import (
     BasicCredentials,
     BearerToken,
     Connection,
+    Credentials,
     OAuthClient,
     OAuthTokens,
 )
@@ -328,15 +330,15 @@ def our_frames(error: BaseException) -> str:
 
 def test_no_traceback_shows_a_secret_even_with_what_functions_held(done: Deployment, pco_manifest: Manifest) -> None:
     away = replace(done.database, url=DatabaseUrl(f"postgresql://church:{PASSWORD}@127.0.0.1:1/church"))
-    kept = {"basic": BasicCredentials("demo", BASIC), "bearer": BearerToken(WRONG)}
+    kept: dict[str, Credentials] = {"basic": BasicCredentials("demo", BASIC), "bearer": BearerToken(WRONG)}
     held = load_connection(done.database, HOPE, PCO).credentials
     assert isinstance(held, OAuthTokens)
     settings = Settings.from_environment(done.environment | {"OPENFAITH_DATABASE_URL": away.libpq_url})
     calls: dict[str, Callable[[], object]] = {"open": lambda: open_database(settings)}
     for name, credentials in {**kept, "oauth": held}.items():
         connection = Connection(GRACE, PCO, "http://127.0.0.1:1", credentials)
-        calls[f"add {name}"] = lambda connection=connection: add_connection(away, connection)
-        calls[f"read {name}"] = lambda connection=connection: read_away(done.database, pco_manifest, connection)
+        calls[f"add {name}"] = partial(add_connection, away, connection)
+        calls[f"read {name}"] = partial(read_away, done.database, pco_manifest, connection)
     endpoints = OAuthEndpoints(pco_manifest.adapter_file, "http://127.0.0.1:1", OAuthClient("demo-client", CLIENT))
     calls["refresh"] = lambda: endpoints.refresh(held.refresh_token, held.scopes)
     other = replace(done.database, keys=SecretKeys(done.folder, (KEYS[0][:-4],)))

@@ -16,6 +16,7 @@ from openfaith_sync.domain.connections.connection import (
     BearerToken,
     Connection,
     ConnectionStatus,
+    Credentials,
     OAuthTokens,
 )
 from openfaith_sync.domain.connections.deployment_settings import client_variables
@@ -221,7 +222,8 @@ def test_connected_again_it_goes_on_from_its_last_page(
 def test_basic_credentials_that_are_refused_are_the_same_alert(
     database: Database, simulator: RunningSimulator, pco_manifest: Manifest
 ) -> None:
-    for number, credentials in enumerate((BasicCredentials("demo", "wrong"), BearerToken("wrong"))):
+    refused: tuple[Credentials, ...] = (BasicCredentials("demo", "wrong"), BearerToken("wrong"))
+    for number, credentials in enumerate(refused):
         org = OrgId(f"old-{number}")
         add_connection(database, Connection(org, PCO, simulator.base_url, credentials))
         connection = load_connection(database, org, PCO)

@@ -1,14 +1,16 @@
 """What becomes of each kind of event: early, late, twice, refused, nested, or of a record that is no more."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, TransientError
+from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import FreshRecord
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.passes.session import Session
@@ -38,7 +40,7 @@ def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
         yield opened
 
 
-def refuse(error: Exception, *numbers: str):
+def refuse(error: SyncError, *numbers: str) -> Callable[[EntityName, str], SyncError | None]:
     return lambda _entity, number: error if number in numbers else None
 
 
@@ -51,7 +53,7 @@ def waits(case: Case) -> list[int]:
     return [int(row[0]) for row in rows]
 
 
-def listings(case: Case) -> list[tuple]:
+def listings(case: Case) -> list[tuple[Any, ...]]:
     return case.run(
         "SELECT parent_id, listed, parent_hash FROM sync.parent_listings WHERE org_id = %s ORDER BY parent_id"
     )
@@ -235,9 +237,9 @@ def test_children_come_with_a_record_and_none_is_lost_when_they_do_not(cases: Ca
 def test_what_is_read_by_its_own_id_counts_before_what_came_along(cases: Cases) -> None:
     home = ANNA.with_record(EMAIL, email("5", "1", 1))
     case = cases.of(home)
-    lagging = email("5", "1", 1) | {"attributes": {**email("5", "1", 1)["attributes"], "primary": False}}
+    lagging = {**email("5", "1", 1), "attributes": {**email("5", "1", 1)["attributes"], "primary": False}}
     children = case.source._children
-    case.source._children = lambda child, owners: (  # type: ignore[method-assign]
+    case.source._children = lambda child, owners: (  # type: ignore[method-assign]  # of this case alone
         tuple(raw._replace(attributes=lagging["attributes"]) for raw in children(child, owners))
     )
     case.receive(announced(1, CREATED, person("1", 1)), announced(1, UPDATED, email("5", "1", 1), EMAIL))
@@ -334,15 +336,17 @@ def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cas
     case.poll()
     read = case.source.read_record
 
-    def read_and_lose(*asked):
-        shown = read(*asked)
+    def read_and_lose(
+        entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        shown = read(entity, external_id, parent)
         if case.source.reached == 0:
             for table in ("sync.external_links", "openfaith.people"):
                 case.run(f"UPDATE {table} SET deleted_at = clock_timestamp() WHERE org_id = %s")
             case.source.reached = 1
         return shown
 
-    case.source.read_record = read_and_lose  # type: ignore[method-assign]
+    case.source.read_record = read_and_lose  # type: ignore[method-assign]  # of this case alone
     case.receive(announced(1, UPDATED, person("1", 1)))
     case.drain()
     assert case.live(PERSON) == {}

@@ -1,21 +1,21 @@
 """Law 4: every candidate is read before it is deleted, and losses add up over more than one night."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.deletions import WINDOWS, DeletionCheck, DeletionLimits, HoldStatus
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
-from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
 from openfaith_sync.store.inbox.inbox import receive
+from openfaith_sync_tests.laws.altered_source import AlteredSource, with_records
 from openfaith_sync_tests.laws.synced_church import GRACE, GROUP, PEOPLE, PERSON, Hiding, Synced
 from openfaith_sync_tests.laws.test_what_is_evidence_of_absence import drain_over_http
 from openfaith_sync_tests.store.making import fetch, run
@@ -74,7 +74,7 @@ def test_ten_a_night_stop_within_the_month(synced: Callable[..., Synced]) -> Non
     stops: list[str] = []
     for night in range(12):
         hidden = set(everyone[: 10 * (night + 1)])
-        church.between = lambda source, hidden=hidden: Hiding(source, hidden, answers="gone")
+        church.between = partial(Hiding, hidden=hidden, answers="gone")
         try:
             church.sync(PERSON)
         except SafetyStop as stop:
@@ -130,22 +130,15 @@ def test_a_year_says_nothing_of_what_comes_and_goes_with_its_parents_roster() ->
 
 
 @dataclass
-class Unlisted:
+class Unlisted(AlteredSource):
     """A source whose nested lists lack some records; each answers as it is."""
 
-    inner: Source
     hidden: set[str]
 
     def read_page(self, query: ListingQuery) -> Page:
         page = self.inner.read_page(query)
         kept = tuple(record for record in page.records if record.external_id not in self.hidden)
-        return replace(page, records=kept, total_count=page.total_count - len(page.records) + len(kept))
-
-    def read_record(self, *asked: Any) -> FreshRecord | None:
-        return self.inner.read_record(*asked)
-
-    def read_merges(self, query: ListingQuery) -> Page:
-        return self.inner.read_merges(query)
+        return with_records(page, kept, hidden=len(page.records) - len(kept))
 
 
 @pytest.mark.parametrize("hides", [False, True], ids=["all others are listed", "another one is hidden and alive"])

@@ -212,8 +212,8 @@ def test_a_merger_that_was_contradicted_is_applied_once_its_record_is_gone(cases
 
 
 HOME = State().with_record(EMAIL, email("51", "1", 0)).with_record(EMAIL, email("52", "2", 0))
-for number in ("1", "2", "3"):
-    HOME = HOME.with_record(PERSON, person(number, 0))
+for identity in ("1", "2", "3"):
+    HOME = HOME.with_record(PERSON, person(identity, 0))
 
 
 @pytest.mark.parametrize("mode", [SyncMode.FULL, SyncMode.RECONCILIATION])

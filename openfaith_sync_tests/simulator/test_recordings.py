@@ -32,7 +32,7 @@ SERVED = {entity.path + entity.endpoints.list for entity in MANIFEST.entities.va
 SINGLE = {
     entity.path + entity.endpoints.get.split("{")[0]: name
     for name, entity in MANIFEST.entities.items()
-    if not entity.nested
+    if entity.endpoints.get and not entity.nested
 }
 
 

@@ -12,7 +12,7 @@ from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCom
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.pages.page_writer import OnStep
+from openfaith_sync.store.database.org_connection import OnStep
 from openfaith_sync.store.postgres_store import PostgresStore, open_store
 
 ORG = OrgId("first-baptist")

@@ -58,7 +58,7 @@ def delivery(event_id: str) -> Delivery:
 def test_what_arrives_while_the_connection_is_busy_is_stored_together_by_org() -> None:
     async def act() -> OneConnection:
         pool = OneConnection()
-        writer = InboxWriter(pool, 100)  # type: ignore[arg-type]  it stands for the connection too
+        writer = InboxWriter(pool, 100)  # type: ignore[arg-type]  # it stands for the connection too
         first = asyncio.create_task(writer.store(ONE, PCO, delivery("a")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -80,7 +80,7 @@ def test_what_arrives_while_the_connection_is_busy_is_stored_together_by_org() -
 def test_a_failure_is_told_to_all_who_waited_for_it_and_to_nobody_after() -> None:
     async def act() -> list[object]:
         pool = OneConnection()
-        writer = InboxWriter(pool, 100)  # type: ignore[arg-type]  it stands for the connection too
+        writer = InboxWriter(pool, 100)  # type: ignore[arg-type]  # it stands for the connection too
         pool.fails = True
         waiting = [asyncio.create_task(writer.store(ONE, PCO, delivery(name))) for name in ("a", "b")]
         await asyncio.sleep(0)
@@ -99,7 +99,7 @@ def test_a_failure_is_told_to_all_who_waited_for_it_and_to_nobody_after() -> Non
 def test_no_more_wait_than_memory_bears() -> None:
     async def act() -> None:
         pool = OneConnection()
-        writer = InboxWriter(pool, 2)  # type: ignore[arg-type]  it stands for the connection too
+        writer = InboxWriter(pool, 2)  # type: ignore[arg-type]  # it stands for the connection too
         waiting = [asyncio.create_task(writer.store(ONE, PCO, delivery(name))) for name in ("a", "b")]
         await asyncio.sleep(0)
         with pytest.raises(TransientError, match="too many"):

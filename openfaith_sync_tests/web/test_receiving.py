@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_kept_and_acknowledged(stored: Database, send: Se
     subscribe(stored)
     broken = part("e-2")
     broken["attributes"]["payload"] = "{"
-    for content in (b"not json", body(part("e-1"), broken, 5), b"[]"):  # type: ignore[arg-type]  no part is 5
+    for content in (b"not json", body(part("e-1"), broken, 5), b"[]"):  # type: ignore[arg-type]  # no part is 5
         assert send(content).status_code == 200
         assert send(content).status_code == 200
     found = events(stored)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeGuard, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -150,7 +150,17 @@ def _read(resource: object) -> Subscription:
     is_active, secret = attributes.get("active"), attributes.get("authenticity_secret")
     if type(identity) is not str or type(name) is not str or type(url) is not str or type(is_active) is not bool:
         raise MalformedAnswer("the source sent a subscription without an id, a name, a URL or whether it is active")
-    return Subscription(identity, name, url, is_active, secret if isinstance(secret, str) and secret else None)
+    return Subscription(identity, name, url, is_active, secret if _is_secret(secret) else None)
+
+
+def _is_secret(value: object) -> TypeGuard[str]:
+    """Return whether signatures can be made with a value: text that has bytes, which a lone surrogate has not."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _parse_moment(text: object) -> datetime | None:
