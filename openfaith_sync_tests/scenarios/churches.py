@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from openfaith_sync.commands.demo_check import Church, Row
+from openfaith_sync.commands.demo_check import DemoChurch, Row
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import (
@@ -69,7 +69,7 @@ class Churches:
         """Say all in which our rows differ from the truth, whatever the org."""
         said = []
         for org, simulator in self.simulators.items():
-            copy = Church(org, PCO, self._rows)
+            copy = DemoChurch(org, PCO, self._rows)
             for entity in self.manifest.entities.values():
                 held, dead = copy.stored(entity), copy.dead_letters(entity.name)
                 said += [
