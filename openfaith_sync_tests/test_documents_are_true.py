@@ -62,7 +62,7 @@ def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: 
                     == 0
                 )
                 continue
-            here = command.replace("--adapter pco", f"--adapter pco --base-url {simulator.base_url}")
+            here = command.replace("org add grace", f"org add grace --base-url {simulator.base_url}")
             done = subprocess.run(
                 here,
                 shell=True,

@@ -8,7 +8,7 @@ import click
 
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.commands.adapters import adapter_option, find_manifest
-from openfaith_sync.commands.connection_lookup import known_base_url
+from openfaith_sync.commands.connection_lookup import choose_base_url
 from openfaith_sync.commands.connection_options import parse_base_url, parse_name
 from openfaith_sync.commands.dagster_partitions import open_partitions, register_partition
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
@@ -70,7 +70,7 @@ def connect(
     url = None if base_url is None else parse_base_url(base_url)
     with open_database(deployment.settings) as database:
         # An org whose base URL was changed keeps it when it reconnects.
-        url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
+        url = choose_base_url(database, name, manifest, url)
         endpoints = OAuthEndpoints(manifest.adapter_file, url, client)
         requested = _parse_scopes(scopes, manifest)
         redirect_uri = endpoints.oauth2.out_of_band if paste else _callback_url(deployment)

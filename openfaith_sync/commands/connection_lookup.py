@@ -3,6 +3,7 @@
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.connections.connections import list_connections, load_connection
 from openfaith_sync.store.database.database import Database
 
@@ -25,6 +26,17 @@ def load_usable_connection(database: Database, name: str, adapter: AdapterName) 
     return connection
 
 
-def known_base_url(database: Database, org: OrgId, adapter: AdapterName) -> str | None:
-    """Return the URL of the org's source so far; ``None`` for a new org."""
-    return next((listed.base_url for listed in list_connections(database, org) if listed.adapter == adapter), None)
+def choose_base_url(database: Database, org: OrgId, manifest: Manifest, given: str | None) -> str:
+    """Return where the org's source answers: as given, as before, or at the adapter's usual address.
+
+    Raises:
+        UsageError: Each org has an address of its own, and this org's is not known.
+    """
+    adapter_file = manifest.adapter_file
+    connected = (listed for listed in list_connections(database, org) if listed.adapter == manifest.adapter)
+    known = next((listed.base_url for listed in connected), None)
+    if given is None and known is None and adapter_file.has_base_url_per_org:
+        raise UsageError(
+            f"{adapter_file.title} has an address for each org; give it with --base-url, like {adapter_file.base_url}"
+        )
+    return given or known or adapter_file.base_url

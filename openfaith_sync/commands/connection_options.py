@@ -8,6 +8,7 @@ import click
 from openfaith_sync.domain.connections.connection import BasicCredentials, BearerToken
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
+from openfaith_sync.domain.manifest.manifest import Manifest
 
 
 def parse_name(text: str) -> OrgId:
@@ -32,16 +33,31 @@ def parse_base_url(text: str) -> str:
 
 
 def read_credentials(
-    basic: str | None, *, is_basic_from_stdin: bool, is_bearer_from_stdin: bool
+    basic: str | None, *, is_basic_from_stdin: bool, is_bearer_from_stdin: bool, is_token_from_stdin: bool
 ) -> BasicCredentials | BearerToken:
     """Return the credentials from the one option that supplies them."""
-    if (basic is not None) + is_basic_from_stdin + is_bearer_from_stdin != 1:
+    if (basic is not None) + is_basic_from_stdin + is_bearer_from_stdin + is_token_from_stdin != 1:
         raise click.UsageError(
-            "specify the credentials with exactly one of --basic ID:SECRET, --basic-stdin and --bearer-stdin"
+            "specify the credentials with exactly one of --basic ID:SECRET, --basic-stdin, --bearer-stdin "
+            "and --token-stdin"
         )
-    if is_bearer_from_stdin:
+    if is_bearer_from_stdin or is_token_from_stdin:
         return _parse_bearer(_read_secret("TOKEN"))
     return _parse_basic(_read_secret("ID:SECRET") if basic is None else basic)
+
+
+def require_accepted(manifest: Manifest, credentials: BasicCredentials | BearerToken) -> None:
+    """Return if an adapter's source takes credentials of this kind.
+
+    Raises:
+        UsageError: It takes others; nothing was sent.
+    """
+    wanted = {"basic"} if isinstance(credentials, BasicCredentials) else {"bearer", "token"}
+    if not wanted & set(manifest.adapter_file.auth.methods):
+        ways = {"basic": "--basic-stdin", "bearer": "--bearer-stdin", "token": "--token-stdin"}
+        methods = manifest.adapter_file.auth.methods
+        others = " or ".join(ways.get(method, "openfaith-sync org connect") for method in methods)
+        raise UsageError(f"{manifest.adapter_file.title} does not take such credentials; use {others}")
 
 
 def _read_secret(what: str) -> str:

@@ -56,7 +56,7 @@ def materialize(
         TransientError: The run failed; the message contains the log's path and its last lines.
     """
     command = [sys.executable, "-m", "dagster", "asset", "materialize"]
-    command += ["-m", DEFINITIONS, "--select", "*", "--partition", org]
+    command += ["-m", DEFINITIONS, "--select", f'key:"{adapter}/*"', "--partition", org]
     steps, path = StepLog(adapter, say), deployment.settings.home / "demo.log"
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     require_folder(path.parent, "OPENFAITH_HOME")

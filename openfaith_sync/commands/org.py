@@ -7,15 +7,15 @@ import click
 from openfaith_sync.adapters.sources import verify_connection
 from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.connect import connect
-from openfaith_sync.commands.connection_lookup import known_base_url
-from openfaith_sync.commands.connection_options import parse_base_url, parse_name, read_credentials
+from openfaith_sync.commands.connection_lookup import choose_base_url
+from openfaith_sync.commands.connection_options import parse_base_url, parse_name, read_credentials, require_accepted
 from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import pause, remove, resume
 from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.output import as_json, print_json, print_rows
-from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
+from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.store.connections.connections import add_connection, list_connections
@@ -34,6 +34,7 @@ def org() -> None:
 @click.option("--basic", metavar="ID:SECRET", help="Application id and secret. They remain in the shell's history.")
 @click.option("--basic-stdin", is_flag=True, help="Read ID:SECRET from standard input, or prompt for it on a terminal.")
 @click.option("--bearer-stdin", is_flag=True, help="Read a token from standard input, or prompt for it on a terminal.")
+@click.option("--token-stdin", is_flag=True, help="The same for an API key that the system takes in its own header.")
 @click.option(
     "--base-url", metavar="URL", help="The system's URL; by default the previous one, or else the system's default."
 )
@@ -46,6 +47,7 @@ def add(
     basic: str | None,
     basic_stdin: bool,
     bearer_stdin: bool,
+    token_stdin: bool,
     base_url: str | None,
     as_json: bool,
 ) -> None:
@@ -61,14 +63,17 @@ def add(
       openfaith-sync org add grace --basic-stdin < credentials.txt
       openfaith-sync org add demo --basic demo:demo --base-url http://127.0.0.1:8765
     """  # noqa: D301  click's marker for lines that are not rewrapped
-    credentials = read_credentials(basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin)
+    credentials = read_credentials(
+        basic, is_basic_from_stdin=basic_stdin, is_bearer_from_stdin=bearer_stdin, is_token_from_stdin=token_stdin
+    )
+    method = "token" if token_stdin else "bearer" if bearer_stdin else "basic"
     url = None if base_url is None else parse_base_url(base_url)
-    method = "basic" if isinstance(credentials, BasicCredentials) else "bearer"
     manifest = find_manifest(deployment.settings.manifests, adapter, lambda m: method in m.adapter_file.auth.methods)
+    require_accepted(manifest, credentials)
     with open_database(deployment.settings) as database:
         database.keys.require()
         # An org whose base URL was changed keeps it when its credentials are replaced.
-        url = url or known_base_url(database, name, manifest.adapter) or manifest.adapter_file.base_url
+        url = choose_base_url(database, name, manifest, url)
         connection = Connection(org=name, adapter=manifest.adapter, base_url=url, credentials=credentials)
         identity = verify_connection(manifest, connection)
         with open_partitions(deployment) as partitions:

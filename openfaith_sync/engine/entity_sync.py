@@ -30,11 +30,11 @@ from openfaith_sync.engine.nested.nested_sync import NestedSync
 from openfaith_sync.engine.passes.completeness import count_missing, incomplete, is_tolerable
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
-from openfaith_sync.engine.passes.id_walk import IdWalk
 from openfaith_sync.engine.passes.merges import follow_up, poll_merges
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.page_reading import PageReader
 from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
@@ -242,7 +242,7 @@ class EntitySync:
             return VersionWalk(self._entity, children, furthest)
         if mode is SyncMode.DELTA:
             return DescendingWalk(self._entity, children, paging.size)
-        return IdWalk(self._entity, children, paging.size)
+        return whole_listing_walk(self._entity, paging, children)
 
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
         """Close the pass of a sideloaded child when the count proves that it is complete."""

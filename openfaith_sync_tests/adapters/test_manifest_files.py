@@ -54,11 +54,11 @@ def test_the_shipped_manifest_has_the_first_entities() -> None:
 
 def test_adapters_are_the_folders_that_hold_yaml(root: Path) -> None:
     (root / "empty").mkdir()
-    assert list_adapters(root) == ["pco"]
+    assert list_adapters(root) == ["breeze", "pco"]
 
 
 def test_an_unknown_adapter_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="there is no adapter 'nope'; the known ones: pco"):
+    with pytest.raises(UsageError, match="there is no adapter 'nope'; the known ones: breeze, pco"):
         read_manifest(SHIPPED, "nope")
 
 

@@ -72,7 +72,7 @@ def test_a_bad_base_url(run: Run, url: str) -> None:
     ],
 )
 def test_an_unknown_adapter(run: Run, words: tuple[str, ...]) -> None:
-    expect_line(run(*words), FAILED, "there is no adapter 'nope'; the known ones: pco")
+    expect_line(run(*words), FAILED, "there is no adapter 'nope'; the known ones: breeze, pco")
 
 
 def test_an_unknown_entity(run: Run) -> None:

@@ -1,5 +1,6 @@
 """A command finds the only adapter that it can mean, and asks where there are several."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def two(tmp_path: Path) -> Path:
         shutil.copytree(PROJECT / "manifests" / "pco", root / name)
     file = root / "other" / "adapter.yaml"
     text = file.read_text(encoding="utf-8").replace("adapter: pco", "adapter: other")
-    before, _, rest = text.partition("  oauth2:\n")
-    text = before.replace(", oauth2]", "]") + rest[rest.index("\n# Listings, ") :]
+    # Without the method, and without the mapping below its key.
+    text = re.sub(r"^  oauth2:\n(?:    .*\n)+", "", text.replace(", oauth2]", "]"), flags=re.MULTILINE)
     file.write_text(text, encoding="utf-8")
     return root
 

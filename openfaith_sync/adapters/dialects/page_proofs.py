@@ -41,6 +41,12 @@ def prove_advance(page: Page, query: ListingQuery, next_offset: object) -> None:
         )
 
 
+def prove_token(page: Page, query: ListingQuery) -> None:
+    """Refuse a page whose next is itself."""
+    if page.next_token is not None and page.next_token == query.token:
+        raise MalformedAnswer("the source's page gives itself as the next one: the listing does not advance")
+
+
 def prove_size(page: Page, size: int) -> None:
     """Refuse more rows than were asked for: they would be counted at places that they do not stand at."""
     if page.rows > size:
@@ -60,6 +66,9 @@ def mark_short(page: Page, query: ListingQuery, *, is_counted: bool) -> Page:
 
     That is no error by itself: counts were seen to be wrong. The walk looks twice.
     """
+    if query.token is not None:
+        # Where a page given by a token stands in the listing is not known.
+        return page
     # A count that is known to be wrong still contradicts a listing without any record.
     is_believed = is_counted or not (query.offset or page.rows)
     if page.total_count is not None and is_believed and not page.has_next:

@@ -83,7 +83,8 @@ def _add_entities(
             yield mistake_at(file.path, file.text, ("entities", name), expected, repr(name))
             continue
         entities[EntityName(name)] = Entity(
-            **{field: getattr(part, field) for field in EntityPart.model_fields},
+            **{field: getattr(part, field) for field in EntityPart.model_fields if field != "resource"},
+            resource=part.resource or name,
             name=EntityName(name),
             module=module.module,
             path=product.path or "",

@@ -51,7 +51,7 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
         "dagster/column_schema": column_schema(entity),
         "dagster/table_name": f"openfaith.{entity.table}",
         "source_listing": dg.MetadataValue.url(base + entity.endpoints.list),
-        "source_api_version": entity.version,
+        "source_api_version": entity.version or "none",
         "changes_found_by": f"{entity.delta.by.value} on {entity.delta.attribute or 'nothing'}",
     }
     if soft:

@@ -136,7 +136,7 @@ class StatedErrors(Part):
 class StatedIdentity(Part):
     """Where the answer to `auth.verify` says whom the credentials belong to."""
 
-    user: KeyPath
+    user: KeyPath | None = None
     account: KeyPath | None = None
     """The source's account (church)."""
 
@@ -153,7 +153,7 @@ class PlainKeys(AdapterFile):
     """Where a listing states how many records it has in all."""
     last_page: KeyPath | None = None
     """Where a listing states the number of its last page."""
-    identity: StatedIdentity
+    identity: StatedIdentity = StatedIdentity()
     stated_errors: StatedErrors | None = None
     blank_is_missing: bool = False
     """Whether text without anything in it stands for no value."""

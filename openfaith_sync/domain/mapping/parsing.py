@@ -110,6 +110,15 @@ def _parse_boolean(value: Any) -> bool:
     raise Refused("expected true or false")
 
 
+def _parse_boolean_text(value: Any) -> bool | None:
+    """Take truth sent as text as well; an empty text is no value and no mistake."""
+    if type(value) is not str:
+        return _parse_boolean(value)
+    if value.lower() in _TRUTHS:
+        return _TRUTHS[value.lower()]
+    raise Refused("expected true or false as text")
+
+
 def _parse_integer(value: Any) -> int:
     # JSON does not distinguish 2 from 2.0.
     if type(value) is float and value.is_integer():
@@ -172,6 +181,16 @@ def _is_plain_time(raw: str, _: object) -> bool:
     return len(raw) == len("YYYY-MM-DDTHH:MM:SSZ") and raw[4::3] == "--T::Z"
 
 
+_TRUTHS: dict[str, bool | None] = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "": None,
+}
+
 _JSON_TYPES: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -192,6 +211,7 @@ _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.PRIMARY_KEY, None, ColumnType.TEXT): _KEY,
     (AttributeType.PRIMARY_KEY, "number", ColumnType.TEXT): _KEY,
     (AttributeType.BOOLEAN, None, ColumnType.BOOLEAN): Parser(_parse_boolean, is_same),
+    (AttributeType.BOOLEAN, "string", ColumnType.BOOLEAN): Parser(_parse_boolean_text, is_same),
     (AttributeType.INTEGER, None, ColumnType.INTEGER): Parser(_parse_integer, is_same),
     (AttributeType.INTEGER, "string", ColumnType.INTEGER): Parser(_number_text(_parse_integer, int), is_same),
     (AttributeType.INTEGER, None, ColumnType.FLOAT): _FLOAT,

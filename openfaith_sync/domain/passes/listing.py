@@ -43,6 +43,8 @@ class ListingQuery:
     """The parent whose records are listed, for nested entities."""
     is_sparse: bool = False
     """Whether ids and versions suffice: the records then have no other attribute and no relationship."""
+    token: str | None = None
+    """What the page before gave to ask for this one with, in a listing that is walked so; empty for its first page."""
     is_reducible: bool = False
     """Whether the caller requests a smaller page when this one is not served."""
 
@@ -70,6 +72,8 @@ class Page:
     waited: timedelta = timedelta()
     answered_at: datetime | None = None
     """The time of the response, by the source's clock where it states it."""
+    next_token: str | None = None
+    """What the next page is asked for with, where pages give that."""
     is_short: bool = False
     """Whether it looks like the end of the listing while the source counts more records."""
 

@@ -25,6 +25,8 @@ class Slice:
     """External id that the next answer must begin with when ``offset`` is not 0."""
     seen: tuple[str, ...] = ()
     """External ids read already that a request from ``lower`` on may bring again."""
+    token: str | None = None
+    """What the next request is made with, in a listing whose pages give that."""
     remaining: int | None = None
     """The number of records still to come, according to the source; a hint, never a proof."""
     done: bool = False

@@ -19,7 +19,7 @@ from openfaith_sync.engine.deletions.single_reads import SingleRead, read_record
 from openfaith_sync.engine.deletions.version_rollback import VersionRollback
 from openfaith_sync.engine.passes.completeness import incomplete, is_tolerable
 from openfaith_sync.engine.passes.entity_session import EntitySession
-from openfaith_sync.engine.passes.id_walk import IdWalk
+from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 from openfaith_sync.engine.ports.evidence import Evidence
 
 
@@ -85,7 +85,7 @@ class Reconciliation:
             evidence.note_report({"counted_before": self._count()})
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
-        walk = IdWalk(entity, (), session.manifest.adapter_file.paging.size, is_sparse=is_sparse)
+        walk = whole_listing_walk(entity, session.manifest.adapter_file.paging, is_sparse=is_sparse)
         walking = session.build_runner(walk, self._fetcher, opened)
         walking.progress = replace(walking.progress, records=evidence.count_listed())
         walking.run()

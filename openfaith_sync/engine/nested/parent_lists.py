@@ -12,8 +12,8 @@ from openfaith_sync.domain.records.nesting import ParentPlace
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
 from openfaith_sync.engine.passes.completeness import is_tolerable
 from openfaith_sync.engine.passes.entity_session import EntitySession
-from openfaith_sync.engine.passes.id_walk import IdWalk
 from openfaith_sync.engine.passes.page_fetching import Fetcher
+from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 
 MAX_STEPS = 1_000
 """A list of 100,000 records in full pages; more steps mean that it moves faster than it can be read."""
@@ -58,7 +58,7 @@ class ParentLists:
         self._parent = EntityName(session.entity.parent or "")
         self._fetcher = fetcher
         self._page_size = session.manifest.adapter_file.paging.size
-        self._walk = IdWalk(session.entity, (), self._page_size)
+        self._walk = whole_listing_walk(session.entity, session.manifest.adapter_file.paging)
 
     def read(self, parent: ParentPlace) -> ParentRead:
         """Return one parent's complete list.

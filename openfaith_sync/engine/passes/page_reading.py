@@ -82,6 +82,9 @@ class PageReader:
             TransientError: The source failed otherwise, or the listing moved faster than it could be read.
         """
         cost = _Cost()
+        if query.token is not None:
+            # Only a whole page leads on from here.
+            return replace(self._read_largest(query, cost), requests=cost.requests, waited=cost.waited)
         for _ in range(READINGS_OF_A_MOVING_PLACE):
             pages = self._read_parts(query, cost)
             if len(pages) == 1 or self._are_in_place(query, pages, cost):

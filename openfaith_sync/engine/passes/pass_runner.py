@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.errors import DefinitionError, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import is_place
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
-from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch, join_batches
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
@@ -109,6 +109,7 @@ class PassRunner:
         self._pass_id: PassId = opened.pass_id
         # After all pages that were taken, committed or not.
         self._place: WalkPlace = opened.place
+        self._kept_token = next((part.token for part in opened.place.slices), None)
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
@@ -169,12 +170,22 @@ class PassRunner:
             try:
                 self._take(asked, future.result())
             except Exception as error:  # noqa: BLE001  as above
-                failure = failure or error
+                if not self._begins_anew(asked, error):
+                    failure = failure or error
         try:
             self._commit()
         except Exception as error:  # noqa: BLE001  as above
             failure = failure or error
         return failure
+
+    def _begins_anew(self, asked: PageRequest, error: Exception) -> bool:
+        """Begin a listing again when the source no longer knows the token that was kept since an earlier run."""
+        token, self._kept_token = self._kept_token, None
+        is_unknown = isinstance(error, DefinitionError | NotFoundAtSource)
+        if token is None or asked.query.token != token or not is_unknown:
+            return False
+        self._place = self._place.with_slice(asked.index, Slice())
+        return True
 
     def _start(self, threads: Executor) -> None:
         """Request the next page of every idle slice, then use spare threads to split the longest slices."""

@@ -113,15 +113,21 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> P
 
 
 def _probe_whole(session: Session, entity: Entity) -> Probe:
-    """Read the whole listing page by page until something is new; a row that moves meanwhile is found next time."""
-    fetcher, offset, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0, 0
+    """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
+    fetcher, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0
+    is_by_token = session.manifest.adapter_file.paging.is_by_token and entity.is_paged
+    query = ListingQuery(entity.name, token="" if is_by_token else None)
     for _ in range(MOST_PAGES):
-        fetched = fetcher.fetch(ListingQuery(entity.name, offset=offset))
+        fetched = fetcher.fetch(query)
         requests += fetched.page.requests
         changed = session.store.count_changes(session.key(entity.name), fetched.batch)
         if changed or not fetched.page.has_next:
             return _probe_of(changed, requests)
-        offset += fetched.page.rows
+        query = (
+            replace(query, token=fetched.page.next_token)
+            if is_by_token
+            else replace(query, offset=query.offset + fetched.page.rows)
+        )
     return Probe(has_work=True, reason="its listing is long and shows no versions", requests=requests)
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.page_proofs import prove_page, prove_size
+from openfaith_sync.adapters.dialects.page_proofs import prove_page, prove_size, prove_token
 from openfaith_sync.adapters.dialects.plain.documents import Documents, value_below
 from openfaith_sync.adapters.dialects.plain.records import RowReader
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
@@ -77,15 +77,8 @@ class PlainDialect(Generic[D]):
     def parse_identity(self, document: D) -> Identity:
         """Return whom the credentials belong to."""
         declared = self._keys.identity
-        user = parse_identity(self._documents.value_at(document, declared.user))
-        if user is None:
-            raise MalformedAnswer(f"the source's answer names nobody at {declared.user!r}")
-        if declared.account is None:
-            return Identity(user, None)
-        account = parse_identity(self._documents.value_at(document, declared.account))
-        if account is None:
-            raise MalformedAnswer(f"the source's answer names no account at {declared.account!r}")
-        return Identity(user, AccountId(account))
+        user = self._named_at(document, declared.user) if declared.user else "not stated"
+        return Identity(user, AccountId(self._named_at(document, declared.account)) if declared.account else None)
 
     def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
@@ -97,13 +90,15 @@ class PlainDialect(Generic[D]):
         if not entity.is_paged:
             whole, rows = len(rows), rows[query.offset :]
             return Page(self._read_rows(entity, query, rows), total_count=whole, has_next=False)
-        size = query.size or self._keys.paging.size
+        size, token = query.size or self._keys.paging.size, self._token_in(document)
         page = Page(
             records=self._read_rows(entity, query, rows),
             total_count=self._count_at(document, self._keys.total),
-            has_next=self._has_next(document, query, len(rows), size),
+            has_next=self._has_next(document, query, len(rows), size) if query.token is None else token is not None,
+            next_token=token,
         )
         prove_size(page, size)
+        prove_token(page, query)
         return prove_page(entity, query, page)
 
     def record_request(
@@ -150,6 +145,20 @@ class PlainDialect(Generic[D]):
             return query.offset // size + 1 < last_page
         return rows >= size
 
+    def _token_in(self, document: D) -> str | None:
+        """Return the cursor or link of the next page; ``None`` on the last one.
+
+        Raises:
+            MalformedAnswer: Something else stands at its place.
+        """
+        path = self._keys.paging.next
+        found = self._documents.value_at(document, path) if path else None
+        if found is None or found == "":
+            return None
+        if type(found) not in {str, int}:
+            raise MalformedAnswer(f"the source's answer has no token at {path!r}")
+        return str(found)
+
     def _count_at(self, document: D, path: str | None) -> int | None:
         """Return the number at a path.
 
@@ -163,6 +172,12 @@ class PlainDialect(Generic[D]):
         if type(number) is not int or number < 0:
             raise MalformedAnswer(f"the source's answer has no number at {path!r}")
         return number
+
+    def _named_at(self, document: D, path: str) -> str:
+        found = parse_identity(self._documents.value_at(document, path))
+        if found is None:
+            raise MalformedAnswer(f"the source's answer names nobody at {path!r}")
+        return found
 
     def _error_in(self, document: D, declared: StatedErrors) -> StatedError | None:
         for path in declared.at:

@@ -1,6 +1,7 @@
 """How a question becomes a request where paging, order and filters are query parameters of the manifest's own."""
 
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from openfaith_sync.adapters.client.transport import Request
@@ -52,7 +53,12 @@ class PlainRequests:
 
     def _page(self, query: ListingQuery) -> dict[str, str | int]:
         paging, size = self._paging, query.size or self._paging.size
+        if paging.by == "link" and query.token:
+            # The link says which page it is; where it leads to is the manifest's to say.
+            return dict(parse_qsl(urlsplit(query.token).query, keep_blank_values=True))
         sized: dict[str, str | int] = {paging.size_parameter: size}
+        if paging.by in {"cursor", "link"}:
+            return sized | ({paging.cursor_parameter: query.token} if query.token else {})
         if paging.by == "page":
             return sized | {paging.page_parameter: query.offset // size + 1}
         return sized | {paging.offset_parameter: query.offset}
