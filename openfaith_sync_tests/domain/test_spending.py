@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, RateRefusal, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane, keep_back, lane_of
-from openfaith_sync.domain.ratelimit.spending import MOST_CLOSED, STALE, settle, wait_after
+from openfaith_sync.domain.ratelimit.spending import MOST_CLOSED, STALE, apply_visit, wait_after
 from openfaith_sync.domain.ratelimit.stated_count import DOUBTED_FOR
 
 NOW = 5000.0
@@ -36,7 +36,7 @@ class Ledger:
         refusal: RateRefusal | None = None,
     ) -> Grant:
         visit = Visit(holder, lane, wanted, answered=answered, limit=limit, period=period, heard=heard, refusal=refusal)
-        self.budget, grant = settle(self.budget, visit, NOW + at)
+        self.budget, grant = apply_visit(self.budget, visit, NOW + at)
         return grant
 
     def spend(self, holder: str, at: float, lane: Lane = Lane.WEBHOOK, most: int = 1000) -> int:

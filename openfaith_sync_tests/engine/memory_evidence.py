@@ -243,6 +243,6 @@ class DeletingStore(MemoryStore):
             self.dead.add(gone.external_id)
             self.buried.append(gone.external_id)
             self.evidence.missed.pop(gone.external_id, None)
-        for name, count in page.found.items():
+        for name, count in page.findings.items():
             self.evidence.report[name] = int(self.evidence.report.get(name) or 0) + count
         return counts

@@ -161,7 +161,7 @@ EVIDENCE = (
     "follow_hold",
     "tombstone",
     "note_parent",
-    "settle_events",
+    "handle_events",
     "note_report",
 )
 PLAIN = tuple(step for step in COMMIT_STEPS if step not in EVIDENCE)
@@ -200,7 +200,7 @@ def test_the_steps_are_those_that_are_named(database: Database) -> None:
             listed=(ExternalId("1"),),
             parents=(ParentListing(ExternalId("9"), None, ()),),
             handled={"event": "stored"},
-            found={"fetched": 1},
+            findings={"fetched": 1},
         )
         walk.store.commit_page(walk.lease, page)
     # These two come in commits of reconciliations alone, which are killed at them in ``laws/``.

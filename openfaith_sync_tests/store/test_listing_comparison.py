@@ -147,7 +147,7 @@ def test_figures_of_pages_add_up_in_the_report(held: Database) -> None:
     with reconciling(held) as (walk, evidence):
         evidence.note_report({"why": "x"})
         for count in (2, 3):
-            walk.store.commit_page(walk.lease, replace(walk.page(batch([])), found={"fetched": count}))
+            walk.store.commit_page(walk.lease, replace(walk.page(batch([])), findings={"fetched": count}))
         assert evidence.load_report() == {"why": "x", "fetched": 5}
 
 

@@ -21,7 +21,7 @@ from openfaith_sync.store.schedule.work import (
     load_now,
     make_due,
     replan_nights,
-    settle_work,
+    store_changes,
 )
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, PERSON, fetch, run
 
@@ -96,9 +96,9 @@ def test_what_became_of_a_run_changes_nothing_that_was_asked_for_again(planned: 
     ask_for(planned, PCO, {"first": due})
     (first,) = load_asked(planned, plan, [DELTA])
     now = load_now(planned)
-    assert settle_work(planned, [WorkChange.failed(first, now, "lost")]) == 1
+    assert store_changes(planned, [WorkChange.failed(first, now, "lost")]) == 1
     ask_for(planned, PCO, {"second": due})
-    assert settle_work(planned, [WorkChange.done(first, now, "done")]) == 0
+    assert store_changes(planned, [WorkChange.done(first, now, "done")]) == 0
     (second,) = load_asked(planned, plan, [DELTA])
     assert (second.run_key, second.attempts) == ("second", 1)
 
@@ -107,7 +107,7 @@ def test_the_run_that_answered_is_kept(planned: Database, plan: Plan) -> None:
     due = load_due(planned, plan, DELTA, 1)
     ask_for(planned, PCO, {"key": due})
     asked = load_asked(planned, plan, [DELTA])
-    settle_work(planned, [WorkChange.done(work, load_now(planned), "done") for work in asked], {"key": "run-1"})
+    store_changes(planned, [WorkChange.done(work, load_now(planned), "done") for work in asked], {"key": "run-1"})
     assert fetch(planned, "SELECT DISTINCT run_id FROM sync.work WHERE run_id IS NOT NULL") == [("run-1",)]
 
 

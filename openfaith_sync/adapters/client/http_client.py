@@ -87,6 +87,16 @@ class Effort:
     """What it adds to the wall time at which the client was held back; other requests may have waited with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One response, the proof that its request carried, and what to do about it."""
+
+    response: httpx.Response
+    proof: Proof
+    outcome: Outcome | None
+    """``None`` for a success."""
+
+
 class HttpClient:
     """Asks one source with one credential. Safe to use from several threads."""
 
@@ -185,8 +195,8 @@ class HttpClient:
         while True:
             try:
                 self._watch.admit()
-                response, proof = self._ask_to_the_end(request, effort, deadline)
-                return self._parse(parse, response, proof), effort
+                received = self._ask_to_the_end(request, effort, deadline)
+                return self._parse(parse, received.response, received.proof), effort
             except Renewed:
                 if time.monotonic() > deadline:
                     raise
@@ -259,25 +269,25 @@ class HttpClient:
             request, Effort(), time.monotonic() + min(self._patience, PATIENCE_TO_TELL).total_seconds()
         )
 
-    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> tuple[httpx.Response, Proof]:
-        """Return the success that a request leads to, and the proof that was accepted.
+    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> Received:
+        """Return the success that a request leads to.
 
         Each step on the way is a request like any other.
         """
         asked = request
         for _ in range(MAX_REDIRECTS + 1):
-            response, proof = self._ask(asked, effort, deadline)
-            further = self._wire.follow(asked, response)
+            received = self._ask(asked, effort, deadline)
+            further = self._wire.follow(asked, received.response)
             if further is None:
-                self._raise_for_error(request, proof, response, is_sent_on=asked is not request)
-                self._authorization.note_accepted(proof)
-                return response, proof
+                self._raise_for_error(request, received, is_sent_on=asked is not request)
+                self._authorization.note_accepted(received.proof)
+                return received
             asked = further
         raise DefinitionError(
             f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"
         )
 
-    def _ask(self, request: Request, effort: Effort, deadline: float) -> tuple[httpx.Response, Proof]:
+    def _ask(self, request: Request, effort: Effort, deadline: float) -> Received:
         ticket = self._pace.take(deadline, is_deep=request.is_deep)
         now = time.monotonic()
         effort.waited += self._held_back.add(now - ticket.waited.total_seconds(), now)
@@ -300,7 +310,7 @@ class HttpClient:
             ticket.refused(stated, parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header))
         else:
             ticket.answered(stated)
-        return response, proof
+        return Received(response, proof, outcome)
 
     def _decide(self, response: httpx.Response) -> Outcome | None:
         error = self._answers.stated_error(response)
@@ -314,8 +324,8 @@ class HttpClient:
         expected = self._adapter.not_found
         return outcome if expected is not None and is_sources_own(response, expected) else NOT_THE_SOURCES_OWN
 
-    def _raise_for_error(self, request: Request, proof: Proof, response: httpx.Response, *, is_sent_on: bool) -> None:
-        outcome = self._decide(response)
+    def _raise_for_error(self, request: Request, received: Received, *, is_sent_on: bool) -> None:
+        response, proof, outcome = received.response, received.proof, received.outcome
         if outcome is None:
             return
         if is_sent_on and outcome.action is ErrorAction.NOT_FOUND:

@@ -20,7 +20,7 @@ from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, RateRefusal, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
-from openfaith_sync.domain.ratelimit.spending import settle
+from openfaith_sync.domain.ratelimit.spending import apply_visit
 
 MOST_TIMES_THE_ASSUMED_PERIOD = 10
 """A header that says more is not believed: it would park a connection."""
@@ -57,7 +57,7 @@ class OwnLedger:
     def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
         """Settle a visit."""
         with self._lock:
-            self._budgets[bucket], grant = settle(self._budgets.get(bucket, assumed), visit, self._clock())
+            self._budgets[bucket], grant = apply_visit(self._budgets.get(bucket, assumed), visit, self._clock())
         return grant
 
 

@@ -39,7 +39,7 @@ from openfaith_sync.store.connections.unavailable_entities import (
     select_waiting,
 )
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schedule.work import Plan, load_due, load_now, settle_work
+from openfaith_sync.store.schedule.work import Plan, load_due, load_now, store_changes
 
 TICK_SECONDS = 15.0
 """Whoever is being asked then did not answer, and whoever was not reached comes first at the next tick, which is
@@ -111,7 +111,7 @@ def ask_for_changes(
     changes += [change for answer in answers for change in _changes(answer, now)]
     with_changes = [answer.changed for answer in answers if answer.changed]
     changes += [_wait_for_a_place(work, now) for changed in with_changes[room:] for work in changed]
-    settle_work(database, changes)
+    store_changes(database, changes)
     asks = [_ask(manifest, changed, refused) for changed in with_changes[:room]]
     told = _told(answers, asked)
     context.log.info(told)

@@ -18,7 +18,7 @@ from openfaith_sync.defs.sensors.outage_probes import describe_away, describe_in
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode, make_run_key
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schedule.work import Plan, ask_for, load_asked, load_next_time, load_now, settle_work
+from openfaith_sync.store.schedule.work import Plan, ask_for, load_asked, load_next_time, load_now, store_changes
 
 LOST_AFTER = timedelta(minutes=2)
 """A run that was asked for exists within seconds; after so long nobody will make it any more."""
@@ -89,7 +89,7 @@ def settle_asked(instance: dg.DagsterInstance, database: Database, plan: Plan, m
         changes.append(change)
         settled.failed += change.attempts > 0
         settled.done += change.attempts == 0
-    settle_work(database, changes, {key: run.run_id for key, run in runs.items() if run})
+    store_changes(database, changes, {key: run.run_id for key, run in runs.items() if run})
     return settled
 
 

@@ -10,7 +10,7 @@ from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions
 from openfaith_sync.sessions.opening import open_shared_subscriptions
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schedule.work import Plan, load_due, load_now, settle_work
+from openfaith_sync.store.schedule.work import Plan, load_due, load_now, store_changes
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 
 MOST_ORGS, SIDE_BY_SIDE = 16, 4
@@ -44,7 +44,7 @@ def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, publi
             raise error
         else:
             changes.append(WorkChange.done(work, now, future.result()))
-    settle_work(database, changes)
+    store_changes(database, changes)
     refused = sum(change.attempts > 0 for change in changes)
     return f"looked after the subscriptions of {len(changes)} orgs" + (f", {refused} refused" if refused else "")
 

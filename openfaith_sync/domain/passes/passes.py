@@ -189,7 +189,7 @@ class PageCommit:
     """Candidates for deletion that were read by their ids and are not gone."""
     handled: Mapping[str, str] = field(default_factory=dict)
     """Inbox events that this handles, each with its outcome."""
-    found: Mapping[str, int] = field(default_factory=dict)
+    findings: Mapping[str, int] = field(default_factory=dict)
     """Figures to add to the pass's report."""
     pages: int = 1
     believed_until: datetime | None = None

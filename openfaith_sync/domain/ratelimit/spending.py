@@ -30,7 +30,7 @@ GROWTH = 0.1
 MOST_CLOSED = 3600.0
 
 
-def settle(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
+def apply_visit(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     """Return the budget after a visit, and the slots granted to the visitor."""
     budget = _recovered(_lapsed(budget, now), now)
     return _granted(_learned(budget, visit, now), visit, now)

@@ -95,7 +95,7 @@ class DeletionConfirmation:
                 for single_read in reads
                 if not single_read.is_gone
             },
-            found={"confirmed_by_read": len(gone), "alive_after_all": len(alive)},
+            findings={"confirmed_by_read": len(gone), "alive_after_all": len(alive)},
         )
         self._session.store.commit_page(self._session.lease, commit)
         return True
@@ -129,7 +129,7 @@ class DeletionConfirmation:
                     batches=(self._fetcher.map_records(()),),
                     requests=0,
                     tombstones=self._tombstones(twice, loaded_at, check),
-                    found={"confirmed_by_second_listing": len(twice)},
+                    findings={"confirmed_by_second_listing": len(twice)},
                 )
                 self._session.store.commit_page(self._session.lease, commit)
 

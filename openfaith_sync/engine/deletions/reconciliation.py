@@ -51,21 +51,21 @@ class Reconciliation:
             opened = self._list(opened, evidence)
             opened = self._prove_complete(opened, evidence)
         self._prove_kept(opened, evidence)
-        settled = self._settle(opened, evidence)
+        confirmed = self._resolve_missing(opened, evidence)
         older = VersionRollback(self._session, self._fetcher, evidence, opened).run()
         result = self._session.close_pass(
             opened,
             evidence,
-            {**settled.report, **older.report},
+            {**confirmed.report, **older.report},
             requests=self._requests,
             resumed=is_resumed,
             watermark=self._watermark,
         )
-        if stop := settled.stop or older.stop:
+        if stop := confirmed.stop or older.stop:
             raise stop
         return result
 
-    def _settle(self, opened: OpenPass, evidence: Evidence) -> PhaseResult:
+    def _resolve_missing(self, opened: OpenPass, evidence: Evidence) -> PhaseResult:
         """Fetch what is missing here; confirm what is missing there, unless the listing has gaps."""
         stepped_over = evidence.load_report().get("places_stepped_over")
         if stepped_over:
@@ -173,7 +173,7 @@ class Reconciliation:
                 place=opened.place,
                 batches=(replace(batch, rejected=(*batch.rejected, *failed)),),
                 requests=len(reads),
-                found={"fetched": len(found), "unreadable": len(refused)},
+                findings={"fetched": len(found), "unreadable": len(refused)},
             )
             self._session.store.commit_page(self._session.lease, commit)
 

@@ -121,7 +121,7 @@ class VersionRollback:
             batches=(self._fetcher.map_records(read.records),),
             requests=len(read.taken) + len(read.agreed) + len(read.contradicted) + read.refused,
             older=read.taken,
-            found={"older_agreed": len(read.agreed)},
+            findings={"older_agreed": len(read.agreed)},
         )
         self._session.store.commit_page(self._session.lease, commit)
         self._evidence.note_reads(read.agreed, read.contradicted)

@@ -63,11 +63,11 @@ class NestedSync:
             evidence.note_report(
                 {"listed": evidence.count_listed(), "missing": evidence.check_deletions(session.entity.parent).missing}
             )
-        settled = DeletionConfirmation(session, self._fetcher, evidence, opened).run()
-        report = {**settled.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
+        confirmed = DeletionConfirmation(session, self._fetcher, evidence, opened).run()
+        report = {**confirmed.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
-        if settled.stop is not None:
-            raise settled.stop
+        if confirmed.stop is not None:
+            raise confirmed.stop
         return result
 
     def _decide_mode(self) -> SyncMode:
@@ -152,7 +152,7 @@ class NestedSync:
             waited=read.waited,
             listed=read.listed,
             parents=(read.listing,),
-            found={"parents_gone" if read.is_gone else "parents_read": 1} | read.stepped_over,
+            findings={"parents_gone" if read.is_gone else "parents_read": 1} | read.stepped_over,
         )
         counts = self._session.store.commit_page(self._session.lease, commit)
         self._show(1, read.requests, read.waited, counts.get(read.batch.entity, Counts()))
@@ -179,7 +179,7 @@ class NestedSync:
             batches=(self._fetcher.map_records(()),),
             requests=0,
             parents=tuple(listings),
-            found={"parents_spared": len(self._spared)},
+            findings={"parents_spared": len(self._spared)},
         )
         self._session.store.commit_page(self._session.lease, commit)
         self._show(len(self._spared), 0, timedelta(), Counts())

@@ -282,12 +282,12 @@ class PassRunner:
                 listed=tuple(external_id for page in ready for external_id in self._fetcher.listed(page.mapped)),
                 listed_versions={k: v for page in ready for k, v in self._fetcher.listed_versions(page.mapped).items()},
                 pages=len(ready),
-                found=self._found(ready),
+                findings=self._findings(ready),
                 believed_until=max(filter(None, (page.mapped.believed_until for page in ready)), default=None),
             )
             self._committing.append((ready, commit, self._pages.begin_commit(self._lease, commit)))
 
-    def _found(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
+    def _findings(self, ready: Sequence[ReadyPage]) -> dict[str, int]:
         """Return what these pages add to the pass's report, without zeros."""
         found = {
             "rows_listed": sum(page.fresh for page in ready) if self._fetcher.notes_ids else 0,

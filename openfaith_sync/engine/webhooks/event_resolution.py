@@ -61,7 +61,7 @@ def resolve_readable(due: DueRecord, *, is_older: bool) -> EventResolution:
     outcomes = {
         event.event_id: "stored as the source shows it" if event in doubted else "stored" for event in due.events
     }
-    return _look_again(doubted, outcomes, "the source does not show it yet", EventResolution(is_stored=True))
+    return _postpone_doubted(doubted, outcomes, "the source does not show it yet", EventResolution(is_stored=True))
 
 
 def resolve_missing(due: DueRecord) -> EventResolution:
@@ -89,7 +89,7 @@ def resolve_missing(due: DueRecord) -> EventResolution:
     is_told_of = was_told_of or any(event.action in _SAYS_IT_IS_GONE for event in due.events)
     is_gone = is_told_of and (due.status is RecordStatus.LIVE or (due.status is RecordStatus.NEVER and is_over))
     outcomes = {event.event_id: _outcome_of_missing(due, event, is_gone=is_gone) for event in due.events}
-    return _look_again(doubted, outcomes, "the source does not have it yet", EventResolution(is_gone=is_gone))
+    return _postpone_doubted(doubted, outcomes, "the source does not have it yet", EventResolution(is_gone=is_gone))
 
 
 def _outcome_of_missing(due: DueRecord, event: InboxEvent, *, is_gone: bool) -> str:
@@ -102,16 +102,16 @@ def _outcome_of_missing(due: DueRecord, event: InboxEvent, *, is_gone: bool) -> 
     return "gone"
 
 
-def _look_again(
-    doubted: list[InboxEvent], outcomes: Mapping[str, str], reason: str, verdict: EventResolution
+def _postpone_doubted(
+    doubted: list[InboxEvent], outcomes: Mapping[str, str], reason: str, resolution: EventResolution
 ) -> EventResolution:
     """Mark the certain events as handled and postpone the doubtful ones, until they have waited often enough."""
     step = min((event.attempts for event in doubted), default=len(EARLY_WAITS))
     if step >= len(EARLY_WAITS):
-        return EventResolution(verdict.is_stored, verdict.is_gone, handled=outcomes)
+        return EventResolution(resolution.is_stored, resolution.is_gone, handled=outcomes)
     waits = {event.event_id: Wait(EARLY_WAITS[step], reason) for event in doubted}
     handled = {event_id: outcome for event_id, outcome in outcomes.items() if event_id not in waits}
-    return EventResolution(verdict.is_stored, verdict.is_gone, handled, waits)
+    return EventResolution(resolution.is_stored, resolution.is_gone, handled, waits)
 
 
 def _is_news(event: InboxEvent, latest: datetime | None, applied_to: datetime | None) -> bool:

@@ -126,7 +126,7 @@ class _InboxRun:
         began = monotonic()
         with self._session.threads(self._manifest.adapter_file.paging.pages_in_flight) as threads:
             while due_records := self._store.load_due_records(self._lease.key, RECORDS_A_BATCH):
-                self._settle(due_records, threads)
+                self._process(due_records, threads)
                 self._on_progress(self._result)
                 if most_seconds is not None and monotonic() - began >= most_seconds:
                     break
@@ -142,8 +142,8 @@ class _InboxRun:
                 require_mostly_stored(key, counts, self._store.count_rejected(key))
         return self._result
 
-    def _settle(self, due_records: Sequence[DueRecord], threads: Executor) -> None:
-        due_records = self._learn_merges(due_records)
+    def _process(self, due_records: Sequence[DueRecord], threads: Executor) -> None:
+        due_records = self._find_merged(due_records)
         session = self._session
         start = PassStart(SyncMode.RECORD, session.trigger, session.manifest.fingerprint, session.run_id)
         opened = self._store.open_pass(self._lease, start, WalkPlace(()))
@@ -152,17 +152,17 @@ class _InboxRun:
         for due in due_records:
             (wanted if self._is_to_be_read(due) else others).append(due)
         parents = [self._find_parent(due) for due in wanted]
-        answers = list(threads.map(self._read, wanted, parents))
+        reads = list(threads.map(self._read, wanted, parents))
         batch = _RecordBatch()
         for due in others:
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
-        for answer in answers:
-            self._judge(batch, answer)
+        for read in reads:
+            self._resolve(batch, read)
         self._withhold(batch, opened.pass_id, due_records)
         self._revive(batch)
         if batch.waits:
             self._store.postpone_events(self._lease, batch.waits)
-        requests = sum(answer.parent is not None or not self._is_nested(answer.due) for answer in answers)
+        requests = sum(read.parent is not None or not self._is_nested(read.due) for read in reads)
         mapped = self._map(batch)
         self._note_set_aside(batch, due_records, mapped)
         page = PageCommit(
@@ -176,12 +176,12 @@ class _InboxRun:
         )
         counts = self._store.commit_page(self._lease, page)
         self._store.close_pass(self._lease, opened.pass_id, None, 0)
-        self._tell(batch, answers, counts, requests)
-        failures = [answer.failure for answer in answers if answer.failure is not None]
-        if failures and len(failures) == len(answers) and not isinstance(failures[0], AccessDenied):
+        self._count(batch, reads, counts, requests)
+        failures = [read.failure for read in reads if read.failure is not None]
+        if failures and len(failures) == len(reads) and not isinstance(failures[0], AccessDenied):
             raise failures[0]
 
-    def _learn_merges(self, due_records: Sequence[DueRecord]) -> Sequence[DueRecord]:
+    def _find_merged(self, due_records: Sequence[DueRecord]) -> Sequence[DueRecord]:
         """Poll merges where an event announces one, and return the due records with their new status."""
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
         for entity, part in self._manifest.entities.items():
@@ -242,53 +242,51 @@ class _InboxRun:
         except SyncError as error:
             return _RecordRead(due, parent, failure=error)
 
-    def _judge(self, batch: _RecordBatch, answer: _RecordRead) -> None:
-        due, part = answer.due, self._manifest.entities[answer.due.entity]
-        if due.status is RecordStatus.MERGED and (
-            answer.fresh is None and not isinstance(answer.failure, TransientError)
-        ):
+    def _resolve(self, batch: _RecordBatch, read: _RecordRead) -> None:
+        due, part = read.due, self._manifest.entities[read.due.entity]
+        if due.status is RecordStatus.MERGED and (read.fresh is None and not isinstance(read.failure, TransientError)):
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
-        elif isinstance(answer.failure, AccessDenied):
-            self._judge_denied(batch, answer, part)
-        elif answer.failure is not None:
-            self._take(batch, due, resolve_failure(due, type(answer.failure).__name__))
-        elif answer.parent is None and part.nested is not None:
+        elif isinstance(read.failure, AccessDenied):
+            self._resolve_denied(batch, read, part)
+        elif read.failure is not None:
+            self._take(batch, due, resolve_failure(due, type(read.failure).__name__))
+        elif read.parent is None and part.nested is not None:
             self._take(batch, due, resolve_all(due, "waits for reconciliation: its parent is unknown"))
-        elif answer.fresh is None:
-            self._take(batch, due, resolve_missing(due), parent=answer.parent)
+        elif read.fresh is None:
+            self._take(batch, due, resolve_missing(due), parent=read.parent)
         else:
-            is_older = is_behind(self._source, part, due, answer.fresh.record)
-            self._take(batch, due, resolve_readable(due, is_older=is_older), answer.fresh, answer.parent)
+            is_older = is_behind(self._source, part, due, read.fresh.record)
+            self._take(batch, due, resolve_readable(due, is_older=is_older), read.fresh, read.parent)
 
-    def _judge_denied(self, batch: _RecordBatch, answer: _RecordRead, part: Entity) -> None:
+    def _resolve_denied(self, batch: _RecordBatch, read: _RecordRead, part: Entity) -> None:
         """Store the newest event's payload where the token may not read the record itself."""
-        due = answer.due
-        shown = read_payload(self._source, part, due, answer.parent)
+        due = read.due
+        shown = read_payload(self._source, part, due, read.parent)
         if shown is None:
             outcome = "waits for reconciliation: the token may not read it"
             self._take(batch, due, resolve_all(due, outcome))
         else:
-            verdict = replace(resolve_all(due, "stored as the event shows it"), is_stored=True)
-            self._take(batch, due, verdict, FreshRecord(shown), answer.parent)
+            resolution = replace(resolve_all(due, "stored as the event shows it"), is_stored=True)
+            self._take(batch, due, resolution, FreshRecord(shown), read.parent)
 
     def _take(
         self,
         batch: _RecordBatch,
         due: DueRecord,
-        verdict: EventResolution,
+        resolution: EventResolution,
         fresh: FreshRecord | None = None,
         parent: ExternalId | None = None,
     ) -> None:
-        batch.handled |= verdict.handled
-        batch.waits |= verdict.waits
-        if verdict.is_stored and fresh is not None:
+        batch.handled |= resolution.handled
+        batch.waits |= resolution.waits
+        if resolution.is_stored and fresh is not None:
             batch.include(fresh.children)
             batch.raws.setdefault(due.entity, []).append(fresh.record)
             if due.status is RecordStatus.MERGED:
                 batch.revived.setdefault(due.entity, []).append(due.external_id)
             if parent is not None:
                 batch.memberships.append(Membership(due.entity, parent, due.external_id))
-        if verdict.is_gone:
+        if resolution.is_gone:
             table = self._manifest.entities[due.entity].table
             derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, due.entity)
             tombstone = Tombstone(due.entity, table, due.external_id, derive(due.external_id))
@@ -304,8 +302,8 @@ class _InboxRun:
             record = (due.entity, due.external_id)
             if record in asked - going:
                 hold = allowed.holds[due.entity]
-                settled = {event.event_id for event in due.events} & batch.handled.keys()
-                batch.handled |= dict.fromkeys(settled, f"waits for a person behind hold {hold.hold_id}")
+                event_ids = {event.event_id for event in due.events} & batch.handled.keys()
+                batch.handled |= dict.fromkeys(event_ids, f"waits for a person behind hold {hold.hold_id}")
         self._holds |= allowed.holds
 
     def _revive(self, batch: _RecordBatch) -> None:
@@ -325,15 +323,13 @@ class _InboxRun:
         rejected = {(each.entity, bad.external_id) for each in mapped for bad in each.rejected}
         for due in due_records:
             if (due.entity, due.external_id) in rejected:
-                settled = {event.event_id for event in due.events} & batch.handled.keys()
-                batch.handled |= dict.fromkeys(settled, "set aside as a dead letter")
+                event_ids = {event.event_id for event in due.events} & batch.handled.keys()
+                batch.handled |= dict.fromkeys(event_ids, "set aside as a dead letter")
 
-    def _tell(
-        self, batch: _RecordBatch, answers: Iterable[_RecordRead], counts: Mapping[EntityName, Counts], requests: int
+    def _count(
+        self, batch: _RecordBatch, reads: Iterable[_RecordRead], counts: Mapping[EntityName, Counts], requests: int
     ) -> None:
-        live = {
-            (answer.due.entity, answer.due.external_id) for answer in answers if answer.due.status is RecordStatus.LIVE
-        }
+        live = {(read.due.entity, read.due.external_id) for read in reads if read.due.status is RecordStatus.LIVE}
         total = dict(self._result.counts)
         for entity, count in counts.items():
             total[entity] = total.get(entity, Counts()) + count

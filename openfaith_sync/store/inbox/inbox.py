@@ -55,7 +55,7 @@ def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStat
 
 
 def prune_events(database: Database, older_than: timedelta) -> int:
-    """Delete events that were settled longer ago than this; return how many. What waits stays.
+    """Delete events that were handled longer ago than this; return how many. What waits stays.
 
     A source that repeats an event after that has it read once more, which changes nothing.
     """

@@ -23,7 +23,7 @@ def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[Du
     for entity in sorted({entity for entity, _ in due}):
         ids = [external_id for of, external_id in due if of == entity]
         found |= _load_readings_of(connection, key, EntityName(entity), ids)
-    # What another worker settled meanwhile has no event left.
+    # What another worker handled meanwhile has no event left.
     return [found[record] for record in due if record in found]
 
 
@@ -36,7 +36,7 @@ def _load_readings_of(
         event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
         events.setdefault(external_id, []).append(event)
     held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, parameters, prepare=True)}
-    settled = {row[0]: row[1:] for row in connection.execute(inbox_sql.SETTLED, parameters, prepare=True)}
+    handled = {row[0]: row[1:] for row in connection.execute(inbox_sql.HANDLED, parameters, prepare=True)}
     return {
         (entity, external_id): DueRecord(
             entity,
@@ -44,7 +44,7 @@ def _load_readings_of(
             tuple(waiting),
             _held(held.get(external_id)),
             held.get(external_id, (None, None))[1],
-            *settled.get(external_id, ()),
+            *handled.get(external_id, ()),
         )
         for external_id, waiting in events.items()
     }
@@ -81,6 +81,6 @@ def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wa
 
 
 def count_waiting(connection: Connection, key: SyncKey) -> int:
-    """Count the events of an org that are not settled."""
+    """Count the events of an org that are not handled."""
     row = connection.execute(inbox_sql.WAITING, {"org": key.org, "adapter": key.adapter}).fetchone()
     return int(row[0]) if row else 0

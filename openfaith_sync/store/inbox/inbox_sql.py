@@ -40,7 +40,7 @@ GROUP BY entity, external_id ORDER BY min(received_at), entity, external_id LIMI
 _OF_THESE = """
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])"""
 
-# A reading settles every event of its record that was there before it began, due or not.
+# A read handles every event of its record that was there before it began, due or not.
 EVENTS = f"""
 SELECT external_id, event_id, name, action, parent_id, payload, event_time, attempts FROM sync.webhook_events
 {_OF_THESE} AND done_at IS NULL
@@ -49,7 +49,7 @@ ORDER BY event_time NULLS FIRST, received_at, event_id
 HELD = f"""
 SELECT external_id, deleted_at IS NOT NULL, merged_into FROM sync.external_links {_OF_THESE}
 """  # noqa: S608  every part is a constant of this file
-SETTLED = f"""
+HANDLED = f"""
 SELECT external_id, max(event_time), max(event_time) FILTER (WHERE action IN ('destroyed', 'merged'))
 FROM sync.webhook_events {_OF_THESE} AND done_at IS NOT NULL GROUP BY external_id
 """  # noqa: S608  every part is a constant of this file

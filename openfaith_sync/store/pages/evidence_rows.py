@@ -31,7 +31,7 @@ def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Par
 
 
 def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
-    """Yield the steps of a commit about what is gone, what left a parent's list and which events are settled."""
+    """Yield the steps of a commit about what is gone, what left a parent's list and which events are handled."""
     common = _common(lease, page)
     tombstones = sorted(page.tombstones, key=lambda one: (*_kind(one)[:2], str(one.proven_at), one.external_id))
     for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
@@ -55,9 +55,9 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
         yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | parameters
     if page.handled:
         events = {"ids": list(page.handled), "outcomes": list(page.handled.values())}
-        yield "settle_events", evidence_sql.SETTLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events
-    if page.found:
-        found = {"found": orjson.dumps(dict(page.found)).decode()}
+        yield "handle_events", evidence_sql.HANDLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events
+    if page.findings:
+        found = {"found": orjson.dumps(dict(page.findings)).decode()}
         yield "note_report", evidence_sql.NOTE_REPORT, {"org": lease.key.org, "pass": page.pass_id} | found
 
 

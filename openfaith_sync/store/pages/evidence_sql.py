@@ -1,4 +1,4 @@
-"""The statements of a page's commit about what is gone, what was listed and which events are settled."""
+"""The statements of a page's commit about what is gone, what was listed and which events are handled."""
 
 from functools import cache
 
@@ -134,7 +134,7 @@ SET listed = ARRAY(SELECT unnest(known.listed) UNION SELECT unnest(EXCLUDED.list
 WHERE NOT known.listed @> EXCLUDED.listed
 """
 
-SETTLE_EVENTS = b"""
+HANDLE_EVENTS = b"""
 UPDATE sync.webhook_events event SET done_at = now(), outcome = settled.outcome
 FROM unnest(%(ids)s::text[], %(outcomes)s::text[]) AS settled (event_id, outcome)
 WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id = settled.event_id

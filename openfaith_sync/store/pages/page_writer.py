@@ -38,7 +38,7 @@ COMMIT_STEPS = (
     "note_answers",
     "follow_hold",
     "note_parent",
-    "settle_events",
+    "handle_events",
     "note_report",
     "advance",
     "commit",

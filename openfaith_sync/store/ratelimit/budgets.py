@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.ratelimit.budget import Budget, Grant, Visit
-from openfaith_sync.domain.ratelimit.spending import settle
+from openfaith_sync.domain.ratelimit.spending import apply_visit
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
@@ -75,7 +75,7 @@ class PostgresLedger:
         with translated():
             for _ in range(MOST_TRIES):
                 version, found, now = fetch_one(session, _LOAD, key)
-                budget, grant = settle(_read(found, assumed), visit, now)
+                budget, grant = apply_visit(_read(found, assumed), visit, now)
                 parameters = {"version": version or 0, "budget": Jsonb(_BUDGET.dump_python(budget, mode="json"))}
                 if session.execute(_STORE, key | parameters).rowcount:
                     return grant

@@ -195,7 +195,7 @@ def ask_for(database: Database, adapter: AdapterName, asked: Mapping[str, Sequen
         return {str(row[0]) for row in session.execute(_ASK, parameters)}
 
 
-def settle_work(database: Database, changes: Sequence[WorkChange], runs: Mapping[str, str] | None = None) -> int:
+def store_changes(database: Database, changes: Sequence[WorkChange], runs: Mapping[str, str] | None = None) -> int:
     """Store what became of rows, all at once; ``runs`` gives the Dagster run of a run key. Says how many changed."""
     if not changes:
         return 0
