@@ -167,5 +167,5 @@ def test_a_listing_that_can_do_no_less_says_so() -> None:
     assert_holds_all_that_lives(church, store)
     from openfaith_sync.engine.entity_sync import _less_capable  # noqa: PLC0415
 
-    with pytest.raises(DefinitionError, match="can do no less"):
+    with pytest.raises(DefinitionError, match="cannot be listed in a simpler way"):
         _less_capable(whole.entities[CAMPUS])
