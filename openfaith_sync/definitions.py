@@ -5,7 +5,7 @@ import os
 import dagster as dg
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
-from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.adapter_definitions import build_adapter
 from openfaith_sync.defs.jobs.pruning import build_pruning
 from openfaith_sync.defs.resources.database_resource import build_database
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES, CanonicalFrameIOManager

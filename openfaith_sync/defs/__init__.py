@@ -1,1 +1,1 @@
-"""Dagster's room: what Dagster loads is built here."""
+"""Everything that Dagster loads is built here."""

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.adapter_definitions import build_adapter
 from openfaith_sync.defs.assets.entity_assets import build_entity_assets
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.defs.resources.partitions import org_partitions, register_org, unregister_org

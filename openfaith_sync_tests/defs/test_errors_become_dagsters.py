@@ -9,7 +9,13 @@ import dagster as dg
 import pytest
 
 import openfaith_sync
-from openfaith_sync.defs.resources.failures import BACKOFF, LEASE_WAIT_SECONDS, WHAT_TO_DO, as_dagster, dagster_failures
+from openfaith_sync.defs.resources.error_translation import (
+    ADVICE,
+    BACKOFF,
+    LEASE_WAIT_SECONDS,
+    as_dagster,
+    dagster_failures,
+)
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
@@ -39,7 +45,7 @@ def import_everything() -> None:
 def test_every_kind_of_error_has_exactly_one_row_in_the_table() -> None:
     import_everything()
     # Of the kinds of definition errors, these have rows of their own, since they are no mistakes of ours.
-    rows: list[type[SyncError]] = [TransientError, *WHAT_TO_DO.keys() - {AccessDenied, MostlyRejected}]
+    rows: list[type[SyncError]] = [TransientError, *ADVICE.keys() - {AccessDenied, MostlyRejected}]
     # A refused value never leaves the mapping of its record.
     for kind in set(all_kinds()) - {Refused}:
         assert sum(issubclass(kind, row) for row in rows) == 1, kind

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from openfaith_sync.defs.assets.progress import ProgressLog, describe
+from openfaith_sync.defs.assets.progress_log import ProgressLog, describe
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.engine.passes.pass_runner import PassProgress
@@ -34,8 +34,7 @@ def test_a_line_comes_every_five_seconds_however_many_pages_do(caplog: pytest.Lo
 
 def test_a_line_says_how_far_the_pass_is() -> None:
     assert describe(PERSON, PROGRESS) == (
-        "person: 12,300 of 20,000 records read in 123 pages and 124 requests; "
-        "held back 3 s by the rate limit and retries"
+        "person: 12,300 of 20,000 records read in 123 pages and 124 requests; waited 3 s for the rate limit and retries"
     )
 
 

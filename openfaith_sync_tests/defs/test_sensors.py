@@ -46,7 +46,7 @@ def test_a_new_connection_becomes_a_partition_and_one_full_sync(plan: Ticking, c
     assert request.run_config["ops"]["pco__person"] == {"config": {"mode": "full"}}
     second = plan.tick("connections")
     assert not second.run_requests
-    assert "1 runs under way" in (second.skip_message or "")
+    assert "1 run in progress" in (second.skip_message or "")
 
 
 def test_nothing_else_is_asked_of_an_org_before_its_full_sync_is_done(plan: Ticking, church: RunningSimulator) -> None:
@@ -73,7 +73,7 @@ def test_a_quiet_org_costs_one_request_an_entity_and_no_run(plan: Ticking, own_c
     own_church.clear_requests()
     answer = plan.tick("delta")
     assert not answer.run_requests
-    assert "1 orgs were due: 1 quiet" in (answer.skip_message or "")
+    assert "checked 1 org: no changes" in (answer.skip_message or "")
     assert "next delta at" in (answer.skip_message or "")
     listed = [request["path"] for request in own_church.requests()]
     assert len(listed) == len(set(listed)) == len(LISTED), listed
@@ -109,7 +109,7 @@ def test_a_run_that_was_never_made_is_asked_for_again_by_another_key(plan: Ticki
     org = plan.connect("grace", church)
     (lost,) = plan.tick("connections").run_requests or ()
     plan.pass_time(3 * MINUTE)
-    assert "1 runs to be asked for again" in (plan.tick("connections").skip_message or "")
+    assert "1 run to be retried" in (plan.tick("connections").skip_message or "")
     assert plan.work("full", org)["reason"] == "its run was lost"
     plan.pass_time(MINUTE)
     (again,) = plan.tick("connections").run_requests or ()
@@ -169,7 +169,7 @@ def test_a_source_that_fails_keeps_no_other_org_waiting(
     plan.full_sync(sick, well)
     own_church.fault(Fault(path="/people/v2/campuses", kind="status", status=503))
     answer = plan.tick("delta")
-    assert "1 quiet, 1 not answering" in (answer.skip_message or "")
+    assert "1 without changes, 1 not responding" in (answer.skip_message or "")
     assert plan.work("delta", sick, "campus")["attempts"] == 1
     assert plan.work("delta", well, "campus")["attempts"] == 0
 
@@ -179,16 +179,16 @@ def test_a_source_that_hangs_goes_to_the_back_of_the_queue(
 ) -> None:
     slow, well = plan.connect("a-slow", own_church), plan.connect("b-well", church)
     plan.full_sync(slow, well)
-    monkeypatch.setattr(delta_sensor, "ORGS_SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(delta_sensor, "PARALLEL_ORGS", 1)
     monkeypatch.setattr(delta_sensor, "TICK_SECONDS", 1.0)
     own_church.fault(Fault(path="/people/v2/households", kind="slow", delay_ms=3000))
     answer = plan.tick("delta")
-    assert "2 orgs were due: 1 not answering, 1 not reached in time" in (answer.skip_message or "")
+    assert "checked 2 orgs: 1 not responding, 1 not reached in time" in (answer.skip_message or "")
     assert plan.work("delta", slow, "campus")["attempts"] == 0
     late = plan.work("delta", slow, "household")
-    assert (late["attempts"], late["reason"]) == (1, "did not answer within 1 s")
+    assert (late["attempts"], late["reason"]) == (1, "did not respond within 1 s")
     monkeypatch.undo()
-    assert "1 orgs were due: 1 quiet" in (plan.tick("delta").skip_message or "")
+    assert "checked 1 org: no changes" in (plan.tick("delta").skip_message or "")
 
 
 def test_what_changed_and_finds_no_place_is_not_asked_about_at_each_tick(
@@ -197,11 +197,11 @@ def test_what_changed_and_finds_no_place_is_not_asked_about_at_each_tick(
     orgs = [plan.connect(name, own_church) for name in ("a", "b")]
     plan.full_sync(*orgs)
     change(own_church, "person", "last_name")
-    monkeypatch.setattr(delta_sensor, "MOST_UNDER_WAY", 1)
+    monkeypatch.setattr(delta_sensor, "MAX_ACTIVE_RUNS", 1)
     (request,) = plan.tick("delta").run_requests or ()
     (left,) = set(orgs) - {request.partition_key}
     waits = plan.work("delta", left, "person")
-    assert (waits["run_key"], waits["reason"], waits["attempts"]) == (None, "changed; waits for a place", 0)
+    assert (waits["run_key"], waits["reason"], waits["attempts"]) == (None, "changed; waiting for a free run", 0)
     assert timedelta() < waits["due_in"] <= MINUTE
     monkeypatch.undo()
     own_church.clear_requests()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from openfaith_sync.defs.instance.storage import OpenFaithStorage, quick_url
+from openfaith_sync.defs.instance.storage import OpenFaithStorage, asynchronous_commit_url
 from openfaith_sync.defs.resources.database_resource import build_database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.conftest import settings_for
@@ -65,7 +65,7 @@ def test_the_resource_names_variables_and_holds_no_secret() -> None:
 
 def test_dagsters_url_is_for_its_driver_and_its_schema() -> None:
     given = "postgresql://openfaith:p%40ss@database.example:5433/openfaith?sslmode=require"
-    url = make_url(quick_url(DatabaseUrl.parse(given).dagster("dagster")))
+    url = make_url(asynchronous_commit_url(DatabaseUrl.parse(given).dagster("dagster")))
     assert (url.drivername, url.host, url.port, url.password) == (
         "postgresql+psycopg2",
         "database.example",

@@ -12,7 +12,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.test_utils import create_run_for_test
 
 from openfaith_sync.adapters.sources import open_source
-from openfaith_sync.defs.adapter import build_adapter
+from openfaith_sync.defs.adapter_definitions import build_adapter
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection

@@ -129,7 +129,7 @@ def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_
     church.clear_requests()
     answer = plan.tick("delta")
     assert not answer.run_requests
-    assert "pco refuses email to many orgs since" in str(answer.skip_message)
+    assert "pco has refused email to many orgs since" in str(answer.skip_message)
     assert asked_for_emails(church) == 1
 
     # It is over: a change that came meanwhile reaches every org within the next ticks.

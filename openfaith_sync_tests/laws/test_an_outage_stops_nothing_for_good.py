@@ -88,7 +88,7 @@ def test_from_the_first_failure_to_the_first_answer(
     for sensor in ("delta", "connections", "reconciliation", "webhooks"):
         answer = plan.tick(sensor)
         assert not answer.run_requests
-        assert "pco is away since" in (answer.skip_message or "")
+        assert "pco unreachable since" in (answer.skip_message or "")
     assert church.requests() == []
 
     # One probe, in vain.

@@ -183,7 +183,7 @@ def test_a_run_ends_as_such_without_a_retry(
     assert [request["path"] for request in simulator.requests()].count("/oauth/token") == 1
     assert len(simulator.requests()) == 2
     failure = next(event for event in ended.all_events if event.is_step_failure)
-    assert "the org must authorise again" in str(failure.event_specific_data)
+    assert "the org must reconnect" in str(failure.event_specific_data)
     (alert,) = list_alerts(database)
     assert alert.orgs == {org}
     connect(database, simulator, [org])

@@ -1,4 +1,4 @@
-"""The factory: one asset for each entity of a manifest."""
+"""Build one asset for each entity of a manifest."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from openfaith_sync.defs.assets.checks import dead_letters_spec
+from openfaith_sync.defs.assets.asset_checks import dead_letters_spec
 from openfaith_sync.defs.assets.entity_metadata import entity_metadata
 from openfaith_sync.defs.assets.entity_sync import sync_entity
 from openfaith_sync.defs.assets.unavailable_entities import Unavailable
@@ -21,20 +21,20 @@ from openfaith_sync.domain.passes.passes import SyncMode
 
 StepResult = dg.MaterializeResult[Any] | dg.AssetCheckResult
 OWNER = "team:openfaith"
-UNFORESEEN = dg.RetryPolicy(max_retries=1, delay=5)
-"""For exceptions that nobody foresaw: once more from the checkpoint, then it is a bug for people.
-Foreseen ones never come here; ``failures.py`` decides about them."""
+UNEXPECTED_RETRY = dg.RetryPolicy(max_retries=1, delay=5)
+"""For unexpected exceptions: retry once from the checkpoint; after that it is a bug that people must look at.
+Expected errors never reach this policy; ``error_translation.py`` handles them."""
 
 
 class SyncConfig(dg.Config):
-    """What a person may ask of one entity's sync."""
+    """The options of one entity's sync."""
 
     mode: Literal["auto", "full", "delta", "reconciliation"] = Field(
         default="auto",
         description=(
-            "auto: everything the first time, later only what changed. "
-            "full: everything again. delta: only what changed, where the source can tell. "
-            "reconciliation: everything compared, and what is missing on either side settled."
+            "auto: everything the first time, then only what has changed. "
+            "full: everything again. delta: only what has changed, where the source supports it. "
+            "reconciliation: compare all records, and resolve what is missing on either side."
         ),
     )
 
@@ -45,10 +45,10 @@ def asset_key(adapter: AdapterName, entity: EntityName) -> dg.AssetKey:
 
 
 def build_entity_assets(manifest: Manifest) -> list[dg.AssetsDefinition]:
-    """Return one asset for each entity, in the order in which they are best synced.
+    """Return one asset for each entity, in the recommended order of syncing.
 
-    Hard dependencies are asset dependencies: a failed one skips its dependents.
-    Soft ones only order steps, through priorities: a failed one stops nothing.
+    Hard dependencies are asset dependencies: if one fails, its dependents are skipped.
+    Soft dependencies only order steps, through priorities: if one fails, nothing stops.
     """
     graph = manifest.graph
     priorities = {name: len(graph.entities) - rank for rank, name in enumerate(graph.entities)}
@@ -63,7 +63,7 @@ def _build_asset(manifest: Manifest, entity: Entity, graph: DependencyGraph, pri
         deps=[asset_key(manifest.adapter, dependency) for dependency in sorted(graph.hard[entity.name])],
         partitions_def=org_partitions,
         group_name=entity.module,
-        description=f"{entity.description}\n\n{entity.resource} in {manifest.adapter_file.title}, church by church.",
+        description=f"{entity.description}\n\n{entity.resource} in {manifest.adapter_file.title}, partitioned by org.",
         kinds={"python", "postgres", manifest.adapter},
         owners=[OWNER],
         tags={"openfaith/adapter": manifest.adapter, "openfaith/delta": entity.delta.by.value},
@@ -71,13 +71,14 @@ def _build_asset(manifest: Manifest, entity: Entity, graph: DependencyGraph, pri
         code_version=manifest.entity_fingerprint(entity.name),
         op_tags={"dagster/priority": str(priority)},
         io_manager_key=FRAMES,
-        retry_policy=UNFORESEEN,
+        retry_policy=UNEXPECTED_RETRY,
         check_specs=[dead_letters_spec(key)],
-        # What a connection never could read has no output: that skips its dependents, and fails nothing.
+        # An entity that a connection could never read has no output: its dependents are skipped, and nothing
+        # fails.
         output_required=False,
     )
     def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> Iterator[StepResult]:
-        found = sync_entity(context, manifest, entity, SyncMode(config.mode), database)
-        yield found.check if isinstance(found, Unavailable) else found
+        result = sync_entity(context, manifest, entity, SyncMode(config.mode), database)
+        yield result.check if isinstance(result, Unavailable) else result
 
     return sync

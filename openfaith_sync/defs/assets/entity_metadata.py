@@ -1,4 +1,4 @@
-"""What an asset says of itself before it ever ran: its table, its columns and its source."""
+"""The metadata of an asset's definition: its table, its columns and its source."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -21,8 +21,8 @@ SQL_TYPES: Mapping[ColumnType, str] = {
 }
 
 STORE_COLUMNS_BEFORE = (
-    dg.TableColumn("id", "text", description="TypeID of the record, the same for ever."),
-    dg.TableColumn("org_id", "text", description="The church."),
+    dg.TableColumn("id", "text", description="TypeID of the record; never changes."),
+    dg.TableColumn("org_id", "text", description="The org (church)."),
     dg.TableColumn("type", "text", description="The entity."),
 )
 
@@ -31,15 +31,19 @@ STORE_COLUMNS_AFTER = (
     dg.TableColumn(
         "custom_fields",
         "jsonb",
-        description="Every attribute of the source without a column of its own.",
+        description="All attributes of the source that have no column.",
         tags={"private": ""},
     ),
-    dg.TableColumn("deleted_at", "timestamp with time zone", description="When the source was found to lack it."),
+    dg.TableColumn(
+        "deleted_at", "timestamp with time zone", description="When the record was found to be deleted at the source."
+    ),
     dg.TableColumn("synced_at", "timestamp with time zone", description="When this row last changed."),
 )
 
 MERGED_INTO = dg.TableColumn(
-    "merged_into_id", "text", description="The record that this one became part of at its source; it is deleted then."
+    "merged_into_id",
+    "text",
+    description="The record that this one was merged into at its source; this one is then deleted.",
 )
 
 
@@ -52,7 +56,7 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
         "dagster/table_name": f"openfaith.{entity.table}",
         "source_listing": dg.MetadataValue.url(base + entity.endpoints.list),
         "source_api_version": entity.version or "none",
-        "changes_found_by": f"{entity.delta.by.value} on {entity.delta.attribute or 'nothing'}",
+        "changes_found_by": f"{entity.delta.by.value} on {entity.delta.attribute or 'no attribute'}",
     }
     if soft:
         metadata["soft_dependencies"] = dg.MetadataValue.md(
@@ -68,7 +72,7 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
 
 
 def column_schema(entity: Entity) -> dg.TableSchema:
-    """Return all columns of an entity's canonical table, each with where its value comes from."""
+    """Return all columns of an entity's canonical table, each with the source of its values."""
     sources = dict(_column_sources(entity))
     mapped = [_column(column, sources.get(column.name)) for column in entity.canonical.columns]
     merged = [MERGED_INTO] if entity.canonical.has_merges else []

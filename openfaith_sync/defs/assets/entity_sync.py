@@ -1,16 +1,16 @@
-"""What an asset does: syncs one entity of the run's org and reports it."""
+"""Sync one entity of the run's org for its asset."""
 
 from functools import partial
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.checks import check_dead_letters
+from openfaith_sync.defs.assets.asset_checks import check_dead_letters
 from openfaith_sync.defs.assets.materialization import build_materialization
 from openfaith_sync.defs.assets.preview import read_preview
-from openfaith_sync.defs.assets.progress import ProgressLog
+from openfaith_sync.defs.assets.progress_log import ProgressLog
 from openfaith_sync.defs.assets.unavailable_entities import Unavailable, report_unavailable
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
-from openfaith_sync.defs.resources.failures import dagster_failures
+from openfaith_sync.defs.resources.error_translation import dagster_failures
 from openfaith_sync.domain.connections.scopes import require_granted
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import OrgId, SyncKey
@@ -28,9 +28,9 @@ from openfaith_sync.store.connections.unavailable_entities import judge_ungrante
 def sync_entity(
     context: dg.AssetExecutionContext, manifest: Manifest, entity: Entity, mode: SyncMode, resource: DatabaseResource
 ) -> dg.MaterializeResult[None] | Unavailable:
-    """Bring one entity of the run's org up to date; a retry goes on from the last commit.
+    """Sync one entity of the run's org; a retry resumes after the last commit.
 
-    Returns ``Unavailable`` for what this connection never could read: nothing was stored, and nothing is wrong.
+    Returns ``Unavailable`` if this connection could never read the entity: nothing was stored, and nothing is wrong.
     """
     org = OrgId(context.partition_key)
     progress_log = ProgressLog(context.log, entity.name)

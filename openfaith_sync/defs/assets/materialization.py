@@ -1,4 +1,4 @@
-"""What a finished sync of one entity tells in the asset's history."""
+"""Build the materialization of a finished sync."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from openfaith_sync.domain.passes.passes import PassResult
 def build_materialization(
     result: PassResult, preview: dg.MetadataValue, check: dg.AssetCheckResult
 ) -> dg.MaterializeResult[None]:
-    """Return the counts a person asks for, and a look at what is stored."""
+    """Return the materialization, with the pass's counts and a preview of the stored rows."""
     counts = result.counts
     metadata: dict[str, Any] = {
         "mode": result.mode.value,

@@ -1,4 +1,4 @@
-"""A few of an entity's live rows, without anything personal."""
+"""A preview of a few live rows, without personal data."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,27 +11,27 @@ from openfaith_sync.store.admin.summaries import load_some_rows
 from openfaith_sync.store.database.database import Database
 
 PREVIEW_ROWS = 5
-WIDEST = 60
+MAX_WIDTH = 60
 
-_MEANS_SOMETHING = re.compile(r"[\\|*_`<>\[\]!#~]")
+_MARKDOWN_CHARACTERS = re.compile(r"[\\|*_`<>\[\]!#~]")
 
 
 def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataValue:
-    """Return the first rows of an entity for the asset's history."""
+    """Return the first rows of an entity, for the asset's materialization."""
     columns = shown_columns(entity)
     rows = load_some_rows(database, org, entity.name, entity.table, columns, PREVIEW_ROWS)
-    # Markdown, since Dagster's own table value takes 7 KB of event log where this takes 1.
+    # Markdown, since Dagster's own table value takes 7 KB of the event log where this takes 1.
     return dg.MetadataValue.md(draw_table(columns, rows))
 
 
 def shown_columns(entity: Entity) -> Sequence[str]:
-    """Return the columns that a preview may hold: none that is personal, none that could be."""
+    """Return the columns that a preview may contain: none that is, or could be, personal."""
     return ("id", *(column.name for column in entity.canonical.columns if not column.private), "synced_at")
 
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Draw a Markdown table; long values are cut."""
-    import pandas as pd  # noqa: PLC0415  half a second that only a sync should wait, not every load
+    """Return a Markdown table; long values are truncated."""
+    import pandas as pd  # noqa: PLC0415  importing it takes half a second, which only a sync should spend
 
     frame = pd.DataFrame([[_shown(value) for value in row] for row in rows], columns=list(columns))
     return str(frame.to_markdown(index=False, disable_numparse=True))
@@ -39,5 +39,5 @@ def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _shown(value: object) -> str:
     text = "" if value is None else " ".join(str(value).split())
-    text = text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
-    return _MEANS_SOMETHING.sub(r"\\\g<0>", text)
+    text = text if len(text) <= MAX_WIDTH else f"{text[: MAX_WIDTH - 1]}…"
+    return _MARKDOWN_CHARACTERS.sub(r"\\\g<0>", text)

@@ -1,14 +1,14 @@
-"""What Dagster shows of an entity that a connection never could read: an observation, and no materialization.
+"""Report an entity that a connection could never read: as an observation, without a materialization.
 
-Its step succeeds without an output, so Dagster skips what hard-depends on it, and the
-run is a success when everything else is right.
+Its step succeeds without an output, so Dagster skips the entities that hard-depend on it, and the
+run succeeds if everything else does.
 """
 
 from dataclasses import dataclass
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.checks import DEAD_LETTERS
+from openfaith_sync.defs.assets.asset_checks import DEAD_LETTERS
 from openfaith_sync.domain.connections.refusals import Refusal
 
 NOT_AVAILABLE = "not available"
@@ -16,14 +16,14 @@ NOT_AVAILABLE = "not available"
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """What a step yields in place of a materialization."""
+    """What a step yields instead of a materialization."""
 
     check: dg.AssetCheckResult
-    """A check of an asset must be answered, whatever became of the asset."""
+    """Dagster requires a result for every check of the asset, whatever happened to the asset."""
 
 
 def report_unavailable(context: dg.AssetExecutionContext, refusal: Refusal) -> Unavailable:
-    """Record on the org's partition that the entity is not available, with the reason."""
+    """Record an observation on the org's partition that the entity is not available, with the reason."""
     metadata: dict[str, dg.MetadataValue] = {
         "status": dg.MetadataValue.text(NOT_AVAILABLE),
         "reason": dg.MetadataValue.text(str(refusal)),

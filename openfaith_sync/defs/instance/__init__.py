@@ -1,1 +1,1 @@
-"""What dagster.yaml names: storage and the run launcher."""
+"""The classes that dagster.yaml names: storage and the run launcher."""

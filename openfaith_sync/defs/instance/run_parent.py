@@ -1,15 +1,15 @@
-"""The warm parent: has loaded a code location, and forks a process for each run.
+"""The warm parent: loads a code location, and forks a process for each run.
 
     python -m openfaith_sync.defs.instance.run_parent CHANNEL
 
-A fork is safe because there is one thread and nothing open: no database, no server,
-no client. It serves whoever holds the other end of the channel and ends with it,
-also when that was killed; the runs it forked go on. Each line is a question and,
-except for the last kind, has a line for an answer:
+A fork is safe because the parent has one thread and nothing open: no database, no server,
+no client. It serves the process at the other end of the channel and ends with it, even if that
+was killed; the runs that it forked continue. Each line is a request and, except for the last
+kind, has a one-line response:
 
     {"load": origin}   load the repository that this origin points at
-    {"fork": true}     give a process that waits; {"gone": why} when the code changed since
-    {"run": args}      tell that process its run; what `dagster api execute_run` takes
+    {"fork": true}     return a waiting process; {"gone": reason} if the code has changed since
+    {"run": args}      start that run in the process; takes what `dagster api execute_run` takes
 """
 
 import gc
@@ -33,7 +33,7 @@ from openfaith_sync.domain.connections.deployment_settings import Settings
 ENVIRONMENT_FILE = ".env"
 INSTALLED = (sys.prefix, sys.base_prefix)
 
-# What the first run would import otherwise, each time anew.
+# Modules that every run would otherwise import again.
 USED_BY_RUNS = (
     "dagster._core.storage.local_compute_log_manager",
     "dagster._core.storage.noop_compute_log_manager",
@@ -42,16 +42,16 @@ USED_BY_RUNS = (
 )
 
 
-class Watched:
-    """The files that what is loaded came from; an installed package is not expected to change."""
+class LoadedFiles:
+    """The files that the loaded modules and manifests came from; installed packages are not expected to change."""
 
     def __init__(self) -> None:
-        """Remember how they are now."""
-        self._seen = _seen_files()
+        """Record their current state."""
+        self._stamps = _seen_files()
 
     def has_changed(self) -> bool:
-        """Say whether one of them was written, made or removed since."""
-        return _seen_files() != self._seen
+        """Return whether any of them was written, created or removed since."""
+        return _seen_files() != self._stamps
 
 
 def _seen_files() -> dict[str, tuple[int, int]]:
@@ -68,14 +68,14 @@ def _is_edited(path: str) -> bool:
 
 def _stamp(path: str) -> tuple[int, int]:
     try:
-        found = os.stat(path)  # noqa: PTH116  hundreds of them, before each run
+        stat = os.stat(path)  # noqa: PTH116  hundreds of them, before each run
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return stat.st_mtime_ns, stat.st_size
 
 
 def main() -> None:
-    """Serve; a fork comes back from here with its run, and does it."""
+    """Serve requests; in a fork, this returns with the run to execute, and executes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     channel = socket.socket(fileno=int(sys.argv[1]))
     args = serve(channel)
@@ -84,34 +84,35 @@ def main() -> None:
 
 
 def serve(channel: socket.socket) -> str | None:
-    """Answer until the other end is gone; in a fork, give its run, or nothing when there is none."""
+    """Serve requests until the channel closes; in a fork, return its run, or nothing if there is none."""
     lines = channel.makefile("rw", encoding="utf-8")
-    watched: Watched | None = None
+    loaded_files: LoadedFiles | None = None
     waiting: int | None = None
-    # Nobody waits for the forks; the system forgets them by itself.
+    # Forks are not waited for; the kernel reaps them.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in lines:
         match json.loads(line):
             case {"load": origin}:
                 _load(deserialize_value(origin, RepositoryPythonOrigin))
-                watched = Watched()
+                loaded_files = LoadedFiles()
                 _answer(lines, {"ready": True})
-            case {"fork": _} if watched is None or watched.has_changed():
-                _answer(lines, {"gone": "its code, a manifest or .env changed since it was loaded"})
+            case {"fork": _} if loaded_files is None or loaded_files.has_changed():
+                _answer(lines, {"gone": "its code, a manifest or .env has changed since it was loaded"})
                 return None
             case {"fork": _}:
                 if waiting is not None:
-                    # Its launcher failed between the two questions; what waits must not wait for ever.
+                    # The launcher failed between the two requests; the waiting process must not
+                    # wait forever.
                     os.close(waiting)
-                told, tell = os.pipe()
+                read_end, write_end = os.pipe()
                 pid = os.fork()
                 if pid == 0:
-                    os.close(tell)
+                    os.close(write_end)
                     lines.close()
                     channel.close()
-                    return _wait_for_run(told)
-                os.close(told)
-                waiting = tell
+                    return _wait_for_run(read_end)
+                os.close(read_end)
+                waiting = write_end
                 _answer(lines, {"pid": pid})
             case {"run": args} if waiting is not None:
                 with os.fdopen(waiting, "w", encoding="utf-8") as pipe:
@@ -121,7 +122,7 @@ def serve(channel: socket.socket) -> str | None:
 
 
 def _load(origin: RepositoryPythonOrigin) -> None:
-    """Have the repository in memory as a run would load it, and the memory shared with what is forked."""
+    """Load the repository as a run would, and freeze it so that forks share its memory."""
     os.environ.update(get_env_var_dict(str(Path.cwd())))
     for module in USED_BY_RUNS:
         __import__(module)
@@ -130,12 +131,12 @@ def _load(origin: RepositoryPythonOrigin) -> None:
     gc.freeze()
 
 
-def _wait_for_run(told: int) -> str | None:
-    """Become a process like any other, and read what to do; nothing when the parent ended first."""
+def _wait_for_run(read_end: int) -> str | None:
+    """Restore a normal process's signal handling, and read the run to execute; nothing if the parent ended first."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     setup_interrupt_handlers()
-    with os.fdopen(told, encoding="utf-8") as pipe:
+    with os.fdopen(read_end, encoding="utf-8") as pipe:
         return pipe.read() or None
 
 

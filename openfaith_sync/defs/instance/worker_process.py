@@ -1,4 +1,4 @@
-"""Which process runs a run: its machine, its id there and when it started, since ids are used again."""
+"""Identify a run's process by machine, process id and start time, since process ids are reused."""
 
 import os
 import signal
@@ -10,42 +10,42 @@ WORKER_TAG = "openfaith/worker"
 ENDED = 0
 _PROC = Path("/proc")
 _STATE, _STARTED = 0, 19
-"""Places in a process's line behind its name, which may hold spaces: fields 3 and 22 of `man proc_pid_stat`."""
+"""Positions in a stat line after the name, which may contain spaces: fields 3 and 22 of `man proc_pid_stat`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A run's process on Linux, as its run's tag names it."""
+    """A run's process on Linux, as the run's tag identifies it."""
 
     machine: str
-    """The host's name and the kernel's id of this start of it."""
+    """The host name and the kernel's boot id."""
     pid: int
     started: int
-    """In ticks since the machine started, which no change of its clock moves."""
+    """In ticks since the machine started, which no clock change affects."""
 
     @classmethod
     def of(cls, pid: int) -> "Worker":
-        """Name a process of this machine; one that has ended already is named as such."""
+        """Identify a process of this machine; one that has already ended is marked as such."""
         return cls(_machine(), pid, _started(pid))
 
     @classmethod
     def parse(cls, text: str | None) -> "Worker | None":
-        """Read what ``str`` wrote."""
+        """Parse the result of ``str``."""
         if text is None:
             return None
         machine, pid, started = text.rsplit(" ", 2)
         return cls(machine, int(pid), int(started))
 
     def __str__(self) -> str:
-        """Name it in one line."""
+        """Format the identity in one line."""
         return f"{self.machine} {self.pid} {self.started}"
 
     def is_alive(self) -> bool:
-        """Say whether it runs, on this machine and since this machine's last start."""
+        """Return whether the process is running, on this machine and in its current boot."""
         return self.machine == _machine() and self.started != ENDED and _started(self.pid) == self.started
 
     def interrupt(self) -> bool:
-        """Ask it to stop as Ctrl-C does; says whether it was there."""
+        """Interrupt the process as Ctrl-C does, and return whether it was alive."""
         if not self.is_alive():
             return False
         try:
@@ -61,7 +61,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> int:
-    """Return when a process started; one that only waits to be buried has ended."""
+    """Return when a process started; a zombie counts as ended."""
     try:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

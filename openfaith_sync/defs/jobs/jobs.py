@@ -1,4 +1,4 @@
-"""What may be started for an org: everything again, what changed, what is gone, single records."""
+"""The jobs that sync an org: everything, what has changed, a reconciliation, or single records."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,26 +14,26 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 
 BULK_TAG = "openfaith/bulk"
 RECORDS_TAG = "openfaith/records"
-"""Whose value is the org; ``dagster.yaml`` lets one run of each kind an org go at a time."""
+"""Its value is the org; ``dagster.yaml`` runs one run of each kind per org at a time."""
 
 PRIORITY_OF_RECORDS = "10"
 
 Job = dg.JobDefinition | Any
-"""An asset job is of a class that Dagster does not export until it is resolved."""
+"""Dagster does not export the class of an unresolved asset job."""
 
 
 def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> dict[str, Job]:
-    """Return the jobs over all assets, by the mode that they ask of each."""
+    """Return the jobs over all assets, by the mode that they run each in."""
     title = manifest.adapter_file.title
-    told = {
-        "full": ("full_sync", f"Reads everything one church has in {title}, again from the start."),
+    descriptions = {
+        "full": ("full_sync", f"Reads everything of one org in {title} from the start."),
         "auto": (
             "delta_sync",
-            f"Brings what changed in {title}; what was never read, or has another manifest now, is read whole.",
+            f"Reads what has changed in {title}; reads an entity completely if it is new or its manifest changed.",
         ),
         "reconciliation": (
             "reconciliation",
-            f"Compares all ids in {title} with ours: what is gone is tombstoned with evidence, what was missed comes.",
+            f"Compares all ids in {title} with ours: tombstones what is proven deleted, and reads what was missed.",
         ),
     }
     return {
@@ -43,12 +43,12 @@ def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> d
             config=_for_each_org(run_config(manifest.adapter, manifest.entities, mode)),
             description=description,
         )
-        for mode, (name, description) in told.items()
+        for mode, (name, description) in descriptions.items()
     }
 
 
 def build_record_job(manifest: Manifest) -> dg.JobDefinition:
-    """Return the job that reads single records, those that the inbox names."""
+    """Return the job that reads the single records that the inbox names."""
 
     @dg.op(name=f"{manifest.adapter}_records")
     def records(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
@@ -63,7 +63,7 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
             tags_for_partition_key_fn=lambda org: {RECORDS_TAG: org},
         ),
         tags={"dagster/priority": PRIORITY_OF_RECORDS},
-        description=f"Reads the records that events of {manifest.adapter_file.title} name, fresh by their ids.",
+        description=f"Reads the records that webhook events of {manifest.adapter_file.title} name, each by its id.",
     )
     def record_sync() -> None:
         records()
@@ -72,7 +72,7 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
 
 
 def run_config(adapter: AdapterName, entities: Iterable[EntityName], mode: str) -> dict[str, Any]:
-    """Return the configuration that asks these entities for a mode."""
+    """Return the run configuration that sets the mode of these entities."""
     return {"ops": {f"{adapter}__{entity}": {"config": {"mode": mode}} for entity in entities}}
 
 

@@ -1,6 +1,6 @@
-"""What is deleted by age, once a day: passes, settled events and closed alerts of ours, runs of Dagster's.
+"""Delete old data once a day: our passes, finished events and closed alerts, and Dagster's runs.
 
-Dagster never deletes a run by itself, and each with its events is 160 to 350 KiB of its event log.
+Dagster never deletes a run by itself, and each run with its events takes 160 to 350 KiB of the event log.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
-from openfaith_sync.defs.resources.failures import dagster_failures
+from openfaith_sync.defs.resources.error_translation import dagster_failures
 from openfaith_sync.store.admin.pruning import prune_authorizations, prune_passes
 from openfaith_sync.store.inbox.inbox import prune_events
 from openfaith_sync.store.outages.alerts import prune_alerts
@@ -19,7 +19,7 @@ from openfaith_sync.store.outages.alerts import prune_alerts
 PASSES, EVENTS, ALERTS = timedelta(days=90), timedelta(days=30), timedelta(days=90)
 AUTHORIZATIONS = timedelta(days=1)
 RECORD_RUNS, BULK_RUNS = timedelta(days=3), timedelta(days=30)
-RUNS_A_PAGE = 200
+RUNS_PER_PAGE = 200
 DAILY = "30 5 * * *"
 
 FINISHED = [DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED]
@@ -27,27 +27,27 @@ PARTITION = "dagster/partition"
 
 
 def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
-    """Return the job and its schedule; one for all adapters."""
+    """Return the pruning job and its schedule, which serve all adapters."""
     names = tuple(adapters)
 
     @dg.op(name="prune_old")
     def prune_old(context: dg.OpExecutionContext, database: DatabaseResource) -> None:
         now = datetime.now(UTC)
         with dagster_failures(context.retry_number):
-            found = database.open()
+            opened = database.open()
             context.add_output_metadata(
                 {
-                    "passes": prune_passes(found, PASSES),
-                    "events": prune_events(found, EVENTS),
-                    "alerts": prune_alerts(found, ALERTS),
-                    "authorizations": prune_authorizations(found, AUTHORIZATIONS),
+                    "passes": prune_passes(opened, PASSES),
+                    "events": prune_events(opened, EVENTS),
+                    "alerts": prune_alerts(opened, ALERTS),
+                    "authorizations": prune_authorizations(opened, AUTHORIZATIONS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
                     "asset_runs": prune_asset_runs(context.instance, names, now - BULK_RUNS),
                     "bulk_runs": prune_bulk_runs(context.instance, names, now - BULK_RUNS),
                 }
             )
 
-    @dg.job(name="prune", description="Deletes what is old: passes, settled events, closed alerts, Dagster's runs.")
+    @dg.job(name="prune", description="Deletes old passes, finished events, closed alerts and Dagster runs.")
     def prune() -> None:
         prune_old()
 
@@ -58,13 +58,13 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
 
 
 def prune_record_runs(instance: DagsterInstance, adapters: Sequence[str], before: datetime) -> int:
-    """Delete the runs that read single records: what they did is in the inbox and the passes."""
+    """Delete the runs that read single records: their results are in the inbox and the passes."""
     old = [run for adapter in adapters for run in _finished(instance, f"{adapter}_record_sync", before)]
     return _delete(instance, old)
 
 
 def prune_bulk_runs(instance: DagsterInstance, adapters: Sequence[str], before: datetime) -> int:
-    """Delete bulk runs of orgs that were read whole since, so that each asset keeps its newest materialization."""
+    """Delete bulk runs of orgs that were fully read since, so that each asset keeps its newest materialization."""
     gone = 0
     for adapter in adapters:
         whole = [f"{adapter}_{job}" for job in ("full_sync", "reconciliation")]
@@ -78,25 +78,25 @@ def prune_bulk_runs(instance: DagsterInstance, adapters: Sequence[str], before: 
 def prune_asset_runs(instance: DagsterInstance, adapters: Sequence[str], before: datetime) -> int:
     """Delete the runs of single assets that people started, in the UI or with ``dagster asset materialize``.
 
-    A run stays while it holds the newest materialization of an asset, or concerns an asset that is not ours.
+    A run is kept while it holds the newest materialization of an asset, or involves an asset that is not ours.
     """
     old = [run for run in _finished(instance, IMPLICIT_ASSET_JOB_NAME, before) if run.tags.get(PARTITION)]
     return _delete(instance, [run for run in old if _is_superseded(instance, adapters, run)])
 
 
 def _is_superseded(instance: DagsterInstance, adapters: Sequence[str], run: DagsterRun) -> bool:
-    found = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
-    made = {record.asset_key: record.storage_id for record in found if record.asset_key}
-    concerned = made.keys() | (run.asset_selection or set())
+    events = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    materialized = {record.asset_key: record.storage_id for record in events if record.asset_key}
+    concerned = materialized.keys() | (run.asset_selection or set())
     if not concerned or any(key.path[0] not in adapters for key in concerned):
         return False
-    return all(storage_id < _newest(instance, key, run.tags[PARTITION]) for key, storage_id in made.items())
+    return all(storage_id < _newest(instance, key, run.tags[PARTITION]) for key, storage_id in materialized.items())
 
 
 def _newest(instance: DagsterInstance, asset: dg.AssetKey, partition: str) -> int:
-    wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
-    found = instance.fetch_materializations(wanted, limit=1).records
-    return found[0].storage_id if found else 0
+    events_filter = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+    records = instance.fetch_materializations(events_filter, limit=1).records
+    return records[0].storage_id if records else 0
 
 
 def _was_read_since(instance: DagsterInstance, jobs: Iterable[str], org: str, since: datetime) -> bool:
@@ -108,9 +108,9 @@ def _was_read_since(instance: DagsterInstance, jobs: Iterable[str], org: str, si
 
 
 def _finished(instance: DagsterInstance, job: str, before: datetime) -> Iterator[DagsterRun]:
-    wanted = dg.RunsFilter(job_name=job, statuses=FINISHED, created_before=before)
+    runs_filter = dg.RunsFilter(job_name=job, statuses=FINISHED, created_before=before)
     cursor: str | None = None
-    while page := instance.get_runs(wanted, cursor=cursor, limit=RUNS_A_PAGE):
+    while page := instance.get_runs(runs_filter, cursor=cursor, limit=RUNS_PER_PAGE):
         yield from page
         cursor = page[-1].run_id
 

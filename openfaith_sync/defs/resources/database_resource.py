@@ -1,4 +1,4 @@
-"""The database as Dagster's resource: holds configuration, and opens it when a step first asks."""
+"""The database as a Dagster resource: holds configuration, and opens the database on first use."""
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -8,25 +8,25 @@ from openfaith_sync.store.database.database import Database, open_database
 
 
 class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
-    """The database of this deployment, opened at most once a run."""
+    """The database of this deployment, opened at most once per run."""
 
     home: str = Field(description="The folder of the embedded PostgreSQL and of the development key.")
     database_url: str | None = Field(default=None, description="Empty for the embedded PostgreSQL.")
-    secret_keys: str | None = Field(default=None, description="Fernet keys, newest first, with commas between.")
+    secret_keys: str | None = Field(default=None, description="Fernet keys, newest first, separated by commas.")
     oauth_clients: dict[str, str] = Field(
-        default_factory=dict, description="The ids and secrets of OAuth clients, by their environment variables."
+        default_factory=dict, description="The ids and secrets of OAuth clients, by environment variable."
     )
 
     _database: Database | None = PrivateAttr(default=None)
 
     def open(self) -> Database:
-        """Return the database, migrated.
+        """Return the database, migrated to the current schema.
 
         Raises:
-            SyncError: It cannot be reached or used.
+            SyncError: The database cannot be reached or used.
         """
-        # Not at the run's start: a database that is away for a moment is then an
-        # error of a step, which is retried, and not of the whole run.
+        # Not at the start of the run: a database that is briefly unreachable is then an error of a step,
+        # which is retried, and not of the whole run.
         if self._database is None:
             self._database = open_database(self._settings())
         return self._database
@@ -43,7 +43,7 @@ class DatabaseResource(dg.ConfigurableResource["DatabaseResource"]):
 
 
 def build_database(settings: Settings) -> DatabaseResource:
-    """Return the resource of a deployment; secrets stay names of environment variables until a run needs them."""
+    """Return the resource of a deployment; secrets remain names of environment variables until a run needs them."""
     clients = [variable for adapter in settings.oauth_clients for variable in client_variables(adapter)]
     return DatabaseResource(
         home=str(settings.home),

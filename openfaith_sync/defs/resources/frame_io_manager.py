@@ -1,28 +1,28 @@
-"""Hands a downstream asset an org's entity as a typed pandas DataFrame."""
+"""Load an org's entity for a downstream asset as a typed pandas DataFrame."""
 
 from typing import Any
 
 import dagster as dg
 
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
-from openfaith_sync.defs.resources.failures import dagster_failures
+from openfaith_sync.defs.resources.error_translation import dagster_failures
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.store.admin.reports import read_frame
 
 FRAMES = "canonical_frames"
-"""The resource key under which entity assets ask for it."""
+"""The resource key of this I/O manager on entity assets."""
 
 
 class CanonicalFrameIOManager(dg.ConfigurableIOManager):
-    """Loads entity assets: live rows only, one row a record, a column a column.
+    """Loads entity assets: live rows only, one row per record, one column per column.
 
-    Their syncs store by themselves, page by page, so there is nothing to hand over here.
+    Syncs store their records themselves, page by page, so this manager stores nothing.
     """
 
     database: dg.ResourceDependency[DatabaseResource]
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Do nothing: what an entity asset stored is stored."""
+        """Do nothing: the entity asset has already stored its records."""
         if obj is not None:
             name = context.asset_key.to_user_string()
             raise dg.DagsterInvariantViolationError(f"{name} returned a value, but this I/O manager only loads")

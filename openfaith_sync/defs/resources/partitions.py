@@ -1,4 +1,4 @@
-"""The one partitions definition: every asset of every adapter is partitioned by org."""
+"""The partitions definition: every asset of every adapter is partitioned by org."""
 
 import dagster as dg
 
@@ -10,10 +10,10 @@ org_partitions = dg.DynamicPartitionsDefinition(name=ORG_PARTITIONS_NAME)
 
 
 def register_org(instance: dg.DagsterInstance, org: OrgId) -> None:
-    """Make an org a partition that runs can be started for; a known one stays as it is."""
+    """Add the org's partition, if it does not exist."""
     instance.add_dynamic_partitions(ORG_PARTITIONS_NAME, [org])
 
 
 def unregister_org(instance: dg.DagsterInstance, org: OrgId) -> None:
-    """Take an org's partition away; its materializations stay in the event log."""
+    """Remove the org's partition; its materializations remain in the event log."""
     instance.delete_dynamic_partition(ORG_PARTITIONS_NAME, org)

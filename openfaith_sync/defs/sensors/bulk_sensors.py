@@ -1,4 +1,4 @@
-"""What asks for whole orgs: the first full sync of new ones, a weekly one, and the nightly reconciliation."""
+"""Start syncs of whole orgs: the first full sync of a new org, a weekly one, and the nightly reconciliation."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -9,8 +9,8 @@ from openfaith_sync.defs.assets.entity_assets import asset_key
 from openfaith_sync.defs.jobs.jobs import Job, run_config
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.partitions import ORG_PARTITIONS_NAME, org_partitions
-from openfaith_sync.defs.sensors.run_requests import Ask, ask_runs, due_epoch, settle_asked, skip
-from openfaith_sync.defs.sensors.subscription_upkeep import keep_subscriptions
+from openfaith_sync.defs.sensors.run_requests import RunToRequest, collect_outcomes, due_epoch, request_runs, skip
+from openfaith_sync.defs.sensors.subscription_upkeep import update_subscriptions
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import without_refused
 from openfaith_sync.domain.ids import EntityName
@@ -21,16 +21,16 @@ from openfaith_sync.store.connections.unavailable_entities import load_refused
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan, add_missing_work, load_due, load_now, plan_weekly_full
 
-MOST_UNDER_WAY = 8
-"""Of one mode, in the queue and running: the rest waits in the plan, where what is more urgent passes it."""
+MAX_ACTIVE_RUNS = 8
+"""Runs of one mode, queued and running. The rest waits in the plan, where more urgent work overtakes it."""
 
 
 WEEKLY, SPREAD_OVER = "0 21 * * 0", timedelta(hours=8)
-"""From Sunday evening to Monday morning, by UTC."""
+"""From Sunday evening to Monday morning, UTC."""
 
 
 def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_url: str | None) -> dg.SensorDefinition:
-    """Return the sensor that takes up new orgs and lets go of removed ones."""
+    """Return the sensor that adds new orgs and removes disconnected ones."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
         return keep_connections(context.instance, database.open(), manifest, plan, public_url)
@@ -42,8 +42,8 @@ def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_ur
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "A new connection gets its partition, its place in the plan, its webhook subscriptions and its first "
-            "full sync; a removed one loses its partition. Asks for the weekly full syncs too."
+            "Gives each new connection a partition, its planned work, its webhook subscriptions and its first "
+            "full sync; removes the partition of a removed one. Also starts the weekly full syncs."
         ),
     )
 
@@ -51,23 +51,22 @@ def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_ur
 def keep_connections(
     instance: dg.DagsterInstance, database: Database, manifest: Manifest, plan: Plan, public_url: str | None
 ) -> dg.SensorResult | dg.SkipReason:
-    """Have a partition for each connected org and no other, and everything planned that it needs."""
+    """Create a partition and planned work for each connected org, and remove other partitions."""
     changes = _partition_changes(instance, database)
     add_missing_work(database, plan)
-    told = keep_subscriptions(database, manifest, plan, public_url)
-    asked = ask_for_whole_orgs(instance, database, manifest, plan, WorkMode.FULL, told)
-    if isinstance(asked, dg.SkipReason):
-        # A result with a partition's coming or going may say why it asks for no run, too.
-        return dg.SensorResult(skip_reason=asked, dynamic_partitions_requests=changes) if changes else asked
-    return dg.SensorResult(run_requests=asked.run_requests, dynamic_partitions_requests=changes)
+    note = update_subscriptions(database, manifest, plan, public_url)
+    requested = request_org_syncs(instance, database, manifest, plan, WorkMode.FULL, note)
+    if isinstance(requested, dg.SkipReason):
+        # A sensor result with partition changes can state a skip reason, too.
+        return dg.SensorResult(skip_reason=requested, dynamic_partitions_requests=changes) if changes else requested
+    return dg.SensorResult(run_requests=requested.run_requests, dynamic_partitions_requests=changes)
 
 
 def build_weekly_full(manifest: Manifest, job: Job) -> dg.ScheduleDefinition:
     """Return the schedule of the weekly full syncs.
 
-    Its tick only writes when each org is due, spread over the night: a run request
-    for each of thousands of orgs would fill the queue, where nothing more urgent
-    passes it, and what was lost of it would not be asked for again.
+    Its tick only writes when each org is due, spread over the night: run requests for thousands of orgs would
+    fill the queue, where nothing more urgent could overtake them, and lost ones would not be requested again.
     """
 
     def plan_week(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
@@ -84,15 +83,15 @@ def build_weekly_full(manifest: Manifest, job: Job) -> dg.ScheduleDefinition:
         execution_fn=plan_week,
         required_resource_keys={"database"},
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Plans a full sync of every org, spread over {SPREAD_OVER}; {manifest.adapter}_connections asks.",
+        description=f"Plans full syncs of all orgs, spread over {SPREAD_OVER}; run by {manifest.adapter}_connections.",
     )
 
 
 def build_reconciliation_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
-    """Return the sensor that asks for each org's reconciliation in its own night."""
+    """Return the sensor that starts each org's reconciliation during its own night."""
 
     def evaluate(context: dg.SensorEvaluationContext, database: DatabaseResource) -> dg.SensorResult | dg.SkipReason:
-        return ask_for_whole_orgs(context.instance, database.open(), manifest, plan, WorkMode.RECONCILIATION)
+        return request_org_syncs(context.instance, database.open(), manifest, plan, WorkMode.RECONCILIATION)
 
     return dg.SensorDefinition(
         name=f"{manifest.adapter}_reconciliation",
@@ -100,36 +99,36 @@ def build_reconciliation_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.
         job=job,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Compares all ids once a night, between 1 and 5 o'clock where the church is.",
+        description="Compares all ids once a night, between 1:00 and 5:00 in the org's time zone.",
     )
 
 
-def ask_for_whole_orgs(
-    instance: dg.DagsterInstance, database: Database, manifest: Manifest, plan: Plan, mode: WorkMode, *told: str
+def request_org_syncs(
+    instance: dg.DagsterInstance, database: Database, manifest: Manifest, plan: Plan, mode: WorkMode, *notes: str
 ) -> dg.SensorResult | dg.SkipReason:
-    """Ask for all of an adapter for each org that is due, a few at a time."""
-    settled = settle_asked(instance, database, plan, [mode])
-    room = max(MOST_UNDER_WAY - settled.under_way, 0)
+    """Request a run over all entities of an adapter for each org that is due, a few at a time."""
+    outcomes = collect_outcomes(instance, database, plan, [mode])
+    room = max(MAX_ACTIVE_RUNS - outcomes.under_way, 0)
     due = load_due(database, plan, mode, room) if room else []
     refused = load_refused(database, manifest, load_now(database)) if due else {}
-    asks = [_ask(manifest, work, refused.get(work.key.org, {})) for work in due]
-    why = "nothing is due" if room else "enough is under way"
-    return ask_runs(instance, database, plan, asks) or skip(database, plan, mode, why, str(settled), *told)
+    requests = [_ask(manifest, work, refused.get(work.key.org, {})) for work in due]
+    reason = "nothing is due" if room else "the limit of concurrent runs is reached"
+    return request_runs(instance, database, plan, requests) or skip(database, plan, mode, reason, str(outcomes), *notes)
 
 
-def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) -> Ask:
-    """Ask for all that the source lets the org read, or for all when that is nothing, where people see why."""
+def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) -> RunToRequest:
+    """Return a request for all readable entities of an org, or for all if none is readable, to show people why."""
     graph = manifest.graph
-    left = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
-    assets = [asset_key(manifest.adapter, entity) for entity in left]
-    config = run_config(manifest.adapter, left or manifest.entities, work.key.mode.value)
-    return Ask((work,), due_epoch([work]), assets=assets, run_config=config)
+    readable = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
+    assets = [asset_key(manifest.adapter, entity) for entity in readable]
+    config = run_config(manifest.adapter, readable or manifest.entities, work.key.mode.value)
+    return RunToRequest((work,), due_epoch([work]), assets=assets, run_config=config)
 
 
 def _partition_changes(
     instance: dg.DagsterInstance, database: Database
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-    """Compare the partitions with the connections to all adapters, since an org is one partition in all of them."""
+    """Return the partitions to add and remove: an org has one partition for all of its connections."""
     connected = {connection.org for connection in list_connections(database)}
     known = set(instance.get_dynamic_partitions(ORG_PARTITIONS_NAME))
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []

@@ -1,4 +1,4 @@
-"""Sources that are away, or refuse many orgs: probed until they answer, and named where nothing is asked for."""
+"""Probe sources that are unreachable, or that refuse an entity to many orgs, and describe them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,26 +17,26 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import list_away, load_orgs_to_probe
 from openfaith_sync.store.outages.incidents import IncidentProbe, claim_probes, list_incidents, note_probe_in_vain
 
-MOST_PROBES = 8
+MAX_PROBES = 8
 PROBE_SECONDS = 4.0
-"""A tick waits so long for them; one that takes longer ends by itself, and what it finds counts."""
+"""How long a tick waits for probes; a slower one ends by itself, and its result still counts."""
 
 
-def probe_away(database: Database, manifest: Manifest) -> None:
-    """Ask those sources that are away, and due for a probe, the cheapest question; whoever answers is asked again."""
-    orgs = load_orgs_to_probe(database, manifest.adapter, MOST_PROBES)
-    _side_by_side([partial(_probe, database, manifest, org) for org in orgs])
+def probe_unreachable(database: Database, manifest: Manifest) -> None:
+    """Probe unreachable sources that are due with the cheapest request; a source that responds is used again."""
+    orgs = load_orgs_to_probe(database, manifest.adapter, MAX_PROBES)
+    _run_in_parallel([partial(_probe, database, manifest, org) for org in orgs])
 
 
 def probe_incidents(database: Database, manifest: Manifest) -> None:
-    """Ask once for what a source refuses to many orgs; when one may read it again, all are asked again."""
+    """Probe once for each entity that a source refuses to many orgs; if it is readable again, all orgs resume."""
     parents = {name: entity.parent for name, entity in manifest.entities.items() if entity.parent is not None}
     probes = claim_probes(database, manifest.adapter, parents)
-    _side_by_side([partial(_probe_incident, database, manifest, probe) for probe in probes])
+    _run_in_parallel([partial(_probe_incident, database, manifest, probe) for probe in probes])
 
 
-def _side_by_side(probes: Sequence[Callable[[], None]]) -> None:
-    """Wait for them a while; what takes longer ends by itself, and what it finds counts."""
+def _run_in_parallel(probes: Sequence[Callable[[], None]]) -> None:
+    """Run the probes in parallel and wait for a while; a slower one ends by itself, and its result still counts."""
     if not probes:
         return
     threads = ThreadPoolExecutor(len(probes), thread_name_prefix="probe")
@@ -44,30 +44,30 @@ def _side_by_side(probes: Sequence[Callable[[], None]]) -> None:
     threads.shutdown(wait=False)
 
 
-def describe_away(database: Database, adapter: AdapterName) -> str:
-    """Say whom nothing is asked of, since when, and until when; nothing when all are there."""
+def describe_unreachable(database: Database, adapter: AdapterName) -> str:
+    """Return a line about the sources that are unreachable; empty if there are none."""
     away = [one for one in list_away(database) if one.adapter == adapter]
     if not away:
         return ""
     first = away[0]
     whom = adapter if first.org is None else f"the source of {len(away)} orgs"
     return (
-        f"{whom} is away since {first.since:%Y-%m-%d %H:%M:%S} UTC: nothing is asked for before a probe is answered, "
-        f"the next at {first.probe_at:%H:%M:%S}"
+        f"{whom} unreachable since {first.since:%Y-%m-%d %H:%M:%S} UTC; only probes are sent, "
+        f"next at {first.probe_at:%H:%M:%S}"
     )
 
 
 def describe_incidents(database: Database, adapter: AdapterName) -> str:
-    """Say what is refused to many orgs at once; nothing when nothing is."""
+    """Return a line about entities that are refused to many orgs; empty if there are none."""
     return "; ".join(
-        f"{adapter} refuses {one.entity} to many orgs since {one.since:%Y-%m-%d %H:%M:%S} UTC: nothing but a probe "
-        f"asks for it, the next at {one.probe_at:%H:%M:%S}"
+        f"{adapter} has refused {one.entity} to many orgs since {one.since:%Y-%m-%d %H:%M:%S} UTC; only probes "
+        f"request it, next at {one.probe_at:%H:%M:%S}"
         for one in list_incidents(database, adapter)
     )
 
 
 def _probe_incident(database: Database, manifest: Manifest, probe: IncidentProbe) -> None:
-    # Any other error leaves it open whether the entity is refused: the next probe finds out.
+    # Any other error leaves open whether the entity is refused: the next probe finds out.
     with suppress(SyncError):
         connection = load_connection(database, probe.org, manifest.adapter)
         with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:
@@ -81,7 +81,7 @@ def _probe_incident(database: Database, manifest: Manifest, probe: IncidentProbe
 
 
 def _probe(database: Database, manifest: Manifest, org: OrgId) -> None:
-    # What it finds is told to the breaker on the way.
+    # The client reports the result to the circuit breaker.
     with suppress(SyncError):
         connection = load_connection(database, org, manifest.adapter)
         with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:

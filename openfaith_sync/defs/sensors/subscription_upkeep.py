@@ -1,4 +1,4 @@
-"""Webhook subscriptions, looked after once a day: work of the plan that needs no run."""
+"""Maintain webhook subscriptions once a day, without a run."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
@@ -13,23 +13,23 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan, load_due, load_now, store_changes
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 
-MOST_ORGS, SIDE_BY_SIDE = 16, 4
+MAX_ORGS, PARALLEL_ORGS = 16, 4
 TICK_SECONDS = 12.0
 ATTEMPTS = 2
-PATIENCE = timedelta(seconds=TICK_SECONDS)
+TIMEOUT = timedelta(seconds=TICK_SECONDS)
 
 
-def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, public_url: str | None) -> str:
-    """Have the sources of the orgs that are due announce to us what the manifest wants; says what was done.
+def update_subscriptions(database: Database, manifest: Manifest, plan: Plan, public_url: str | None) -> str:
+    """Subscribe the orgs that are due to the events that the manifest lists, and describe what was done.
 
-    An org whose source refuses is tried again later, and keeps no other one waiting.
+    An org whose source refuses is retried later, and delays no other org.
     """
     if public_url is None or not manifest.adapter_file.has_webhooks:
         return ""
-    due = load_due(database, plan, WorkMode.SUBSCRIPTIONS, MOST_ORGS)
+    due = load_due(database, plan, WorkMode.SUBSCRIPTIONS, MAX_ORGS)
     if not due:
         return ""
-    threads = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="subscriptions")
+    threads = ThreadPoolExecutor(PARALLEL_ORGS, thread_name_prefix="subscriptions")
     futures = {threads.submit(_keep, database, manifest, work, public_url): work for work in due}
     wait(futures, timeout=TICK_SECONDS)
     threads.shutdown(wait=False, cancel_futures=True)
@@ -46,15 +46,15 @@ def keep_subscriptions(database: Database, manifest: Manifest, plan: Plan, publi
             changes.append(WorkChange.done(work, now, future.result()))
     store_changes(database, changes)
     refused = sum(change.attempts > 0 for change in changes)
-    return f"looked after the subscriptions of {len(changes)} orgs" + (f", {refused} refused" if refused else "")
+    return f"updated the subscriptions of {len(changes)} orgs" + (f", {refused} refused" if refused else "")
 
 
 def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -> str:
     connection = load_connection(database, work.key.org, manifest.adapter)
     with (
-        open_shared_subscriptions(database, manifest, connection, attempts=ATTEMPTS, patience=PATIENCE) as source,
+        open_shared_subscriptions(database, manifest, connection, attempts=ATTEMPTS, patience=TIMEOUT) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
         report = ensure_subscriptions(manifest, source, store, public_url)
-    lacking = ", ".join(sorted(report.refused))
-    return f"subscribed, but for {lacking}" if lacking else "subscribed"
+    refused = ", ".join(sorted(report.refused))
+    return f"subscribed, except {refused}" if refused else "subscribed"

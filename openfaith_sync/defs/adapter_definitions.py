@@ -1,4 +1,4 @@
-"""All that Dagster gets for one adapter, made from its manifest."""
+"""Build the Dagster definitions of one adapter from its manifest."""
 
 import dagster as dg
 
@@ -18,7 +18,7 @@ from openfaith_sync.store.schedule.work import Plan
 def build_adapter(
     manifest: Manifest, public_url: str | None = None, listen_seconds: float = LISTEN_SECONDS
 ) -> dg.Definitions:
-    """Return an adapter's assets, jobs, sensors and schedule. They need the resources of ``definitions.py``."""
+    """Return an adapter's assets, jobs, sensors and schedule. They require the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
     plan = Plan.of(manifest, manifest.graph.entities)

@@ -1,4 +1,4 @@
-"""The check on every entity: are there records that could not be stored?"""
+"""The asset check on every entity: whether any records could not be stored."""
 
 import warnings
 
@@ -14,31 +14,32 @@ REASONS_SHOWN = 5
 
 
 def dead_letters_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
-    """Say what is checked; the sync itself answers, so it costs no step of its own."""
+    """Return the spec of the check; the sync itself yields the result, so the check costs no step."""
     with warnings.catch_warnings():
-        # Partitioned checks are new in Dagster 1.13, which says so at every load; without
-        # them one org's answer would hide that of all others. The version is pinned.
+        # Partitioned checks are a preview in Dagster 1.13, which warns about them at every load; without
+        # partitions one org's result would hide that of all others. The version is pinned.
         warnings.simplefilter("ignore", dg.PreviewWarning)
         return dg.AssetCheckSpec(
             DEAD_LETTERS,
             asset=key,
-            description="No record of this church waits as a dead letter, set aside because it could not be mapped.",
+            description="No record of this org is a dead letter: rejected because it could not be mapped.",
             partitions_def=org_partitions,
         )
 
 
 def check_dead_letters(database: Database, key: SyncKey) -> dg.AssetCheckResult:
-    """Warn when dead letters wait, with their most frequent reasons and no value of theirs."""
+    """Warn if there are dead letters, with their most frequent reasons and none of their values."""
     reasons = load_dead_letter_reasons(database, key)
     if not reasons:
         return dg.AssetCheckResult(check_name=DEAD_LETTERS, passed=True)
-    shown = "\n".join(
-        f"- {why.count} × `{why.field}`: {why.reason} (found {why.value_type})" for why in reasons[:REASONS_SHOWN]
+    lines = "\n".join(
+        f"- {reason.count} × `{reason.field}`: {reason.reason} (found {reason.value_type})"
+        for reason in reasons[:REASONS_SHOWN]
     )
     return dg.AssetCheckResult(
         check_name=DEAD_LETTERS,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{sum(why.count for why in reasons)} dead letters wait; all other records are stored",
-        metadata={"reasons": dg.MetadataValue.md(shown)},
+        description=f"{sum(reason.count for reason in reasons)} dead letters; all other records are stored",
+        metadata={"reasons": dg.MetadataValue.md(lines)},
     )

@@ -1,4 +1,4 @@
-"""Tells a run's log how far a pass is, without a word about anybody."""
+"""Log the progress of a pass, without personal data."""
 
 import logging
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.engine.passes.pass_runner import PassProgress
 
 SECONDS_BETWEEN_LINES = 5.0
-"""A line of Dagster's log is a row in its database; one every so often is enough for a person."""
+"""Each line of Dagster's log is a row in its database; one every few seconds is enough for a person."""
 
 
 class ProgressLog:
-    """Writes a line about a pass every few seconds."""
+    """Logs a line about a pass every few seconds."""
 
     def __init__(self, log: logging.Logger, entity: EntityName, clock: Callable[[], float] = monotonic) -> None:
-        """Count the time from now on."""
+        """Start the timer."""
         self._log = log
         self._entity = entity
         self._clock = clock
         self._last_line = clock()
 
     def __call__(self, progress: PassProgress) -> None:
-        """Write a line when the last one is old enough."""
+        """Log a line if the last one is old enough."""
         now = self._clock()
         if now - self._last_line < SECONDS_BETWEEN_LINES:
             return
@@ -31,10 +31,10 @@ class ProgressLog:
 
 
 def describe(entity: EntityName, progress: PassProgress) -> str:
-    """Say how far a pass is, in one line."""
+    """Return one line about the progress of a pass."""
     of_total = f" of {progress.total:,}" if progress.total is not None else ""
     waited = progress.waited.total_seconds()
     return (
         f"{entity}: {progress.records:,}{of_total} records read in {progress.pages:,} pages"
-        f" and {progress.requests:,} requests; held back {waited:.0f} s by the rate limit and retries"
+        f" and {progress.requests:,} requests; waited {waited:.0f} s for the rate limit and retries"
     )
