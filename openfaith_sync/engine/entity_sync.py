@@ -56,17 +56,17 @@ def run_entity(
         known = ", ".join(manifest.entities)
         raise UsageError(f"there is no entity {entity!r} in the {manifest.adapter} manifest; it has {known}")
     with session.hold_lease(entity) as lease:
-        held = EntitySession(session, lease, on_progress)
-        if held.entity.nested is not None:
-            result = NestedSync(held, mode).run()
-        elif held.wants_reconciliation(mode):
-            # What was merged is not missing.
+        entity_session = EntitySession(session, lease, on_progress)
+        if entity_session.entity.nested is not None:
+            result = NestedSync(entity_session, mode).run()
+        elif entity_session.wants_reconciliation(mode):
+            # Merged records are not missing.
             poll_merges(session, entity, is_full=True)
-            result = Reconciliation(held).run()
+            result = Reconciliation(entity_session).run()
         else:
-            result = EntitySync(held, mode).run()
+            result = EntitySync(entity_session, mode).run()
         result = follow_up(session, result)
-        require_mostly_stored(held.key, result.counts, session.store.count_rejected(held.key))
+        require_mostly_stored(entity_session.key, result.counts, session.store.count_rejected(entity_session.key))
         return result
 
 
@@ -89,13 +89,13 @@ class EntitySync:
         try:
             return self._run_pass()
         except FilterIgnored as error:
-            # What was stored so far is right; what was left out cannot be known. The manifest
-            # promises more than this source keeps, so it is read the way that needs less of it.
+            # What was stored so far is correct; what was left out is unknown. The manifest
+            # promises more than this source delivers, so it is read in a way that needs less.
             self._report["filter_ignored"] = str(error)
             self._entity = _less_capable(self._entity)
             return self._run_pass()
         except _WatermarkAhead as ahead:
-            # Everything that changed until then was hidden, and nobody knows since when.
+            # Every change until then was hidden, and it is unknown since when.
             self._report["watermark_was_ahead"] = ahead.watermark.isoformat()
             self._session.store.reset_watermark(self._session.lease)
             self._mode = SyncMode.FULL
@@ -104,7 +104,7 @@ class EntitySync:
     def _run_pass(self) -> PassResult:
         checkpoint = self._session.store.load_checkpoint(self._session.key)
         mode = self._decide_mode(checkpoint)
-        # A place of one kind of walk means nothing to another.
+        # A place of one kind of walk is meaningless to another.
         resumable = None if "filter_ignored" in self._report else self._resumable(checkpoint, mode)
         opened = resumable or self._open(checkpoint, mode)
         if resumable is not None and resumable.newest and resumable.place.resumed_at is None:
@@ -118,7 +118,7 @@ class EntitySync:
         if not wants_delta or not can_tell or checkpoint.watermark is None:
             return SyncMode.FULL
         if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._session.version:
-            # What was stored was mapped by another manifest; only a full listing maps it anew.
+            # Another manifest version mapped what is stored; only a full listing maps it again.
             return SyncMode.FULL
         return SyncMode.DELTA
 
@@ -275,7 +275,7 @@ class EntitySync:
         page = self._read_one(query)
         newest = newest_believed(page, entity)
         if newest is None and page.records:
-            # The newest one is stamped in the future, or not at all: what stands behind it may tell.
+            # The newest record is dated in the future, or not at all: look at those behind it.
             page = self._read_one(replace(query, size=None))
             newest = newest_believed(page, entity)
         return bound_watermark(newest, page.answered_at, entity.delta.overlap)

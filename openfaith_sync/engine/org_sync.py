@@ -53,7 +53,7 @@ def run_org(
     unavailable: set[EntityName] = set()
     for entity in order:
         needed = hard.get(entity, frozenset())
-        # What failed may come back; so it is named before what never was there.
+        # A failure may be temporary, so it is named before what was never available.
         missing = sorted(failed & needed) or sorted(unavailable & needed)
         if missing:
             outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)

@@ -35,8 +35,8 @@ class Window:
         return DeletionLimits(limits.count * self.times_count, limits.share * self.times_share)
 
 
-# The day catches a burst. The longer ones catch what a day never shows: ten a night, for ever. Records that
-# only exist below a parent come and go with their parents' rosters, so a whole year of them says nothing.
+# The day catches a burst. The longer windows catch what a day never shows: ten every night. Records that
+# only exist below a parent come and go with their parents' lists, so a whole year of them says nothing.
 WINDOWS = (Window(1, 1, 1), Window(30, 3, 1), Window(365, 9, 2.5, covers_nested=False))
 
 

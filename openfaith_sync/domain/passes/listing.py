@@ -10,7 +10,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.walk_place import version_key
 from openfaith_sync.domain.records.record import RawRecord
 
-# No month has fewer days than 28; what stands on a later one, or in the year 0, is parsed.
+# No month has fewer than 28 days; a later day, or the year 0, is left to the parser.
 _WIRE_FORM = re.compile(
     r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 )

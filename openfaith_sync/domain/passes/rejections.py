@@ -33,7 +33,7 @@ def require_mostly_stored(key: SyncKey, counts: Counts, rejected: RejectedRecord
     Raises:
         MostlyRejected: All records were set aside, or a larger share of them than the org allows.
     """
-    # A delta that reads three records, all of them bad, says nothing of the thousands beside them.
+    # A delta that reads three records, all of them bad, says nothing about the thousands of others.
     is_whole = counts.records >= rejected.known
     if _are_too_many(counts.dead, counts.records, rejected.share, is_whole=is_whole):
         raise _failure(key, counts.dead, counts.records, "read now", rejected.share)

@@ -69,7 +69,7 @@ class Reconciliation:
         """Fetch what is missing here; confirm what is missing there, unless the listing has gaps."""
         stepped_over = evidence.load_report().get("places_stepped_over")
         if stepped_over:
-            # What stands at these places is not known: it may be any of those that seem to be missing.
+            # It is unknown what is at these places: it may be any of the records that seem to be missing.
             self._fetch_missing(opened, evidence)
             why = f"{stepped_over:,} places of the listing were not served, so no record counts as missing"
             return PhaseResult({"why": why})
@@ -163,7 +163,7 @@ class Reconciliation:
             reads = read_records(self._session, ((external_id, None) for external_id in missing))
             found = [single_read.record for single_read in reads if single_read.record]
             refused = [single_read for single_read in reads if single_read.refusal]
-            # What the token may not read by id is no bad record: it is reported, and read when it may be.
+            # A record that the token may not read by id is not damaged: it is reported, and read once it may be.
             failed = tuple(
                 _set_aside(single_read) for single_read in refused if isinstance(single_read.refusal, TransientError)
             )

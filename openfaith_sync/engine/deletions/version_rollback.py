@@ -98,7 +98,7 @@ class VersionRollback:
         self._requests += len(reads)
         same = {name for name, record in mapped.items() if _is_as_listed(known[name], record)}
         taken = tuple(one for one in batch if one.external_id in same and one.is_ripe)
-        # What was listed and is gone, or newer by now, or bad, is no evidence; the next listing tells.
+        # A record that is gone, newer by now or damaged is no evidence; the next listing decides.
         contradicted = tuple(
             single_read.external_id
             for single_read in reads

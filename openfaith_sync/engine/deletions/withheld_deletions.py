@@ -43,44 +43,44 @@ def allow_deletions(
     Parents come first: nested records that are deleted with their parent are explained, and never wait.
     """
     allowed = AllowedDeletions()
-    # A child may stand before its parent in the manifest.
-    for part in sorted(manifest.entities.values(), key=lambda part: part.nested is not None):
-        wanted = [one for one in asked if one.tombstone.entity == part.name]
+    # A child may come before its parent in the manifest.
+    for entity in sorted(manifest.entities.values(), key=lambda entity: entity.nested is not None):
+        wanted = [one for one in asked if one.tombstone.entity == entity.name]
         if wanted:
-            _allow_of(part, store, lease, pass_id, wanted, allowed)
+            _allow_of(entity, store, lease, pass_id, wanted, allowed)
     return allowed
 
 
 def _allow_of(
-    part: Entity,
+    entity: Entity,
     store: Store,
     lease: Lease,
     pass_id: PassId,
     wanted: Sequence[RequestedDeletion],
     allowed: AllowedDeletions,
 ) -> None:
-    key = replace(lease.key, entity=part.name)
-    gone = _gone_parents(part, store, lease, wanted, allowed)
+    key = replace(lease.key, entity=entity.name)
+    gone = _gone_parents(entity, store, lease, wanted, allowed)
     free = [one for one in wanted if not one.is_live or one.parent in gone]
     checked_ones = [one for one in wanted if one.is_live and one.parent not in gone]
     allowed.tombstones += [replace(one.tombstone, is_loss=False) for one in free]
     if not checked_ones:
         return
-    check = replace(store.check_deletions(key, part.parent), missing=len(checked_ones), explained=0)
+    check = replace(store.check_deletions(key, entity.parent), missing=len(checked_ones), explained=0)
     if check.is_over and not check.is_approved:
         candidates = [Candidate(one.tombstone.external_id, 1, one.parent) for one in checked_ones]
-        reason = check.describe(part.name)
-        allowed.holds[part.name] = store.hold_deletions(lease, pass_id, key, candidates, reason)
+        reason = check.describe(entity.name)
+        allowed.holds[entity.name] = store.hold_deletions(lease, pass_id, key, candidates, reason)
         return
     allowed.tombstones += [replace(one.tombstone, is_loss=not check.is_approved) for one in checked_ones]
 
 
 def _gone_parents(
-    part: Entity, store: Store, lease: Lease, wanted: Sequence[RequestedDeletion], allowed: AllowedDeletions
+    entity: Entity, store: Store, lease: Lease, wanted: Sequence[RequestedDeletion], allowed: AllowedDeletions
 ) -> set[ExternalId]:
     """Return the parents that are tombstoned, or will be by the same commit."""
-    if part.parent is None:
+    if entity.parent is None:
         return set()
     parents = sorted({one.parent for one in wanted if one.parent is not None})
-    now = {one.external_id for one in allowed.tombstones if one.entity == part.parent}
-    return now | set(store.load_gone(replace(lease.key, entity=part.parent), parents))
+    now = {one.external_id for one in allowed.tombstones if one.entity == entity.parent}
+    return now | set(store.load_gone(replace(lease.key, entity=entity.parent), parents))

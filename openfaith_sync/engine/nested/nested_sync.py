@@ -78,7 +78,7 @@ class NestedSync:
             return opened.start.mode
         if self._asked in {SyncMode.FULL, SyncMode.RECONCILIATION}:
             return self._asked
-        # What was mapped by another manifest is mapped anew only by a full walk.
+        # Records that another manifest version mapped are mapped again only by a full walk.
         return SyncMode.DELTA if checkpoint.manifest_version == self._session.version else SyncMode.FULL
 
     def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:

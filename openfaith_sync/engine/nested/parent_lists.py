@@ -96,7 +96,7 @@ class ParentLists:
             if self._is_whole(rows, page, is_done=slice_.done):
                 return records, requests, waited
             if slice_.done:
-                # It ended with fewer than there are: something moved, or an answer was not what was asked for.
+                # The list ended too early: rows moved, or a response did not match its request.
                 if len(records) == before:
                     return self._twice_the_same(records, page), requests, waited
                 before, records, rows, slice_ = len(records), {}, 0, Slice()
@@ -104,7 +104,7 @@ class ParentLists:
 
     def _is_whole(self, read: int, page: Page, *, is_done: bool) -> bool:
         """Return whether the list is complete: as many records as the source counts, and no further page."""
-        # Where the count is not believed, a full page may have a follower that it does not name.
+        # Where the count is unreliable, a full page may be followed by another that it does not announce.
         is_last = not page.has_next and page.rows < self._page_size
         return is_done if page.total_count is None else (is_done or is_last) and read >= page.total_count
 

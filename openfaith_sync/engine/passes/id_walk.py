@@ -26,7 +26,7 @@ class IdWalk:
         self._children = children
         self._page_size = page_size
         self._is_sparse = is_sparse
-        # Where the count cannot be believed, only an answer without anything new ends the listing.
+        # Where the count is unreliable, only a page without new records ends the listing.
         self._must_see_the_end = entity.total_count != "exact"
         self._is_by_id = entity.listed_by == "id"
 
@@ -47,7 +47,7 @@ class IdWalk:
         is_done = end < len(ids) or (not page.has_next and not (self._must_see_the_end and fresh))
         left = None if page.total_count is None else page.total_count - slice_.offset - len(ids)
         if slice_.upper is not None and slice_.remaining is not None and left is not None:
-            # The answer counts to the end of the listing, a slice that was cut ends before.
+            # The page counts to the end of the listing; a slice that was split ends earlier.
             left = max(0, min(left, slice_.remaining - len(fresh)))
         moved = replace(slice_, done=is_done, remaining=0 if is_done else left)
         if end:
@@ -111,5 +111,5 @@ def _ids(page: Page) -> list[str]:
 
 
 def _first_at_or_above(ids: list[str], upper: str) -> int:
-    # A row that names no id stands where it was listed, and ends nothing.
+    # A row without an id keeps its place, and ends nothing.
     return next((i for i, found in enumerate(ids) if found.isdigit() and sort_key(found) >= sort_key(upper)), len(ids))

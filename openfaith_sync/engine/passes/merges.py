@@ -70,7 +70,7 @@ def follow_up(session: Session, result: PassResult) -> PassResult:
         report = {**result.report, **_report(merges)}
         result = replace(result, requests=result.requests + merges.requests, report=report)
         if merges.applied:
-            # Of the entity's records, those that were removed are no longer held.
+            # Those of the entity's records that were removed are no longer live.
             result = replace(result, stored_count=session.store.count_live(key))
     follow(session.manifest, session.store, key)
     return result
@@ -128,7 +128,7 @@ class _Poll:
         while not place.done:
             page = self._reader.read(self._walk.query(place))
             if is_ahead(since, page.answered_at):
-                # Whatever was merged until then is hidden: all merges are read again.
+                # Merges until then were hidden: all merges are read again.
                 self._store.reset_watermark(self._lease)
                 place, since = Slice(), None
                 continue

@@ -34,13 +34,13 @@ class Fetcher:
         self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName, *, notes_ids: bool = False
     ) -> None:
         """Compile the mappers once. With ``notes_ids``, keep every id that a page lists."""
-        part = manifest.entities[entity]
-        names = [entity, *(EntityName(child) for child in part.sideload.values())]
+        declared = manifest.entities[entity]
+        names = [entity, *(EntityName(child) for child in declared.sideload.values())]
         self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
         self._entity = entity
-        self._overlap = part.delta.overlap
+        self._overlap = declared.delta.overlap
         self.notes_ids = notes_ids
-        self._version_attribute = part.delta.attribute
+        self._version_attribute = declared.delta.attribute
         self._mappers: Mapping[EntityName, Mapper] = {
             name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
         }
@@ -49,7 +49,7 @@ class Fetcher:
     def fetch(self, query: ListingQuery) -> MappedPage:
         """Return the page that answers a query, mapped."""
         page = self.reader.read(query)
-        # A record of a sparse listing is nothing but its id, or cannot be read either.
+        # A record of a sparse listing has only its id, or cannot be read.
         batch = self.map_records(page.unreadable if query.is_sparse else page.records)
         return MappedPage(
             page=page,
@@ -111,8 +111,8 @@ class RecordMapper:
         """Return the records of one entity, mapped."""
         if entity not in self._mappers:
             manifest = self._manifest
-            part = manifest.entities[entity]
-            self._mappers[entity] = build_mapper(part, self._org, manifest.adapter, manifest.entities)
+            declared = manifest.entities[entity]
+            self._mappers[entity] = build_mapper(declared, self._org, manifest.adapter, manifest.entities)
         return map_batch(self._mappers[entity], entity, raws)
 
 
@@ -133,4 +133,4 @@ def _refers_to(raw: RawRecord, name: str, external_ids: Collection[str]) -> bool
 
 def _reference_to(manifest: Manifest, child: EntityName, parent: EntityName) -> str:
     relationships = manifest.entities[child].relationships.items()
-    return next(name for name, part in relationships if part.target == parent and part.cardinality == "one")
+    return next(name for name, one in relationships if one.target == parent and one.cardinality == "one")

@@ -95,7 +95,7 @@ class PageReader:
         """Read from the query's offset on until two records are read or the listing ends."""
         pages: list[Page] = []
         offset, wanted = query.offset, min(2, query.size or 2)
-        # A page without rows leads nowhere, whatever it promises: the walk decides what it means.
+        # A page without rows leads nowhere, even if it announces more: the walk decides what it means.
         while wanted > 0 and (not pages or (pages[-1].has_next and pages[-1].rows)):
             here = replace(query, offset=offset)
             try:
@@ -193,7 +193,7 @@ class PageReader:
         page = self._send(asked, cost)
         if not page.is_short:
             return page
-        # Either the count is wrong or the answer: only an end that is seen twice is believed.
+        # Either the count is wrong or the page: only an end that is read twice is accepted.
         again = self._send(asked, cost)
         return page if again.is_short and again.rows < page.rows else again
 
@@ -255,7 +255,7 @@ def _rows(query: ListingQuery, pages: Sequence[Page]) -> Iterator[RawRecord]:
 
 def _gap(query: ListingQuery, offset: int, before: ExternalId | None, steps: int, failure: str) -> RawRecord:
     place = {"listing": query.entity, "parent": query.parent, "offset": offset, "before": before, "steps": steps}
-    # A slice that was cut ends where another begins, and each may end with such a row.
+    # A slice that was split ends where another begins, and each may end with such a row.
     end = f"end {version_key(query.version_before)}" if query.version_before else "end"
     known_by = f"{query.parent or ''}/{before or end}/{steps}"
     damage = Damage("record", "nothing", failure)

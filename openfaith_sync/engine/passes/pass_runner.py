@@ -29,8 +29,8 @@ from openfaith_sync.engine.ports.pages import Pages, PendingCommit
 
 MAX_STEPS_WITHOUT_RECORDS = 50
 
-# A listing that was worth cutting is cut finer at its end, so that all threads
-# end together: a cut costs half a request, a lone slice the time of its pages.
+# A listing that was worth splitting is split finer at its end, so that all threads
+# end together: a split costs half a request, a single slice the time of its pages.
 FINER_CUTS = 4
 
 StartThreads = Callable[[int], Executor]
@@ -107,9 +107,9 @@ class PassRunner:
         self._pages = pages
         self._lease = lease
         self._pass_id: PassId = opened.pass_id
-        # After all pages that were taken, committed or not.
+        # After all pages that were read, committed or not.
         self._place: WalkPlace = opened.place
-        self._kept_token = next((part.token for part in opened.place.slices), None)
+        self._kept_token = next((slice_.token for slice_ in opened.place.slices), None)
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
@@ -209,7 +209,7 @@ class PassRunner:
         is_cut = len(self._place.slices) > 1
         pages = max(2, self._paging.pages_a_slice // FINER_CUTS) if is_cut else self._paging.pages_a_slice
         least = 2 * pages * self._paging.size
-        parts = [
+        splittable = [
             (slice_.remaining, index)
             for index, slice_ in enumerate(self._place.slices)
             if slice_.remaining is not None
@@ -218,7 +218,7 @@ class PassRunner:
             and index not in splitting
             and index not in self._unsplittable
         ]
-        for _, index in sorted(parts, reverse=True):
+        for _, index in sorted(splittable, reverse=True):
             query = self._walk.split_query(self._place.slices[index])
             if query is not None:
                 return PageRequest(index, query, Purpose.SPLIT)

@@ -105,7 +105,7 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> P
         and page.answered_at
         and min(versions) > page.answered_at
     ):
-        # Records stamped in the future fill the page, and what changed now stands behind them.
+        # Records dated in the future fill the page, and current changes come after them.
         fetched = fetcher.fetch(replace(query, version_before=page.answered_at))
         changed = session.store.count_changes(key, fetched.batch)
         requests += fetched.page.requests

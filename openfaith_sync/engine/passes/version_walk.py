@@ -46,7 +46,7 @@ class VersionWalk:
         """Move a slice past a page that answered its query; ``slice_`` may have been cut shorter since."""
         keys = version_keys(page.records, self._attribute, slice_.lower or "")
         if slice_.offset and not _begins_with_anchor(slice_, page, keys):
-            # Something before the anchor moved away: read this second again from its first row.
+            # A row before the anchor moved away: read this second again from its first row.
             return Step(replace(slice_, offset=0, anchor=None), ())
         end = next((i for i, key in enumerate(keys) if slice_.upper is not None and key >= slice_.upper), len(keys))
         seen = set(slice_.seen)
@@ -55,7 +55,7 @@ class VersionWalk:
         )
         is_done = end < len(keys) or not page.has_next
         left = None if page.total_count is None else max(0, page.total_count - slice_.offset - len(keys))
-        # A slice that was cut since the query was made has less left than the answer counts.
+        # A slice that was split after the query was made has fewer left than the page counts.
         remaining = left if slice_.remaining is None or left is None else min(left, slice_.remaining)
         if not end:
             return Step(replace(slice_, done=is_done, remaining=0 if is_done else remaining), fresh)
@@ -87,7 +87,7 @@ class VersionWalk:
         right = Slice(lower=cut, upper=slice_.upper, remaining=(slice_.remaining or 0) // 2)
         left = replace(slice_, upper=cut, remaining=right.remaining)
         is_last = first == len(keys)
-        # On which side of the cut a row without a version stands is not known: the right side reads it again.
+        # It is unknown on which side of the split a row without a version is: the right side reads it again.
         if is_last or any(record.attributes.get(self._attribute) is None for record in page.records[:first]):
             return Split(left, right, ()) if page.has_next or not is_last else None
         step = self.advance(right, replace(page, records=page.records[first:]))

@@ -48,7 +48,7 @@ def resolve_readable(due: DueRecord, *, is_older: bool) -> EventResolution:
     ``is_older`` says that an event shows a newer version than the source does.
     """
     latest = _latest(due.events)
-    # Its end was told of before, and what is told now is older than that.
+    # Its deletion was announced before, and these events are older than that.
     is_past = due.destroyed_at is not None and latest is not None and latest < due.destroyed_at
     doubted = [
         event
@@ -81,10 +81,10 @@ def resolve_missing(due: DueRecord) -> EventResolution:
         and _is_news(event, latest, due.applied_to)
         and (event.event_time is not None or not gone_at)
     ]
-    # A merge that the source does not list yet: the record is gone, and where to is still to come.
+    # A merge that the source does not list yet: the record is gone, and what it became is still to come.
     doubted = [*awaited, *(event for event in due.events if event.action is EventAction.MERGED)]
     is_over = all(event.attempts >= len(EARLY_WAITS) for event in awaited)
-    # Or an event said so before, and nothing that is known of the record is newer.
+    # Or an earlier event announced it, and nothing newer is known of the record.
     was_told_of = due.destroyed_at is not None and due.destroyed_at == due.applied_to and not awaited
     is_told_of = was_told_of or any(event.action in _SAYS_IT_IS_GONE for event in due.events)
     is_gone = is_told_of and (due.status is RecordStatus.LIVE or (due.status is RecordStatus.NEVER and is_over))

@@ -184,13 +184,13 @@ class _InboxRun:
     def _find_merged(self, due_records: Sequence[DueRecord]) -> Sequence[DueRecord]:
         """Poll merges where an event announces one, and return the due records with their new status."""
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
-        for entity, part in self._manifest.entities.items():
-            announced = [due for due in due_records if due.entity == entity and tells_of_merge(due)]
-            if part.merges is not None and announced:
-                self._poll_merges(part, announced)
+        for name, entity in self._manifest.entities.items():
+            announced = [due for due in due_records if due.entity == name and tells_of_merge(due)]
+            if entity.merges is not None and announced:
+                self._poll_merges(entity, announced)
                 ids = [due.external_id for due in announced]
-                known = self._store.load_merged(replace(self._lease.key, entity=entity), ids)
-                merged |= {(entity, removed): kept for removed, kept in known.items()}
+                known = self._store.load_merged(replace(self._lease.key, entity=name), ids)
+                merged |= {(name, removed): kept for removed, kept in known.items()}
         return [
             replace(due, status=RecordStatus.MERGED, merged_into=kept)
             if (kept := merged.get((due.entity, due.external_id)))
@@ -198,10 +198,10 @@ class _InboxRun:
             for due in due_records
         ]
 
-    def _poll_merges(self, part: Entity, announced: Sequence[DueRecord]) -> None:
-        merges = tuple(merge for due in announced for merge in read_merges(self._source, part, due))
+    def _poll_merges(self, entity: Entity, announced: Sequence[DueRecord]) -> None:
+        merges = tuple(merge for due in announced for merge in read_merges(self._source, entity, due))
         try:
-            found = run_merges(self._session, part.name, merges)
+            found = run_merges(self._session, entity.name, merges)
         except LeaseHeld:
             # The worker that is polling applies them; their events wait for that.
             return
@@ -220,15 +220,15 @@ class _InboxRun:
 
     def _find_parent(self, due: DueRecord) -> ExternalId | None:
         """Return the parent of a nested record, from its events, else from our row."""
-        part = self._manifest.entities[due.entity]
-        if part.nested is None or part.parent is None:
+        entity = self._manifest.entities[due.entity]
+        if entity.nested is None or entity.parent is None:
             return None
-        parent, column = read_parent(self._source, part, due), part.relationships[part.nested.under].to
+        parent, column = read_parent(self._source, entity, due), entity.relationships[entity.nested.under].to
         if parent is not None or column is None:
             return parent
-        reference = ReferenceColumn(part.table, column, part.parent)
+        reference = ReferenceColumn(entity.table, column, entity.parent)
         return self._store.load_parent(
-            replace(self._lease.key, entity=part.name), part.parent, reference, due.external_id
+            replace(self._lease.key, entity=entity.name), entity.parent, reference, due.external_id
         )
 
     def _read(self, due: DueRecord, parent: ExternalId | None) -> _RecordRead:
@@ -243,25 +243,25 @@ class _InboxRun:
             return _RecordRead(due, parent, failure=error)
 
     def _resolve(self, batch: _RecordBatch, read: _RecordRead) -> None:
-        due, part = read.due, self._manifest.entities[read.due.entity]
+        due, entity = read.due, self._manifest.entities[read.due.entity]
         if due.status is RecordStatus.MERGED and (read.fresh is None and not isinstance(read.failure, TransientError)):
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
         elif isinstance(read.failure, AccessDenied):
-            self._resolve_denied(batch, read, part)
+            self._resolve_denied(batch, read, entity)
         elif read.failure is not None:
             self._take(batch, due, resolve_failure(due, type(read.failure).__name__))
-        elif read.parent is None and part.nested is not None:
+        elif read.parent is None and entity.nested is not None:
             self._take(batch, due, resolve_all(due, "waits for reconciliation: its parent is unknown"))
         elif read.fresh is None:
             self._take(batch, due, resolve_missing(due), parent=read.parent)
         else:
-            is_older = is_behind(self._source, part, due, read.fresh.record)
+            is_older = is_behind(self._source, entity, due, read.fresh.record)
             self._take(batch, due, resolve_readable(due, is_older=is_older), read.fresh, read.parent)
 
-    def _resolve_denied(self, batch: _RecordBatch, read: _RecordRead, part: Entity) -> None:
+    def _resolve_denied(self, batch: _RecordBatch, read: _RecordRead, entity: Entity) -> None:
         """Store the newest event's payload where the token may not read the record itself."""
         due = read.due
-        shown = read_payload(self._source, part, due, read.parent)
+        shown = read_payload(self._source, entity, due, read.parent)
         if shown is None:
             outcome = "waits for reconciliation: the token may not read it"
             self._take(batch, due, resolve_all(due, outcome))

@@ -87,9 +87,9 @@ def rotate_secrets(source: SubscriptionSource, store: SubscriptionStore, holder:
     refused: dict[str, str] = {}
     with store.hold_lease(holder):
         known = store.load()
-        for name, held in sorted(known.items()):
+        for name, stored in sorted(known.items()):
             try:
-                found = _rotate_one(source, held)
+                found = _rotate_one(source, stored)
             except DefinitionError as error:
                 refused[name] = str(error)
                 continue
@@ -113,11 +113,11 @@ def remove_subscriptions(
     removed: list[str] = []
     with store.hold_lease(holder):
         known = store.load()
-        for name, held in sorted(known.items()):
-            source.delete_subscription(held.subscription_id)
+        for name, stored in sorted(known.items()):
+            source.delete_subscription(stored.subscription_id)
             store.forget(name)
             removed.append(name)
-        gone = {held.subscription_id for held in known.values()}
+        gone = {stored.subscription_id for stored in known.values()}
         if url is not None:
             strays = [s for s in source.list_subscriptions() if s.url == url and s.subscription_id not in gone]
             _remove(source, strays)
@@ -146,7 +146,7 @@ def _ensure_one(
         done.adopted.append(name)
     is_gap = not kept.is_active or (known is not None and not known.is_active)
     if not kept.is_active:
-        # Noted first: killed after the source was told, the next one still knows that there is a gap.
+        # Stored first: if this process is killed after the request, the next one still knows of the gap.
         store.note_inactive(name)
         source.activate_subscription(kept.subscription_id)
         done.reactivated.append(name)
@@ -186,12 +186,12 @@ def _create(source: SubscriptionSource, name: str, url: str) -> Subscription:
     return _require_secret(_once(lambda: source.create_subscription(name, url), listed))
 
 
-def _rotate_one(source: SubscriptionSource, held: KnownSubscription) -> Subscription:
+def _rotate_one(source: SubscriptionSource, stored: KnownSubscription) -> Subscription:
     def listed() -> Subscription | None:
-        same = (s for s in source.list_subscriptions() if s.subscription_id == held.subscription_id)
-        return next((s for s in same if s.secret not in (None, held.secret)), None)
+        same = (s for s in source.list_subscriptions() if s.subscription_id == stored.subscription_id)
+        return next((s for s in same if s.secret not in (None, stored.secret)), None)
 
-    return _require_secret(_once(lambda: source.rotate_secret(held.subscription_id), listed))
+    return _require_secret(_once(lambda: source.rotate_secret(stored.subscription_id), listed))
 
 
 def _once(ask: Callable[[], Subscription], listed: Callable[[], Subscription | None]) -> Subscription:
@@ -228,16 +228,16 @@ def _remove_unwanted(
     done: _Done,
 ) -> None:
     """Delete ours that the manifest no longer wants, and those that point to a former URL of ours."""
-    by_id = {held.subscription_id: held for held in known.values()}
+    by_id = {stored.subscription_id: stored for stored in known.values()}
     for found in listed:
-        held = by_id.get(found.subscription_id)
-        is_former = held is not None and found.url != url and found.name in wanted
-        is_unwanted = (held is not None or found.url == url) and found.name not in wanted
+        stored = by_id.get(found.subscription_id)
+        is_former = stored is not None and found.url != url and found.name in wanted
+        is_unwanted = (stored is not None or found.url == url) and found.name not in wanted
         if not (is_former or is_unwanted) or found.name in done.refused:
             continue
-        if is_former and held is not None:
-            # What it could not deliver to the former URL goes with it.
-            done.missed += store.receive(list(source.read_undelivered(found, held.checked_at - CLOCKS_APART)))
+        if is_former and stored is not None:
+            # What it could not deliver to the former URL is deleted with it.
+            done.missed += store.receive(list(source.read_undelivered(found, stored.checked_at - CLOCKS_APART)))
         source.delete_subscription(found.subscription_id)
         done.removed.append(found.name)
     for name in known:

@@ -25,8 +25,8 @@ def newest_each(records: Iterable[Record]) -> list[Record]:
     """
     newest: dict[str, Record] = {}
     for record in records:
-        held = newest.get(record.external_id)
-        if held is None or _is_newer(record, held):
+        kept = newest.get(record.external_id)
+        if kept is None or _is_newer(record, kept):
             newest[record.external_id] = record
     return [newest[external_id] for external_id in sorted(newest)]
 
@@ -85,8 +85,8 @@ def _shown(value: object) -> object:
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
-def _is_newer(record: Record, held: Record) -> bool:
-    return record.version is None or held.version is None or record.version >= held.version
+def _is_newer(record: Record, kept: Record) -> bool:
+    return record.version is None or kept.version is None or record.version >= kept.version
 
 
 def array_literal(column: Sequence[object]) -> str:

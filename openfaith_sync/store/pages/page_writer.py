@@ -54,7 +54,7 @@ Send = Callable[[str, bytes, Parameters], StatementResult]
 BatchParameters: TypeAlias = list[tuple[MappedBatch, Parameters]]
 """Each batch with the parameters that all its statements have: its org, adapter, entity and pass."""
 
-# What one record alone can cause. Everything else is everybody's failure.
+# Errors that a single record can cause. All others fail the whole page.
 _RECORDS_OWN_FAULT = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -118,7 +118,7 @@ class PageWriter:
             self._send_page(sent)
             self._under_way.append(sent)
         except _RECORDS_OWN_FAULT:
-            # Seen to below: what is raised there must not carry this one along, which may tell a value.
+            # Handled below: what is raised there must not carry this error, which may contain a value.
             is_refused = True
         except Exception:  # whatever it is, those before it are whole and this one is taken back; raised again
             self.rest()

@@ -23,10 +23,10 @@ from openfaith_sync.store.pages.page_rows import array_literal
 from openfaith_sync.store.postgres.statements import Connection
 
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-# Names are the connection's, which several pipelines may use in turn.
+# Names belong to the connection, which several pipelines may use in turn.
 _numbers = count(1)
-# The names of what each session has prepared, by statement: the server keeps it as long as the session lasts,
-# and another pipeline over the same connection must not prepare it again.
+# The names of each session's prepared statements: the server keeps them as long as the session lasts,
+# and another pipeline over the same connection must not prepare them again.
 _prepared: WeakKeyDictionary[Connection, dict[bytes, bytes]] = WeakKeyDictionary()
 _OK = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
@@ -61,7 +61,7 @@ class Pipeline:
         self._socket = _Selector()
         self._socket.register(self._pq.socket, selectors.EVENT_READ)
         self._names = _prepared.setdefault(connection, {})
-        # A statement's text stands for the answer to its preparation.
+        # A statement's text stands for the result of its preparation.
         self._awaited: deque[StatementResult | bytes] = deque()
         self._failure: psycopg.Error | None = None
         self._is_ending = False
@@ -153,7 +153,7 @@ class Pipeline:
             self._forget_unanswered()
             self._connection.rollback()
         except psycopg.Error:
-            # The server is lost; why it was aborted says more.
+            # The server is lost; the reason for the abort says more.
             self._connection.close()
         except BaseException:  # Ctrl-C once more: what is half read would answer the next question; raised again
             self._connection.close()
@@ -163,7 +163,7 @@ class Pipeline:
         self.end()
         nothing = 0
         while (result := self._result()) is None or result.status != pq.ExecStatus.PIPELINE_SYNC:
-            # One ends the answers to each statement; a second has no Sync behind it.
+            # One ``None`` ends each statement's results; a second in a row means that the Sync is missing.
             nothing = nothing + 1 if result is None else 0
             if nothing > 1:
                 raise psycopg.OperationalError("the end of the answers is missing")
@@ -209,7 +209,7 @@ class Pipeline:
             self._pq.consume_input()
         result = self._pq.get_result()
         if result is None and self._pq.status != pq.ConnStatus.OK:
-            # There will be no other, however often one asks.
+            # No further result will ever come.
             raise psycopg.OperationalError("the connection was lost")
         return result
 
@@ -218,7 +218,7 @@ class Pipeline:
             self._socket.modify(self._pq.socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
             events = self._socket.select()
             self._socket.modify(self._pq.socket, selectors.EVENT_READ)
-            # A server that waits for its answers to be read takes nothing more.
+            # A server that waits for its results to be read accepts nothing more.
             if any(ready & selectors.EVENT_READ for _, ready in events):
                 self._pq.consume_input()
 

@@ -35,7 +35,7 @@ _RELEASE = """
 UPDATE sync.leases SET released_at = now() WHERE org_id = %s AND adapter = %s AND entity = %s AND token = %s
 """
 _WHO = "SELECT holder, held_since, token FROM sync.leases WHERE org_id = %s AND adapter = %s AND entity = %s"
-# The server's own record of when a session last said something costs the holder no heartbeat. A session that
+# The server's own record of a session's last activity costs the holder no heartbeat. A session that
 # executes a statement, however long, is not waiting for its client.
 _END_SILENT = """
 SELECT pg_terminate_backend(held.pid, 5000)

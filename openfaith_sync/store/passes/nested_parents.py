@@ -12,7 +12,7 @@ from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection
 
-# `named` is whom the parent's own record says belong to it, `held` whom our records do.
+# `named` are the members in the parent's own record, `held` those in our records.
 _TO_READ = """
 SELECT parent.external_id, parent.content_hash, listing.listed, {named}, {held}
 FROM sync.external_links parent
@@ -42,12 +42,12 @@ LEFT JOIN sync.parent_listings listing
 WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
   AND parent.deleted_at IS NULL AND parent.merged_into IS NULL AND ({is_due} OR listing.pass_id = %(pass)s)
 """
-# In a full walk, those that this pass has not read yet; else those that changed since theirs was read.
+# In a full walk, parents that this pass has not read yet; else those that changed since their list was read.
 _IS_DUE = {
     True: "listing.pass_id IS DISTINCT FROM %(pass)s",
     False: "listing.parent_hash IS DISTINCT FROM parent.content_hash",
 }
-# The list of a parent that we hold no more says nothing; when the parent comes back, it is read again.
+# The list of a tombstoned parent says nothing; when the parent comes back, it is read again.
 _DROP_GONE_PARENTS = """
 WITH gone AS (
   DELETE FROM sync.parent_listings listing
@@ -70,7 +70,7 @@ ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
 SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
 WHERE known.last_pass_id < EXCLUDED.last_pass_id
 """
-# After a walk of all parents: what no list holds, though we held it before the walk and nothing wrote to it since.
+# After a full walk: records in no list that were stored before the walk and not written to since.
 _COMPARE = """
 WITH listed AS MATERIALIZED (
   SELECT unnest(listed) AS external_id FROM sync.parent_listings
@@ -96,7 +96,7 @@ SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id,
     parent_id = COALESCE(EXCLUDED.parent_id, known.parent_id)
 WHERE known.last_pass_id < EXCLUDED.last_pass_id
 """
-# What moved to another parent under the same id is listed there; what went or was merged meanwhile is settled.
+# A record that moved to another parent is listed there; a deleted or merged one is resolved.
 _TAKE_OFF = """
 DELETE FROM sync.deletion_candidates known
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s

@@ -64,8 +64,8 @@ RETURNING manifest_version, COALESCE(
      WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode),
   canonical_table, created + updated + tombstoned
 """
-# After a full listing all that is stored was mapped by its manifest. A delta keeps
-# that true only when it was mapped by the same one.
+# After a full listing its manifest version has mapped everything stored. A delta keeps
+# that true only with the same version.
 _ADVANCE = """
 INSERT INTO sync.checkpoints AS held
   (org_id, adapter, entity, watermark, completed_at, completed_pass_id, manifest_version)
@@ -75,7 +75,7 @@ SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now
     completed_pass_id = GREATEST(held.completed_pass_id, EXCLUDED.completed_pass_id),
     manifest_version = CASE WHEN %(is_full)s OR held.manifest_version = %(manifest)s THEN %(manifest)s END
 """
-# What rode along before a complete pass of the child is in it, or older than it.
+# What was sideloaded before a complete pass of the child is part of that pass, or older.
 _ABANDON_STALE_RIDERS = """
 UPDATE sync.passes rider SET status = 'abandoned', ended_at = now()
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id < %(pass)s
@@ -93,8 +93,8 @@ WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = 
                                 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s), 0)
 ORDER BY rider.pass_id DESC LIMIT 1
 """
-# A full listing meets every row again that still names no id, and every place that is still not served;
-# what it does not meet was repaired or removed.
+# A full listing meets again every row that still has no id, and every place that is still not served;
+# the others were repaired or removed.
 _FORGET_UNIDENTIFIED = """
 UPDATE sync.dead_letters SET resolved_at = now()
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = ANY (%(entities)s::text[]) AND resolved_at IS NULL
@@ -246,6 +246,6 @@ def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:
     org, adapter, entity = key_parameters(key)
     parameters = {"org": org, "adapter": adapter, "entity": entity}
     waiting, share = fetch_one(connection, _REJECTED, parameters)
-    # Most syncs have nothing to weigh, and counting the live records takes longest.
+    # Most syncs have no dead letters, and counting the live records takes longest.
     known = count_live(connection, key) + count_set_aside(connection, key) if waiting else 0
     return RejectedRecords(waiting, known, REJECTED_SHARE if share is None else share)

@@ -22,7 +22,7 @@ WHERE (room.nspname, held.relname) IN (('sync', 'external_links'), ('openfaith',
   AND %(written)s >= greatest(held.reltuples, 0) * %(share)s
 ORDER BY 1, 2
 """
-# A table that somebody else analyzes at this moment is left to them.
+# A table that another session is analyzing is left to it.
 _ANALYZE = "ANALYZE (SKIP_LOCKED) {}"
 
 
@@ -34,7 +34,7 @@ def analyze_what_grew(connection: Connection, table: str | None, written: int) -
     if table is None or written < LARGE_PASS:
         return
     parameters = {"table": table, "written": written, "share": SHARE}
-    # A statement that was cancelled, or a connection that broke, which whoever uses it next is told.
+    # A cancelled statement, or a broken connection, which its next user will notice.
     with suppress(psycopg.OperationalError), connection.transaction():
         # Only a table's owner may do this, and the engine's role owns none; the login does.
         connection.execute("SET LOCAL ROLE NONE")
