@@ -121,6 +121,12 @@ def test_a_rooms_readme_names_its_folders_and_no_others(room: Path) -> None:
     assert named == folders
 
 
+def test_the_list_of_decisions_is_complete() -> None:
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("0*.md"))
+
+
 def test_each_fact_about_a_source_that_is_referred_to_exists() -> None:
     for name, text in texts_of_the_project().items():
         for document, numbers in re.findall(r"(docs/\w+\.md)((?:,?\s+\d+(?:\.\d+)?)+)", text):
