@@ -131,6 +131,26 @@ def test_no_row_is_lost_when_the_last_one_read_goes(fake: FakeSource, at: int) -
         assert set(stays) <= set(walk(fake, source))
 
 
+def test_no_row_is_lost_that_stands_behind_a_higher_id(fake: FakeSource) -> None:
+    if fake.manifest.entities[PERSON].listed_by == "id":
+        return
+    fake.people[:] = ["60", "61", "62", "90", "10"]
+    fake.before = lambda number: fake.people.remove("90") if number >= 2 and "90" in fake.people else None
+    with opened(fake) as source:
+        assert {"60", "61", "62", "10"} <= set(walk(fake, source))
+
+
+def test_pages_shorter_than_asked_for_lose_nothing(fake: FakeSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fake, "page", lambda offset, size: fake.people[offset : offset + min(size, SIZE - 1)])
+    with opened(fake) as source:
+        if isinstance(fake, CcbSource):
+            # The number of a page says where it begins only if all pages are full.
+            with pytest.raises(MalformedAnswer, match=r"check paging\.size"):
+                walk(fake, source)
+        else:
+            assert walk(fake, source) == fake.people
+
+
 NO_PAGES = {
     "false": Reply(b"false"),
     "null": Reply(b"null"),
@@ -165,7 +185,9 @@ REFUSALS = {
 @pytest.mark.parametrize("reply", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refusal_with_status_200_is_never_an_empty_page(fake: FakeSource, reply: Reply) -> None:
     fake.listing = reply
-    with opened(fake) as source, pytest.raises((MalformedAnswer, DefinitionError)):
+    is_read = isinstance(fake, CcbSource) == reply.body.startswith(b"<") and not isinstance(fake, PcoSource)
+    expected = DefinitionError if is_read and b"errorCode" not in reply.body else (MalformedAnswer, DefinitionError)
+    with opened(fake) as source, pytest.raises(expected):
         source.read_page(ListingQuery(PERSON))
 
 
@@ -188,6 +210,19 @@ def test_a_damaged_row_costs_one_record(fake: FakeSource) -> None:
     assert page.records[1].is_unidentified
     assert page.records[1].body["place"]["after"] == fake.people[0]
     assert [record.external_id for record in page.records[2:]] == fake.people[2:SIZE]
+
+
+def test_only_a_number_is_an_id_where_ids_are_numbers(fake: FakeSource) -> None:
+    if fake.manifest.entities[PERSON].id_format == "text" or isinstance(fake, CursorSource):
+        return
+    fake.people[1] = "delete"
+    with opened(fake) as source:
+        page = source.read_page(ListingQuery(PERSON))
+        assert page.records[1].is_unidentified
+        sent = len(fake.requests)
+        with pytest.raises(DefinitionError, match="none of the manifest's read paths"):
+            source.read_record(PERSON, ExternalId("delete"))
+    assert len(fake.requests) == sent
 
 
 def test_a_record_is_mapped(fake: FakeSource) -> None:
