@@ -48,8 +48,12 @@ class Ticking:
     def tick(self, sensor: str) -> SensorExecutionData:
         """Evaluate a sensor and do with its partitions what the daemon does."""
         repository = self.definitions.get_repository_def()
+        # With the instance that is open: Dagster would open one more from its reference, at every tick.
         context = dg.build_sensor_context(
-            instance_ref=self.instance.get_ref(), repository_def=repository, resources={"database": self.resource}
+            instance=self.instance,
+            instance_ref=self.instance.get_ref(),
+            repository_def=repository,
+            resources={"database": self.resource},
         )
         with context:
             answer = repository.get_sensor_def(f"pco_{sensor}").evaluate_tick(context)
