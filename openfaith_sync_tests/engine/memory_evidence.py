@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.ids import UNIDENTIFIED, AdapterName, EntityName, ExternalId, OrgId, SyncKey
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.deletions import (
     Candidate,
     DeletionCheck,
@@ -25,11 +26,14 @@ from openfaith_sync.domain.passes.passes import (
     PassStart,
     Report,
 )
+from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.records.record import Record
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
 
 BEFORE_ALL = PassId(0)
+NO_KEY = SyncKey(OrgId(""), AdapterName(""), EntityName(""))
 
 
 @dataclass
@@ -52,6 +56,7 @@ class MemoryEvidence:
     store: "DeletingStore"
     limits: DeletionLimits = field(default_factory=DeletionLimits)
     pass_id: PassId = BEFORE_ALL
+    key: SyncKey = NO_KEY
     listed: set[str] = field(default_factory=set)
     missed: dict[str, Missed] = field(default_factory=dict)
     report: dict[str, int | str | None] = field(default_factory=dict)
@@ -120,9 +125,8 @@ class MemoryEvidence:
 
     def open_hold(self, check: DeletionCheck, reason: str, kind: HoldKind = HoldKind.DELETIONS) -> Hold:
         assert kind is HoldKind.DELETIONS
-        key = SyncKey(*("grace", "pco", "campus"))  # type: ignore[arg-type]
         counts = (check.missing, check.live)
-        self.holds = [Hold(1, key, self.pass_id, *counts, reason, HoldStatus.OPEN, None, EPOCH, None)]
+        self.holds = [Hold(1, self.key, self.pass_id, *counts, reason, HoldStatus.OPEN, None, EPOCH, None)]
         return self.holds[0]
 
     def close_hold(self, kind: HoldKind = HoldKind.DELETIONS) -> None:
@@ -188,9 +192,10 @@ class MemoryEvidence:
 class DeletingStore(MemoryStore):
     """A store in memory that keeps tombstones, and what was listed."""
 
-    def __init__(self, entity, limits: DeletionLimits | None = None) -> None:
+    def __init__(self, entity: Entity, limits: DeletionLimits | None = None) -> None:
         super().__init__(entity)
-        self.dead: set[str] = set()
+        self.dead: dict[str, PassId] = {}
+        """The tombstones, and the passes that made them."""
         self.refused: set[str] = set()
         self.written_in: dict[str, int] = {}
         self.evidence = MemoryEvidence(self, limits or DeletionLimits())
@@ -198,7 +203,7 @@ class DeletingStore(MemoryStore):
 
     @property
     def live(self) -> set[str]:
-        return set(self.rows) - self.dead
+        return self.rows.keys() - self.dead.keys()
 
     def count_live(self, key: SyncKey) -> int:
         assert key
@@ -208,13 +213,45 @@ class DeletingStore(MemoryStore):
         assert key
         return len(self.refused - self.live)
 
+    def count_rejected(self, key: SyncKey) -> RejectedRecords:
+        assert key
+        return RejectedRecords(len(self.refused), len(self.refused | self.live))
+
+    def _is_change(self, record: Record) -> bool:
+        buried_in = self.dead.get(record.external_id)
+        if buried_in is None:
+            return super()._is_change(record)
+        opened = self.checkpoint.open_pass
+        # A pass may have read its page before it found the record gone.
+        return (opened is None or buried_in != opened.pass_id) and not self._is_older(record)
+
+    def load_live(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        assert key
+        return {one for one in external_ids if one in self.live}
+
+    def load_gone(self, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
+        assert key
+        return {one for one in external_ids if one in self.dead}
+
+    def check_deletions(self, key: SyncKey, parent: EntityName | None) -> DeletionCheck:
+        assert key
+        return self.evidence.check_deletions(parent)
+
+    def hold_deletions(
+        self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str
+    ) -> Hold:
+        assert lease
+        for one in candidates:
+            self.evidence.missed.setdefault(one.external_id, Missed(one.times_missed, pass_id))
+        return self.evidence.open_hold(self.check_deletions(key, None), reason)
+
     def open_pass(self, lease: Lease, start: PassStart, place: WalkPlace) -> OpenPass:
         opened = super().open_pass(lease, start, place)
         self.evidence.of(opened.pass_id)
         return opened
 
     def open_evidence(self, lease: Lease, pass_id: PassId) -> MemoryEvidence:
-        assert lease
+        self.evidence.key = lease.key
         return self.evidence.of(pass_id)
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
@@ -224,7 +261,7 @@ class DeletingStore(MemoryStore):
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
         assert lease
         super().write_report(lease, pass_id, report)
-        self.evidence.of(pass_id).report |= report  # type: ignore[arg-type]
+        self.evidence.of(pass_id).report |= report  # type: ignore[arg-type]  # it holds no other values
 
     def commit_page(self, lease: Lease, page: PageCommit) -> Mapping[EntityName, Counts]:
         before = dict(self.rows)
@@ -232,7 +269,8 @@ class DeletingStore(MemoryStore):
         self.refused |= {bad.external_id for bad in page.batches[0].rejected}
         for record in page.batches[0].records:
             self.refused.discard(record.external_id)
-            self.dead.discard(record.external_id)
+            if self.dead.get(record.external_id) != page.pass_id:
+                self.dead.pop(record.external_id, None)
             if before.get(record.external_id) != self.rows[record.external_id]:
                 self.written_in[record.external_id] = page.pass_id
         self.evidence.listed |= set(page.listed)
@@ -240,7 +278,7 @@ class DeletingStore(MemoryStore):
             self.evidence.missed.pop(one, None)
         self.evidence.note_answers(page.answers)
         for gone in page.tombstones:
-            self.dead.add(gone.external_id)
+            self.dead[gone.external_id] = page.pass_id
             self.buried.append(gone.external_id)
             self.evidence.missed.pop(gone.external_id, None)
         for name, count in page.findings.items():

@@ -145,7 +145,9 @@ class KeptSubscriptions:
         self.now += span
 
 
-def failing(call: str, *, after: bool, times: int = 1, error: type[BaseException] = TransientError):
+def failing(
+    call: str, *, after: bool, times: int = 1, error: type[BaseException] = TransientError
+) -> Callable[[str, bool], None]:
     """Return an ``on_call`` that fails the first calls of a name, before they take effect or after."""
     left = times
 

@@ -1,5 +1,7 @@
 """A delta by each way the source has, while the source moves between any two pages."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
     PCO,
     Church,
     Moves,
+    MovesBetween,
     apply,
     by_id_only,
     stored,
@@ -23,7 +26,7 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
 )
 
 
-def synced_church(seconds, manifest: Manifest) -> tuple[MovingChurch, DeletingStore]:
+def synced_church(seconds: Iterable[int], manifest: Manifest) -> tuple[MovingChurch, DeletingStore]:
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
         church.create(second)
@@ -42,7 +45,9 @@ def assert_holds_all_that_lives(church: MovingChurch, store: DeletingStore) -> N
 @pytest.mark.parametrize("can", ["filter", "order"])
 @given(seconds=Church, changes=st.lists(st.integers(1, 60), max_size=40), moves=Moves)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_what_changed_before_and_during_a_delta_is_held_after_the_next_one(can: str, seconds, changes, moves) -> None:
+def test_what_changed_before_and_during_a_delta_is_held_after_the_next_one(
+    can: str, seconds: list[int], changes: list[int], moves: list[MovesBetween]
+) -> None:
     small = small_pages(PCO, in_flight=1)
     manifest = small if can == "filter" else by_id_only(small)
     church, store = synced_church(seconds, manifest)
@@ -106,7 +111,7 @@ def test_an_ordered_delta_reads_no_record_twice() -> None:
 
 @given(seconds=Church, pages=st.integers(1, 6))
 @settings(max_examples=100, deadline=None)
-def test_an_ordered_delta_that_failed_goes_on_from_its_checkpoint(seconds, pages) -> None:
+def test_an_ordered_delta_that_failed_goes_on_from_its_checkpoint(seconds: list[int], pages: int) -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=1))
     church, store = synced_church([0, *seconds], manifest)
     church.now += 10

@@ -1,5 +1,6 @@
 """Law 12: a pass is complete when the source's count is accounted for, or it says what is missing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -26,6 +27,7 @@ class MiscountingChurch(MovingChurch):
 
     def read_page(self, query: ListingQuery) -> Page:
         page = super().read_page(query)
+        assert page.total_count is not None
         total = page.total_count + self.wrong_by
         if query.order is not Order.ID:
             total += len(self.hidden & set(self.versions))
@@ -36,8 +38,10 @@ class MiscountingChurch(MovingChurch):
         return not (query.order is not Order.ID and number in self.hidden) and super()._matches(number, query)
 
 
-def church_of(manifest: Manifest, count: int, **wrong) -> tuple[MiscountingChurch, DeletingStore]:
-    church = MiscountingChurch(manifest, CAMPUS, **wrong)
+def church_of(
+    manifest: Manifest, count: int, wrong_by: int = 0, hidden: Iterable[int] = ()
+) -> tuple[MiscountingChurch, DeletingStore]:
+    church = MiscountingChurch(manifest, CAMPUS, wrong_by=wrong_by, hidden=set(hidden))
     for second in range(count):
         church.create(second)
     return church, DeletingStore(manifest.entities[CAMPUS])

@@ -11,17 +11,24 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.deletions import DeletionLimits
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery
-from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
-from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, Moves, apply, sync
+from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import (
+    CAMPUS,
+    PCO,
+    Moves,
+    MovesBetween,
+    apply,
+    sync,
+)
 
 ANY_NUMBER = DeletionLimits(count=10**6)
 Gone = st.lists(st.integers(1, 60), max_size=30)
 
 
-def blind(manifest: Manifest):
+def blind(manifest: Manifest) -> Manifest:
     """Return the manifest with a campus whose changes a delta may not see, so that its records are read."""
     campus = manifest.entities[CAMPUS]
     spots = PCO.entities[EntityName("person")].blind_spots
@@ -41,7 +48,9 @@ class ReadChurch(MovingChurch):
     def _matches(self, number: int, query: ListingQuery) -> bool:
         return number not in self.unlisted and super()._matches(number, query)
 
-    def read_record(self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None):
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
         assert entity == self.entity
         assert parent is None
         self.before_request(self)
@@ -51,7 +60,7 @@ class ReadChurch(MovingChurch):
         return FreshRecord(self._raw(number)) if number in self.versions else None
 
 
-def reconcile(manifest: Manifest, church: ReadChurch, store: DeletingStore):
+def reconcile(manifest: Manifest, church: ReadChurch, store: DeletingStore) -> PassResult:
     return sync(manifest, church, store, SyncMode.RECONCILIATION)
 
 
@@ -71,7 +80,7 @@ def a_synced_church(
 @given(count=st.integers(0, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_only_what_is_gone_is_tombstoned_and_everything_settles(
-    reads: str, in_flight: int, count, gone, moves, budget
+    reads: str, in_flight: int, count: int, gone: list[int], moves: list[MovesBetween], budget: int
 ) -> None:
     small = small_pages(PCO, in_flight=in_flight)
     manifest = blind(small) if reads == "records are read" else small
@@ -102,7 +111,9 @@ def test_only_what_is_gone_is_tombstoned_and_everything_settles(
 
 @given(count=st.integers(1, 60), gone=Gone, moves=Moves, budget=st.sampled_from([0, 13, 500]))
 @settings(max_examples=60, deadline=None)
-def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves, budget) -> None:
+def test_nothing_is_tombstoned_while_the_source_will_not_say(
+    count: int, gone: list[int], moves: list[MovesBetween], budget: int
+) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count)
     church.refuses = True
@@ -122,7 +133,9 @@ def test_nothing_is_tombstoned_while_the_source_will_not_say(count, gone, moves,
 
 @given(count=st.integers(0, 60), gone=Gone, unlisted=Gone, at_once=st.sampled_from([1, 7, 50]))
 @settings(max_examples=60, deadline=None)
-def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unlisted, at_once) -> None:
+def test_what_lives_and_is_never_listed_is_never_tombstoned(
+    count: int, gone: list[int], unlisted: list[int], at_once: int
+) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count)
     church.unlisted = set(unlisted)
@@ -138,7 +151,7 @@ def test_what_lives_and_is_never_listed_is_never_tombstoned(count, gone, unliste
 
 @given(count=st.integers(1, 60), gone=Gone)
 @settings(max_examples=60, deadline=None)
-def test_more_than_may_vanish_at_once_waits(count, gone) -> None:
+def test_more_than_may_vanish_at_once_waits(count: int, gone: list[int]) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church, store = a_synced_church(manifest, count, DeletionLimits(count=4, share=0.2))
     for number in gone:
@@ -158,7 +171,7 @@ def test_more_than_may_vanish_at_once_waits(count, gone) -> None:
 
 @given(count=st.integers(1, 60), gone=Gone, calls=st.integers(0, 30), in_flight=st.sampled_from([1, 4]))
 @settings(max_examples=60, deadline=None)
-def test_a_reconciliation_that_failed_anywhere_goes_on(count, gone, calls, in_flight) -> None:
+def test_a_reconciliation_that_failed_anywhere_goes_on(count: int, gone: list[int], calls: int, in_flight: int) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church, store = a_synced_church(manifest, count)
     for number in gone:

@@ -1,5 +1,6 @@
 """A page that the source does not serve whole is read in parts, and what it cannot serve at all is stepped over."""
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import
     CAMPUS,
     PCO,
     Moves,
+    MovesBetween,
     apply,
     by_id_only,
     stored,
@@ -31,8 +33,10 @@ KINDS = {"by version": lambda manifest: manifest, "by id": by_id_only}
 CHILD = EntityName("email")
 
 
-def church_of(manifest: Manifest, seconds, **spoilt) -> PickyChurch:
-    church = PickyChurch(manifest, CAMPUS, **spoilt)
+def church_of(
+    manifest: Manifest, seconds: Iterable[int], bad: Iterable[int] = (), most: int = 1_000, away: range = range(0)
+) -> PickyChurch:
+    church = PickyChurch(manifest, CAMPUS, bad=set(bad), most=most, away=away)
     for second in seconds:
         church.create(second)
     return church
@@ -51,7 +55,7 @@ def set_aside(store: DeletingStore) -> set[str]:
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_everything_but_the_bad_records_is_stored_and_each_of_them_is_a_dead_letter(
-    kind: str, seconds, bad, most, in_flight
+    kind: str, seconds: list[int], bad: set[int], most: int, in_flight: int
 ) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=in_flight))
     church = church_of(manifest, seconds, bad=bad, most=most)
@@ -61,14 +65,16 @@ def test_everything_but_the_bad_records_is_stored_and_each_of_them_is_a_dead_let
         sync(manifest, church, store, SyncMode.FULL)
     assert {int(one) for one in stored(store)} == set(church.versions) - bad
     assert len(set_aside(store)) == len(bad)
-    assert all(is_place(one) for one in set_aside(store))
+    assert all(is_place(ExternalId(one)) for one in set_aside(store))
     assert "missing" not in store.evidence.report
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(bad=st.sets(st.integers(1, 30), max_size=8), moves=Moves)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_moves_meanwhile_everything_served_is_held_after_the_next_sync(kind: str, bad, moves) -> None:
+def test_whatever_moves_meanwhile_everything_served_is_held_after_the_next_sync(
+    kind: str, bad: set[int], moves: list[MovesBetween]
+) -> None:
     manifest = KINDS[kind](small_pages(PCO, in_flight=2))
     church = church_of(manifest, range(30), bad=bad)
     script = iter(moves)
@@ -131,10 +137,13 @@ def test_a_reconciliation_that_steps_over_a_place_makes_nothing_a_candidate_for_
     assert store.live == {str(one) for one in range(1, 13)}
 
 
+Refuses = Callable[[ListingQuery, list[str]], Exception | None]
+
+
 class Listing:
     """Answers queries from a list of ids, and keeps what was asked."""
 
-    def __init__(self, rows: int, refuses) -> None:
+    def __init__(self, rows: int, refuses: Refuses) -> None:
         self.rows, self.refuses = [str(one) for one in range(1, rows + 1)], refuses
         self.asked: list[ListingQuery] = []
 
@@ -159,7 +168,7 @@ def walk(reader: PageReader, query: ListingQuery) -> list[Page]:
 
 def test_the_size_that_is_served_is_learnt_once_and_grows_back_when_the_source_is_well() -> None:
     limit = 25
-    listing = Listing(2_000, lambda query, _: PageNotServed("too much") if query.size > limit else None)
+    listing = Listing(2_000, lambda query, _: PageNotServed("too much") if (query.size or 0) > limit else None)
     reader = PageReader(listing, 100)
     query = ListingQuery(CAMPUS)
     pages = [reader.read(query)]
@@ -173,7 +182,7 @@ def test_the_size_that_is_served_is_learnt_once_and_grows_back_when_the_source_i
 
 
 def test_a_size_that_is_never_served_is_tried_less_and_less() -> None:
-    listing = Listing(10_000, lambda query, _: PageNotServed("too much") if query.size > 50 else None)
+    listing = Listing(10_000, lambda query, _: PageNotServed("too much") if (query.size or 0) > 50 else None)
     pages = walk(PageReader(listing, 100), ListingQuery(CAMPUS))
     assert sum(page.rows for page in pages) == 10_000
     in_vain = sum(asked.size == 100 for asked in listing.asked)
@@ -223,7 +232,7 @@ def test_a_listing_that_may_not_be_read_either_way_is_refused() -> None:
 
 @given(bad=st.sets(st.integers(1, 30), max_size=4), moves=Moves)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad, moves) -> None:
+def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad: set[int], moves: list[MovesBetween]) -> None:
     manifest = small_pages(PCO, in_flight=1)
     church = church_of(manifest, range(30))
     store = DeletingStore(manifest.entities[CAMPUS])

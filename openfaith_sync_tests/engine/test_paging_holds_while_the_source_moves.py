@@ -1,5 +1,6 @@
 """Whatever moves between two pages, nothing that is alive is missing after the next delta."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import Page
-from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, SyncMode
+from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.entity_sync import run_entity
@@ -42,6 +44,8 @@ Move = st.one_of(
 # Spread over some seconds, or all in one or two, as after an import.
 Church = st.one_of(st.lists(st.integers(0, 12), max_size=60), st.lists(st.integers(0, 1), min_size=20, max_size=60))
 Moves = st.lists(st.lists(Move, max_size=3), max_size=30)
+MovesBetween = list[tuple[str, int]]
+"""What moves between two requests."""
 
 
 def apply(church: MovingChurch, moves: list[tuple[str, int]]) -> None:
@@ -65,7 +69,7 @@ def apply(church: MovingChurch, moves: list[tuple[str, int]]) -> None:
                 church.now += number
 
 
-def by_id_only(manifest: Manifest):
+def by_id_only(manifest: Manifest) -> Manifest:
     """Return the manifest with a campus that can only be listed by id, as an address is."""
     campus = manifest.entities[CAMPUS]
     delta = campus.delta.model_copy(update={"by": DeltaCapability.ORDERED})
@@ -74,7 +78,7 @@ def by_id_only(manifest: Manifest):
     )
 
 
-def sync(manifest: Manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO):
+def sync(manifest: Manifest, church: MovingChurch, store: DeletingStore, mode: SyncMode = SyncMode.AUTO) -> PassResult:
     return run_entity(Session(manifest, church, store, OrgId("grace"), threads=EagerThreads), CAMPUS, mode)
 
 
@@ -85,7 +89,9 @@ def stored(store: DeletingStore) -> dict[str, object]:
 @pytest.mark.parametrize("in_flight", [1, 4])
 @given(seconds=Church, moves=Moves)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight: int, seconds, moves) -> None:
+def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(
+    in_flight: int, seconds: list[int], moves: list[MovesBetween]
+) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
@@ -108,7 +114,9 @@ def test_a_walk_by_version_and_the_next_delta_hold_everything_alive(in_flight: i
 @pytest.mark.parametrize("in_flight", [1, 4])
 @given(count=st.integers(0, 60), moves=Moves)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight: int, count, moves) -> None:
+def test_a_walk_by_id_reads_everything_that_was_there_all_along(
+    in_flight: int, count: int, moves: list[MovesBetween]
+) -> None:
     manifest = by_id_only(small_pages(PCO, in_flight=in_flight))
     church = MovingChurch(manifest, CAMPUS)
     for _ in range(count):
@@ -125,7 +133,7 @@ def test_a_walk_by_id_reads_everything_that_was_there_all_along(in_flight: int, 
 
 @given(seconds=Church, pages=st.integers(0, 12), in_flight=st.sampled_from([1, 4]))
 @settings(max_examples=200, deadline=None)
-def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds, pages, in_flight) -> None:
+def test_a_walk_that_failed_goes_on_from_its_checkpoint(seconds: list[int], pages: int, in_flight: int) -> None:
     manifest = small_pages(PCO, in_flight=in_flight)
     church = MovingChurch(manifest, CAMPUS)
     for second in seconds:
@@ -247,7 +255,8 @@ def test_records_without_a_version_are_all_read_even_where_whole_pages_have_none
         RawRecord(ExternalId(str(number)), {"updated_at": at(1)} if number in {1, 14} else {}, {}, {})
         for number in range(1, 15)
     )
-    slice_, seen, requests = Slice(), set(), 0
+    slice_, requests = Slice(), 0
+    seen: set[ExternalId] = set()
     while not slice_.done:
         requests += 1
         offset = walk.query(slice_).offset
@@ -265,7 +274,8 @@ def test_a_walk_by_id_goes_on_behind_rows_that_name_none(upper: str | None) -> N
     walk = IdWalk(manifest.entities[CAMPUS], (), 5)
     ids = [str(number) if number % 3 else f"unreadable:{number}" for number in range(1, 21)]
     rows = tuple(RawRecord(ExternalId(one), {}, {}, {}) for one in ids)
-    slice_, seen = Slice(upper=upper), set()
+    slice_ = Slice(upper=upper)
+    seen: set[ExternalId] = set()
     while not slice_.done:
         found = rows[slice_.offset : slice_.offset + 5]
         step = walk.advance(slice_, Page(found, total_count=len(rows), has_next=slice_.offset + 5 < len(rows)))
@@ -334,7 +344,7 @@ def test_a_long_listing_is_cut_into_slices_that_cost_no_extra_requests() -> None
 class LosingStore(DeletingStore):
     """Loses one of its commits, at the moment that it is waited for, and those begun behind it."""
 
-    def __init__(self, entity, lost: int) -> None:
+    def __init__(self, entity: Entity, lost: int) -> None:
         super().__init__(entity)
         self.lost = lost
         self.begun = 0
@@ -344,7 +354,7 @@ class LosingStore(DeletingStore):
         self.begun += 1
         number, is_late = self.begun, self.is_lost
 
-        def wait():
+        def wait() -> Mapping[EntityName, Counts]:
             self.is_lost |= number == self.lost
             if self.is_lost and not is_late:
                 raise ConnectionError

@@ -67,7 +67,7 @@ def whole(size: int) -> list[int]:
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("size", [0, 1, 4, 5, 6, 9, 10, 23])
-def test_a_list_is_read_to_its_end(entity: str, size: int) -> None:
+def test_a_list_is_read_to_its_end(entity: EntityName, size: int) -> None:
     source = OneList(size)
     found = read(source, entity)
     assert numbers(found) == whole(size)
@@ -76,14 +76,14 @@ def test_a_list_is_read_to_its_end(entity: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
-def test_a_short_list_costs_one_request(entity: str) -> None:
+def test_a_short_list_costs_one_request(entity: EntityName) -> None:
     assert read(OneList(3), entity).requests == 1
 
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("at", range(1, 5))
 @pytest.mark.parametrize("kept", range(5))
-def test_an_answer_cut_short_is_read_again(entity: str, at: int, kept: int) -> None:
+def test_an_answer_cut_short_is_read_again(entity: EntityName, at: int, kept: int) -> None:
     def cut(number: int, page: Page) -> Page:
         return replace(page, records=page.records[:kept], has_next=False) if number == at else page
 
@@ -92,7 +92,7 @@ def test_an_answer_cut_short_is_read_again(entity: str, at: int, kept: int) -> N
 
 @pytest.mark.parametrize("entity", [COUNTED, UNCOUNTED])
 @pytest.mark.parametrize("at", range(2, 5))
-def test_a_repeated_answer_is_read_again(entity: str, at: int) -> None:
+def test_a_repeated_answer_is_read_again(entity: EntityName, at: int) -> None:
     source = OneList(12)
     before: list[Page] = []
 
