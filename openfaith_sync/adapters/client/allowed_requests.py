@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.manifest.dialect_files import PlainKeys
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 
@@ -66,11 +65,9 @@ def reads_of(manifest: Manifest) -> Iterator[AllowedRequest]:
     """Yield what a manifest reads: its listings, its single records, and the proof of the credentials."""
     auth = manifest.adapter_file.auth
     yield AllowedRequest("GET", auth.verify, auth.verify_parameters)
-    adapter_file = manifest.adapter_file
-    changes = adapter_file.changes if isinstance(adapter_file, PlainKeys) else None
+    composed = manifest.adapter_file.composed_parameters
     for entity in manifest.entities.values():
-        # A filter that is written into one expression is another one with each span of time.
-        fixed = {name: text for name, text in entity.parameters.items() if not changes or name != changes.parameter}
+        fixed = {name: text for name, text in entity.parameters.items() if name not in composed}
         yield from _entity_reads(entity, fixed)
 
 

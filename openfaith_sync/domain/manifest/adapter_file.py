@@ -74,6 +74,11 @@ class AdapterFile(Part):
         return False
 
     @property
+    def composed_parameters(self) -> frozenset[str]:
+        """Query parameters whose value differs from request to request though an entity states it."""
+        return frozenset()
+
+    @property
     def has_webhooks(self) -> bool:
         """Whether the source announces changes."""
         return False

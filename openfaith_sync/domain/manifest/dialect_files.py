@@ -165,6 +165,12 @@ class PlainKeys(AdapterFile):
         """Whether the source says which of its accounts answers."""
         return self.identity.account is not None
 
+    @property
+    def composed_parameters(self) -> frozenset[str]:
+        """The parameter of an expression: the bounds of a span of time are added to what an entity states."""
+        changes = self.changes
+        return frozenset({changes.parameter}) if changes and changes.by == "expression" else frozenset()
+
 
 class JsonListFile(PlainKeys):
     """JSON records as they are, in a bare list or somewhere in an object."""

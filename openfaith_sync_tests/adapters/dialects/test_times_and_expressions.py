@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, reads_of
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
 from openfaith_sync.adapters.dialects.registry import speak
@@ -79,6 +80,7 @@ BERLIN = "Europe/Berlin"
 def request(query: ListingQuery) -> dict[str, str | int]:
     assert isinstance(ROCK.adapter_file, JsonListFile)
     built = PlainRequests(ROCK.adapter_file, ZoneInfo(BERLIN)).listing(ROCK.entities[PERSON], query)
+    AllowedRequests(reads_of(ROCK)).require(built)
     assert built.path == "/People"
     return dict(built.parameters)
 
