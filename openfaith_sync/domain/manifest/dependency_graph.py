@@ -141,7 +141,7 @@ def _derived_edges(entities: Entities, name: EntityName, entity: Entity) -> dict
                 edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
     for parent, other in entities.items():
         if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):
-            edges[parent] = Edge(name, parent, Strength.HARD, f"rides along with {parent}")
+            edges[parent] = Edge(name, parent, Strength.HARD, f"comes with {parent}")
     return edges
 
 
@@ -157,7 +157,7 @@ def _declared_edges(name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
 def _find_path(
     below: Mapping[EntityName, set[EntityName]], start: EntityName, end: EntityName
 ) -> tuple[EntityName, ...] | None:
-    """Return the way down from ``start`` to ``end``, told from ``end`` on; ``None`` when there is none."""
+    """Return the path from ``start`` to ``end``, beginning with ``end``; ``None`` when there is none."""
     ways: list[tuple[EntityName, ...]] = [(start,)]
     seen = {start}
     for way in ways:

@@ -128,7 +128,7 @@ class EntityKeys(Part):
     """What an id may be: nothing else is put into a path or stored."""
     blind_spots: tuple[BlindSpot, ...] = ()
     sideload: dict[SnakeCase, SnakeCase] = Field(default_factory=dict)
-    """Child entities that ride along with this one: include name to entity."""
+    """Child entities that are sideloaded with this one: include name to entity."""
     nested: Nested | None = None
     """Set when it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
     merges: Merges | None = None

@@ -170,7 +170,7 @@ class PageCommit:
     """The walked entity's records first, then those of each rider."""
     requests: int = 1
     waited: timedelta = timedelta()
-    """Wall time for which the budget or a retry held the walk back, less what other pages have told of it."""
+    """Wall time for which the budget or a retry held the walk back, less what other pages have reported of it."""
     listed: tuple[ExternalId, ...] = ()
     """Reconciliation: every external id that the page listed, kept until the listings are compared.
     Being listed, they are candidates for deletion no more."""

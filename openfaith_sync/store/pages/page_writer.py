@@ -226,7 +226,7 @@ class PageWriter:
         for entity in entities:
             if entity not in self._riders:
                 raise DefinitionError(
-                    f"{entity} came with a page of {lease.key}, but rides along with no pass {pass_id}"
+                    f"{entity} came with a page of {lease.key}, but is no child of pass {pass_id}"
                 )
 
     def _send_page(self, sent: SentPage) -> None:

@@ -36,7 +36,7 @@ class PassStore(OrgConnection):
             passes.abandon_pass(connection, lease, pass_id)
 
     def abandon_riders(self, lease: Lease, pass_id: PassId) -> None:
-        """End the passes of the children that did not ride along after all."""
+        """End the passes of children that were not included after all."""
         with self._using(lease.key) as connection:
             passes.abandon_riders(connection, lease, pass_id)
 
