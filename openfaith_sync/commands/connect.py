@@ -22,7 +22,7 @@ from openfaith_sync.domain.webhooks.subscription import parse_public_url
 from openfaith_sync.store.connections.authorizations import (
     GOOD_FOR,
     LONGEST_EXCHANGE,
-    Begun,
+    StartedAuthorization,
     begin_authorization,
     load_progress,
 )
@@ -132,7 +132,7 @@ def _read_line(prompt: str) -> str:
     return sys.stdin.readline()
 
 
-def _wait(database: Database, authorization: Begun) -> None:
+def _wait(database: Database, authorization: StartedAuthorization) -> None:
     """Wait until the callback has stored the connection.
 
     Raises:

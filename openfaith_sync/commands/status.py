@@ -18,7 +18,7 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.deletions.hold_decisions import list_holds
 from openfaith_sync.store.inbox.inbox import list_inboxes
 from openfaith_sync.store.outages.alerts import Alert, list_alerts
-from openfaith_sync.store.outages.breakers import Away, list_away
+from openfaith_sync.store.outages.breakers import UnreachableSource, list_unreachable
 from openfaith_sync.store.postgres_store import open_store
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
             _row(database, entity, hold_ids.get((entity.org, entity.adapter, entity.entity)), alerts)
             for entity in entities
         ]
-        away = [one for one in list_away(database) if selected is None or one.org in {None, selected}]
+        away = [one for one in list_unreachable(database) if selected is None or one.org in {None, selected}]
         inboxes = list_inboxes(database, selected)
         refusals = load_access(deployment, database, selected)
         refused = list(describe_access(database, refusals))
@@ -107,7 +107,7 @@ def _describe_alert(alert: Alert) -> str:
     return f"{alert.adapter} {alert.cause} since {alert.first_seen_at:%Y-%m-%d %H:%M:%S} UTC for {whom}: {alert.detail}"
 
 
-def _describe_away(away: Away) -> str:
+def _describe_away(away: UnreachableSource) -> str:
     """Return a line about an unreachable source and its next probe."""
     whom = away.adapter if away.org is None else f"{away.org}/{away.adapter}"
     return (

@@ -121,7 +121,7 @@ def test_a_missing_secret_key(run_stored: Run, church: RunningSimulator) -> None
     connect(run_stored, church, OPENFAITH_SECRET_KEYS=Fernet.generate_key().decode())
     other = Fernet.generate_key().decode()
     answer = run_stored("sync", "grace", OPENFAITH_SECRET_KEYS=other)
-    expect_line(answer, FAILED, "grace/pco", "OPENFAITH_SECRET_KEYS", "connect the org again")
+    expect_line(answer, FAILED, "grace/pco", "OPENFAITH_SECRET_KEYS", "reconnect the org")
     assert other not in answer.output
 
 

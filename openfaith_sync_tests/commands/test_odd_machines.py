@@ -213,7 +213,7 @@ def test_a_home_that_is_no_folder_is_one_line_and_nothing_is_stored(
     # Root may write anywhere but here.
     home = {"a file": file, "below a file": file / "home", "not writable": Path("/proc/openfaith")}[kind]
     done = machine.add("hope", church.base_url, **{variable: str(home)})
-    machine.expect_line(done, f"cannot use the folder {home}", f"set {variable} to a folder that you may write to")
+    machine.expect_line(done, f"cannot use the folder {home}", f"set {variable} to a writable folder")
     assert file.read_text() == "not a folder"
 
 

@@ -29,7 +29,7 @@ def test_a_key_is_replaced_step_by_step(connected: Run) -> None:
     told = json.loads(done.stdout)
     assert (told["rotated"], told["is_rotated"], [row["secrets"] for row in told["keys"]]) == (1, True, [1, 0])
     assert "1 re-encrypted" in done.stderr
-    assert "the others may go" in connected("secrets", "rotate", **both).stdout
+    assert "remove the others once" in connected("secrets", "rotate", **both).stdout
     assert connected("secrets", "status", OPENFAITH_SECRET_KEYS=NEW).exit_code == 0
 
 

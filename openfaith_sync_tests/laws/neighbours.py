@@ -45,7 +45,7 @@ from openfaith_sync.store.inbox.inbox import list_inboxes, receive
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.ratelimit.budgets import PostgresLedger
 from openfaith_sync.store.schedule.work import make_due, replan_nights
-from openfaith_sync.store.schema.row_level_security import raise_walls
+from openfaith_sync.store.schema.row_level_security import create_row_level_security
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
 from openfaith_sync_tests.store.making import (
     EMAIL,
@@ -243,7 +243,7 @@ def walls_down(database: Database) -> Iterator[None]:
         yield
     finally:
         with database.connect_fleet() as connection:
-            raise_walls(connection)
+            create_row_level_security(connection)
 
 
 def without_org(statement: Any) -> Any:

@@ -22,7 +22,7 @@ from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
-from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_away
+from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_unreachable
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
@@ -78,7 +78,7 @@ def test_from_the_first_failure_to_the_first_answer(
     plan.tick("delta")
     (alert,) = list_alerts(plan.database)
     assert (alert.cause, alert.is_general) == (OUTAGE, True)
-    whole = list_away(plan.database)[0]
+    whole = list_unreachable(plan.database)[0]
     assert whole.org is None
 
     # Nobody is asked for anything any more, not even what was never tried.
@@ -95,7 +95,7 @@ def test_from_the_first_failure_to_the_first_answer(
     plan_probe(plan, timedelta())
     plan.tick("delta")
     assert len(church.requests()) == 1
-    assert list_away(plan.database)[0].probes == whole.probes + 1
+    assert list_unreachable(plan.database)[0].probes == whole.probes + 1
     assert len([line for line in caplog.records if OUTAGE in line.message]) == 1
 
     # The source is back, and changed meanwhile.
@@ -105,7 +105,7 @@ def test_from_the_first_failure_to_the_first_answer(
     plan_probe(plan, timedelta())
     answer = plan.tick("delta")
     assert list_alerts(plan.database) == []
-    assert list_away(plan.database) == []
+    assert list_unreachable(plan.database) == []
     # However few of them one tick reaches, all are asked again.
     assert answer.run_requests
     assert plan.fetch("SELECT count(*) FROM sync.work WHERE mode = 'delta' AND attempts > 0") == [(0,)]
@@ -162,7 +162,7 @@ def test_one_listing_that_always_fails_is_no_outage(
         outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
         assert [name for name, outcome in outcomes.items() if outcome.error] == ["campus"]
     assert list_alerts(database) == []
-    assert list_away(database) == []
+    assert list_unreachable(database) == []
 
 
 def test_a_denied_entity_fails_visibly_and_buries_nobody(
@@ -180,4 +180,4 @@ def test_a_denied_entity_fails_visibly_and_buries_nobody(
             "SELECT count(*), count(deleted_at) FROM openfaith.emails WHERE org_id = %s", (GRACE,)
         ).fetchone()
     assert live == (len(church.truth("email")), 0)
-    assert list_away(database) == []
+    assert list_unreachable(database) == []

@@ -22,7 +22,13 @@ from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
-from openfaith_sync.store.outages.breakers import RULES, BreakerRules, SharedBreaker, list_away, load_orgs_to_probe
+from openfaith_sync.store.outages.breakers import (
+    RULES,
+    BreakerRules,
+    SharedBreaker,
+    list_unreachable,
+    load_orgs_to_probe,
+)
 from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
@@ -78,7 +84,7 @@ def test_two_that_fail_in_a_row_open_it_for_every_process(database: Database) ->
     assert here.note_failure("one", "nobody there", NOW)
     assert not elsewhere.note_failure("two", "nobody there", NOW)
     for one in (elsewhere, breaker(database)):
-        with pytest.raises(SourceAway, match=r"pco is away since .* UTC \(nobody there\)") as refused:
+        with pytest.raises(SourceAway, match=r"pco unreachable since .* UTC \(nobody there\)") as refused:
             one.admit()
         retry_after = refused.value.retry_after
         assert retry_after is not None
@@ -141,7 +147,7 @@ def test_a_probe_in_vain_makes_the_next_one_wait_twice_as_long_within_bounds(dat
         waits.append(wait)
     assert waits[:4] == [RULES.first_probe * 2**power for power in (1, 2, 3, 4)]
     assert waits[-1] == RULES.last_probe
-    assert list_away(database)[0].probes == 8
+    assert list_unreachable(database)[0].probes == 8
 
 
 class Nowhere:
@@ -229,7 +235,7 @@ def test_an_answer_ends_it_for_all_and_what_waited_is_due(database: Database) ->
     found.note_answer()
     assert not is_away(breaker(database))
     assert list_alerts(database) == []
-    assert list_away(database) == []
+    assert list_unreachable(database) == []
     assert fetch(database, "SELECT attempts, not_before <= now() FROM sync.work") == [(0, True)]
 
 
@@ -238,7 +244,7 @@ def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(
 ) -> None:
     for org in ORGS[:3]:
         fail(database, org)
-    (whole, *_) = list_away(database)
+    (whole, *_) = list_unreachable(database)
     assert (whole.adapter, whole.org) == (PCO, None)
     # An org that never asked is spared the asking.
     assert is_away(breaker(database, ORGS[5]))
@@ -264,7 +270,7 @@ def test_a_probe_of_the_provider_in_vain_waits_longer(database: Database) -> Non
     found = breaker(database, ORGS[5])
     found.admit()
     found.note_failure("probe", "still nobody", NOW)
-    (whole, *_) = list_away(database)
+    (whole, *_) = list_unreachable(database)
     assert (whole.probes, whole.reason) == (1, "still nobody")
     assert is_away(breaker(database, ORGS[0]))
 
@@ -272,7 +278,7 @@ def test_a_probe_of_the_provider_in_vain_waits_longer(database: Database) -> Non
 def test_a_probe_in_vain_by_a_church_that_never_failed_is_the_only_request(database: Database) -> None:
     for org in ORGS[:5]:
         fail(database, org)
-    assert list_away(database)[0].org is None
+    assert list_unreachable(database)[0].org is None
     let_time_pass(database, "1 hour")
     fresh = breaker(database)
     fresh.admit()
@@ -297,7 +303,7 @@ def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_
         found = breaker(database, org, rules)
         for number in range(2):
             found.note_failure(f"request {number}", "nobody there", timedelta(minutes=1))
-    assert {away.org for away in list_away(database)} == {*ORGS[:3], *([None] if is_provider else [])}
+    assert {away.org for away in list_unreachable(database)} == {*ORGS[:3], *([None] if is_provider else [])}
     assert is_away(breaker(database, healthy[0])) is is_provider
     (alert,) = list_alerts(database)
     assert alert.orgs == set(ORGS[:3])
@@ -306,11 +312,11 @@ def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_
 def test_a_removed_org_leaves_no_breaker(database: Database) -> None:
     fail(database)
     disconnect_org(database, ORG)
-    assert list_away(database) == []
+    assert list_unreachable(database) == []
     assert list_alerts(database) == []
     # Nor does a run of its own that goes on.
     fail(database)
-    assert list_away(database) == []
+    assert list_unreachable(database) == []
     assert list_alerts(database) == []
 
 

@@ -203,7 +203,7 @@ def test_a_socket_folder_that_others_may_have_made_is_refused(tmp_path: Path, ki
     elif kind == "a link":
         place.rename(tmp_path / "elsewhere")
         place.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DefinitionError, match="does not belong to the server's user alone"):
+    with pytest.raises(DefinitionError, match="is not private to the server's user"):
         require_private(place, mine + (kind == "another's"))
 
 
@@ -214,7 +214,7 @@ def test_a_server_in_a_socket_folder_of_somebody_else_is_not_talked_to(home: Pat
     assert folder.name.startswith("openfaith-")
     folder.chmod(0o755)
     try:
-        with pytest.raises(DefinitionError, match="does not belong to the server's user alone"):
+        with pytest.raises(DefinitionError, match="is not private to the server's user"):
             start_embedded(home)
     finally:
         folder.chmod(0o700)

@@ -86,7 +86,7 @@ def test_removed_while_its_new_tokens_are_stored_it_has_none(database: Database)
 
     def refresh() -> None:
         # They are stored, and gone when they are about to be used.
-        with pytest.raises(TransientError, match="was changed; begin again"):
+        with pytest.raises(TransientError, match="was changed; start again"):
             ConnectionTokens(database, held).refresh(held.version, lambda _: TOKENS, is_refused=False)
 
     meet(database, CONNECTIONS, refresh, lambda: disconnect_org(database, ORG))

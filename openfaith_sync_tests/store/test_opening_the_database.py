@@ -56,13 +56,13 @@ def test_an_unreachable_database_is_one_clear_line_without_the_password(
 
 
 def test_a_database_that_does_not_exist_is_a_mistake_of_ours(empty_url: DatabaseUrl) -> None:
-    with pytest.raises(DefinitionError, match='refuses us: database "nobody" does not exist'):
+    with pytest.raises(DefinitionError, match='refuses the connection: database "nobody" does not exist'):
         open_database(settings_for(empty_url.with_database("nobody")))
 
 
 def test_a_server_that_is_too_old_is_refused(empty_url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "OLDEST_SERVER", 990000)
-    with pytest.raises(DefinitionError, match=r"is PostgreSQL \d+; at least 99 is needed"):
+    with pytest.raises(DefinitionError, match=r"is PostgreSQL \d+; at least 99 is required"):
         open_database(settings_for(empty_url))
 
 

@@ -109,5 +109,5 @@ def test_a_date_long_ago_fits_a_frame(database: Database) -> None:
 
 
 def test_an_entity_that_was_never_synced_is_named(database: Database) -> None:
-    with pytest.raises(UsageError, match="pco/person was never synced for first-baptist"):
+    with pytest.raises(UsageError, match="pco/person has never been synced for first-baptist"):
         read_frame(database, ORG, PCO, EntityName("person"))

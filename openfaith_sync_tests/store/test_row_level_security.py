@@ -16,7 +16,7 @@ from openfaith_sync.store.admin.erase import erase_org
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres_store import open_store
-from openfaith_sync.store.schema.row_level_security import walls_stand
+from openfaith_sync.store.schema.row_level_security import has_row_level_security
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, batch, email, fetch, run, walking
 
@@ -200,7 +200,7 @@ def test_an_engine_that_passes_policies_is_refused(login: Login, empty_url: Data
     assert row is not None
     with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
         operator.execute(f"ALTER ROLE {row[0]} BYPASSRLS".encode())
-    with pytest.raises(DefinitionError, match="may pass row-level security, so it keeps no orgs apart"):
+    with pytest.raises(DefinitionError, match="can bypass row-level security, so orgs are not separate"):
         open_database(settings_for(url))
 
 
@@ -213,7 +213,7 @@ def test_a_role_that_is_gone_lets_nobody_in_and_is_made_again(login: Login, empt
     with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
         operator.execute(f"DROP OWNED BY {row[0]}".encode())
         operator.execute(f"DROP ROLE {row[0]}".encode())
-    with pytest.raises(DefinitionError, match="the role that keeps orgs apart is gone"), database.connect(ORG):
+    with pytest.raises(DefinitionError, match="the role that separates orgs is missing"), database.connect(ORG):
         pass
     open_database(settings_for(url))
     assert_walled(database)
@@ -225,7 +225,7 @@ def test_whoever_opens_the_database_its_owner_still_sees_all_orgs(login: Login, 
     open_database(settings_for(empty_url))
     assert fetch(owners, "SELECT org_id FROM openfaith.emails") == [(ORG,)]
     with psycopg.connect(owners.url.libpq) as session:
-        assert walls_stand(session)
+        assert has_row_level_security(session)
 
 
 def test_a_login_that_does_not_own_the_tables_is_refused(login: Login) -> None:

@@ -14,7 +14,7 @@ from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.connections.unavailable_entities import note_readable
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.breakers import list_away, load_orgs_to_probe
+from openfaith_sync.store.outages.breakers import list_unreachable, load_orgs_to_probe
 from openfaith_sync.store.outages.incidents import IncidentProbe, claim_probes, list_incidents, note_probe_in_vain
 
 MAX_PROBES = 8
@@ -46,7 +46,7 @@ def _run_in_parallel(probes: Sequence[Callable[[], None]]) -> None:
 
 def describe_unreachable(database: Database, adapter: AdapterName) -> str:
     """Return a line about the sources that are unreachable; empty if there are none."""
-    away = [one for one in list_away(database) if one.adapter == adapter]
+    away = [one for one in list_unreachable(database) if one.adapter == adapter]
     if not away:
         return ""
     first = away[0]

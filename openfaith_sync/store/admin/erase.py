@@ -1,4 +1,4 @@
-"""The end of an org: its connection goes, and its data when that is asked for."""
+"""Disconnect an org, and erase its data on request."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,10 +12,10 @@ from openfaith_sync.store.passes.leases import hold_lease
 from openfaith_sync.store.postgres.statements import Connection
 
 BATCH = 10_000
-"""Rows a transaction: no lock and no dead rows for longer than a moment."""
+"""Rows per transaction: no locks and no dead rows for longer than a moment."""
 
-# Every table that is bound to an org, also one that is made after this was written. The account goes last:
-# until all else is gone, nothing of another account may be stored beside it.
+# Every table that is bound to an org, including tables added after this was written. The account goes last: until all
+# else is deleted, nothing of another account may be stored next to it.
 _TABLES = """
 SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
@@ -23,9 +23,9 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p')
 ORDER BY (room.nspname, held.relname) = ('sync', 'accounts'), room.nspname, held.relname
 """
 _SETTINGS = frozenset({"sync.orgs", "sync.cadences"})
-# In the order in which whoever changes several of these takes their rows, so that no two wait in a circle: tokens,
-# the newest first (a refresh forgets old ones last), breakers, the connection, what it is refused, and alerts, which
-# orgs share, at the very end.
+# In the order in which all transactions that change several of these lock their rows, so that none deadlock: tokens,
+# the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and alerts, which orgs
+# share, at the very end.
 _FORGET = (
     "DELETE FROM sync.work WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
@@ -42,8 +42,8 @@ _DELETE = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} 
 
 
 def disconnect_org(database: Database, org: OrgId) -> bool:
-    """Forget an org's credentials and its place in the plan; its data stays. Says whether it was connected."""
-    # Who else an alert concerns decides whether it ends, so all orgs are seen.
+    """Delete an org's credentials and planned work, keep its data, and return whether it was connected."""
+    # Whether an alert closes depends on the other orgs that it affects, so all orgs must be visible.
     with database.connect_fleet() as session, session.transaction():
         for statement in _FORGET:
             session.execute(statement, (org,))
@@ -61,12 +61,12 @@ def count_rows(database: Database, org: OrgId) -> dict[str, int]:
 
 
 def erase_org(database: Database, org: OrgId, *, keep_settings: bool = False) -> dict[str, int]:
-    """Delete everything of one org for good, and return how many rows went from each table.
+    """Permanently delete everything of one org, and return how many rows were deleted from each table.
 
-    Killed anywhere, it is done by doing it again. No sync can write meanwhile.
+    If killed, it can be run again until done. No sync can write meanwhile.
 
     Raises:
-        LeaseHeld: A sync of the org is under way; nothing was deleted.
+        LeaseHeld: A sync of the org is running; nothing was deleted.
     """
     erased: dict[str, int] = {}
     with database.connect(org) as session, _nobody_else(session, org):
@@ -75,7 +75,7 @@ def erase_org(database: Database, org: OrgId, *, keep_settings: bool = False) ->
                 continue
             while gone := session.execute(sql.SQL(_DELETE).format(table=table), (org, BATCH)).rowcount:
                 erased[name] = erased.get(name, 0) + gone
-    # Its own leases were given back just now, and are rows too.
+    # Its own leases, just released, are rows too.
     with database.connect(org) as session:
         session.execute("DELETE FROM sync.leases WHERE org_id = %s", (org,))
     return erased
@@ -83,7 +83,7 @@ def erase_org(database: Database, org: OrgId, *, keep_settings: bool = False) ->
 
 @contextmanager
 def _nobody_else(session: Connection, org: OrgId) -> Iterator[None]:
-    """Hold every lease that the org ever had, so that whoever had it before is refused."""
+    """Hold every lease that the org ever had, so that earlier holders are refused."""
     keys = [SyncKey(org, AdapterName(row[0]), EntityName(row[1])) for row in session.execute(_KEYS, (org,))]
     with ExitStack() as held:
         for key in keys:

@@ -1,7 +1,7 @@
-"""Keys are replaced: everything encrypted is encrypted anew with the newest, and is counted by key.
+"""Re-encrypt all secrets with the newest key, and count secrets by key.
 
-What somebody else stores meanwhile is never overwritten: a secret is replaced only while it is what
-was read. Killed anywhere, it is done by doing it again.
+Secrets that other processes store meanwhile are never overwritten: a secret is replaced only while it is
+still the one that was read. If killed, it can be run again until done.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +19,24 @@ ENCRYPTED = (
     ("webhook_subscriptions", "previous_secret"),
     ("authorizations", "verifier"),
 )
-"""Every column of the schema ``sync`` that holds what a key opens; a test finds one that is not here."""
+"""Every encrypted column of the schema ``sync``; a test checks that none is missing."""
 
 _STILL_READ: dict[tuple[str, str], LiteralString] = {
     ("webhook_subscriptions", "previous_secret"): "AND held.previous_until > now()",
     ("authorizations", "verifier"): "AND held.used_at IS NULL AND held.expires_at > now()",
 }
-"""What else holds of a secret that somebody will read; a key is needed for no other."""
+"""The condition for secrets that will still be read; no other secret needs its key."""
 
 BATCH = 500
-# Rows that others changed meanwhile are found by looking again; somebody who still stores
-# with an older key would keep this going for ever.
+# Rows that other processes changed meanwhile are found on the next pass; a process that still stores with an older
+# key would keep this going forever.
 _LOOKS = 5
 
 _READ = """
 SELECT held.ctid::text, held.org_id, held.{column} FROM sync.{table} held
 WHERE held.ctid > %s::tid AND held.{column} IS NOT NULL {still_read} ORDER BY held.ctid LIMIT %s
 """
-# A row that moved is another version of it, and a place that was used again holds another secret.
+# A row that moved is a different version of it, and a reused place holds a different secret.
 _REPLACE = """
 UPDATE sync.{table} held SET {column} = given.new
 FROM unnest(%s::text[], %s::bytea[], %s::bytea[]) AS given (place, old, new)
@@ -47,21 +47,21 @@ _BEGINNING = "(0,0)"
 
 @dataclass(slots=True)
 class KeyUse:
-    """How many secrets each key holds."""
+    """How many secrets each key encrypts."""
 
     by_key: list[int]
-    """By the key's place, the newest first."""
+    """By the key's position, the newest first."""
     lost: dict[str, int] = field(default_factory=dict)
-    """Secrets that none of our keys opens, by org."""
+    """Secrets that none of our keys decrypts, by org."""
 
     @property
     def is_rotated(self) -> bool:
-        """Whether the newest key opens everything, so that the others may go."""
+        """Return whether the newest key decrypts everything, so that the others can be removed."""
         return not self.lost and not any(self.by_key[1:])
 
 
 def count_key_use(database: Database) -> KeyUse:
-    """Return how many secrets each key holds now."""
+    """Return how many secrets each key encrypts now."""
     use = KeyUse([0] * len(database.keys.fingerprints))
     with database.connect_fleet() as session:
         for table, column in ENCRYPTED:
@@ -76,9 +76,9 @@ def count_key_use(database: Database) -> KeyUse:
 
 
 def rotate_secrets(database: Database, on_batch: Callable[[int], None] = lambda _: None) -> int:
-    """Encrypt everything with the newest key, a batch a transaction; gives how many secrets were.
+    """Re-encrypt everything with the newest key, one batch per transaction, and return how many secrets were.
 
-    ``on_batch`` is told so after each batch. What no key of ours opens stays as it is.
+    ``on_batch`` is called with the count after each batch. Secrets that none of our keys decrypts are left unchanged.
     """
     rotated = 0
     with database.connect_fleet() as session:

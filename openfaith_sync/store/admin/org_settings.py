@@ -1,4 +1,4 @@
-"""What is set for one org: its time zone, how much may vanish at once or be set aside, how often it is looked at."""
+"""The settings of one org: its time zone, its deletion and rejection limits, and its sync intervals."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,16 +27,16 @@ _USUAL = "DELETE FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entit
 
 @dataclass(frozen=True, slots=True)
 class OrgSettings:
-    """What holds for one org."""
+    """The settings of one org."""
 
     time_zone: str
-    """Nights are counted in it."""
+    """The time zone of its nights."""
     deletion_count: int
-    """So many records may vanish at once without a person."""
+    """Deletions up to this number need no approval."""
     deletion_share: float
-    """Or this share of what we hold."""
+    """Deletions up to this share of the records need no approval."""
     rejected_share: float
-    """A sync fails when a larger share of the records was set aside."""
+    """A sync fails if it rejects more than this share of the records."""
 
 
 def set_org(
@@ -48,7 +48,7 @@ def set_org(
     deletion_share: float | None = None,
     rejected_share: float | None = None,
 ) -> OrgSettings:
-    """Set what is given and keep the rest; gives what holds then."""
+    """Change the settings that are passed, and return all of them."""
     given = {
         "org": org,
         "zone": time_zone,
@@ -73,7 +73,7 @@ def set_cadence(
     every: timedelta | None,
     entity: EntityName = ALL,
 ) -> None:
-    """Look at an entity, or at all of them, so often from its next time on; ``None`` for the usual."""
+    """Set the sync interval of an entity, or of all entities; ``None`` restores the default."""
     with database.connect(org) as session:
         if every is None:
             session.execute(_USUAL, (org, adapter, entity, mode.value))
@@ -84,7 +84,7 @@ def set_cadence(
 def load_cadences(
     database: Database, org: OrgId, adapter: AdapterName, entity: EntityName = ALL
 ) -> dict[WorkMode, timedelta]:
-    """Return how often an entity, or all of them, is looked at, where that is not the usual."""
+    """Return the intervals of an entity, or of all entities, that are not the default."""
     with database.connect(org) as session:
         rows = session.execute(_LOAD_CADENCES, (org, adapter, entity)).fetchall()
     return {WorkMode(mode): every for mode, every in rows}

@@ -1,4 +1,4 @@
-"""What is deleted by age: passes that nothing points at any more, and consents that nobody waits for."""
+"""Delete old passes that nothing references, and expired authorizations."""
 
 from datetime import timedelta
 
@@ -6,8 +6,8 @@ from openfaith_sync.store.database.database import Database
 
 BATCH = 10_000
 
-# Kept: what a checkpoint came from, what a person still has to decide about, and every walk
-# that goes on, with the riders of all three.
+# Kept: the pass behind each checkpoint, passes with holds that await a decision, and every open walk, with the
+# sideloaded passes of all three.
 _OLD = """
 SELECT old.ctid FROM sync.passes old
 WHERE old.ended_at < now() - %s AND old.status <> 'open'
@@ -24,7 +24,7 @@ _PRUNE_AUTHORIZATIONS = "DELETE FROM sync.authorizations WHERE expires_at < now(
 
 
 def prune_passes(database: Database, older_than: timedelta) -> int:
-    """Delete the passes of all orgs that ended longer ago than this, a batch at a time; gives how many."""
+    """Delete the passes of all orgs that ended longer ago than this, in batches, and return how many."""
     gone = 0
     with database.connect_fleet() as session:
         while batch := session.execute(_PRUNE, (older_than, BATCH)).rowcount:
@@ -33,6 +33,6 @@ def prune_passes(database: Database, older_than: timedelta) -> int:
 
 
 def prune_authorizations(database: Database, older_than: timedelta) -> int:
-    """Delete what orgs were sent to agree to and was over longer ago than this; gives how many."""
+    """Delete the authorizations that expired longer ago than this, and return how many."""
     with database.connect_fleet() as session:
         return session.execute(_PRUNE_AUTHORIZATIONS, (older_than,)).rowcount

@@ -1,4 +1,4 @@
-"""Reading for people and for notebooks: how each org stands, any query, and typed tables."""
+"""Reports for people and notebooks: the status of each org, read-only queries, and typed tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ _DTYPES = {
 
 @dataclass(frozen=True, slots=True)
 class CompletedPass:
-    """The last pass of an entity that came to its end."""
+    """The last completed pass of an entity."""
 
     mode: SyncMode
     counts: Counts
@@ -70,15 +70,15 @@ class CompletedPass:
 
 @dataclass(frozen=True, slots=True)
 class EntityStatus:
-    """How one entity of one org stands."""
+    """The status of one entity of one org."""
 
     org: OrgId
     adapter: AdapterName
     entity: EntityName
     live: int
-    """Records we hold that are not tombstoned."""
+    """Stored records that are not tombstoned."""
     dead_letters: int
-    """Those that wait for somebody."""
+    """Unresolved dead letters."""
     watermark: datetime | None
     last_pass: CompletedPass | None
     open_pass_id: int | None
@@ -87,14 +87,14 @@ class EntityStatus:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What a query returned."""
+    """The result of a query."""
 
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
 
 
 def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
-    """Return how every entity stands that was ever synced, of one org or of all."""
+    """Return the status of every entity that was ever synced, of one org or of all."""
     with database.connect_reading(org) as session:
         return [_status(row) for row in session.execute(_STATUS, {"org": org})]
 
@@ -108,29 +108,29 @@ def _status(row: tuple[Any, ...]) -> EntityStatus:
 def run_query(
     database: Database, query: str, parameters: Sequence[object] = (), timeout: timedelta = QUERY_TIMEOUT
 ) -> QueryResult:
-    """Return what one statement of a person's own reads, of all orgs; it can change nothing.
+    """Run one read-only statement of a person over all orgs, and return its result.
 
-    It runs as a login that may only read, in a transaction that may not write and is always rolled back.
+    It runs as a role that can only read, in a read-only transaction that is always rolled back.
 
     Args:
-        database: Where to ask.
-        query: The statement; with parameters, ``%s`` stands for each of them.
-        parameters: Values that are no part of the statement's text.
-        timeout: When the server ends the statement.
+        database: The database to query.
+        query: The statement; ``%s`` stands for each parameter.
+        parameters: Values that are not part of the statement's text.
+        timeout: When the server cancels the statement.
 
     Raises:
-        UsageError: The statement is wrong, would write, reads what is secret, or takes too long.
-        DefinitionError: An operator must let the login for queries in; says how.
+        UsageError: The statement is invalid, would write, reads secrets, or takes too long.
+        DefinitionError: An operator must create or admit the role for queries; the message says how.
     """
     with database.connect_query() as session:
         session.execute("BEGIN READ ONLY")
         session.execute(f"SET LOCAL statement_timeout = {timeout // timedelta(milliseconds=1)}".encode())
         try:
-            # Prepared, since only then does the server refuse a second statement
-            # behind the first, such as a COMMIT that ends the read-only transaction.
+            # Prepared, since only then does the server refuse a second statement after the first, such as
+            # a COMMIT that ends the read-only transaction.
             answer = session.execute(query.encode(), parameters or None, prepare=True)
             if answer.description is None:
-                raise UsageError("the query cannot be run: it returns no rows, so it is no query")
+                raise UsageError("the query cannot be run: it is a statement that returns no rows")
             return QueryResult(tuple(column.name for column in answer.description), answer.fetchall())
         except psycopg.Error as error:
             raise _refused(error) from error
@@ -142,12 +142,12 @@ def run_query(
 def _refused(error: psycopg.Error) -> UsageError:
     said = (error.diag.message_primary or str(error)).strip()
     is_secret = any(said.endswith(f"for table {table}") for table in SECRET_COLUMNS)
-    hint = "; some of its columns hold secrets, which no query may read: name the other columns" if is_secret else ""
+    hint = "; some of its columns contain secrets: select the other columns by name" if is_secret else ""
     return UsageError(f"the query cannot be run: {said}{hint}")
 
 
 def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, Any]]:
-    """Return the rows that a statement of our own reads of one org, by column."""
+    """Return the rows that one of our own statements reads of one org, by column."""
     with database.connect(org) as session:
         answer = session.execute(statement.encode())
         names = [column.name for column in answer.description or ()]
@@ -155,17 +155,17 @@ def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, 
 
 
 def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":
-    """Return an org's live records of one entity as a DataFrame: a row a record, typed columns, ordered by id.
+    """Return an org's live records of one entity as a DataFrame: one row per record, typed columns, ordered by id.
 
     Raises:
         UsageError: The entity was never synced for this org.
     """
-    import pandas as pd  # noqa: PLC0415  half a second that only readers of frames should wait
+    import pandas as pd  # noqa: PLC0415  importing it takes half a second, which only readers of frames should spend
 
     with database.connect(org) as session:
         found = session.execute(_TABLE_OF, (org, adapter, entity)).fetchone()
         if found is None:
-            raise UsageError(f"{adapter}/{entity} was never synced for {org}")
+            raise UsageError(f"{adapter}/{entity} has never been synced for {org}")
         dtypes = _frame_columns(CANONICAL_TABLES[found[0]])
         statement = sql.SQL(_LIVE_ROWS).format(
             columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(found[0])
@@ -176,7 +176,7 @@ def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: Ent
 
 
 def _frame_columns(table: CanonicalTable) -> dict[str, str]:
-    """Return each column's dtype, the identity first and what has no column of its own last."""
+    """Return each column's dtype, the identity first and the columns shared by all tables last."""
     own = {column.name: _DTYPES[column.type] for column in table.columns}
     identity = (Column("id"), Column("org_id"), Column("type"))
     return {

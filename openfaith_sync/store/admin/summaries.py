@@ -1,4 +1,4 @@
-"""What is said of an entity beside its sync: a few of its rows, and why records wait."""
+"""Summaries of an entity for its asset: a few rows, and the reasons of its dead letters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ GROUP BY field, value_type, reason ORDER BY count(*) DESC, field
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterReason:
-    """Why some records of an entity wait, and how many."""
+    """A reason for dead letters of an entity, and how many have it."""
 
     field: str
     value_type: str
@@ -33,7 +33,7 @@ class DeadLetterReason:
 def load_some_rows(
     database: Database, org: OrgId, entity: EntityName, table: str, columns: Sequence[str], most: int
 ) -> list[tuple[Any, ...]]:
-    """Return the first live rows of an entity, by id."""
+    """Return the first live rows of an entity, ordered by id."""
     statement = sql.SQL(_SOME_ROWS).format(
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.Identifier(table)
     )
@@ -42,7 +42,7 @@ def load_some_rows(
 
 
 def load_dead_letter_reasons(database: Database, key: SyncKey) -> list[DeadLetterReason]:
-    """Return the reasons of an entity's waiting dead letters, the most frequent first; no value of any record."""
+    """Return the reasons of an entity's unresolved dead letters, the most frequent first, without any values."""
     with database.connect(key.org) as session:
         rows = session.execute(_REASONS, (key.org, key.adapter, key.entity)).fetchall()
     return [DeadLetterReason(*row) for row in rows]

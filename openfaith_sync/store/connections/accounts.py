@@ -1,7 +1,7 @@
-"""Which of the source's accounts an org's records of an adapter come from.
+"""The source's account that an org's records of an adapter come from.
 
-It is kept apart from the connection: records outlive a removed connection, and must not meet those
-of another account when the org is connected again. Only erasing the org's data forgets it.
+It is stored apart from the connection: records outlive a removed connection, and must not mix with
+records of another account when the org is reconnected. Only erasing the org's data deletes it.
 """
 
 from openfaith_sync.domain.connections.connection import Connection, another_account
@@ -12,36 +12,36 @@ from openfaith_sync.store.postgres.statements import Connection as Session
 from openfaith_sync.store.postgres.statements import fetch_one
 
 _LEARN = "INSERT INTO sync.accounts (org_id, adapter, account_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
-# A statement of its own: one that lost the race for the first row sees the row that won.
+# A separate statement: a session that lost the race to insert the row sees the row that won.
 _LIST = "SELECT adapter FROM sync.accounts WHERE org_id = %s ORDER BY adapter"
 _LOAD = "SELECT account_id FROM sync.accounts WHERE org_id = %s AND adapter = %s"
 
 
 class ConnectionAccount:
-    """Implements ``adapters.needs.Accounts`` for one connection. Safe to use from several threads."""
+    """Implements ``adapters.ports.shared_state.Accounts`` for one connection. Safe to use from several threads."""
 
     def __init__(self, database: Database, connection: Connection) -> None:
         """Serve this connection's org and adapter."""
         self._database, self._org, self._adapter = database, connection.org, connection.adapter
 
     def learn(self, stated: AccountId) -> AccountId:
-        """Store the account unless one is stored, and return the one that is."""
+        """Store the account unless one is already stored, and return the stored one."""
         with self._database.connect(self._org) as session:
             return learn_account_on(session, self._org, self._adapter, stated)
 
 
 def learn_account_on(session: Session, org: OrgId, adapter: AdapterName, stated: AccountId) -> AccountId:
-    """Store the account unless one is stored, and return the one that is."""
+    """Store the account unless one is already stored, and return the stored one."""
     with translated():
         session.execute(_LEARN, (org, adapter, stated))
         return AccountId(fetch_one(session, _LOAD, (org, adapter))[0])
 
 
 def require_account_on(session: Session, org: OrgId, adapter: AdapterName, stated: AccountId) -> None:
-    """Store the account that an org is being connected to, unless one is stored.
+    """Store the account that an org is being connected to, unless one is already stored.
 
     Raises:
-        AnotherAccount: The org's records come from another one.
+        AnotherAccount: The org's records come from a different account.
     """
     known = learn_account_on(session, org, adapter, stated)
     if known != stated:
@@ -49,7 +49,7 @@ def require_account_on(session: Session, org: OrgId, adapter: AdapterName, state
 
 
 def load_account(database: Database, org: OrgId, adapter: AdapterName) -> AccountId | None:
-    """Return the account that an org's records of an adapter come from, if any was ever stated."""
+    """Return the account that an org's records of an adapter come from, if it was ever stated."""
     with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     return None if row is None else AccountId(row[0])

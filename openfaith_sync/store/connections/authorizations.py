@@ -1,7 +1,7 @@
-"""Orgs that were sent to a source to agree: each state is good once, for ten minutes, for one org and adapter.
+"""OAuth authorizations in progress: each state is valid once, for ten minutes, for one org and adapter.
 
-The state names its org and adapter, so that every statement can name them too; what makes it a secret is
-the rest of it. Only its hash is stored, and the verifier encrypted.
+The state names its org and adapter, so that every statement can name them too; the rest of it is the
+secret. Only its hash is stored, and the verifier is encrypted.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from openfaith_sync.store.database.database import Database
 
 GOOD_FOR = timedelta(minutes=10)
 LONGEST_EXCHANGE = timedelta(minutes=15)
-"""After a link's end, for who used it in its last moment; no callback takes longer with all its waiting."""
+"""After a link's end, for a person who used it at the last moment; no callback takes longer, including its retries."""
 _FORGOTTEN_AFTER = timedelta(days=1)
 _STATE = re.compile(r"([a-z][a-z0-9_]{0,39})\.([a-z0-9-]{1,63})\.[A-Za-z0-9_-]{43}")
 
@@ -27,7 +27,7 @@ INSERT INTO sync.authorizations
 VALUES (%s, %s, %s, %s, %s, %s, %s, now() + %s)
 """
 _FORGET = "DELETE FROM sync.authorizations WHERE org_id = %s AND expires_at < now() - %s"
-# One statement: of two that come with the same state, one finds it unused.
+# One statement, so that of two requests with the same state only one finds it unused.
 _TAKE = """
 UPDATE sync.authorizations SET used_at = now()
 WHERE org_id = %s AND adapter = %s AND state_hash = %s AND used_at IS NULL AND expires_at > now()
@@ -44,12 +44,12 @@ WHERE org_id = %s AND adapter = %s AND state_hash = %s
 
 
 class NotAuthorized(UsageError):
-    """A state that is not good: never given out, expired, or used before."""
+    """The state is not valid: never issued, expired, or already used."""
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """What is sent along with an org; the state comes back with it, the verifier stays here."""
+class StartedAuthorization:
+    """A started authorization: the source returns the state, and the verifier stays here."""
 
     state: str = field(repr=False)
     verifier: str = field(repr=False)
@@ -57,7 +57,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class PendingAuthorization:
-    """What a state was given out for."""
+    """What a state was issued for."""
 
     org: OrgId
     adapter: AdapterName
@@ -69,7 +69,7 @@ class PendingAuthorization:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationProgress:
-    """Where an authorization is."""
+    """The progress of an authorization."""
 
     left: timedelta
     is_finished: bool
@@ -78,87 +78,87 @@ class AuthorizationProgress:
 
     @property
     def is_connected(self) -> bool:
-        """Say whether the org was connected by it."""
+        """Return whether the authorization connected the org."""
         return self.is_used and self.is_finished and self.failure is None
 
     @property
     def is_under_way(self) -> bool:
-        """Say whether it came back and is not settled yet; a process that died in between settles nothing."""
+        """Return whether its state was used and it has not finished; if the process died, it never finishes."""
         return self.is_used and not self.is_finished and self.left > -LONGEST_EXCHANGE
 
 
 def begin_authorization(
     database: Database, org: OrgId, adapter: AdapterName, base_url: str, redirect_uri: str, scopes: frozenset[str]
-) -> Begun:
-    """Return out a state; others of the org stay good for their time."""
-    begun = Begun(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
-    encrypted = database.keys.encrypt(begun.verifier.encode())
-    parameters = (org, adapter, _hash(begun.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
+) -> StartedAuthorization:
+    """Issue a state; earlier states of the org stay valid for their time."""
+    started = StartedAuthorization(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
+    encrypted = database.keys.encrypt(started.verifier.encode())
+    parameters = (org, adapter, _hash(started.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
     with database.connect(org) as session:
         session.execute(_FORGET, (org, _FORGOTTEN_AFTER))
         session.execute(_BEGIN, parameters)
-    return begun
+    return started
 
 
 def take_authorization(database: Database, state: str) -> PendingAuthorization:
-    """Return what a state stands for; it is good for nothing from now on.
+    """Return what a state was issued for, and invalidate the state.
 
     Raises:
-        NotAuthorized: It never was good, or is not any more.
+        NotAuthorized: The state was never valid, or no longer is.
     """
     org, adapter = parse_state(state)
     with database.connect(org) as session:
         row = session.execute(_TAKE, (org, adapter, _hash(state))).fetchone()
     if row is None:
-        raise NotAuthorized("the state is not known, has expired or was used before")
+        raise NotAuthorized("the state is unknown, has expired or was already used")
     verifier, redirect_uri, base_url, scopes = row
     return PendingAuthorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes))
 
 
 def open_verifier(database: Database, authorization: PendingAuthorization) -> str:
-    """Return the verifier that the source wants with the code.
+    """Return the verifier that the source requires with the code.
 
     Raises:
-        DefinitionError: It was encrypted with a key that we do not have.
+        DefinitionError: It is encrypted with a key that we do not have.
     """
     whose = f"{authorization.org}/{authorization.adapter}"
     return Hidden(database.keys.decrypt(authorization.sealed_verifier, whose).decode())
 
 
 def finish_authorization(database: Database, state: str, failure: str | None = None) -> None:
-    """Have whoever waits for it know that the org is connected, or why it is not."""
+    """Report to the waiting process that the org is connected, or why it is not."""
     org, adapter = parse_state(state)
     with database.connect(org) as session:
         session.execute(_FINISH, (failure, org, adapter, _hash(state)))
 
 
 def load_progress(database: Database, state: str) -> AuthorizationProgress:
-    """Return where an authorization is.
+    """Return the progress of an authorization.
 
     Raises:
-        NotAuthorized: There is none; the org may be removed by now.
+        NotAuthorized: It does not exist; the org may have been removed.
     """
     org, adapter = parse_state(state)
     with database.connect(org) as session:
         row = session.execute(_LOOK, (org, adapter, _hash(state))).fetchone()
     if row is None:
-        raise NotAuthorized("the authorization is not there any more")
+        raise NotAuthorized("the authorization no longer exists")
     return AuthorizationProgress(*row)
 
 
 def parse_state(state: str) -> tuple[OrgId, AdapterName]:
-    """Return whom a state names; that it was ever given out is not known by this.
+    """Return the org and adapter that a state names; this does not prove that the state was ever issued.
 
     Raises:
-        NotAuthorized: It names nobody.
+        NotAuthorized: The text is not a state.
     """
     found = _STATE.fullmatch(state)
     if found is None:
-        raise NotAuthorized("the state is none of ours")
+        raise NotAuthorized("the state was not issued here")
     try:
         return parse_org(found[2]), AdapterName(found[1])
     except UsageError:
-        raise NotAuthorized("the state is none of ours") from None
+        raise NotAuthorized("the state was not issued here") from None
 
 
 def _hash(state: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Connections: whose data may be read, where, and with which credentials."""
+"""Connections: the org, the URL and the credentials for reading from a source."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on
 from openfaith_sync.store.postgres.statements import fetch_one
 
-# A first version is the moment itself: an org that was removed and added has none of those it had before.
+# The first version is a timestamp, so that an org that was removed and added again reuses no version.
 _ADD = """
 INSERT INTO sync.connections AS held
   (org_id, adapter, base_url, auth_method, secret, expires_at, scopes, credentials_version)
@@ -25,7 +25,7 @@ SET base_url = EXCLUDED.base_url, auth_method = EXCLUDED.auth_method, secret = E
     status = 'active', status_reason = NULL, status_since = now(), updated_at = now()
 RETURNING xmax = 0
 """
-# What a source refused to the credentials before may be granted to these.
+# What a source refused to the previous credentials may be granted to the new ones.
 _ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
 SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id
@@ -56,23 +56,23 @@ class ListedConnection:
     status_since: datetime
     created_at: datetime
     scopes: frozenset[str] | None
-    """What was granted; ``None`` where nothing is ever said of it."""
+    """The granted scopes; ``None`` if scopes do not apply."""
     account: AccountId | None
-    """The source's account that it belongs to; ``None`` until the source states one."""
+    """The source's account that it belongs to; ``None`` until the source states it."""
 
     @property
     def how_to_reconnect(self) -> str:
-        """Return the command that connects the org again."""
+        """Return the command that reconnects the org."""
         return reconnect_command(self.org, self.adapter, method=self.auth_method)
 
 
 def add_connection(database: Database, connection: Connection) -> bool:
-    """Store a connection, active and encrypted, and return whether it is new or replaced one.
+    """Store a connection, active and encrypted, and return whether it is new.
 
-    A connection without an account keeps the one that is stored.
+    A connection without an account keeps the stored one.
 
     Raises:
-        AnotherAccount: The org's records come from another account than the connection's; nothing was stored.
+        AnotherAccount: The org's records come from a different account; nothing was stored.
     """
     credentials = connection.credentials
     method, sealed_credentials = sealed(database.keys, credentials)
@@ -85,7 +85,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
         "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
         "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
     }
-    # Who else an alert concerns decides whether it ends, so all orgs are seen.
+    # Whether an alert closes depends on the other orgs that it affects, so all orgs must be visible.
     with database.connect_fleet() as session, session.transaction():
         if connection.account is not None:
             require_account_on(session, connection.org, connection.adapter, connection.account)
@@ -97,7 +97,7 @@ def add_connection(database: Database, connection: Connection) -> bool:
 
 
 def list_connections(database: Database, org: OrgId | None = None) -> list[ListedConnection]:
-    """Return the connections of one org or of all, in order; no key is needed for that."""
+    """Return the connections of one org or of all, in order; this requires no key."""
     with database.connect_reading(org) as session:
         rows = session.execute(_LIST, {"org": org}).fetchall()
     return [
@@ -121,8 +121,8 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
     """Return an org's connection with its credentials.
 
     Raises:
-        UsageError: The org has none to this adapter.
-        DefinitionError: Its credentials were encrypted with a key that we do not have.
+        UsageError: The org is not connected to this adapter.
+        DefinitionError: Its credentials are encrypted with a key that we do not have.
     """
     with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
@@ -136,10 +136,10 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
 def set_connection_status(
     database: Database, org: OrgId, adapter: AdapterName, status: ConnectionStatus, reason: str | None = None
 ) -> None:
-    """Say whether a connection may be used, and why not.
+    """Set whether a connection is usable, with the reason.
 
     Raises:
-        UsageError: The org has none to this adapter.
+        UsageError: The org is not connected to this adapter.
     """
     with database.connect(org) as session:
         changed = session.execute(_SET_STATUS, (status.value, reason, org, adapter)).rowcount

@@ -1,4 +1,4 @@
-"""Credentials as what is encrypted: a method's name and JSON."""
+"""Serialize credentials to a method name and encrypted JSON."""
 
 import json
 from datetime import timedelta
@@ -10,7 +10,7 @@ from openfaith_sync.store.database.secrets import SecretKeys
 
 
 def sealed(keys: SecretKeys, credentials: Credentials) -> tuple[str, bytes]:
-    """Return the method's name and the credentials encrypted; what is not stands in no caller's variable."""
+    """Return the method's name and the encrypted credentials, so that callers never hold the plain text."""
     keys.require()
     method, values = _written(credentials)
     return method, keys.encrypt(values)
@@ -37,7 +37,7 @@ def _written(credentials: Credentials) -> tuple[str, bytes]:
 
 
 def read(method: str, secret: bytes) -> Credentials:
-    """Return the credentials that were written as this.
+    """Parse serialized credentials.
 
     Raises:
         DefinitionError: A newer version wrote them.
@@ -52,4 +52,4 @@ def read(method: str, secret: bytes) -> Credentials:
             lifetime = timedelta(seconds=values["lifetime_seconds"])
             return OAuthTokens(values["access_token"], values["refresh_token"], lifetime, frozenset(values["scopes"]))
         case _:
-            raise DefinitionError(f"this version does not know the method {method!r} that a connection is stored with")
+            raise DefinitionError(f"a connection has the method {method!r}, which this version does not know")

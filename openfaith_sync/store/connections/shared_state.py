@@ -1,4 +1,4 @@
-"""What all processes that use one connection have in common, gathered for a source's client."""
+"""The state that all processes using a connection share, for a source's client."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +14,7 @@ from openfaith_sync.store.ratelimit.budgets import PostgresLedger
 
 @dataclass(frozen=True, slots=True)
 class SharedConnection:
-    """Implements ``adapters.needs.Shared``."""
+    """Implements ``adapters.ports.shared_state.Shared``."""
 
     tokens: ConnectionTokens
     account: ConnectionAccount
@@ -25,7 +25,7 @@ class SharedConnection:
 
 @contextmanager
 def share(database: Database, connection: Connection) -> Iterator[SharedConnection]:
-    """Yield what is shared, for as long as the connection is used."""
+    """Yield the shared state for as long as the connection is used."""
     client = database.oauth_clients.get(connection.adapter)
     breaker = SharedBreaker(database, connection.org, connection.adapter)
     with closing(PostgresLedger(database, connection.org, connection.adapter)) as ledger:

@@ -1,9 +1,9 @@
-"""A connection's credentials as all its processes share them: renewed once, and never spent twice (law 8).
+"""A connection's credentials, shared by all its processes: refreshed once, and no refresh token used twice (law 8).
 
-A refresh token is good for one use, and the answer to it is the only copy of the next one. So the
+A refresh token is valid for one use, and the response to it is the only copy of the next one. So the
 intention is committed before the token is sent, and the new pair before it is used. An advisory lock lets
-one process at a time do so, and ends with it; the journal says what it left. An intention without an end
-means that the token may be spent: it is not sent again, whoever comes.
+only one process at a time do this, and ends with it; the journal records what it left. An intention without
+an outcome means that the token may have been used: no process sends it again.
 """
 
 import logging
@@ -31,7 +31,7 @@ from openfaith_sync.store.postgres.statements import Connection as Session
 Exchange: TypeAlias = Callable[[OAuthTokens], OAuthTokens]
 
 REFRESH_STEPS = ("wait", "look", "begin", "send", "answered", "store", "stored")
-"""The seam of the kill tests: each is told just before what it names, ``answered`` and ``stored`` just after."""
+"""Steps at which tests kill the process: each is reported just before it, ``answered`` and ``stored`` just after."""
 
 _WRITE_SECONDS, _FIRST_PAUSE, _LONGEST_PAUSE = 120.0, 0.1, 5.0
 _KEPT = 20
@@ -42,7 +42,7 @@ _LOG = logging.getLogger("openfaith_sync.tokens")
 
 @dataclass(frozen=True, slots=True)
 class _Journal:
-    """What became of the refresh token that is held."""
+    """What became of the stored refresh token."""
 
     outcome: str
     begun_at: datetime
@@ -51,7 +51,7 @@ class _Journal:
 
 
 class ConnectionTokens:
-    """Implements ``adapters.needs.Tokens``; every use is a session of its own. Safe to use from several threads."""
+    """Implements ``adapters.ports.shared_state.Tokens``; every use opens a session. Safe to use from threads."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class ConnectionTokens:
         on_step: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], None] = time.sleep,  # until the database takes what cannot be asked for again
     ) -> None:
-        """Serve one connection, for as long as it points at the same URL."""
+        """Serve one connection while its URL stays the same."""
         self._database, self._base_url = database, connection.base_url
         self._org, self._adapter = self._key = (connection.org, connection.adapter)
         self._remedy = connection.how_to_reconnect
         self._on_step, self._pause = on_step, pause
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
-        """Return newer credentials than this version: those that are stored, or else what the exchange gives.
+        """Return newer credentials than this version: the stored ones, or else those that the exchange returns.
 
         Raises:
-            ReconnectRequired: There is nothing to get newer ones with; the connection says so now.
-            AnswerLost: They are not refused yet, and their refresh token may be spent.
-            TransientError: The source did nothing, or the database is away.
+            ReconnectRequired: They cannot be refreshed; the connection now records this.
+            AnswerLost: They are not refused yet, and their refresh token may have been used.
+            TransientError: The source did nothing, or the database is unreachable.
         """
         with self._database.connect(self._org) as session, self._turn(session):
             self._on_step("look")
@@ -83,18 +83,19 @@ class ConnectionTokens:
             assert isinstance(held.credentials, OAuthTokens)
             self._on_step("begin")
             if session.execute(sql.BEGIN, (*self._key, version, _holder())).rowcount == 0:
-                # Somebody began although the lock is ours: a pooler or a failover gave it away.
-                raise TransientError("another process is renewing this token now")
+                # Another process began although this one holds the lock: a pooler or a failover gave
+                # it away.
+                raise TransientError("another process is refreshing this token now")
             tokens = self._send(session, version, held.credentials, exchange)
             self._on_step("answered")
             self._store(session, version, tokens)
             self._on_step("stored")
-        # That session may have broken on the way.
+        # That session may have broken meanwhile.
         with self._database.connect(self._org) as session:
             return self._look(session)[0]
 
     def refuse(self, version: int, reason: str) -> HeldCredentials | None:
-        """Note for all that the source refuses this version, and give the newer one where there is one."""
+        """Record that the source refuses this version, or return the newer one if there is one."""
         with self._database.connect(self._org) as session:
             held, _ = self._look(session)
         if held.version != version:
@@ -104,20 +105,20 @@ class ConnectionTokens:
 
     @contextmanager
     def _turn(self, session: Session) -> Iterator[None]:
-        """Be the only process that renews these credentials; those that waited find them renewed."""
+        """Wait to be the only process that refreshes these credentials; processes that waited find them refreshed."""
         self._on_step("wait")
         with translated():
             try:
                 session.execute(sql.LOCK, self._key)
             except psycopg.errors.LockNotAvailable:
-                # Its holder may be stopped; what it left in the journal says what it had sent.
+                # Its holder may be stopped; the journal records what it had sent.
                 if not end_silent_session(session, sql.LOCK_NAME.format(*self._key), self._database.lease_lasts):
                     raise
                 session.execute(sql.LOCK, self._key)
         try:
             yield
         finally:
-            # A session that broke has given its lock back already.
+            # A session that broke has already released its lock.
             with suppress(psycopg.Error):
                 session.execute(sql.UNLOCK, self._key)
 
@@ -125,8 +126,8 @@ class ConnectionTokens:
         with translated():
             row = session.execute(sql.LOOK, self._key).fetchone()
         if row is None or row[4] != self._base_url:
-            # Newer credentials are for there, and nobody else may see them.
-            raise TransientError(f"the connection of {self._org} to {self._adapter} was changed; begin again")
+            # The newer credentials are for that URL, and no other source may see them.
+            raise TransientError(f"the connection of {self._org} to {self._adapter} was changed; start again")
         method, secret, version, left, _, *journal = row
         credentials = read(method, self._database.keys.decrypt(secret, f"{self._org}/{self._adapter}"))
         return HeldCredentials(credentials, version, left), _Journal(*journal) if journal[0] else None
@@ -135,20 +136,21 @@ class ConnectionTokens:
         self, version: int, held: HeldCredentials, journal: _Journal | None, *, is_refused: bool
     ) -> None:
         if not isinstance(held.credentials, OAuthTokens):
-            reason = "the source refuses its credentials, and there is nothing to renew them with"
+            reason = "the source refuses its credentials, and they cannot be refreshed"
         elif journal is None or journal.outcome == "unspent":
             return
         elif journal.outcome == "refused":
             reason = str(journal.detail)
         else:
             reason = (
-                f"its refresh token may be spent: {journal.holder} sent it at {journal.begun_at:%Y-%m-%d %H:%M:%S} UTC "
-                f"and {journal.detail or 'was ended before the answer was stored'}"
+                f"its refresh token may have been used: {journal.holder} sent it "
+                f"at {journal.begun_at:%Y-%m-%d %H:%M:%S} UTC "
+                f"and {journal.detail or 'ended before the response was stored'}"
             )
             if not is_refused:
                 raise AnswerLost(reason)
         self._mark(version, reason)
-        raise ReconnectRequired(f"the org must connect again: {reason}")
+        raise ReconnectRequired(f"the org must reconnect: {reason}")
 
     def _send(self, session: Session, version: int, held: OAuthTokens, exchange: Exchange) -> OAuthTokens:
         self._on_step("send")
@@ -156,7 +158,7 @@ class ConnectionTokens:
             return exchange(held)
         except ReconnectRequired as error:
             self._end(session, version, "refused", error)
-            # The journal says it to the next process, should the database be away.
+            # The journal tells the next process, in case the database is unreachable now.
             with suppress(SyncError):
                 self._mark(version, str(error))
             raise
@@ -168,15 +170,15 @@ class ConnectionTokens:
             raise
 
     def _end(self, session: Session, version: int, outcome: str, error: SyncError) -> None:
-        """Have the journal say what became of the token, if it can; the caller raises what the source said."""
+        """Record in the journal what became of the token, if possible; the caller raises the source's error."""
         parameters = {"outcome": outcome, "detail": str(error), "version": version}
         try:
             self._write(session, sql.END, parameters)
         except SyncError as failure:
-            _LOG.warning("%s/%s: the journal does not say that its token is %s: %s", *self._key, outcome, failure)
+            _LOG.warning("%s/%s: the journal could not record that its token is %s: %s", *self._key, outcome, failure)
 
     def _store(self, session: Session, version: int, tokens: OAuthTokens) -> None:
-        """Have the new pair in the database, however often that must be tried: here is its only copy."""
+        """Store the new pair, retrying on failures, since this is its only copy."""
         method, secret = sealed(self._database.keys, tokens)
         parameters = {
             "version": version,
@@ -191,7 +193,7 @@ class ConnectionTokens:
             close_alert(self._database, self._adapter, ConnectionStatus.RECONNECT_NEEDED, self._org)
 
     def _write(self, session: Session, statement: LiteralString, parameters: dict[str, Any]) -> int:
-        """Write how it ended, in another session where this one broke during the call; gives how many rows it is in."""
+        """Write the outcome, in another session if this one broke during the call, and return the number of rows."""
         parameters = {**parameters, "org": self._org, "adapter": self._adapter}
         try:
             with translated():
@@ -202,21 +204,21 @@ class ConnectionTokens:
     def _write_elsewhere(self, statement: LiteralString, parameters: dict[str, Any], error: TransientError) -> int:
         until, pause = time.monotonic() + _WRITE_SECONDS, _FIRST_PAUSE
         while time.monotonic() < until:
-            _LOG.warning("%s/%s: what became of its token is not stored yet: %s", *self._key, error)
+            _LOG.warning("%s/%s: the outcome of its token refresh is not stored yet: %s", *self._key, error)
             self._pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-            # Whatever the database says now, it may say something else soon.
+            # A failure now does not mean that the next attempt fails.
             with suppress(SyncError), self._database.connect(self._org) as session:
                 return session.execute(statement, parameters).rowcount
         raise error
 
     def _mark(self, version: int, reason: str) -> None:
-        """Have the connection say that the org must connect again, and people told once of all such orgs."""
+        """Record that the org must reconnect, and raise one alert for all such orgs."""
         with self._database.connect(self._org) as session, session.transaction():
             row = session.execute(sql.HOLD, (*self._key, version)).fetchone()
             if row is None or row[0] != ConnectionStatus.ACTIVE:
                 return
-            # First: ended in between, the next process comes here again.
+            # First, so that if this ends in between, the next process comes here again.
             cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}; {self._remedy}"
             raise_alert(self._database, self._adapter, cause, self._org, detail)
             session.execute(sql.REFUSE, (reason, *self._key))

@@ -1,6 +1,6 @@
-"""The statements of a refresh: what is locked, written before, and written with the new pair."""
+"""The SQL statements of a token refresh."""
 
-# Another key than a sync's: the name of an entity never has a space.
+# A different key than a sync's: an entity's name never contains a space.
 LOCK = "SELECT pg_advisory_lock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"
 LOCK_NAME = "{}/{}/its tokens"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s || '/' || %s || '/its tokens', 0))"

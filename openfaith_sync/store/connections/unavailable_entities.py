@@ -1,6 +1,6 @@
-"""Entities that a source refuses to an org: noted, judged by what the org read before, and asked for again later.
+"""Entities that a source refuses to an org: recorded, judged by what the org read before, and retried later.
 
-What a grant's scopes do not reach needs no row: it follows from the scopes that are stored with the tokens.
+An entity outside a grant's scopes needs no row: it follows from the scopes that are stored with the tokens.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ from openfaith_sync.store.outages.incidents import end_incident_with, join_incid
 from openfaith_sync.store.postgres.statements import fetch_one
 
 REFUSALS_BEFORE_AN_ALERT = 2
-"""In a row, of what was readable before: one alone may be over before anybody has read the alert."""
+"""In a row, of what was readable before: a single refusal may be over before anyone has read the alert."""
 
-# A page that was read counts, though its pass never came to its end. A parent's pages do not, but a version that its
-# pass begins with does: the source was asked for the newest one.
+# A page that was read counts even if its pass never completed. A parent's pages do not, but a version that its pass
+# starts from does: the source was asked for the newest one.
 _READ_UNTIL = """
 greatest(
   (SELECT greatest(completed_at, checked_at) FROM sync.checkpoints
@@ -33,7 +33,7 @@ greatest(
      AND CASE WHEN parent_pass_id IS NULL THEN pages > 0 ELSE watermark_to IS NOT NULL END))
 """
 _LOAD_READ_UNTIL = f"SELECT {_READ_UNTIL}"
-# Whoever asks before it is time, as a person may, learns that nothing changed: the waits do not grow by it.
+# A request before it is due, as a person may make, does not lengthen the waits.
 _NOTE = f"""
 INSERT INTO sync.disabled_entities AS held
   (org_id, adapter, entity, reason, remedy, read_until, refusals, is_shown, ask_again_at)
@@ -72,10 +72,10 @@ Refused = Mapping[OrgId, Mapping[EntityName, Refusal]]
 def note_refusal(
     database: Database, connection: Connection, entity: EntityName, error: AccessDenied, *, is_shown: bool = False
 ) -> Refusal:
-    """Note that the source refused an entity, and return how that is judged.
+    """Record that the source refused an entity, and return the refusal.
 
-    ``is_shown`` says that a run fails of it, so that only another run can show its end.
-    When many orgs are refused what they could read, one incident is opened for all (``incidents.py``).
+    ``is_shown`` means that a run failed of it, so that only another run can show its end.
+    If many orgs are refused what they could read before, one incident is opened for all (``incidents.py``).
     """
     parameters = _key(connection.org, connection.adapter, entity) | {
         "fact": error.fact,
@@ -97,14 +97,14 @@ def note_refusal(
 
 
 def judge_ungranted(database: Database, connection: Connection, entity: EntityName, error: AccessDenied) -> Refusal:
-    """Return how it is judged that the scopes of a grant do not reach an entity; nothing is noted."""
+    """Return the refusal of an entity outside a grant's scopes; nothing is recorded."""
     with database.connect(connection.org) as session:
         (read_until,) = fetch_one(session, _LOAD_READ_UNTIL, _key(connection.org, connection.adapter, entity))
     return Refusal(error.fact, error.remedy, read_until=read_until)
 
 
 def note_readable(database: Database, connection: Connection, entity: EntityName) -> None:
-    """Note that the source lets the org read an entity, which ends the refusal and the incident it was part of."""
+    """Record that the org can read an entity, which ends the refusal and the incident that it was part of."""
     org, adapter = connection.org, connection.adapter
     parameters = _key(org, adapter, entity) | {"alert": REFUSALS_BEFORE_AN_ALERT}
     with database.connect(org) as session:
@@ -118,7 +118,7 @@ def note_readable(database: Database, connection: Connection, entity: EntityName
 
 
 def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = None) -> Refused:
-    """Return what sources refuse, by org: what was refused last, what was not granted, what is refused to many."""
+    """Return what sources refuse, by org: recent refusals, missing scopes, and incidents."""
     refused: dict[OrgId, dict[EntityName, Refusal]] = {}
     adapter = manifest.adapter
     with database.connect_reading(org) as session:
@@ -142,12 +142,12 @@ def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = No
 
 
 def load_refused(database: Database, manifest: Manifest, now: datetime, org: OrgId | None = None) -> Refused:
-    """Return what is not to be asked for at this moment of the database, by org."""
+    """Return what must not be requested at this database time, by org."""
     return select_waiting(load_refusals(database, manifest, org), now)
 
 
 def select_waiting(found: Refused, now: datetime) -> Refused:
-    """Return those that nothing asks for by itself at this moment."""
+    """Return the refusals that nothing retries automatically at this time."""
     waiting = {
         whose: {entity: refusal for entity, refusal in entities.items() if refusal.waits(now)}
         for whose, entities in found.items()

@@ -1,4 +1,4 @@
-"""Opens the database: found, migrated, and of a version that will do."""
+"""Open the database: find it, check its version, and migrate it."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -20,14 +20,14 @@ from openfaith_sync.store.postgres.error_translation import translate_refusal, t
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.query_role import ensure_query_role, set_password
 from openfaith_sync.store.schema.revision import HEAD, REVISIONS
-from openfaith_sync.store.schema.row_level_security import AS_ONE_ORG, raise_walls, walls_stand
+from openfaith_sync.store.schema.row_level_security import AS_ONE_ORG, create_row_level_security, has_row_level_security
 
 OLDEST_SERVER = 140000
 DAGSTER_SCHEMA = "dagster"
 
-# A worker whose machine vanished must not keep its lease for the two hours that
-# operating systems wait by default. The planner is told what it cannot know of a
-# page: a statement is planned once, when the tables may still be empty.
+# A worker whose machine vanished must not keep its lease for the two hours that operating systems wait by default.
+# The planner settings supply what it cannot know about a page: a statement is planned once, when the tables may still
+# be empty.
 _SESSION = """
 SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false), set_config('lock_timeout', '60s', false),
@@ -42,7 +42,7 @@ ORG_SESSION = f"{_SESSION}, {AS_ONE_ORG}"
 _STORE_SESSION = f"{_SESSION}, {_PAGE_PATH}, {AS_ONE_ORG}"
 
 
-# The keepalives are the same from our side: a database whose machine vanished blocks nobody for longer than a minute.
+# The same keepalives on our side: a database whose machine vanished blocks no process for longer than a minute.
 CONNECTION_OPTIONS: Mapping[str, Any] = {
     "autocommit": True,
     "connect_timeout": 10,
@@ -62,51 +62,51 @@ class Database:
     url: DatabaseUrl
     keys: SecretKeys
     oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
-    """Who this deployment is to the sources whose tokens lie here."""
+    """This deployment's OAuth clients at the sources whose tokens are stored here."""
     lease_lasts: timedelta = LEASE_LASTS
     """How long the holder of a lease may be silent before another worker takes it over."""
     query_url: DatabaseUrl | None = None
-    """The login for people's own queries, where the operator made one; ``None``: one is created."""
+    """The login for people's own queries, if the operator created one; ``None``: one is created."""
 
     def __enter__(self) -> Self:
-        """Return itself: nothing is held open between two uses."""
+        """Return the database: nothing is held open between two uses."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing; every connection ends with its own block."""
+        """Do nothing: every connection is closed by its own block."""
 
     @property
     def libpq_url(self) -> str:
-        """For psql."""
+        """Return the URL for psql."""
         return self.url.libpq
 
     @property
     def dagster_url(self) -> str:
-        """For dagster-postgres; its tables lie in a schema of their own."""
+        """Return the URL for dagster-postgres, whose tables are in a separate schema."""
         return self.url.dagster(DAGSTER_SCHEMA)
 
     @contextmanager
     def connect(self, org: OrgId) -> Iterator[Connection]:
-        """Yield one connection that sees one org, in autocommit, closed at the end; its errors are ours."""
+        """Yield a connection that sees one org, in autocommit, closed at the end; its errors are translated."""
         with _connect(self.url, ORG_SESSION, _known(org)) as connection, translated():
             yield connection
 
     @contextmanager
     def connect_fleet(self) -> Iterator[Connection]:
-        """Yield one that sees all orgs, where it is about whose turn it is, or for people; a test lists its places."""
+        """Yield a connection that sees all orgs, for scheduling and for people; a test lists where it is used."""
         with _connect(self.url) as connection, translated():
             yield connection
 
     def connect_reading(self, org: OrgId | None) -> AbstractContextManager[Connection]:
-        """Return one that sees the org that was asked about, or all when none was."""
+        """Return a connection that sees this org, or all orgs if none is passed."""
         return self.connect_fleet() if org is None else self.connect(org)
 
     @contextmanager
     def connect_query(self) -> Iterator[Connection]:
-        """Yield a connection for a person's own statements: its login can read all orgs, and change nothing.
+        """Yield a connection for a person's own statements: its role can read all orgs and change nothing.
 
         Raises:
-            DefinitionError: An operator must create the login, or let it in; says how.
+            DefinitionError: An operator must create the role, or let it log in; the message says how.
         """
         if self.query_url is not None:
             with _connect(self.query_url) as session:
@@ -122,19 +122,19 @@ class Database:
             except DefinitionError:
                 if not self.keys.is_production:
                     raise
-                # The newest key, and with it the password, may be another one since.
+                # The newest key, and with it the password, may have changed since.
                 with self.connect_fleet() as connection:
                     set_password(connection, role, self.keys.derive_password(role))
                 session = stack.enter_context(_connect(self._query_url(role)))
             yield session
 
     def _query_url(self, role: str) -> DatabaseUrl:
-        # The embedded server asks nobody for a password: who reaches its socket is its user, or root.
+        # The embedded server asks for no password: only its own user, or root, can reach its socket.
         return self.url.with_login(role, self.keys.derive_password(role) if self.keys.is_production else None)
 
     @contextmanager
     def connect_for_pages(self, org: OrgId) -> Iterator[Connection]:
-        """Yield one connection that sees one org, planned for page commits; its errors are the driver's own."""
+        """Yield a connection that sees one org, planned for page commits; its errors are not translated."""
         with _connect(self.url, _STORE_SESSION, _known(org)) as connection:
             yield connection
 
@@ -142,23 +142,23 @@ class Database:
 def open_database(settings: Settings) -> Database:
     """Return the database of these settings with every migration applied.
 
-    Several processes may do so at once. On a database that is up to date this
-    costs one connection and one query.
+    Several processes may do this at once. On an up-to-date database it costs one
+    connection and one query.
 
     Raises:
-        UsageError: The URL is not one of PostgreSQL.
+        UsageError: The URL is not a PostgreSQL URL.
         TransientError: The database cannot be reached now.
-        DefinitionError: It refuses us, is too old, or newer than this code.
+        DefinitionError: It refuses the connection, is too old, or newer than this code.
     """
     url = DatabaseUrl.parse(settings.database_url or start_embedded(settings.home))
     with _connect(url) as connection, translated():
         if connection.info.server_version < OLDEST_SERVER:
             found = connection.info.server_version // 10000
             raise DefinitionError(
-                f"the database at {url} is PostgreSQL {found}; at least {OLDEST_SERVER // 10000} is needed"
+                f"the database at {url} is PostgreSQL {found}; at least {OLDEST_SERVER // 10000} is required"
             )
         revision = _load_revision(connection)
-        is_walled = revision == HEAD and walls_stand(connection)
+        has_policies = revision == HEAD and has_row_level_security(connection)
     if revision is not None and revision not in REVISIONS:
         raise DefinitionError(
             f"the database at {url} is at revision {revision}, which this code (at {HEAD}) does not know: "
@@ -169,15 +169,15 @@ def open_database(settings: Settings) -> Database:
         from openfaith_sync.store.schema.migrate import migrate  # noqa: PLC0415
 
         migrate(url)
-    if not is_walled:
+    if not has_policies:
         with _connect(url) as connection, translated():
-            raise_walls(connection)
+            create_row_level_security(connection)
     query_url = DatabaseUrl.parse(settings.query_url) if settings.query_url else None
     return Database(url, _keys(settings), settings.oauth_clients, query_url=query_url)
 
 
 def _known(org: OrgId) -> OrgId:
-    """Return an org's name; with another text a session would see nothing, or, where it is empty, all orgs."""
+    """Validate an org's name: a session named by other text would see nothing, or, if it is empty, all orgs."""
     return org if org == NOBODY else parse_org(org)
 
 
@@ -219,6 +219,6 @@ def begin_session(connection: Connection, session: LiteralString, parameters: tu
         connection.execute(session, parameters)
     except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidParameterValue) as error:
         raise DefinitionError(
-            "the role that keeps orgs apart is gone, or shut to the database's login; what opens the database next "
-            "makes it again"
+            "the role that separates orgs is missing or not granted to the login; opening the database again "
+            "restores it"
         ) from error

@@ -9,7 +9,7 @@ from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 
 OnStep = Callable[[str], None]
-"""What the kill tests pass in: it is told each step before it is taken."""
+"""Called before each step; tests use it to kill the process there."""
 
 
 class OrgConnection:

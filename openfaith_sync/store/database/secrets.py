@@ -1,4 +1,4 @@
-"""Credentials at rest: encrypted with keys that can be replaced one after the other."""
+"""Encryption of stored secrets, with keys that can be rotated."""
 
 import hashlib
 import hmac
@@ -25,15 +25,15 @@ class SecretKeys:
 
     home: Path
     given: tuple[str, ...] = field(default=(), repr=False)
-    """Empty for a development key, made in ``home`` when it is first needed."""
+    """Empty for a development key, created in ``home`` on first use."""
     is_production: bool = False
-    """Whether the database is the operator's own: what guards it is then not made up beside the code."""
+    """Whether the database is the operator's own: its key is then never generated next to the code."""
 
     def require(self) -> None:
-        """Return when there are keys that can be used.
+        """Check that there are usable keys.
 
         Raises:
-            DefinitionError: There are none, or one of them is no key.
+            DefinitionError: There are none, or one of them is not a key.
         """
         self._fernets()
 
@@ -42,14 +42,14 @@ class SecretKeys:
         return self._fernets()[0].encrypt(secret)
 
     def re_encrypt(self, encrypted: bytes) -> bytes | None:
-        """Return the same secret under the newest key; ``None`` where no key of ours opens it."""
+        """Return the same secret under the newest key; ``None`` if none of our keys decrypts it."""
         try:
             return MultiFernet(self._fernets()).rotate(encrypted)
         except InvalidToken:
             return None
 
     def holder(self, encrypted: bytes) -> int | None:
-        """Return the place of the key that this was encrypted with, 0 for the newest; ``None`` for none of ours."""
+        """Return the position of the key that encrypted this, 0 for the newest; ``None`` if none of ours did."""
         for place, fernet in enumerate(self._fernets()):
             try:
                 fernet.decrypt(encrypted)
@@ -59,27 +59,27 @@ class SecretKeys:
         return None
 
     def derive_password(self, purpose: str) -> str:
-        """Return a password for one purpose, the same to every process with the same newest key."""
+        """Return a password for one purpose, the same in every process with the same newest key."""
         return hmac.new(self._all()[0].encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
     @property
     def fingerprints(self) -> list[str]:
-        """Return what tells the keys apart, newest first, and says nothing of them."""
+        """Return what distinguishes the keys, newest first, without revealing them."""
         return [hashlib.sha256(key.encode()).hexdigest()[:8] for key in self._all()]
 
     def decrypt(self, encrypted: bytes, whose: str) -> bytes:
-        """Return what was encrypted with any of the keys.
+        """Decrypt what was encrypted with any of the keys.
 
         Raises:
-            DefinitionError: With none of them.
+            DefinitionError: None of the keys decrypts it.
         """
         try:
             return MultiFernet(self._fernets()).decrypt(encrypted)
         except InvalidToken as error:
             place = VARIABLE if self.given else f"{self.home / DEVELOPMENT_KEY} ({VARIABLE} is not set)"
             raise DefinitionError(
-                f"the credentials of {whose} were encrypted with a key that is not in {place}; "
-                "add that key, or connect the org again"
+                f"the credentials of {whose} are encrypted with a key that is not in {place}; "
+                "add that key, or reconnect the org"
             ) from error
 
     def _all(self) -> tuple[str, ...]:
@@ -87,13 +87,13 @@ class SecretKeys:
             return self.given
         if self.is_production:
             raise DefinitionError(
-                f"{VARIABLE} is not set, and with a database of your own (OPENFAITH_DATABASE_URL) no key is made up: "
+                f"{VARIABLE} is not set, and for your own database (OPENFAITH_DATABASE_URL) no key is generated: "
                 f"{_HOW_TO_MAKE}; if credentials were stored without it, use what is in {self.home / DEVELOPMENT_KEY}"
             )
         return (_development_key(self.home),)
 
     def _fernets(self) -> list[Fernet]:
-        # No key stands in a variable here, where an error tracker would keep it.
+        # No key is assigned to a variable here, where an error tracker would record it.
         count = len(self._all())
         wrong = [place for place, key in enumerate(self._all(), start=1) if not _is_key(key)]
         if wrong:
@@ -110,7 +110,7 @@ def _is_key(text: str) -> bool:
 
 
 def _development_key(home: Path) -> str:
-    """Return the key in ``home``, the same to every process that asks for it first."""
+    """Return the key in ``home``, the same for all processes that use it first at the same time."""
     path = home / DEVELOPMENT_KEY
     if not path.exists():
         require_folder(home, "OPENFAITH_HOME")
@@ -119,7 +119,7 @@ def _development_key(home: Path) -> str:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key())
         try:
-            # Unlike a rename, a link never replaces the key that another process made.
+            # Unlike a rename, a link never replaces the key that another process created.
             path.hardlink_to(draft)
         except FileExistsError:
             pass

@@ -1,4 +1,4 @@
-"""Which orgs have events in the inbox that may be looked at now."""
+"""Find the orgs that have due events in the inbox."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import LEFT_ALONE
 from openfaith_sync.store.schedule.work import WORK_COLUMNS, WORK_TABLES, Plan, plan_parameters, read_work
 
-# The inbox is aggregated once, and what it gives is joined by hash: with a nested loop the planner may go through
-# either side once for each org, which with accurate statistics took minutes for 5,000 orgs.
+# The inbox is aggregated once and joined by hash: with a nested loop the planner may scan either side once for each
+# org, which with accurate statistics took minutes for 5,000 orgs.
 LINEAR = "SELECT set_config('enable_nestloop', 'off', false), set_config('jit', 'off', false)"
-"""What a session says before ``DUE``."""
+"""Run in a session before ``DUE``."""
 
 DUE = f"""
 WITH inbox AS MATERIALIZED (
@@ -30,16 +30,16 @@ ORDER BY inbox.since LIMIT %(orgs)s
 
 @dataclass(frozen=True, slots=True)
 class DueRecords:
-    """One org's events that are due."""
+    """One org's due events."""
 
     work: Work
     events: int
     newest: str
-    """The id of the newest of them."""
+    """The id of the newest event."""
 
 
 def load_due_records(database: Database, plan: Plan, most_orgs: int) -> list[DueRecords]:
-    """Return the orgs whose events have waited longest, except those that a run is working on."""
+    """Return the orgs whose events have waited longest, except those that a run is processing."""
     with database.connect_fleet() as session:
         session.execute(LINEAR)
         rows = session.execute(DUE, {**plan_parameters(plan), "orgs": most_orgs}).fetchall()

@@ -1,4 +1,4 @@
-"""The inbox from outside: events as they come in, how many wait, and how they are forgotten."""
+"""The inbox for other rooms: receive events, count those waiting, and prune old ones."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -14,15 +14,15 @@ from openfaith_sync.store.postgres.statements import Connection
 
 
 def receive(database: Database, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
-    """Store events that have come in, over a connection of its own; see ``receive_on``."""
+    """Store incoming events over a separate connection; see ``receive_on``."""
     with database.connect(org) as connection:
         return receive_on(connection, org, adapter, events)
 
 
 def receive_on(connection: Connection, org: OrgId, adapter: AdapterName, events: Sequence[InboxEvent]) -> int:
-    """Store events that have come in, all or none; return how many were new.
+    """Store events that have come in, all or none, and return how many were new.
 
-    Law 7: when this returns they are stored, and may be acknowledged. An event whose
+    Law 7: once this returns they are stored, and may be acknowledged. An event whose
     id is known is the same event, and changes nothing.
     """
     if not events:
@@ -33,7 +33,7 @@ def receive_on(connection: Connection, org: OrgId, adapter: AdapterName, events:
 
 
 def _columns(events: Iterable[InboxEvent]) -> dict[str, Any]:
-    # The order of the ids is that of the locks taken, so two deliveries of the same events never wait in a circle.
+    # Rows are locked in the order of their ids, so that two deliveries of the same events never deadlock.
     rows = sorted(events, key=lambda event: event.event_id)
     return {
         "ids": [storable_text(event.event_id) for event in rows],
@@ -48,16 +48,16 @@ def _columns(events: Iterable[InboxEvent]) -> dict[str, Any]:
 
 
 def list_inboxes(database: Database, org: OrgId | None = None) -> list[InboxStatus]:
-    """Return how the inbox of every org stands that has events waiting, the longest due first."""
+    """Return the status of every org's inbox that has waiting events, the longest due first."""
     with database.connect_reading(org) as connection:
         rows = connection.execute(inbox_sql.STATUS, {"org": org}).fetchall()
     return [InboxStatus(OrgId(found), AdapterName(adapter), *figures) for found, adapter, *figures in rows]
 
 
 def prune_events(database: Database, older_than: timedelta) -> int:
-    """Delete events that were handled longer ago than this; return how many. What waits stays.
+    """Delete events that were handled longer ago than this, and return how many. Waiting events stay.
 
-    A source that repeats an event after that has it read once more, which changes nothing.
+    If the source repeats a deleted event, its record is read once more, which changes nothing.
     """
     with database.connect_fleet() as connection:
         return connection.execute(inbox_sql.PRUNE, (older_than,)).rowcount

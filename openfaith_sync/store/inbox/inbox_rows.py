@@ -1,6 +1,6 @@
-"""The inbox from inside: which records are to be read, and which events wait.
+"""Read and update the inbox during a sync: which records to read, and which events wait.
 
-Waiting is a row with a time before which it is left alone, never a sleeping process.
+Waiting is a row with an earliest time, never a sleeping process.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[Du
     for entity in sorted({entity for entity, _ in due}):
         ids = [external_id for of, external_id in due if of == entity]
         found |= _load_readings_of(connection, key, EntityName(entity), ids)
-    # What another worker handled meanwhile has no event left.
+    # Records whose events another worker has handled meanwhile have none left.
     return [found[record] for record in due if record in found]
 
 
@@ -60,14 +60,14 @@ def _held(link: tuple[Any, ...] | None) -> RecordStatus:
 def load_parent(
     connection: Connection, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
 ) -> ExternalId | None:
-    """Return the source's id of the parent that our row of a nested record refers to."""
+    """Return the source's id of the parent that our row of a nested record references."""
     parameters = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
     row = connection.execute(inbox_sql.parent(reference), parameters).fetchone()
     return ExternalId(row[0]) if row else None
 
 
 def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wait]) -> None:
-    """Postpone events."""
+    """Postpone events to a later time."""
     parameters = {
         "org": lease.key.org,
         "adapter": lease.key.adapter,
@@ -81,6 +81,6 @@ def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wa
 
 
 def count_waiting(connection: Connection, key: SyncKey) -> int:
-    """Count the events of an org that are not handled."""
+    """Return the number of an org's unhandled events."""
     row = connection.execute(inbox_sql.WAITING, {"org": key.org, "adapter": key.adapter}).fetchone()
     return int(row[0]) if row else 0

@@ -1,4 +1,4 @@
-"""The statements of the inbox."""
+"""The SQL statements of the inbox."""
 
 from functools import cache
 
@@ -35,8 +35,8 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND done_at IS NULL AND not_bef
 GROUP BY entity, external_id ORDER BY min(received_at), entity, external_id LIMIT %(most)s
 """
 
-# One statement a question and an entity: each is one index scan for all ids, whatever the
-# planner knows of tables that have just grown. Joined, they took 40 s of a plan made too early.
+# One statement per question and entity: each is one index scan for all ids, whatever the planner knows of tables that
+# have just grown. Joined into one, they took 40 s under a plan made too early.
 _OF_THESE = """
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])"""
 
@@ -75,13 +75,13 @@ WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(e
 
 @cache
 def parent(reference: ReferenceColumn) -> bytes:
-    """Return the statement that finds the parent which a row refers to."""
+    """Return the statement that finds the parent that a row references."""
     check_column(reference)
     return _PARENT.format(table=reference.table, column=reference.column).encode()
 
 
 def check_column(reference: ReferenceColumn) -> None:
-    """Refuse a column that no canonical table has.
+    """Check that a canonical table has the column.
 
     Raises:
         DefinitionError: There is no such column.

@@ -21,7 +21,7 @@ class InboxStore(OrgConnection):
     def load_parent(
         self, key: SyncKey, parent: EntityName, reference: ReferenceColumn, external_id: ExternalId
     ) -> ExternalId | None:
-        """Return the source's id of the parent that our row of a nested record refers to."""
+        """Return the source's id of the parent that our row of a nested record references."""
         with self._using(key) as connection:
             return inbox_rows.load_parent(connection, key, parent, reference, external_id)
 

@@ -1,4 +1,4 @@
-"""Parts of deliveries that nobody could read: kept as they came, done with, for a person to look at."""
+"""Store unreadable parts of deliveries as they came, marked as processed, for a person to inspect."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ ON CONFLICT (org_id, adapter, event_id) DO NOTHING
 
 
 def keep_unreadable_on(connection: Connection, org: OrgId, adapter: AdapterName, parts: Sequence[Unreadable]) -> int:
-    """Keep parts with what is wrong with them, each content once, and say how many were new."""
+    """Store unreadable parts with the reason, equal content only once, and return how many were new."""
     payloads = [storable_json({"reason": part.reason, "content": part.content}).decode() for part in parts]
     parameters = {
         "org": org,

@@ -1,7 +1,7 @@
-"""Alerts: people are told once of each cause, however many orgs it hits and however often.
+"""Alerts: each cause is reported once, however many orgs it affects and however often.
 
-An alert is open while it concerns anybody. Every statement here is about an adapter
-on purpose, since what many orgs share is told once; nothing of an org's data is read.
+An alert is open while it affects any org. Every statement here covers a whole adapter on purpose,
+since what many orgs share is reported once; no data of an org is read.
 """
 
 import logging
@@ -15,9 +15,9 @@ from openfaith_sync.store.postgres.statements import Connection, fetch_one
 _LOG = logging.getLogger("openfaith_sync.alerts")
 
 OUTAGE = "outage"
-"""The cause that a source does not answer."""
+"""The cause that a source does not respond."""
 REFUSED = "refused"
-"""The cause that a source refuses what an org could read before."""
+"""The cause that a source refuses an entity that an org could read before."""
 
 _RAISE = """
 WITH raised AS (
@@ -63,27 +63,27 @@ _PRUNE = "DELETE FROM sync.alerts WHERE closed_at < now() - %s"
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What people are told of while it lasts."""
+    """A problem that is reported while it lasts."""
 
     adapter: AdapterName
     cause: str
     detail: str
-    """What happened last and what to do."""
+    """What happened last, and what to do."""
     is_general: bool
-    """Whether it concerns every org of the adapter."""
+    """Whether it affects every org of the adapter."""
     first_seen_at: datetime
     orgs: frozenset[OrgId]
-    """Whom it concerns by name."""
+    """The affected orgs."""
 
     def concerns(self, org: OrgId, adapter: AdapterName) -> bool:
-        """Say whether it is about this org's connection, or about all to its adapter."""
+        """Return whether the alert affects this org's connection, or all connections to its adapter."""
         return self.adapter == adapter and (self.is_general or org in self.orgs)
 
 
 def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId | None, detail: str) -> bool:
-    """Have people told of a cause that concerns an org, or all of the adapter; says whether it is news.
+    """Report a cause that affects an org, or the whole adapter, and return whether the alert is new.
 
-    Only news is logged: what hits 500 orgs at once is one line and one row.
+    Only new alerts are logged: a problem that affects 500 orgs at once is one line and one row.
     """
     with database.connect_fleet() as session:
         is_new = raise_alert_on(session, adapter, cause, org, detail)
@@ -93,51 +93,51 @@ def raise_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId
 
 
 def raise_alert_on(session: Connection, adapter: AdapterName, cause: str, org: OrgId | None, detail: str) -> bool:
-    """Do the same within a transaction; what is news is logged by the caller, once it is committed."""
+    """Raise an alert within the caller's transaction; the caller logs it after the commit if it is new."""
     parameters = {"adapter": adapter, "cause": cause, "org": org, "detail": detail}
     return bool(fetch_one(session, _RAISE, parameters)[0])
 
 
 def log_alert(adapter: AdapterName, cause: str, detail: str) -> None:
-    """Log what is news."""
+    """Log a new alert."""
     _LOG.error("%s: %s: %s", adapter, cause, detail)
 
 
 def close_alert(database: Database, adapter: AdapterName, cause: str, org: OrgId | None) -> bool:
-    """Let a cause concern an org no more, or nobody; says whether that ended the alert."""
+    """Remove an org, or all orgs, from an alert, and return whether that closed it."""
     with database.connect_fleet() as session, session.transaction():
         return close_alert_on(session, adapter, cause, org)
 
 
 def close_alert_on(session: Connection, adapter: AdapterName, cause: str, org: OrgId | None) -> bool:
-    """Do the same within a transaction."""
+    """Remove an org, or all orgs, from an alert within the caller's transaction."""
     rows = session.execute(_LOCK, {"adapter": adapter, "cause": cause}).fetchall()
     return _relieve(session, [row[0] for row in rows], org)
 
 
 def close_alerts_of(session: Connection, org: OrgId) -> None:
-    """Let no alert concern an org any more; the caller's transaction holds their rows until it ends."""
+    """Remove an org from all alerts; the caller's transaction locks their rows until it ends."""
     rows = session.execute(_LOCK_OF_ORG, {"org": org}).fetchall()
     _relieve(session, [row[0] for row in rows], org)
 
 
 def list_alerts(database: Database, org: OrgId | None = None) -> list[Alert]:
-    """Return the alerts that are open, of one org or of all, the oldest first."""
+    """Return the open alerts of one org or of all, oldest first."""
     with database.connect_reading(org) as session:
         rows = session.execute(_OPEN, {"org": org})
         return [Alert(*(*parameters, frozenset(orgs))) for *parameters, orgs in rows]
 
 
 def prune_alerts(database: Database, older_than: timedelta) -> int:
-    """Delete the alerts that were over longer ago than this; gives how many."""
+    """Delete the alerts that were closed longer ago than this, and return how many."""
     with database.connect_fleet() as session:
         return session.execute(_PRUNE, (older_than,)).rowcount
 
 
 def _relieve(session: Connection, alerts: list[int], org: OrgId | None) -> bool:
-    """Close those that concern nobody else; their rows are locked, so that nobody is added meanwhile."""
+    """Close the alerts that affect no other org; their rows are locked, so that no org is added meanwhile."""
     if not alerts:
         return False
     session.execute(_RELIEVE, {"alerts": alerts, "org": org})
-    # A statement of its own: only then does it see whom others took off before the lock was given.
+    # A separate statement, so that it sees the orgs that others removed before the lock was granted.
     return session.execute(_CLOSE, {"alerts": alerts, "org": org}).rowcount > 0

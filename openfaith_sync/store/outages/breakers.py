@@ -1,9 +1,9 @@
-"""Breakers: a source that is away is asked by one probe at a time, whoever else would ask it (``adapters.needs``).
+"""Circuit breakers: an unreachable source gets one probe at a time, whichever process would call it.
 
-A breaker opens when several requests in a row found nobody, for a while; one for the whole
-adapter opens when that holds for several orgs and for most. While it is closed, asking costs
-no word with the database; while it is open, each would-be request costs one, and one in a
-while goes out. It closes with the first answer, and what waited for it is due at once.
+A breaker opens after several requests in a row were unanswered for a while; the one for the whole
+adapter opens when that is true of several orgs and of most. While it is closed, a request costs
+no query; while it is open, each attempt costs one, and every so often one is let through as a
+probe. The first response closes it, and the work that waited for it is due at once.
 """
 
 import threading
@@ -23,18 +23,18 @@ class BreakerRules:
     """When a breaker opens, and how often it is probed."""
 
     requests: int = 2
-    """So many different requests must have failed: one alone may be the request's own fault."""
+    """The number of different requests that must fail: a single one may itself be at fault."""
     lasting: timedelta = timedelta(seconds=10)
-    """For so long nothing was answered: less is a hiccup, which retries outlast."""
+    """How long nothing must be answered: anything shorter is covered by retries."""
     orgs: int = 3
-    """So many orgs must find nobody before it is the provider who is away, and most of those that asked."""
+    """The number of orgs that must be affected, and most of those that sent requests, for an outage of the provider."""
     span: timedelta = timedelta(minutes=10)
-    """What failed longer ago than this is forgotten."""
+    """Failures older than this are ignored."""
     first_probe: timedelta = timedelta(seconds=15)
     last_probe: timedelta = timedelta(minutes=5)
-    """Waits between probes double from the first to this one."""
+    """The waits between probes double from the first to this one."""
     probe_lasts: timedelta = timedelta(minutes=3)
-    """Longer than any request may take: then whoever probed was lost, and another may."""
+    """Longer than any request may take: after this the probe was lost, and another one may be sent."""
 
 
 RULES = BreakerRules()
@@ -46,9 +46,10 @@ AND NOT EXISTS (SELECT FROM sync.breakers away
 AND NOT EXISTS (SELECT FROM sync.adapter_breakers away
                 WHERE away.adapter = work.adapter AND away.probe_at > now() - interval '5 minutes')
 """
-"""What a statement about ``work`` says to leave out whose source is away. When nobody probes, anybody may."""
+"""Excludes ``work`` whose source is unreachable; if no process probes it, any process may."""
 
-# Whoever changes breakers of an adapter does so alone: an answer changes many, and a failure may change two.
+# Only one transaction at a time changes breakers of an adapter: a response changes many, and a failure may change
+# two.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('openfaith breakers ' || %(adapter)s, 0))"
 _STATE = """
 SELECT true, opened_at, probe_at, now(), reason FROM sync.adapter_breakers WHERE adapter = %(adapter)s
@@ -82,8 +83,7 @@ _OPEN = """
 UPDATE sync.breakers SET opened_at = now(), probe_at = now() + %(first)s, probes = 0
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND opened_at IS NULL
 """
-# Who asked and was answered since so many fail is seen by what a sync leaves behind; the table of those that were
-# not is short.
+# Which orgs were answered since then is visible in what their syncs store; the table of failing orgs is short.
 _OPEN_ADAPTER = """
 INSERT INTO sync.adapter_breakers (adapter, probe_at, reason)
 SELECT %(adapter)s, now() + %(first)s, %(reason)s
@@ -128,7 +128,8 @@ UNION ALL
 SELECT adapter, org_id, opened_at, probe_at, probes, reason FROM sync.breakers WHERE opened_at IS NOT NULL
 ORDER BY 1, 2 NULLS FIRST
 """
-# Any org will do for a provider that is away from all; another one each time, since one may be ill by itself.
+# Any org will do to probe a provider that is down for all; a different one each time, since one may have a problem of
+# its own.
 _TO_PROBE = """
 (SELECT connection.org_id FROM sync.adapter_breakers away
  JOIN sync.connections connection ON connection.adapter = away.adapter AND connection.status = 'active'
@@ -144,8 +145,8 @@ UNION ALL
 
 
 @dataclass(frozen=True, slots=True)
-class Away:
-    """A source that nothing but probes is asked of."""
+class UnreachableSource:
+    """A source that receives only probes."""
 
     adapter: AdapterName
     org: OrgId | None
@@ -153,7 +154,7 @@ class Away:
     since: datetime
     probe_at: datetime
     probes: int
-    """In vain so far."""
+    """The number of failed probes so far."""
     reason: str
 
 
@@ -161,19 +162,19 @@ class SharedBreaker:
     """The breaker of one connection, in one process. Safe to use from several threads."""
 
     def __init__(self, database: Database, org: OrgId, adapter: AdapterName, rules: BreakerRules = RULES) -> None:
-        """Know nothing yet; the first request asks."""
+        """Start without knowing the state; the first request loads it."""
         self._database, self._org, self._adapter, self._rules = database, org, adapter, rules
         self._turn = threading.Lock()
         self._is_closed = False
         self._has_failed = False
         self._prober: int | None = None
-        """The thread whose request is the probe, all tries of it."""
+        """The thread whose request is the probe, including its retries."""
 
     def admit(self) -> None:
-        """Let a request go out.
+        """Let a request through.
 
         Raises:
-            SourceAway: The source is away, and it is not time for a probe.
+            SourceAway: The source is unreachable, and no probe is due.
         """
         if self._is_closed or self._prober == threading.get_ident():
             return
@@ -182,7 +183,7 @@ class SharedBreaker:
                 self._look()
 
     def note_answer(self) -> None:
-        """Close what was open, and let go on what it kept waiting: the source answered."""
+        """Close open breakers and resume the work that waited: the source responded."""
         if self._is_closed and not self._has_failed:
             return
         with self._turn:
@@ -191,12 +192,12 @@ class SharedBreaker:
             self._is_closed, self._has_failed, self._prober = True, False, None
 
     def end_probe(self) -> None:
-        """Let a probe of this thread be over; one that found nothing out is followed by another as a lost one is."""
+        """End a probe of this thread; one without a result is followed by another, as a lost one is."""
         if self._prober == threading.get_ident():
             self._prober = None
 
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
-        """Count a request that found nobody for so long; says whether another one is wanted to tell why."""
+        """Count a request without a response for this long, and return whether to retry to find the cause."""
         parameters = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
         is_probe = self._prober == threading.get_ident()
         news = None
@@ -204,7 +205,7 @@ class SharedBreaker:
             session.execute(_ALONE, parameters)
             found = session.execute(_FAIL, parameters).fetchone()
             if found is None:
-                # The org was removed meanwhile: nobody would ever close what it opens.
+                # The org was removed meanwhile: nothing would ever close a breaker opened now.
                 return False
             is_several, is_lasting, is_open = found
             if is_probe:
@@ -216,11 +217,11 @@ class SharedBreaker:
             self._has_failed, self._is_closed = True, self._is_closed and not is_open
         if news:
             log_alert(self._adapter, OUTAGE, news)
-        # A probe in vain is one more of what is known already.
+        # A failed probe only confirms what is already known.
         return not is_several and not is_probe
 
     def _look(self) -> None:
-        """Learn whether the breaker is closed; where it is open and a probe is due, this request is it."""
+        """Load the breaker's state; if it is open and a probe is due, this request becomes the probe."""
         parameters = self._parameters()
         with self._database.connect_fleet() as session, session.transaction():
             row = session.execute(_STATE, parameters).fetchone()
@@ -233,14 +234,14 @@ class SharedBreaker:
                 return
         wait = max(probe_at - now, timedelta(seconds=1))
         raise SourceAway(
-            f"{self._adapter} is away since {opened_at:%Y-%m-%d %H:%M:%S} UTC ({reason}); it is probed until it "
-            f"answers, next in {wait.total_seconds():.0f} s",
+            f"{self._adapter} unreachable since {opened_at:%Y-%m-%d %H:%M:%S} UTC ({reason}); "
+            f"next probe in {wait.total_seconds():.0f} s",
             retry_after=wait,
         )
 
     def _open(self, session: Connection, parameters: dict[str, Any], *, was_open: bool) -> str | None:
-        """Open the breaker, and the adapter's when this is one org too many; gives the alert that is news."""
-        detail = f"nobody answers; asked again by itself until somebody does ({parameters['reason']})"
+        """Open the breaker, and the adapter's if enough orgs are affected; return the new alert, if any."""
+        detail = f"the source does not respond; it is probed until it does ({parameters['reason']})"
         news = False
         if not was_open:
             session.execute(_OPEN, parameters)
@@ -282,13 +283,13 @@ class SharedBreaker:
         }
 
 
-def list_away(database: Database) -> list[Away]:
-    """Return the sources that are away, those of a whole adapter first."""
+def list_unreachable(database: Database) -> list[UnreachableSource]:
+    """Return the unreachable sources, those of a whole adapter first."""
     with database.connect_fleet() as session:
-        return [Away(*row) for row in session.execute(_AWAY)]
+        return [UnreachableSource(*row) for row in session.execute(_AWAY)]
 
 
 def load_orgs_to_probe(database: Database, adapter: AdapterName, most: int) -> list[OrgId]:
-    """Return the orgs whose connections are good for a probe that is due."""
+    """Return the orgs whose connections can be used for a due probe."""
     with database.connect_fleet() as session:
         return [OrgId(row[0]) for row in session.execute(_TO_PROBE, {"adapter": adapter, "most": most})]

@@ -1,7 +1,7 @@
 """Incidents: a source refuses to many orgs at once what they could read before.
 
-No org can mend that, so none is advised to, and none waits a day: nothing but one probe
-asks for that entity until it is answered, for all orgs together. One alert says so.
+No org can fix that, so none is told to, and none waits a day: until it is over, only one probe
+requests that entity, for all orgs together. One alert reports it.
 """
 
 from dataclasses import dataclass, replace
@@ -15,21 +15,21 @@ from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on, log_ale
 from openfaith_sync.store.postgres.statements import Connection
 
 ORGS = 3
-"""So many orgs must be refused before it is the source's own trouble, and most of those that asked."""
+"""The number of orgs that must be refused, and most of those that sent requests, for a problem of the source."""
 SPAN = timedelta(minutes=30)
-"""Within so long: every org is asked for changes twice in it."""
+"""Within this time: every org is checked for changes twice in it."""
 PROBE_AFTER = (timedelta(minutes=5), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
-"""Waits between probes; the last one repeats."""
+"""The waits between probes; the last one repeats."""
 PROBE_LASTS = timedelta(minutes=3)
-"""Longer than a probe may take: then whoever probed was lost, and another may."""
+"""Longer than a probe may take: after this the probe was lost, and another one may be sent."""
 
-# Whoever opens or closes incidents of an adapter does so alone.
+# Only one transaction at a time opens or closes incidents of an adapter.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('openfaith incidents ' || %(adapter)s, 0))"
 _FIND = """
 SELECT adapter, entity, opened_at, probe_at, probes, reason FROM sync.refusal_incidents
 WHERE adapter = %(adapter)s AND entity = %(entity)s
 """
-# Who could read it since so many are refused is seen by what a sync leaves behind.
+# Which orgs could read it since then is visible in what their syncs store.
 _OPEN = """
 WITH refused AS (
   SELECT held.org_id, held.since FROM sync.disabled_entities held
@@ -47,7 +47,7 @@ WHERE %(orgs)s <= (SELECT count(*) FROM refused)
 ON CONFLICT (adapter, entity) DO NOTHING
 RETURNING adapter, entity, opened_at, probe_at, probes, reason
 """
-# When nobody probes, as while the sensors are off, anybody may ask.
+# If no process probes, as while the sensors are off, any process may request it.
 _LIST = """
 SELECT adapter, entity, opened_at, probe_at, probes, reason FROM sync.refusal_incidents
 WHERE (%(adapter)s::text IS NULL OR adapter = %(adapter)s) AND probe_at > now() - interval '5 minutes'
@@ -57,7 +57,8 @@ _CLAIM = """
 UPDATE sync.refusal_incidents SET probe_at = now() + %(lasts)s
 WHERE adapter = %(adapter)s AND probe_at <= now() RETURNING entity
 """
-# One of those that are refused: another may never have been. Another one each time, since one may be ill by itself.
+# One of the refused orgs: others may never have been refused. A different one each time, since one may have a problem
+# of its own.
 _CHOOSE = """
 SELECT held.org_id FROM sync.disabled_entities held
 JOIN sync.connections connection
@@ -104,27 +105,27 @@ class Incident:
     since: datetime
     probe_at: datetime
     probes: int
-    """In vain so far."""
+    """The number of failed probes so far."""
     reason: str
 
     def refusal_of(self, known: Refusal | None) -> Refusal:
-        """Return what this means for an org: that it waits for the probe, whatever was known of it before."""
+        """Return the refusal of one org: it waits for the probe, whatever was known before."""
         refusal = Refusal(self.reason, "", self.since, self.probe_at, is_incident=True)
         return replace(refusal, read_until=known.read_until, is_shown=known.is_shown) if known else refusal
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentProbe:
-    """What to ask in order to find out whether an incident is over."""
+    """What to request in order to find out whether an incident is over."""
 
     org: OrgId
     entity: EntityName
     parent: ExternalId | None
-    """Whose list to read, for a nested entity."""
+    """The parent whose list to read, for a nested entity."""
 
 
 def join_incident(database: Database, adapter: AdapterName, entity: EntityName, reason: str) -> Incident | None:
-    """Return the incident that a refusal is part of: one that is open, or that it opens by being one too many."""
+    """Return the incident that a refusal is part of, opening one if enough orgs are refused."""
     parameters = _parameters(adapter, entity) | {"reason": reason}
     with database.connect_fleet() as session, session.transaction():
         session.execute(_ALONE, parameters)
@@ -148,7 +149,7 @@ def list_incidents(database: Database, adapter: AdapterName | None = None) -> li
 def claim_probes(
     database: Database, adapter: AdapterName, parents: dict[EntityName, EntityName]
 ) -> list[IncidentProbe]:
-    """Return the probes that are due, each to one caller alone; ``parents`` names those of nested entities."""
+    """Return the due probes, each to only one caller; ``parents`` names the parents of nested entities."""
     probes = []
     with database.connect_fleet() as session:
         claimed = session.execute(_CLAIM, {"adapter": adapter, "lasts": PROBE_LASTS}).fetchall()
@@ -156,7 +157,7 @@ def claim_probes(
             entity = EntityName(name)
             chosen = session.execute(_CHOOSE, _parameters(adapter, entity)).fetchone()
             if chosen is None:
-                # All who were refused are gone or paused: nothing says any more that it lasts.
+                # All refused orgs are removed or paused: nothing shows any more that it lasts.
                 _end(session, adapter, entity, None, None)
                 continue
             org = OrgId(chosen[0])
@@ -165,7 +166,7 @@ def claim_probes(
 
 
 def note_probe_in_vain(database: Database, adapter: AdapterName, entity: EntityName) -> None:
-    """Let the next probe wait longer."""
+    """Lengthen the wait before the next probe."""
     with database.connect_fleet() as session:
         session.execute(_IN_VAIN, _parameters(adapter, entity))
 
@@ -173,7 +174,7 @@ def note_probe_in_vain(database: Database, adapter: AdapterName, entity: EntityN
 def end_incident_with(
     database: Database, adapter: AdapterName, entity: EntityName, org: OrgId, since: datetime
 ) -> None:
-    """End the incident in which this org was refused since that moment, now that it may read again."""
+    """End the incident in which this org was refused since then, now that it can read again."""
     with database.connect_fleet() as session:
         _end(session, adapter, entity, org, since)
 
@@ -208,5 +209,5 @@ def _parameters(adapter: AdapterName, entity: EntityName) -> dict[str, Any]:
 def _describe(incident: Incident) -> str:
     return (
         f"{incident.entity} is refused to many orgs that could read it before ({incident.reason}); "
-        "it is the source's own trouble, and one probe asks again until it is over"
+        "this is a problem of the source, which is probed until it is over"
     )

@@ -1,4 +1,4 @@
-"""A database's URL in the forms that its users want, and one that may be shown."""
+"""A database URL in the forms that its clients need, and one that is safe to show."""
 
 import re
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ _OF_A_LOGIN = frozenset({"user", "password", "passfile"})
 
 @dataclass(frozen=True, slots=True)
 class DatabaseUrl:
-    """Where a PostgreSQL database is; shown without its password."""
+    """The location of a PostgreSQL database; shown without its password."""
 
     libpq: str = field(repr=False)
     """For psql and psycopg."""
 
     @classmethod
     def parse(cls, given: str) -> "DatabaseUrl":
-        """Accept a URL in any of the forms that drivers made common.
+        """Accept a URL in any of the forms that drivers have made common.
 
         Raises:
             UsageError: It is not a PostgreSQL URL.
@@ -28,7 +28,7 @@ class DatabaseUrl:
         try:
             urlsplit(given)
         except ValueError:
-            # Not chained: it repeats the URL, password and all.
+            # Not chained: the cause repeats the URL, including the password.
             raise UsageError("the database URL is not a URL") from None
         if not _SCHEME.match(given):
             scheme = given.partition("://")[0] if "://" in given else "no scheme"
@@ -37,13 +37,13 @@ class DatabaseUrl:
 
     @property
     def sqlalchemy(self) -> str:
-        """For SQLAlchemy, over psycopg 3."""
+        """Return the URL for SQLAlchemy, over psycopg 3."""
         return self._with_scheme("postgresql+psycopg")
 
     def dagster(self, schema: str) -> str:
-        """For dagster-postgres, whose tables go to a schema of their own.
+        """Return the URL for dagster-postgres, whose tables are in a separate schema.
 
-        It closes psycopg 3 connections under itself, hence psycopg2.
+        It closes psycopg 3 connections that are in use, hence psycopg2.
         """
         parts = urlsplit(self._with_scheme("postgresql+psycopg2"))
         query = dict(parse_qsl(parts.query))
@@ -51,7 +51,7 @@ class DatabaseUrl:
         return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 
     def with_database(self, name: str) -> "DatabaseUrl":
-        """Return the URL of another database of the same server."""
+        """Return the URL of another database on the same server."""
         return DatabaseUrl(urlunsplit(urlsplit(self.libpq)._replace(path=f"/{name}")))
 
     def with_login(self, user: str, password: str | None) -> "DatabaseUrl":
@@ -59,14 +59,14 @@ class DatabaseUrl:
         parts = urlsplit(self.libpq)
         place = parts.netloc.rpartition("@")[2]
         login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-        # What a query may say of the login itself: libpq takes it before what stands in front of the host.
+        # Login parameters in the query are dropped: libpq prefers them to those before the host.
         kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _OF_A_LOGIN]
         return DatabaseUrl(
             urlunsplit(parts._replace(netloc=f"{login}@{place}", query=urlencode(kept, quote_via=quote)))
         )
 
     def __str__(self) -> str:
-        """Read without the password and without anything that a query may hold but the host."""
+        """Return the URL without the password, and without query parameters other than the host."""
         parts = urlsplit(self.libpq)
         user, at, place = parts.netloc.rpartition("@")
         host = dict(parse_qsl(parts.query)).get("host")

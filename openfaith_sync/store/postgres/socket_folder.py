@@ -1,4 +1,4 @@
-"""Where the embedded server's socket lies, and that nobody else can have put one there."""
+"""The folder of the embedded server's socket, which no other user may have created."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ _LONGEST_SOCKET_FOLDER = 85
 
 
 def socket_folder(folder: Path, user: str | None) -> Path:
-    """Return the data folder, or one with a short name: a socket's path has an upper length."""
+    """Return the data folder, or one with a short name if the socket's path would be too long."""
     if len(os.fsencode(folder)) <= _LONGEST_SOCKET_FOLDER:
         return folder
     short = short_folder(folder)
@@ -28,18 +28,18 @@ def socket_folder(folder: Path, user: str | None) -> Path:
 
 
 def require_private(place: Path, owner: int) -> None:
-    """Return only if nobody but the server's user can have put anything into the folder.
+    """Check that only the server's user can have put anything into the folder.
 
-    Its name can be foretold, and everybody may create it: who did would get what we send to the server.
+    Its name is predictable, and anyone may create it: whoever did would receive what we send to the server.
 
     Raises:
-        DefinitionError: It belongs to somebody else, is open to others, or is no folder of its own.
+        DefinitionError: It belongs to another user, is open to others, or is not a real folder.
     """
     found = place.lstat()
     if stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not stat.S_IMODE(found.st_mode) & 0o077:
         return
     raise DefinitionError(
-        f"the folder {place} for the embedded PostgreSQL's socket does not belong to the server's user alone "
+        f"the folder {place} for the embedded PostgreSQL's socket is not private to the server's user "
         f"(owner {found.st_uid}, mode {stat.S_IMODE(found.st_mode):o}); "
         "remove it, or set OPENFAITH_HOME to a shorter path"
     )

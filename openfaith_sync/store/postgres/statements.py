@@ -1,4 +1,4 @@
-"""One connection and how its rows are read."""
+"""A connection's type, and how one row is read."""
 
 from typing import Any, LiteralString, TypeAlias
 
@@ -10,7 +10,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 def fetch_one(
     connection: Connection, statement: LiteralString, parameters: tuple[object, ...] | dict[str, Any]
 ) -> tuple[Any, ...]:
-    """Return the one row that a statement always returns."""
+    """Return the row of a statement that always returns one."""
     row = connection.execute(statement, parameters).fetchone()
     if row is None:
         raise LookupError("the statement returned no row")

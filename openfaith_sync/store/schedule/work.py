@@ -1,7 +1,7 @@
-"""The plan: what is due for every org, what a run was asked for, and when it is due again.
+"""The plan: what is due for every org, which run was requested for it, and when it is due again.
 
-Every statement here concerns many orgs at once on purpose: it decides whose turn it
-is. Nothing of an org's data is read.
+Every statement here covers many orgs at once on purpose: it decides which are next. No data of
+an org is read.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ FROM unnest(%(orgs)s::text[], %(entities)s::text[], %(modes)s::text[], %(times)s
      AS new(org_id, entity, mode, not_before)
 ON CONFLICT DO NOTHING
 """
-# What is not asked for while a run reads the org, something greater is due, or the source is away.
+# Nothing is requested while a run reads the org, larger work is due, or the source is unreachable.
 _MAY_BE_ASKED = f"""
 work.adapter = %(adapter)s AND work.mode = %(mode)s AND work.entity = ANY(%(entities)s)
 AND work.run_key IS NULL AND work.not_before <= now()
@@ -123,17 +123,17 @@ _NEXT = "SELECT min(not_before) FROM sync.work WHERE adapter = %s AND mode = %s 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the plan needs to know of an adapter's manifest."""
+    """What the plan needs to know about an adapter's manifest."""
 
     adapter: AdapterName
     entities: tuple[EntityName, ...]
-    """In the order in which they are best synced."""
+    """In the recommended order of syncing."""
     listed_whole: tuple[EntityName, ...]
     page_size: int
 
     @classmethod
     def of(cls, manifest: Manifest, order: Sequence[EntityName]) -> "Plan":
-        """Read it from the manifest."""
+        """Build the plan of a manifest."""
         whole = [e.name for e in manifest.entities.values() if e.delta.by is DeltaCapability.NONE and not e.nested]
         return cls(manifest.adapter, tuple(order), tuple(whole), manifest.adapter_file.paging.size)
 
@@ -145,16 +145,16 @@ class Plan:
 
 
 def load_now(database: Database) -> datetime:
-    """Return the database's time."""
+    """Return the database's current time."""
     with database.connect_fleet() as session:
         return _now(session)
 
 
 def add_missing_work(database: Database, plan: Plan) -> int:
-    """Have every active connection in the plan: first a full sync, then what repeats; says how many rows are new.
+    """Add every active connection to the plan, a full sync first, and return how many rows are new.
 
-    An org whose entities were all synced before, as one that was removed and came
-    back with its data, goes on from its watermarks instead.
+    An org whose entities were all synced before, such as one that was removed and added again
+    with its data, resumes from its watermarks instead.
     """
     entities, modes = zip(*plan.rows, strict=True)
     with database.connect_fleet() as session, session.transaction():
@@ -169,7 +169,7 @@ def add_missing_work(database: Database, plan: Plan) -> int:
 
 
 def load_due(database: Database, plan: Plan, mode: WorkMode, most_orgs: int) -> list[Work]:
-    """Return what is due and may be asked for, of the orgs that have waited longest; all rows of an org together."""
+    """Return the due work of the orgs that have waited longest; all rows of an org together."""
     entities = list(plan.entities) if mode is WorkMode.DELTA else [ALL]
     parameters = {**plan_parameters(plan), "mode": mode.value, "entities": entities, "orgs": most_orgs}
     with database.connect_fleet() as session:
@@ -177,7 +177,7 @@ def load_due(database: Database, plan: Plan, mode: WorkMode, most_orgs: int) -> 
 
 
 def load_asked(database: Database, plan: Plan, modes: Collection[WorkMode]) -> list[Work]:
-    """Return what runs were asked for and not heard of yet."""
+    """Return the work whose requested runs have no recorded outcome yet."""
     with database.connect_fleet() as session:
         return list(
             map(read_work, session.execute(_ASKED, {**plan_parameters(plan), "modes": [mode.value for mode in modes]}))
@@ -185,7 +185,7 @@ def load_asked(database: Database, plan: Plan, modes: Collection[WorkMode]) -> l
 
 
 def ask_for(database: Database, adapter: AdapterName, asked: Mapping[str, Sequence[Work]]) -> set[str]:
-    """Note that a run is asked for with each key; gives the keys that nobody asked for meanwhile."""
+    """Record that a run is requested with each key, and return the keys that no other process has requested."""
     rows = [(work.key.org, work.key.entity, work.key.mode.value, key) for key, works in asked.items() for work in works]
     if not rows:
         return set()
@@ -196,7 +196,10 @@ def ask_for(database: Database, adapter: AdapterName, asked: Mapping[str, Sequen
 
 
 def store_changes(database: Database, changes: Sequence[WorkChange], runs: Mapping[str, str] | None = None) -> int:
-    """Store what became of rows, all at once; ``runs`` gives the Dagster run of a run key. Says how many changed."""
+    """Store the outcomes of rows, all at once, and return how many changed.
+
+    ``runs`` maps run keys to Dagster run ids.
+    """
     if not changes:
         return 0
     with database.connect_fleet() as session:
@@ -204,27 +207,27 @@ def store_changes(database: Database, changes: Sequence[WorkChange], runs: Mappi
 
 
 def make_due(database: Database, org: OrgId, adapter: AdapterName, modes: Collection[WorkMode], reason: str) -> int:
-    """Let an org's work of these kinds, and all that failed, be due now, unless a run is at it; says how many rows."""
+    """Make an org's work of these modes, and failed work, due now unless a run has it; return the number of rows."""
     parameters = {"org": org, "adapter": adapter, "modes": [mode.value for mode in modes], "reason": reason}
     with database.connect(org) as session:
         return session.execute(_RAISE, parameters).rowcount
 
 
 def replan_nights(database: Database, org: OrgId, time_zone: str) -> int:
-    """Move an org's reconciliations to the nights of another time zone, unless a run is at them."""
+    """Move an org's reconciliations to the nights of another time zone, unless a run has them."""
     with database.connect(org) as session:
         night = next_night(org, time_zone, _now(session))
         return session.execute(_NIGHT, (night, org)).rowcount
 
 
 def plan_weekly_full(database: Database, adapter: AdapterName, begin: datetime, span: timedelta) -> int:
-    """Let every active org's full sync be due once in the span after ``begin``; the same again changes nothing."""
+    """Make every active org's full sync due once in the span after ``begin``; repeating it changes nothing."""
     with database.connect_fleet() as session:
         return session.execute(_WEEKLY, {"adapter": adapter, "begin": begin, "span": span}).rowcount
 
 
 def load_next_time(database: Database, adapter: AdapterName, mode: WorkMode) -> datetime | None:
-    """Return when work of a kind is due next."""
+    """Return when work of a mode is next due."""
     with database.connect_fleet() as session:
         found: datetime | None = fetch_one(session, _NEXT, (adapter, mode.value))[0]
     return found
@@ -244,12 +247,12 @@ def _first_time(plan: Plan, row: tuple[Any, ...]) -> datetime | None:
 
 
 def plan_parameters(plan: Plan) -> dict[str, Any]:
-    """Return what ``WORK_COLUMNS`` asks of a plan."""
+    """Return the parameters that ``WORK_COLUMNS`` needs."""
     return {"adapter": plan.adapter, "whole": list(plan.listed_whole), "page": plan.page_size}
 
 
 def read_work(row: tuple[Any, ...]) -> Work:
-    """Return a row of ``WORK_COLUMNS``."""
+    """Parse a row of ``WORK_COLUMNS``."""
     org, adapter, entity, mode, *rest = row
     return Work(WorkKey(OrgId(org), AdapterName(adapter), EntityName(entity), WorkMode(mode)), *rest)
 

@@ -34,7 +34,7 @@ _TYPES: dict[ColumnType, TypeEngine[Any]] = {
 
 
 def add_canonical_tables() -> None:
-    """Write them all into the metadata."""
+    """Add all canonical tables to the metadata."""
     for table in CANONICAL_TABLES.values():
         _add(table)
 

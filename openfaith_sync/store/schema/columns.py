@@ -1,4 +1,4 @@
-"""What every table is made of: the schemas, the metadata they are written in, and columns that many have."""
+"""The schemas, the metadata and the columns that many tables share."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +9,8 @@ from sqlalchemy.types import TypeEngine
 CANONICAL_SCHEMA = "openfaith"
 SYNC_SCHEMA = "sync"
 
-# Ids are compared byte by byte: quicker than a language's order, and an index
-# on them stays right when the machine's C library changes its sorting.
+# Ids are compared byte by byte: faster than a language's order, and an index on them stays valid when the machine's C
+# library changes its sorting.
 ID = Text(collation="C")
 MOMENT = DateTime(timezone=True)
 NOW = text("now()")

@@ -1,4 +1,4 @@
-"""The tables about connections and their credentials, as SQLAlchemy metadata."""
+"""The tables of connections and their credentials, as SQLAlchemy metadata."""
 
 from sqlalchemy import (
     BigInteger,
@@ -18,7 +18,7 @@ from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, SYNC_SCHEMA, ke
 
 
 def add_connection_tables() -> None:
-    """Have the tables among the others."""
+    """Add the tables to the metadata."""
     Table(
         "connections",
         metadata,

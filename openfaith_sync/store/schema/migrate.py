@@ -1,4 +1,4 @@
-"""Brings a database's tables to what the code expects. Imports alembic: only when there is work."""
+"""Migrate a database to the schema that the code expects. Imports alembic, so import this only when needed."""
 
 import logging
 from pathlib import Path
@@ -9,12 +9,12 @@ from sqlalchemy import NullPool, create_engine, text
 
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 
-# Any number will do; it must only be the same in every process.
+# Any number will do if every process uses the same one.
 _LOCK = 0x0FA17_5C4E
 
 
 def migrate(url: DatabaseUrl, target: str = "head") -> None:
-    """Apply what is missing, one process at a time; the others find it done."""
+    """Apply missing migrations, one process at a time; waiting processes find them applied."""
     engine = create_engine(url.sqlalchemy, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
@@ -28,9 +28,9 @@ def migrate(url: DatabaseUrl, target: str = "head") -> None:
 
 
 def alembic_config(connection: object) -> Config:
-    """Return alembic's configuration for one open connection."""
+    """Return alembic's configuration for an open connection."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    # One line a migration is of use to nobody who did not ask for it.
+    # One line per migration is noise for everyone who did not ask for it.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     return config

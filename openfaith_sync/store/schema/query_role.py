@@ -1,8 +1,8 @@
-"""The role that people's own queries log in as: it can read, and do nothing else.
+"""The role for people's own queries: it can read, and do nothing else.
 
-A session that only takes a role may leave it again with ``RESET ROLE``, so this role has a login of its own:
-no superuser, no member of any role, no right but to read our tables without their secrets. Its transactions
-are read-only and its statements end in time, by the role's own settings too.
+A session that only takes a role can leave it again with ``RESET ROLE``, so this role has its own login:
+no superuser, no member of any role, no privilege but to read our tables without their secrets. The role's
+own settings also make its transactions read-only and limit its statements' time.
 """
 
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
     "webhook_subscriptions": frozenset({"secret", "previous_secret"}),
     "authorizations": frozenset({"state_hash", "verifier"}),
 }
-"""By table of schema ``sync``; a test holds it complete."""
+"""By table of schema ``sync``; a test checks that none is missing."""
 
-# One for each login, as the engine's role is (walls.py).
+# One per login, like the engine's role (row_level_security.py).
 _LOAD = """
 SELECT wanted.name, login.rolname, login.rolsuper OR login.rolcreaterole, role.oid IS NOT NULL,
        COALESCE(role.rolsuper OR role.rolcreaterole OR role.rolcreatedb OR role.rolreplication OR role.rolbypassrls
@@ -88,23 +88,23 @@ class _Table:
 
 
 def ensure_query_role(connection: Connection, given: str | None = None) -> str:
-    """Return the name of the role, which may read every table of ours but the secrets in them.
+    """Return the name of the role, which can read all of our tables except their secrets.
 
-    Creates what is missing: the role, where the operator has not ``given`` one, and its rights on newer tables.
+    Creates what is missing: the role, if the operator has not ``given`` one, and its privileges on newer tables.
 
     Raises:
-        DefinitionError: Only an operator can do that, or the role can do more than read; says how to mend it.
+        DefinitionError: Only an operator can do that, or the role can do more than read; the message says what to do.
     """
     with translated():
         name, login, may_make_roles, exists, is_mighty = fetch_one(connection, _LOAD, (given,))
         if is_mighty:
             raise DefinitionError(
-                f"the role {name!r} may do more than run queries: it is a superuser, may bypass row-level security or "
-                "make roles or databases, or is a member of another role; take that from it"
+                f"the role {name!r} can do more than run queries: it is a superuser, can bypass row-level security or "
+                "create roles or databases, or is a member of another role; revoke that"
             )
         if not exists and not may_make_roles:
             raise DefinitionError(
-                f"the database's login {login!r} may not create a role for queries; as one who may, run: "
+                f"the database's login {login!r} cannot create a role for queries; as a login that can, run: "
                 "CREATE ROLE openfaith_query LOGIN PASSWORD '...'; then set OPENFAITH_QUERY_URL to the database's "
                 "URL with that login (its rights are granted when it is first used)"
             )
@@ -114,7 +114,7 @@ def ensure_query_role(connection: Connection, given: str | None = None) -> str:
 
 
 def set_password(connection: Connection, role: str, password: str) -> None:
-    """Let the role log in with this password; only its SCRAM verifier is sent, and so logged, by the server."""
+    """Set the role's password; only its SCRAM verifier is sent to the server, and thus logged."""
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     with translated():
         connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier)))
@@ -132,8 +132,8 @@ def _load_tables(connection: Connection, role: str) -> list[_Table]:
     tables = [_Table(*row) for row in connection.execute(_TABLES, (role,))]
     if wrong := [f"{table.schema}.{table.name}" for table in tables if table.is_too_open]:
         raise DefinitionError(
-            f"the role {role!r} for queries may write to, or read secrets of, {wrong[0]}; revoke what it was granted, "
-            "itself or through PUBLIC"
+            f"the role {role!r} for queries can write to, or read secrets of, {wrong[0]}; revoke its grants, "
+            "direct ones and those through PUBLIC"
         )
     return tables
 
@@ -152,7 +152,7 @@ def _make(connection: Connection, name: str, *, exists: bool) -> None:
 
 def _create_role(connection: Connection, role: sql.Identifier) -> None:
     try:
-        # Another database's first query may make it at this moment, by the same login.
+        # The same login may be creating it at this moment for another database.
         with connection.transaction():
             connection.execute(sql.SQL(_CREATE).format(role=role))
     except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):

@@ -1,8 +1,8 @@
-"""The second wall around each org: row-level security, and a role that cannot pass it (law 10).
+"""Row-level security, and a role that cannot bypass it, as the second protection of each org (law 10).
 
 A session of one org takes the engine's role and names its org; the policies then show it no other
-org's row, whatever its statement says. Only the tables' owner sees all orgs, in a session that
-names none. The statements, which name their org themselves, are the first wall.
+org's rows, whatever its statement says. Only the tables' owner sees all orgs, in a session that
+names none. The statements, which name their org themselves, are the first protection.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
-# One role for each login: databases of one login may share it, since it has rights only where
-# it was given some, and what one login makes no other login has to be let into.
+# One role per login: databases of one login may share it, since it has privileges only where they were granted, and
+# no other login needs access to what one login creates.
 _ENGINE = "'openfaith_engine_' || left(md5(session_user), 12)"
 
 AS_ONE_ORG = f"""
@@ -26,9 +26,9 @@ set_config('openfaith.org', %s, false), set_config('role', (
     ELSE 'none' END
   FROM pg_roles WHERE rolname = session_user), false)
 """  # noqa: S608  our own constants, here and twice below
-"""What a session's first SELECT says to make it one org's.
+"""What a session's first SELECT runs to restrict it to one org.
 
-A login that may pass the walls never stays itself, even when the engine's role is missing.
+A login that can bypass the policies never keeps its own role, even if the engine's role is missing.
 """
 
 _OPEN_TABLES = f"""
@@ -63,7 +63,7 @@ SELECT room.nspname, held.relname,
 FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND held.relname = ANY (%s)
 """
-_WALL = """
+_CREATE_POLICIES = """
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS one_org ON {table};
@@ -73,16 +73,16 @@ CREATE POLICY fleet ON {table} TO {owner}
   USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''));
 """
 _LOCK = 0x0FA17_3A115
-# Another database's walls may be raised at this moment by the same login.
+# The same login may be creating another database's policies at this moment.
 _MADE_MEANWHILE = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError_)
 _ATTEMPTS = 5
 _SET_OPTION = 160000
-"""The server's version that tells being a member from being allowed to become the role."""
+"""The server version from which being a member and being allowed to SET ROLE are distinct."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """Who we are to the server."""
+    """The login as the server sees it."""
 
     name: str
     engine: str
@@ -95,31 +95,31 @@ class _Login:
 
     @property
     def needs_engine(self) -> bool:
-        """Whether the engine's role is to be made or let into; else the policies hold the login itself."""
+        """Return whether the engine's role must be created or granted; otherwise the policies bind the login itself."""
         return not self.may_become_engine and (self.may_make_roles or self.is_bypassing or self.has_engine)
 
 
 def enter_org(connection: Connection, org: OrgId) -> None:
-    """Let a session that is one org's already be another's from now on."""
+    """Switch a session that is restricted to one org to another org."""
     connection.execute("SELECT set_config('openfaith.org', %s, false)", (org,))
 
 
-def walls_stand(connection: Connection) -> bool:
-    """Whether every table has its policies, and a session of an org cannot pass them.
+def has_row_level_security(connection: Connection) -> bool:
+    """Return whether every table has its policies, and a session of an org cannot bypass them.
 
     Raises:
-        DefinitionError: Only an operator can see to that; says how.
+        DefinitionError: Only an operator can fix that; the message says how.
     """
     login = _load_login(connection)
     _refuse_what_is_unsafe(login)
     return not login.needs_engine and not fetch_one(connection, _OPEN_TABLES, ())[0]
 
 
-def raise_walls(connection: Connection) -> None:
-    """Return every table its policies, and the engine its role; what is there stays.
+def create_row_level_security(connection: Connection) -> None:
+    """Create missing policies on every table and the engine's role; existing ones stay.
 
     Raises:
-        DefinitionError: Only an operator can do that; says how.
+        DefinitionError: Only an operator can do that; the message says how.
     """
     connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
     try:
@@ -130,7 +130,7 @@ def raise_walls(connection: Connection) -> None:
             _make_engine(connection, login)
             login = _load_login(connection)
         _refuse_what_is_unsafe(login)
-        _wall(connection, login, fetch_one(connection, _OPEN_TABLES, ())[0] or [])
+        _create_policies(connection, login, fetch_one(connection, _OPEN_TABLES, ())[0] or [])
     finally:
         connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
@@ -152,7 +152,7 @@ def _make_engine(connection: Connection, login: _Login) -> None:
     except psycopg.errors.InsufficientPrivilege:
         create = "" if login.has_engine else f'CREATE ROLE "{login.engine}" NOLOGIN; '
         raise DefinitionError(
-            f"the database's login {login.name!r} may not make the role that keeps orgs apart; as one who may, run: "
+            f"the database's login {login.name!r} cannot create the role that separates orgs; as one that can, run: "
             f'{create}GRANT "{login.engine}" TO "{login.name}"'
         ) from None
 
@@ -160,7 +160,7 @@ def _make_engine(connection: Connection, login: _Login) -> None:
 def _refuse_what_is_unsafe(login: _Login) -> None:
     if login.is_engine_bypassing:
         raise DefinitionError(
-            f"the role {login.engine!r} may pass row-level security, so it keeps no orgs apart; as a superuser, run: "
+            f"the role {login.engine!r} can bypass row-level security, so orgs are not separate; as a superuser, run: "
             f'ALTER ROLE "{login.engine}" NOSUPERUSER NOBYPASSRLS'
         )
     if login.is_owner is False:
@@ -170,7 +170,7 @@ def _refuse_what_is_unsafe(login: _Login) -> None:
         )
 
 
-def _wall(connection: Connection, login: _Login, tables: Sequence[str]) -> None:
+def _create_policies(connection: Connection, login: _Login, tables: Sequence[str]) -> None:
     if login.has_engine:
         engine = sql.Identifier(login.engine)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA openfaith, sync TO {}").format(engine))
@@ -181,4 +181,4 @@ def _wall(connection: Connection, login: _Login, tables: Sequence[str]) -> None:
                 grant = sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}")
                 connection.execute(grant.format(table, engine))
             if is_of_org:
-                connection.execute(sql.SQL(_WALL).format(table=table, owner=sql.Identifier(owner)))
+                connection.execute(sql.SQL(_CREATE_POLICIES).format(table=table, owner=sql.Identifier(owner)))

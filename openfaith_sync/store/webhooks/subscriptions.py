@@ -1,8 +1,8 @@
-"""What we keep of webhook subscriptions: which there are, and the secrets their deliveries are signed with.
+"""Store webhook subscriptions and the secrets that their deliveries are signed with.
 
-A secret is encrypted like the credentials. One that was replaced is believed for a day more, since
-the source may have signed a delivery before and tries it again later. The database's clock decides
-that, not the clocks of the machines.
+A secret is encrypted like the credentials. A replaced secret stays valid for another day, since the
+source may retry a delivery that it signed before. The database's clock decides this, not the clocks
+of the machines.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ ON CONFLICT (org_id, adapter, name) DO UPDATE
 SET subscription_id = EXCLUDED.subscription_id, url = EXCLUDED.url, is_active = EXCLUDED.is_active,
     checked_at = CASE WHEN EXCLUDED.is_active THEN now() ELSE held.checked_at END
 """
-# Apart, so that a secret that stays keeps the one before it for as long as was said.
+# Separate from _SAVE, so that an unchanged secret keeps its predecessor for the full time.
 _REPLACE = """
 UPDATE sync.webhook_subscriptions
 SET previous_secret = secret, previous_until = now() + interval '24 hours', secret = %s
@@ -52,7 +52,7 @@ WHERE org_id = %s AND adapter = %s AND name = ANY (%s)
 _NOTE_INACTIVE = """
 UPDATE sync.webhook_subscriptions SET is_active = false WHERE org_id = %s AND adapter = %s AND name = %s
 """
-# Not more than a key lock: keeping a subscription right waits for nobody, removing it does.
+# Only a key lock: updating a subscription waits for no one, removing it does.
 _KEEP = """
 SELECT (SELECT account_id FROM sync.accounts own
         WHERE (own.org_id, own.adapter) = (held.org_id, held.adapter))
@@ -66,17 +66,17 @@ class PostgresSubscriptions:
     """One org's subscriptions to one adapter; implements ``engine.subscription_needs.SubscriptionStore``."""
 
     def __init__(self, connection: Connection, keys: SecretKeys, org: OrgId, adapter: AdapterName) -> None:
-        """Serve this org and adapter only."""
+        """Serve only this org and adapter."""
         self._connection = connection
         self._keys = keys
         self.org, self.adapter = org, adapter
 
     def hold_lease(self, holder: str) -> AbstractContextManager[Lease]:
-        """Hold the right to change them; it ends with the process, however that ends."""
+        """Hold the lease on the org's subscriptions; it ends with the process, however that ends."""
         return hold_lease(self._connection, SyncKey(self.org, self.adapter, SUBSCRIPTIONS), holder)
 
     def load(self) -> dict[str, KnownSubscription]:
-        """Return what we keep, by event name."""
+        """Return the stored subscriptions, by event name."""
         with translated():
             rows = self._connection.execute(_LOAD, (self.org, self.adapter)).fetchall()
         return {
@@ -85,13 +85,13 @@ class PostgresSubscriptions:
         }
 
     def save(self, subscription: Subscription) -> None:
-        """Keep one with its secret; another secret of the same event name is believed for a day more.
+        """Store a subscription with its secret; a replaced secret stays valid for another day.
 
         Raises:
             DefinitionError: It has no secret.
         """
         if subscription.secret is None:
-            raise DefinitionError(f"the subscription of {self.org} to {subscription.name} has no secret to keep")
+            raise DefinitionError(f"the subscription of {self.org} to {subscription.name} has no secret to store")
         key = (self.org, self.adapter, subscription.name)
         encrypted = self._keys.encrypt(subscription.secret.encode())
         parameters = {
@@ -110,22 +110,22 @@ class PostgresSubscriptions:
             self._connection.execute(_SAVE, parameters)
 
     def note_active(self, names: Sequence[str]) -> None:
-        """Keep in mind that these were as we keep them just now."""
+        """Record that these subscriptions were active at the source just now."""
         with translated():
             self._connection.execute(_NOTE_ACTIVE, (self.org, self.adapter, list(names)))
 
     def note_inactive(self, name: str) -> None:
-        """Keep in mind that deliveries are to be fetched."""
+        """Record that a subscription was inactive, so that its deliveries must be fetched."""
         with translated():
             self._connection.execute(_NOTE_INACTIVE, (self.org, self.adapter, name))
 
     def forget(self, name: str) -> None:
-        """Keep nothing of an event name; nothing signed for it is believed any more."""
+        """Delete the subscription to an event name; deliveries signed for it are no longer accepted."""
         with translated():
             self._connection.execute(_FORGET, (self.org, self.adapter, name))
 
     def receive(self, events: Sequence[InboxEvent]) -> int:
-        """Put events into the inbox and say how many were new."""
+        """Store events in the inbox, and return how many were new."""
         with translated():
             return receive_on(self._connection, self.org, self.adapter, events) if events else 0
 
@@ -135,13 +135,13 @@ class PostgresSubscriptions:
 
 @contextmanager
 def open_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -> Iterator[PostgresSubscriptions]:
-    """Yield what we keep of an org's subscriptions, over one connection of its own."""
+    """Yield the store of an org's subscriptions, over a separate connection."""
     with database.connect(org) as connection:
         yield PostgresSubscriptions(connection, database.keys, org, adapter)
 
 
 def forget_subscriptions(database: Database, org: OrgId, adapter: AdapterName) -> int:
-    """Keep no subscription of an org, where its source cannot be asked to end them; says how many there were."""
+    """Delete all stored subscriptions of an org whose source cannot be asked to remove them, and return how many."""
     with database.connect(org) as connection:
         return connection.execute(_FORGET_ALL, (org, adapter)).rowcount
 
@@ -151,14 +151,14 @@ class Subscriber:
     """An org with subscriptions."""
 
     account: AccountId | None
-    """The source's account that its records come from; ``None`` until the source states one."""
+    """The source's account that its records come from; ``None`` until the source states it."""
 
 
 def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) -> Subscriber | None:
-    """Return an org that has subscriptions, and keep it so until the transaction ends.
+    """Return an org if it has subscriptions, and keep them from being deleted until the transaction ends.
 
-    What is stored in that transaction is there when the org's subscriptions go, so whoever
-    deletes them and then the org's events leaves none.
+    Whatever this transaction stores exists once the subscriptions can be deleted, so deleting them and then
+    the org's events leaves none.
     """
     row = connection.execute(_KEEP, (org, adapter)).fetchone()
     return None if row is None else Subscriber(row[0])
@@ -167,10 +167,10 @@ def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) ->
 def load_secrets(
     connection: Connection, keys: SecretKeys, org: OrgId, adapter: AdapterName
 ) -> Mapping[str, tuple[bytes, ...]]:
-    """Return the secrets that are believed, by event name: the one in force, and the one before it while it is.
+    """Return the valid secrets by event name: the current one, and the previous one while it is valid.
 
     Raises:
-        DefinitionError: They were encrypted with a key that we do not have.
+        DefinitionError: They are encrypted with a key that we do not have.
     """
     with translated():
         rows = connection.execute(_LOAD_SECRETS, (org, adapter)).fetchall()

@@ -1,4 +1,4 @@
-"""What people read about webhooks: which events are subscribed to, and what came of them."""
+"""The status of webhooks for people: the subscribed events, and what was received."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,16 +28,16 @@ FROM subscribed FULL JOIN received USING (name) ORDER BY name
 
 @dataclass(frozen=True, slots=True)
 class WebhookStatus:
-    """One event name of an org: what was asked for and what came."""
+    """The status of one event name of an org."""
 
     name: str
     url: str | None
-    """Where the source delivers; ``None`` when it was not asked to."""
+    """Where the source delivers; ``None`` without a subscription."""
     is_active: bool
     checked_at: datetime | None
     """When the source was last seen to have it active."""
     received: int
-    """Of what the inbox still keeps, as in all that follow."""
+    """Events that the inbox still contains, as for the following counts."""
     waiting: int
     malformed: int
     """Parts of deliveries that could not be read."""
