@@ -39,7 +39,7 @@ FLEET = {
     "store/inbox/due_records.py": 1,  # whose turn it is
     "store/deletions/hold_decisions.py": 1,  # a hold is named by its number
     "store/outages/incidents.py": 5,  # a source refuses to many at once
-    "store/inbox/inbox.py": 2,  # whose turn it is; pruning
+    "store/inbox/inbox.py": 1,  # pruning
     "store/admin/pruning.py": 2,
     "store/admin/key_rotation.py": 2,  # keys are everybody's
     "store/schedule/work.py": 8,  # the plan: whose turn it is
@@ -186,7 +186,7 @@ def test_an_owner_that_may_make_none_is_held_by_the_policies_itself(login: Login
 
 def test_a_login_that_passes_policies_is_told_what_an_operator_must_do(login: Login, empty_url: DatabaseUrl) -> None:
     url = login("NOSUPERUSER NOCREATEROLE BYPASSRLS")
-    with pytest.raises(DefinitionError, match="as one who may, run: CREATE ROLE") as refusal:
+    with pytest.raises(DefinitionError, match="as one that can, run: CREATE ROLE") as refusal:
         open_database(settings_for(url))
     with psycopg.connect(empty_url.libpq, autocommit=True) as operator:
         operator.execute(str(refusal.value).partition("run: ")[2].encode())
