@@ -42,8 +42,19 @@ def at(second: int) -> str:
     return moment(second).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+class NoMergesOrEvents:
+    """The rest of a source of which nothing is merged and that sends no events."""
+
+    def read_merges(self, query: ListingQuery) -> Page:
+        assert query.entity == "person_merger"
+        return Page((), total_count=0, has_next=False)
+
+    def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        raise NotImplementedError
+
+
 @dataclass
-class MovingChurch:
+class MovingChurch(NoMergesOrEvents):
     """Serves one entity as the real source does: whole seconds, ties by id, offsets that shift."""
 
     manifest: Manifest
@@ -100,13 +111,6 @@ class MovingChurch:
         assert parent is None
         number = int(external_id)
         return FreshRecord(self._raw(number)) if number in self.versions else None
-
-    def read_merges(self, query: ListingQuery) -> Page:
-        assert query.entity == "person_merger"
-        return Page((), total_count=0, has_next=False)
-
-    def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
-        raise NotImplementedError
 
     def _matches(self, number: int, query: ListingQuery) -> bool:
         if self.ignores_filters:

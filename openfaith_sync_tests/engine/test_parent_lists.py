@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
 
 import pytest
 
@@ -15,7 +14,8 @@ from openfaith_sync.domain.records.record import RawRecord, Reference
 from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.session import Session
-from openfaith_sync_tests.engine.moving_church import EagerThreads, small_pages
+from openfaith_sync_tests.engine.memory_evidence import DeletingStore
+from openfaith_sync_tests.engine.moving_church import EagerThreads, NoMergesOrEvents, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import PCO
 
 COUNTED, UNCOUNTED = EntityName("household_membership"), EntityName("group_membership")
@@ -25,7 +25,7 @@ Damage = Callable[[int, Page], Page]
 
 
 @dataclass
-class OneList:
+class OneList(NoMergesOrEvents):
     """One parent's list, five records a page; each answer may be damaged."""
 
     size: int
@@ -34,7 +34,10 @@ class OneList:
     parent: FreshRecord | AccessDenied | None = None
     """What reading the parent itself gives."""
 
-    def read_record(self, entity: EntityName, external_id: ExternalId) -> FreshRecord | None:
+    def read_record(
+        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+    ) -> FreshRecord | None:
+        assert parent is None
         assert (entity, external_id) in {("household", "9"), ("group", "9")}
         if isinstance(self.parent, AccessDenied):
             raise self.parent
@@ -52,7 +55,8 @@ class OneList:
 def read(source: OneList, entity: EntityName = COUNTED) -> ParentRead:
     manifest = small_pages(PCO, in_flight=1)
     lease = Lease(SyncKey(OrgId("grace"), manifest.adapter, entity), 1)
-    session = Session(manifest, cast(Any, source), cast(Any, None), OrgId("grace"), threads=EagerThreads)
+    store = DeletingStore(manifest.entities[entity])
+    session = Session(manifest, source, store, OrgId("grace"), threads=EagerThreads)
     held = EntitySession(session, lease)
     return ParentLists(held, held.build_fetcher()).read(PARENT)
 

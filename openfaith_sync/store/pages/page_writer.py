@@ -225,9 +225,7 @@ class PageWriter:
             self._riders_of = pass_id
         for entity in entities:
             if entity not in self._riders:
-                raise DefinitionError(
-                    f"{entity} came with a page of {lease.key}, but is no child of pass {pass_id}"
-                )
+                raise DefinitionError(f"{entity} came with a page of {lease.key}, but is no child of pass {pass_id}")
 
     def _send_page(self, sent: SentPage) -> None:
         """Send all statements at once, without waiting for any result."""

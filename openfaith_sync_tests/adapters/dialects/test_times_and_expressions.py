@@ -141,8 +141,7 @@ def read(zone: str, row: dict[str, object]) -> dict[str, object]:
         def check_account(self, _: object) -> None:
             pass
 
-    # A client that has one answer is enough.
-    source = speak(ROCK, zone).open_source(Client())  # type: ignore[arg-type]
+    source = speak(ROCK, zone).open_source(Client())  # type: ignore[arg-type]  # one answer is enough
     fresh = source.read_record(PERSON, ExternalId("7"))
     assert fresh is not None
     return dict(fresh.record.attributes)
