@@ -40,7 +40,7 @@ def test_killed_at_every_step_of_a_refresh(church: Church, refreshers: Refresher
         assert church.connection.status is ConnectionStatus.RECONNECT_NEEDED
         assert church.connection.status_reason is not None
         assert "may have been used" in church.connection.status_reason
-        assert "was ended before the answer was stored" in church.connection.status_reason
+        assert "ended before the response was stored" in church.connection.status_reason
     else:
         assert again == [0]
         assert church.connection.status is ConnectionStatus.ACTIVE
