@@ -1,4 +1,4 @@
-"""The package's structure: folders import one way only, and files stay small."""
+"""The package's structure: folders import one way only, files stay small, and a class name means one thing."""
 
 import ast
 from collections import defaultdict
@@ -48,3 +48,12 @@ def test_folders_import_one_way_only() -> None:
 def test_files_stay_below_the_limit() -> None:
     paths = [*PACKAGE.rglob("*.py"), *(ROOT / "openfaith_sync_tests").rglob("*.py")]
     assert {str(path): lines for path in paths if (lines := len(path.read_text().splitlines())) > MOST_LINES} == {}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places = defaultdict(set)
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(name)
+    assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import ParamSpec, TypeVar
 
-from openfaith_sync.adapters.dialects.page_proofs import prove_order
+from openfaith_sync.adapters.dialects.pages.page_proofs import prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest

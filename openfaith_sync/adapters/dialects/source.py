@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.page_windows import read_window
+from openfaith_sync.adapters.dialects.pages.page_windows import read_window
 from openfaith_sync.adapters.dialects.port import Dialect
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import parse_answered_at
 from openfaith_sync.domain.connections.connection import Identity

@@ -9,7 +9,7 @@ from openfaith_sync.simulator.data.church import Action, SimulatedChurch
 from openfaith_sync.simulator.data.tables import Row, Table
 from openfaith_sync.simulator.data.unmodelled_resources import organization_id
 from openfaith_sync.simulator.events.event_payloads import EventNames, write_payload
-from openfaith_sync.simulator.events.subscriptions import Subscriptions, WebhookEvent, WebhookSubscription
+from openfaith_sync.simulator.events.subscriptions import SubscriptionRegister, WebhookEvent, WebhookSubscription
 from openfaith_sync.simulator.events.visibility_delay import VisibilityDelay
 from openfaith_sync.simulator.events.webhook_sender import WebhookDelivery, WebhookSender
 from openfaith_sync.simulator.settings.delivery_faults import DeliveryFaults, plan_delivery
@@ -24,7 +24,7 @@ class EventPublisher:
     ) -> None:
         """Listen from now on."""
         self.names = EventNames(church.world.tables.values())
-        self.subscriptions = Subscriptions(settings.seed)
+        self.subscriptions = SubscriptionRegister(settings.seed)
         self.sender = WebhookSender(organization_id(settings.seed), settings.webhook_retry_scale)
         self.visibility_delay = VisibilityDelay()
         self.now: Callable[[], str] = church.now

@@ -40,7 +40,7 @@ class WebhookSubscription:
     events: dict[int, WebhookEvent] = field(default_factory=dict)
 
 
-class Subscriptions:
+class SubscriptionRegister:
     """All subscriptions; secrets and event uuids are derived from the seed."""
 
     def __init__(self, seed: int) -> None:

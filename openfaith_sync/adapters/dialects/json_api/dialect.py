@@ -9,8 +9,8 @@ from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
-from openfaith_sync.adapters.dialects.page_proofs import prove_advance, prove_page, prove_promise
-from openfaith_sync.adapters.dialects.rows import below, fill_path, parse_identity
+from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_page, prove_promise
+from openfaith_sync.adapters.dialects.pages.rows import below, fill_path, parse_identity
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openfaith_sync.adapters.dialects.rows import parse_identity, placed, unidentified
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity, placed, unidentified
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference

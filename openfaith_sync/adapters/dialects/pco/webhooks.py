@@ -16,8 +16,8 @@ from typing import Any
 from openfaith_sync.adapters.client.lenient_json import parse_json
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity
 from openfaith_sync.adapters.dialects.pco.webhook_keys import require_webhooks
-from openfaith_sync.adapters.dialects.rows import parse_identity
 from openfaith_sync.domain.ids import AccountId, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.unstorable_text import storable_json

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.page_proofs import prove_page, prove_size, prove_token
+from openfaith_sync.adapters.dialects.pages.page_proofs import prove_page, prove_size, prove_token
+from openfaith_sync.adapters.dialects.pages.rows import below, fill_path, parse_identity, placed
 from openfaith_sync.adapters.dialects.plain.documents import Documents, value_below
 from openfaith_sync.adapters.dialects.plain.records import RowReader
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
-from openfaith_sync.adapters.dialects.rows import below, fill_path, parse_identity, placed
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified
 from openfaith_sync.adapters.dialects.plain.documents import value_below
 from openfaith_sync.adapters.dialects.plain.values import AttributeReader
-from openfaith_sync.adapters.dialects.rows import parse_identity, unidentified
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.records.record import RawRecord, Reference

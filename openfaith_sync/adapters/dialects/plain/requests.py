@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.rows import fill_parameter, fill_path
+from openfaith_sync.adapters.dialects.pages.rows import fill_parameter, fill_path
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.manifest.dialect_files import ChangeFilter, PlainKeys

@@ -7,7 +7,7 @@ moves between the two requests then shows at the anchor, or comes twice, but is 
 from collections.abc import Callable
 from dataclasses import replace
 
-from openfaith_sync.adapters.dialects.page_proofs import prove_full
+from openfaith_sync.adapters.dialects.pages.page_proofs import prove_full
 from openfaith_sync.domain.passes.listing import ListingQuery, Page
 
 

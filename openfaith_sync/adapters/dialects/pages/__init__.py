@@ -1,0 +1,1 @@
+"""What every dialect does with pages and rows: proofs, windows over numbered pages, and ids."""
