@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from openfaith_sync.domain.errors import AccessDenied, MostlyRejected, PageNotServed, TransientError
@@ -230,6 +230,10 @@ def test_a_listing_that_may_not_be_read_either_way_is_refused() -> None:
         PageReader(listing, 100).read(ListingQuery(CAMPUS, children=(CHILD,)))
 
 
+# The row that is stepped over leaves before the one after it is read.
+@example(bad={2}, moves=[[], [], [], [], [], [], [("update", 2)]])
+# It leaves for a place that is stepped over next.
+@example(bad={29}, moves=[[], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [("update", 29)]])
 @given(bad=st.sets(st.integers(1, 30), max_size=4), moves=Moves)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_rows_that_move_while_a_place_is_stepped_over_are_read(bad: set[int], moves: list[MovesBetween]) -> None:

@@ -166,17 +166,18 @@ class PageReader:
         self._send(replace(places[0], size=1, children=(), is_reducible=False), cost)
 
     def _are_in_place(self, query: ListingQuery, pages: Sequence[Page], cost: _Cost) -> bool:
-        """Return whether no row moved while these pages were read: the first and the last stand where they stood.
+        """Return whether no row moved while these pages were read.
 
-        Nothing between two rows can have come or gone while both kept their places. Where nothing follows
-        the last row that was stepped over, that row itself must still not be served.
+        Each row must stand where it stood, and each place that was stepped over must still not be served: where
+        its row left between two requests, the row after it has taken that place unread. The last row is read
+        last, since any row that leaves before it moves it.
         """
-        offset, ends = query.offset, []
+        offset, places = query.offset, []
         for page in pages:
             if page.rows:
-                ends.append((offset, page))
+                places.append((offset, page))
             offset += page.rows
-        for place, page in (ends[0], ends[-1]):
+        for place, page in places:
             try:
                 again = self._ask(replace(query, offset=place), 1, cost)
             except PageNotServed:
