@@ -14,6 +14,7 @@
       RecordRejected         one record cannot be stored    -> dead letter, continue
       DefinitionError        manifest or code is wrong      -> no retry
         UsageError           the caller's mistake
+          NotConnected       no connection to this adapter  -> not available, if the org has another one
         NotFoundAtSource     the source has no such record  -> evidence, if one record was requested
         AccessDenied         the token may not read this    -> judged by what it could read before
         MostlyRejected       too many records rejected      -> correct the records or the manifest, sync again
@@ -104,6 +105,10 @@ class DefinitionError(SyncError):
 
 class UsageError(DefinitionError):
     """The caller named something that does not exist or cannot be done."""
+
+
+class NotConnected(UsageError):
+    """The org has no connection to the adapter."""
 
 
 class NotFoundAtSource(DefinitionError):

@@ -23,7 +23,7 @@ from openfaith_sync_tests.store.making import fetch
 def synced(deployment: Deployment, church: RunningSimulator) -> OrgId:
     """An org whose every asset was materialized by a process of Dagster's own."""
     org = deployment.add_org("grace", church)
-    answer = deployment.materialize('key:"pco/*"', org)
+    answer = deployment.materialize("*", org)
     assert answer.returncode == 0, answer.stderr[-3000:]
     return org
 
@@ -64,6 +64,20 @@ def test_dagster_keeps_its_tables_in_a_schema_of_their_own(deployment: Deploymen
 def test_nothing_is_written_beside_the_home(deployment: Deployment, synced: OrgId) -> None:
     left = {path.name for path in deployment.folder.iterdir()}
     assert left <= {"dagster.yaml", "workspace.yaml", ".openfaith", "dev.log", "logs", ".logs_queue"}
+
+
+def test_an_adapter_that_the_org_is_not_connected_to_is_not_available(deployment: Deployment, synced: OrgId) -> None:
+    key = dg.AssetKey(["breeze", "person"])
+    with open_instance(deployment) as instance:
+        reasons = [
+            record.asset_observation.metadata["reason"].value
+            for record in instance.fetch_observations(key, limit=10).records
+            if record.asset_observation is not None
+        ]
+        assert not instance.fetch_materializations(key, limit=1).records
+    assert reasons == [
+        "grace is not connected to breeze; connect it with: openfaith-sync org add grace --adapter breeze"
+    ]
 
 
 def test_an_org_without_a_connection_fails_in_one_clear_line(deployment: Deployment, synced: OrgId) -> None:

@@ -143,7 +143,7 @@ def test_a_child_that_was_set_aside_counts_as_having_come(database: Database, pc
 
 
 def test_a_lone_process_never_earns_a_429(database: Database, pco_manifest: Manifest) -> None:
-    with church(pco_manifest, 200, rate="10/1") as simulator:
+    with church(pco_manifest, 900, rate="10/1") as simulator:
         outcomes = sync(database, pco_manifest, simulator)
         assert not [outcome.error for outcome in outcomes.values() if outcome.error]
         log = simulator.requests()

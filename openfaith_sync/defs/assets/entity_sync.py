@@ -11,8 +11,9 @@ from openfaith_sync.defs.assets.progress_log import ProgressLog
 from openfaith_sync.defs.assets.unavailable_entities import Unavailable, report_unavailable
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.error_translation import dagster_failures
+from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import require_granted
-from openfaith_sync.domain.errors import AccessDenied
+from openfaith_sync.domain.errors import AccessDenied, NotConnected
 from openfaith_sync.domain.ids import OrgId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -21,7 +22,7 @@ from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.sessions.opening import open_session
-from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.connections.connections import list_connections, load_connection
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 
 
@@ -30,13 +31,20 @@ def sync_entity(
 ) -> dg.MaterializeResult[None] | Unavailable:
     """Sync one entity of the run's org; a retry resumes after the last commit.
 
-    Returns ``Unavailable`` if this connection could never read the entity: nothing was stored, and nothing is wrong.
+    Returns ``Unavailable`` if this connection could never read the entity, or the org is connected to other
+    adapters only: nothing was stored, and nothing is wrong.
     """
     org = OrgId(context.partition_key)
     progress_log = ProgressLog(context.log, entity.name)
     with dagster_failures(context.retry_number):
         database = resource.open()
-        connection = load_connection(database, org, manifest.adapter)
+        try:
+            connection = load_connection(database, org, manifest.adapter)
+        except NotConnected as error:
+            # Every asset has every org's partition, whichever system the org uses.
+            if not list_connections(database, org):
+                raise
+            return report_unavailable(context, Refusal(str(error)))
         connection.require_usable()
         note = judge_ungranted
         try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
-from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.errors import NotConnected, UsageError
 from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
 from openfaith_sync.store.connections.accounts import require_account_on
 from openfaith_sync.store.connections.credentials import read, sealed
@@ -121,13 +121,15 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
     """Return an org's connection with its credentials.
 
     Raises:
-        UsageError: The org is not connected to this adapter.
+        NotConnected: The org is not connected to this adapter.
         DefinitionError: Its credentials are encrypted with a key that we do not have.
     """
     with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     if row is None:
-        raise UsageError(f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org}")
+        raise NotConnected(
+            f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org} --adapter {adapter}"
+        )
     base_url, method, encrypted, status, *rest = row
     secret = database.keys.decrypt(encrypted, f"{org}/{adapter}")
     return Connection(org, adapter, base_url, read(method, secret), ConnectionStatus(status), *rest)
