@@ -61,7 +61,7 @@ def count_rows(database: Database, org: OrgId) -> dict[str, int]:
 
 
 def erase_org(database: Database, org: OrgId, *, keep_settings: bool = False) -> dict[str, int]:
-    """Permanently delete everything of one org, and return how many rows were deleted from each table.
+    """Delete everything of one org permanently, and return how many rows were deleted from each table.
 
     If killed, it can be run again until done. No sync can write meanwhile.
 
