@@ -13,17 +13,16 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
 from openfaith_sync.domain.errors import DefinitionError, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import is_place
 from openfaith_sync.domain.manifest.paging import Paging
-from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
-from openfaith_sync.domain.records.record import MappedBatch, join_batches
+from openfaith_sync.domain.records.record import join_batches
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
+from openfaith_sync.engine.passes.page_requests import PageRequest, Purpose, ReadyPage
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.ports.pages import Pages, PendingCommit
 
@@ -39,38 +38,6 @@ StartThreads = Callable[[int], Executor]
 def start_threads(count: int) -> Executor:
     """Return the threads that fetch pages."""
     return ThreadPoolExecutor(count, thread_name_prefix="fetch")
-
-
-class Purpose(Enum):
-    """The purpose of a request."""
-
-    READ_ON = auto()
-    SPLIT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class PageRequest:
-    """One request that has not been answered yet."""
-
-    index: int
-    """The index of its slice."""
-    query: ListingQuery
-    purpose: Purpose
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyPage:
-    """One page that waits for its commit."""
-
-    index: int
-    """The index of its slice, which reads on only after the commit."""
-    place: WalkPlace
-    """The place after it."""
-    mapped: MappedPage
-    batches: tuple[MappedBatch, ...]
-    """Of ``mapped``, the records that were not read before."""
-    fresh: int
-    """How many records of the page were not read before."""
 
 
 @dataclass(frozen=True, slots=True)

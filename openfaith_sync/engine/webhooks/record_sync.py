@@ -7,7 +7,7 @@ still wait, and are processed again with the same result.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from time import monotonic
 
 from openfaith_sync.domain.errors import (
@@ -35,8 +35,8 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn, Revival, merging_references, references_to
-from openfaith_sync.domain.records.record import MappedBatch, RawRecord
-from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, RecordsResult, RecordStatus, Wait
+from openfaith_sync.domain.records.record import MappedBatch
+from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, RecordsResult, RecordStatus
 from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
 from openfaith_sync.engine.deletions.withheld_deletions import RequestedDeletion, allow_deletions
 from openfaith_sync.engine.passes.merges import run_merges
@@ -56,6 +56,7 @@ from openfaith_sync.engine.webhooks.event_resolution import (
     resolve_missing,
     resolve_readable,
 )
+from openfaith_sync.engine.webhooks.record_batch import RecordBatch, RecordRead
 
 RECORDS_A_BATCH = 100
 
@@ -80,36 +81,6 @@ def run_records(
     """
     with session.hold_lease(RECORDS) as lease:
         return _InboxRun(session, lease, on_progress).run(most_seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordRead:
-    """The source's response for one record."""
-
-    due: DueRecord
-    parent: ExternalId | None = None
-    fresh: FreshRecord | None = None
-    failure: SyncError | None = None
-
-
-@dataclass(slots=True)
-class _RecordBatch:
-    """What one batch is about to store."""
-
-    raws: dict[EntityName, list[RawRecord]] = field(default_factory=dict)
-    """By entity, sideloaded children first: what was read by its own id is newer."""
-    asked: list[RequestedDeletion] = field(default_factory=list)
-    """Records that events report as deleted and that the source answers 404 for."""
-    tombstones: list[Tombstone] = field(default_factory=list)
-    revived: dict[EntityName, list[ExternalId]] = field(default_factory=dict)
-    """Records that a merge removed here and that the source still shows."""
-    memberships: list[Membership] = field(default_factory=list)
-    handled: dict[str, str] = field(default_factory=dict)
-    waits: dict[str, Wait] = field(default_factory=dict)
-
-    def include(self, children: Mapping[EntityName, Sequence[RawRecord]]) -> None:
-        for entity, records in children.items():
-            self.raws[entity] = [*records, *self.raws.get(entity, ())]
 
 
 class _InboxRun:
@@ -153,7 +124,7 @@ class _InboxRun:
             (wanted if self._is_to_be_read(due) else others).append(due)
         parents = [self._find_parent(due) for due in wanted]
         reads = list(threads.map(self._read, wanted, parents))
-        batch = _RecordBatch()
+        batch = RecordBatch()
         for due in others:
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
         for read in reads:
@@ -231,18 +202,18 @@ class _InboxRun:
             replace(self._lease.key, entity=entity.name), entity.parent, reference, due.external_id
         )
 
-    def _read(self, due: DueRecord, parent: ExternalId | None) -> _RecordRead:
+    def _read(self, due: DueRecord, parent: ExternalId | None) -> RecordRead:
         """Read one record; called in a thread."""
         if parent is None and self._is_nested(due):
-            return _RecordRead(due)
+            return RecordRead(due)
         try:
-            return _RecordRead(due, parent, self._source.read_record(due.entity, due.external_id, parent))
+            return RecordRead(due, parent, self._source.read_record(due.entity, due.external_id, parent))
         except (ReconnectRequired, LeaseLost):
             raise
         except SyncError as error:
-            return _RecordRead(due, parent, failure=error)
+            return RecordRead(due, parent, failure=error)
 
-    def _resolve(self, batch: _RecordBatch, read: _RecordRead) -> None:
+    def _resolve(self, batch: RecordBatch, read: RecordRead) -> None:
         due, entity = read.due, self._manifest.entities[read.due.entity]
         if due.status is RecordStatus.MERGED and (read.fresh is None and not isinstance(read.failure, TransientError)):
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
@@ -258,7 +229,7 @@ class _InboxRun:
             is_older = is_behind(self._source, entity, due, read.fresh.record)
             self._take(batch, due, resolve_readable(due, is_older=is_older), read.fresh, read.parent)
 
-    def _resolve_denied(self, batch: _RecordBatch, read: _RecordRead, entity: Entity) -> None:
+    def _resolve_denied(self, batch: RecordBatch, read: RecordRead, entity: Entity) -> None:
         """Store the newest event's payload where the token may not read the record itself."""
         due = read.due
         shown = read_payload(self._source, entity, due, read.parent)
@@ -271,7 +242,7 @@ class _InboxRun:
 
     def _take(
         self,
-        batch: _RecordBatch,
+        batch: RecordBatch,
         due: DueRecord,
         resolution: EventResolution,
         fresh: FreshRecord | None = None,
@@ -292,7 +263,7 @@ class _InboxRun:
             tombstone = Tombstone(due.entity, table, due.external_id, derive(due.external_id))
             batch.asked.append(RequestedDeletion(tombstone, parent, is_live=due.status is RecordStatus.LIVE))
 
-    def _withhold(self, batch: _RecordBatch, pass_id: PassId, due_records: Sequence[DueRecord]) -> None:
+    def _withhold(self, batch: RecordBatch, pass_id: PassId, due_records: Sequence[DueRecord]) -> None:
         """Keep only the deletions that the safety stop allows; the events of the others name their hold."""
         allowed = allow_deletions(self._manifest, self._store, self._lease, pass_id, batch.asked)
         batch.tombstones = allowed.tombstones
@@ -306,18 +277,18 @@ class _InboxRun:
                 batch.handled |= dict.fromkeys(event_ids, f"waits for a person behind hold {hold.hold_id}")
         self._holds |= allowed.holds
 
-    def _revive(self, batch: _RecordBatch) -> None:
+    def _revive(self, batch: RecordBatch) -> None:
         for entity, external_ids in batch.revived.items():
             references = references_to(self._manifest, entity)
             table = self._manifest.entities[entity].table
             self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
 
-    def _map(self, batch: _RecordBatch) -> tuple[MappedBatch, ...]:
+    def _map(self, batch: RecordBatch) -> tuple[MappedBatch, ...]:
         """Map by entity, in the manifest's order, which is that of every page, so that commits cannot deadlock."""
         return tuple(self._mapper(name, batch.raws[name]) for name in self._manifest.entities if batch.raws.get(name))
 
     def _note_set_aside(
-        self, batch: _RecordBatch, due_records: Sequence[DueRecord], mapped: Sequence[MappedBatch]
+        self, batch: RecordBatch, due_records: Sequence[DueRecord], mapped: Sequence[MappedBatch]
     ) -> None:
         """Report events whose record could not be mapped as set aside (law 5)."""
         rejected = {(each.entity, bad.external_id) for each in mapped for bad in each.rejected}
@@ -327,7 +298,7 @@ class _InboxRun:
                 batch.handled |= dict.fromkeys(event_ids, "set aside as a dead letter")
 
     def _count(
-        self, batch: _RecordBatch, reads: Iterable[_RecordRead], counts: Mapping[EntityName, Counts], requests: int
+        self, batch: RecordBatch, reads: Iterable[RecordRead], counts: Mapping[EntityName, Counts], requests: int
     ) -> None:
         live = {(read.due.entity, read.due.external_id) for read in reads if read.due.status is RecordStatus.LIVE}
         total = dict(self._result.counts)

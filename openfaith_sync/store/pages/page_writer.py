@@ -1,7 +1,7 @@
 """Commit a page: its records, links, dead letters, counts and place, as a whole or not at all (law 1)."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -11,17 +11,22 @@ import psycopg
 from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import RECORDS, EntityName
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId
-from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
+from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
 from openfaith_sync.store.database.org_connection import OnStep
-from openfaith_sync.store.pages import evidence_sql, page_sql
+from openfaith_sync.store.pages import page_sql
 from openfaith_sync.store.pages.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.pages.page_rows import (
     Parameters,
-    newest_each,
     progress_parameters,
-    record_parameters,
     refused_record,
-    rejection_parameters,
+)
+from openfaith_sync.store.pages.page_statements import (
+    count_changes,
+    page_parameters,
+    report_unreadable,
+    store_evidence,
+    store_records,
+    store_rejections,
 )
 from openfaith_sync.store.pages.pipeline import Pipeline, StatementResult
 from openfaith_sync.store.postgres.error_translation import translated
@@ -50,7 +55,6 @@ COMMIT_STEPS = (
 that needs them, ``note_parent`` once for each parent.
 """
 
-Send = Callable[[str, bytes, Parameters], StatementResult]
 BatchParameters: TypeAlias = list[tuple[MappedBatch, Parameters]]
 """Each batch with the parameters that all its statements have: its org, adapter, entity and pass."""
 
@@ -182,7 +186,7 @@ class PageWriter:
         self._under_way.popleft()
         pairs = zip(oldest.page.batches, oldest.stored, strict=True)
         oldest.counts = {
-            batch.entity: _count(len(batch.records), answer, len(batch.rejected)) for batch, answer in pairs
+            batch.entity: count_changes(len(batch.records), answer, len(batch.rejected)) for batch, answer in pairs
         }
         self._step("committed")
 
@@ -231,13 +235,13 @@ class PageWriter:
         """Send all statements at once, without waiting for any result."""
         lease, page, send = sent.lease, sent.page, self._send
         send("begin", b"BEGIN", {})
-        send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
-        _note(listing_of(lease, page), send)
+        send("check_lease", page_sql.CHECK_LEASE, page_parameters(lease, page))
+        store_evidence(listing_of(lease, page), send)
         for batch, known in sent.batches:
-            sent.stored.append(_store(batch, batch.records, known, send) if batch.records else None)
-            _set_aside(batch.rejected, known, send)
-            _warn(batch, known, send)
-        _note(evidence_of(lease, page), send)
+            sent.stored.append(store_records(batch, batch.records, known, send) if batch.records else None)
+            store_rejections(batch.rejected, known, send)
+            report_unreadable(batch, known, send)
+        store_evidence(evidence_of(lease, page), send)
         send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
         sent.committed = send("commit", b"COMMIT", {})
         self._pipeline.flush()
@@ -248,15 +252,15 @@ class PageWriter:
         counts: dict[EntityName, Counts] = {}
         self._step("begin")
         with self._connection.transaction():
-            send("check_lease", page_sql.CHECK_LEASE, _claim(lease, page))
-            _note(listing_of(lease, page), send)
+            send("check_lease", page_sql.CHECK_LEASE, page_parameters(lease, page))
+            store_evidence(listing_of(lease, page), send)
             for batch, known in sent.batches:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
-                _set_aside(rejected, known, send)
-                _warn(batch, known, send)
+                store_rejections(rejected, known, send)
+                report_unreadable(batch, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
-            _note(evidence_of(lease, page), send)
+            store_evidence(evidence_of(lease, page), send)
             send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")
@@ -270,7 +274,7 @@ class PageWriter:
             return Counts(), []
         try:
             with self._connection.transaction():
-                return _count(len(records), _store(batch, records, known, self._send_alone)), []
+                return count_changes(len(records), store_records(batch, records, known, self._send_alone)), []
         except _RECORDS_OWN_FAULT as error:
             if len(records) == 1:
                 return Counts(), [refused_record(records[0], batch.table, error)]
@@ -294,44 +298,3 @@ class PageWriter:
     def _step(self, step: str) -> None:
         if self._on_step is not None:
             self._on_step(step)
-
-
-def _store(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> StatementResult:
-    parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
-    return send("store_records", page_sql.store_records(batch.table), parameters)
-
-
-def _set_aside(rejected: Sequence[Rejection], known: Parameters, send: Send) -> None:
-    if rejected:
-        parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
-        send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters)
-
-
-def _warn(batch: MappedBatch, known: Parameters, send: Send) -> None:
-    """Add the number of unreadable values to the report of the entity's pass, in total and by name."""
-    found = unreadable_values(batch)
-    if found:
-        parameters = {"org": known["org"], "pass": known["pass"], "found": orjson.dumps(found).decode()}
-        send("note_report", evidence_sql.NOTE_REPORT, parameters)
-
-
-def _note(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send) -> None:
-    """Store what the page listed, the deletions that it proves, and the events that it handles."""
-    for step, statement, parameters in evidence:
-        send(step, statement, parameters)
-
-
-def _claim(lease: Lease, page: PageCommit) -> Parameters:
-    key = lease.key
-    return {
-        "org": key.org,
-        "adapter": key.adapter,
-        "entity": key.entity,
-        "token": lease.token,
-        "pass": page.pass_id,
-    }
-
-
-def _count(records: int, answer: StatementResult | None, dead: int = 0) -> Counts:
-    created, updated = (int(count) for count in (answer and answer.row) or (0, 0))
-    return Counts(created=created, updated=updated, unchanged=records - created - updated, dead=dead)
