@@ -76,7 +76,7 @@ def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: 
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
             ran.append(command)
     assert len(ran) >= 5
-    stop = [str(ROOT / ".venv/bin/python"), "-m", "openfaith_sync.store.postgres.embedded_server", "stop"]
+    stop = [str(ROOT / ".venv/bin/python"), "-m", "openfaith_sync.store.embedded", "stop"]
     subprocess.run(stop, cwd=tmp_path, env=environment, check=True)
 
 

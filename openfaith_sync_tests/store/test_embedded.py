@@ -103,7 +103,7 @@ def test_it_can_be_stopped_by_hand(home: Path) -> None:
     user = User(home)
     user.answer()
     running = server(home)
-    command = [sys.executable, "-m", "openfaith_sync.store.postgres.embedded_server", "stop", str(home)]
+    command = [sys.executable, "-m", "openfaith_sync.store.embedded", "stop", str(home)]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stderr == ""
     assert not is_alive(running)
     assert stop_embedded(home) is False

