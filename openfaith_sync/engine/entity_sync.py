@@ -174,6 +174,9 @@ class EntitySync:
             self._report |= store.load_announced(session.lease, opened.pass_id)
         if missing:
             self._report["listed_again_for"] = missing
+            if children:
+                # Nor were the children of those that the listing lacks; their count cannot tell.
+                store.abandon_riders(session.lease, opened.pass_id)
         if self._report:
             store.write_report(session.lease, opened.pass_id, self._report)
         found = store.load_report(session.lease, opened.pass_id)

@@ -121,6 +121,7 @@ def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Hostile
 
 CHILDREN_OF_A_PLACE_STEPPED_OVER = Trouble((), ("Person", "9"), 502, 1, None, None)
 COUNTED_BUT_NOT_LISTED = Trouble((), None, 500, None, None, None, ("Person", "5"))
+CHILDREN_OF_A_RECORD_NOT_LISTED = Trouble((), None, 500, None, None, None, ("Person", "8"))
 
 
 @settings(
@@ -131,6 +132,7 @@ COUNTED_BUT_NOT_LISTED = Trouble((), None, 500, None, None, None, ("Person", "5"
 )  # fmt: skip
 @example(trouble=CHILDREN_OF_A_PLACE_STEPPED_OVER, mode=SyncMode.FULL)
 @example(trouble=COUNTED_BUT_NOT_LISTED, mode=None)
+@example(trouble=CHILDREN_OF_A_RECORD_NOT_LISTED, mode=SyncMode.FULL)
 @given(trouble=TROUBLES, mode=st.sampled_from([None, SyncMode.FULL, SyncMode.DELTA, SyncMode.RECONCILIATION]))
 def test_whatever_goes_wrong_at_once_costs_what_it_happens_to_and_heals(
     cases: HostileCases, trouble: Trouble, mode: SyncMode | None
