@@ -5,19 +5,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from openfaith_sync.adapters.client.account import AccountGuard
-from openfaith_sync.adapters.client.allowed_requests import AllowedRequest, AllowedRequests, reads_of
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequest, AllowedRequests, allowed_reads
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.dialects.port import RecordSource, Subscriptions
-from openfaith_sync.adapters.dialects.registry import SpokenDialect, speak
-from openfaith_sync.adapters.ports.shared_state import Shared
+from openfaith_sync.adapters.dialects.registry import BoundDialect, open_dialect
+from openfaith_sync.adapters.ports.shared_state import SharedState
 from openfaith_sync.domain.connections.connection import Connection, Identity, OAuthTokens
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 
-# Somebody waits for the answer, and can ask again.
+# A person waits for the result, and can try again.
 ATTEMPTS_TO_VERIFY = 2
 
 
@@ -25,19 +25,19 @@ ATTEMPTS_TO_VERIFY = 2
 def open_source(
     manifest: Manifest,
     connection: Connection,
-    shared: Shared | None = None,
+    shared: SharedState | None = None,
     *,
     lane: Lane = Lane.INTERACTIVE,
     attempts: int | None = None,
     patience: timedelta | None = None,
 ) -> Iterator[RecordSource]:
-    """Yield the connection's records for as long as the context lasts.
+    """Yield the connection's records; the client is closed when the block ends.
 
-    ``shared`` is what all processes that use the connection have in common; without it
-    nothing is renewed, nobody else learns what came of it, and nobody else is thought to send
-    requests. ``patience`` is how long one question may take with all its waiting.
+    ``shared`` is the state that all processes that use the connection share. Without it, credentials are
+    not renewed, other processes learn of no failures, and the client assumes that no other process sends
+    requests. ``patience`` is how long one request may take with all its retries and waiting.
     """
-    dialect = speak(manifest, connection.time_zone)
+    dialect = open_dialect(manifest, connection.time_zone)
     with _open_client(manifest, connection, shared, dialect, lane=lane, attempts=attempts, patience=patience) as client:
         yield dialect.open_source(client)
 
@@ -46,17 +46,17 @@ def open_source(
 def open_subscription_source(
     manifest: Manifest,
     connection: Connection,
-    shared: Shared | None = None,
+    shared: SharedState | None = None,
     *,
     attempts: int | None = None,
     patience: timedelta | None = None,
 ) -> Iterator[Subscriptions]:
-    """Yield the connection's webhook subscriptions for as long as the context lasts.
+    """Yield the connection's webhook subscriptions; the client is closed when the block ends.
 
     Raises:
-        DefinitionError: The adapter's source has no webhooks.
+        DefinitionError: The manifest has no webhooks.
     """
-    dialect = speak(manifest, connection.time_zone)
+    dialect = open_dialect(manifest, connection.time_zone)
     webhooks = dialect.webhooks
     if webhooks is None:
         raise DefinitionError(f"the {manifest.adapter} manifest has no webhooks")
@@ -73,11 +73,11 @@ def open_subscription_source(
 
 
 def verify_connection(manifest: Manifest, connection: Connection, patience: timedelta | None = None) -> Identity:
-    """Prove that the source accepts the credentials, and return whom they belong to.
+    """Verify the credentials at the source, and return whom they belong to.
 
     Raises:
-        AnotherAccount: They are of another account than the connection's.
-        ReconnectRequired: The credentials are refused.
+        AnotherAccount: The credentials belong to another account than the connection.
+        ReconnectRequired: The source rejected the credentials.
         TransientError: The source cannot be reached.
     """
     with open_source(manifest, connection, attempts=ATTEMPTS_TO_VERIFY, patience=patience) as source:
@@ -87,8 +87,8 @@ def verify_connection(manifest: Manifest, connection: Connection, patience: time
 def _open_client(
     manifest: Manifest,
     connection: Connection,
-    shared: Shared | None,
-    dialect: SpokenDialect,
+    shared: SharedState | None,
+    dialect: BoundDialect,
     *,
     attempts: int | None,
     patience: timedelta | None,
@@ -111,12 +111,12 @@ def _open_client(
             is_stated=adapter_file.states_account,
             is_stated_in_answers=adapter_file.states_account_in_answers,
         ),
-        allowed=AllowedRequests(reads_of(manifest), writes),
+        allowed=AllowedRequests(allowed_reads(manifest), writes),
         answers=dialect.answers,
     )
 
 
-def _authorize(manifest: Manifest, connection: Connection, shared: Shared | None) -> Authorization:
+def _authorize(manifest: Manifest, connection: Connection, shared: SharedState | None) -> Authorization:
     place = manifest.adapter_file.auth.token
     if shared is None:
         return Authorization(connection, place=place)

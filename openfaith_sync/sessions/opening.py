@@ -1,7 +1,7 @@
 """Opens everything that a sync of one org needs, in one place.
 
-A session is the org's store, its source in the dialect of its manifest, and what all processes that use
-the connection share: credentials, rate limit budget and circuit breaker.
+A session is the org's store, its source in the dialect of its manifest, and the state that all processes
+using the connection share: credentials, rate limit budget and circuit breaker.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,8 +36,8 @@ def open_session(
 ) -> Iterator[Session]:
     """Yield a session of the connection's org; everything is closed when the block ends.
 
-    ``lane`` may be a function that chooses one by what is stored. ``attempts`` is how often a request is
-    tried, ``patience`` how long it may take with all its retries.
+    ``lane`` may be a function that chooses a lane from the store. ``attempts`` is how often a request is
+    attempted; ``patience`` is how long it may take with all its retries.
     """
     with open_store(database, connection.org) as store:
         chosen = lane if isinstance(lane, Lane) else lane(store)
@@ -57,7 +57,7 @@ def open_shared_source(
     attempts: int | None = None,
     patience: timedelta | None = None,
 ) -> Iterator[RecordSource]:
-    """Yield the connection's source without a store, for what only asks the source."""
+    """Yield the connection's source, without opening a store."""
     with (
         share(database, connection) as shared,
         open_source(manifest, connection, shared, lane=lane, attempts=attempts, patience=patience) as source,
@@ -77,7 +77,7 @@ def open_shared_subscriptions(
     """Yield the connection's webhook subscriptions at the source.
 
     Raises:
-        DefinitionError: The adapter's source has no webhooks.
+        DefinitionError: The manifest has no webhooks.
     """
     with (
         share(database, connection) as shared,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -49,7 +49,7 @@ def build_app(
         DefinitionError: None of the adapters has webhooks.
     """
     manifests = list(manifests)
-    readers = {m.adapter: webhooks.reader for m in manifests if (webhooks := speak(m).webhooks) is not None}
+    readers = {m.adapter: webhooks.reader for m in manifests if (webhooks := open_dialect(m).webhooks) is not None}
     if not readers:
         raise DefinitionError("no manifest declares webhooks; there is nothing to receive")
     calls, delivery_counts = DatabaseCalls(database, limits.database_connections), DeliveryCounts()

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, reads_of
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, allowed_reads
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.manifest.manifest import Manifest
 
 
@@ -17,11 +17,11 @@ class AnyRequest(AllowedRequests):
 
 def guarded(manifest: Manifest) -> dict[str, Any]:
     """Return a client's guard and dialect, as an opened source has them."""
-    dialect = speak(manifest)
+    dialect = open_dialect(manifest)
     writes = dialect.webhooks.allowed_requests() if dialect.webhooks else ()
-    return {"allowed": AllowedRequests(reads_of(manifest), writes), "answers": dialect.answers}
+    return {"allowed": AllowedRequests(allowed_reads(manifest), writes), "answers": dialect.answers}
 
 
 def unguarded(manifest: Manifest) -> dict[str, Any]:
     """Return the same without the guard."""
-    return {"allowed": AnyRequest(), "answers": speak(manifest).answers}
+    return {"allowed": AnyRequest(), "answers": open_dialect(manifest).answers}

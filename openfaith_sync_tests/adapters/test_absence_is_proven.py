@@ -8,7 +8,7 @@ import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import MalformedAnswer, NotFoundAtSource, SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId
@@ -33,7 +33,7 @@ def answering(answer: httpx.Response, attempts: int = 1) -> tuple[RecordSource, 
         patience=timedelta(seconds=50),
         **guarded(PCO),
     )
-    return speak(PCO).open_source(client), client
+    return open_dialect(PCO).open_source(client), client
 
 
 def answer(status: int, media_type: str | None, body: bytes) -> httpx.Response:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, OwnLedger, Share, Slot
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted, BudgetShare, LocalLedger, Slot
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit
 from openfaith_sync.domain.ratelimit.budget import COMMON, Budget, Grant, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
@@ -72,7 +72,7 @@ Window = type[FixedWindows] | type[SlidingWindow]
 class FarLedger:
     """A ledger that is some way off: its clock shows another time when it answers than when it was asked."""
 
-    def __init__(self, inner: OwnLedger, clock: Clock, ways: Callable[[], float]) -> None:
+    def __init__(self, inner: LocalLedger, clock: Clock, ways: Callable[[], float]) -> None:
         self.inner, self.clock, self.ways, self.visits = inner, clock, ways, 0
 
     def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
@@ -87,7 +87,7 @@ class FarLedger:
 
 @dataclass
 class Process:
-    share: Share
+    share: BudgetShare
     left: int
     most_under_way: int
     dies_with: int | None = None
@@ -117,7 +117,7 @@ class World:
         far = itertools.cycle(ledger_ways)
         clock = self.clock
         # The ledger's clock is another one.
-        ledger = OwnLedger(lambda: clock.now + 5e8)
+        ledger = LocalLedger(lambda: clock.now + 5e8)
         # What is promised is promised from the first answer on.
         ledger.visit(COMMON, ASSUMED, Visit("first", Lane.WEBHOOK, limit=server.limit, period=SECONDS, heard=True))
         self.ledger = FarLedger(ledger, clock, lambda: next(far))
@@ -128,7 +128,7 @@ class World:
     def add(
         self, lane: Lane, left: int, most_under_way: int, dies_with: int | None = None, gap: float = 0.0
     ) -> Process:
-        share = Share(self.ledger, COMMON, ASSUMED, lane, clock=self.clock)
+        share = BudgetShare(self.ledger, COMMON, ASSUMED, lane, clock=self.clock)
         self.processes.append(Process(share, left, most_under_way, dies_with, gap, ready_at=self.clock.now))
         return self.processes[-1]
 
@@ -250,10 +250,10 @@ def test_a_lone_backfill_is_about_as_fast_as_the_limit_allows_and_visits_seldom(
     assert world.ledger.visits < 100
 
 
-def lone(limit: int = 100) -> tuple[Share, Clock]:
+def lone(limit: int = 100) -> tuple[BudgetShare, Clock]:
     """Return the share of a process that is alone and has heard this limit."""
     clock = Clock()
-    share = Share(OwnLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait)
+    share = BudgetShare(LocalLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait)
     share.learn(share.take(), StatedLimit(limit, PERIOD, 1))
     return share, clock
 
@@ -268,7 +268,7 @@ def test_only_one_request_goes_out_before_the_first_answer_states_the_limit() ->
         clock.now += seconds
         share.learn(first, StatedLimit(2, PERIOD, 1))
 
-    share = Share(OwnLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=wait)
+    share = BudgetShare(LocalLedger(clock), COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=wait)
     first = share.take()
     share.take()
     assert len(waits) == 1
@@ -291,7 +291,7 @@ def test_nothing_goes_out_while_the_source_asked_to_wait() -> None:
 def test_who_would_wait_longer_than_there_is_patience_is_told_how_long() -> None:
     share, clock = lone()
     share.refuse(share.take(), StatedLimit(100, PERIOD, 118), timedelta(seconds=30))
-    with pytest.raises(BudgetUsedUp) as told:
+    with pytest.raises(BudgetExhausted) as told:
         share.take(until=clock.now + 10)
     assert told.value.retry_after == timedelta(seconds=30)
 
@@ -315,8 +315,8 @@ def test_an_absurd_period_is_not_believed() -> None:
 
 def test_what_is_left_is_given_back_at_the_end() -> None:
     clock = Clock()
-    ledger = OwnLedger(clock)
-    shares = [Share(ledger, COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait) for _ in range(2)]
+    ledger = LocalLedger(clock)
+    shares = [BudgetShare(ledger, COMMON, ASSUMED, Lane.WEBHOOK, clock=clock, wait=clock.wait) for _ in range(2)]
     shares[0].learn(shares[0].take(), StatedLimit(10, PERIOD, 1))
     for _ in range(4):
         shares[0].take()
@@ -326,11 +326,11 @@ def test_what_is_left_is_given_back_at_the_end() -> None:
 
 def test_whoever_gave_up_keeps_no_place() -> None:
     clock = Clock()
-    ledger = OwnLedger(clock)
+    ledger = LocalLedger(clock)
     lanes = (Lane.WEBHOOK, Lane.WEBHOOK, Lane.BACKFILL)
-    refused, hook, fill = (Share(ledger, COMMON, ASSUMED, lane, clock=clock) for lane in lanes)
+    refused, hook, fill = (BudgetShare(ledger, COMMON, ASSUMED, lane, clock=clock) for lane in lanes)
     refused.refuse(refused.take(), StatedLimit(2, PERIOD, 3), timedelta(seconds=30))
-    with pytest.raises(BudgetUsedUp):
+    with pytest.raises(BudgetExhausted):
         hook.take(until=clock.now)
     hook.close()
     clock.now += 30.1

@@ -12,7 +12,7 @@ import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import (
     AccessDenied,
@@ -72,7 +72,7 @@ def answering(*answers: httpx.Response) -> tuple[RecordSource, list[httpx.Reques
         patience=timedelta(seconds=50),
         **guarded(PCO),
     )
-    return speak(PCO).open_source(client), asked, pauses
+    return open_dialect(PCO).open_source(client), asked, pauses
 
 
 def ok(body: object) -> httpx.Response:
@@ -247,7 +247,7 @@ def test_a_connection_that_breaks_is_tried_again_and_named_without_the_query() -
         **guarded(PCO),
     )
     with pytest.raises(TransientError, match=r"could not reach Planning Center Online at pco\.example") as caught:
-        speak(PCO).open_source(client).read_page(EMAILS)
+        open_dialect(PCO).open_source(client).read_page(EMAILS)
     assert "?" not in str(caught.value)
     assert client.requests == 6
 
@@ -270,7 +270,7 @@ def test_a_body_that_cannot_be_decompressed_is_asked_for_again_and_frees_its_pla
         pause=lambda _: None,
         **guarded(PCO),
     )
-    assert len(speak(PCO).open_source(client).read_page(EMAILS).records) == 2
+    assert len(open_dialect(PCO).open_source(client).read_page(EMAILS).records) == 2
     assert len(asked) == 3
 
 

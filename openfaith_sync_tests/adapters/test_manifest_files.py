@@ -74,7 +74,7 @@ def test_a_name_cannot_leave_the_manifest_folder(root: Path) -> None:
 
 def test_a_missing_key(root: Path, mistakes: Mistaken) -> None:
     line = spoil(root, "adapter.yaml", "  verify: /current/v2/me\n", "")
-    assert mistakes() == [f"adapter.yaml:{line - 3}: auth.verify: found nothing, expected this key to be there"]
+    assert mistakes() == [f"adapter.yaml:{line - 3}: auth.verify: found nothing, expected this key to be present"]
 
 
 def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mistaken) -> None:

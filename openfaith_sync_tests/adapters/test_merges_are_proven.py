@@ -7,7 +7,7 @@ import pytest
 
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.errors import DefinitionError, SyncError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity_keys import Merges
@@ -53,7 +53,7 @@ def source(
         attempts=1,
         **guarded(manifest),
     )
-    return speak(manifest).open_source(client)
+    return open_dialect(manifest).open_source(client)
 
 
 def test_merges_are_asked_for_from_a_second_on_in_their_order(pco_manifest: Manifest) -> None:

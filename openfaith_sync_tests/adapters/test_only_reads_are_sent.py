@@ -5,10 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from openfaith_sync.adapters.client.allowed_requests import AllowedRequest, AllowedRequests, reads_of
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequest, AllowedRequests, allowed_reads
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync_tests.adapters.credentials import anybody
@@ -47,8 +47,8 @@ def ask(request: Request, *writes: AllowedRequest) -> int:
         anybody(),
         PCO.adapter_file,
         transport=httpx.MockTransport(answer),
-        allowed=AllowedRequests(reads_of(PCO), writes),
-        answers=speak(PCO).answers,
+        allowed=AllowedRequests(allowed_reads(PCO), writes),
+        answers=open_dialect(PCO).answers,
     ) as client:
         client.read(request, lambda _: None)
     return len(asked)
@@ -64,13 +64,13 @@ def test_nothing_else_is_sent(request_: Request, monkeypatch: pytest.MonkeyPatch
     def send(*_: object) -> None:
         pytest.fail("it was sent")
 
-    monkeypatch.setattr("openfaith_sync.adapters.client.transport.Wire.send", send)
+    monkeypatch.setattr("openfaith_sync.adapters.client.transport.SourceTransport.send", send)
     with pytest.raises(DefinitionError, match="none of the manifest's read paths"):
         ask(request_)
 
 
 def test_a_caller_may_be_allowed_to_write() -> None:
-    webhooks = speak(PCO).webhooks
+    webhooks = open_dialect(PCO).webhooks
     assert webhooks is not None
     subscribe = Request("/webhooks/v2/subscriptions", {}, method="POST", body=b"{}")
     assert ask(subscribe, *webhooks.allowed_requests()) == 1

@@ -118,7 +118,7 @@ def test_the_manifests_rows_come_first_and_the_first_that_matches_decides() -> N
     assert closed is not None
     assert closed.action is ErrorAction.STOP
     assert busy is not None
-    assert (busy.action, busy.is_untaken) == (ErrorAction.WAIT, True)
+    assert (busy.action, busy.is_unprocessed) == (ErrorAction.WAIT, True)
     assert other is not None
     assert other.action is ErrorAction.REDUCE_PAGE
 

@@ -12,8 +12,8 @@ import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.ports.shared_state import Ledger
-from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, OwnLedger, Share
-from openfaith_sync.adapters.ratelimit.pacing import Pace
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted, BudgetShare, LocalLedger
+from openfaith_sync.adapters.ratelimit.pacing import RateLimiter
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit, parse_limit, parse_retry_after
 from openfaith_sync.domain.ratelimit.budget import COMMON, DEEP, Budget, Grant, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
@@ -23,20 +23,20 @@ PERIOD = timedelta(seconds=20)
 LIMITS = {COMMON: Budget(100, 20), DEEP: Budget(10, 20)}
 
 
-def pace() -> Pace:
-    found = Pace(PCO, None, Lane.WEBHOOK)
+def pace() -> RateLimiter:
+    found = RateLimiter(PCO, None, Lane.WEBHOOK)
     found.take(time.monotonic()).answered(StatedLimit(100, PERIOD, 1))
     return found
 
 
-def deep_requests(found: Pace, limit: int) -> int:
+def deep_requests(found: RateLimiter, limit: int) -> int:
     """Send deep requests whose answers state this limit until none may go out."""
     for sent in range(50):
         try:
-            ticket = found.take(time.monotonic(), is_deep=True)
-        except BudgetUsedUp:
+            permit = found.take(time.monotonic(), is_deep=True)
+        except BudgetExhausted:
             return sent
-        ticket.answered(StatedLimit(limit, PERIOD, sent + 1))
+        permit.answered(StatedLimit(limit, PERIOD, sent + 1))
     raise AssertionError("nothing holds them back")
 
 
@@ -50,7 +50,7 @@ def test_no_more_deep_requests_go_out_than_the_manifest_says_whichever_limit_the
 def test_a_refusal_of_deep_requests_closes_only_them() -> None:
     found = pace()
     found.take(time.monotonic(), is_deep=True).refused(StatedLimit(10, PERIOD, 11), timedelta(seconds=5))
-    with pytest.raises(BudgetUsedUp):
+    with pytest.raises(BudgetExhausted):
         found.take(time.monotonic(), is_deep=True)
     found.take(time.monotonic())
 
@@ -59,7 +59,7 @@ def test_a_refusal_of_all_requests_closes_the_deep_ones_too() -> None:
     found = pace()
     found.take(time.monotonic(), is_deep=True).refused(StatedLimit(100, PERIOD, 101), timedelta(seconds=5))
     for is_deep in (True, False):
-        with pytest.raises(BudgetUsedUp):
+        with pytest.raises(BudgetExhausted):
             found.take(time.monotonic(), is_deep=is_deep)
 
 
@@ -101,8 +101,8 @@ class Scene:
     def __init__(self, meanwhile: Callable[[float], None] = lambda _: None) -> None:
         self.now, self.meanwhile = 1000.0, meanwhile
         self.told: dict[str, Visit] = {}
-        self.ledger = OwnLedger(self.clock)
-        self.pace = Pace(PCO, self, Lane.WEBHOOK, self.share)
+        self.ledger = LocalLedger(self.clock)
+        self.pace = RateLimiter(PCO, self, Lane.WEBHOOK, self.share)
         for bucket in (COMMON, DEEP):
             self.told_limit(bucket)
 
@@ -120,10 +120,10 @@ class Scene:
 
     def close(self) -> None: ...
 
-    def share(self, ledger: Ledger, bucket: str, assumed: Budget, lane: Lane) -> Share:
-        return Share(ledger, bucket, assumed, lane, clock=self.clock, wait=self.wait)
+    def share(self, ledger: Ledger, bucket: str, assumed: Budget, lane: Lane) -> BudgetShare:
+        return BudgetShare(ledger, bucket, assumed, lane, clock=self.clock, wait=self.wait)
 
-    def another(self, bucket: str) -> Share:
+    def another(self, bucket: str) -> BudgetShare:
         """Return the share of another process."""
         return self.share(self.ledger, bucket, LIMITS[bucket], Lane.WEBHOOK)
 
@@ -149,11 +149,11 @@ def test_a_deep_slot_that_lapsed_while_the_common_one_was_waited_for_is_taken_ag
     scene = Scene(send_deep)
     other = scene.another(DEEP)
     scene.close_for(COMMON, 40)
-    ticket = scene.pace.take(math.inf, is_deep=True)
-    assert ticket.waited == timedelta(seconds=scene.now - 1000)
+    permit = scene.pace.take(math.inf, is_deep=True)
+    assert permit.waited == timedelta(seconds=scene.now - 1000)
     assert len(sent) == 10
     assert sum(scene.now - 20 < moment for moment in sent) < 10
-    ticket.answered(StatedLimit(100, PERIOD))
+    permit.answered(StatedLimit(100, PERIOD))
     assert (scene.told[COMMON].under_way, scene.told[DEEP].under_way) == (0, 0)
 
 
@@ -197,7 +197,7 @@ def test_waiting_for_two_slots_in_turn_ends_at_the_moment_that_was_given() -> No
     scene = Scene(keep_apart)
     others = {bucket: scene.another(bucket) for bucket in LIMITS}
     scene.close_for(COMMON, 20)
-    with pytest.raises(BudgetUsedUp):
+    with pytest.raises(BudgetExhausted):
         scene.pace.take(1500, is_deep=True)
     assert 1490 < scene.now <= 1500
     scene.pace.close()

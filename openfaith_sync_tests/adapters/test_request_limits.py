@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from openfaith_sync.adapters.client.http_client import Effort, HttpClient
-from openfaith_sync.adapters.client.request_limits import Bounds
+from openfaith_sync.adapters.client.http_client import HttpClient, RequestStats
+from openfaith_sync.adapters.client.request_limits import RequestLimits
 from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request
 from openfaith_sync.domain.errors import (
@@ -25,7 +25,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
-BOUNDS = Bounds(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
+LIMITS = RequestLimits(connect_seconds=1, read_seconds=0.5, whole_seconds=1, body_bytes=100_000)
 ASKED = Request("/people/v2/people", {"where[name]": "Anna"})
 JSON = "content-type: application/json\r\n"
 PATIENCE_SECONDS = 20
@@ -76,10 +76,16 @@ def dripping(text: bytes) -> Serve:
     return serve
 
 
-def read(pco_manifest: Manifest, base_url: str, attempts: int = 1) -> tuple[dict[str, object], Effort]:
+def read(pco_manifest: Manifest, base_url: str, attempts: int = 1) -> tuple[dict[str, object], RequestStats]:
     adapter = pco_manifest.adapter_file
     with HttpClient(
-        base_url, anybody(), adapter, attempts=attempts, bounds=BOUNDS, pause=lambda _: None, **unguarded(pco_manifest)
+        base_url,
+        anybody(),
+        adapter,
+        attempts=attempts,
+        bounds=LIMITS,
+        pause=lambda _: None,
+        **unguarded(pco_manifest),
     ) as client:
         return client.read(ASKED, parse_json_object)
 
@@ -105,7 +111,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
     ids=["the head", "the body"],
 )
 def test_what_drips_ends_with_the_whole_request(pco_manifest: Manifest, text: bytes) -> None:
-    assert "did not come in time" in refused(pco_manifest, dripping(text), TransientError)
+    assert "did not arrive in time" in refused(pco_manifest, dripping(text), TransientError)
 
 
 def test_a_silent_source_ends_with_a_read(pco_manifest: Manifest) -> None:
@@ -120,7 +126,7 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end(pco_manifest: Manife
 
 def test_a_bomb_is_not_unpacked(pco_manifest: Manifest) -> None:
     packed = gzip.compress(b'{"a": "' + b"x" * 50_000_000 + b'"}')
-    assert len(packed) < BOUNDS.body_bytes
+    assert len(packed) < LIMITS.body_bytes
     bomb = answering(packed, JSON + "content-encoding: gzip\r\n")
     tracemalloc.start()
     try:
@@ -180,8 +186,8 @@ def test_a_redirect_on_the_same_host_is_followed_and_counted(pco_manifest: Manif
         step(peer, head)
 
     with serving(serve) as (base_url, heads):
-        found, effort = read(pco_manifest, base_url)
-    assert (found, effort.requests) == ({"a": 1}, 2)
+        found, stats = read(pco_manifest, base_url)
+    assert (found, stats.requests) == ({"a": 1}, 2)
     assert heads[1].startswith("GET /moved?page=2 HTTP/1.1")
     assert "authorization: Basic YW5uYTp4" in heads[1].replace("Authorization", "authorization")
 
@@ -196,14 +202,14 @@ def test_what_is_not_there_behind_a_redirect_tells_nothing_of_what_was_asked_for
         )
         step(peer, head)
 
-    assert "redirects to what is not there" in refused(pco_manifest, serve, SourceFailed)
+    assert "redirects to a page that does not exist" in refused(pco_manifest, serve, SourceFailed)
 
 
 def test_a_redirect_to_another_place_is_refused_and_nobody_is_told_the_credentials(pco_manifest: Manifest) -> None:
     with serving(answering(b"{}")) as (elsewhere, heads):
         said = refused(pco_manifest, redirecting(f"{elsewhere}/x?secret=1"), DefinitionError)
         # The port is another one, so it is another place.
-        assert "to another place (http://127.0.0.1)" in said
+        assert "to a disallowed URL (http://127.0.0.1)" in said
         assert "secret" not in said
     assert heads == []
 
@@ -227,7 +233,7 @@ def test_credentials_in_a_redirect_to_the_same_place_are_refused(pco_manifest: M
         host = head.lower().split("host: ")[1].split("\r\n")[0]
         redirecting(f"http://user:word@{host}/")(peer, head)
 
-    assert "another place" in refused(pco_manifest, serve, DefinitionError)
+    assert "disallowed URL" in refused(pco_manifest, serve, DefinitionError)
 
 
 def test_a_circle_ends(pco_manifest: Manifest) -> None:
@@ -240,8 +246,8 @@ def test_a_circle_ends(pco_manifest: Manifest) -> None:
 def test_only_a_reading_is_sent_on(pco_manifest: Manifest) -> None:
     with (
         serving(redirecting("/moved")) as (base_url, heads),
-        HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=BOUNDS, **unguarded(pco_manifest)) as client,
-        pytest.raises(DefinitionError, match="not a reading"),
+        HttpClient(base_url, anybody(), pco_manifest.adapter_file, bounds=LIMITS, **unguarded(pco_manifest)) as client,
+        pytest.raises(DefinitionError, match="not a GET"),
     ):
         client.read(Request("/webhooks", {}, method="POST", body=b"{}"), lambda answer: answer)
     assert not any("/moved" in head for head in heads)

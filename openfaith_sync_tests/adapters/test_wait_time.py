@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.client.wait_time import FORGET_SECONDS, HeldBack
+from openfaith_sync.adapters.client.wait_time import FORGET_SECONDS, WaitTime
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 
 
 def seconds(*spans: tuple[float, float]) -> float:
-    held = HeldBack()
+    held = WaitTime()
     return sum(held.add(*span).total_seconds() for span in spans)
 
 
@@ -32,7 +32,7 @@ def test_waits_after_each_other_add_up() -> None:
 
 
 def test_a_wait_that_is_told_late_adds_only_what_is_new() -> None:
-    held = HeldBack()
+    held = WaitTime()
     assert held.add(10, 12) + held.add(18, 20) == timedelta(seconds=4)
     assert held.add(11, 19) == timedelta(seconds=6)
     assert held.add(10, 20) == timedelta()
@@ -43,7 +43,7 @@ def test_no_wait_is_none() -> None:
 
 
 def test_waits_of_long_ago_are_forgotten() -> None:
-    held = HeldBack()
+    held = WaitTime()
     for begin in range(0, 5 * int(FORGET_SECONDS), 2):
         held.add(begin, begin + 1)
     assert len(held._begins) <= FORGET_SECONDS / 2 + 1
@@ -68,5 +68,5 @@ def test_threads_that_a_budget_holds_back_together_report_no_more_than_the_time_
     ):
         answers = list(threads.map(lambda _: client.read(Request("/people", {}), lambda _: None), range(10)))
     passed = timedelta(seconds=monotonic() - began)
-    waited = sum((effort.waited for _, effort in answers), timedelta())
+    waited = sum((stats.waited for _, stats in answers), timedelta())
     assert timedelta(seconds=1) <= waited <= passed

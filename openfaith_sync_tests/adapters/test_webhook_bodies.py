@@ -97,7 +97,7 @@ def test_each_part_of_a_body_is_read_for_itself() -> None:
     )
     assert [event.event_id for event in delivery.events] == ["a", "d"]
     assert delivery.ignored == ["people.v2.events.note.created"]
-    assert [found.reason for found in delivery.unreadable] == ["the record has no id", "there is no event's name"]
+    assert [found.reason for found in delivery.unreadable] == ["the record has no id", "the event has no name"]
 
 
 NAME = "people.v2.events.email.updated"
@@ -109,16 +109,16 @@ NAME = "people.v2.events.email.updated"
         (b"", "the body is not JSON"),
         (b"\xff\xfe", "the body is not JSON"),
         (b"[" * 5000, "the body is not JSON"),
-        (b"[]", "the body holds no list of events"),
-        (b'{"data": []}', "the body holds no list of events"),
-        (b'{"data": [[]]}', "there is no event's name"),
-        (b'{"data": [{"id": "1", "attributes": {"name": 5}}]}', "there is no event's name"),
+        (b"[]", "the body contains no list of events"),
+        (b'{"data": []}', "the body contains no list of events"),
+        (b'{"data": [[]]}', "the event has no name"),
+        (b'{"data": [{"id": "1", "attributes": {"name": 5}}]}', "the event has no name"),
         (json.dumps({"data": [part(NAME, record(), None)]}).encode(), "the event has no id"),
         (json.dumps({"data": [part(NAME, record(), "")]}).encode(), "the event has no id"),
         (json.dumps({"data": [part(NAME, record(), "a\x00b")]}).encode(), "the event has no id"),
         (json.dumps({"data": [part(NAME, record(), "x" * 201)]}).encode(), "the event has no id"),
         (json.dumps({"data": [part(NAME, record(identity=True))]}).encode(), "the record has no id"),
-        (json.dumps({"data": [part(NAME, [])]}).encode(), "the payload holds no record"),
+        (json.dumps({"data": [part(NAME, [])]}).encode(), "the payload contains no record"),
         (
             json.dumps({"data": [{"id": "1", "attributes": {"name": NAME, "payload": "{"}}]}).encode(),
             "the payload is not JSON",
@@ -126,7 +126,7 @@ NAME = "people.v2.events.email.updated"
         (json.dumps({"data": [{"id": "1", "attributes": {"name": NAME}}]}).encode(), "the payload is not an object"),
         (
             json.dumps({"data": [part("people.v2.events.person_merger.created", record("PersonMerger"))]}).encode(),
-            "the record that stays has no id",
+            "the surviving record has no id",
         ),
     ],
 )

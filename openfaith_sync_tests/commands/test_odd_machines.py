@@ -155,10 +155,10 @@ def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Pat
         ({"HTTPS_PROXY": "http://"}, ("HTTPS_PROXY is not the URL of a proxy; expected",)),
         ({"HTTPS_PROXY": "://"}, ("HTTPS_PROXY is not the URL of a proxy; expected",)),
         ({"HTTPS_PROXY": DEAD, "NO_PROXY": "invalid"}, ("church.invalid", "no connection was made (")),
-        ({"SSL_CERT_FILE": "/nonexistent/x.pem"}, ("SSL_CERT_FILE names /nonexistent/x.pem", "unset it")),
-        ({"SSL_CERT_FILE": "/etc/hostname"}, ("SSL_CERT_FILE names /etc/hostname", "it holds no certificates")),
-        ({"SSL_CERT_FILE": "/etc"}, ("SSL_CERT_FILE names /etc", "unset it")),
-        ({"SSL_CERT_DIR": "/nonexistent"}, ("SSL_CERT_DIR names /nonexistent", "there is no such folder")),
+        ({"SSL_CERT_FILE": "/nonexistent/x.pem"}, ("SSL_CERT_FILE is /nonexistent/x.pem", "unset it")),
+        ({"SSL_CERT_FILE": "/etc/hostname"}, ("SSL_CERT_FILE is /etc/hostname", "it contains no certificates")),
+        ({"SSL_CERT_FILE": "/etc"}, ("SSL_CERT_FILE is /etc", "unset it")),
+        ({"SSL_CERT_DIR": "/nonexistent"}, ("SSL_CERT_DIR is /nonexistent", "no such folder")),
     ],
     ids=str,
 )  # fmt: skip
@@ -187,7 +187,7 @@ def test_a_certificate_that_nobody_vouches_for_is_named_with_the_remedy(machine:
         machine.expect_line(
             machine.add("hope", url, SSL_CERT_FILE=str(other)),
             "its certificate is not trusted",
-            f"SSL_CERT_FILE names the only certificates that are trusted ({other})",
+            f"only the certificates in SSL_CERT_FILE ({other}) are trusted",
         )
         # Trusted: what comes now is the server's own answer.
         assert "500" in machine.add("hope", url, SSL_CERT_FILE=str(certificate)).stderr
@@ -195,7 +195,7 @@ def test_a_certificate_that_nobody_vouches_for_is_named_with_the_remedy(machine:
 
 def test_https_to_a_port_that_speaks_http_is_named(machine: Machine, church: RunningSimulator) -> None:
     url = church.base_url.replace("http://", "https://")
-    machine.expect_line(machine.add("hope", url), "what answers there does not speak TLS", "http://")
+    machine.expect_line(machine.add("hope", url), "the server does not use TLS", "http://")
 
 
 def a_file(folder: Path) -> Path:

@@ -156,7 +156,7 @@ def test_a_dependency_cannot_be_declared_hard_and_soft() -> None:
 def test_what_rides_along_hard_depends_on_its_parent() -> None:
     graph = graph_of(an_entity("child", may_have=["parent"]), an_entity("parent", sideload=["child"]))
     assert edges(graph) == {("child", "hard", "parent")}
-    assert graph.edges[0].reason == "comes with parent"
+    assert graph.edges[0].reason == "is sideloaded with parent"
 
 
 def test_a_hard_cycle_is_named() -> None:

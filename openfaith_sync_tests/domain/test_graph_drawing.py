@@ -70,8 +70,8 @@ def test_svg_tells_the_kinds_of_line_apart_without_colour_and_explains_them() ->
     drawn = draw_svg(GRAPH)
     assert re.search(r"\.soft \{[^}]*stroke-dasharray", drawn)
     assert not re.search(r"\.hard \{[^}]*stroke-dasharray", drawn)
-    assert "hard: cannot sync before" in drawn
-    assert "soft: would rather not" in drawn
+    assert "hard: must sync first" in drawn
+    assert "soft: should sync first" in drawn
 
 
 def test_svg_paints_its_own_ground_light_or_dark() -> None:
@@ -119,7 +119,7 @@ def test_svg_keeps_names_in_their_boxes_and_boxes_apart(graph: DependencyGraph) 
 
 def test_an_edge_over_several_columns_passes_beside_the_boxes_between() -> None:
     layout = lay_out(LONG)
-    (way,) = [way for edge, way in layout.ways.items() if (edge.dependent, edge.dependency) == ("c", "a")]
-    assert len(way) == 3
-    assert way[1] in layout.columns[1]
-    assert way[1] != "b"
+    (path,) = [path for edge, path in layout.paths.items() if (edge.dependent, edge.dependency) == ("c", "a")]
+    assert len(path) == 3
+    assert path[1] in layout.columns[1]
+    assert path[1] != "b"

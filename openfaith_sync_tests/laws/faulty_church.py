@@ -7,8 +7,8 @@ from functools import cached_property
 
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.client.request_limits import Bounds
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.client.request_limits import RequestLimits
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.connections.connection import BasicCredentials
 from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, derive_entity_id
@@ -38,8 +38,8 @@ NAMES = {
 """An attribute of each entity that knows its own changes."""
 TOO_MANY, IMPATIENT = 429, timedelta(seconds=0.2)
 GHOST = ExternalId("999999")
-BOUNDS = Bounds(body_bytes=1 << 20)
-HASTY = Bounds(read_seconds=0.1, whole_seconds=0.1)
+BOUNDS = RequestLimits(body_bytes=1 << 20)
+HASTY = RequestLimits(read_seconds=0.1, whole_seconds=0.1)
 """For faults of slowness; a right answer takes a hundredth of it, and one that does not is told from a fault."""
 
 
@@ -60,7 +60,7 @@ class Faulty:
     manifest: Manifest
     simulator: RunningSimulator
     fault: Fault
-    bounds: Bounds = BOUNDS
+    bounds: RequestLimits = BOUNDS
     silent: list[str] = field(default_factory=list)
     """Where a sync called itself complete and was not."""
     failed: int = 0
@@ -76,7 +76,7 @@ class Faulty:
         org: OrgId,
         entities: Sequence[str],
         mode: SyncMode,
-        bounds: Bounds = BOUNDS,
+        bounds: RequestLimits = BOUNDS,
         patience: timedelta | None = None,
     ) -> list[EntityOutcome]:
         """Sync these, each request tried once."""
@@ -97,7 +97,7 @@ class Faulty:
             ) as client,
             open_store(self.database, org) as store,
         ):
-            source = speak(self.manifest).open_source(client)
+            source = open_dialect(self.manifest).open_source(client)
             return list(run_org(Session(self.manifest, source, store, org), names, self._hard, mode=mode))
 
     @cached_property

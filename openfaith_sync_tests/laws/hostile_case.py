@@ -14,7 +14,7 @@ from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.dialects.pco.webhooks import WebhookReader
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.connections.connection import BasicCredentials
 from openfaith_sync.domain.connections.connection import Connection as OrgConnection
 from openfaith_sync.domain.errors import MalformedAnswer, MostlyRejected
@@ -77,7 +77,7 @@ class HostileCase:
             pause=lambda _: None,
             **guarded(self.manifest),
         ) as client:
-            yield speak(self.manifest).open_source(client)
+            yield open_dialect(self.manifest).open_source(client)
 
     def sync(self, mode: SyncMode = SyncMode.FULL) -> list[EntityOutcome]:
         """Sync all entities, each request tried twice."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger
+from openfaith_sync.adapters.ratelimit.budget_share import LocalLedger
 from openfaith_sync.domain.connections.connection import Connection, OAuthClient
 from openfaith_sync.store.connections.accounts import ConnectionAccount
 from openfaith_sync.store.connections.tokens import ConnectionTokens
@@ -28,7 +28,7 @@ class NeverAway:
 
 @dataclass(frozen=True)
 class WatchedTokens:
-    """Implements ``adapters.needs.Shared`` with the tokens shared in earnest, and nothing else at all.
+    """Implements ``adapters.ports.shared_state.SharedState`` with shared tokens and nothing else.
 
     Whoever is killed leaves a part of a shared budget behind for a while, and a source that resets looks as if it
     were away: other tests are about that.
@@ -37,7 +37,7 @@ class WatchedTokens:
     tokens: ConnectionTokens
     account: ConnectionAccount
     client: OAuthClient = CLIENT
-    ledger: OwnLedger = field(default_factory=OwnLedger)
+    ledger: LocalLedger = field(default_factory=LocalLedger)
     breaker: NeverAway = field(default_factory=NeverAway)
 
 

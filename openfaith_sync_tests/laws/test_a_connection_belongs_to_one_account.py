@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from openfaith_sync.adapters.client.account import MOST_UNPROVEN
+from openfaith_sync.adapters.client.account import MAX_UNCONFIRMED_ABSENCES
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.dialects.port import RecordSource
 from openfaith_sync.adapters.sources import open_subscription_source
@@ -153,7 +153,7 @@ def test_records_that_another_church_does_not_know_are_no_evidence(church: Bound
 
 
 def read_many_gone(source: RecordSource) -> None:
-    for number in range(3 * MOST_UNPROVEN):
+    for number in range(3 * MAX_UNCONFIRMED_ABSENCES):
         source.read_record(PERSON, ExternalId(f"99{number}"))
 
 
@@ -202,7 +202,7 @@ def test_not_found_is_proven_again_after_a_while(church: BoundChurch) -> None:
 
 def test_a_source_that_does_not_find_its_own_account_proves_nothing_gone(church: BoundChurch) -> None:
     church.simulator.fault(Fault(kind="status", status=404, path="/current/v2/me"))
-    with church.source() as source, pytest.raises(Exception, match="nothing that it does not find is taken for gone"):
+    with church.source() as source, pytest.raises(Exception, match="'not found' responses do not count as deletions"):
         source.read_record(PERSON, ExternalId("999"))
     church.simulator.clear_faults()
 

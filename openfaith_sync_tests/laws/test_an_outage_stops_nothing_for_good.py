@@ -9,7 +9,7 @@ import pytest
 
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.client.http_client import HttpClient
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.errors import SourceAway, SourceFailed
 from openfaith_sync.domain.ids import EntityName
@@ -123,7 +123,7 @@ def sync(
         HttpClient(church.base_url, authorization, adapter, attempts=1, breaker=breaker, **guarded(manifest)) as client,
         open_store(database, GRACE) as store,
     ):
-        source = speak(manifest).open_source(client)
+        source = open_dialect(manifest).open_source(client)
         found = run_org(Session(manifest, source, store, GRACE), list(manifest.entities), {}, mode=SyncMode.FULL)
         return {outcome.entity: outcome for outcome in found}
 

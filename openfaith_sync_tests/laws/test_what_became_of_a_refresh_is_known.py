@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from openfaith_sync.adapters.client.auth import MOST_UNUSED
+from openfaith_sync.adapters.client.auth import MAX_UNUSED_TOKENS
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import ConnectionStatus, OAuthClient, OAuthTokens
@@ -70,7 +70,7 @@ def elsewhere(database: Database) -> Any:
 def test_an_answer_that_was_lost_is_not_asked_for_again(church: Church) -> None:
     church.expire()
     church.simulator.fault(Fault(kind="reset", path="/oauth/token"))
-    with pytest.raises(ReconnectRequired, match="the answer of Planning Center Online to the refresh_token was lost"):
+    with pytest.raises(ReconnectRequired, match="the response of Planning Center Online to the refresh_token was lost"):
         church.read()
     church.simulator.clear_faults()
     with pytest.raises(ReconnectRequired, match="may have been used"):
@@ -151,11 +151,11 @@ def test_what_the_source_said_is_kept_though_the_session_broke_meanwhile(
 
 def test_exchanges_that_failed_are_no_renewals(church: Church) -> None:
     church.expire()
-    church.simulator.fault(Fault(kind="status", status=503, path="/oauth/token", times=MOST_UNUSED + 1))
+    church.simulator.fault(Fault(kind="status", status=503, path="/oauth/token", times=MAX_UNUSED_TOKENS + 1))
     with open_source(
         church.manifest, church.connection, watch(church.database, church.connection), attempts=1
     ) as source:
-        for _ in range(MOST_UNUSED + 1):
+        for _ in range(MAX_UNUSED_TOKENS + 1):
             with pytest.raises(TransientError):
                 source.read_account()
         source.read_account()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger
+from openfaith_sync.adapters.ratelimit.budget_share import LocalLedger
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Visit
@@ -33,15 +33,15 @@ def ledger(database: Database, org: str = "grace") -> PostgresLedger:
 @pytest.fixture(params=["in this process", "in PostgreSQL"])
 def open_ledger(
     request: pytest.FixtureRequest, module_database: Database
-) -> Iterator[Callable[[], PostgresLedger | OwnLedger]]:
+) -> Iterator[Callable[[], PostgresLedger | LocalLedger]]:
     """Opens the same ledger again and again."""
     with ExitStack() as opened:
-        own = OwnLedger()
+        own = LocalLedger()
         is_own = request.param == "in this process"
         yield lambda: own if is_own else opened.enter_context(closing(ledger(module_database, "contract")))
 
 
-def test_a_ledger_remembers_for_every_process(open_ledger: Callable[[], PostgresLedger | OwnLedger]) -> None:
+def test_a_ledger_remembers_for_every_process(open_ledger: Callable[[], PostgresLedger | LocalLedger]) -> None:
     first, second = open_ledger(), open_ledger()
     assert first.visit("common", ASSUMED, Visit("a", Lane.WEBHOOK, 5)).slots == 1
     assert second.visit("common", ASSUMED, Visit("b", Lane.WEBHOOK, 5)).slots == 0

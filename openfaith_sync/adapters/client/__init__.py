@@ -1,1 +1,1 @@
-"""One HTTP client: bounded, authorized, its outcomes decided in one table."""
+"""The HTTP client: size and time limits, authorization, retries and one table of outcomes."""

@@ -1,4 +1,4 @@
-"""Which of the source's accounts an answer or event belongs to, and whether that is the connection's own."""
+"""Checks that every response belongs to the connection's own account at the source."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from openfaith_sync.domain.connections.connection import Connection, another_account
 from openfaith_sync.domain.ids import AccountId
 
-MOST_UNPROVEN = 20
-"""Answers of "not found" that are believed since the source last stated its account. They state none
-themselves, and another account's credentials find nothing of ours."""
+MAX_UNCONFIRMED_ABSENCES = 20
+"""How many "not found" responses are accepted before the source must state its account again. They state
+no account themselves, and credentials of another account would find none of our records."""
 
 
 class AccountGuard:
-    """Holds one connection to one account of its source. Safe to use from several threads."""
+    """Rejects responses from any account but the connection's own. Thread-safe."""
 
     def __init__(
         self,
@@ -24,43 +24,44 @@ class AccountGuard:
     ) -> None:
         """Start from the connection's account.
 
-        Where the source states it only when asked (``is_stated_in_answers``), it is asked before the first
-        answer is believed; where it never does (``is_stated``), nothing is held to an account.
-        Where it has none, the first one stated is passed to ``learn``, which stores it unless another
-        process was first, and returns the one stored. Without ``learn`` it holds for this guard only.
+        If the source does not state its account in every response (``is_stated_in_answers`` is false), it is
+        asked for its account before the first response is accepted. If it never states one (``is_stated`` is
+        false), nothing is checked. If the connection has no account yet, the first one that the source states
+        is passed to ``learn``, which stores it unless another process already stored one, and returns the
+        stored one. Without ``learn``, this guard alone remembers it.
         """
         self._is_stated, self._connection = is_stated, connection
-        self._wants_first_proof = is_stated and not is_stated_in_answers
+        self._needs_first_check = is_stated and not is_stated_in_answers
         self._known, self._learn = connection.account, learn
         self._turn = threading.Lock()
-        self._unproven = MOST_UNPROVEN
+        self._unconfirmed = MAX_UNCONFIRMED_ABSENCES
 
     def check(self, accounts: Iterable[AccountId]) -> None:
-        """Return if all accounts that an answer states are the connection's.
+        """Check that all accounts that a response states are the connection's.
 
         Raises:
-            AnotherAccount: It is of another one; nothing in it may be stored.
-            TransientError: The database cannot store the first account stated.
+            AnotherAccount: The response belongs to another account; nothing in it may be stored.
+            TransientError: The database could not store the first account.
         """
         for stated in accounts:
             known = self._known or self._learn_first(stated)
             if stated != known:
                 raise another_account(self._connection.org, self._connection.adapter, known, stated)
-            self._unproven = 0
+            self._unconfirmed = 0
 
-    def wants_proof(self) -> bool:
-        """Return whether the source must state its account before a "not found" is believed, and count that one."""
-        self._unproven += 1
-        return self._is_stated and self._unproven > MOST_UNPROVEN
+    def needs_check(self) -> bool:
+        """Count one "not found"; return whether the source must state its account before it is accepted."""
+        self._unconfirmed += 1
+        return self._is_stated and self._unconfirmed > MAX_UNCONFIRMED_ABSENCES
 
     @property
-    def wants_first_proof(self) -> bool:
-        """Whether the source must state its account before any answer is believed."""
-        return self._wants_first_proof
+    def needs_first_check(self) -> bool:
+        """Return whether the source must state its account before any response is accepted."""
+        return self._needs_first_check
 
-    def note_proof(self) -> None:
-        """Note that the source was asked for its account and contradicted nothing."""
-        self._unproven, self._wants_first_proof = 1, False
+    def note_checked(self) -> None:
+        """Record that the source was asked for its account, and that it is the connection's."""
+        self._unconfirmed, self._needs_first_check = 1, False
 
     def _learn_first(self, stated: AccountId) -> AccountId:
         with self._turn:

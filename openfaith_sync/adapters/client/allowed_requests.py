@@ -1,7 +1,7 @@
-"""Which requests a client may send: what the manifest reads, and what its caller was allowed to write.
+"""Limits a client to the reads in its manifest and the writes that its caller allows.
 
-Some sources write by GET, so that the method alone protects nothing: a request outside the manifest's
-read paths is a mistake of ours, and refused before anything is sent.
+Some sources accept writes by GET, so checking the method alone protects nothing: a request outside the
+manifest's read paths is a bug, and is rejected before anything is sent.
 """
 
 import re
@@ -19,7 +19,7 @@ _ID_PATTERNS = {"text": "[^/]+", "number": "[0-9]+"}
 
 @dataclass(frozen=True, slots=True)
 class AllowedRequest:
-    """One kind of request: its method, its path with placeholders, and the parameters that make it what it is."""
+    """One kind of request: method, path template and the query parameters that it must carry."""
 
     method: str
     path: str
@@ -46,14 +46,14 @@ class AllowedRequests:
     """All kinds of requests that one client may send."""
 
     def __init__(self, *kinds: Iterable[AllowedRequest]) -> None:
-        """Allow these kinds and nothing else."""
+        """Allow only these kinds of requests."""
         self._kinds = tuple(kind for some in kinds for kind in some)
 
     def require(self, request: Request) -> None:
-        """Return if a request may be sent.
+        """Check that a request may be sent.
 
         Raises:
-            DefinitionError: Nothing allows it; nothing was sent.
+            DefinitionError: The request is not allowed; nothing was sent.
         """
         if not any(kind.matches(request) for kind in self._kinds):
             raise DefinitionError(
@@ -61,8 +61,8 @@ class AllowedRequests:
             )
 
 
-def reads_of(manifest: Manifest) -> Iterator[AllowedRequest]:
-    """Yield what a manifest reads: its listings, its single records, and the proof of the credentials."""
+def allowed_reads(manifest: Manifest) -> Iterator[AllowedRequest]:
+    """Yield the reads of a manifest: listings, single records and the credential check."""
     auth = manifest.adapter_file.auth
     yield AllowedRequest("GET", auth.verify, auth.verify_parameters)
     composed = manifest.adapter_file.composed_parameters

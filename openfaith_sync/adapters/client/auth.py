@@ -1,4 +1,4 @@
-"""What a request carries to prove itself, and how that is renewed: once for all threads and processes."""
+"""Authorizes requests, and renews the credentials once for all threads and processes."""
 
 import base64
 import logging
@@ -24,14 +24,14 @@ from openfaith_sync.domain.manifest.auth import TokenPlace
 
 _LOG = logging.getLogger("openfaith_sync.tokens")
 _SECONDS_BETWEEN_TRIES = 30.0
-MOST_UNUSED = 5
-"""Tokens that this process renewed in a row and never read with. The source means more than the token then,
-whatever its words are; a few are taken for ones that other processes used up."""
+MAX_UNUSED_TOKENS = 5
+"""Renewals in a row without one successful request. After that many, the source rejects more than the token,
+whatever its message says. A few are expected: other processes may renew at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """What a request carries of one version of the credentials."""
+class RequestAuth:
+    """The headers and parameters that carry one version of the credentials."""
 
     headers: Mapping[str, str] = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)
@@ -39,7 +39,7 @@ class Proof:
 
 
 class Authorization:
-    """The credentials of one connection in this process. Safe to use from several threads."""
+    """The credentials of one connection in this process. Thread-safe."""
 
     def __init__(
         self,
@@ -51,93 +51,93 @@ class Authorization:
         place: TokenPlace | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin with the connection's credentials; without ``tokens`` they are all there is.
+        """Start with the connection's credentials; without ``tokens`` they cannot be renewed.
 
-        A token goes into the Authorization header, or to the ``place`` that the manifest names.
+        A token is sent in the Authorization header, or in the ``place`` that the manifest names.
         """
         self._place = place
-        self._whose = f"{connection.org}/{connection.adapter}"
+        self._label = f"{connection.org}/{connection.adapter}"
         self._tokens, self._exchange, self._ahead, self._clock = tokens, exchange, ahead, clock
-        self._turn = threading.Lock()
-        self._ended: ReconnectRequired | None = None
+        self._lock = threading.Lock()
+        self._rejection: ReconnectRequired | None = None
         self._unused = 0
         self._hold(HeldCredentials(connection.credentials, connection.version, connection.left))
 
-    def prove(self) -> Proof:
-        """Return what the next request carries.
+    def current(self) -> RequestAuth:
+        """Return the headers and parameters for the next request.
 
         Raises:
-            ReconnectRequired: The source refused the credentials before.
+            ReconnectRequired: The source has already rejected the credentials.
         """
-        if self._ended is not None:
-            raise self._ended
-        return self._proof
+        if self._rejection is not None:
+            raise self._rejection
+        return self._current
 
-    def note_accepted(self, proof: Proof) -> None:
-        """Note that a proof was good, and renew it when its end is near.
+    def note_accepted(self, auth: RequestAuth) -> None:
+        """Record that the source accepted the credentials, and renew them if they expire soon.
 
-        Only here, when the source has just answered: a refresh that is sent into an outage
-        may be spent without our knowing it.
+        Early renewal happens only here, just after a response: during an outage the response to a
+        refresh may be lost after the source has already used up the refresh token.
         """
-        if proof.version == self._proof.version:
+        if auth.version == self._current.version:
             self._unused = 0
-        if self._clock() < self._renew_at or not self._turn.acquire(blocking=False):
+        if self._clock() < self._renew_at or not self._lock.acquire(blocking=False):
             return
         try:
             if self._clock() >= self._renew_at:
                 self._renew_early()
         finally:
-            self._turn.release()
+            self._lock.release()
 
-    def renew(self, refused: Proof, why: str) -> None:
-        """Have another proof than the one that the source refused; once for all threads that come with it.
+    def renew(self, rejected: RequestAuth, reason: str) -> None:
+        """Replace rejected credentials, once for all threads that were rejected with them.
 
         Raises:
-            ReconnectRequired: There is none; all that is asked later raises it too.
-            TransientError: Not now.
+            ReconnectRequired: They cannot be replaced; every later call raises it too.
+            TransientError: They cannot be replaced now; try again later.
         """
-        with self._turn:
-            if self._ended is not None:
-                raise self._ended
-            if self._proof.version != refused.version:
+        with self._lock:
+            if self._rejection is not None:
+                raise self._rejection
+            if self._current.version != rejected.version:
                 return
             try:
-                self._hold(self._newer(refused.version, why))
+                self._hold(self._newer(rejected.version, reason))
             except ReconnectRequired as error:
-                self._ended = error
+                self._rejection = error
                 raise
 
-    def end(self, refused: Proof, why: str) -> None:
-        """Have the credentials refused for all, unless there are newer ones by now.
+    def invalidate(self, rejected: RequestAuth, reason: str) -> None:
+        """Mark the credentials as rejected for all processes, unless newer ones have been stored.
 
         Raises:
-            ReconnectRequired: There are none.
+            ReconnectRequired: There are no newer ones.
         """
-        with self._turn:
-            if self._ended is None and self._proof.version == refused.version:
+        with self._lock:
+            if self._rejection is None and self._current.version == rejected.version:
                 try:
-                    self._hold(self._refused(refused.version, why))
+                    self._hold(self._refused(rejected.version, reason))
                 except ReconnectRequired as error:
-                    self._ended = error
-        self.prove()
+                    self._rejection = error
+        self.current()
 
-    def _newer(self, version: int, why: str) -> HeldCredentials:
-        if self._tokens is None or self._exchange is None or self._unused >= MOST_UNUSED:
-            return self._refused(version, why)
+    def _newer(self, version: int, reason: str) -> HeldCredentials:
+        if self._tokens is None or self._exchange is None or self._unused >= MAX_UNUSED_TOKENS:
+            return self._refused(version, reason)
         return self._tokens.refresh(version, self._counted(self._exchange), is_refused=True)
 
     def _counted(self, exchange: Exchange) -> Exchange:
         def spend(held: OAuthTokens) -> OAuthTokens:
-            made = exchange(held)
+            tokens = exchange(held)
             self._unused += 1
-            return made
+            return tokens
 
         return spend
 
-    def _refused(self, version: int, why: str) -> HeldCredentials:
-        newer = self._tokens.refuse(version, why) if self._tokens else None
+    def _refused(self, version: int, reason: str) -> HeldCredentials:
+        newer = self._tokens.refuse(version, reason) if self._tokens else None
         if newer is None:
-            raise ReconnectRequired(why)
+            raise ReconnectRequired(reason)
         return newer
 
     def _renew_early(self) -> None:
@@ -146,34 +146,34 @@ class Authorization:
             return
         self._renew_at = self._clock() + _SECONDS_BETWEEN_TRIES
         try:
-            self._hold(self._tokens.refresh(self._proof.version, self._exchange, is_refused=False))
+            self._hold(self._tokens.refresh(self._current.version, self._exchange, is_refused=False))
         except ReconnectRequired as error:
-            self._ended = error
+            self._rejection = error
         except AnswerLost as error:
-            # The access token may last a while; nothing is gained by looking again before it is refused.
+            # The access token may still work for a while; trying again before it is rejected gains nothing.
             self._renew_at = math.inf
-            _LOG.warning("%s: %s", self._whose, error)
+            _LOG.warning("%s: %s", self._label, error)
         except SyncError as error:
-            # Whatever it is, the page that was just read is good; once the token is refused, it is raised.
-            _LOG.warning("%s: its token is not renewed yet: %s", self._whose, error)
+            # The page that was just read is valid in any case; the error is raised once the token is rejected.
+            _LOG.warning("%s: could not renew the token yet: %s", self._label, error)
 
     def _hold(self, held: HeldCredentials) -> None:
-        self._proof = _prove(held, self._place)
+        self._current = _request_auth(held, self._place)
         left = math.inf if held.left is None else (held.left - self._ahead).total_seconds()
         self._renew_at = self._clock() + left
 
 
-def _prove(held: HeldCredentials, place: TokenPlace | None) -> Proof:
+def _request_auth(held: HeldCredentials, place: TokenPlace | None) -> RequestAuth:
     if place is None or not isinstance(held.credentials, BearerToken):
-        return Proof({"Authorization": authorization(held.credentials)}, {}, held.version)
+        return RequestAuth({"Authorization": authorization(held.credentials)}, {}, held.version)
     token = Hidden(place.prefix + held.credentials.token)
     if place.header is not None:
-        return Proof({place.header: token}, {}, held.version)
-    return Proof({}, {str(place.parameter): token}, held.version)
+        return RequestAuth({place.header: token}, {}, held.version)
+    return RequestAuth({}, {str(place.parameter): token}, held.version)
 
 
 def authorization(credentials: Credentials) -> str:
-    """Return the Authorization header of these credentials (RFC 7617 for Basic, RFC 6750 for tokens)."""
+    """Return the Authorization header for these credentials (RFC 7617 for Basic, RFC 6750 for tokens)."""
     match credentials:
         case BasicCredentials(application_id, secret):
             pair = f"{application_id}:{secret}"

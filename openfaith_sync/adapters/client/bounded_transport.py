@@ -1,8 +1,8 @@
-"""An httpx transport whose connections keep to a deadline for the whole request.
+"""An httpx transport that enforces a deadline for the whole request.
 
-httpx bounds each read, and a head that comes byte by byte is many of them. Its own
-transport takes no network backend, which is the place for a deadline, so this one
-stands on httpcore's pools, as httpx's own does.
+httpx limits the time of each read, but a response head that arrives byte by byte consists of many
+reads. A deadline belongs in the network backend, which httpx's own transport does not let us
+replace, so this transport uses httpcore's pools directly, as httpx's does.
 """
 
 import ssl
@@ -20,7 +20,7 @@ _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let everything that this thread reads and writes over a bounded transport end by then."""
+    """Limit the total time that this thread may read and write over a bounded transport."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -29,10 +29,10 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 class BoundedTransport(httpx.BaseTransport):
-    """Sends requests over kept connections, through a proxy where there is one."""
+    """Sends requests over pooled connections, through a proxy if there is one."""
 
     def __init__(self, ssl_context: ssl.SSLContext, proxy: httpx.Proxy | None, limits: httpx.Limits) -> None:
-        """Connect to nothing yet."""
+        """Create the pool; no connection is made yet."""
         bounds: dict[str, Any] = {
             "ssl_context": ssl_context,
             "max_connections": limits.max_connections,
@@ -53,7 +53,7 @@ class BoundedTransport(httpx.BaseTransport):
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the response; its body is still to be read."""
+        """Return the response; its body has not been read yet."""
         with translated():
             response = self._pool.handle_request(
                 httpcore.Request(
@@ -93,12 +93,12 @@ ERRORS: Mapping[type[Exception], type[httpx.TransportError]] = {
     httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
     httpcore.ProtocolError: httpx.ProtocolError,
 }
-"""What the pools raise, and what httpx's callers expect."""
+"""Each error of httpcore, and the httpx error that it becomes."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise the pools' errors as httpx's."""
+    """Raise httpcore's errors as httpx's."""
     try:
         yield
     except tuple(ERRORS) as error:
@@ -124,11 +124,11 @@ def _url(url: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
-def _left(timeout: float | None) -> float | None:
-    left = _deadline.get() - time.monotonic()
-    if left <= 0:
+def _remaining(timeout: float | None) -> float | None:
+    remaining = _deadline.get() - time.monotonic()
+    if remaining <= 0:
         raise httpcore.ReadTimeout("the whole request took too long")
-    return left if timeout is None else min(timeout, left)
+    return remaining if timeout is None else min(timeout, remaining)
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -143,12 +143,12 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options))
+        return _Stream(self._inner.connect_tcp(host, port, _remaining(timeout), local_address, socket_options))
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_unix_socket(path, _left(timeout), socket_options))
+        return _Stream(self._inner.connect_unix_socket(path, _remaining(timeout), socket_options))
 
     def sleep(self, seconds: float) -> None:
         self._inner.sleep(seconds)
@@ -159,10 +159,10 @@ class _Stream(httpcore.NetworkStream):
         self._inner = inner
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(timeout))
+        return self._inner.read(max_bytes, _remaining(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout))
+        self._inner.write(buffer, _remaining(timeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -170,7 +170,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _remaining(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -1,4 +1,4 @@
-"""Tells the breaker what became of each request: answered, or nobody there."""
+"""Reports the result of each request to the circuit breaker."""
 
 import hashlib
 import time
@@ -11,30 +11,30 @@ from openfaith_sync.adapters.ports.shared_state import Breaker
 from openfaith_sync.domain.errors import SourceFailed, SyncError
 
 
-class Watch:
-    """Watches over the requests of one client; without a breaker it lets all pass."""
+class BreakerSignals:
+    """Reports the requests of one client to a breaker; without one, every request is admitted."""
 
-    def __init__(self, breaker: Breaker | None, cheapest: Request, ask: Callable[[Request], object]) -> None:
-        """Ask the cheapest of all requests, by ``ask``, where one failure does not tell enough."""
-        self._breaker, self._cheapest, self._ask = breaker, cheapest, ask
+    def __init__(self, breaker: Breaker | None, cheapest: Request, send: Callable[[Request], object]) -> None:
+        """Call ``send`` with the cheapest request when one failure does not show whether the source is down."""
+        self._breaker, self._cheapest, self._send = breaker, cheapest, send
 
     def admit(self) -> None:
-        """Let a try go out.
+        """Admit one attempt.
 
         Raises:
-            SourceAway: The source is away.
+            SourceAway: The source is unreachable.
         """
         if self._breaker is not None:
             self._breaker.admit()
 
-    def answered(self) -> None:
-        """Note that somebody is there, whatever was said."""
+    def note_response(self) -> None:
+        """Record that the source responded, whatever the status."""
         if self._breaker is not None:
             self._breaker.note_answer()
 
     @contextmanager
-    def over(self, request: Request) -> Iterator[None]:
-        """Note what comes of a request, all its tries together."""
+    def reporting(self, request: Request) -> Iterator[None]:
+        """Report the result of a request, including all its retries."""
         if self._breaker is None:
             yield
             return
@@ -44,27 +44,27 @@ class Watch:
         except SourceFailed as error:
             lasted = timedelta(seconds=time.monotonic() - began)
             if self._breaker.note_failure(_name(request), str(error), lasted):
-                self._tell_apart(self._breaker, lasted)
+                self._check_source(self._breaker, lasted)
             raise
         else:
             self._breaker.note_answer()
         finally:
             self._breaker.end_probe()
 
-    def _tell_apart(self, breaker: Breaker, lasted: timedelta) -> None:
-        """Tell a source that is away from a request that it cannot answer."""
+    def _check_source(self, breaker: Breaker, lasted: timedelta) -> None:
+        """Send the cheapest request to tell an unreachable source from one that fails on a single request."""
         try:
-            self._ask(self._cheapest)
+            self._send(self._cheapest)
         except SourceFailed as error:
             breaker.note_failure(_name(self._cheapest), str(error), lasted)
         except SyncError:
-            # A refusal was noted as the answer that it is; the budget's trouble says nothing of the source.
+            # An error status was already recorded as a response; budget errors say nothing about the source.
             return
         else:
             breaker.note_answer()
 
 
 def _name(request: Request) -> str:
-    """Return a short name that is the request's own, and tells nothing of it."""
-    asked = f"{request.method} {request.path} {sorted(request.parameters.items())}"
-    return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+    """Return a hash that identifies the request without revealing it."""
+    text = f"{request.method} {request.path} {sorted(request.parameters.items())}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

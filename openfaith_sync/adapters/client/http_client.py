@@ -1,4 +1,4 @@
-"""One pooled HTTP client for one connection: asks within the budget, tries again what may heal."""
+"""The pooled HTTP client of one connection: keeps to the rate limit and retries temporary failures."""
 
 import random
 import threading
@@ -13,24 +13,24 @@ import httpx
 
 from openfaith_sync.adapters.client.account import AccountGuard
 from openfaith_sync.adapters.client.allowed_requests import AllowedRequests
-from openfaith_sync.adapters.client.auth import Authorization, Proof
-from openfaith_sync.adapters.client.breaker_signals import Watch
+from openfaith_sync.adapters.client.auth import Authorization, RequestAuth
+from openfaith_sync.adapters.client.breaker_signals import BreakerSignals
 from openfaith_sync.adapters.client.outcomes import (
     ERROR_OF_ACTION,
-    NOT_THE_SOURCES_OWN,
-    SENT_ON_TO_NOTHING,
+    FOREIGN_NOT_FOUND,
+    REDIRECT_NOT_FOUND,
     Outcome,
     decide,
     decide_failure,
     is_sources_own,
 )
-from openfaith_sync.adapters.client.request_limits import BOUNDS, Bounds
-from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request, Wire
-from openfaith_sync.adapters.client.wait_time import HeldBack
+from openfaith_sync.adapters.client.request_limits import DEFAULT_LIMITS, RequestLimits
+from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request, SourceTransport
+from openfaith_sync.adapters.client.wait_time import WaitTime
 from openfaith_sync.adapters.ports.answer_reader import AnswerReader
 from openfaith_sync.adapters.ports.shared_state import Breaker, Ledger
-from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp, LedgerUnreachable
-from openfaith_sync.adapters.ratelimit.pacing import Pace
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted, LedgerUnreachable
+from openfaith_sync.adapters.ratelimit.pacing import RateLimiter
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import parse_limit, parse_retry_after
 from openfaith_sync.domain.errors import (
     AccessDenied,
@@ -53,52 +53,52 @@ from openfaith_sync.domain.ratelimit.lanes import Lane
 T = TypeVar("T")
 
 MAX_ATTEMPTS = 6
-TRIES_BEFORE_LESS = 2
-"""Of a request that the caller can make smaller: one retry outlasts a hiccup."""
-MAX_TRYING = timedelta(minutes=10)
-PATIENCE_TO_TELL = timedelta(seconds=30)
-"""For the budget, when all that is asked is whether anybody answers."""
+ATTEMPTS_BEFORE_REDUCING = 2
+"""For a request that the caller can make smaller: one retry is enough for a brief failure."""
+MAX_RETRY_TIME = timedelta(minutes=10)
+PROBE_PATIENCE = timedelta(seconds=30)
+"""How long a reachability check waits for the rate limit budget."""
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
 
 
-class NotTaken(TransientError):
-    """The source surely did nothing about the request: it never got it, or refused it for its rate."""
+class NotProcessed(TransientError):
+    """The source certainly did not process the request: it never received it, or rejected it with a rate limit."""
 
 
-class RateRefused(NotTaken):
-    """The source wants no request for a while; all processes were told."""
+class RateLimited(NotProcessed):
+    """The source rejected the request because of its rate limit; all processes pause."""
 
 
-class Unreached(NotTaken, SourceFailed):
-    """No connection was made."""
+class ConnectionFailed(NotProcessed, SourceFailed):
+    """No connection could be made."""
 
 
-class Renewed(NotTaken):
-    """The source refused a proof of ours, and there is another one now."""
+class CredentialsRenewed(NotProcessed):
+    """The source rejected the credentials, and newer ones are now available."""
 
 
 @dataclass(slots=True)
-class Effort:
-    """What answering one call took."""
+class RequestStats:
+    """The requests and the waiting time of one call."""
 
     requests: int = 0
     waited: timedelta = timedelta()
-    """What it adds to the wall time at which the client was held back; other requests may have waited with it."""
+    """Wall time that the call adds to the client's total waiting time; requests that wait at once count once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """One response, the proof that its request carried, and what to do about it."""
+class ClassifiedResponse:
+    """One response, the credentials that its request carried, and how it is handled."""
 
     response: httpx.Response
-    proof: Proof
+    auth: RequestAuth
     outcome: Outcome | None
-    """``None`` for a success."""
+    """``None`` if the request succeeded."""
 
 
 class HttpClient:
-    """Asks one source with one credential. Safe to use from several threads."""
+    """Sends requests to one source with one set of credentials. Thread-safe."""
 
     def __init__(
         self,
@@ -107,10 +107,10 @@ class HttpClient:
         adapter: AdapterFile,
         *,
         transport: httpx.BaseTransport | None = None,
-        pause: Callable[[float], None] = time.sleep,  # between two tries, in a thread with nothing else to do
+        pause: Callable[[float], None] = time.sleep,  # between two attempts, in a thread with nothing else to do
         attempts: int | None = None,
         patience: timedelta | None = None,
-        bounds: Bounds = BOUNDS,
+        bounds: RequestLimits = DEFAULT_LIMITS,
         ledger: Ledger | None = None,
         lane: Lane = Lane.INTERACTIVE,
         breaker: Breaker | None = None,
@@ -120,27 +120,27 @@ class HttpClient:
     ) -> None:
         """Open the pool; nothing is sent yet.
 
-        A request is tried ``MAX_ATTEMPTS`` times unless told otherwise, and no longer than
-        ``patience`` lasts, or ``MAX_TRYING``. To be refused for the rate is no attempt: it is
-        waited for, as the budget is. ``pause`` waits between two tries, in a thread that has
-        nothing else to do; tests pass one that does not wait. Without a ``ledger`` nobody else
-        is thought to use the connection. Without an ``account`` guard, answers of any account of the
-        source are accepted. Requests that are not ``allowed`` are refused; ``answers`` reads what the dialect
-        states of errors and accounts.
+        A request is attempted up to ``attempts`` times (``MAX_ATTEMPTS`` by default), within ``patience``
+        (``MAX_RETRY_TIME`` by default). A rate-limited response does not count as an attempt: the client
+        waits for the budget. ``pause`` sleeps between two attempts, in a thread that has nothing else to
+        do; tests pass one that returns at once. Without a ``ledger``, the client assumes that no other
+        process uses the connection. Without an ``account`` guard, responses from any account of the source
+        are accepted. Requests that are not ``allowed`` are rejected. ``answers`` reads errors and accounts
+        from responses, as the dialect states them.
         """
         self._attempts = attempts or MAX_ATTEMPTS
         self._adapter = adapter
         self._pause = pause
-        self._patience = MAX_TRYING if patience is None else patience
-        self._pace = Pace(adapter, ledger, lane)
+        self._patience = MAX_RETRY_TIME if patience is None else patience
+        self._rate_limiter = RateLimiter(adapter, ledger, lane)
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._authorization = authorization
-        self._wire = Wire(base_url, adapter, transport, bounds, answers.media_type)
+        self._transport = SourceTransport(base_url, adapter, transport, bounds, answers.media_type)
         self._account, self._allowed, self._answers = account, allowed, answers
         self._verify = Request(adapter.auth.verify, adapter.auth.verify_parameters)
-        self._watch = Watch(breaker, self._verify, self._ask_once)
+        self._breaker = BreakerSignals(breaker, self._verify, self._check_reachable)
         self._lock = threading.Lock()
-        self._held_back = HeldBack()
+        self._wait_time = WaitTime()
         self.requests = 0
 
     def __enter__(self) -> Self:
@@ -148,70 +148,70 @@ class HttpClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        """Close the pool, and give back what is left of the budget."""
-        self._wire.close()
-        self._pace.close()
+        """Close the pool, and return unused slots to the budget."""
+        self._transport.close()
+        self._rate_limiter.close()
 
-    def read(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
-        """Return what ``parse`` makes of a success, and what it took.
+    def read(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, RequestStats]:
+        """Return the parsed successful response, with the number of requests and the time waited.
 
-        An answer that ``parse`` finds malformed counts as a failure that may heal. A POST is
-        tried again only when the source surely did nothing: whether it did is for the caller to find out.
+        A response that ``parse`` finds malformed counts as a temporary failure. A POST is retried only if the
+        source certainly did not process it; otherwise the caller must find out whether it took effect.
 
         Raises:
-            SourceAway: The source is known to be away; nothing was sent.
+            SourceAway: The source is known to be unreachable; nothing was sent.
             PageNotServed: The source failed on the request, and may serve a smaller one.
-            TransientError: Every attempt failed, or the time for them ran out.
-            ReconnectRequired: The source refuses the credentials.
-            DefinitionError: The request is wrong, denied, not allowed, or asks for what is not there.
+            TransientError: Every attempt failed, or the time limit was reached.
+            ReconnectRequired: The source rejected the credentials.
+            DefinitionError: The request is wrong, denied or not allowed, or its target does not exist.
         """
         self._allowed.require(request)
-        with self._watch.over(request):
-            if self._account is not None and self._account.wants_first_proof and request is not self._verify:
-                self._prove_account()
+        with self._breaker.reporting(request):
+            if self._account is not None and self._account.needs_first_check and request is not self._verify:
+                self._verify_account()
             try:
-                return self._try(request, parse)
+                return self._read_with_retries(request, parse)
             except NotFoundAtSource:
-                self._require_account(request)
+                self._confirm_not_found(request)
                 raise
 
     def check_account(self, stated: Iterable[AccountId]) -> None:
-        """Return if an answer is of the connection's account, or states none; asked of every answer.
+        """Check that a response belongs to the connection's account or states none; called for every response.
 
         Raises:
-            AnotherAccount: The source answered for another of its accounts than the connection's.
+            AnotherAccount: The response belongs to another account of the source.
         """
         if self._account is not None:
             self._account.check(stated)
 
     def verify(self, parse: Callable[[httpx.Response], T]) -> T:
-        """Return what ``parse`` makes of the source's statement of whom the credentials belong to."""
+        """Return the parsed response to the credential check, which states whom the credentials belong to."""
         return self.read(self._verify, parse)[0]
 
-    def _try(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, Effort]:
-        effort, failed = Effort(), 0
-        refusal: RateRefused | None = None
+    def _read_with_retries(self, request: Request, parse: Callable[[httpx.Response], T]) -> tuple[T, RequestStats]:
+        stats, failed = RequestStats(), 0
+        refusal: RateLimited | None = None
         deadline = time.monotonic() + self._patience.total_seconds()
         while True:
             try:
-                self._watch.admit()
-                received = self._ask_to_the_end(request, effort, deadline)
-                return self._parse(parse, received.response, received.proof), effort
-            except Renewed:
+                self._breaker.admit()
+                classified = self._send_following_redirects(request, stats, deadline)
+                return self._parse(parse, classified.response, classified.auth), stats
+            except CredentialsRenewed:
                 if time.monotonic() > deadline:
                     raise
-            except RateRefused as error:
-                # The budget is closed for everybody now: the next slot is worth waiting for.
+            except RateLimited as error:
+                # Every process now pauses; wait for the next slot.
                 refusal = error
-            except BudgetUsedUp as error:
+            except BudgetExhausted as error:
                 raise refusal or error from None
             except (LedgerUnreachable, SourceAway):
-                # Nothing that the next try would change: whoever called tries again later.
+                # Another attempt would not help; the caller retries later.
                 raise
             except TransientError as error:
                 failed += 1
-                if failed >= self._attempts_at(request, error, effort) or not (
-                    request.is_repeatable or isinstance(error, NotTaken)
+                if failed >= self._max_attempts(request, error, stats) or not (
+                    request.is_repeatable or isinstance(error, NotProcessed)
                 ):
                     raise
                 seconds = self._backoff(failed, error.retry_after)
@@ -219,146 +219,146 @@ class HttpClient:
                     raise
                 began = time.monotonic()
                 self._pause(seconds)
-                effort.waited += self._held_back.add(began, time.monotonic())
+                stats.waited += self._wait_time.add(began, time.monotonic())
 
-    def _parse(self, parse: Callable[[httpx.Response], T], response: httpx.Response, proof: Proof) -> T:
+    def _parse(self, parse: Callable[[httpx.Response], T], response: httpx.Response, auth: RequestAuth) -> T:
         try:
             return parse(response)
         except AnotherAccount as error:
             try:
-                self._authorization.end(proof, str(error))
+                self._authorization.invalidate(auth, str(error))
             except ReconnectRequired:
                 raise error from None
-            # Somebody connected the org again meanwhile.
-            raise Renewed(str(error)) from None
+            # The org was reconnected in the meantime.
+            raise CredentialsRenewed(str(error)) from None
 
-    def _require_account(self, request: Request) -> None:
-        """Return if a "not found" may be believed: credentials of another account would find nothing either.
+    def _confirm_not_found(self, request: Request) -> None:
+        """Check that a "not found" can be trusted: credentials of another account would find nothing either.
 
         Raises:
-            AnotherAccount: They are of another account.
-            SourceFailed: The source does not find its own statement of whom they belong to.
+            AnotherAccount: The credentials belong to another account.
+            SourceFailed: The credential check itself was answered with "not found".
         """
-        if self._account is None or request is self._verify or not self._account.wants_proof():
+        if self._account is None or request is self._verify or not self._account.needs_check():
             return
         try:
-            self._prove_account()
+            self._verify_account()
         except NotFoundAtSource as error:
-            raise SourceFailed(f"{error}; nothing that it does not find is taken for gone") from None
+            raise SourceFailed(f"{error}; its 'not found' responses do not count as deletions") from None
 
-    def _prove_account(self) -> None:
-        """Have the source state its account, and compare it with the connection's."""
-        self._try(self._verify, lambda response: self.check_account(self._answers.accounts_in(response)))
+    def _verify_account(self) -> None:
+        """Request the source's account, and compare it with the connection's."""
+        self._read_with_retries(self._verify, lambda response: self.check_account(self._answers.accounts_in(response)))
         if self._account is not None:
-            self._account.note_proof()
+            self._account.note_checked()
 
-    def _attempts_at(self, request: Request, error: TransientError, effort: Effort) -> int:
-        """Return how often a request is sent that fails so; fewer where a smaller one can be sent instead."""
+    def _max_attempts(self, request: Request, error: TransientError, stats: RequestStats) -> int:
+        """Return how often to attempt a request after this error; fewer times if a smaller one can be sent."""
         if not isinstance(error, PageNotServed):
             return self._attempts
-        error.requests = effort.requests
-        # The same request would bring as many bytes again, or take as long.
-        is_the_same_again = isinstance(error, AnswerTooLarge) or isinstance(error.__cause__, httpx.TimeoutException)
+        error.requests = stats.requests
+        # The same request would return as many bytes again, or take as long.
+        would_repeat = isinstance(error, AnswerTooLarge) or isinstance(error.__cause__, httpx.TimeoutException)
+        few = min(self._attempts, ATTEMPTS_BEFORE_REDUCING)
         if not request.is_reducible:
-            return min(self._attempts, TRIES_BEFORE_LESS) if isinstance(error, AnswerTooLarge) else self._attempts
-        return 1 if is_the_same_again else min(self._attempts, TRIES_BEFORE_LESS)
+            return few if isinstance(error, AnswerTooLarge) else self._attempts
+        return 1 if would_repeat else few
 
-    def _ask_once(self, request: Request) -> None:
-        """Find out whether anything answers, without another try."""
-        self._ask_to_the_end(
-            request, Effort(), time.monotonic() + min(self._patience, PATIENCE_TO_TELL).total_seconds()
+    def _check_reachable(self, request: Request) -> None:
+        """Check whether the source responds, without retries."""
+        self._send_following_redirects(
+            request, RequestStats(), time.monotonic() + min(self._patience, PROBE_PATIENCE).total_seconds()
         )
 
-    def _ask_to_the_end(self, request: Request, effort: Effort, deadline: float) -> Received:
-        """Return the success that a request leads to.
+    def _send_following_redirects(self, request: Request, stats: RequestStats, deadline: float) -> ClassifiedResponse:
+        """Return the successful response to a request, following redirects.
 
-        Each step on the way is a request like any other.
+        Each redirect takes a slot of the budget, as every request does.
         """
-        asked = request
+        current = request
         for _ in range(MAX_REDIRECTS + 1):
-            received = self._ask(asked, effort, deadline)
-            further = self._wire.follow(asked, received.response)
-            if further is None:
-                self._raise_for_error(request, received, is_sent_on=asked is not request)
-                self._authorization.note_accepted(received.proof)
-                return received
-            asked = further
+            classified = self._send(current, stats, deadline)
+            redirected = self._transport.follow(current, classified.response)
+            if redirected is None:
+                self._raise_for_error(request, classified, is_sent_on=current is not request)
+                self._authorization.note_accepted(classified.auth)
+                return classified
+            current = redirected
         raise DefinitionError(
             f"{self._adapter.title} redirects {request.method} {request.path} more than {MAX_REDIRECTS} times"
         )
 
-    def _ask(self, request: Request, effort: Effort, deadline: float) -> Received:
-        ticket = self._pace.take(deadline, is_deep=request.is_deep)
+    def _send(self, request: Request, stats: RequestStats, deadline: float) -> ClassifiedResponse:
+        permit = self._rate_limiter.take(deadline, is_deep=request.is_deep)
         now = time.monotonic()
-        effort.waited += self._held_back.add(now - ticket.waited.total_seconds(), now)
-        effort.requests += 1
+        stats.waited += self._wait_time.add(now - permit.waited.total_seconds(), now)
+        stats.requests += 1
         with self._lock:
             self.requests += 1
         try:
-            # Only now: whoever waited for a slot finds what was renewed meanwhile.
-            proof = self._authorization.prove()
-            response = self._wire.send(request, proof)
+            # After the wait for a slot, so that credentials renewed in the meantime are used.
+            auth = self._authorization.current()
+            response = self._transport.send(request, auth)
         except Exception as error:
-            ticket.lost()
-            ours = self._unreachable(request, error)
+            permit.lost()
+            ours = self._connection_error(request, error)
             if ours is None:
                 raise
             raise ours from error
         stated = parse_limit(response.headers, self._adapter.rate_limit)
         outcome = self._decide(response)
         if outcome is not None and outcome.action is ErrorAction.WAIT:
-            ticket.refused(stated, parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header))
+            permit.refused(stated, parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header))
         else:
-            ticket.answered(stated)
-        return Received(response, proof, outcome)
+            permit.answered(stated)
+        return ClassifiedResponse(response, auth, outcome)
 
     def _decide(self, response: httpx.Response) -> Outcome | None:
         error = self._answers.stated_error(response)
         if response.is_success and error is None:
             return None
-        # What charset the answer claims to be in may be wrong, or none at all.
-        said = response.content[:4096].decode(errors="replace")
-        outcome = decide(response.status_code, said, self._adapter.errors, error)
+        # The charset that the response declares may be wrong or missing.
+        body_text = response.content[:4096].decode(errors="replace")
+        outcome = decide(response.status_code, body_text, self._adapter.errors, error)
         if outcome is None or outcome.action is not ErrorAction.NOT_FOUND or response.is_success:
             return outcome
         expected = self._adapter.not_found
-        return outcome if expected is not None and is_sources_own(response, expected) else NOT_THE_SOURCES_OWN
+        return outcome if expected is not None and is_sources_own(response, expected) else FOREIGN_NOT_FOUND
 
-    def _raise_for_error(self, request: Request, received: Received, *, is_sent_on: bool) -> None:
-        response, proof, outcome = received.response, received.proof, received.outcome
+    def _raise_for_error(self, request: Request, classified: ClassifiedResponse, *, is_sent_on: bool) -> None:
+        response, auth, outcome = classified.response, classified.auth, classified.outcome
         if outcome is None:
             return
         if is_sent_on and outcome.action is ErrorAction.NOT_FOUND:
-            outcome = SENT_ON_TO_NOTHING
+            outcome = REDIRECT_NOT_FOUND
         if outcome.action not in {ErrorAction.RETRY, ErrorAction.REDUCE_PAGE}:
-            self._watch.answered()
-        asked = f"{request.method} {request.path}"
-        message = f"{self._adapter.title} answered {response.status_code} to {asked}: {outcome.message}"
+            self._breaker.note_response()
+        endpoint = f"{request.method} {request.path}"
+        message = f"{self._adapter.title} answered {response.status_code} to {endpoint}: {outcome.message}"
         wait = parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header)
         if outcome.action is ErrorAction.WAIT:
-            raise RateRefused(message, retry_after=wait)
+            raise RateLimited(message, retry_after=wait)
         if outcome.action is ErrorAction.REFRESH:
-            self._authorization.renew(proof, message)
-            raise Renewed(message)
+            self._authorization.renew(auth, message)
+            raise CredentialsRenewed(message)
         if outcome.action is ErrorAction.RECONNECT:
-            self._authorization.end(proof, message)
-            raise Renewed(message)
+            self._authorization.invalidate(auth, message)
+            raise CredentialsRenewed(message)
         raise _error(outcome, message, wait)
 
-    def _unreachable(self, request: Request, error: Exception) -> SyncError | None:
+    def _connection_error(self, request: Request, error: Exception) -> SyncError | None:
         outcome = decide_failure(error)
         if outcome is None:
             return None
-        asked = f"{request.method} {request.path}"
-        whom = f"could not reach {self._adapter.title} at {self._wire.host} for {asked}"
-        why = self._wire.explain(error) or outcome.message
-        return _error(outcome, f"{whom}: {why} ({type(error).__name__})")
+        target = f"{self._adapter.title} at {self._transport.host} for {request.method} {request.path}"
+        reason = self._transport.explain(error) or outcome.message
+        return _error(outcome, f"could not reach {target}: {reason} ({type(error).__name__})")
 
     def _backoff(self, attempts: int, retry_after: timedelta | None) -> float:
-        """Full jitter below a doubling ceiling, but never less than the source asked for."""
+        """Return the seconds before the next attempt: full jitter below a doubling ceiling, on top of Retry-After."""
         ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempts)
-        asked = retry_after.total_seconds() if retry_after else 0.0
-        return asked + self._random.uniform(0, ceiling if not asked else FIRST_BACKOFF_SECONDS)
+        minimum = retry_after.total_seconds() if retry_after else 0.0
+        return minimum + self._random.uniform(0, FIRST_BACKOFF_SECONDS if minimum else ceiling)
 
 
 def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None) -> SyncError:
@@ -369,6 +369,6 @@ def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None)
         message = f"{message}; {outcome.remedy}"
     if not issubclass(kind, TransientError):
         return kind(message)
-    if outcome.is_untaken:
-        kind = Unreached
+    if outcome.is_unprocessed:
+        kind = ConnectionFailed
     return kind(message, retry_after=retry_after)

@@ -1,8 +1,8 @@
-"""Parses JSON as sources send it, including JSON that a strict parser refuses.
+"""Parses JSON as sources send it, including JSON that a strict parser rejects.
 
 One text cut inside an emoji, one invalid byte or one NaN makes a document of a hundred
-records invalid, and the source would send the same document for ever. What is invalid is
-replaced or kept as text, so that it costs one value of one record.
+records invalid, and the source would return the same document on every retry. Invalid parts
+are replaced or kept as text, so that only one value of one record is affected.
 """
 
 import json
@@ -12,31 +12,31 @@ import re
 import orjson
 
 MAX_DEPTH = 200
-"""Levels of nesting that are kept as they are; a value nested deeper becomes its text."""
+"""Levels of nesting that are parsed; a value nested deeper is kept as JSON text."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
 
 class NotANumber(str):
-    """A number that neither JSON nor PostgreSQL can hold, as its text: NaN, Infinity, 1e999.
+    """The text of a number that neither JSON nor PostgreSQL can hold: NaN, Infinity, 1e999.
 
-    A class of its own, so that no parser takes it for text that a person typed.
+    A separate class, so that no parser mistakes it for text that a person typed.
     """
 
     __slots__ = ()
 
 
 def parse_json(content: bytes | str) -> object:
-    """Return the value of a JSON document, read leniently when it is not valid.
+    """Return the value of a JSON document, parsed leniently if it is not valid.
 
     Invalid UTF-8 becomes U+FFFD, a byte-order mark is skipped, control characters in
-    strings are kept, and lone surrogates are left for the store to replace. Of a key that
-    is repeated the last value counts. Integers beyond 64 bits are exact only in documents
-    that the strict parser refuses.
+    strings are kept, and lone surrogates are left for the store to replace. If a key is
+    repeated, its last value is used. Integers beyond 64 bits are exact only in documents
+    that the strict parser rejects.
 
     Raises:
-        ValueError: It is not JSON, however leniently it is read.
+        ValueError: The document is not JSON, even when parsed leniently.
     """
     try:
         return orjson.loads(content)

@@ -1,4 +1,4 @@
-"""What one request may take of us: seconds for all of it, and bytes of its answer."""
+"""Limits of one request: its total time, and the size of its response."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -10,52 +10,52 @@ from openfaith_sync.domain.errors import AnswerTooLarge, MalformedAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """The bounds of one request; the largest page that was ever recorded is a hundredth of the bytes."""
+class RequestLimits:
+    """The limits of one request; the largest page ever recorded is a hundredth of ``body_bytes``."""
 
     connect_seconds: float = 10
     read_seconds: float = 60
-    """Between two parts of an answer."""
+    """Between two chunks of a response."""
     whole_seconds: float = 120
-    """From the first byte that is sent to the last that comes: a drip keeps within the others for ever."""
+    """From the first byte sent to the last byte received: a slow drip never exceeds the other limits."""
     body_bytes: int = 32 << 20
-    """As they come, and decompressed: a kilobyte may be a megabyte once it is."""
+    """Both as received and decompressed: a kilobyte may decompress to a megabyte."""
 
 
-BOUNDS = Bounds()
+DEFAULT_LIMITS = RequestLimits()
 
 GZIP = "gzip"
-"""The one encoding that is asked for: one that can be decompressed in bounded steps."""
+"""The only content encoding that is requested, since it can be decompressed in bounded steps."""
 
 
 def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
-    """Return the body of a streamed answer, decompressed.
+    """Return the body of a streamed response, decompressed.
 
     Raises:
-        AnswerTooLarge: It is larger than it may be.
-        MalformedAnswer: It is encoded in a way that was not asked for.
-        httpx.DecodingError: It cannot be decompressed.
-        httpx.RequestError: It did not come whole or not in time.
+        AnswerTooLarge: The body exceeds the limit.
+        MalformedAnswer: The body has an encoding that was not requested.
+        httpx.DecodingError: The body cannot be decompressed.
+        httpx.RequestError: The body did not arrive completely or in time.
     """
     if response.is_stream_consumed:
-        # A transport without connections has it whole already.
+        # A transport without connections has already read it.
         return response.content
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     parts: Iterable[bytes] = response.iter_raw()
     if encoding == GZIP:
         parts = _decompress(parts, limit_bytes)
     elif encoding != "identity":
-        raise MalformedAnswer(f"the source answered in the encoding {encoding[:20]!r}, which was not asked for")
+        raise MalformedAnswer(f"the source answered with the encoding {encoding[:20]!r}, which was not requested")
     body = bytearray()
     for part in parts:
         body += part
         if len(body) > limit_bytes or response.num_bytes_downloaded > limit_bytes:
-            raise AnswerTooLarge(f"the source's answer is larger than {limit_bytes:,} bytes")
+            raise AnswerTooLarge(f"the source's response is larger than {limit_bytes:,} bytes")
     return bytes(body)
 
 
 def _decompress(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
-    """Yield a part at a time, none longer than the limit and a byte, so that it is seen to be over."""
+    """Yield decompressed parts, each at most one byte over the limit, so that the caller notices the excess."""
     step = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         for part in parts:
@@ -63,4 +63,4 @@ def _decompress(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
     except zlib.error as error:
         raise httpx.DecodingError(str(error)) from error
     if not step.eof:
-        raise httpx.DecodingError("the compressed answer ends before its end")
+        raise httpx.DecodingError("the compressed response is cut short")

@@ -1,4 +1,4 @@
-"""What the body of a success must be before anything is read from it."""
+"""Parses the bodies of successful responses as JSON."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""One request over the wire and its answer: the pool, the URL, where a redirect may lead."""
+"""Sends one request and returns its response: the pool, the URL and the redirects that are followed."""
 
 import logging
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from urllib.parse import urlencode
 
 import httpx
 
-from openfaith_sync.adapters.client.auth import Proof
+from openfaith_sync.adapters.client.auth import RequestAuth
 from openfaith_sync.adapters.client.bounded_transport import BoundedTransport, deadline
-from openfaith_sync.adapters.client.proxy_and_tls import Route, explain, find_route, trust
-from openfaith_sync.adapters.client.request_limits import BOUNDS, GZIP, Bounds, read_body
+from openfaith_sync.adapters.client.proxy_and_tls import ProxyRoute, build_ssl_context, explain, find_route
+from openfaith_sync.adapters.client.request_limits import DEFAULT_LIMITS, GZIP, RequestLimits, read_body
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 
 USER_AGENT = f"openfaith-sync/{version('openfaith-sync')} (+https://github.com/fold-dev/openfaith)"
 MAX_REDIRECTS = 3
-KEPT_SECONDS = 60.0
-"""Longer than a window of any limit: whoever rested until the next one finds the connections still open."""
-# Their INFO and DEBUG lines hold URLs with their queries, and headers.
+KEEPALIVE_SECONDS = 60.0
+"""Longer than the period of any rate limit: connections stay open while a client waits for the next period."""
+# Their INFO and DEBUG lines contain headers, and URLs with queries.
 for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -37,38 +37,38 @@ class Request:
     is_deep: bool = False
     """Whether it counts against the stricter limit for deep offsets."""
     is_reducible: bool = False
-    """Whether the caller asks for less when this is not served, so that few tries are enough."""
+    """Whether the caller sends a smaller request if this one fails, so that few attempts are enough."""
     method: Literal["GET", "POST", "PATCH", "DELETE"] = "GET"
     body: bytes | None = None
     """JSON."""
     target: str | None = None
-    """Where the source sent us on to, on its own host; in place of path and parameters."""
+    """The target of a redirect, on the same host; replaces path and parameters."""
 
     @property
     def is_repeatable(self) -> bool:
-        """Say whether it does no more when the source gets it twice (RFC 9110 9.2.2; our PATCHes set values)."""
+        """Return whether the request is idempotent (RFC 9110 9.2.2; our PATCH requests only set values)."""
         return self.method != "POST"
 
 
 class _NoCookies(CookieJar):
-    """Keeps none: a request says by itself who asks, and looking for them takes a tenth of its time."""
+    """Stores no cookies: requests carry credentials instead, and cookie handling takes a tenth of their time."""
 
     def extract_cookies(self, response: object, request: object) -> None:
-        """Leave them."""
+        """Ignore the cookies of a response."""
 
     def add_cookie_header(self, request: object) -> None:
-        """Send none."""
+        """Send no cookies."""
 
 
-class Wire:
-    """Sends requests below one base URL. Safe to use from several threads."""
+class SourceTransport:
+    """Sends requests below one base URL. Thread-safe."""
 
     def __init__(
         self,
         base_url: str,
         adapter: AdapterFile,
         transport: httpx.BaseTransport | None = None,
-        bounds: Bounds = BOUNDS,
+        bounds: RequestLimits = DEFAULT_LIMITS,
         media_type: str = "application/json",
     ) -> None:
         """Open the pool; nothing is sent yet."""
@@ -76,10 +76,10 @@ class Wire:
         self._title = adapter.title
         self._version_header = adapter.version_header
         self._bounds = bounds
-        self._route = find_route(self._base_url) if transport is None else Route("")
+        self._route = find_route(self._base_url) if transport is None else ProxyRoute("")
         in_flight = adapter.paging.pages_in_flight
         limits = httpx.Limits(
-            max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEPT_SECONDS
+            max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEEPALIVE_SECONDS
         )
         self._client = httpx.Client(
             headers={
@@ -89,7 +89,8 @@ class Wire:
                 "Accept-Encoding": GZIP,
             },
             timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
-            transport=transport or BoundedTransport(trust(self._route, self._base_url), self._route.proxy, limits),
+            transport=transport
+            or BoundedTransport(build_ssl_context(self._route, self._base_url), self._route.proxy, limits),
             trust_env=False,
             follow_redirects=False,
             cookies=_NoCookies(),
@@ -97,62 +98,62 @@ class Wire:
 
     @property
     def host(self) -> str:
-        """Say whom it talks to, without anything of a path or a credential."""
+        """Return the host and port, without path or credentials."""
         return httpx.URL(self._base_url).netloc.decode()
 
     def explain(self, error: Exception) -> str | None:
-        """Return why the source was not reached and what to do; ``None`` where only the error's kind is known."""
+        """Return why the source was not reached and what to do; ``None`` if only the error's class is known."""
         return explain(error, self._route)
 
     def close(self) -> None:
         """Close the pool."""
         self._client.close()
 
-    def send(self, request: Request, proof: Proof) -> httpx.Response:
-        """Return the answer, whatever it says, read whole within the bounds.
+    def send(self, request: Request, auth: RequestAuth) -> httpx.Response:
+        """Return the response, whatever its status, read completely and within the limits.
 
         Raises:
-            httpx.RequestError: There is none.
-            AnswerTooLarge: It is larger than it may be.
+            httpx.RequestError: There was no response.
+            AnswerTooLarge: The response exceeds the size limit.
         """
-        headers = dict(proof.headers)
+        headers = dict(auth.headers)
         if request.api_version and self._version_header:
             headers[self._version_header] = request.api_version
         url = request.target or self._base_url + request.path
-        # A redirect states its own parameters, but not ours that carry the credentials.
-        parameters = proof.parameters if request.target else {**request.parameters, **proof.parameters}
+        # The URL of a redirect contains its own parameters, but not those that carry our credentials.
+        parameters = auth.parameters if request.target else {**request.parameters, **auth.parameters}
         if parameters:
             url += ("&" if "?" in url else "?") + urlencode(parameters)
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         with (
             deadline(self._bounds.whole_seconds),
-            self._client.stream(request.method, url, headers=headers, content=request.body) as answer,
+            self._client.stream(request.method, url, headers=headers, content=request.body) as response,
         ):
-            body = read_body(answer, self._bounds.body_bytes)
-        answer.headers.pop("content-encoding", None)
-        return httpx.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
+            body = read_body(response, self._bounds.body_bytes)
+        response.headers.pop("content-encoding", None)
+        return httpx.Response(response.status_code, headers=response.headers, content=body, request=response.request)
 
-    def follow(self, request: Request, answer: httpx.Response) -> Request | None:
-        """Return the request that a redirect asks for; ``None`` when the answer is none.
+    def follow(self, request: Request, response: httpx.Response) -> Request | None:
+        """Return the request for the target of a redirect; ``None`` if the response is not a redirect.
 
-        The credentials go where they belong: to the scheme, host and port of the connection.
+        Credentials are sent only to the scheme, host and port of the connection.
 
         Raises:
-            DefinitionError: It leads anywhere else, or what was asked would be another thing there.
+            DefinitionError: The redirect leads elsewhere, or the request was not a GET.
         """
-        if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
+        if response.status_code not in _REDIRECTS or "location" not in response.headers:
             return None
-        asked = f"{request.method} {request.path}"
+        endpoint = f"{request.method} {request.path}"
         if request.method != "GET":
-            raise DefinitionError(f"{self._title} redirects {asked}, which is not a reading; check the base URL")
+            raise DefinitionError(f"{self._title} redirects {endpoint}, which is not a GET; check the base URL")
         try:
-            target = answer.request.url.join(answer.headers["location"])
+            target = response.request.url.join(response.headers["location"])
         except httpx.InvalidURL:
-            raise DefinitionError(f"{self._title} redirects {asked} to what is no URL") from None
-        if _origin(target) != _origin(answer.request.url) or target.userinfo:
+            raise DefinitionError(f"{self._title} redirects {endpoint} to an invalid URL") from None
+        if _origin(target) != _origin(response.request.url) or target.userinfo:
             raise DefinitionError(
-                f"{self._title} redirects {asked} to another place ({target.scheme}://{target.host[:100]}); "
+                f"{self._title} redirects {endpoint} to a disallowed URL ({target.scheme}://{target.host[:100]}); "
                 "nothing was sent there; check the connection's base URL"
             )
         return replace(request, target=str(target))

@@ -1,27 +1,27 @@
-"""How long a client was held back: wall time, however many of its requests waited at once."""
+"""Measures how long a client waited, as wall time: requests that wait at the same time count once."""
 
 import threading
 from bisect import bisect_left, bisect_right
 from datetime import timedelta
 
 FORGET_SECONDS = 3600.0
-"""No request waits for so long, so what ended before that overlaps nothing that may still come."""
+"""No request waits this long, so spans that ended earlier cannot overlap later ones."""
 
 
-class HeldBack:
-    """The moments at which any request of a client waited; each counts once. Safe to use from several threads."""
+class WaitTime:
+    """The spans in which any request of a client waited. Thread-safe."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Start with no waiting time."""
         self._turn = threading.Lock()
-        # Disjoint spans in order: both lists grow together.
+        # Disjoint spans in ascending order, as two lists of equal length.
         self._begins: list[float] = []
         self._ends: list[float] = []
 
     def add(self, begin: float, end: float) -> timedelta:
-        """Add the span in which a request waited, in seconds of one clock, and return what it adds to what is known.
+        """Add the span in which a request waited, in clock seconds; return the part not covered by earlier spans.
 
-        So the sum over all requests is the wall time at which at least one of them waited.
+        The sum over all requests is therefore the wall time during which at least one of them waited.
         """
         if end <= begin:
             return timedelta()

@@ -1,1 +1,1 @@
-"""The protocols that sources speak, one folder each."""
+"""The protocols that sources use, one folder each."""

@@ -1,7 +1,7 @@
-"""What a dialect is: how one kind of API is spoken, without input or output of its own.
+"""The dialect port: builds the requests of one kind of API and parses its responses, without I/O.
 
-A dialect turns questions into requests and answers into values. Sending, retries, the budget, the breaker and
-the account guard are the client's; the order of pages is the engine's.
+The client sends requests; it handles retries, the rate limit budget, the circuit breaker and the account
+check. The engine decides which page is read next.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,29 +24,29 @@ from openfaith_sync.domain.webhooks.inbox import InboxEvent
 from openfaith_sync.domain.webhooks.subscription import Subscription
 
 D = TypeVar("D")
-"""What the body of an answer is in a dialect: a JSON object, a list, an element."""
+"""The parsed body of a response: a JSON object, a list or an XML element."""
 
 
 class Dialect(AnswerReader, Protocol[D]):
-    """How the records of one kind of source are asked for and read."""
+    """Builds requests for the records of one kind of source, and parses the responses."""
 
     def parse_document(self, response: httpx.Response) -> D:
-        """Return what the body of a success holds.
+        """Return the parsed body of a successful response.
 
         Raises:
-            MalformedAnswer: It is of another kind, broken, or no answer at all.
+            MalformedAnswer: The body is of another media type, broken or empty.
         """
         ...
 
     def stated_accounts(self, document: D) -> Iterator[AccountId]:
-        """Yield the source's accounts that a document states it is of; nothing where it states none."""
+        """Yield the source's accounts that a document states it belongs to, if any."""
         ...
 
     def parse_identity(self, document: D) -> Identity:
-        """Return whom the credentials belong to, from the answer to ``auth.verify``.
+        """Return whom the credentials belong to, from the response to ``auth.verify``.
 
         Raises:
-            MalformedAnswer: The document does not say.
+            MalformedAnswer: The document does not state it.
         """
         ...
 
@@ -55,44 +55,44 @@ class Dialect(AnswerReader, Protocol[D]):
         ...
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: D) -> Page:
-        """Return the page that answers a query, proven by ``page_proofs``. Each damaged row costs one record.
+        """Return the page for a query, checked by ``page_proofs``. A damaged row affects only its own record.
 
         Raises:
-            MalformedAnswer: It is no page of this listing, or does not follow the one before.
-            FilterIgnored: It holds rows that were not asked for.
+            MalformedAnswer: It is not a page of this listing, or does not follow the previous one.
+            FilterIgnored: It contains rows that do not match the query.
         """
         ...
 
     def record_request(
         self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
     ) -> Request:
-        """Return the request for one record, with the children that come along."""
+        """Return the request for one record, including its children if asked."""
         ...
 
     def parse_record(
         self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, document: D, *, with_children: bool
     ) -> FreshRecord:
-        """Return the record that was asked for, with the children that were.
+        """Return the requested record, with its children if they were requested.
 
         Raises:
-            MalformedAnswer: The document shows another one, or none.
+            MalformedAnswer: The document contains another record, or none.
         """
         ...
 
     def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
-        """Return the record that an event shows; without attributes where the event shows none.
+        """Return the record in an event's payload; without attributes if the event contains none.
 
         Raises:
-            MalformedAnswer: It is no whole record.
+            MalformedAnswer: The payload is not a complete record.
         """
         ...
 
 
 class RecordSource(Protocol):
-    """One connection's records, whatever the dialect; see ``engine.ports.Source``."""
+    """One connection's records, independent of the dialect; see ``engine.ports.Source``."""
 
     def read_page(self, query: ListingQuery) -> Page:
-        """Return one page, proven well formed."""
+        """Return one checked page."""
         ...
 
     def read_merges(self, query: ListingQuery) -> Page:
@@ -102,88 +102,88 @@ class RecordSource(Protocol):
     def read_record(
         self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
     ) -> FreshRecord | None:
-        """Return one record fresh from the source; ``None`` when the source proves that it has none."""
+        """Return one record fresh from the source; ``None`` if the source proves that it does not exist."""
         ...
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
-        """Return the record that an event shows."""
+        """Return the record in an event's payload."""
         ...
 
     def read_account(self) -> Identity:
-        """Prove the credentials, and return whom they belong to."""
+        """Verify the credentials, and return whom they belong to."""
         ...
 
 
 class DeliveryHeaders(Protocol):
-    """The names of the headers that a delivery carries its envelope in."""
+    """The names of the headers that describe a delivery."""
 
     @property
     def signature(self) -> str:
-        """Return the header of the signature."""
+        """Return the name of the signature header."""
         ...
 
     @property
     def name(self) -> str:
-        """Return the header of the event's name."""
+        """Return the name of the header with the event's name."""
         ...
 
 
 class DeliveryReader(Protocol):
-    """How the webhook deliveries of one adapter are read."""
+    """Parses the webhook deliveries of one adapter."""
 
     @property
     def headers(self) -> DeliveryHeaders:
-        """Return where a delivery carries its envelope."""
+        """Return the names of a delivery's headers."""
         ...
 
     @property
     def announced(self) -> Mapping[str, object]:
-        """Return the names of the events that the manifest wants."""
+        """Return the event names in the manifest."""
         ...
 
     def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
-        """Return the events of a delivery, those nobody wants, and what could not be read. Raises nothing."""
+        """Return a delivery's events, ignored event names and unreadable parts; never raises."""
         ...
 
 
 class Subscriptions(Protocol):
-    """The life of one connection's subscriptions at its source; see ``engine.ports.subscriptions``."""
+    """Manages one connection's webhook subscriptions at its source; see ``engine.ports.subscriptions``."""
 
     def list_subscriptions(self) -> Sequence[Subscription]:
-        """Return all of them, also those of others that the credentials may see."""
+        """Return all subscriptions that the credentials may see, including those of other applications."""
         ...
 
     def create_subscription(self, name: str, url: str) -> Subscription:
-        """Make an active one. After a ``TransientError`` it may have been made or not."""
+        """Create an active subscription. After a ``TransientError`` it may or may not exist."""
         ...
 
     def activate_subscription(self, subscription_id: str) -> Subscription:
-        """Have the source deliver again."""
+        """Activate a subscription, so that the source delivers its events again."""
         ...
 
     def rotate_secret(self, subscription_id: str) -> Subscription:
-        """Have the source sign with a new secret. After a ``TransientError`` it may do so or not."""
+        """Replace the signing secret. After a ``TransientError`` it may or may not have changed."""
         ...
 
     def delete_subscription(self, subscription_id: str) -> None:
-        """Have the source announce nothing more to it; one that is gone is as good."""
+        """Delete a subscription; one that no longer exists is not an error."""
         ...
 
     def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterable[InboxEvent]:
-        """Return the events since then that the source did not get delivered."""
+        """Return the events since then that the source could not deliver."""
         ...
 
 
 class WebhookProtocol(Protocol):
-    """How one kind of source announces changes: the capability that a dialect may have."""
+    """The webhooks of one kind of source; an optional capability of a dialect."""
 
     @property
     def reader(self) -> DeliveryReader:
-        """Return how deliveries are read."""
+        """Return the parser of deliveries."""
         ...
 
     def allowed_requests(self) -> Iterator[AllowedRequest]:
-        """Yield the requests that manage subscriptions, those that write among them."""
+        """Yield the requests that manage subscriptions, including writes."""
         ...
 
     def open_subscriptions(self, client: HttpClient) -> Subscriptions:

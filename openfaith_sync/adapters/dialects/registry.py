@@ -1,4 +1,4 @@
-"""Which dialect a manifest names: the one place that knows all of them."""
+"""Opens the dialect that a manifest names; the only module that knows all dialects."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,37 +21,37 @@ D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
-class SpokenDialect:
-    """One adapter's dialect, ready to be used; what its documents are is its own affair."""
+class BoundDialect:
+    """One adapter's dialect, bound to its manifest; hides the type of its documents."""
 
     answers: AnswerReader
-    """What a client must know of it."""
+    """Reads errors and accounts from responses, for the client."""
     open_source: Callable[[HttpClient], RecordSource]
     """Opens the records of a client's connection."""
     webhooks: WebhookProtocol | None = None
-    """How the source announces changes, where it does."""
+    """The source's webhooks, if it has any."""
 
 
-def _speak(manifest: Manifest, dialect: Dialect[D], webhooks: WebhookProtocol | None = None) -> SpokenDialect:
-    return SpokenDialect(dialect, lambda client: DialectSource(manifest, dialect, client), webhooks)
+def _bind(manifest: Manifest, dialect: Dialect[D], webhooks: WebhookProtocol | None = None) -> BoundDialect:
+    return BoundDialect(dialect, lambda client: DialectSource(manifest, dialect, client), webhooks)
 
 
-def _speak_pco(manifest: Manifest, _: ZoneInfo | None) -> SpokenDialect:
+def _bind_pco(manifest: Manifest, _: ZoneInfo | None) -> BoundDialect:
     webhooks = PcoWebhooks(manifest) if manifest.adapter_file.has_webhooks else None
-    return _speak(manifest, JsonApiDialect(manifest), webhooks)
+    return _bind(manifest, JsonApiDialect(manifest), webhooks)
 
 
-DIALECTS: Mapping[str, Callable[[Manifest, ZoneInfo | None], SpokenDialect]] = {
-    "json_api": lambda manifest, _: _speak(manifest, JsonApiDialect(manifest)),
-    "pco": _speak_pco,
-    "json_list": lambda manifest, zone: _speak(manifest, PlainDialect(manifest, JsonDocuments(manifest), zone)),
-    "xml": lambda manifest, zone: _speak(manifest, PlainDialect(manifest, XmlDocuments(manifest), zone)),
+DIALECTS: Mapping[str, Callable[[Manifest, ZoneInfo | None], BoundDialect]] = {
+    "json_api": lambda manifest, _: _bind(manifest, JsonApiDialect(manifest)),
+    "pco": _bind_pco,
+    "json_list": lambda manifest, zone: _bind(manifest, PlainDialect(manifest, JsonDocuments(manifest), zone)),
+    "xml": lambda manifest, zone: _bind(manifest, PlainDialect(manifest, XmlDocuments(manifest), zone)),
 }
-"""How each dialect is spoken, by the name that manifests give under ``dialect``."""
+"""The factory of each dialect, by its name in manifests under ``dialect``."""
 
 
-def speak(manifest: Manifest, time_zone: str = "UTC") -> SpokenDialect:
-    """Return the dialect of a manifest, for an org whose clocks show this time zone."""
+def open_dialect(manifest: Manifest, time_zone: str = "UTC") -> BoundDialect:
+    """Return the dialect of a manifest, for an org in this time zone."""
     zone = manifest.adapter_file.time_zone
     name = time_zone if zone == ORG_TIME_ZONE else zone
     return DIALECTS[manifest.adapter_file.dialect](manifest, ZoneInfo(name) if name else None)

@@ -1,4 +1,4 @@
-"""One connection's records, in whatever dialect: asks through the client, and believes nothing unproven."""
+"""Reads one connection's records through the client, in the dialect of its manifest."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,55 +24,55 @@ T = TypeVar("T")
 
 
 class DialectSource(Generic[D]):
-    """The records of one connection; implements ``engine.ports.Source``. Safe to use from several threads."""
+    """The records of one connection; implements ``engine.ports.Source``. Thread-safe."""
 
     def __init__(self, manifest: Manifest, dialect: Dialect[D], client: HttpClient) -> None:
-        """Read through this client what the manifest describes."""
+        """Read the entities of the manifest through this client."""
         self._manifest = manifest
         self._dialect = dialect
         self._client = client
 
     def read_page(self, query: ListingQuery) -> Page:
-        """Return one page, proven well formed and no shorter than the source promised."""
+        """Return one checked page, marked as short if the source counts more records."""
         return self._read_listing(self._manifest.entities[query.entity], query)
 
     def read_merges(self, query: ListingQuery) -> Page:
-        """Return one page of the merges of an entity, proven like any other."""
-        mergers = self._manifest.entities[query.entity].mergers
-        if mergers is None:
+        """Return one checked page of the merges of an entity."""
+        merge_listing = self._manifest.entities[query.entity].merge_listing
+        if merge_listing is None:
             raise DefinitionError(f"the manifest does not say where merges of {query.entity} are listed")
-        return self._read_listing(mergers, query)
+        return self._read_listing(merge_listing, query)
 
     def read_record(
         self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
     ) -> FreshRecord | None:
-        """Return one record fresh from the source, its sideloaded children with it; ``None`` when it has none."""
-        part = self._manifest.entities[entity]
+        """Return one record fresh from the source, with its sideloaded children; ``None`` if it does not exist."""
+        definition = self._manifest.entities[entity]
         try:
-            return self._read_single(part, external_id, parent, with_children=bool(part.sideload))
+            return self._read_single(definition, external_id, parent, with_children=bool(definition.sideload))
         except (AccessDenied, PageNotServed):
-            # What is included may be what is denied, or what the source fails on.
-            if not part.sideload:
+            # The included children may be what is denied, or what makes the source fail.
+            if not definition.sideload:
                 raise
-        return self._read_single(part, external_id, parent, with_children=False)
+        return self._read_single(definition, external_id, parent, with_children=False)
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
-        """Return the record that an event shows; without attributes where the event shows none.
+        """Return the record in an event's payload; without attributes if the event contains none.
 
         Raises:
-            MalformedAnswer: It is no whole record.
+            MalformedAnswer: The payload is not a complete record.
         """
         return self._dialect.parse_payload(self._manifest.entities[entity], payload, parent)
 
     def read_account(self) -> Identity:
-        """Prove the credentials, and return whom they belong to."""
+        """Verify the credentials, and return whom they belong to."""
 
         def build(document: D) -> Identity:
             identity = self._dialect.parse_identity(document)
             self._client.check_account(() if identity.account is None else (identity.account,))
             return identity
 
-        return self._client.verify(self._parsed(build))
+        return self._client.verify(self._checked_parser(build))
 
     def _read_listing(self, entity: Entity, query: ListingQuery) -> Page:
         paging = self._manifest.adapter_file.paging
@@ -84,11 +84,11 @@ class DialectSource(Generic[D]):
         request = self._dialect.listing_request(entity, query)
 
         def parse(response: httpx.Response) -> tuple[Page, datetime]:
-            page = self._parsed(lambda document: self._dialect.parse_page(entity, query, document))(response)
+            page = self._checked_parser(lambda document: self._dialect.parse_page(entity, query, document))(response)
             return page, parse_answered_at(response.headers)
 
-        (page, answered_at), effort = self._client.read(request, parse)
-        return replace(page, requests=effort.requests, waited=effort.waited, answered_at=answered_at)
+        (page, answered_at), stats = self._client.read(request, parse)
+        return replace(page, requests=stats.requests, waited=stats.waited, answered_at=answered_at)
 
     def _read_single(
         self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
@@ -99,12 +99,12 @@ class DialectSource(Generic[D]):
             return self._dialect.parse_record(entity, external_id, parent, document, with_children=with_children)
 
         try:
-            return self._client.read(request, self._parsed(build))[0]
+            return self._client.read(request, self._checked_parser(build))[0]
         except NotFoundAtSource:
             return None
 
-    def _parsed(self, build: Callable[[D], T]) -> Callable[[httpx.Response], T]:
-        """Return what makes a value of an answer, once that is known to be of the connection's account."""
+    def _checked_parser(self, build: Callable[[D], T]) -> Callable[[httpx.Response], T]:
+        """Return a parser that first checks that the response belongs to the connection's account."""
 
         def parse(response: httpx.Response) -> T:
             document = self._dialect.parse_document(response)

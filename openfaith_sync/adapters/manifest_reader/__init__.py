@@ -1,1 +1,1 @@
-"""Reading manifest folders and naming their mistakes."""
+"""Reads manifest folders and reports their mistakes."""

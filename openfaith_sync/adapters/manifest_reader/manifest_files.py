@@ -1,4 +1,4 @@
-"""Reads a manifest folder; every mistake in it is named at once, by file and line."""
+"""Reads a manifest folder, and reports all its mistakes at once, by file and line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
 
     Raises:
         UsageError: No manifest folder has this name.
-        ManifestMistakes: The files are wrong; every mistake is named.
+        ManifestMistakes: The files have mistakes; the error lists all of them.
     """
     known = list_adapters(root)
     if adapter not in known:
@@ -68,7 +68,7 @@ def _name_mistakes(head: PartFile[AdapterFile], adapter: str) -> Iterator[Mistak
 def _add_entities(
     file: PartFile[ModuleFile], products: dict[str, Product], entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
-    """Add a module's entities with what their product says; give what keeps them from fitting."""
+    """Add a module's entities, with the path and version of their product; yield what is wrong."""
     module = file.part
     if module is None:
         return
@@ -93,7 +93,7 @@ def _add_entities(
 
 
 def _dialect_mistakes(file: PartFile[ModuleFile], head: PartFile[AdapterFile]) -> Iterator[Mistake]:
-    """Yield what the entities of a module need or must not have in the adapter's dialect."""
+    """Yield the mistakes in a module's entities that are specific to the adapter's dialect."""
     dialect = str(head.text.found.get("dialect"))
     for name, entity in file.part.entities.items() if file.part else ():
         for problem in dialect_problems(dialect, head.part, entity):
@@ -103,7 +103,7 @@ def _dialect_mistakes(file: PartFile[ModuleFile], head: PartFile[AdapterFile]) -
 def _mapping_mistakes(
     file: PartFile[ModuleFile], adapter: AdapterName, entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
-    """Yield what keeps the mapping of a module's entities from being compiled."""
+    """Yield the mistakes that prevent the mappings of a module's entities from compiling."""
     for name in file.part.entities if file.part else ():
         entity = entities.get(EntityName(name))
         try:
@@ -114,8 +114,8 @@ def _mapping_mistakes(
 
 
 def _reference_mistakes(modules: list[PartFile[ModuleFile]]) -> Iterator[Mistake]:
-    # From the texts and not the models: a mistake in one entity must not make
-    # every mention of it a mistake too.
+    # Names come from the texts, not the models: a mistake in one entity must not make
+    # every reference to it a mistake too.
     names = sorted({str(name) for file in modules for name in _entity_names(file)})
     for file in modules:
         for key, other in _references(file.part):

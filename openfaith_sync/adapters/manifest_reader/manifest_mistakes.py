@@ -1,4 +1,4 @@
-"""Mistakes in a manifest, each by file, line, key, what was found and what was expected."""
+"""Mistakes in a manifest, each with file, line, key, what was found and what was expected."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,45 +27,45 @@ class Mistake:
     expected: str
 
     def __str__(self) -> str:
-        """Read as ``file:line: key: found …, expected …``, which editors can jump to."""
+        """Return ``file:line: key: found …, expected …``, which editors can jump to."""
         return f"{self.file}:{self.line}: {self.key}: found {self.found}, expected {self.expected}"
 
 
 class ManifestMistakes(DefinitionError):
-    """A manifest is wrong; holds every mistake found in it."""
+    """A manifest has mistakes; contains all of them."""
 
     def __init__(self, mistakes: list[Mistake]) -> None:
-        """Say all mistakes, a line each."""
+        """Store the mistakes; the message has one line for each."""
         self.mistakes = sorted(set(mistakes))
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
 def mistake_at(path: Path, text: YamlText, key: Key, expected: str, found: str | None = None) -> Mistake:
-    """Return the mistake of a key; what was found there is read from the text unless given."""
+    """Return the mistake at a key; ``found`` defaults to the value in the text."""
     name = ".".join(key) or WHOLE_FILE
     return Mistake(str(path), text.line(key), name, found or text.shown(key), expected)
 
 
 def syntax_mistake(path: Path, error: YAMLError) -> Mistake:
-    """Return the mistake of a text that is not YAML."""
+    """Return the mistake for a text that is not valid YAML."""
     mark = getattr(error, "problem_mark", None)
-    said = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
     context = getattr(error, "context", None)
-    found = f"{said} ({context})" if context else said
+    found = f"{problem} ({context})" if context else problem
     return Mistake(str(path), mark.line + 1 if mark else 1, WHOLE_FILE, found, "valid YAML")
 
 
 def repeated_keys(path: Path, text: YamlText) -> Iterator[Mistake]:
-    """Yield a mistake for every key that stands twice, where the last one would win in silence."""
+    """Yield a mistake for every repeated key: YAML would silently use only one of them."""
     for again in text.repetitions():
         found = f"this key again (first on line {again.first_line})"
         yield Mistake(str(path), again.line, ".".join(again.key), found, "each key once")
 
 
 def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: ValidationError) -> Iterator[Mistake]:
-    """Yield the mistakes that a model finds in a text."""
+    """Yield the mistakes that a pydantic model finds in a text."""
     for problem in error.errors():
-        # pydantic marks a wrong key of a mapping with a last step of its own.
+        # pydantic marks an invalid key of a mapping with "[key]" as the last step.
         key = tuple(str(part) for part in problem["loc"] if part != "[key]")
         if problem["type"] == "value_error":
             for found in _own_problems(problem):
@@ -80,12 +80,12 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
 
 
 def problem_at(path: Path, text: YamlText, above: Key, problem: Problem) -> Mistake:
-    """Return the mistake of a problem that one of our own checks found below a key."""
+    """Return the mistake for a problem that one of our own checks found below a key."""
     return mistake_at(path, text, (*above, *problem.key), problem.expected, problem.found)
 
 
 def _own_problems(details: ErrorDetails) -> tuple[Problem, ...]:
-    """Return what one of our own checks found; they raise nothing else."""
+    """Return the problems that our own checks found; they raise no other error."""
     error = details["ctx"]["error"]
     assert isinstance(error, ManifestProblems)
     return error.problems
@@ -97,12 +97,12 @@ def _expected(problem: ErrorDetails) -> str:
         return f"a text that matches {details['pattern']}"
     if kind in ("enum", "literal_error"):
         return f"one of {str(details['expected']).replace(' or ', ', ')}"
-    said = problem["msg"].removeprefix("Input should be ")
-    return _EXPECTED.get(kind) or str(said[0].lower() + said[1:])
+    message = problem["msg"].removeprefix("Input should be ")
+    return _EXPECTED.get(kind) or str(message[0].lower() + message[1:])
 
 
 _EXPECTED = {
-    "missing": "this key to be there",
+    "missing": "this key to be present",
     "string_type": "a text (in quotes if it looks like a number, a date, true or false)",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -110,4 +110,4 @@ _EXPECTED = {
     "tuple_type": "a list",
     "list_type": "a list",
 }
-"""What pydantic's errors mean to a person who writes YAML."""
+"""Messages for pydantic's error types, for a person who writes YAML."""

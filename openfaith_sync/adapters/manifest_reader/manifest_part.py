@@ -1,4 +1,4 @@
-"""Reads one manifest file into its model, or into the mistakes that it holds."""
+"""Reads one manifest file into its model, or reports its mistakes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ T = TypeVar("T", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class PartFile(Generic[T]):
-    """One manifest file; ``part`` is missing when it holds mistakes."""
+    """One manifest file; ``part`` is ``None`` if it has mistakes."""
 
     path: Path
     text: YamlText
@@ -32,7 +32,7 @@ class PartFile(Generic[T]):
 
 
 def read_adapter_file(path: Path, mistakes: list[Mistake]) -> PartFile[AdapterFile] | None:
-    """Read ``adapter.yaml`` into the model of the dialect that it names, adding its mistakes."""
+    """Return ``adapter.yaml`` in the model of its dialect, and add its mistakes to ``mistakes``."""
     file = read_text(path, AdapterFile, mistakes)
     if file is None:
         return None
@@ -45,13 +45,13 @@ def read_adapter_file(path: Path, mistakes: list[Mistake]) -> PartFile[AdapterFi
 
 
 def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T] | None:
-    """Read one file, adding its mistakes; ``None`` when not even its keys can be known."""
+    """Return one file, and add its mistakes to ``mistakes``; ``None`` if it is not a mapping."""
     text = read_text(path, model, mistakes)
     return None if text is None else _validated(path, text, model, mistakes)
 
 
 def read_text(path: Path, model: type[BaseModel], mistakes: list[Mistake]) -> YamlText | None:
-    """Return the text of a file that is a mapping, adding its mistakes."""
+    """Return the text of a file, and add its mistakes to ``mistakes``; ``None`` if it is not a mapping."""
     try:
         text = YamlText(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The JSON Schemas of manifest files, which editors use to complete and to check."""
+"""The JSON Schemas of manifest files, which editors use for completion and validation."""
 
 import json
 from functools import cache
@@ -19,7 +19,7 @@ MODELS: dict[str, TypeAdapter[AnyAdapterFile] | TypeAdapter[ModuleFile]] = {
 
 
 def schema_text(kind: str) -> str:
-    """Return the JSON Schema of one kind of manifest file, as it is written to its file."""
+    """Return the JSON Schema of one kind of manifest file, as text."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **MODELS[kind].json_schema()}
     if kind == "module":
         _name_tables(schema["$defs"])
@@ -27,12 +27,12 @@ def schema_text(kind: str) -> str:
 
 
 def schema_file(kind: str) -> str:
-    """Return the name of the file that the modelines point at."""
+    """Return the file name of a schema, which modelines in manifests refer to."""
     return f"{kind}.schema.json"
 
 
 def known_keys(model: type[BaseModel], key: Key) -> tuple[str, ...]:
-    """Return the keys that may stand in the mapping at a key of a file."""
+    """Return the keys that are allowed in the mapping at a key."""
     schema = _schema(model)
     node = schema
     for part in key:
@@ -47,7 +47,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _member(node: dict[str, Any]) -> dict[str, Any]:
-    """Return what every value of a mapping or list looks like."""
+    """Return the schema of the values in a mapping or list."""
     inside = [*node.get("patternProperties", {}).values(), node.get("additionalProperties"), node.get("items")]
     return next((part for part in inside if part), {})
 
@@ -60,7 +60,7 @@ def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name_tables(definitions: dict[str, Any]) -> None:
-    """Add what the models check by code: the canonical tables and their columns."""
+    """Add the canonical tables and their columns, which the models check in code."""
     columns = sorted({column.name for table in CANONICAL_TABLES.values() for column in table.columns})
     definitions["EntityPart"]["properties"]["table"]["enum"] = sorted(CANONICAL_TABLES)
     for part in ("Attribute", "Relationship"):

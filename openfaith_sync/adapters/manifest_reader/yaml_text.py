@@ -1,4 +1,4 @@
-"""A YAML text that still knows on which line each key stands."""
+"""Parses YAML and keeps the line number of each key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SHOWN_LENGTH = 60
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """A key that stands twice in one mapping, where YAML would let one of them win in silence."""
+    """A repeated key in one mapping, of which YAML would silently use only one."""
 
     key: Key
     line: int
@@ -23,13 +23,13 @@ class Repetition:
 
 
 class YamlText:
-    """One document, as values and as places."""
+    """One YAML document: its values and their line numbers."""
 
     def __init__(self, text: str) -> None:
         """Parse the text.
 
         Raises:
-            ruamel.yaml.error.YAMLError: It is not YAML, or holds more than one document.
+            ruamel.yaml.error.YAMLError: The text is not valid YAML, or contains several documents.
         """
         yaml = YAML()
         yaml.Constructor = _Constructor
@@ -41,7 +41,7 @@ class YamlText:
         return self._nearest(key)[0]
 
     def shown(self, key: Key) -> str:
-        """Return what the text holds there, short."""
+        """Return the value at a key as short text, for messages."""
         _, value, depth = self._nearest(key)
         if value is None or depth < len(key):
             return "nothing"
@@ -53,20 +53,20 @@ class YamlText:
         return repr(text) if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]!r}…"
 
     def repetitions(self) -> Iterator[Repetition]:
-        """Yield every key that stands twice in one mapping."""
-        ways = {id(mapping): way for way, mapping in _mappings(self.found, ())} if self._repeated else {}
+        """Yield every key that is repeated in its mapping."""
+        paths = {id(mapping): path for path, mapping in _mappings(self.found, ())} if self._repeated else {}
         for again in self._repeated:
-            key, first_line = (*ways[id(again.mapping)], str(again.key)), _line(again.mapping, again.key)
+            key, first_line = (*paths[id(again.mapping)], str(again.key)), _line(again.mapping, again.key)
             yield Repetition(key, again.line, first_line or again.line)
 
     def _nearest(self, key: Key) -> tuple[int, Any, int]:
-        """Go down the key as far as it exists: the line, the value and how many steps were found."""
+        """Return the line, the value and the depth of the deepest part of the key that exists."""
         value, line = self.found, 1
         for depth, part in enumerate(key):
             step = next((step for step, _ in _members(value) if str(step) == part), None)
             if step is None:
                 return line, value, depth
-            # A merged key stands in the mapping that it comes from; the nearest line here is the one above.
+            # A key that was merged with << has no line here, so the line of its mapping is used.
             line, value = _line(value, step) or line, value[step]
         return line, value, len(key)
 
@@ -79,7 +79,7 @@ class _Repeated:
 
 
 class _Constructor(RoundTripConstructor):
-    """Keeps every repeated key, where the library stops at the first."""
+    """Collects every repeated key; the library would stop at the first one."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -104,8 +104,8 @@ def _members(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(value)
 
 
-def _mappings(value: Any, way: Key) -> Iterator[tuple[Key, CommentedMap]]:
+def _mappings(value: Any, path: Key) -> Iterator[tuple[Key, CommentedMap]]:
     if isinstance(value, CommentedMap):
-        yield way, value
+        yield path, value
     for step, member in _members(value):
-        yield from _mappings(member, (*way, str(step)))
+        yield from _mappings(member, (*path, str(step)))

@@ -1,1 +1,1 @@
-"""What clients need of others, as Protocols."""
+"""Protocols that clients depend on."""

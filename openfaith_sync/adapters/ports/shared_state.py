@@ -1,4 +1,4 @@
-"""What a client of a source needs of others, as Protocols: implemented by the store, handed in by callers."""
+"""Protocols for the state that processes share; the store implements them and callers pass them in."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,87 +9,87 @@ from openfaith_sync.domain.ids import AccountId
 from openfaith_sync.domain.ratelimit.budget import Budget, Grant, Visit
 
 Exchange = Callable[[OAuthTokens], OAuthTokens]
-"""Spends the refresh token of those that are held. What it raises says what became of the token: ``ReconnectRequired``,
-the grant is gone; ``AnswerLost``, it may be spent; every other ``SyncError``, the source surely did nothing."""
+"""Exchanges a refresh token for new tokens. Its errors tell what happened to the token: ``ReconnectRequired``, the
+grant was revoked or expired; ``AnswerLost``, the token may have been used; any other ``SyncError``, it was not used."""
 
 
 class Tokens(Protocol):
-    """The credentials of one connection, as all processes that use it share them."""
+    """The credentials of one connection, shared by all processes that use it."""
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
-        """Return newer credentials than this version: those that are stored, or else what the exchange gives.
+        """Return credentials newer than this version: stored ones, or else the result of the exchange.
 
         Raises:
-            ReconnectRequired: There is nothing to get newer ones with; noted for all.
-            AnswerLost: They are not refused yet, and their refresh token may be spent.
-            TransientError: Not now.
+            ReconnectRequired: The credentials cannot be renewed; this is recorded for all processes.
+            AnswerLost: The refresh token may have been used, but the access token is not rejected yet.
+            TransientError: The credentials cannot be renewed now; try again later.
         """
 
     def refuse(self, version: int, reason: str) -> HeldCredentials | None:
-        """Note for all that the source refuses this version, and give the newer one where there is one."""
+        """Record for all processes that the source rejects this version; return a newer one if there is one."""
 
 
 class Ledger(Protocol):
-    """Where all processes that use one connection agree on who sends how many requests."""
+    """Distributes the rate limit budget of one connection among all processes that use it."""
 
     def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
-        """Settle a visit to one bucket; ``assumed`` is what is believed of one that nobody visited yet.
+        """Report to one bucket, and return the slots granted; ``assumed`` is the budget of a new bucket.
 
         Raises:
-            TransientError: The ledger cannot be reached: nothing may be sent.
+            TransientError: The ledger cannot be reached; nothing may be sent.
         """
 
 
 class Breaker(Protocol):
-    """What all processes know of whether a source is there. Costs nothing while it is."""
+    """The circuit breaker of a source, shared by all processes. Costs nothing while the source responds."""
 
     def admit(self) -> None:
-        """Let a request go out.
+        """Admit a request.
 
         Raises:
-            SourceAway: The source is away, and it is not time for a probe.
+            SourceAway: The source is unreachable, and the next probe is not due.
         """
 
     def note_answer(self) -> None:
-        """Note that the source answered, whatever it said."""
+        """Record that the source responded, whatever the status."""
 
     def end_probe(self) -> None:
-        """Let a probe of this thread be over, if it was one, whatever it found out."""
+        """End this thread's probe, if it ran one, whatever the result."""
 
     def note_failure(self, request: str, reason: str, lasted: timedelta) -> bool:
-        """Note that a request found nobody for so long; says whether another one is wanted to tell why."""
+        """Record a failed request and its duration; return whether another request should find out why."""
 
 
 class Accounts(Protocol):
-    """Which of the source's accounts one connection belongs to, for all processes that use it."""
+    """The source's account that one connection belongs to, shared by all processes that use it."""
 
     def learn(self, stated: AccountId) -> AccountId:
-        """Store the account unless one is stored, and return the one that is.
+        """Store the account unless one is already stored, and return the stored one.
 
         Raises:
-            TransientError: Not now.
+            TransientError: The account cannot be stored now.
         """
 
 
-class Shared(Protocol):
-    """What all processes that use one connection have in common."""
+class SharedState(Protocol):
+    """The state that all processes that use one connection share."""
 
     @property
     def tokens(self) -> Tokens:
-        """Return its credentials."""
+        """Return the credentials."""
 
     @property
     def account(self) -> Accounts:
-        """Return the account that it belongs to."""
+        """Return the account that the connection belongs to."""
 
     @property
     def client(self) -> OAuthClient | None:
-        """Return who this deployment is to the source."""
+        """Return this deployment's OAuth client at the source, if one is configured."""
 
     @property
     def ledger(self) -> Ledger:
-        """Return where its budget is shared."""
+        """Return the ledger of the rate limit budget."""
 
     @property
     def breaker(self) -> Breaker:
-        """Return what is known of whether its source is there."""
+        """Return the circuit breaker of the source."""

@@ -1,1 +1,1 @@
-"""When a request may be sent."""
+"""Rate limiting: when a request may be sent."""

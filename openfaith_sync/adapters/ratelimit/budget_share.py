@@ -1,8 +1,8 @@
 """One process's share of a connection's budget: slots taken from the ledger in slices, and spent here.
 
-A request costs no way to the ledger, a slice costs one. How many slots there are for
-whom is decided in ``domain/ratelimit/spending.py``; here they are spent while they are valid,
-and what became of them is told at the next visit.
+Only a slice needs a round trip to the ledger, not each request. ``domain/ratelimit/spending.py`` decides
+how many slots each process gets; this module spends them while they are valid, and reports at the next
+visit what was sent.
 """
 
 import math
@@ -22,9 +22,9 @@ from openfaith_sync.domain.ratelimit.budget import Answered, Budget, Grant, Rate
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.ratelimit.spending import apply_visit
 
-MOST_TIMES_THE_ASSUMED_PERIOD = 10
-"""A header that says more is not believed: it would park a connection."""
-MOST_LIMIT = 1_000_000_000
+MAX_PERIOD_FACTOR = 10
+"""A header that states a longer period is capped: it would block the connection."""
+MAX_LIMIT = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +34,35 @@ class Slot:
     taken: float
     waited: timedelta
     valid_until: float
-    """Whoever has not sent it by then, but waits for something else, must end it and take another."""
+    """A caller that has not sent the request by then must release the slot and take another."""
 
 
-class BudgetUsedUp(TransientError):
-    """No request may go out for longer than somebody would wait."""
+class BudgetExhausted(TransientError):
+    """No request may be sent within the time that the caller would wait."""
 
 
 class LedgerUnreachable(TransientError):
-    """Nobody can say whether a request may go out, so none does."""
+    """The ledger cannot be reached, so no request may be sent."""
 
 
-class OwnLedger:
-    """The ledger of a connection that no other process uses, such as one that is only being tried."""
+class LocalLedger:
+    """An in-memory ledger, for a connection that no other process uses, such as one being verified."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Know nothing yet."""
+        """Start without any budgets."""
         self._clock = clock
         self._lock = threading.Lock()
         self._budgets: dict[str, Budget] = {}
 
     def visit(self, bucket: str, assumed: Budget, visit: Visit) -> Grant:
-        """Settle a visit."""
+        """Report to one bucket, and return the slots granted."""
         with self._lock:
             self._budgets[bucket], grant = apply_visit(self._budgets.get(bucket, assumed), visit, self._clock())
         return grant
 
 
-class Share:
-    """What one process holds of one bucket. Safe to use from several threads."""
+class BudgetShare:
+    """The slots of one bucket that one process holds. Thread-safe."""
 
     def __init__(
         self,
@@ -74,13 +74,13 @@ class Share:
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[threading.Condition, float | None], object] = threading.Condition.wait,
     ) -> None:
-        """Hold nothing yet; ``assumed`` is believed until the first answer states the real limit."""
+        """Start without slots; ``assumed`` is the budget until a response states the real limit."""
         self._ledger, self._bucket, self._assumed, self._lane = ledger, bucket, assumed, lane
         self._clock, self._wait = clock, wait
         self._holder = uuid4().hex
         self._changed = threading.Condition()
         self._grant: Grant | None = None
-        # Between these two moments of ours the ledger's clock showed what the grant says.
+        # The ledger's clock showed ``grant.now`` at some moment between these two, by our clock.
         self._asked_at = self._granted_at = 0.0
         self._unspent = self._under_way = self._waiters = 0
         self._taken: deque[float] = deque()
@@ -91,11 +91,11 @@ class Share:
         self._withdrawn_at = -math.inf
 
     def take(self, until: float = math.inf) -> Slot:
-        """Wait until one more request may go out, and count it as under way.
+        """Wait until one more request may be sent, and count it as in flight.
 
         Raises:
-            BudgetUsedUp: It may not until that moment.
-            LedgerUnreachable: It could not be asked for.
+            BudgetExhausted: No request may be sent until that moment.
+            LedgerUnreachable: The ledger could not be reached.
         """
         with self._changed:
             began = self._clock()
@@ -105,17 +105,17 @@ class Share:
                     seconds = self._seconds_until_visit()
                     if self._clock() + seconds > until:
                         after = timedelta(seconds=math.ceil(seconds))
-                        raise BudgetUsedUp("the source's budget is used up", retry_after=after)
+                        raise BudgetExhausted("the source's rate limit budget is used up", retry_after=after)
                     self._wait(self._changed, seconds)
             finally:
                 self._waiters -= 1
             return slot
 
     def try_take(self, began: float | None = None) -> Slot | None:
-        """Return a slot if there is one now, here or at the ledger."""
+        """Return a slot if one is available now, here or at the ledger; ``None`` otherwise."""
         with self._changed:
             if not self._is_spendable() and self._seconds_until_visit() <= 0:
-                self._visit(max(self._waiters, self._lately(), 1))
+                self._visit(max(self._waiters, self._count_recent(), 1))
             if not self._is_spendable():
                 return None
             assert self._grant
@@ -127,42 +127,42 @@ class Share:
             return Slot(now, waited, self._asked_at + self._grant.valid)
 
     def is_valid(self, slot: Slot) -> bool:
-        """Whether a slot that was taken and not used yet may still be used."""
+        """Return whether an unused slot may still be used."""
         with self._changed:
             return slot.taken >= self._withdrawn_at and self._clock() < slot.valid_until
 
     def learn(self, slot: Slot, stated: StatedLimit) -> None:
-        """Count a request as answered and believe what its answer said of the budget."""
+        """Record the response to a request, and the limit that it states."""
         now = self._clock()
         with self._changed:
             self._end(slot, now, stated.count)
-            self._hear(stated)
+            self._apply_stated(stated)
             self._changed.notify_all()
 
     def lose(self, slot: Slot) -> None:
-        """Count a request without an answer as spent: the source may have seen it."""
+        """Count a request without a response as spent: the source may have received it."""
         now = self._clock()
         with self._changed:
             self._end(slot, now, None)
             self._changed.notify_all()
 
     def refuse(self, slot: Slot, stated: StatedLimit, retry_after: timedelta | None) -> None:
-        """Tell everybody at once that the source refuses requests, and wants nothing for a while."""
+        """Report at once to all processes that the source rejects requests because of its rate limit."""
         now = self._clock()
         with self._changed:
             self._end(slot, now, None)
-            self._hear(stated)
+            self._apply_stated(stated)
             self._refusal = (slot.taken, retry_after)
             self._withdraw()
             self._visit(0)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Return what is left, and the place of who waited."""
+        """Return unused slots to the ledger, and give up the place of waiting requests."""
         with self._changed:
             grant = self._grant
             if grant is not None and (self._unspent or self._ended or not grant.slots):
-                # Nobody can be told; what we hold lapses by itself.
+                # If the ledger cannot be reached, the slots expire on their own.
                 with suppress(TransientError):
                     self._visit(0)
 
@@ -170,24 +170,24 @@ class Share:
         self._under_way -= 1
         self._ended.append((slot.taken, now, count))
 
-    def _hear(self, stated: StatedLimit) -> None:
+    def _apply_stated(self, stated: StatedLimit) -> None:
         self._heard = True
         self._stated = StatedLimit(
-            min(stated.limit, MOST_LIMIT) if stated.limit else self._stated.limit,
-            self._believed(stated.period) if stated.period else self._stated.period,
+            min(stated.limit, MAX_LIMIT) if stated.limit else self._stated.limit,
+            self._capped_period(stated.period) if stated.period else self._stated.period,
         )
         grant = self._grant
         is_used_up = stated.count is not None and stated.limit is not None and stated.count >= stated.limit
         if grant is not None and (is_used_up or (self._stated.limit or grant.limit) < grant.limit):
-            # What we still hold was granted on what is no longer so.
+            # Our remaining slots were granted under a limit that no longer applies.
             self._withdraw()
 
     def _withdraw(self) -> None:
         self._unspent = 0
         self._withdrawn_at = self._clock()
 
-    def _believed(self, period: timedelta) -> timedelta:
-        return min(period, timedelta(seconds=self._assumed.period * MOST_TIMES_THE_ASSUMED_PERIOD))
+    def _capped_period(self, period: timedelta) -> timedelta:
+        return min(period, timedelta(seconds=self._assumed.period * MAX_PERIOD_FACTOR))
 
     def _is_spendable(self) -> bool:
         grant = self._grant
@@ -200,11 +200,11 @@ class Share:
         now = self._clock()
         if self._ended and not self._under_way:
             return 0.0
-        news_at = self._granted_at + grant.period / 400 if self._ended else float("inf")
-        return min(news_at, self._granted_at + grant.come_back) - now
+        report_at = self._granted_at + grant.period / 400 if self._ended else float("inf")
+        return min(report_at, self._granted_at + grant.come_back) - now
 
-    def _lately(self) -> int:
-        """Count what was sent within the time that a slice is valid: as much may be sent in the next one."""
+    def _count_recent(self) -> int:
+        """Return how many requests were sent in the validity of one slice: the estimate for the next one."""
         earliest = self._clock() - (self._grant.valid if self._grant else 0.0)
         while self._taken and self._taken[0] < earliest:
             self._taken.popleft()
@@ -241,11 +241,11 @@ class Share:
         return RateRefusal(self._not_after(taken), None if retry_after is None else retry_after.total_seconds())
 
     def _not_after(self, moment: float) -> float:
-        """Return a moment of ours by the ledger's clock, rather too early."""
+        """Return a moment of our clock by the ledger's clock, rounded to be early rather than late."""
         assert self._grant
         return self._grant.now + moment - self._granted_at
 
     def _not_before(self, moment: float) -> float:
-        """Return a moment of ours by the ledger's clock, rather too late."""
+        """Return a moment of our clock by the ledger's clock, rounded to be late rather than early."""
         assert self._grant
         return self._grant.now + moment - self._asked_at

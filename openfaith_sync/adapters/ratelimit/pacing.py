@@ -1,11 +1,11 @@
-"""When a request may go out: a slot of the common budget, and one of the deep budget for what is far into a listing."""
+"""Takes the slots that a request needs: one of the common budget, and one of the deep budget for deep offsets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from openfaith_sync.adapters.ports.shared_state import Ledger
-from openfaith_sync.adapters.ratelimit.budget_share import OwnLedger, Share, Slot
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetShare, LocalLedger, Slot
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.ratelimit.budget import COMMON, DEEP, Budget
@@ -13,89 +13,89 @@ from openfaith_sync.domain.ratelimit.lanes import Lane
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """The right to send one request, to be ended in one of three ways."""
+class Permit:
+    """Permission to send one request; end it with ``answered``, ``refused`` or ``lost``."""
 
     waited: timedelta
-    common: tuple[Share, Slot]
-    deep: tuple[Share, Slot] | None = None
+    common: tuple[BudgetShare, Slot]
+    deep: tuple[BudgetShare, Slot] | None = None
     deep_limit: int = 0
 
     def answered(self, stated: StatedLimit) -> None:
-        """Believe what the answer said of the budget."""
-        whose, other = self._whose(stated)
+        """Record the response, and the limit that it states."""
+        whose, other = self._by_budget(stated)
         whose[0].learn(whose[1], stated)
         if other:
             other[0].learn(other[1], StatedLimit())
 
     def refused(self, stated: StatedLimit, retry_after: timedelta | None) -> None:
-        """Tell all processes that the source refuses requests for its rate."""
-        whose, other = self._whose(stated)
+        """Report to all processes that the source rejected the request because of its rate limit."""
+        whose, other = self._by_budget(stated)
         if other:
             other[0].learn(other[1], StatedLimit())
         whose[0].refuse(whose[1], stated, retry_after)
 
     def lost(self) -> None:
-        """Count a request without an answer as spent."""
+        """Count a request without a response as spent."""
         for share, slot in filter(None, (self.common, self.deep)):
             share.lose(slot)
 
-    def _whose(self, stated: StatedLimit) -> tuple[tuple[Share, Slot], tuple[Share, Slot] | None]:
-        """Return the budget that an answer speaks of, and the other that the request was counted in."""
-        # Headers of a deep request may state either limit; the stricter one is told by its number.
+    def _by_budget(self, stated: StatedLimit) -> tuple[tuple[BudgetShare, Slot], tuple[BudgetShare, Slot] | None]:
+        """Return the budget that a response's headers describe, and the other one that the request used."""
+        # Headers of a deep request may state either limit; the value shows which one it is.
         if self.deep and (stated.limit is None or stated.limit <= self.deep_limit):
             return self.deep, self.common
         return self.common, self.deep
 
 
-class Pace:
-    """One process's shares of a connection's budgets. Safe to use from several threads."""
+class RateLimiter:
+    """One process's shares of a connection's budgets. Thread-safe."""
 
     def __init__(
         self,
         adapter: AdapterFile,
         ledger: Ledger | None,
         lane: Lane,
-        share: Callable[[Ledger, str, Budget, Lane], Share] = Share,
+        share: Callable[[Ledger, str, Budget, Lane], BudgetShare] = BudgetShare,
     ) -> None:
-        """Assume what the manifest says until answers say otherwise; without a ledger, be alone."""
-        ledger = ledger or OwnLedger()
+        """Assume the manifest's limits until a response states others; without a ledger, share with no process."""
+        ledger = ledger or LocalLedger()
         rate, deep = adapter.rate_limit, adapter.paging.deep_offset
         self._common = share(ledger, COMMON, Budget(rate.assumed_limit, rate.assumed_period_seconds), lane)
         self._deep = share(ledger, DEEP, Budget(deep.requests, deep.period_seconds), lane) if deep else None
         self._deep_limit = deep.requests if deep else 0
 
-    def take(self, until: float, *, is_deep: bool = False) -> Ticket:
-        """Wait until one more request may go out, at most until this moment of the monotonic clock.
+    def take(self, until: float, *, is_deep: bool = False) -> Permit:
+        """Wait until one more request may be sent, at most until this moment of the monotonic clock.
 
         Raises:
-            BudgetUsedUp: It may not by then.
-            LedgerUnreachable: It could not be asked for.
+            BudgetExhausted: No request may be sent by then.
+            LedgerUnreachable: The ledger could not be reached.
         """
         if self._deep is None or not is_deep:
             slot = self._common.take(until)
-            return Ticket(slot.waited, (self._common, slot))
-        # The scarcer first: a common slot that waits for a deep one is kept from everybody.
+            return Permit(slot.waited, (self._common, slot))
+        # The scarcer one first: a common slot held while waiting for a deep one is lost to all other requests.
         needed = (self._deep, self._common)
-        held: dict[Share, Slot] = {}
+        held: dict[BudgetShare, Slot] = {}
         waited = timedelta()
         try:
-            # A slot lapses while the other is waited for. It is taken again beside a fresh one, so this
-            # ends as soon as either comes within the validity of the other, or at the moment given.
+            # A slot may expire while waiting for the other one, and is then taken again. The loop ends once
+            # both are valid at the same time, or at the moment given.
             while lacking := [share for share in needed if share not in held or not share.is_valid(held[share])]:
                 share = lacking[0]
                 if share in held:
                     share.lose(held.pop(share))
                 held[share] = share.take(until)
                 waited += held[share].waited
-        except BaseException:  # Ctrl-C too: a slot that nobody ends would count as under way; raised again
+        except BaseException:  # Ctrl-C too: an unreleased slot would count as in flight; raised again
             for share, slot in held.items():
                 share.lose(slot)
             raise
-        return Ticket(waited, (self._common, held[self._common]), (self._deep, held[self._deep]), self._deep_limit)
+        return Permit(waited, (self._common, held[self._common]), (self._deep, held[self._deep]), self._deep_limit)
 
     def close(self) -> None:
-        """Return what is left, for others to use."""
+        """Return unused slots, for other processes to use."""
         self._common.close()
         if self._deep:
             self._deep.close()

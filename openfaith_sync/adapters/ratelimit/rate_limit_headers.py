@@ -1,4 +1,4 @@
-"""What the headers of an answer state: the limit, and how long to wait."""
+"""Parses rate limits, waiting times and dates from response headers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ import httpx
 
 from openfaith_sync.domain.manifest.paging import RateLimit
 
-MOST_DIGITS = 12
-"""Of a number in a header: what is longer is no number of seconds or requests."""
+MAX_DIGITS = 12
+"""In a header's number: a longer one is not a count of seconds or requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatedLimit:
-    """The budget as one answer states it; ``None`` where it says nothing."""
+    """The rate limit that a response states; ``None`` for what it does not state."""
 
     limit: int | None = None
     period: timedelta | None = None
@@ -23,7 +23,7 @@ class StatedLimit:
 
 
 def parse_limit(headers: httpx.Headers, rate: RateLimit) -> StatedLimit:
-    """Return the limit, its period and the count so far, as the answer states them."""
+    """Return the limit, its period and the count so far, as the response states them."""
     seconds = _integer_at(headers, rate.period_header)
     limit, remaining = _integer_at(headers, rate.limit_header), _integer_at(headers, rate.remaining_header)
     is_counted = limit is not None and remaining is not None
@@ -36,9 +36,9 @@ def _integer_at(headers: httpx.Headers, name: str | None) -> int | None:
 
 
 def leading_integer(text: str | None) -> int | None:
-    """Return the number a header begins with: the period is ``20`` on the wire, ``20 seconds`` in the documents."""
+    """Return the number a header begins with: a period is documented as ``20 seconds``, but sent as ``20``."""
     digits = ""
-    for character in (text or "").strip()[:MOST_DIGITS]:
+    for character in (text or "").strip()[:MAX_DIGITS]:
         if not character.isdecimal():
             break
         digits += character
@@ -48,21 +48,21 @@ def leading_integer(text: str | None) -> int | None:
 def parse_retry_after(headers: httpx.Headers, name: str = "Retry-After") -> timedelta | None:
     """Return how long the source asks us to wait, from seconds or an HTTP date (RFC 9110 10.2.3).
 
-    A date is read by the source's own clock, which stands in the same answer.
+    A date is compared with the source's own clock, from the Date header of the same response.
     """
     text = headers.get(name)
     seconds = leading_integer(text)
     if seconds is None:
-        asked, now = _parse_date(text), _parse_date(headers.get("Date"))
-        if asked is None:
+        until, now = _parse_date(text), _parse_date(headers.get("Date"))
+        if until is None:
             return None
-        seconds = int((asked - (now or datetime.now(UTC))).total_seconds())
-    # A lying header must not park a connection for days.
+        seconds = int((until - (now or datetime.now(UTC))).total_seconds())
+    # A wrong header must not block a connection for days.
     return timedelta(seconds=min(max(seconds, 0), 3600))
 
 
 def parse_answered_at(headers: Mapping[str, str]) -> datetime:
-    """Return when the source answered, by its own clock (RFC 9110 6.6.1); by ours where it does not say."""
+    """Return the time of a response by the source's clock (RFC 9110 6.6.1), or by ours if it states none."""
     return _parse_date(headers.get("Date")) or datetime.now(UTC)
 
 

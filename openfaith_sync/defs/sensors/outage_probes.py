@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 
-from openfaith_sync.adapters.client.http_client import PATIENCE_TO_TELL
+from openfaith_sync.adapters.client.http_client import PROBE_PATIENCE
 from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -70,7 +70,7 @@ def _probe_incident(database: Database, manifest: Manifest, probe: IncidentProbe
     # Any other error leaves open whether the entity is refused: the next probe finds out.
     with suppress(SyncError):
         connection = load_connection(database, probe.org, manifest.adapter)
-        with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:
+        with open_shared_source(database, manifest, connection, attempts=1, patience=PROBE_PATIENCE) as source:
             try:
                 is_known = probe_access(manifest, source, probe.entity, probe.parent)
             except AccessDenied:
@@ -84,5 +84,5 @@ def _probe(database: Database, manifest: Manifest, org: OrgId) -> None:
     # The client reports the result to the circuit breaker.
     with suppress(SyncError):
         connection = load_connection(database, org, manifest.adapter)
-        with open_shared_source(database, manifest, connection, attempts=1, patience=PATIENCE_TO_TELL) as source:
+        with open_shared_source(database, manifest, connection, attempts=1, patience=PROBE_PATIENCE) as source:
             source.read_account()

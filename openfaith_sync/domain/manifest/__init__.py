@@ -1,1 +1,1 @@
-"""What a manifest may say, and the dependency graph that follows from it."""
+"""The manifest model, and the dependency graph derived from it."""

@@ -1,6 +1,6 @@
-"""``adapter.yaml``: what all entities of an external system share, whatever it speaks.
+"""``adapter.yaml``: what all entities of an external system share, in every dialect.
 
-What only one dialect needs is in ``dialect_files.py``.
+The keys of each dialect are in ``dialect_files.py``.
 """
 
 from typing import Annotated
@@ -15,7 +15,7 @@ from openfaith_sync.domain.manifest.paging import Paging, RateLimit
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 ORG_TIME_ZONE = "org"
-"""The time zone that is set for each org."""
+"""Stands for the org's own time zone."""
 
 
 def _require_time_zone(given: str) -> str:
@@ -32,9 +32,9 @@ class Product(Part):
     """One product of the external system."""
 
     path: UrlPath | None = None
-    """Put before the paths of its entities."""
+    """Prefix of the paths of its entities."""
     version: VersionDate | None = None
-    """The API version every request asks for."""
+    """The API version that every request specifies."""
 
 
 class AdapterFile(Part):
@@ -43,42 +43,42 @@ class AdapterFile(Part):
     adapter: SnakeCase
     title: str
     base_url: BaseUrl
-    """Where the source answers. A part in braces differs from org to org: `https://{church}.example.com`."""
+    """The address of the source. A part in braces differs for each org: `https://{church}.example.com`."""
     version_header: str | None = None
-    """The header that asks for an API version."""
+    """The header that specifies the API version."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent with every request."""
     time_zone: TimeZone | None = None
-    """Of times that the source writes without one: an IANA name, or `org` for that of each org."""
+    """The time zone of times without one: an IANA name, or `org` for the time zone of each org."""
     auth: Auth
     paging: Paging
     rate_limit: RateLimit
     products: dict[SnakeCase, Product]
     errors: tuple[ErrorRule, ...] = ()
     not_found: NotFoundAnswer | None = None
-    """The only answers with the action `not_found` that are evidence of absence; without it, none is."""
+    """What a `not_found` response must look like to be evidence of absence; without this key, none is."""
 
     @property
     def has_base_url_per_org(self) -> bool:
-        """Whether each org's source has an address of its own."""
+        """Return whether the base URL differs for each org."""
         return "{" in self.base_url
 
     @property
     def states_account(self) -> bool:
-        """Whether the source says which of its accounts answers; if not, a connection is not held to one."""
+        """Return whether the source states its account; if not, responses are not checked against one."""
         return False
 
     @property
     def states_account_in_answers(self) -> bool:
-        """Whether it says so in answers of its own accord, and not only when it is asked."""
+        """Return whether every response states the account, and not only the credential check."""
         return False
 
     @property
     def composed_parameters(self) -> frozenset[str]:
-        """Query parameters whose value differs from request to request though an entity states it."""
+        """Return the query parameters to which each request may add to the entity's value."""
         return frozenset()
 
     @property
     def has_webhooks(self) -> bool:
-        """Whether the source announces changes."""
+        """Return whether the source sends webhooks."""
         return False

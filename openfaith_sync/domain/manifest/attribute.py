@@ -1,4 +1,4 @@
-"""What a manifest says of one attribute or relationship of the source's records."""
+"""The manifest keys of one attribute or relationship of a record."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,7 +9,7 @@ from openfaith_sync.domain.manifest.model import KeyPath, Part, SnakeCase
 
 
 class AttributeType(StrEnum):
-    """The type the source documents for an attribute."""
+    """The type that the source documents for an attribute."""
 
     STRING = "string"
     BOOLEAN = "boolean"
@@ -34,24 +34,24 @@ class Attribute(Part):
     """One attribute of the source's resource."""
 
     type: AttributeType
-    """The documented type. Where the attribute fills a column, a value of another shape
-    makes the record a dead letter; without a column it is kept as it came."""
+    """The documented type. If the attribute fills a column, a value of another type makes the
+    record a dead letter; without a column, it is kept unchanged."""
     to: SnakeCase | None = None
-    """The canonical column; without one the value goes to `custom_fields`."""
+    """The canonical column; without one, the value goes to `custom_fields`."""
     parse: Parse | None = None
-    """How the text becomes the canonical value, beyond its type."""
+    """The parser that turns the text into the canonical value, in addition to its type."""
     prefer: SnakeCase | None = None
-    """Another attribute whose value is used instead when it is not empty."""
+    """Another attribute, whose value is used instead if it is not empty."""
     extension: SnakeCase | None = None
-    """The canonical column for the extension that a telephone number holds."""
+    """The canonical column for the extension in a telephone number."""
     sparse: bool = False
-    """Only sent when asked for by name in `fields[Resource]`."""
+    """Only sent if requested by name in `fields[Resource]`."""
     wire: Literal["string", "number"] | None = None
-    """The JSON type on the wire where it differs from the documented one."""
+    """The JSON type on the wire, if it differs from the documented one."""
     at: KeyPath | None = None
-    """Where the value stands in the record, when that is not under its name."""
+    """The path of the value in the record, if it is not the attribute's name."""
     format: str | None = None
-    """How a date or time is written when that is not ISO 8601, as `strptime` reads it: `%m/%d/%Y`."""
+    """The `strptime` format of a date or time that is not ISO 8601: `%m/%d/%Y`."""
     empty: tuple[str, ...] = ()
     """Texts that stand for no value, such as `0000-00-00`."""
 
@@ -60,24 +60,24 @@ class Relationship(Part):
     """One relationship of the source's resource."""
 
     target: SnakeCase
-    """The entity it points at; it need not be in the manifest."""
+    """The entity it refers to, which need not be in the manifest."""
     resource: str = ""
-    """The target's type on the wire, where references name one."""
+    """The target's type on the wire, if references state one."""
     at: KeyPath | None = None
-    """Where the target's id stands in the record, when that is not under the relationship's name."""
+    """The path of the target's id in the record, if it is not the relationship's name."""
     others: dict[str, SnakeCase] = Field(default_factory=dict)
-    """The other types on the wire that it may lead to, each with its entity. A reference of a type
-    that is named nowhere is kept in `custom_fields`."""
+    """Other types on the wire that it may refer to, each with its entity. A reference of any other
+    type is kept in `custom_fields`."""
     cardinality: Literal["one", "many"] = "one"
     nullable: bool = True
     """Whether the source may leave it unset. A required to-one is a hard dependency."""
     to: SnakeCase | None = None
-    """The canonical column that gets the target's entity id; without one the
-    external id of a to-one goes to `custom_fields` as `<adapter>_<name>_id`."""
+    """The canonical column for the target's entity id; without one, the external id of a
+    to-one relationship goes to `custom_fields` as `<adapter>_<name>_id`."""
     always: bool = False
-    """Sent with every record; otherwise only with `include`."""
+    """Sent with every record, and not only with `include`."""
 
     @property
     def targets(self) -> dict[str, str]:
-        """The entities it may lead to, by type on the wire."""
+        """Return the entities it may refer to, by type on the wire."""
         return {self.resource or self.target: self.target, **self.others}

@@ -1,4 +1,4 @@
-"""What a manifest says of credentials."""
+"""The manifest keys for credentials."""
 
 from typing import Literal, Self
 
@@ -9,32 +9,33 @@ from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
 class OAuth2(Part):
-    """How an org lets us read its data, and for how long (RFC 6749, with PKCE of RFC 7636)."""
+    """The source's OAuth 2 endpoints, scopes and lifetimes (RFC 6749, with PKCE from RFC 7636)."""
 
     authorize: UrlPath
-    """Where a person agrees; below the connection's base URL, as all paths."""
+    """The consent page; below the connection's base URL, as all paths are."""
     token: UrlPath
     scopes: dict[SnakeCase, str]
-    """What must be granted to read each product."""
+    """The scopes that each product requires."""
     out_of_band: str = "urn:ietf:wg:oauth:2.0:oob"
-    """The redirect URI that has the source show the code instead of sending it to us."""
+    """The redirect URI with which the source shows the code instead of redirecting."""
     access_seconds: int = Field(gt=0)
-    """How long an access token is good when the source does not say."""
+    """How long an access token is valid if the source does not state it."""
     refresh_days: int = Field(gt=0)
-    """How long a refresh token is good that nobody uses."""
+    """How long an unused refresh token stays valid."""
     refresh_ahead_seconds: int = Field(ge=0)
-    """So long before its end an access token is replaced; more than the time between two looks at a quiet org."""
+    """How long before its expiry an access token is renewed; longer than the time between two checks of an
+    unchanged org."""
     grant_is_gone: tuple[str, ...] = ()
-    """Text in the answer to a refresh that means what `invalid_grant` does."""
+    """Texts in the response to a refresh that mean the same as `invalid_grant`."""
 
 
 class TokenPlace(Part):
-    """Where a request carries a token that is not sent as `Authorization: Bearer`."""
+    """Where a request carries a token, if not in `Authorization: Bearer`."""
 
     header: str | None = None
     """The header's name, such as `Api-Key`."""
     prefix: str = ""
-    """What stands before the token in the header, such as `Login `."""
+    """Text before the token in the header, such as `Login `."""
     parameter: str | None = None
     """The query parameter's name, such as `apikey`."""
 
@@ -46,14 +47,14 @@ class TokenPlace(Part):
 
 
 class Auth(Part):
-    """How a connection proves itself."""
+    """How requests are authorized."""
 
     methods: tuple[Literal["basic", "bearer", "oauth2", "token"], ...]
-    """`token` is a token that is carried as the key `token` says."""
+    """`token` stands for a token that is sent as the key `token` describes."""
     verify: UrlPath
-    """A request that any valid credential may make and that costs the source little."""
+    """The path of a cheap request that any valid credentials may send."""
     verify_parameters: dict[str, str] = Field(default_factory=dict)
-    """Its query parameters, such as those that make the answer state the account."""
+    """Its query parameters, such as those that make the response state the account."""
     token: TokenPlace | None = None
     oauth2: OAuth2 | None = None
 

@@ -1,7 +1,7 @@
 """The dependency graph: which entity syncs before which, and why.
 
-Read from relationships: a required to-one is hard, a nullable one is soft, a
-to-many says nothing. ``depends_on`` in the manifest adds to that and overrides it.
+Dependencies follow from relationships: a required to-one is hard, a nullable one is soft, and a
+to-many adds none. ``depends_on`` in the manifest adds dependencies and overrides derived ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,12 +20,12 @@ Entities = Mapping[EntityName, Entity]
 
 
 class Strength(StrEnum):
-    """How much a dependency binds."""
+    """Whether a dependency is required or preferred."""
 
     HARD = "hard"
-    """Cannot sync before."""
+    """The dependency must sync first."""
     SOFT = "soft"
-    """Would rather not sync before."""
+    """The dependency should sync first, if possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class DroppedEdge:
-    """A soft dependency that is not kept, since it would close a cycle."""
+    """A soft dependency that was dropped because it would close a cycle."""
 
     edge: Edge
     cycle: tuple[EntityName, ...]
@@ -48,8 +48,8 @@ class DroppedEdge:
 
     @property
     def reason(self) -> str:
-        """Say why this edge and no other of the cycle is dropped."""
-        return f"the weakest of the cycle {_show(self.cycle)}: {self.edge.reason}"
+        """Return why this edge was dropped, and no other one of the cycle."""
+        return f"the weakest of the cycle {_format_cycle(self.cycle)}: {self.edge.reason}"
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class DependencyGraph:
     """The entities in the order they sync, without cycles."""
 
     entities: tuple[EntityName, ...]
-    """Each after all that it depends on, hard or soft; otherwise as the manifest lists them."""
+    """Each entity after all its dependencies, hard or soft; otherwise in the order of the manifest."""
     edges: tuple[Edge, ...]
-    """Ordered by dependent, then by dependency, as in ``entities``."""
+    """Sorted by dependent, then by dependency, in the order of ``entities``."""
     dropped: tuple[DroppedEdge, ...] = ()
 
     @cached_property
     def hard(self) -> Mapping[EntityName, frozenset[EntityName]]:
-        """Return the entities that each entity cannot sync before."""
+        """Return the hard dependencies of each entity."""
         return {
             name: frozenset(edge.dependency for edge in self.edges_of(name) if edge.strength is Strength.HARD)
             for name in self.entities
@@ -72,7 +72,7 @@ class DependencyGraph:
 
     @cached_property
     def ranks(self) -> Mapping[EntityName, int]:
-        """Return the length of the longest chain below each entity; equals never depend on each other."""
+        """Return the length of each entity's longest dependency chain; entities of equal rank are independent."""
         ranks: dict[EntityName, int] = {}
         for name in self.entities:
             ranks[name] = max((ranks[edge.dependency] + 1 for edge in self.edges_of(name)), default=0)
@@ -84,25 +84,27 @@ class DependencyGraph:
 
 
 def build_graph(adapter_file: AdapterFile, entities: Entities) -> DependencyGraph:
-    """Return the graph of all entities of a manifest; ``Manifest.graph`` keeps it.
+    """Return the graph of all entities of a manifest; ``Manifest.graph`` caches it.
 
     Raises:
-        DefinitionError: Hard dependencies form a cycle; it is named.
+        DefinitionError: Hard dependencies form a cycle; the message names it.
     """
-    # Strongest first: an edge that closes a cycle is then the weakest of it. Of
-    # equals the one whose name sorts last goes, so that the choice is always the same.
-    wanted = sorted(_wanted_edges(entities), key=lambda found: (found[0], found[1].dependent, found[1].dependency))
+    # Strongest first: an edge that closes a cycle is then its weakest one. Of equally strong
+    # edges, the one whose name sorts last is dropped, so that the result is deterministic.
+    candidates = sorted(
+        _candidate_edges(entities), key=lambda found: (found[0], found[1].dependent, found[1].dependency)
+    )
     below: dict[EntityName, set[EntityName]] = {name: set() for name in entities}
     kept: list[Edge] = []
     dropped: list[DroppedEdge] = []
-    for _, edge in wanted:
+    for _, edge in candidates:
         path = _find_path(below, edge.dependency, edge.dependent)
         if path is None:
             below[edge.dependent].add(edge.dependency)
             kept.append(edge)
         elif edge.strength is Strength.HARD:
             raise DefinitionError(
-                f"hard dependencies form the cycle {_show(path)}; declare one of them soft under 'depends_on'"
+                f"hard dependencies form the cycle {_format_cycle(path)}; declare one of them soft under 'depends_on'"
             )
         else:
             dropped.append(DroppedEdge(edge, path))
@@ -112,8 +114,8 @@ def build_graph(adapter_file: AdapterFile, entities: Entities) -> DependencyGrap
     return DependencyGraph(order, tuple(kept), tuple(dropped))
 
 
-def _wanted_edges(entities: Entities) -> Iterator[tuple[int, Edge]]:
-    """Yield each edge once, with its weakness."""
+def _candidate_edges(entities: Entities) -> Iterator[tuple[int, Edge]]:
+    """Yield each edge once, with its weakness: 0 for hard, 1 for declared soft, 2 for derived soft."""
     for name, entity in entities.items():
         derived = _derived_edges(entities, name, entity)
         declared = _declared_edges(name, entity)
@@ -125,7 +127,7 @@ def _wanted_edges(entities: Entities) -> Iterator[tuple[int, Edge]]:
 
 
 def _derived_edges(entities: Entities, name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
-    """Return the strongest edge to each entity that relationships and sideloads say."""
+    """Return the strongest edge to each entity that follows from relationships and sideloads."""
     edges: dict[EntityName, Edge] = {}
     for relationship, part in entity.relationships.items():
         if part.cardinality == "many":
@@ -137,11 +139,11 @@ def _derived_edges(entities: Entities, name: EntityName, entity: Entity) -> dict
             if not part.nullable and len(targets) == 1:
                 edges[target] = Edge(name, target, Strength.HARD, f"{relationship} is required")
             elif target not in edges:
-                why = "may lead elsewhere" if len(targets) > 1 else "may be unset"
+                why = "may refer to another entity" if len(targets) > 1 else "may be unset"
                 edges[target] = Edge(name, target, Strength.SOFT, f"{relationship} {why}")
     for parent, other in entities.items():
         if name in other.sideload.values() and (parent not in edges or edges[parent].strength is Strength.SOFT):
-            edges[parent] = Edge(name, parent, Strength.HARD, f"comes with {parent}")
+            edges[parent] = Edge(name, parent, Strength.HARD, f"is sideloaded with {parent}")
     return edges
 
 
@@ -157,37 +159,37 @@ def _declared_edges(name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
 def _find_path(
     below: Mapping[EntityName, set[EntityName]], start: EntityName, end: EntityName
 ) -> tuple[EntityName, ...] | None:
-    """Return the path from ``start`` to ``end``, beginning with ``end``; ``None`` when there is none."""
-    ways: list[tuple[EntityName, ...]] = [(start,)]
+    """Return the path from ``start`` to ``end``, beginning with ``end``; ``None`` if there is none."""
+    paths: list[tuple[EntityName, ...]] = [(start,)]
     seen = {start}
-    for way in ways:
-        if way[-1] == end:
-            return (end, *way[:-1])
-        for following in sorted(below[way[-1]] - seen):
+    for path in paths:
+        if path[-1] == end:
+            return (end, *path[:-1])
+        for following in sorted(below[path[-1]] - seen):
             seen.add(following)
-            ways.append((*way, following))
+            paths.append((*path, following))
     return None
 
 
 def _order(
     adapter_file: AdapterFile, entities: Entities, below: Mapping[EntityName, set[EntityName]]
 ) -> tuple[EntityName, ...]:
-    """Return the topological order that stays nearest to the manifest's own: product by product, as written."""
+    """Return the topological order closest to the order of the manifest: product by product, as written."""
     paths = [product.path for product in adapter_file.products.values()]
-    wish = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(entities.items())}
+    priority = {name: (paths.index(entity.path), place) for place, (name, entity) in enumerate(entities.items())}
     sorter = TopologicalSorter(below)
     sorter.prepare()
     order: list[EntityName] = []
-    ready = [(wish[name], name) for name in sorter.get_ready()]
+    ready = [(priority[name], name) for name in sorter.get_ready()]
     heapify(ready)
     while ready:
         _, name = heappop(ready)
         order.append(name)
         sorter.done(name)
         for freed in sorter.get_ready():
-            heappush(ready, (wish[freed], freed))
+            heappush(ready, (priority[freed], freed))
     return tuple(order)
 
 
-def _show(cycle: tuple[EntityName, ...]) -> str:
+def _format_cycle(cycle: tuple[EntityName, ...]) -> str:
     return " → ".join((*cycle, cycle[0]))

@@ -1,4 +1,4 @@
-"""What in an entity its adapter's dialect does not know, or cannot do without."""
+"""Checks an entity for keys that its adapter's dialect requires or does not support."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _WHERE = re.compile(r"where\[([a-z0-9_]+)\](?:\[(?:gt|gte|lt|lte)\])?")
 
 
 def dialect_problems(dialect: str, adapter_file: AdapterFile | None, entity: EntityKeys) -> Iterator[Problem]:
-    """Yield what an entity needs or must not have in a dialect; ``adapter_file`` is missing when it holds mistakes."""
+    """Yield the problems of an entity in a dialect; ``adapter_file`` is ``None`` if it has mistakes."""
     model = ADAPTER_FILES.get(dialect)
     if model is not None and issubclass(model, JsonApiKeys):
         yield from _json_api_problems(entity)
@@ -47,10 +47,10 @@ def _plain_problems(adapter_file: PlainKeys, entity: EntityKeys) -> Iterator[Pro
         yield Problem(("total_count",), "none, since adapter.yaml has no key total", repr(entity.total_count))
     for name, relationship in entity.relationships.items():
         if relationship.cardinality == "many":
-            yield Problem(("relationships", name, "cardinality"), "one where records are plain", "'many'")
+            yield Problem(("relationships", name, "cardinality"), "one in dialects of plain records", "'many'")
     for key in ("includes", "sideload", "merges"):
         if getattr(entity, key):
-            yield Problem((key,), "none where records are plain")
+            yield Problem((key,), "none in dialects of plain records")
 
 
 def _parameter_problems(entity: EntityKeys) -> Iterator[Problem]:

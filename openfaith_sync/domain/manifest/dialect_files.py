@@ -1,4 +1,4 @@
-"""``adapter.yaml`` in each dialect: the keys that only sources of that kind have."""
+"""``adapter.yaml`` in each dialect: the keys that exist only in that dialect."""
 
 from typing import Annotated, Literal, Self, TypeAlias, get_args
 
@@ -13,34 +13,34 @@ JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/~]+)+$")]
 
 
 class Account(Part):
-    """Where a JSON:API source states which of its accounts (churches) an answer or event belongs to.
+    """Where a JSON:API source states which of its accounts (churches) a response or event belongs to.
 
-    At each place a resource identifier (`{"type": …, "id": …}`) may stand. One of another type,
-    or none, states nothing.
+    Each place may contain a resource identifier (`{"type": …, "id": …}`). An identifier of another
+    type is ignored.
     """
 
     resource: str
     """The JSON:API type of an account."""
     in_answers: tuple[JsonPointer, ...] = Field(min_length=1)
-    """Places in an answer's document, or in the payload of an event."""
+    """Places in the document of a response, or in the payload of an event."""
     in_events: tuple[JsonPointer, ...] = ()
     """Places in the envelope of a webhook event."""
 
 
 class JsonApiKeys(AdapterFile):
-    """What sources that serve JSON:API documents have besides."""
+    """The additional keys of sources with JSON:API documents."""
 
     account: Account | None = None
-    """Left out where the source never says; a connection is then not held to one account."""
+    """Omitted if the source never states it; responses are then not checked for their account."""
 
     @property
     def states_account(self) -> bool:
-        """Whether the source says which of its accounts answers."""
+        """Return whether the source states its account."""
         return self.account is not None
 
     @property
     def states_account_in_answers(self) -> bool:
-        """Whether it says so in answers of its own accord."""
+        """Return whether every response states the account."""
         return self.account is not None
 
     @model_validator(mode="after")
@@ -58,7 +58,7 @@ class JsonApiFile(JsonApiKeys):
 
 
 class WebhookHeaders(Part):
-    """Where a webhook delivery carries its envelope."""
+    """The names of the headers of a webhook delivery."""
 
     signature: str
     event_id: str
@@ -67,74 +67,74 @@ class WebhookHeaders(Part):
 
 
 class Webhooks(Part):
-    """How Planning Center announces changes, and where it is asked to."""
+    """Planning Center's webhooks and subscriptions."""
 
     headers: WebhookHeaders
     subscriptions: UrlPath
-    """Where subscriptions are listed, made and removed: one for each event name, each with its own secret."""
+    """The path for listing, creating and deleting subscriptions: one per event name, each with its own secret."""
     resource: str
-    """Their JSON:API type at this version."""
+    """The JSON:API type of subscriptions in this version."""
     version: VersionDate
 
 
 class PcoFile(JsonApiKeys):
-    """Planning Center: JSON:API documents, and webhooks of its own kind."""
+    """Planning Center: JSON:API documents and its own webhooks."""
 
     dialect: Literal["pco"]
     webhooks: Webhooks | None = None
 
     @property
     def has_webhooks(self) -> bool:
-        """Whether the source announces changes."""
+        """Return whether the source sends webhooks."""
         return self.webhooks is not None
 
 
 class ChangeFilter(Part):
-    """How a listing is narrowed to what changed in a span of time."""
+    """How a listing is filtered by the time of the last change."""
 
     by: Literal["parameter", "expression"]
-    """Whether each bound is a parameter of its own, or both are written into one expression."""
+    """Whether each bound has its own parameter, or both are in one expression."""
     parameter: str
-    """The parameter of the lower bound, or of the expression."""
+    """The parameter for the lower bound, or for the expression."""
     before_parameter: str | None = None
-    """The parameter of the upper bound."""
+    """The parameter for the upper bound."""
     since: str = "{moment}"
-    """How the lower bound is written: `{attribute} ge datetime'{moment}'`."""
+    """The template of the lower bound: `{attribute} ge datetime'{moment}'`."""
     before: str = "{moment}"
-    """How the upper bound is written."""
+    """The template of the upper bound."""
     moment: str = "%Y-%m-%dT%H:%M:%SZ"
-    """How a moment is written, as `strftime` does; without a zone it is written in `time_zone`."""
+    """The `strftime` format of times; a format without a time zone is written in `time_zone`."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.before_parameter is not None and self.by != "parameter":
-            raise ManifestProblems(Problem(("before_parameter",), "none where 'by' is expression"))
+            raise ManifestProblems(Problem(("before_parameter",), "none if 'by' is expression"))
         return self
 
 
 class OrderParameter(Part):
-    """How a listing is ordered by an attribute; `{attribute}` is its key at the source."""
+    """How a listing is ordered; `{attribute}` is the attribute's key at the source."""
 
     parameter: str
     by_id: str | None = None
-    """What is sent when no other order is wanted."""
+    """The value for the order by id."""
     ascending: str = "{attribute}"
     descending: str = "-{attribute}"
 
 
 class StatedErrors(Part):
-    """Where the body of an answer states an error, whatever the status."""
+    """Where the body of a response states an error, whatever the status."""
 
     at: tuple[KeyPath, ...]
-    """Whatever stands at one of these places, and is not empty, is an error."""
+    """A value at one of these paths that is not empty is an error."""
     false_at: tuple[KeyPath, ...] = ()
-    """Places where `false` says that the request failed."""
+    """Paths at which `false` means that the request failed."""
     code: KeyPath | None = None
-    """Where the error's number or name stands, below the error. Zeros before a number do not count."""
+    """The path of the error's code, below the error. Leading zeros of a number are ignored."""
 
 
 class StatedIdentity(Part):
-    """Where the answer to `auth.verify` says whom the credentials belong to."""
+    """Where the response to `auth.verify` states whom the credentials belong to."""
 
     user: KeyPath | None = None
     account: KeyPath | None = None
@@ -142,38 +142,38 @@ class StatedIdentity(Part):
 
 
 class PlainKeys(AdapterFile):
-    """What sources that serve plain records have besides: no envelope of a standard around each record."""
+    """The additional keys of sources with plain records, without a standard envelope."""
 
     rows: KeyPath | None = None
-    """Where the rows of a listing stand; the document itself is the list when left out. In XML: the element that
-    holds them, anywhere in the document, and their own name, such as `individuals.individual`."""
+    """The path of the rows of a listing; if omitted, the document itself is the list. In XML: the element that
+    contains the rows, anywhere in the document, and their element name, such as `individuals.individual`."""
     record: KeyPath | None = None
-    """Where the record stands in the answer to a single read; the document itself when left out."""
+    """The path of the record in the response to a single read; the document itself if omitted."""
     total: KeyPath | None = None
-    """Where a listing states how many records it has in all."""
+    """The path of the total number of records in a listing."""
     last_page: KeyPath | None = None
-    """Where a listing states the number of its last page."""
+    """The path of the number of a listing's last page."""
     identity: StatedIdentity = StatedIdentity()
     stated_errors: StatedErrors | None = None
     blank_is_missing: bool = False
-    """Whether text without anything in it stands for no value."""
+    """Whether blank text means that there is no value."""
     order: OrderParameter | None = None
     changes: ChangeFilter | None = None
 
     @property
     def states_account(self) -> bool:
-        """Whether the source says which of its accounts answers."""
+        """Return whether the source states its account."""
         return self.identity.account is not None
 
     @property
     def composed_parameters(self) -> frozenset[str]:
-        """The parameter of an expression: the bounds of a span of time are added to what an entity states."""
+        """Return the parameter of the filter expression: bounds are added to the entity's own expression."""
         changes = self.changes
         return frozenset({changes.parameter}) if changes and changes.by == "expression" else frozenset()
 
 
 class JsonListFile(PlainKeys):
-    """JSON records as they are, in a bare list or somewhere in an object."""
+    """Plain JSON records, in a list or inside an object."""
 
     dialect: Literal["json_list"]
 
@@ -183,10 +183,10 @@ class XmlFile(PlainKeys):
 
     dialect: Literal["xml"]
     empty: tuple[KeyPath, ...] = ()
-    """Elements that say that there are no rows, in place of the rows. Without one, an answer that lacks the
-    element of the rows is malformed."""
+    """Elements that replace the rows if there are none. A response with neither these nor the element
+    that contains the rows is malformed."""
     row_count: str | None = None
-    """The attribute in which the element that holds the rows says how many it holds."""
+    """The attribute of the element that contains the rows which states their number."""
 
 
 AnyAdapterFile: TypeAlias = Annotated[JsonApiFile | PcoFile | JsonListFile | XmlFile, Field(discriminator="dialect")]

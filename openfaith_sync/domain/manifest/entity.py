@@ -1,4 +1,4 @@
-"""One entity of a manifest, checked, and with what its module and product add."""
+"""One entity of a manifest, validated and completed with the keys of its module and product."""
 
 from typing import Self
 
@@ -34,22 +34,22 @@ class ModuleFile(Part):
 
 
 class Entity(EntityPart):
-    """One entity with what its module and product add."""
+    """One entity, completed with the keys of its module and product."""
 
     name: EntityName
     module: SnakeCase
     path: str
-    """The product's path, before the endpoints'; may be empty."""
+    """The product's path, a prefix of the endpoints' paths; may be empty."""
     version: VersionDate | None = None
 
     @property
     def parent(self) -> EntityName | None:
-        """The entity below which it is listed."""
+        """Return the entity below which it is listed, if it is nested."""
         return EntityName(self.relationships[self.nested.under].target) if self.nested else None
 
     @property
-    def mergers(self) -> "Entity | None":
-        """The listing of its merges, as an entity of the same name that is walked by ``created_at``."""
+    def merge_listing(self) -> "Entity | None":
+        """Return the listing of its merges, as an entity of the same name with ``created_at`` as its version."""
         if self.merges is None:
             return None
         endpoints = self.endpoints.model_copy(update={"list": self.merges.list})
@@ -59,5 +59,5 @@ class Entity(EntityPart):
 
     @property
     def canonical(self) -> CanonicalTable:
-        """The table its records are stored in."""
+        """Return the canonical table of its records."""
         return CANONICAL_TABLES[self.table]

@@ -1,4 +1,4 @@
-"""What in an entity contradicts itself or the canonical tables."""
+"""Checks an entity for contradictions in itself and with the canonical tables."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from openfaith_sync.domain.manifest.problem import Key, Problem
 
 
 def entity_problems(entity: EntityKeys) -> list[Problem]:
-    """Say what in an entity contradicts itself or the canonical tables."""
+    """Return the contradictions in an entity, and those with the canonical tables."""
     problems: list[Problem] = []
     table = CANONICAL_TABLES.get(entity.table)
     if table is None:
@@ -39,7 +39,9 @@ def entity_problems(entity: EntityKeys) -> list[Problem]:
         if attribute.prefer and attribute.prefer not in entity.attributes
     ]
     problems += [
-        Problem(("attributes", name, "extension"), "it beside 'parse: phone' and 'to'", repr(attribute.extension))
+        Problem(
+            ("attributes", name, "extension"), "it together with 'parse: phone' and 'to'", repr(attribute.extension)
+        )
         for name, attribute in entity.attributes.items()
         if attribute.extension and (attribute.parse is not Parse.PHONE or attribute.to is None)
     ]

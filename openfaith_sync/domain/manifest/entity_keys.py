@@ -12,14 +12,14 @@ from openfaith_sync.domain.manifest.model import KeyPath, Part, SnakeCase, UrlPa
 
 
 class DeltaCapability(StrEnum):
-    """What the source can do to list only what changed."""
+    """How the source can list only changed records."""
 
     FILTER = "filter"
     """It filters and orders by the version attribute."""
     ORDERED = "ordered"
     """It only orders by it."""
     NONE = "none"
-    """It can do neither: full listing and content hash."""
+    """It can do neither; every sync lists all records and compares content hashes."""
 
 
 class Delta(Part):
@@ -29,11 +29,11 @@ class Delta(Part):
     attribute: SnakeCase | None = "updated_at"
     """The attribute that holds the source's version of a record."""
     overlap_seconds: int = Field(default=int(OVERLAP.total_seconds()), ge=0, le=86_400)
-    """How far a delta looks back below the watermark."""
+    """How far a delta sync looks back below the watermark."""
 
     @property
     def overlap(self) -> timedelta:
-        """The overlap as a span of time."""
+        """Return the overlap as a time span."""
         return timedelta(seconds=self.overlap_seconds)
 
 
@@ -41,99 +41,99 @@ class BlindSpot(Part):
     """A change that the version attribute does not show."""
 
     change: str
-    """What changes unseen."""
+    """The change that is not seen."""
     source: str
-    """Where this is known from."""
+    """The source of this information."""
     covered_by: Literal["reconciliation", "full", "webhook"] = "reconciliation"
 
 
 class Endpoints(Part):
-    """Where an entity is read, below its product's path."""
+    """The paths of an entity, below its product's path."""
 
     list: UrlPath
     get: UrlPath | None = None
-    """Holds `{id}`, unless its parameters do. Left out where no record can be read alone."""
+    """Contains `{id}`, unless its parameters do. Omitted if records cannot be read individually."""
     get_parameters: dict[str, str] = Field(default_factory=dict)
     """Query parameters of a single read; `{id}` and `{parent}` are filled in."""
 
 
 class Dependencies(Part):
-    """Declared dependencies; they add to and override those of relationships."""
+    """Declared dependencies, which add to and override those derived from relationships."""
 
     hard: tuple[SnakeCase, ...] = ()
     soft: tuple[SnakeCase, ...] = ()
 
 
 class Nested(Part):
-    """How an entity is listed that exists only below another one."""
+    """How an entity that exists only below another one is listed."""
 
     under: SnakeCase
     """The relationship to the parent: its id fills `{parent}` in the endpoints."""
     members: SnakeCase | None = None
-    """The parent's to-many relationship that names who belongs, where it has one."""
+    """The parent's to-many relationship that lists the members, if it has one."""
     member: SnakeCase | None = None
-    """This entity's relationship that the parent's list names."""
+    """This entity's relationship whose targets the parent's list contains."""
 
 
 class Merges(Part):
-    """Where the source tells that one record became part of another."""
+    """Where the source lists merges of one record into another."""
 
     list: UrlPath
-    """Ordered and filtered by `created_at`; nothing is ever taken off it."""
+    """Can be ordered and filtered by `created_at`; entries are never removed."""
     resource: str
     keep: SnakeCase
-    """The attribute with the id that stays."""
+    """The attribute with the id of the surviving record."""
     remove: SnakeCase
-    """The attribute with the id that is gone."""
+    """The attribute with the id of the removed record."""
     webhook: str | None = None
-    """The event that announces one."""
+    """The webhook event for a merge."""
 
 
 class EntityKeys(Part):
     """The keys of one entity."""
 
     resource: str = ""
-    """The type that records name on the wire, where they name one."""
+    """The type of records on the wire, if they state one."""
     table: SnakeCase
-    """The canonical table its records are stored in."""
+    """The canonical table of its records."""
     description: str
     endpoints: Endpoints
     order_by: tuple[SnakeCase, ...] = ()
-    """Keys the source can order by; unknown ones it ignores in silence."""
+    """Keys that the source can order by; it silently ignores unknown ones."""
     filters: tuple[SnakeCase, ...] = ()
-    """Attributes that the source really filters by; of unknown ones some return all rows."""
+    """Attributes that the source can filter by; some unknown ones return all rows."""
     includes: tuple[SnakeCase, ...] = ()
-    """Relationships the source can include."""
+    """Relationships that the source can include."""
     edges: tuple[SnakeCase, ...] = ()
-    """What a record that is read alone links to."""
+    """The links of a record that is read individually."""
     scopes: tuple[SnakeCase, ...] = ()
-    """The named selections that `filter=` takes."""
+    """The named selections that `filter=` accepts."""
     parameters: dict[str, str] = Field(default_factory=dict)
-    """Query parameters of every listing, such as `where[archive_status]: include`
-    where the source would otherwise leave records out. `{parent}` is the parent's id."""
+    """Query parameters of every listing, such as `where[archive_status]: include` for records that
+    the source would otherwise omit. `{parent}` is the parent's id."""
     delta: Delta
     total_count: Literal["exact", "unreliable", "none"] = "exact"
-    """Whether the source says how many records a listing has, and can be believed."""
+    """Whether the source states the number of records in a listing, and whether it is reliable."""
     listed_by: Literal["id", "other"] = "id"
-    """The order of a listing when none is asked for: ascending ids, or any other."""
+    """The default order of a listing: ascending ids, or any other."""
     is_paged: bool = True
-    """Whether the listing comes in pages; otherwise one answer holds all of it."""
+    """Whether the listing is paged; otherwise one response contains all records."""
     rows: KeyPath | None = None
-    """Where the rows of its listing stand, when elsewhere than those of other entities."""
+    """The path of the rows in its listing, if it differs from other entities."""
     record: KeyPath | None = None
-    """Where the record stands in the answer to a single read, when elsewhere than that of other entities."""
+    """The path of the record in the response to a single read, if it differs from other entities."""
     id: KeyPath = "id"
-    """Where a record's id stands."""
+    """The path of a record's id."""
     id_format: Literal["text", "number"] = "text"
-    """What an id may be: nothing else is put into a path or stored."""
+    """The format of ids; other ids are neither used in paths nor stored."""
     blind_spots: tuple[BlindSpot, ...] = ()
     sideload: dict[SnakeCase, SnakeCase] = Field(default_factory=dict)
-    """Child entities that are sideloaded with this one: include name to entity."""
+    """Child entities that are sideloaded with this one, by include name."""
     nested: Nested | None = None
-    """Set when it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
+    """Set if it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
     merges: Merges | None = None
     depends_on: Dependencies = Dependencies()
     attributes: dict[SnakeCase, Attribute]
     relationships: dict[SnakeCase, Relationship] = Field(default_factory=dict)
     webhooks: tuple[str, ...] = ()
-    """Event names that announce changes of this entity."""
+    """The names of webhook events for changes to this entity."""

@@ -1,4 +1,4 @@
-"""What a manifest says of answers that are no success."""
+"""The manifest keys for error responses."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,24 +9,24 @@ from openfaith_sync.domain.manifest.model import Part
 
 
 class ErrorAction(StrEnum):
-    """What to do about an answer, or the lack of one, that is not a success."""
+    """How to handle an error response, or a missing response."""
 
     RETRY = "retry"
-    """The world may heal: ask again, within bounds."""
+    """A temporary failure: retry, within limits."""
     WAIT = "wait"
-    """Ask again when the source said, and count nothing against it."""
+    """Retry when the source says; does not count as an attempt."""
     REDUCE_PAGE = "reduce_page"
-    """Ask for a smaller page; what is no listing is retried."""
+    """Request a smaller page; requests other than listings are retried."""
     REFRESH = "refresh"
-    """Get a new token and ask again; where the credentials have none to get, connect again."""
+    """Renew the token and retry; credentials that cannot be renewed must be reconnected."""
     RECONNECT = "reconnect"
-    """The org must authorise again."""
+    """The org must be reconnected."""
     DISABLE_ENTITY = "disable_entity"
-    """The credentials are right, but may not read this: this entity fails visibly, the others go on."""
+    """The credentials are valid, but may not read this: the entity fails visibly, others continue."""
     NOT_FOUND = "not_found"
-    """There is no such thing: evidence, where one record was asked for."""
+    """The target does not exist: evidence of absence, if one record was requested."""
     DEAD_LETTER = "dead_letter"
-    """Set one record aside and go on."""
+    """Store one record as a dead letter and continue."""
     STOP = "stop"
     """The request is wrong; a person must change the manifest, the configuration or the code."""
 
@@ -36,9 +36,9 @@ class ErrorRule(Part):
 
     status: int = Field(ge=100, le=599)
     contains: str | None = None
-    """Text the body must hold for this row to match."""
+    """Text that the body must contain for this row to match."""
     code: str | None = None
-    """The source's own number or name for the error, as the body states it."""
+    """The source's code for the error, as the body states it."""
     action: Literal[
         ErrorAction.RETRY,
         ErrorAction.WAIT,
@@ -49,18 +49,18 @@ class ErrorRule(Part):
         ErrorAction.NOT_FOUND,
         ErrorAction.STOP,
     ]
-    """Not ``dead_letter``: no status is about one record of many."""
+    """Not ``dead_letter``: no status refers to one record of many."""
     message: str
-    """What it means, for a person."""
+    """The meaning, for a person."""
     remedy: str = ""
-    """What a person can do about it. Left out of messages about a refusal that hits many orgs at once."""
+    """What a person can do about it. Omitted from messages if the source rejects many orgs at once."""
 
 
 class NotFoundAnswer(Part):
-    """What the source's own "not found" looks like: an answer of another shape comes from something on the way."""
+    """What the source's own "not found" looks like: any other response comes from a proxy or gateway."""
 
     media_types: tuple[str, ...] = Field(min_length=1)
-    """Compared without case and without parameters such as `charset`; an empty text for none."""
+    """Compared without case and without parameters such as `charset`; empty text stands for no media type."""
     key: str | None
-    """The key of the JSON object that holds the source's error; what it holds must not be empty.
-    Without one, the body itself must be empty."""
+    """The key of the source's error in the JSON body; its value must not be empty. If null, the body
+    itself must be empty."""

@@ -1,8 +1,8 @@
-"""A manifest: what is true of one external system, as frozen values.
+"""A manifest: the description of one external system, as frozen values.
 
-What all its entities share is in ``adapter_file.py``; one file a module holds the
-entities (``entity.py``). Reading the files is ``adapters/manifest_reader``; this room
-only says what a right manifest is.
+Keys that all its entities share are in ``adapter_file.py``; each module file contains
+entities (``entity.py``). ``adapters/manifest_reader`` reads the files; this package only
+defines what a valid manifest is.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from openfaith_sync.domain.manifest.model import Part
 
 
 class Manifest(Part):
-    """A whole manifest: an adapter and all its entities, names resolved."""
+    """A complete manifest: an adapter and all its entities, with names resolved."""
 
     adapter_file: AnyAdapterFile
     entities: dict[EntityName, Entity]
@@ -28,7 +28,7 @@ class Manifest(Part):
 
     @property
     def adapter(self) -> AdapterName:
-        """The adapter's name."""
+        """Return the adapter's name."""
         return AdapterName(self.adapter_file.adapter)
 
     @cached_property
@@ -41,7 +41,7 @@ class Manifest(Part):
         return build_graph(self.adapter_file, self.entities)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a changed copy, without what was computed from the original."""
+        """Return a changed copy, without values cached from the original."""
         copied = super().model_copy(update=update, deep=deep)
         for name in ("graph", "fingerprint"):
             copied.__dict__.pop(name, None)
@@ -49,15 +49,15 @@ class Manifest(Part):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes exactly when the manifest says something else."""
+        """Return a hash that changes if and only if the manifest changes."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     def entity_fingerprint(self, name: EntityName) -> str:
-        """Changes exactly when what is said of this entity, or of all of them, changes."""
+        """Return a hash that changes if and only if the keys of this entity, or those of the adapter, change."""
         adapter_file, entity = self.adapter_file, self.entities[name]
         known = self._fingerprints.get(name)
-        # A millisecond each, which every sync of an entity takes more than once. A copy with other parts shares
-        # the dictionary, so what is known counts for the same parts only.
+        # Hashing takes a millisecond, and every sync of an entity needs it more than once. A copy with other
+        # parts shares the dictionary, so a cached hash is only used for identical parts.
         if known is None or known[0] is not adapter_file or known[1] is not entity:
             text = adapter_file.model_dump_json() + entity.model_dump_json()
             known = (adapter_file, entity, hashlib.sha256(text.encode()).hexdigest()[:16])

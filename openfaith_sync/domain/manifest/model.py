@@ -1,4 +1,4 @@
-"""What every part of a manifest is, and the texts that recur in it."""
+"""The base of all parts of a manifest, and the text formats that they share."""
 
 from typing import Annotated
 
@@ -8,11 +8,11 @@ SnakeCase = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_l
 UrlPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9_/{}.-]*$")]
 VersionDate = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 KeyPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
-"""The way to a value inside a document, one key after the other, such as `meta.pagination.total`.
-In XML an attribute of an element is a key with an @ before it, such as `campus.@id`."""
+"""The path of a value in a document, as keys with dots, such as `meta.pagination.total`.
+In XML, an attribute of an element is a key with an @ before it, such as `campus.@id`."""
 
 
 class Part(BaseModel):
-    """Frozen, and strict about keys: an unknown key is a mistake."""
+    """A frozen part of a manifest; unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -1,4 +1,4 @@
-"""What a manifest says of pages and of the request budget."""
+"""The manifest keys for paging and rate limits."""
 
 from typing import Literal, Self
 
@@ -9,7 +9,7 @@ from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
 class DeepOffset(Part):
-    """A stricter limit for requests far into a listing."""
+    """A stricter rate limit for requests with a high offset."""
 
     above: int = Field(gt=0)
     """Offsets greater than this count against the stricter limit."""
@@ -21,26 +21,26 @@ class Paging(Part):
     """How listings are paged."""
 
     by: Literal["offset", "page", "cursor", "link"] = "offset"
-    """What the next page is asked for with: how many records to skip, a page number, a cursor
-    that the page before gave, or a link that it gave."""
+    """How the next page is requested: by the number of records to skip, by page number, or by a
+    cursor or link from the previous page."""
     size: int = Field(gt=0, le=10_000)
-    """Records a page, the most the source gives."""
+    """Records per page; the most that the source allows."""
     size_parameter: str = "per_page"
     offset_parameter: str = "offset"
     page_parameter: str = "page"
-    """Pages are counted from 1."""
+    """Pages are numbered from 1."""
     cursor_parameter: str = "cursor"
     next: KeyPath | None = None
-    """Where a page states the cursor or link of the next one; nothing stands there on the last page."""
+    """The path of the next page's cursor or link; it has no value on the last page."""
     pages_in_flight: int = Field(default=8, ge=1, le=32)
-    """At most so many disjoint slices of one listing are walked side by side."""
+    """The maximum number of disjoint slices of one listing that are read concurrently."""
     pages_a_slice: int = Field(default=20, ge=2)
-    """A listing is only cut when each slice keeps at least so many pages."""
+    """A listing is divided only if each slice has at least this many pages."""
     deep_offset: DeepOffset | None = None
 
     @property
     def is_by_token(self) -> bool:
-        """Whether each page gives the token that the next one is asked for with."""
+        """Return whether the next page is requested with a cursor or link from the previous one."""
         return self.by in {"cursor", "link"}
 
     @model_validator(mode="after")
@@ -48,28 +48,28 @@ class Paging(Part):
         if self.is_by_token != (self.next is not None):
             raise ManifestProblems(Problem(("next",), "this key exactly where 'by' is cursor or link"))
         if self.deep_offset is not None and self.by != "offset":
-            raise ManifestProblems(Problem(("deep_offset",), f"none where 'by' is {self.by}"))
+            raise ManifestProblems(Problem(("deep_offset",), f"none if 'by' is {self.by}"))
         return self
 
 
 class RateLimit(Part):
-    """What the source allows, and where it says so. Headers that it does not send are left out."""
+    """The source's rate limit, and the headers that state it. Omit headers that it does not send."""
 
     limit_header: str | None = None
     period_header: str | None = None
     """Seconds, as `20` or `20 seconds`."""
     count_header: str | None = None
-    """Requests that were sent in this period."""
+    """Requests sent in this period."""
     remaining_header: str | None = None
-    """Requests that are left; in place of the count."""
+    """Requests remaining in this period; used instead of the count."""
     retry_after_header: str = "Retry-After"
     assumed_limit: int = Field(gt=0)
-    """Used until an answer states another limit; for good where none does."""
+    """Used until a response states another limit."""
     assumed_period_seconds: int = Field(gt=0)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.remaining_header and (self.count_header or not self.limit_header):
-            expected = "a header beside limit_header, without count_header"
+            expected = "a header together with limit_header and without count_header"
             raise ManifestProblems(Problem(("remaining_header",), expected))
         return self

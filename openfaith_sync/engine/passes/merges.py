@@ -50,12 +50,12 @@ def run_merges(
         TransientError: The source failed.
     """
     merged = session.manifest.entities[entity]
-    mergers = merged.mergers
-    if mergers is None:
+    merge_listing = merged.merge_listing
+    if merge_listing is None:
         raise DefinitionError(f"the manifest does not say where merges of {entity} are listed")
     with session.hold_lease(merges_of(entity)) as lease:
         since = None if is_full else session.store.load_checkpoint(lease.key).watermark
-        poll = _Poll(session, lease, merged, mergers)
+        poll = _Poll(session, lease, merged, merge_listing)
         try:
             return poll.run(since)
         except (AccessDenied, NotFoundAtSource):
@@ -110,13 +110,13 @@ def _report(merges: MergesResult) -> dict[str, object]:
 class _Poll:
     """One poll of the source's merges, with its lease held."""
 
-    def __init__(self, session: Session, lease: Lease, merged: Entity, mergers: Entity) -> None:
+    def __init__(self, session: Session, lease: Lease, merged: Entity, merge_listing: Entity) -> None:
         paging = session.manifest.adapter_file.paging
         deep = paging.deep_offset
-        self._walk = VersionWalk(mergers, (), deep.above if deep else 10**9)
+        self._walk = VersionWalk(merge_listing, (), deep.above if deep else 10**9)
         self._source, self._store, self._lease = session.source, session.store, lease
         self._reader = PageReader(session.source.read_merges, paging.size)
-        self._merged, self._mergers = merged, mergers
+        self._merged, self._mergers = merged, merge_listing
         self._references = references_to(session.manifest, merged.name)
         self._newest: datetime | None = None
         self._is_failing = False

@@ -14,7 +14,7 @@ from openfaith_sync.store.ratelimit.budgets import PostgresLedger
 
 @dataclass(frozen=True, slots=True)
 class SharedConnection:
-    """Implements ``adapters.ports.shared_state.Shared``."""
+    """Implements ``adapters.ports.shared_state.SharedState``."""
 
     tokens: ConnectionTokens
     account: ConnectionAccount

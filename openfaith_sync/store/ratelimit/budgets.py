@@ -43,7 +43,7 @@ _BUDGET = TypeAdapter(Budget)
 
 
 class PostgresLedger:
-    """The ledger of one connection; implements ``adapters.needs.Ledger``. Safe to use from several threads."""
+    """The ledger of one connection; implements ``adapters.ports.shared_state.Ledger``. Thread-safe."""
 
     def __init__(self, database: Database, org: OrgId, adapter: AdapterName) -> None:
         """Open no connection yet."""

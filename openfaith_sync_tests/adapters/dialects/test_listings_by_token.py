@@ -95,7 +95,7 @@ def test_a_token_that_was_just_given_must_be_known(database: Database, church: C
 def test_a_page_that_gives_itself_as_the_next_is_refused(database: Database, church: CursorSource) -> None:
     with opened(database, church) as session:
         church.listing = Reply(b'{"data":[{"id":1}],"meta":{"next":"7"}}')
-        with pytest.raises(MalformedAnswer, match="gives itself"):
+        with pytest.raises(MalformedAnswer, match="names itself"):
             session.source.read_page(ListingQuery(PERSON, token="7"))
 
 

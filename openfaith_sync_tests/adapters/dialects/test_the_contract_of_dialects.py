@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.ratelimit.budget_share import BudgetUsedUp
+from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.errors import (
@@ -295,7 +295,7 @@ def _read_often(source: RecordSource, times: int) -> None:
 def test_no_more_requests_are_sent_than_are_allowed(fake: FakeSource) -> None:
     fake.headers = getattr(fake, "budget_headers", {})
     allowed, full = _stated(fake), getattr(fake, "full_manifest", fake.manifest)
-    with opened(fake, manifest=full, patience=timedelta()) as source, pytest.raises(BudgetUsedUp):
+    with opened(fake, manifest=full, patience=timedelta()) as source, pytest.raises(BudgetExhausted):
         _read_often(source, allowed + 1)
     assert allowed // 2 < len(fake.requests) <= allowed
 

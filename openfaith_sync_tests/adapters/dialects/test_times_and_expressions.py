@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, reads_of
+from openfaith_sync.adapters.client.allowed_requests import AllowedRequests, allowed_reads
 from openfaith_sync.adapters.client.auth import Authorization
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
-from openfaith_sync.adapters.dialects.registry import speak
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.connections.connection import BearerToken, Connection
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.auth import TokenPlace
@@ -80,7 +80,7 @@ BERLIN = "Europe/Berlin"
 def request(query: ListingQuery) -> dict[str, str | int]:
     assert isinstance(ROCK.adapter_file, JsonListFile)
     built = PlainRequests(ROCK.adapter_file, ZoneInfo(BERLIN)).listing(ROCK.entities[PERSON], query)
-    AllowedRequests(reads_of(ROCK)).require(built)
+    AllowedRequests(allowed_reads(ROCK)).require(built)
     assert built.path == "/People"
     return dict(built.parameters)
 
@@ -141,7 +141,7 @@ def read(zone: str, row: dict[str, object]) -> dict[str, object]:
         def check_account(self, _: object) -> None:
             pass
 
-    source = speak(ROCK, zone).open_source(Client())  # type: ignore[arg-type]  # one answer is enough
+    source = open_dialect(ROCK, zone).open_source(Client())  # type: ignore[arg-type]  # one answer is enough
     fresh = source.read_record(PERSON, ExternalId("7"))
     assert fresh is not None
     return dict(fresh.record.attributes)
@@ -161,6 +161,6 @@ def test_a_token_is_carried_where_the_manifest_says(
     place: TokenPlace | None, headers: dict[str, str], parameters: dict[str, str]
 ) -> None:
     connection = Connection(OrgId("grace"), AdapterName("rock"), "http://x", BearerToken("k"))
-    proof = Authorization(connection, place=place).prove()
-    assert (dict(proof.headers), dict(proof.parameters)) == (headers, parameters)
-    assert "'k'" not in repr(proof)
+    auth = Authorization(connection, place=place).current()
+    assert (dict(auth.headers), dict(auth.parameters)) == (headers, parameters)
+    assert "'k'" not in repr(auth)

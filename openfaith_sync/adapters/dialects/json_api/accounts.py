@@ -1,4 +1,4 @@
-"""Which of the source's accounts a JSON:API document states that it is of."""
+"""Reads which of the source's accounts a JSON:API document belongs to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,7 +7,7 @@ from openfaith_sync.domain.manifest.dialect_files import Account
 
 
 def stated_accounts(declared: Account, places: Sequence[str], document: Mapping[str, object]) -> Iterator[AccountId]:
-    """Yield the account that a document states at each of these places; an id that is a number is its text."""
+    """Yield the account that a document states at each of these places; numeric ids are returned as text."""
     for place in places:
         found: object = document
         for step in place.split("/")[1:]:

@@ -1,4 +1,4 @@
-"""The JSON:API dialect: turns a listing query into a request and its answer into a proven page."""
+"""The JSON:API dialect: turns a listing query into a request, and its response into a checked page."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -9,8 +9,8 @@ from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
-from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_page, prove_promise
-from openfaith_sync.adapters.dialects.pages.rows import below, fill_path, parse_identity
+from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_nonempty, prove_page
+from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, with_parent
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
@@ -24,19 +24,19 @@ from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 
 class JsonApiDialect:
-    """JSON:API documents, as Planning Center writes and filters them; implements ``Dialect``."""
+    """JSON:API with Planning Center's query parameters; implements ``Dialect``."""
 
     media_type = "application/json"
 
     def __init__(self, manifest: Manifest) -> None:
-        """Speak as the manifest says.
+        """Configure the dialect from the manifest.
 
         Raises:
-            DefinitionError: It is a manifest of another dialect.
+            DefinitionError: The manifest is for another dialect.
         """
         adapter_file = manifest.adapter_file
         if not isinstance(adapter_file, JsonApiKeys):
-            raise DefinitionError(f"the {manifest.adapter} manifest is not one of JSON:API")
+            raise DefinitionError(f"the {manifest.adapter} manifest does not use the JSON:API dialect")
         self._entities = manifest.entities
         self._paging = adapter_file.paging
         self._account = adapter_file.account
@@ -46,15 +46,15 @@ class JsonApiDialect:
         return parse_json_object(response)
 
     def stated_error(self, response: httpx.Response) -> StatedError | None:  # noqa: ARG002  the port's
-        """Return nothing: an error has a status of its own here."""
+        """Return ``None``: JSON:API errors have an error status."""
         return None
 
     def accounts_in(self, response: httpx.Response) -> Iterator[AccountId]:
-        """Yield the accounts that an answer states."""
+        """Yield the accounts that a response states."""
         return self.stated_accounts(self.parse_document(response))
 
     def stated_accounts(self, document: JsonObject) -> Iterator[AccountId]:
-        """Yield the accounts that a document states it is of."""
+        """Yield the accounts that a document states."""
         return stated_accounts(self._account, self._account.in_answers, document) if self._account else iter(())
 
     def parse_identity(self, document: JsonObject) -> Identity:
@@ -70,7 +70,7 @@ class JsonApiDialect:
             parameters[paging.offset_parameter] = query.offset
         version = entity.delta.attribute
         if query.is_sparse:
-            # An unknown name selects nothing, which is what is wanted where there is no version.
+            # An unknown attribute selects nothing, which is intended for entities without a version.
             parameters[f"fields[{entity.resource}]"] = version or "id"
         if query.order is not Order.ID:
             parameters["order"] = f"-{version}" if query.order is Order.VERSION_DESCENDING else str(version)
@@ -85,13 +85,13 @@ class JsonApiDialect:
         return Request(path, parameters, entity.version, is_deep, query.is_reducible)
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: JsonObject) -> Page:
-        """Return the page that answers a query, proven."""
+        """Return the page for a query, after all checks."""
         meta, links = _expect(document, "meta", dict), _links(document)
         path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
         rows = _rows(document, meta, links)
         records = read_rows(rows, entity.resource, path, query.offset, is_whole=not query.is_sparse)
         if query.parent is not None:
-            records = tuple(below(entity, query.parent, record) for record in records)
+            records = tuple(with_parent(entity, query.parent, record) for record in records)
         children = self._children_by_type(child for child in entity.sideload.values() if child in query.children)
         page = Page(
             records=records,
@@ -100,14 +100,14 @@ class JsonApiDialect:
             children=_read_children(document, children) if children else {},
         )
         following = meta.get("next")
-        prove_promise(page, query)
+        prove_nonempty(page, query)
         prove_advance(page, query, following.get("offset") if isinstance(following, dict) else None)
         return prove_page(entity, query, page)
 
     def record_request(
         self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
     ) -> Request:
-        """Return the request for one record, with the children that it includes."""
+        """Return the request for one record, including its children if asked."""
         if entity.endpoints.get is None:
             raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
         path = entity.path + fill_path(entity.endpoints.get, id=external_id, parent=parent)
@@ -123,23 +123,23 @@ class JsonApiDialect:
         *,
         with_children: bool,
     ) -> FreshRecord:
-        """Return the record that was asked for."""
+        """Return the requested record."""
         found = _require(document, "data")
         record = read_resource(found, entity.resource)
         if record.is_unidentified and _named(found) in {None, external_id}:
-            # Only one record can be meant, and it is alive, whatever else is wrong with it.
+            # It can only be the requested record, so that one still exists, however damaged.
             record = record._replace(external_id=external_id)
         if record.external_id != external_id:
-            raise MalformedAnswer(f"the source sent another {entity.resource} than the one that was asked for")
+            raise MalformedAnswer(f"the source sent another {entity.resource} than the one requested")
         children = self._children_by_type(entity.sideload.values()) if with_children else {}
-        return FreshRecord(below(entity, parent, record), _read_children(document, children) if children else {})
+        return FreshRecord(with_parent(entity, parent, record), _read_children(document, children) if children else {})
 
     def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
-        """Return the record that an event shows."""
+        """Return the record in an event's payload."""
         record = read_resource(dict(payload), is_whole=False)
         if record.damage is not None:
-            raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
-        return below(entity, parent, record)
+            raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
+        return with_parent(entity, parent, record)
 
     def _children_by_type(self, children: Iterable[str]) -> dict[str, EntityName]:
         return {self._entities[EntityName(child)].resource: EntityName(child) for child in children}
@@ -149,23 +149,23 @@ def _read_children(
     body: Mapping[str, Any], children: Mapping[str, EntityName]
 ) -> dict[EntityName, tuple[RawRecord, ...]]:
     found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
-    # When nothing is included, the source may leave the key out (docs/pco.md 1.2).
+    # The source may omit the key when nothing is included (docs/pco.md 1.2).
     for resource in _expect(body, "included", list) if body.get("included") else ():
         kind = resource.get("type") if isinstance(resource, dict) else None
-        # What names no type cannot be said to be anybody's: the children's own count then finds it missing.
+        # A resource without a type matches no entity; the children's own count then shows that one is missing.
         if isinstance(kind, str) and (entity := children.get(kind)) is not None:
             found[entity].append(read_resource(resource))
     return {entity: tuple(records) for entity, records in found.items()}
 
 
 def _links(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the links of an answer, which may leave out the key when there are none."""
-    is_promising_more = "next" in _expect(body, "meta", dict)
-    return _expect(body, "links", dict) if "links" in body or is_promising_more else {}
+    """Return the links of a response; the key may be missing if there are none."""
+    has_next = "next" in _expect(body, "meta", dict)
+    return _expect(body, "links", dict) if "links" in body or has_next else {}
 
 
 def _rows(body: Mapping[str, Any], meta: Mapping[str, Any], links: Mapping[str, Any]) -> list[object]:
-    """Return the rows of a listing; the key may be missing only where the source counts none as well."""
+    """Return the rows of a listing; the key may be missing only if the source also counts none."""
     is_empty = meta.get("total_count") == 0 and links.get("next") is None
     rows: list[object] = [] if is_empty and "data" not in body else _expect(body, "data", list)
     return rows
@@ -178,7 +178,7 @@ def _named(found: object) -> ExternalId | None:
 def _require(found: Mapping[str, Any], key: str) -> object:
     value = found.get(key)
     if value is None:
-        raise MalformedAnswer(f"the source's answer has nothing at {key!r}")
+        raise MalformedAnswer(f"the source's response has nothing at {key!r}")
     return value
 
 
@@ -186,5 +186,5 @@ def _expect(found: Mapping[str, Any], key: str, kind: type) -> Any:
     value = found.get(key)
     if type(value) is not kind:
         shown = "nothing" if value is None else f"a {type(value).__name__}"
-        raise MalformedAnswer(f"the source's answer has {shown} at {key!r}, expected a {kind.__name__}")
+        raise MalformedAnswer(f"the source's response has {shown} at {key!r}, expected a {kind.__name__}")
     return value

@@ -1,29 +1,31 @@
-"""JSON:API resource objects as raw records. Whatever is wrong with one costs that one alone."""
+"""Reads JSON:API resource objects as raw records; a damaged object affects only its own record."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openfaith_sync.adapters.dialects.pages.rows import parse_identity, placed, unidentified
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified_record, with_positions
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
 
 
 def read_resource(found: object, resource: str | None = None, *, is_whole: bool = True) -> RawRecord:
-    """Return the record of a resource object, with its damage when it is none, or not of type ``resource``.
+    """Return the record of a resource object, marked as damaged if it is malformed or not of type ``resource``.
 
-    One that cannot be identified gets an id made of its content, so that it is known again.
-    With ``is_whole``, one without attributes is damaged: a stub would empty every column that we hold.
+    An object without a usable id gets one derived from its content, so that it is recognised the next time.
+    With ``is_whole``, an object without attributes is damaged: storing a stub would empty every column.
     """
     if not isinstance(found, dict):
-        return unidentified(found, "record", found, "expected a resource object")
+        return unidentified_record(found, "record", found, "expected a resource object")
     external_id, kind = parse_identity(found.get("id")), found.get("type")
     if external_id is None:
-        return unidentified(found, "id", found.get("id"), "expected an id, as text or number", found.get("attributes"))
+        return unidentified_record(
+            found, "id", found.get("id"), "expected an id, as text or number", found.get("attributes")
+        )
     if type(kind) is not str or (resource is not None and kind != resource and kind.lower() != resource.lower()):
         reason = f"expected the type {resource}" if resource else "expected a type"
-        return unidentified(found, "type", kind, reason, found.get("attributes"))
-    # An empty object may come as an empty list, as PHP writes one.
+        return unidentified_record(found, "type", kind, reason, found.get("attributes"))
+    # An empty object may arrive as an empty list, as PHP serialises it.
     attributes, relationships = found.get("attributes") or {}, found.get("relationships") or {}
     for name, part in (("attributes", attributes), ("relationships", relationships)):
         if not isinstance(part, dict):
@@ -36,8 +38,8 @@ def read_resource(found: object, resource: str | None = None, *, is_whole: bool 
 def read_rows(
     rows: Sequence[object], resource: str, listing: str, offset: int, *, is_whole: bool
 ) -> tuple[RawRecord, ...]:
-    """Return the record of every row of a page, in order; unidentified ones also say where they were listed."""
-    return placed(tuple(read_resource(row, resource, is_whole=is_whole) for row in rows), listing, offset)
+    """Return the record of every row of a page, in order; unidentified ones include their position."""
+    return with_positions(tuple(read_resource(row, resource, is_whole=is_whole) for row in rows), listing, offset)
 
 
 def _read_related(
@@ -52,7 +54,7 @@ def _read_related(
             continue
         target = relationship.get("data", relationships)
         if target is relationships:
-            # Links alone: the source did not say whom it leads to.
+            # Only links: the source did not state the target.
             continue
         if target is None:
             references[name] = None

@@ -1,1 +1,1 @@
-"""JSON records as they are, in a bare list or in an object of the source's own."""
+"""Plain JSON records, in a list or in an object of the source's own shape."""

@@ -1,4 +1,4 @@
-"""JSON documents: a list of records, or an object that holds it."""
+"""JSON documents: a list of records, or an object that contains one."""
 
 from collections.abc import Mapping
 
@@ -21,24 +21,24 @@ class JsonDocuments:
     media_type = "application/json"
 
     def __init__(self, manifest: Manifest) -> None:
-        """Find rows and records where the manifest says.
+        """Read the paths of rows and records from the manifest.
 
         Raises:
-            DefinitionError: It is a manifest of another dialect.
+            DefinitionError: The manifest is for another dialect.
         """
         if not isinstance(manifest.adapter_file, JsonListFile):
-            raise DefinitionError(f"the {manifest.adapter} manifest is not one of JSON lists")
+            raise DefinitionError(f"the {manifest.adapter} manifest does not use the json_list dialect")
         self._keys = manifest.adapter_file
 
     def parse(self, response: httpx.Response) -> object:
-        """Return the value of the document, parsed once for each response."""
+        """Return the value of the document; each response is parsed once."""
         if _PARSED not in response.extensions:
             response.extensions[_PARSED] = parse_json_body(response)
         found: object = response.extensions[_PARSED]
         return found
 
     def may_state_error(self, response: httpx.Response) -> bool:
-        """Return whether the body is not a list: an error never stands in one."""
+        """Return whether the body is not a list: a list never contains an error."""
         return response.content.lstrip()[:1] != b"["
 
     def rows_of(self, entity: Entity, document: object) -> list[object]:
@@ -47,18 +47,18 @@ class JsonDocuments:
         rows = value_below(document, path) if path else document
         if not isinstance(rows, list):
             where = f" at {path!r}" if path else ""
-            raise MalformedAnswer(f"the source's answer has a JSON {json_type(rows)}{where}, expected a list of rows")
+            raise MalformedAnswer(f"the source's response has a JSON {json_type(rows)}{where}, expected a list of rows")
         return rows
 
     def record_of(self, entity: Entity, document: object) -> object:
-        """Return the record of a single read, which may stand in a list of its own."""
+        """Return the record of a single read, which may be wrapped in a list."""
         path = entity.record or self._keys.record
         found = value_below(document, path) if path else document
         record = found[0] if isinstance(found, list) and len(found) == 1 else found
         if not isinstance(record, Mapping):
-            raise MalformedAnswer(f"the source's answer is a JSON {json_type(record)}, expected one {entity.name}")
+            raise MalformedAnswer(f"the source's response is a JSON {json_type(record)}, expected one {entity.name}")
         return record
 
     def value_at(self, document: object, path: str) -> object:
-        """Return what stands at a path."""
+        """Return the value at a path."""
         return value_below(document, path)

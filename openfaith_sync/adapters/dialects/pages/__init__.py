@@ -1,1 +1,1 @@
-"""What every dialect does with pages and rows: proofs, windows over numbered pages, and ids."""
+"""Page checks, windows over numbered pages, rows and ids, shared by all dialects."""

@@ -1,7 +1,8 @@
-"""Reads a span of a listing from a source that only knows numbered pages.
+"""Reads a span of a listing from a source that only has numbered pages.
 
-A walk asks from its last record on, which seldom begins a page. The later page is read first: what
-moves between the two requests then shows at the anchor, or comes twice, but is never lost.
+A walk continues from its last record, which is rarely the first of a page, so two pages are read. The
+later page is read first: a record that moves between the two requests then breaks the anchor or appears
+twice, but is never lost.
 """
 
 from collections.abc import Callable
@@ -12,12 +13,12 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Page
 
 
 def read_window(query: ListingQuery, full_size: int, read: Callable[[ListingQuery], Page]) -> Page:
-    """Return the rows from the query's offset on, at least as many as were asked for where there are so many.
+    """Return the rows from the query's offset on, at least as many as requested if the listing has them.
 
-    ``read`` is asked for whole pages: offsets that are multiples of the size.
+    ``read`` is called with whole pages: offsets that are multiples of the size.
 
     Raises:
-        MalformedAnswer: A page that is not the last one is shorter than the size: the source serves smaller ones.
+        MalformedAnswer: A page that is not the last one has fewer rows than requested.
     """
     size = query.size or full_size
     skipped = query.offset % size

@@ -1,4 +1,4 @@
-"""Rows that every dialect reads alike: ids, paths with ids, and rows that nobody can identify."""
+"""Ids, paths with ids, and rows without a usable id, for all dialects."""
 
 import hashlib
 import re
@@ -12,18 +12,18 @@ from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
 
-# Ids become keys, paths and array elements: no white space, no control characters, nothing that PostgreSQL refuses.
+# Ids become keys, paths and array elements: no white space, control characters or text that PostgreSQL rejects.
 _ID = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 
 def parse_identity(found: object) -> ExternalId | None:
-    """Return an id as text, whether it came as text or as a whole number; ``None`` for anything else."""
+    """Return an id as text, from text or an integer; ``None`` for anything else."""
     text = str(found) if type(found) is int else found
     return ExternalId(text) if type(text) is str and _ID.fullmatch(text) else None
 
 
 def fill_path(path: str, **ids: ExternalId | None) -> str:
-    """Put ids into a path, as one segment each whatever they hold."""
+    """Return a path with its ids filled in, each quoted as one segment."""
     for name, identity in ids.items():
         if f"{{{name}}}" in path:
             path = path.replace(f"{{{name}}}", quote(_require(path, name, identity), safe=""))
@@ -31,19 +31,19 @@ def fill_path(path: str, **ids: ExternalId | None) -> str:
 
 
 def fill_parameter(text: str, **ids: ExternalId | None) -> str:
-    """Put ids into a query parameter; the transport quotes it."""
+    """Return a query parameter with its ids filled in; the transport quotes it."""
     for name, identity in ids.items():
         if f"{{{name}}}" in text:
             text = text.replace(f"{{{name}}}", _require(text, name, identity))
     return text
 
 
-def unidentified(found: object, field: str, value: object, reason: str, attributes: object = None) -> RawRecord:
-    """Return the record of a row that cannot be identified, with an id made of its content: it is known again."""
+def unidentified_record(found: object, field: str, value: object, reason: str, attributes: object = None) -> RawRecord:
+    """Return the damaged record of a row without a usable id; its own id is derived from its content."""
     digest = hashlib.sha256(storable_json(found)).hexdigest()[:32]
     return RawRecord(
         ExternalId(f"{UNIDENTIFIED}{digest}"),
-        # Its version tells where it stands in an ordered listing.
+        # Its version shows its position in an ordered listing.
         attributes if isinstance(attributes, dict) else {},
         {},
         {"row": found},
@@ -51,8 +51,8 @@ def unidentified(found: object, field: str, value: object, reason: str, attribut
     )
 
 
-def placed(records: tuple[RawRecord, ...], listing: str, offset: int) -> tuple[RawRecord, ...]:
-    """Return the records of a page; those that are not identified also say where they were listed."""
+def with_positions(records: tuple[RawRecord, ...], listing: str, offset: int) -> tuple[RawRecord, ...]:
+    """Return the records of a page, with the position in the listing added to unidentified ones."""
     if all(record.damage is None for record in records):
         return records
     return tuple(
@@ -63,8 +63,8 @@ def placed(records: tuple[RawRecord, ...], listing: str, offset: int) -> tuple[R
     )
 
 
-def below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRecord:
-    """Return a nested record with the reference to its parent, which many sources show in the path only."""
+def with_parent(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRecord:
+    """Return a nested record with a reference to its parent, which many sources state only in the path."""
     if entity.nested is None or parent is None:
         return record
     relationship = entity.relationships[entity.nested.under]
@@ -74,7 +74,7 @@ def below(entity: Entity, parent: ExternalId | None, record: RawRecord) -> RawRe
 
 def _require(template: str, name: str, identity: ExternalId | None) -> ExternalId:
     if not identity:
-        raise DefinitionError(f"{template} was asked for without the {name}'s id")
+        raise DefinitionError(f"{template} needs the {name}'s id")
     return identity
 
 

@@ -1,4 +1,4 @@
-"""How Planning Center announces changes; implements ``WebhookProtocol``."""
+"""Planning Center's webhooks; implements ``WebhookProtocol``."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 
 
 class PcoWebhooks:
-    """Planning Center's webhooks of one adapter."""
+    """The webhooks of one Planning Center adapter."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Take them from the manifest.
+        """Read the webhooks from the manifest.
 
         Raises:
-            DefinitionError: The adapter's source has no webhooks.
+            DefinitionError: The manifest has no webhooks.
         """
         self._manifest = manifest
         _, self._webhooks = require_webhooks(manifest)

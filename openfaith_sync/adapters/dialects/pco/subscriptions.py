@@ -1,4 +1,4 @@
-"""Planning Center's webhook subscriptions: listed, made, switched on, given a new secret, removed."""
+"""Lists, creates, activates and deletes Planning Center's webhook subscriptions, and rotates their secrets."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -23,19 +23,19 @@ from openfaith_sync.domain.webhooks.subscription import Subscription
 T = TypeVar("T")
 
 _PAGE = 100
-# An org that missed more than this is better served by its next reconciliation.
+# After more missed events than this, the next reconciliation recovers them with fewer requests.
 _MAX_EVENT_PAGES = 50
 _NO_CONTENT = 204
 
 
 class PcoSubscriptions:
-    """One connection's subscriptions; implements ``engine.subscriptions.SubscriptionSource``."""
+    """One connection's subscriptions; implements ``Subscriptions``."""
 
     def __init__(self, manifest: Manifest, client: HttpClient) -> None:
-        """Manage through this client what the manifest describes.
+        """Manage the subscriptions through this client.
 
         Raises:
-            DefinitionError: The adapter's source has no webhooks.
+            DefinitionError: The manifest has no webhooks.
         """
         adapter_file, self._webhooks = require_webhooks(manifest)
         self._paging = adapter_file.paging
@@ -44,53 +44,56 @@ class PcoSubscriptions:
         self._reader = WebhookReader(manifest)
 
     def list_subscriptions(self) -> list[Subscription]:
-        """Return all of them, also those of others that the credentials may see."""
+        """Return all subscriptions that the credentials may see, including those of other applications."""
         return [_read(resource) for resource in self._list(self._webhooks.subscriptions, {})]
 
     def create_subscription(self, name: str, url: str) -> Subscription:
-        """Make an active one; it comes with its secret.
+        """Create an active subscription, and return it with its secret.
 
         Raises:
-            TransientError: It may have been made or not; list again to know.
+            TransientError: It may or may not have been created; list the subscriptions to find out.
         """
         return self._write("POST", "", {"name": name, "url": url, "active": True})
 
     def activate_subscription(self, subscription_id: str) -> Subscription:
-        """Have the source deliver again."""
+        """Activate a subscription, so that the source delivers its events again."""
         return self._write("PATCH", f"/{quote(subscription_id, safe='')}", {"active": True})
 
     def rotate_secret(self, subscription_id: str) -> Subscription:
-        """Have the source sign with a new secret from now on, and give it.
+        """Replace the secret that the source signs with, and return the subscription with the new one.
 
         Raises:
-            TransientError: It may have been done or not; list again to know.
+            TransientError: The secret may or may not have changed; list the subscriptions to find out.
         """
         path = f"{self._webhooks.subscriptions}/{quote(subscription_id, safe='')}"
         request = Request(f"{path}/rotate_secret", {}, self._webhooks.version, method="POST")
-        found = self._client.read(request, lambda answer: None if _is_empty(answer) else self._parse_single(answer))[0]
+        found = self._client.read(
+            request, lambda response: None if _is_empty(response) else self._parse_single(response)
+        )[0]
         if found is None or found.secret is None:
-            # Actions answer 204 elsewhere in this API; then the new secret is read.
+            # Other actions of this API respond with 204, without a body; the new secret is then read separately.
             found = self._client.read(Request(path, {}, self._webhooks.version), self._parse_single)[0]
         return found
 
     def delete_subscription(self, subscription_id: str) -> None:
-        """Have the source announce nothing more to it; one that is gone is as good."""
+        """Delete a subscription; one that no longer exists is not an error."""
         path = f"{self._webhooks.subscriptions}/{quote(subscription_id, safe='')}"
         with suppress(NotFoundAtSource):
             self._client.read(Request(path, {}, self._webhooks.version, method="DELETE"), _is_empty)
 
     def read_undelivered(self, subscription: Subscription, since: datetime) -> Iterator[InboxEvent]:
-        """Yield the events since then that the source did not get delivered, newest first."""
+        """Yield the events since then that the source could not deliver, newest first."""
         path = f"{self._webhooks.subscriptions}/{quote(subscription.subscription_id, safe='')}/events"
         for resource in self._list(path, {"order": "-created_at"}, pages=_MAX_EVENT_PAGES):
             attributes = resource.get("attributes")
-            told = attributes if isinstance(attributes, dict) else {}
-            created_at = _parse_moment(told.get("created_at"))
+            event_attributes = attributes if isinstance(attributes, dict) else {}
+            created_at = _parse_moment(event_attributes.get("created_at"))
             if created_at is not None and created_at < since:
                 return
-            if told.get("status") != "delivered":
-                event_id = str(told.get("uuid") or "")
-                event = self._reader.read_event(event_id, subscription.name, told.get("payload"), created_at)
+            if event_attributes.get("status") != "delivered":
+                event_id = str(event_attributes.get("uuid") or "")
+                payload = event_attributes.get("payload")
+                event = self._reader.read_event(event_id, subscription.name, payload, created_at)
                 if event is not None:
                     yield event
 
@@ -105,13 +108,13 @@ class PcoSubscriptions:
     def _list(
         self, path: str, parameters: Mapping[str, str | int], pages: int | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        """Yield the resources of a listing, page by page; an answer that leads nowhere is a named error."""
+        """Yield the resources of a listing, page by page; raise on an empty page that announces a next one."""
         offset = number = 0
         while pages is None or number < pages:
-            asked: dict[str, str | int] = {**parameters, self._paging.size_parameter: _PAGE}
+            page_parameters: dict[str, str | int] = {**parameters, self._paging.size_parameter: _PAGE}
             if offset:
-                asked[self._paging.offset_parameter] = offset
-            request = Request(path, asked, self._webhooks.version)
+                page_parameters[self._paging.offset_parameter] = offset
+            request = Request(path, page_parameters, self._webhooks.version)
             (resources, has_next), _ = self._client.read(request, self._parse_listing)
             yield from resources
             if not has_next:
@@ -122,10 +125,10 @@ class PcoSubscriptions:
         body = self._parse_object(response)
         found, links = body.get("data"), body.get("links")
         if not isinstance(found, list) or not all(isinstance(resource, dict) for resource in found):
-            raise MalformedAnswer("the source's listing holds no list of resources")
+            raise MalformedAnswer("the source's listing contains no list of resources")
         has_next = isinstance(links, dict) and links.get("next") is not None
         if has_next and not found:
-            raise MalformedAnswer("the source sent an empty page and promised more")
+            raise MalformedAnswer("the source sent an empty page and announced a next page")
         return found, has_next
 
     def _parse_object(self, response: httpx.Response) -> Mapping[str, Any]:
@@ -145,16 +148,16 @@ def _is_empty(response: httpx.Response) -> bool:
 def _read(resource: object) -> Subscription:
     attributes = resource.get("attributes") if isinstance(resource, dict) else None
     if not isinstance(resource, dict) or not isinstance(attributes, dict):
-        raise MalformedAnswer("the source sent something else where a subscription belongs")
+        raise MalformedAnswer("the source sent a malformed subscription")
     identity, name, url = resource.get("id"), attributes.get("name"), attributes.get("url")
     is_active, secret = attributes.get("active"), attributes.get("authenticity_secret")
     if type(identity) is not str or type(name) is not str or type(url) is not str or type(is_active) is not bool:
-        raise MalformedAnswer("the source sent a subscription without an id, a name, a URL or whether it is active")
+        raise MalformedAnswer("the source sent a subscription whose id, name, url or active is missing or malformed")
     return Subscription(identity, name, url, is_active, secret if _is_secret(secret) else None)
 
 
 def _is_secret(value: object) -> TypeGuard[str]:
-    """Return whether signatures can be made with a value: text that has bytes, which a lone surrogate has not."""
+    """Return whether a value can be used to sign: non-empty text that UTF-8 can encode (no lone surrogates)."""
     if not isinstance(value, str):
         return False
     try:

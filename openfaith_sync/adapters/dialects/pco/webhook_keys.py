@@ -1,4 +1,4 @@
-"""What a manifest says of Planning Center's webhooks."""
+"""Reads Planning Center's webhooks from a manifest."""
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.dialect_files import PcoFile, Webhooks
@@ -9,7 +9,7 @@ def require_webhooks(manifest: Manifest) -> tuple[PcoFile, Webhooks]:
     """Return the adapter file and its webhooks.
 
     Raises:
-        DefinitionError: The adapter's source has no webhooks.
+        DefinitionError: The manifest has no webhooks.
     """
     adapter_file = manifest.adapter_file
     if not isinstance(adapter_file, PcoFile) or adapter_file.webhooks is None:

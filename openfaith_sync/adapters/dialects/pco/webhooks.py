@@ -1,9 +1,9 @@
-"""Reads the webhook deliveries of Planning Center: raw bytes to inbox events, without input or output.
+"""Parses Planning Center's webhook deliveries into inbox events, without I/O.
 
 A body is ``{"data": [EventDelivery…]}``; the ``payload`` of each is JSON in a string, with the
-record as ``data`` and the event's time in ``meta`` (docs/pco.md 4.2). The event
-of a record that is gone holds no attributes. Nothing here refuses a whole delivery: what cannot be
-read is given back as such, since the source would send the same bytes for days and then fall silent.
+record as ``data`` and the event's time in ``meta`` (docs/pco.md 4.2). The event of a deleted
+record contains no attributes. A delivery is never rejected as a whole: unreadable parts are
+returned as such, since the source would resend the same bytes for days and then stop delivering.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 
 
 class _NotAnEvent(Exception):
-    """A part of a delivery says nothing we understand; the text says what is missing."""
+    """A part of a delivery is not a readable event; the message says why."""
 
 
 class WebhookReader:
-    """Reads what one adapter's source delivers."""
+    """Parses the deliveries of one adapter's source."""
 
     def __init__(self, manifest: Manifest) -> None:
-        """Know the names that the manifest wants to hear.
+        """Read the event names from the manifest.
 
         Raises:
-            DefinitionError: The adapter's source has no webhooks.
+            DefinitionError: The manifest has no webhooks.
         """
         adapter_file, webhooks = require_webhooks(manifest)
         self.headers = webhooks.headers
@@ -46,7 +46,7 @@ class WebhookReader:
         self._account = adapter_file.account
 
     def read_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
-        """Return the events of a delivery, those nobody wants, and what could not be read."""
+        """Return the events of a delivery, the event names that were ignored, and the unreadable parts."""
         name = headers.get(self.headers.name, "")
         time = _parse_time(headers.get(self.headers.time))
         try:
@@ -67,7 +67,7 @@ class WebhookReader:
         return Delivery(events, ignored, unreadable)
 
     def read_event(self, event_id: str, name: str, payload: object, time: datetime | None) -> InboxEvent | None:
-        """Return the event of a payload; ``None`` when nobody wants its name or it cannot be read."""
+        """Return the event of a payload; ``None`` if its name is not in the manifest or it cannot be read."""
         part = {"id": event_id, "attributes": {"name": name, "payload": payload}}
         try:
             found = self._read_part(part, time)
@@ -76,11 +76,11 @@ class WebhookReader:
         return found if isinstance(found, InboxEvent) else None
 
     def _read_part(self, part: object, time: datetime | None) -> InboxEvent | str:
-        """Return the event, or the name that nobody wants."""
+        """Return the event, or its name if that is not in the manifest."""
         attributes = part.get("attributes") if isinstance(part, dict) else None
         name = attributes.get("name") if isinstance(attributes, dict) else None
         if not isinstance(part, dict) or not isinstance(attributes, dict) or not isinstance(name, str):
-            raise _NotAnEvent("there is no event's name")
+            raise _NotAnEvent("the event has no name")
         announcement = self.announced.get(name)
         if announcement is None:
             return name
@@ -88,7 +88,7 @@ class WebhookReader:
         payload = _payload(attributes.get("payload"))
         resource = payload.get("data")
         if not isinstance(resource, dict):
-            raise _NotAnEvent("the payload holds no record")
+            raise _NotAnEvent("the payload contains no record")
         meta = payload.get("meta")
         event = InboxEvent(
             event_id=event_id,
@@ -114,12 +114,12 @@ class WebhookReader:
         if announcement.action is not EventAction.MERGED or merges is None:
             return _identity(resource.get("id"), "the record")
         attributes = resource.get("attributes")
-        told = attributes if isinstance(attributes, dict) else {}
-        _identity(told.get(merges.keep), "the record that stays")
-        return _identity(told.get(merges.remove), "the record that is gone")
+        merge = attributes if isinstance(attributes, dict) else {}
+        _identity(merge.get(merges.keep), "the surviving record")
+        return _identity(merge.get(merges.remove), "the removed record")
 
     def _parent_id(self, event: InboxEvent, resource: Mapping[str, Any]) -> ExternalId | None:
-        """Return the parent that the record names; one that it does not name rightly is found in our own row."""
+        """Return the parent that the record names; ``None`` if it names none, and our stored row is used instead."""
         part = self._entities[event.entity]
         if part.nested is None:
             return None
@@ -134,11 +134,11 @@ def _parts(body: bytes) -> list[object]:
     except ValueError:
         raise _NotAnEvent("the body is not JSON") from None
     parts = document.get("data") if isinstance(document, dict) else None
-    # The source documents a list and sends one; a lone object would mean the same.
+    # The source documents and sends a list; a single object is accepted as a list of one.
     if isinstance(parts, dict):
         return [parts]
     if not isinstance(parts, list) or not parts:
-        raise _NotAnEvent("the body holds no list of events")
+        raise _NotAnEvent("the body contains no list of events")
     return parts
 
 
@@ -153,7 +153,7 @@ def _payload(found: object) -> Mapping[str, Any]:
 
 
 def _identity(found: object, whose: str) -> ExternalId:
-    """Return an id as text: attributes of mergers hold numbers, everything else text."""
+    """Return an id as text: ids in merge events are numbers, all others text."""
     external_id = parse_identity(found)
     if external_id is None:
         raise _NotAnEvent(f"{whose} has no id")

@@ -1,1 +1,1 @@
-"""Plain records: what JSON lists and XML have in common once they are parsed."""
+"""Plain records: what JSON lists and XML have in common after parsing."""

@@ -1,4 +1,4 @@
-"""The dialect of plain records, whatever format they come in: lists without an envelope of any standard."""
+"""The dialect of plain records in any format: listings without a standard envelope."""
 
 from collections.abc import Iterator
 from typing import Generic, TypeVar
@@ -8,7 +8,7 @@ import httpx
 
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_page, prove_size, prove_token
-from openfaith_sync.adapters.dialects.pages.rows import below, fill_path, parse_identity, placed
+from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, with_parent, with_positions
 from openfaith_sync.adapters.dialects.plain.documents import Documents, value_below
 from openfaith_sync.adapters.dialects.plain.records import RowReader
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
@@ -29,14 +29,14 @@ class PlainDialect(Generic[D]):
     """Plain records in one format of documents; implements ``Dialect``."""
 
     def __init__(self, manifest: Manifest, documents: Documents[D], zone: ZoneInfo | None) -> None:
-        """Speak as the manifest says.
+        """Configure the dialect from the manifest.
 
         Raises:
-            DefinitionError: It is a manifest of another dialect.
+            DefinitionError: The manifest is for another dialect.
         """
         adapter_file = manifest.adapter_file
         if not isinstance(adapter_file, PlainKeys):
-            raise DefinitionError(f"the {manifest.adapter} manifest is not one of plain records")
+            raise DefinitionError(f"the {manifest.adapter} manifest does not use a dialect of plain records")
         self._keys = adapter_file
         self._documents = documents
         self._requests = PlainRequests(adapter_file, zone)
@@ -47,7 +47,7 @@ class PlainDialect(Generic[D]):
 
     @property
     def media_type(self) -> str:
-        """Return what answers are asked for as."""
+        """Return the media type that requests accept."""
         return self._documents.media_type
 
     def parse_document(self, response: httpx.Response) -> D:
@@ -55,7 +55,7 @@ class PlainDialect(Generic[D]):
         return self._documents.parse(response)
 
     def stated_error(self, response: httpx.Response) -> StatedError | None:
-        """Return the error that the body states, whatever the status."""
+        """Return the error that the body states, if any, whatever the status."""
         declared = self._keys.stated_errors
         if declared is None or not self._documents.may_state_error(response):
             return None
@@ -66,12 +66,12 @@ class PlainDialect(Generic[D]):
         return self._error_in(document, declared)
 
     def accounts_in(self, response: httpx.Response) -> Iterator[AccountId]:
-        """Yield the account that the answer to ``auth.verify`` states."""
+        """Yield the account that the response to ``auth.verify`` states, if any."""
         account = self.parse_identity(self.parse_document(response)).account
         return iter(() if account is None else (account,))
 
     def stated_accounts(self, document: D) -> Iterator[AccountId]:  # noqa: ARG002  the port's
-        """Yield nothing: plain records do not say whose they are."""
+        """Yield nothing: plain records do not state an account."""
         return iter(())
 
     def parse_identity(self, document: D) -> Identity:
@@ -85,7 +85,7 @@ class PlainDialect(Generic[D]):
         return self._requests.listing(entity, query)
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: D) -> Page:
-        """Return the page that answers a query, proven."""
+        """Return the page for a query, after all checks."""
         rows = self._documents.rows_of(entity, document)
         if not entity.is_paged:
             whole, rows = len(rows), rows[query.offset :]
@@ -121,23 +121,25 @@ class PlainDialect(Generic[D]):
         *,
         with_children: bool,  # noqa: ARG002
     ) -> FreshRecord:
-        """Return the record that was asked for."""
+        """Return the requested record."""
         record = self._readers[entity.name].read(self._documents.record_of(entity, document))
         if record.external_id != external_id:
-            raise MalformedAnswer(f"the source sent another {entity.name} than the one that was asked for")
-        return FreshRecord(below(entity, parent, record))
+            raise MalformedAnswer(f"the source sent another {entity.name} than the one requested")
+        return FreshRecord(with_parent(entity, parent, record))
 
     def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
-        """Return the record that an event shows."""
+        """Return the record in an event's payload."""
         record = self._readers[entity.name].read(payload)
         if record.damage is not None:
-            raise MalformedAnswer(f"an event shows a record with a wrong {record.damage.field}")
-        return below(entity, parent, record)
+            raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
+        return with_parent(entity, parent, record)
 
     def _read_rows(self, entity: Entity, query: ListingQuery, rows: list[object]) -> tuple[RawRecord, ...]:
         reader = self._readers[entity.name]
-        records = tuple(below(entity, query.parent, reader.read(row)) for row in rows)
-        return placed(records, entity.path + fill_path(entity.endpoints.list, parent=query.parent), query.offset)
+        records = tuple(with_parent(entity, query.parent, reader.read(row)) for row in rows)
+        return with_positions(
+            records, entity.path + fill_path(entity.endpoints.list, parent=query.parent), query.offset
+        )
 
     def _has_next(self, document: D, query: ListingQuery, rows: int, size: int) -> bool:
         last_page = self._count_at(document, self._keys.last_page)
@@ -149,34 +151,34 @@ class PlainDialect(Generic[D]):
         """Return the cursor or link of the next page; ``None`` on the last one.
 
         Raises:
-            MalformedAnswer: Something else stands at its place.
+            MalformedAnswer: The value at its path is not a cursor or link.
         """
         path = self._keys.paging.next
         found = self._documents.value_at(document, path) if path else None
         if found is None or found == "":
             return None
         if type(found) not in {str, int}:
-            raise MalformedAnswer(f"the source's answer has no token at {path!r}")
+            raise MalformedAnswer(f"the source's response has no valid page token at {path!r}")
         return str(found)
 
     def _count_at(self, document: D, path: str | None) -> int | None:
         """Return the number at a path.
 
         Raises:
-            MalformedAnswer: The manifest promises one, and there is none.
+            MalformedAnswer: The manifest declares a number there, but the response has none.
         """
         if path is None:
             return None
         found = self._documents.value_at(document, path)
         number = int(found) if isinstance(found, str) and found.isascii() and found.isdigit() else found
         if type(number) is not int or number < 0:
-            raise MalformedAnswer(f"the source's answer has no number at {path!r}")
+            raise MalformedAnswer(f"the source's response has no number at {path!r}")
         return number
 
     def _named_at(self, document: D, path: str) -> str:
         found = parse_identity(self._documents.value_at(document, path))
         if found is None:
-            raise MalformedAnswer(f"the source's answer names nobody at {path!r}")
+            raise MalformedAnswer(f"the source's response has no id at {path!r}")
         return found
 
     def _error_in(self, document: D, declared: StatedErrors) -> StatedError | None:

@@ -1,4 +1,4 @@
-"""What plain records need of their format: where rows and values stand in a document."""
+"""The port of a document format: how rows and values are found in a document."""
 
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
@@ -11,44 +11,44 @@ D = TypeVar("D")
 
 
 class Documents(Protocol[D]):
-    """One format of documents. A value is what JSON could hold: text, a number, a list, a mapping or nothing."""
+    """One document format. Values are those of JSON: text, numbers, lists, mappings or nothing."""
 
     @property
     def media_type(self) -> str:
-        """Return what answers are asked for as."""
+        """Return the media type that requests accept."""
         ...
 
     def parse(self, response: httpx.Response) -> D:
         """Return the document of a response.
 
         Raises:
-            MalformedAnswer: The body is of another format, or broken.
+            MalformedAnswer: The body has another format, or is broken.
         """
         ...
 
     def may_state_error(self, response: httpx.Response) -> bool:
-        """Return whether the body can hold an error at all, without parsing it."""
+        """Return whether the body may contain an error, without parsing it."""
         ...
 
     def rows_of(self, entity: Entity, document: D) -> list[object]:
-        """Return the rows of a listing; empty only where the document is a listing without rows.
+        """Return the rows of a listing; empty only if the document is a listing without rows.
 
         Raises:
-            MalformedAnswer: It is no listing of this entity.
+            MalformedAnswer: The document is not a listing of this entity.
         """
         ...
 
     def record_of(self, entity: Entity, document: D) -> object:
-        """Return the record in the answer to a single read."""
+        """Return the record in the response to a single read."""
         ...
 
     def value_at(self, document: D, path: str) -> object:
-        """Return what stands at a path; ``None`` where nothing does."""
+        """Return the value at a path; ``None`` if there is none."""
         ...
 
 
 def value_below(found: object, path: str) -> object:
-    """Return what stands at a path below a value; ``None`` where nothing does."""
+    """Return the value at a path below another value; ``None`` if there is none."""
     for step in path.split("."):
         if not isinstance(found, Mapping):
             return None

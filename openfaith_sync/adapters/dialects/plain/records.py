@@ -1,9 +1,9 @@
-"""Plain rows as raw records. Whatever is wrong with one costs that one alone."""
+"""Reads plain rows as raw records; a damaged row affects only its own record."""
 
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified_record
 from openfaith_sync.adapters.dialects.plain.documents import value_below
 from openfaith_sync.adapters.dialects.plain.values import AttributeReader
 from openfaith_sync.domain.ids import ExternalId
@@ -15,7 +15,7 @@ class RowReader:
     """Reads the rows of one entity."""
 
     def __init__(self, entity: Entity, zone: ZoneInfo | None, *, blank_is_missing: bool) -> None:
-        """Read as the manifest says."""
+        """Prepare to read the rows of an entity, as its manifest describes them."""
         self._id_path, self._is_number = entity.id, entity.id_format == "number"
         self._attributes = AttributeReader(entity, zone, blank_is_missing=blank_is_missing)
         self._references = [
@@ -25,13 +25,13 @@ class RowReader:
         ]
 
     def read(self, row: object) -> RawRecord:
-        """Return the record of a row, with its damage when it is none."""
+        """Return the record of a row, marked as damaged if it is malformed."""
         if not isinstance(row, Mapping):
-            return unidentified(row, "record", row, "expected a record")
+            return unidentified_record(row, "record", row, "expected a record")
         external_id = self._identity(value_below(row, self._id_path))
         if external_id is None:
             expected = "a number" if self._is_number else "an id, as text or number"
-            return unidentified(row, "id", value_below(row, self._id_path), f"expected {expected}", row)
+            return unidentified_record(row, "id", value_below(row, self._id_path), f"expected {expected}", row)
         references: dict[str, Reference | None] = {}
         oddities: dict[str, object] = {}
         for name, path, kind in self._references:

@@ -1,4 +1,4 @@
-"""How a question becomes a request where paging, order and filters are query parameters of the manifest's own."""
+"""Builds requests whose paging, order and filters are query parameters that the manifest declares."""
 
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +17,7 @@ class PlainRequests:
     """Builds the requests of one adapter."""
 
     def __init__(self, adapter_file: PlainKeys, zone: ZoneInfo | None) -> None:
-        """Build as the manifest says; moments are written in the source's time zone, where it has one."""
+        """Read the parameters from the manifest; times are written in the source's time zone, if it has one."""
         self._paging = adapter_file.paging
         self._order = adapter_file.order
         self._changes = adapter_file.changes
@@ -40,7 +40,7 @@ class PlainRequests:
         """Return the request for one record.
 
         Raises:
-            DefinitionError: The manifest does not say where it is read.
+            DefinitionError: The manifest has no endpoint for single records.
         """
         endpoints = entity.endpoints
         if endpoints.get is None:
@@ -54,7 +54,7 @@ class PlainRequests:
     def _page(self, query: ListingQuery) -> dict[str, str | int]:
         paging, size = self._paging, query.size or self._paging.size
         if paging.by == "link" and query.token:
-            # The link says which page it is; where it leads to is the manifest's to say.
+            # Only the link's query is used, to select the page; host and path come from the manifest.
             return dict(parse_qsl(urlsplit(query.token).query, keep_blank_values=True))
         sized: dict[str, str | int] = {paging.size_parameter: size}
         if paging.by in {"cursor", "link"}:
@@ -75,7 +75,7 @@ class PlainRequests:
     def _narrowed(
         self, entity: Entity, query: ListingQuery, changes: ChangeFilter, parameters: dict[str, str | int]
     ) -> dict[str, str | int]:
-        """Return the parameters with the bounds of a span of time."""
+        """Return the parameters with the bounds of a time span."""
         since = self._bound(entity, changes.since, changes.moment, query.version_from)
         before = self._bound(entity, changes.before, changes.moment, query.version_before)
         if changes.by == "expression":

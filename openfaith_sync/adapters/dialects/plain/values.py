@@ -1,4 +1,4 @@
-"""What a source's value becomes before it is mapped: no value for what stands for none, and moments with a zone."""
+"""Normalises a source's values before mapping: placeholders become null, and times get a time zone."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -10,7 +10,7 @@ from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
 from openfaith_sync.domain.manifest.entity import Entity
 
 ABSENT = object()
-"""What stands where the source sends nothing, which says something else than null."""
+"""Marks an attribute that the source did not send, which differs from null."""
 
 
 class _Place(NamedTuple):
@@ -23,15 +23,15 @@ class AttributeReader:
     """Reads the attributes of one entity's rows."""
 
     def __init__(self, entity: Entity, zone: ZoneInfo | None, *, blank_is_missing: bool) -> None:
-        """Read times without a zone in this one, where there is one."""
+        """Prepare to read the attributes of an entity; times without a time zone are in ``zone``, if given."""
         self._places = tuple(_Place(name, part.at or name, part) for name, part in entity.attributes.items())
         relationships = ((part.at or name) for name, part in entity.relationships.items() if part.cardinality == "one")
-        # What is read whole from the top of a row; everything else there is kept as it came.
+        # The top-level keys that are read; all other keys of a row are kept unchanged.
         self._read = {entity.id, *(place.path for place in self._places), *relationships}
         self._zone, self._blank_is_missing = zone, blank_is_missing
 
     def read(self, row: Mapping[str, object]) -> dict[str, object]:
-        """Return the attributes by name, and whatever else the row holds under its own keys."""
+        """Return the attributes by name, and all other values of the row under their own keys."""
         found = {key: value for key, value in row.items() if key not in self._read}
         for name, path, attribute in self._places:
             value = row.get(path, ABSENT) if "." not in path else value_below(row, path)
@@ -52,9 +52,9 @@ class AttributeReader:
 
 
 def _moment(text: str, form: str | None, zone: ZoneInfo | None) -> str | None:
-    """Return a moment in UTC as ISO 8601 writes it; ``None`` where it has its zone already, or is no moment.
+    """Return a time in UTC as ISO 8601; ``None`` if it already has a time zone, or is not a time.
 
-    Of an hour that comes twice, the first one is meant: a watermark then looks back too far, never too little.
+    In an hour that occurs twice, the first one is assumed: a watermark then looks back too far, never too little.
     """
     try:
         found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)  # noqa: DTZ007  below
