@@ -1,6 +1,7 @@
 """The package's structure: folders import one way only, files stay small, and a class name means one thing."""
 
 import ast
+import re
 from collections import defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -9,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "openfaith_sync"
 MOST_LINES = 400
+NOT_IMPERATIVE = re.compile(r"(Give|Gives|Have|Let|Whoever|Whether|Says?)\b")
 
 
 @cache
@@ -57,3 +59,16 @@ def test_a_class_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef):
                 places[node.name].add(name)
     assert {name: sorted(found) for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_docstrings_of_functions_begin_with_a_verb_that_readers_expect() -> None:
+    found = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            docstring = ast.get_docstring(node) or ""
+            is_property = any(ast.unparse(decorator).endswith("property") for decorator in node.decorator_list)
+            if not is_property and NOT_IMPERATIVE.match(docstring):
+                found.append(f"{name}.{node.name}: {docstring.splitlines()[0]}")
+    assert found == []
