@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from openfaith_sync.adapters.client.http_client import HttpClient, RequestStats
+from openfaith_sync.adapters.client.classification import RequestStats
+from openfaith_sync.adapters.client.http_client import HttpClient
 from openfaith_sync.adapters.client.request_limits import RequestLimits
 from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request

@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,14 +14,18 @@ from openfaith_sync.adapters.client.account import AccountGuard
 from openfaith_sync.adapters.client.allowed_requests import AllowedRequests
 from openfaith_sync.adapters.client.auth import Authorization, RequestAuth
 from openfaith_sync.adapters.client.breaker_signals import BreakerSignals
+from openfaith_sync.adapters.client.classification import (
+    ClassifiedResponse,
+    CredentialsRenewed,
+    NotProcessed,
+    RateLimited,
+    RequestStats,
+    build_error,
+    classify,
+)
 from openfaith_sync.adapters.client.outcomes import (
-    ERROR_OF_ACTION,
-    FOREIGN_NOT_FOUND,
     REDIRECT_NOT_FOUND,
-    Outcome,
-    decide,
     decide_failure,
-    is_sources_own,
 )
 from openfaith_sync.adapters.client.request_limits import DEFAULT_LIMITS, RequestLimits
 from openfaith_sync.adapters.client.transport import MAX_REDIRECTS, Request, SourceTransport
@@ -33,7 +36,6 @@ from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted, Ledg
 from openfaith_sync.adapters.ratelimit.pacing import RateLimiter
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import parse_limit, parse_retry_after
 from openfaith_sync.domain.errors import (
-    AccessDenied,
     AnotherAccount,
     AnswerTooLarge,
     DefinitionError,
@@ -60,41 +62,6 @@ PROBE_PATIENCE = timedelta(seconds=30)
 """How long a reachability check waits for the rate limit budget."""
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
-
-
-class NotProcessed(TransientError):
-    """The source certainly did not process the request: it never received it, or rejected it with a rate limit."""
-
-
-class RateLimited(NotProcessed):
-    """The source rejected the request because of its rate limit; all processes pause."""
-
-
-class ConnectionFailed(NotProcessed, SourceFailed):
-    """No connection could be made."""
-
-
-class CredentialsRenewed(NotProcessed):
-    """The source rejected the credentials, and newer ones are now available."""
-
-
-@dataclass(slots=True)
-class RequestStats:
-    """The requests and the waiting time of one call."""
-
-    requests: int = 0
-    waited: timedelta = timedelta()
-    """Wall time that the call adds to the client's total waiting time; requests that wait at once count once."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifiedResponse:
-    """One response, the credentials that its request carried, and how it is handled."""
-
-    response: httpx.Response
-    auth: RequestAuth
-    outcome: Outcome | None
-    """``None`` if the request succeeded."""
 
 
 class HttpClient:
@@ -306,24 +273,12 @@ class HttpClient:
                 raise
             raise ours from error
         stated = parse_limit(response.headers, self._adapter.rate_limit)
-        outcome = self._decide(response)
+        outcome = classify(response, self._answers, self._adapter)
         if outcome is not None and outcome.action is ErrorAction.WAIT:
             permit.refused(stated, parse_retry_after(response.headers, self._adapter.rate_limit.retry_after_header))
         else:
             permit.answered(stated)
         return ClassifiedResponse(response, auth, outcome)
-
-    def _decide(self, response: httpx.Response) -> Outcome | None:
-        error = self._answers.stated_error(response)
-        if response.is_success and error is None:
-            return None
-        # The charset that the response declares may be wrong or missing.
-        body_text = response.content[:4096].decode(errors="replace")
-        outcome = decide(response.status_code, body_text, self._adapter.errors, error)
-        if outcome is None or outcome.action is not ErrorAction.NOT_FOUND or response.is_success:
-            return outcome
-        expected = self._adapter.not_found
-        return outcome if expected is not None and is_sources_own(response, expected) else FOREIGN_NOT_FOUND
 
     def _raise_for_error(self, request: Request, classified: ClassifiedResponse, *, is_sent_on: bool) -> None:
         response, auth, outcome = classified.response, classified.auth, classified.outcome
@@ -344,7 +299,7 @@ class HttpClient:
         if outcome.action is ErrorAction.RECONNECT:
             self._authorization.invalidate(auth, message)
             raise CredentialsRenewed(message)
-        raise _error(outcome, message, wait)
+        raise build_error(outcome, message, wait)
 
     def _connection_error(self, request: Request, error: Exception) -> SyncError | None:
         outcome = decide_failure(error)
@@ -352,23 +307,10 @@ class HttpClient:
             return None
         target = f"{self._adapter.title} at {self._transport.host} for {request.method} {request.path}"
         reason = self._transport.explain(error) or outcome.message
-        return _error(outcome, f"could not reach {target}: {reason} ({type(error).__name__})")
+        return build_error(outcome, f"could not reach {target}: {reason} ({type(error).__name__})")
 
     def _backoff(self, attempts: int, retry_after: timedelta | None) -> float:
         """Return the seconds before the next attempt: full jitter below a doubling ceiling, on top of Retry-After."""
         ceiling = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**attempts)
         minimum = retry_after.total_seconds() if retry_after else 0.0
         return minimum + self._random.uniform(0, FIRST_BACKOFF_SECONDS if minimum else ceiling)
-
-
-def _error(outcome: Outcome, message: str, retry_after: timedelta | None = None) -> SyncError:
-    kind = ERROR_OF_ACTION[outcome.action]
-    if issubclass(kind, AccessDenied):
-        return kind(message, outcome.remedy)
-    if outcome.remedy:
-        message = f"{message}; {outcome.remedy}"
-    if not issubclass(kind, TransientError):
-        return kind(message)
-    if outcome.is_unprocessed:
-        kind = ConnectionFailed
-    return kind(message, retry_after=retry_after)
