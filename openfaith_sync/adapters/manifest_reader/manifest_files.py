@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from openfaith_sync.adapters.manifest_reader.file_reader import ManifestFile, read_adapter_file, read_file
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     WHOLE_FILE,
     ManifestMistakes,
@@ -10,7 +11,6 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     mistake_at,
     problem_at,
 )
-from openfaith_sync.adapters.manifest_reader.manifest_part import PartFile, read_adapter_file, read_part
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile, Product
@@ -42,7 +42,7 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
     folder, mistakes = root / adapter, list[Mistake]()
     head = read_adapter_file(folder / ADAPTER_FILE, mistakes)
     paths = sorted(path for path in folder.glob("*.yaml") if path.name != ADAPTER_FILE)
-    modules = [file for path in paths if (file := read_part(path, ModuleFile, mistakes))]
+    modules = [file for path in paths if (file := read_file(path, ModuleFile, mistakes))]
     if not paths:
         mistakes.append(Mistake(str(folder), 1, WHOLE_FILE, "no module file", "at least one, such as people.yaml"))
     mistakes.extend(_reference_mistakes(modules))
@@ -50,26 +50,26 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
     if head:
         for file in modules:
             mistakes.extend(_dialect_mistakes(file, head))
-    if head and head.part:
+    if head and head.content:
         mistakes.extend(_name_mistakes(head, adapter))
         for file in modules:
-            mistakes.extend(_add_entities(file, head.part.products, entities))
+            mistakes.extend(_add_entities(file, head.content.products, entities))
             mistakes.extend(_mapping_mistakes(file, AdapterName(adapter), entities))
-    if mistakes or head is None or head.part is None:
+    if mistakes or head is None or head.content is None:
         raise ManifestMistakes(mistakes)
-    return Manifest.model_validate({"adapter_file": head.part, "entities": entities})
+    return Manifest.model_validate({"adapter_file": head.content, "entities": entities})
 
 
-def _name_mistakes(head: PartFile[AdapterFile], adapter: str) -> Iterator[Mistake]:
-    if head.part and head.part.adapter != adapter:
+def _name_mistakes(head: ManifestFile[AdapterFile], adapter: str) -> Iterator[Mistake]:
+    if head.content and head.content.adapter != adapter:
         yield mistake_at(head.path, head.text, ("adapter",), f"{adapter!r}, the folder's name")
 
 
 def _add_entities(
-    file: PartFile[ModuleFile], products: dict[str, Product], entities: dict[EntityName, Entity]
+    file: ManifestFile[ModuleFile], products: dict[str, Product], entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
     """Add a module's entities, with the path and version of their product; yield what is wrong."""
-    module = file.part
+    module = file.content
     if module is None:
         return
     product = products.get(module.product)
@@ -92,19 +92,19 @@ def _add_entities(
         )
 
 
-def _dialect_mistakes(file: PartFile[ModuleFile], head: PartFile[AdapterFile]) -> Iterator[Mistake]:
+def _dialect_mistakes(file: ManifestFile[ModuleFile], head: ManifestFile[AdapterFile]) -> Iterator[Mistake]:
     """Yield the mistakes in a module's entities that are specific to the adapter's dialect."""
     dialect = str(head.text.found.get("dialect"))
-    for name, entity in file.part.entities.items() if file.part else ():
-        for problem in dialect_problems(dialect, head.part, entity):
+    for name, entity in file.content.entities.items() if file.content else ():
+        for problem in dialect_problems(dialect, head.content, entity):
             yield problem_at(file.path, file.text, ("entities", name), problem)
 
 
 def _mapping_mistakes(
-    file: PartFile[ModuleFile], adapter: AdapterName, entities: dict[EntityName, Entity]
+    file: ManifestFile[ModuleFile], adapter: AdapterName, entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
     """Yield the mistakes that prevent the mappings of a module's entities from compiling."""
-    for name in file.part.entities if file.part else ():
+    for name in file.content.entities if file.content else ():
         entity = entities.get(EntityName(name))
         try:
             if entity is not None:
@@ -113,18 +113,18 @@ def _mapping_mistakes(
             yield problem_at(file.path, file.text, ("entities",), error.problem)
 
 
-def _reference_mistakes(modules: list[PartFile[ModuleFile]]) -> Iterator[Mistake]:
+def _reference_mistakes(modules: list[ManifestFile[ModuleFile]]) -> Iterator[Mistake]:
     # Names come from the texts, not the models: a mistake in one entity must not make
     # every reference to it a mistake too.
     names = sorted({str(name) for file in modules for name in _entity_names(file)})
     for file in modules:
-        for key, other in _references(file.part):
+        for key, other in _references(file.content):
             if other not in names:
                 expected = f"an entity of this adapter: {', '.join(names)}"
                 yield mistake_at(file.path, file.text, key, expected, repr(other))
 
 
-def _entity_names(file: PartFile[ModuleFile]) -> list[str]:
+def _entity_names(file: ManifestFile[ModuleFile]) -> list[str]:
     entities = file.text.found.get("entities")
     return list(entities) if isinstance(entities, dict) else []
 

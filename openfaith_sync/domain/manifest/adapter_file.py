@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from openfaith_sync.domain.manifest.auth import Auth
 from openfaith_sync.domain.manifest.error_rules import ErrorRule, NotFoundAnswer
-from openfaith_sync.domain.manifest.model import Part, SnakeCase, UrlPath, VersionDate
+from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.paging import Paging, RateLimit
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
@@ -28,7 +28,7 @@ BaseUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/?#\s]+(/[^?#\s]
 TimeZone = Annotated[str, AfterValidator(_require_time_zone)]
 
 
-class Product(Part):
+class Product(ManifestModel):
     """One product of the external system."""
 
     path: UrlPath | None = None
@@ -37,7 +37,7 @@ class Product(Part):
     """The API version that every request specifies."""
 
 
-class AdapterFile(Part):
+class AdapterFile(ManifestModel):
     """``adapter.yaml``: what all entities of an external system share."""
 
     adapter: SnakeCase

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from openfaith_sync.domain.manifest.model import KeyPath, Part, SnakeCase
+from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, SnakeCase
 
 
 class AttributeType(StrEnum):
@@ -30,7 +30,7 @@ class Parse(StrEnum):
     COUNTRY = "country"
 
 
-class Attribute(Part):
+class Attribute(ManifestModel):
     """One attribute of the source's resource."""
 
     type: AttributeType
@@ -56,7 +56,7 @@ class Attribute(Part):
     """Texts that stand for no value, such as `0000-00-00`."""
 
 
-class Relationship(Part):
+class Relationship(ManifestModel):
     """One relationship of the source's resource."""
 
     target: SnakeCase

@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from openfaith_sync.domain.manifest.model import Part, SnakeCase, UrlPath
+from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
-class OAuth2(Part):
+class OAuth2(ManifestModel):
     """The source's OAuth 2 endpoints, scopes and lifetimes (RFC 6749, with PKCE from RFC 7636)."""
 
     authorize: UrlPath
@@ -29,7 +29,7 @@ class OAuth2(Part):
     """Texts in the response to a refresh that mean the same as `invalid_grant`."""
 
 
-class TokenPlace(Part):
+class TokenPlace(ManifestModel):
     """Where a request carries a token, if not in `Authorization: Bearer`."""
 
     header: str | None = None
@@ -46,7 +46,7 @@ class TokenPlace(Part):
         return self
 
 
-class Auth(Part):
+class Auth(ManifestModel):
     """How requests are authorized."""
 
     methods: tuple[Literal["basic", "bearer", "oauth2", "token"], ...]

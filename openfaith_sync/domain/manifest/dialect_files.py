@@ -5,14 +5,14 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 from pydantic import Field, StringConstraints, model_validator
 
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
-from openfaith_sync.domain.manifest.model import KeyPath, Part, UrlPath, VersionDate
+from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/~]+)+$")]
 """A place in a JSON document (RFC 6901), such as `/meta/parent`."""
 
 
-class Account(Part):
+class Account(ManifestModel):
     """Where a JSON:API source states which of its accounts (churches) a response or event belongs to.
 
     Each place may contain a resource identifier (`{"type": …, "id": …}`). An identifier of another
@@ -57,7 +57,7 @@ class JsonApiFile(JsonApiKeys):
     dialect: Literal["json_api"]
 
 
-class WebhookHeaders(Part):
+class WebhookHeaders(ManifestModel):
     """The names of the headers of a webhook delivery."""
 
     signature: str
@@ -66,7 +66,7 @@ class WebhookHeaders(Part):
     time: str
 
 
-class Webhooks(Part):
+class Webhooks(ManifestModel):
     """Planning Center's webhooks and subscriptions."""
 
     headers: WebhookHeaders
@@ -89,7 +89,7 @@ class PcoFile(JsonApiKeys):
         return self.webhooks is not None
 
 
-class ChangeFilter(Part):
+class ChangeFilter(ManifestModel):
     """How a listing is filtered by the time of the last change."""
 
     by: Literal["parameter", "expression"]
@@ -112,7 +112,7 @@ class ChangeFilter(Part):
         return self
 
 
-class OrderParameter(Part):
+class OrderParameter(ManifestModel):
     """How a listing is ordered; `{attribute}` is the attribute's key at the source."""
 
     parameter: str
@@ -122,7 +122,7 @@ class OrderParameter(Part):
     descending: str = "-{attribute}"
 
 
-class StatedErrors(Part):
+class StatedErrors(ManifestModel):
     """Where the body of a response states an error, whatever the status."""
 
     at: tuple[KeyPath, ...]
@@ -133,7 +133,7 @@ class StatedErrors(Part):
     """The path of the error's code, below the error. Leading zeros of a number are ignored."""
 
 
-class StatedIdentity(Part):
+class StatedIdentity(ManifestModel):
     """Where the response to `auth.verify` states whom the credentials belong to."""
 
     user: KeyPath | None = None

@@ -8,7 +8,7 @@ from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTa
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity_checks import entity_problems
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
-from openfaith_sync.domain.manifest.model import Part, SnakeCase, VersionDate
+from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, VersionDate
 from openfaith_sync.domain.manifest.problem import ManifestProblems
 
 
@@ -23,7 +23,7 @@ class EntityPart(EntityKeys):
         return self
 
 
-class ModuleFile(Part):
+class ModuleFile(ManifestModel):
     """A module file: the entities of one product."""
 
     module: SnakeCase

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from openfaith_sync.domain.defaults import OVERLAP
 from openfaith_sync.domain.manifest.attribute import Attribute, Relationship
-from openfaith_sync.domain.manifest.model import KeyPath, Part, SnakeCase, UrlPath
+from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, SnakeCase, UrlPath
 
 
 class DeltaCapability(StrEnum):
@@ -22,7 +22,7 @@ class DeltaCapability(StrEnum):
     """It can do neither; every sync lists all records and compares content hashes."""
 
 
-class Delta(Part):
+class Delta(ManifestModel):
     """How changes of an entity can be found."""
 
     by: DeltaCapability
@@ -37,7 +37,7 @@ class Delta(Part):
         return timedelta(seconds=self.overlap_seconds)
 
 
-class BlindSpot(Part):
+class BlindSpot(ManifestModel):
     """A change that the version attribute does not show."""
 
     change: str
@@ -47,7 +47,7 @@ class BlindSpot(Part):
     covered_by: Literal["reconciliation", "full", "webhook"] = "reconciliation"
 
 
-class Endpoints(Part):
+class Endpoints(ManifestModel):
     """The paths of an entity, below its product's path."""
 
     list: UrlPath
@@ -57,14 +57,14 @@ class Endpoints(Part):
     """Query parameters of a single read; `{id}` and `{parent}` are filled in."""
 
 
-class Dependencies(Part):
+class Dependencies(ManifestModel):
     """Declared dependencies, which add to and override those derived from relationships."""
 
     hard: tuple[SnakeCase, ...] = ()
     soft: tuple[SnakeCase, ...] = ()
 
 
-class Nested(Part):
+class Nested(ManifestModel):
     """How an entity that exists only below another one is listed."""
 
     under: SnakeCase
@@ -75,7 +75,7 @@ class Nested(Part):
     """This entity's relationship whose targets the parent's list contains."""
 
 
-class Merges(Part):
+class Merges(ManifestModel):
     """Where the source lists merges of one record into another."""
 
     list: UrlPath
@@ -89,7 +89,7 @@ class Merges(Part):
     """The webhook event for a merge."""
 
 
-class EntityKeys(Part):
+class EntityKeys(ManifestModel):
     """The keys of one entity."""
 
     resource: str = ""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from openfaith_sync.domain.manifest.model import Part
+from openfaith_sync.domain.manifest.model import ManifestModel
 
 
 class ErrorAction(StrEnum):
@@ -31,7 +31,7 @@ class ErrorAction(StrEnum):
     """The request is wrong; a person must change the manifest, the configuration or the code."""
 
 
-class ErrorRule(Part):
+class ErrorRule(ManifestModel):
     """One row of the error table; the first row that matches decides."""
 
     status: int = Field(ge=100, le=599)
@@ -56,7 +56,7 @@ class ErrorRule(Part):
     """What a person can do about it. Omitted from messages if the source rejects many orgs at once."""
 
 
-class NotFoundAnswer(Part):
+class NotFoundAnswer(ManifestModel):
     """What the source's own "not found" looks like: any other response comes from a proxy or gateway."""
 
     media_types: tuple[str, ...] = Field(min_length=1)

@@ -16,10 +16,10 @@ from openfaith_sync.domain.ids import AdapterName, EntityName
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, build_graph
 from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.model import Part
+from openfaith_sync.domain.manifest.model import ManifestModel
 
 
-class Manifest(Part):
+class Manifest(ManifestModel):
     """A complete manifest: an adapter and all its entities, with names resolved."""
 
     adapter_file: AnyAdapterFile

@@ -1,4 +1,4 @@
-"""The base of all parts of a manifest, and the text formats that they share."""
+"""The base model of a manifest, and the text formats that its models share."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ KeyPath = Annotated[str, StringConstraints(pattern=r"^[^.\s]+(\.[^.\s]+)*$")]
 In XML, an attribute of an element is a key with an @ before it, such as `campus.@id`."""
 
 
-class Part(BaseModel):
+class ManifestModel(BaseModel):
     """A frozen part of a manifest; unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

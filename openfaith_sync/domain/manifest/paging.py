@@ -4,11 +4,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from openfaith_sync.domain.manifest.model import KeyPath, Part
+from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
 
 
-class DeepOffset(Part):
+class DeepOffset(ManifestModel):
     """A stricter rate limit for requests with a high offset."""
 
     above: int = Field(gt=0)
@@ -17,7 +17,7 @@ class DeepOffset(Part):
     period_seconds: int = Field(gt=0)
 
 
-class Paging(Part):
+class Paging(ManifestModel):
     """How listings are paged."""
 
     by: Literal["offset", "page", "cursor", "link"] = "offset"
@@ -52,7 +52,7 @@ class Paging(Part):
         return self
 
 
-class RateLimit(Part):
+class RateLimit(ManifestModel):
     """The source's rate limit, and the headers that state it. Omit headers that it does not send."""
 
     limit_header: str | None = None

@@ -23,15 +23,15 @@ T = TypeVar("T", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class PartFile(Generic[T]):
-    """One manifest file; ``part`` is ``None`` if it has mistakes."""
+class ManifestFile(Generic[T]):
+    """One manifest file; ``content`` is ``None`` if it has mistakes."""
 
     path: Path
     text: YamlText
-    part: T | None
+    content: T | None
 
 
-def read_adapter_file(path: Path, mistakes: list[Mistake]) -> PartFile[AdapterFile] | None:
+def read_adapter_file(path: Path, mistakes: list[Mistake]) -> ManifestFile[AdapterFile] | None:
     """Return ``adapter.yaml`` in the model of its dialect, and add its mistakes to ``mistakes``."""
     file = read_text(path, AdapterFile, mistakes)
     if file is None:
@@ -40,11 +40,11 @@ def read_adapter_file(path: Path, mistakes: list[Mistake]) -> PartFile[AdapterFi
     model = ADAPTER_FILES.get(dialect) if isinstance(dialect, str) else None
     if model is None:
         mistakes.append(mistake_at(path, file, ("dialect",), f"one of {', '.join(sorted(ADAPTER_FILES))}"))
-        return PartFile(path, file, None)
+        return ManifestFile(path, file, None)
     return _validated(path, file, model, mistakes)
 
 
-def read_part(path: Path, model: type[T], mistakes: list[Mistake]) -> PartFile[T] | None:
+def read_file(path: Path, model: type[T], mistakes: list[Mistake]) -> ManifestFile[T] | None:
     """Return one file, and add its mistakes to ``mistakes``; ``None`` if it is not a mapping."""
     text = read_text(path, model, mistakes)
     return None if text is None else _validated(path, text, model, mistakes)
@@ -71,12 +71,12 @@ def read_text(path: Path, model: type[BaseModel], mistakes: list[Mistake]) -> Ya
     return text
 
 
-def _validated(path: Path, text: YamlText, model: type[T], mistakes: list[Mistake]) -> PartFile[T]:
+def _validated(path: Path, text: YamlText, model: type[T], mistakes: list[Mistake]) -> ManifestFile[T]:
     try:
-        return PartFile(path, text, model.model_validate(text.found))
+        return ManifestFile(path, text, model.model_validate(text.found))
     except ValidationError as error:
         mistakes.extend(model_mistakes(path, text, model, error))
-        return PartFile(path, text, None)
+        return ManifestFile(path, text, None)
 
 
 def _unreadable(path: Path, error: OSError) -> str:
