@@ -16,6 +16,8 @@ from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.laws.faulty_church import BOUNDS, HASTY, NAMES, UNITS, Faulty, with_pages_of
 from openfaith_sync_tests.laws.synced_church import running
 
+pytestmark = pytest.mark.long
+
 PEOPLE, PAGE = 4, 3
 FAULTS = {
     "500": Fault(kind="status", status=500),

@@ -17,6 +17,8 @@ from openfaith_sync_tests.laws.test_killed_anywhere import SIGKILLED, pages_fetc
 from openfaith_sync_tests.laws.victim import HELD, Victims
 from openfaith_sync_tests.store.making import fetch, run
 
+pytestmark = pytest.mark.long
+
 PEOPLE = 30
 PAGING = {"size": 12, "pages_in_flight": 2, "pages_a_slice": 20}
 
