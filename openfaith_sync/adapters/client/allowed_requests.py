@@ -26,20 +26,32 @@ class AllowedRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     id_pattern: str = _ID_PATTERNS["text"]
 
+    def compile(self) -> "_Matcher":
+        """Return what decides whether a request is of this kind."""
+        parameters = {name: self._pattern(text) for name, text in self.parameters.items()}
+        return _Matcher(self.method, self._pattern(self.path), parameters)
+
+    def _pattern(self, template: str) -> re.Pattern[str]:
+        return re.compile(self.id_pattern.join(re.escape(part) for part in _PLACEHOLDER.split(template)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Matcher:
+    """One kind of request, compiled once for all requests of a client."""
+
+    method: str
+    path: re.Pattern[str]
+    parameters: Mapping[str, re.Pattern[str]]
+
     def matches(self, request: Request) -> bool:
-        """Return whether a request is of this kind."""
         return (
             request.method == self.method
-            and self._fits(self.path, request.path)
+            and self.path.fullmatch(request.path) is not None
             and all(
-                name in request.parameters and self._fits(text, str(request.parameters[name]))
-                for name, text in self.parameters.items()
+                name in request.parameters and pattern.fullmatch(str(request.parameters[name])) is not None
+                for name, pattern in self.parameters.items()
             )
         )
-
-    def _fits(self, template: str, given: str) -> bool:
-        pattern = self.id_pattern.join(re.escape(part) for part in _PLACEHOLDER.split(template))
-        return re.fullmatch(pattern, given) is not None
 
 
 class AllowedRequests:
@@ -47,7 +59,7 @@ class AllowedRequests:
 
     def __init__(self, *kinds: Iterable[AllowedRequest]) -> None:
         """Allow only these kinds of requests."""
-        self._kinds = tuple(kind for some in kinds for kind in some)
+        self._kinds = tuple(kind.compile() for some in kinds for kind in some)
 
     def require(self, request: Request) -> None:
         """Check that a request may be sent.
