@@ -189,7 +189,7 @@ def test_whoever_is_stopped_while_waiting_for_either_slot_keeps_none(moment: int
 
 def test_waiting_for_two_slots_in_turn_ends_at_the_moment_that_was_given() -> None:
     def keep_apart(now: float) -> None:
-        """Let the common slots be had in every second half minute, and the deep ones in the others."""
+        """Grant common slots in every second half minute, and deep ones in the others."""
         bucket = COMMON if now % 60 < 30 else DEEP
         if slot := others[bucket].try_take():
             others[bucket].refuse(slot, StatedLimit(), timedelta(seconds=30 - now % 30))

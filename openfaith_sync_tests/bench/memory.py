@@ -72,7 +72,7 @@ def page_of(pass_id: PassId, number: int, *, is_refused: bool) -> PageCommit:
 
 
 def refuse_pages(backend: Backend, key: SyncKey, times: int) -> list[Measured]:
-    """Have pages refused for a record, and for a lease that was lost."""
+    """Commit pages that are refused for a record, and for a lost lease."""
     with backend.store.hold_lease(key, "memory") as lease:
         opened = backend.store.open_pass(lease, FULL, WalkPlace())
         lost = Lease(key, lease.token - 1)

@@ -66,7 +66,7 @@ class Ticking:
         return answer
 
     def start(self, request: dg.RunRequest, status: dg.DagsterRunStatus) -> str:
-        """Have a run for a request, without doing what it would do."""
+        """Create the run of a request, without executing it."""
         tags = {**request.tags, RUN_KEY: str(request.run_key)}
         return str(create_run_for_test(self.instance, job_name="any", status=status, tags=tags).run_id)
 
@@ -83,7 +83,7 @@ class Ticking:
         )
 
     def full_sync(self, *orgs: OrgId) -> None:
-        """Have orgs that were synced and whose plan knows it, without the time that Dagster takes."""
+        """Add synced orgs and mark their work as done, without Dagster runs."""
         requests = {request.partition_key: request for request in self.tick("connections").run_requests or ()}
         graph = self.manifest.graph
         for org in orgs:
@@ -115,7 +115,7 @@ class Ticking:
         return dict(zip(columns, rows[0], strict=True)) if rows else {}
 
     def pass_time(self, span: timedelta) -> None:
-        """Let time pass for the plan, by moving all of it back."""
+        """Advance the schedule by moving all due times back."""
         self.run("UPDATE sync.work SET not_before = not_before - %s, asked_at = asked_at - %s", span, span)
 
 

@@ -222,7 +222,7 @@ def moments(source: SubscribedSource, until: int) -> None:
 
 
 def upset(source: SubscribedSource, store: KeptSubscriptions) -> None:
-    """Have something of everything to do."""
+    """Set up every kind of change at once."""
     ensure(source, store)
     names = iter(WANTED)
     gone, off, doubled, rotated = (store.known[next(names)] for _ in range(4))

@@ -70,7 +70,7 @@ class HostileChurch:
     """The records, what is wrong with them now, and what was asked."""
 
     def __init__(self, people: int = PEOPLE) -> None:
-        """Have so many people with an e-mail address each, and a few other children."""
+        """Create people with an e-mail address each, and a few other children."""
         self.records: dict[Record, Resource] = {}
         self.harms: list[Harm] = []
         self.denied: frozenset[Record] = frozenset()
@@ -100,7 +100,7 @@ class HostileChurch:
             self.add("PhoneNumber", str(300 + number), {**phone, "location": "Mobile", "primary": True, **dates}, own)
 
     def add(self, kind: str, number: str, attributes: Resource, relationships: Resource) -> None:
-        """Have one more record."""
+        """Add a record."""
         self.records[kind, number] = {
             "type": kind,
             "id": number,

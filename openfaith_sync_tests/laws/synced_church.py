@@ -71,7 +71,7 @@ class Synced:
         return gone
 
     def let_a_day_pass(self) -> None:
-        """Have everything that was deleted so far be deleted a day earlier."""
+        """Move all deletions so far back by a day."""
         run(self.database, "UPDATE sync.external_links SET deleted_at = deleted_at - interval '1 day'")
 
     def candidates(self) -> int:

@@ -63,7 +63,7 @@ def event(action: EventAction, entity: str, number: str) -> InboxEvent:
 
 
 def let_things_happen(simulator: RunningSimulator, database: Database) -> None:
-    """Let people come, change, merge and go, and tell the inbox of it in no good order."""
+    """Create, change, merge and delete people, and store their events out of order."""
     people = list(simulator.truth("person"))
     kept, removed, changed, gone, *_ = people
     emails = [mail.id for mail in simulator.truth("email").values() if mail.relationships["person"] not in people[:4]]

@@ -51,7 +51,7 @@ MOMENTS = {
 
 
 def pass_time(plan: Ticking, span: timedelta) -> None:
-    """Let time pass for the plan, for what is refused, and for who read what when."""
+    """Move the due times, refusals and read times back."""
     plan.pass_time(span)
     for table, columns in MOMENTS.items():
         for column in columns:
@@ -63,7 +63,7 @@ def asked_for_emails(church: RunningSimulator) -> int:
 
 
 def only_emails(plan: Ticking) -> None:
-    """Have nothing due but the entity in question: all else is quiet, and costs a request each."""
+    """Make only the entity in question due: each of the others would cost a request."""
     run(
         plan.database,
         "UPDATE sync.work SET not_before = now() + interval '30 days' WHERE mode = 'delta' AND entity <> 'email'",

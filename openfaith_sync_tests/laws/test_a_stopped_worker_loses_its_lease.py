@@ -80,7 +80,7 @@ class Worker:
             pass
 
     def go_on(self) -> list[str]:
-        """Let it go on to its end; return the error that it ended with."""
+        """Run it to its end; return the error that it ended with."""
         os.kill(self._process.pid, signal.SIGCONT)
         said, _ = self._process.communicate("\n", timeout=60)
         found: list[str] = json.loads(said)

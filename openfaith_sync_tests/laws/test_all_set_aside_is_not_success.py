@@ -23,7 +23,7 @@ BAD = "Unstorable"
 
 
 def refuse(church: Synced, table: str, condition: str) -> None:
-    """Have the database refuse records that no mapping would catch."""
+    """Make the database refuse records that no mapping would catch."""
     run(church.database, f"ALTER TABLE openfaith.{table} ADD CONSTRAINT refused CHECK (NOT ({condition})) NOT VALID")
 
 

@@ -61,7 +61,7 @@ def let_a_minute_pass(plan: Ticking) -> None:
 
 
 def plan_probe(plan: Ticking, wait: timedelta) -> None:
-    """Let the next probe be due after so long, whatever the machine's pace."""
+    """Make the next probe due after this time, whatever the machine's speed."""
     for table in ("breakers", "adapter_breakers"):
         run(plan.database, f"UPDATE sync.{table} SET probe_at = now() + %s", wait)
 

@@ -61,7 +61,7 @@ def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
 
 
 def deliver(case: Case, arrivals: Told, lag: str, poll_after: int | None) -> None:
-    """Let the events arrive one by one, each drained at once, with a poll after so many of them."""
+    """Store the events one by one, drain each at once, and poll after the given number of them."""
     steps = len(case.source.states) - 1
     for place in range(len(arrivals) + 1):
         case.source.reached = {

@@ -33,7 +33,7 @@ def first(church: Synced, count: int, entity: EntityName = PERSON) -> list[str]:
 
 
 def go_back(church: Synced, entity: EntityName, identities: Sequence[str], value: str = "Before") -> None:
-    """Let the source show these records as they were long ago."""
+    """Return these records to old versions at the source."""
     for identity in identities:
         church.simulator.change(entity, identity, {NAMED[entity][1]: value, "updated_at": OLD})
 

@@ -71,7 +71,7 @@ def walls(database: Database, has_right_statements: bool, has_policies: bool) ->
 
 @contextlib.contextmanager
 def forgetful() -> Iterator[None]:
-    """Let every statement that a session of ours sends have no condition on the org."""
+    """Remove the condition on the org from every statement that a session sends."""
     execute = psycopg.Connection.execute
     of_one_org: WeakSet[Any] = WeakSet()
 

@@ -117,7 +117,7 @@ class Deployment:
         return done
 
     def keep(self, place: str, text: str) -> None:
-        """Have an output searched; two of one place are both."""
+        """Add an output to the search; two of one place are both searched."""
         self.searched.outputs[place] = self.searched.outputs.get(place, "") + text
 
 
@@ -239,7 +239,7 @@ def look(deployment: Deployment) -> None:
 
 
 def fail(deployment: Deployment, church: RunningSimulator) -> None:
-    """Have Dagster's runs and the commands end badly, each in a way of its own."""
+    """Run Dagster and the commands into failures, each of its own kind."""
     # One that no retry heals, so that nothing waits.
     church.fault(Fault(kind="status", status=404, path="/people/v2/campuses"))
     assert deployment.materialize(GRACE).returncode != 0
@@ -256,7 +256,7 @@ def fail(deployment: Deployment, church: RunningSimulator) -> None:
 
 
 def be_asked_badly(deployment: Deployment) -> None:
-    """Have a stranger send secrets where they do not belong; some are logged by others."""
+    """Send secrets to places where they do not belong; other programs log some of them."""
     planted = deployment.searched.secrets
     secret = next(value for name, value in planted.items() if name.startswith("webhook"))
     with serving(deployment) as url, httpx.Client(base_url=url, trust_env=False, timeout=20) as client:
@@ -271,7 +271,7 @@ def be_asked_badly(deployment: Deployment) -> None:
 
 
 def keep_what_lies_around(deployment: Deployment) -> None:
-    """Have every table and every file searched: ours, Dagster's, and whatever was written beside them."""
+    """Add every table and every file to the search: ours, Dagster's, and those beside them."""
     with psycopg.connect(deployment.database.libpq_url) as session:
         tables = session.execute(
             "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('openfaith', 'sync', 'dagster')"

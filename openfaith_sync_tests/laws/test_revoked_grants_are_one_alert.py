@@ -69,7 +69,7 @@ def deployment(database: Database, pco_manifest: Manifest, tmp_path: Path) -> It
 
 
 def connect(database: Database, simulator: RunningSimulator, orgs: list[OrgId]) -> None:
-    """Have these orgs agree, as at the end of `org connect`."""
+    """Complete the authorization of these orgs, as `org connect` does."""
     pairs = simulator.issue_tokens(*SCOPES, count=len(orgs))
 
     def store(org: OrgId, pair: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ def sync(
 
 
 def seed_quiet(database: Database, manifest: Manifest, orgs: list[OrgId]) -> None:
-    """Have one entity of each org synced before, as the first one's really was, and looked at now."""
+    """Mark one entity of each org as synced before, as the first one's really was, and as due now."""
     sync(database, manifest, orgs[0], CAMPUS)
     for table in ("external_links", "checkpoints"):
         columns = fetch(

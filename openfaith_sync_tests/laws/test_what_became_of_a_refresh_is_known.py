@@ -50,7 +50,7 @@ def test_the_database_fails_between_the_answer_and_the_store(church: Church) -> 
 
 
 def cut_off(database: Database) -> None:
-    """Have the database end every session and take no new one."""
+    """Make the database end every session and accept no new one."""
     name = database.url.libpq.rpartition("/")[2].partition("?")[0]
     with elsewhere(database) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())

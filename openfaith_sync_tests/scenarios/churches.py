@@ -44,7 +44,7 @@ class Churches:
     happened: int = 0
 
     def happen(self) -> None:
-        """Let one thing happen in one of them."""
+        """Apply one mutation to one of them."""
         org = self.rng.choice(list(self.simulators))
         self.happened += 1
         self.simulators[org].random(1, seed=self.happened)
@@ -81,7 +81,7 @@ class Churches:
         return int(self._rows("SELECT count(*) AS n FROM sync.external_links WHERE deleted_at IS NOT NULL")[0]["n"])
 
     def ask_for(self, mode: str) -> None:
-        """Have work of a mode due now, as a person does who cannot wait for the night."""
+        """Make work of a mode due now, as a person does who cannot wait for the night."""
         with self.database.connect_fleet() as connection:
             connection.execute("UPDATE sync.work SET not_before = now() WHERE mode = %s AND run_key IS NULL", [mode])
 

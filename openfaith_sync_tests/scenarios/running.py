@@ -94,7 +94,7 @@ def receiver_service(deployment: Deployment, environment: dict[str, str], port: 
 
 
 def look_sooner(folder: Path) -> None:
-    """Have the daemon look for dead runs every few seconds, so that a test need not wait for a minute."""
+    """Make the daemon look for dead runs every few seconds, so that a test need not wait a minute."""
     path = folder / "dagster.yaml"
     text = path.read_text()
     changed = re.sub(r"poll_interval_seconds: \d+", "poll_interval_seconds: 5", text)

@@ -98,7 +98,7 @@ def completed(churches: Churches) -> int:
 
 
 def live(churches: Churches, seconds: float, disturb: Callable[[float], None]) -> None:
-    """Let things happen for so long, and look for false tombstones all the while."""
+    """Apply mutations for the given time, and look for false tombstones throughout."""
     began = time.monotonic()
     next_look, next_reconciliation = began, began
     while (now := time.monotonic()) - began < seconds:

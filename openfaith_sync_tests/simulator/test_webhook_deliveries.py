@@ -57,7 +57,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def create_people(moving: RunningSimulator, count: int) -> None:
-    """Let people come at one moment, as far as the simulator is concerned."""
+    """Create people at one moment of the simulator's clock."""
     action = {"do": "create", "entity": "person", "attributes": {"first_name": "Ruth"}}
     moving.script({1: [action] * count})
 

@@ -42,7 +42,7 @@ class User:
         return read_line(self.process)
 
     def leave(self) -> str:
-        """Let it end by itself; give what it said against anything."""
+        """Wait for its end; return what it wrote to standard error."""
         return self.process.communicate(timeout=60)[1]
 
     def kill(self) -> None:

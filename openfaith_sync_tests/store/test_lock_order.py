@@ -38,7 +38,7 @@ def wait_until_all_wait(database: Database, ways: list[Future[object]]) -> None:
 
 
 def meet(database: Database, rows: str, first: Callable[[], object], second: Callable[[], object]) -> None:
-    """Let the second begin when the first waits for these rows, and give them free when both wait."""
+    """Start the second once the first waits for these rows, and release them once both wait."""
     ways: list[Future[object]] = []
     with ThreadPoolExecutor(2) as threads:
         with holding(database, rows):

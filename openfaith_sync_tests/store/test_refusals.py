@@ -40,7 +40,7 @@ def refuse(database: Database, org: OrgId = ORG, entity: EntityName = EMAIL) -> 
 
 
 def let_read(database: Database, org: OrgId = ORG, ago: timedelta = MINUTE, entity: EntityName = EMAIL) -> None:
-    """Have an entity completely read so long ago."""
+    """Mark an entity as completely read at a time in the past."""
     run(
         database,
         "INSERT INTO sync.checkpoints (org_id, adapter, entity, completed_at) VALUES (%s, 'pco', %s, now() - %s)"
@@ -138,7 +138,7 @@ def test_an_alert_lasts_as_long_as_any_entity_is_refused(database: Database) -> 
 
 
 def incident(database: Database, orgs: int = 4) -> list[Refusal]:
-    """Have so many orgs refused what they read a minute ago."""
+    """Refuse to many orgs what they read a minute ago."""
     for org in ORGS:
         let_read(database, org)
     return [refuse(database, org) for org in ORGS[:orgs]]
