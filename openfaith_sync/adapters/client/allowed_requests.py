@@ -7,6 +7,7 @@ manifest's read paths is a bug, and is rejected before anything is sent.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.domain.errors import DefinitionError
@@ -25,6 +26,11 @@ class AllowedRequest:
     path: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     id_pattern: str = _ID_PATTERNS["text"]
+
+    @property
+    def has_ids(self) -> bool:
+        """Return whether the path contains ids, so that it differs from request to request."""
+        return _PLACEHOLDER.search(self.path) is not None
 
     def compile(self) -> "_Matcher":
         """Return what decides whether a request is of this kind."""
@@ -59,7 +65,12 @@ class AllowedRequests:
 
     def __init__(self, *kinds: Iterable[AllowedRequest]) -> None:
         """Allow only these kinds of requests."""
-        self._kinds = tuple(kind.compile() for some in kinds for kind in some)
+        # Found by their path: a listing is requested for every page, and a source has hundreds of kinds.
+        self._by_path: dict[str, list[_Matcher]] = {}
+        self._with_ids: list[_Matcher] = []
+        for kind in chain.from_iterable(kinds):
+            same = self._with_ids if kind.has_ids else self._by_path.setdefault(kind.path, [])
+            same.append(kind.compile())
 
     def require(self, request: Request) -> None:
         """Check that a request may be sent.
@@ -67,7 +78,7 @@ class AllowedRequests:
         Raises:
             DefinitionError: The request is not allowed; nothing was sent.
         """
-        if not any(kind.matches(request) for kind in self._kinds):
+        if not any(kind.matches(request) for kind in chain(self._by_path.get(request.path, ()), self._with_ids)):
             raise DefinitionError(
                 f"{request.method} {request.path} is none of the manifest's read paths; nothing was sent"
             )
