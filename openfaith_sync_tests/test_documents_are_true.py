@@ -27,7 +27,6 @@ def commands(text: str) -> list[str]:
     return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-@pytest.mark.long
 @cache
 def texts_of_the_project() -> dict[str, str]:
     """Return the text of every source file and document by its path."""
@@ -44,6 +43,7 @@ def names_in_code() -> set[str]:
     return {name for text in texts for name in re.findall(r"\w+", text)}
 
 
+@pytest.mark.long
 def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: Manifest) -> None:
     tmp_path.chmod(0o755)
     for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):
@@ -106,7 +106,8 @@ def test_a_rooms_readme_names_its_files_and_no_others(room: Path) -> None:
     assert len(lines) <= 40
     named = set(re.findall(r"[\w/]+\.py", "\n".join(lines)))
     files = {path.name for path in room.rglob("*.py") if "migrations" not in path.parts} - {"__init__.py"}
-    assert not files - {Path(name).name for name in named}
+    missing = files - {Path(name).name for name in named}
+    assert not missing, f"add {sorted(missing)} to the table in {room.name}/README.md"
     for name in named:
         places = [PACKAGE / name, ROOT / name, ROOT / "openfaith_sync_tests" / room.name / name]
         assert name in files or any(place.exists() for place in [*places, *room.rglob(name)]), f"{name} is not there"
@@ -118,7 +119,7 @@ def test_a_rooms_readme_names_its_folders_and_no_others(room: Path) -> None:
     folders = {
         str(path.parent.relative_to(room)) for path in room.glob("*/**/__init__.py") if "migrations" not in path.parts
     }
-    assert named == folders
+    assert named == folders, f"the table of folders in {room.name}/README.md differs from the room"
 
 
 def test_the_list_of_decisions_is_complete() -> None:

@@ -191,7 +191,6 @@ class XmlFile(PlainKeys):
 
 AnyAdapterFile: TypeAlias = Annotated[JsonApiFile | PcoFile | JsonListFile | XmlFile, Field(discriminator="dialect")]
 ADAPTER_FILES: dict[str, type[AdapterFile]] = {
-    get_args(model.model_fields["dialect"].annotation)[0]: model
-    for model in (JsonApiFile, PcoFile, JsonListFile, XmlFile)
+    get_args(model.model_fields["dialect"].annotation)[0]: model for model in get_args(get_args(AnyAdapterFile)[0])
 }
 """The model of each dialect, by its name."""

@@ -33,6 +33,11 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+SUCCESS_FALSE = Reply(b'{"success":false,"errors":["unknown"]}')
+ERRORS = Reply(b'{"errors":["unknown"]}')
+NUMBERED_ERROR = Reply(b'<a><errors><error number="7">x</error></errors></a>', media_type="text/xml")
+
+
 @dataclass
 class FakeSource:
     """People in the order in which they are listed, by id; a subclass speaks one dialect."""
@@ -50,9 +55,15 @@ class FakeSource:
     headers: Mapping[str, str] = field(default_factory=dict)
     requests: list[tuple[str, Query]] = field(default_factory=list)
     base_url: str = ""
+    full_manifest: ClassVar[Manifest]
     manifest: ClassVar[Manifest]
+    """The full manifest with small pages."""
     states_account: ClassVar[bool] = True
     takes_new_people: ClassVar[str] = "anywhere"
+    refusals: ClassVar[tuple[Reply, ...]] = ()
+    """Errors that come with status 200."""
+    budget_headers: ClassVar[Mapping[str, str]] = {}
+    """The headers that state the rate limit."""
 
     def answer(self, path: str, query: Query, headers: Mapping[str, str]) -> Reply:
         """Return the answer to one request."""
@@ -94,7 +105,7 @@ class PcoSource(FakeSource):
     manifest = _smaller(full_manifest)
     takes_new_people = "at the end"
     not_found = _json({"errors": [{"status": "404"}]}, 404)
-    budget_headers: ClassVar[dict[str, str]] = {
+    budget_headers: ClassVar[Mapping[str, str]] = {
         "X-PCO-API-Request-Rate-Limit": "5",
         "X-PCO-API-Request-Rate-Period": "20",
     }
@@ -134,7 +145,7 @@ class BreezeSource(FakeSource):
     full_manifest = read_manifest(SHIPPED, "breeze")
     manifest = _smaller(full_manifest)
     not_found = _json({"success": False, "errors": ["no such person"]}, 404)
-    budget_headers: ClassVar[dict[str, str]] = {}
+    refusals = (SUCCESS_FALSE, ERRORS)
 
     def credentials(self, key: str) -> Credentials:
         """Return an API key."""
@@ -172,7 +183,8 @@ class CcbSource(FakeSource):
     full_manifest = read_manifest(Path(__file__).parent / "manifests", "ccb")
     manifest = _smaller(full_manifest)
     states_account = False
-    budget_headers: ClassVar[dict[str, str]] = {"X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}
+    refusals = (NUMBERED_ERROR,)
+    budget_headers: ClassVar[Mapping[str, str]] = {"X-RateLimit-Limit": "6", "X-RateLimit-Remaining": "5"}
 
     @property
     def not_found(self) -> Reply:
@@ -262,7 +274,7 @@ class CursorSource(FakeSource):
     manifest = _smaller(full_manifest)
     takes_new_people = "at the end"
     not_found = _json({"errors": ["gone"]}, 404)
-    budget_headers: ClassVar[dict[str, str]] = {}
+    refusals = (SUCCESS_FALSE, ERRORS)
     is_forgetful = False
     """Whether it no longer knows any cursor."""
 
@@ -311,6 +323,10 @@ class LinkSource(CursorSource):
     def token(self, last: str, size: int) -> str:
         """Return the address of the next page."""
         return f"https://other.example/elsewhere?limit={size}&cursor={last}"
+
+
+SOURCES: tuple[type[FakeSource], ...] = (PcoSource, BreezeSource, CcbSource, CursorSource, LinkSource)
+"""Every source on which the contract of dialects is tested."""
 
 
 @contextmanager

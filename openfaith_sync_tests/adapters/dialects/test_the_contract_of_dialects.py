@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.adapters.dialects.port import RecordSource
+from openfaith_sync.adapters.dialects.registry import DIALECTS
 from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import Connection
@@ -26,13 +27,13 @@ from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.engine.passes.page_reading import PageReader
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 from openfaith_sync_tests.adapters.dialects.fake_sources import (
+    ERRORS,
     KEY,
+    NUMBERED_ERROR,
     SIZE,
-    BreezeSource,
-    CcbSource,
-    CursorSource,
+    SOURCES,
+    SUCCESS_FALSE,
     FakeSource,
-    LinkSource,
     PcoSource,
     Reply,
     serving,
@@ -44,11 +45,12 @@ BY_NAME = [*IDS[7:], *IDS[:7]]
 MOST_REQUESTS = 200
 
 
-@pytest.fixture(params=[PcoSource, BreezeSource, CcbSource, CursorSource, LinkSource])
+@pytest.fixture(params=SOURCES)
 def fake(request: pytest.FixtureRequest) -> Iterator[FakeSource]:
     """One source of each dialect, with fourteen people."""
     kind: type[FakeSource] = request.param
-    with serving(kind(list(BY_NAME if kind in {BreezeSource, CcbSource} else IDS))) as source:
+    is_by_id = kind.manifest.entities[PERSON].listed_by == "id"
+    with serving(kind(list(IDS if is_by_id else BY_NAME))) as source:
         yield source
 
 
@@ -86,6 +88,12 @@ def walk(fake: FakeSource, source: RecordSource) -> list[str]:
         if part.done:
             return found
     pytest.fail("the walk does not end")
+
+
+def test_every_dialect_has_a_source_here() -> None:
+    tested = {source.manifest.adapter_file.dialect for source in SOURCES}
+    # The documents of pco are those of json_api.
+    assert tested | {"json_api"} == set(DIALECTS), "add a source to SOURCES in fake_sources.py"
 
 
 def test_a_whole_listing_is_read_once(fake: FakeSource) -> None:
@@ -143,7 +151,7 @@ def test_no_row_is_lost_that_stands_behind_a_higher_id(fake: FakeSource) -> None
 def test_pages_shorter_than_asked_for_lose_nothing(fake: FakeSource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fake, "page", lambda offset, size: fake.people[offset : offset + min(size, SIZE - 1)])
     with opened(fake) as source:
-        if isinstance(fake, CcbSource):
+        if fake.manifest.adapter_file.paging.by == "page":
             # The number of a page says where it begins only if all pages are full.
             with pytest.raises(MalformedAnswer, match=r"check paging\.size"):
                 walk(fake, source)
@@ -175,20 +183,25 @@ def test_what_is_no_page_is_never_an_empty_one(fake: FakeSource, reply: Reply) -
 
 
 REFUSALS = {
-    "success: false": Reply(b'{"success":false,"errors":["unknown"]}'),
-    "errors": Reply(b'{"errors":["unknown"]}'),
+    "success: false": SUCCESS_FALSE,
+    "errors": ERRORS,
     "an error code": Reply(b'{"errorCode":"7"}'),
-    "a number of no row": Reply(b'<a><errors><error number="7">x</error></errors></a>', media_type="text/xml"),
+    "a number of no row": NUMBERED_ERROR,
 }
 
 
 @pytest.mark.parametrize("reply", REFUSALS.values(), ids=REFUSALS.keys())
 def test_a_refusal_with_status_200_is_never_an_empty_page(fake: FakeSource, reply: Reply) -> None:
     fake.listing = reply
-    is_read = isinstance(fake, CcbSource) == reply.body.startswith(b"<") and not isinstance(fake, PcoSource)
-    expected = DefinitionError if is_read and b"errorCode" not in reply.body else (MalformedAnswer, DefinitionError)
-    with opened(fake) as source, pytest.raises(expected):
+    with opened(fake) as source, pytest.raises((MalformedAnswer, DefinitionError)):
         source.read_page(ListingQuery(PERSON))
+
+
+def test_a_refusal_that_the_manifest_describes_is_said_to_be_one(fake: FakeSource) -> None:
+    for refusal in fake.refusals:
+        fake.listing = refusal
+        with opened(fake) as source, pytest.raises(DefinitionError):
+            source.read_page(ListingQuery(PERSON))
 
 
 def test_more_rows_than_were_asked_for_are_refused(fake: FakeSource, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +226,7 @@ def test_a_damaged_row_costs_one_record(fake: FakeSource) -> None:
 
 
 def test_only_a_number_is_an_id_where_ids_are_numbers(fake: FakeSource) -> None:
-    if fake.manifest.entities[PERSON].id_format == "text" or isinstance(fake, CursorSource):
+    if fake.manifest.entities[PERSON].id_format == "text":
         return
     fake.people[1] = "delete"
     with opened(fake) as source:
@@ -281,10 +294,8 @@ def test_records_of_another_account_are_refused(fake: FakeSource) -> None:
 
 def _stated(fake: FakeSource) -> int:
     """Return how many requests the source, or its manifest, allows at once."""
-    budget_headers: dict[str, str] = getattr(fake, "budget_headers", {})
-    limits = [int(value) for name, value in budget_headers.items() if name.lower().endswith("-limit")]
-    full: Manifest = getattr(fake, "full_manifest", fake.manifest)
-    return limits[0] if limits else full.adapter_file.rate_limit.assumed_limit
+    limits = [int(value) for name, value in fake.budget_headers.items() if name.lower().endswith("-limit")]
+    return limits[0] if limits else fake.full_manifest.adapter_file.rate_limit.assumed_limit
 
 
 def _read_often(source: RecordSource, times: int) -> None:
@@ -293,9 +304,8 @@ def _read_often(source: RecordSource, times: int) -> None:
 
 
 def test_no_more_requests_are_sent_than_are_allowed(fake: FakeSource) -> None:
-    fake.headers = getattr(fake, "budget_headers", {})
-    allowed, full = _stated(fake), getattr(fake, "full_manifest", fake.manifest)
-    with opened(fake, manifest=full, patience=timedelta()) as source, pytest.raises(BudgetExhausted):
+    fake.headers, allowed = fake.budget_headers, _stated(fake)
+    with opened(fake, manifest=fake.full_manifest, patience=timedelta()) as source, pytest.raises(BudgetExhausted):
         _read_often(source, allowed + 1)
     assert allowed // 2 < len(fake.requests) <= allowed
 
@@ -306,5 +316,5 @@ def test_a_refusal_for_the_rate_closes_the_budget(fake: FakeSource) -> None:
         for _ in range(2):
             with pytest.raises(TransientError, match=r"rate limit|budget"):
                 source.read_page(ListingQuery(PERSON))
-    lists = {"/people/v2/people", "/api/people", "/api.php", "/v1/people"}
-    assert len([path for path, _ in fake.requests if path in lists]) == 1
+    entity = fake.manifest.entities[PERSON]
+    assert [path for path, _ in fake.requests].count(entity.path + entity.endpoints.list) == 1
