@@ -6,7 +6,7 @@ from typing import Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from openfaith_sync.defs.assets.asset_checks import dead_letters_spec
+from openfaith_sync.defs.assets.asset_checks import build_check_specs
 from openfaith_sync.defs.assets.entity_metadata import entity_metadata
 from openfaith_sync.defs.assets.entity_sync import sync_entity
 from openfaith_sync.defs.assets.unavailable_entities import Unavailable
@@ -72,13 +72,16 @@ def _build_asset(manifest: Manifest, entity: Entity, graph: DependencyGraph, pri
         op_tags={"dagster/priority": str(priority)},
         io_manager_key=FRAMES,
         retry_policy=UNEXPECTED_RETRY,
-        check_specs=[dead_letters_spec(key)],
+        check_specs=build_check_specs(key),
         # An entity that a connection could never read has no output: its dependents are skipped, and nothing
         # fails.
         output_required=False,
     )
     def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> Iterator[StepResult]:
         result = sync_entity(context, manifest, entity, SyncMode(config.mode), database)
-        yield result.check if isinstance(result, Unavailable) else result
+        if isinstance(result, Unavailable):
+            yield from result.checks
+        else:
+            yield result
 
     return sync

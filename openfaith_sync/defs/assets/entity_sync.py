@@ -4,7 +4,7 @@ from functools import partial
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.asset_checks import check_dead_letters
+from openfaith_sync.defs.assets.asset_checks import run_checks
 from openfaith_sync.defs.assets.materialization import build_materialization
 from openfaith_sync.defs.assets.preview import read_preview
 from openfaith_sync.defs.assets.progress_log import ProgressLog
@@ -61,8 +61,7 @@ def sync_entity(
                 return report_unavailable(context, refusal)
             raise AccessDenied(f"{entity.name} is {refusal}") from error
         note_readable(database, connection, entity.name)
-        preview, check = read_preview(database, org, entity), check_dead_letters(database, result.key)
-        return build_materialization(result, preview, check)
+        return build_materialization(result, read_preview(database, org, entity), run_checks(database, result))
 
 
 def _lane(key: SyncKey, mode: SyncMode, store: Store) -> Lane:

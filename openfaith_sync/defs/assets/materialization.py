@@ -8,7 +8,7 @@ from openfaith_sync.domain.passes.passes import PassResult
 
 
 def build_materialization(
-    result: PassResult, preview: dg.MetadataValue, check: dg.AssetCheckResult
+    result: PassResult, preview: dg.MetadataValue, checks: list[dg.AssetCheckResult]
 ) -> dg.MaterializeResult[None]:
     """Return the materialization, with the pass's counts and a preview of the stored rows."""
     counts = result.counts
@@ -33,4 +33,4 @@ def build_materialization(
         metadata["source_count"] = result.source_count
     if result.watermark is not None:
         metadata["watermark"] = dg.MetadataValue.timestamp(result.watermark)
-    return dg.MaterializeResult(metadata=metadata, check_results=[check])
+    return dg.MaterializeResult(metadata=metadata, check_results=checks)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.asset_checks import DEAD_LETTERS
+from openfaith_sync.defs.assets.asset_checks import pass_checks
 from openfaith_sync.domain.connections.refusals import Refusal
 
 NOT_AVAILABLE = "not available"
@@ -18,8 +18,7 @@ NOT_AVAILABLE = "not available"
 class Unavailable:
     """What a step yields instead of a materialization."""
 
-    check: dg.AssetCheckResult
-    """Dagster requires a result for every check of the asset, whatever happened to the asset."""
+    checks: list[dg.AssetCheckResult]
 
 
 def report_unavailable(context: dg.AssetExecutionContext, refusal: Refusal) -> Unavailable:
@@ -39,4 +38,4 @@ def report_unavailable(context: dg.AssetExecutionContext, refusal: Refusal) -> U
         )
     )
     context.log.info("%s: %s", NOT_AVAILABLE, refusal)
-    return Unavailable(dg.AssetCheckResult(check_name=DEAD_LETTERS, passed=True, description=NOT_AVAILABLE))
+    return Unavailable(pass_checks(NOT_AVAILABLE))
