@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE, DELTA_EVERY, REJECTED_SHARE
 from openfaith_sync.domain.manifest.graph_drawing import draw_svg
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.rejections import FEW
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 
@@ -98,6 +100,19 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document:
 def test_the_readmes_drawing_is_that_of_the_manifest(pco_manifest: Manifest) -> None:
     drawn = draw_svg(pco_manifest.graph)
     assert (ROOT / "docs/images/dependencies.svg").read_text() == drawn, "draw it again; see CONTRIBUTING.md"
+
+
+def test_the_documents_state_the_defaults() -> None:
+    deletions = f"more than {DELETION_COUNT} records and (more than )?{DELETION_SHARE * 100:g} % in 24 hours"
+    for document, statement in (
+        ("README.md", deletions),
+        ("README.md", f"more than {FEW} records and {REJECTED_SHARE * 100:g} %, or all, fails"),
+        ("README.md", f"for changes every {DELTA_EVERY.total_seconds() / 60:g} minutes"),
+        ("docs/ARCHITECTURE.md", deletions),
+        ("docs/decisions/0005-deletions-with-evidence.md", f"{DELETION_COUNT} and {DELETION_SHARE * 100:g} % \\|"),
+    ):
+        text = " ".join((ROOT / document).read_text().split())
+        assert re.search(statement, text, re.IGNORECASE), f"{document} must say: {statement}"
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)

@@ -11,6 +11,7 @@ from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import require_connections
 from openfaith_sync.commands.output import as_json, print_json
 from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.domain.passes.rejections import FEW
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
 from openfaith_sync.store.database.database import open_database
@@ -50,7 +51,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--rejected-share",
     type=click.FloatRange(0, 1),
-    help="Fail a sync if it rejects more than this share of the records, and more than 10.",
+    help=f"Fail a sync if it rejects more than this share of the records, and more than {FEW}.",
 )
 @click.option("--delta-every", "delta", type=DurationType(), help="How often to check for changes: 15m, 2h, usual.")
 @click.option(

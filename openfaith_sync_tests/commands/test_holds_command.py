@@ -18,6 +18,8 @@ def held(run_stored: Run, pco_manifest: Manifest) -> Iterator[RunningSimulator]:
     with running_simulator(SimulatorSettings(people=100, rate=None), pco_manifest) as simulator:
         add = ("org", "add", "grace", "--basic", "demo:demo", "--base-url", simulator.base_url)
         assert run_stored(*add).exit_code == 0
+        limits = ("--deletion-count", "10", "--deletion-share", "0.1")
+        assert run_stored("org", "set", "grace", *limits).exit_code == 0
         assert run_stored("sync", "grace", "--entity", "household").exit_code == 0
         for identity in sorted(simulator.truth("household"), key=int)[:15]:
             simulator.delete("household", identity)

@@ -11,7 +11,7 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.consenting_church import HOURS, PEOPLE, connect
 from openfaith_sync_tests.laws.consenting_church import Church as ConsentingChurch
-from openfaith_sync_tests.laws.synced_church import Synced, running
+from openfaith_sync_tests.laws.synced_church import Synced, running, set_limits
 
 _names = itertools.count()
 
@@ -19,6 +19,7 @@ _names = itertools.count()
 @pytest.fixture
 def synced(database: Database, pco_manifest: Manifest) -> Iterator[Callable[..., Synced]]:
     """Gives a church of so many people, these of its entities synced in full."""
+    set_limits(database)
     with running(pco_manifest) as simulator:
 
         def sync(*entities: EntityName) -> Synced:

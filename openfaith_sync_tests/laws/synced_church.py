@@ -17,6 +17,7 @@ from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.altered_source import AlteredSource
@@ -29,6 +30,11 @@ PHONE = EntityName("phone_number")
 CAMPUS = EntityName("campus")
 GROUP = EntityName("group")
 PEOPLE = 240
+
+
+def set_limits(database: Database) -> None:
+    """Set the deletion limits that the numbers in these tests assume, whatever the default is."""
+    set_org(database, GRACE, deletion_count=10, deletion_share=0.1)
 
 
 @dataclass

@@ -13,10 +13,12 @@ from openfaith_sync.domain.passes.deletions import HoldStatus
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
 from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records, reject_hold
 from openfaith_sync_tests.laws.synced_church import (
     CAMPUS,
     EMAIL,
+    GRACE,
     GROUP,
     PEOPLE,
     PERSON,
@@ -123,7 +125,7 @@ def test_a_rejected_hold_keeps_the_rows_and_the_next_reconciliation_stops_again(
 
 def test_the_limits_are_those_set_for_the_org(synced: Callable[..., Synced]) -> None:
     church = synced(PERSON)
-    run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES ('grace', 3, 0.02)")
+    set_org(church.database, GRACE, deletion_count=3, deletion_share=0.02)
     church.delete(PERSON, 5)
     with pytest.raises(SafetyStop, match="more than 3 and more than 2%"):
         church.sync(PERSON)

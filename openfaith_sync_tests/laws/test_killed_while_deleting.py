@@ -13,6 +13,7 @@ from openfaith_sync.simulator.server.server import SimulatorSettings, running_si
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.laws.rows import settled_rows
+from openfaith_sync_tests.laws.synced_church import set_limits
 from openfaith_sync_tests.laws.test_killed_anywhere import SIGKILLED, pages_fetched_again
 from openfaith_sync_tests.laws.victim import HELD, Victims
 from openfaith_sync_tests.store.making import fetch, run
@@ -123,6 +124,7 @@ def test_a_reconciliation_that_takes_older_versions_killed_anywhere(
 def test_a_reconciliation_that_is_held_killed_anywhere(
     job: dict[str, Any], simulator: Any, victims: Victims, database: Database
 ) -> None:
+    set_limits(database)
     job = {**job, "entities": ["person"]}
     assert victims.run({**job, "mode": "full"})["status"] == 0
     for identity in ids(simulator, "person")[::2]:

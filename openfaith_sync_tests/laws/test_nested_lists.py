@@ -10,10 +10,11 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds
 from openfaith_sync_tests.laws.altered_source import AlteredSource, with_records
-from openfaith_sync_tests.laws.synced_church import GROUP, PERSON, Synced
-from openfaith_sync_tests.store.making import fetch, run
+from openfaith_sync_tests.laws.synced_church import GRACE, GROUP, PERSON, Synced
+from openfaith_sync_tests.store.making import fetch
 
 HOUSEHOLD = EntityName("household")
 FAMILY = EntityName("household_membership")
@@ -161,7 +162,7 @@ def test_lists_that_all_answer_404_end_nobodys_membership_however_few_they_are(
 ) -> None:
     church = synced(GROUP, MEMBER)
     # So few that no safety stop would keep them.
-    run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES ('grace', 10000, 1)")
+    set_org(church.database, GRACE, deletion_count=10_000, deletion_share=1)
     before = church.live(MEMBER)
     church.simulator.fault(Fault(kind="status", status=404, path=path.replace("{parent}", "group")))
     for _ in range(2):

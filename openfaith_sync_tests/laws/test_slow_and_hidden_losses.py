@@ -13,6 +13,7 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, load_held_records
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync_tests.laws.altered_source import AlteredSource, with_records
@@ -22,6 +23,7 @@ from openfaith_sync_tests.store.making import fetch, run
 
 HOUSEHOLD, FAMILY = EntityName("household"), EntityName("household_membership")
 MEMBER = EntityName("group_membership")
+LIMITS = DeletionLimits(10, 0.1)
 
 
 def ids(church: Synced, entity: EntityName = PERSON) -> list[str]:
@@ -29,7 +31,7 @@ def ids(church: Synced, entity: EntityName = PERSON) -> list[str]:
 
 
 def allow(church: Synced, count: int) -> None:
-    run(church.database, "INSERT INTO sync.orgs (org_id, deletion_count) VALUES ('grace', %s)", count)
+    set_org(church.database, GRACE, deletion_count=count)
 
 
 def test_living_people_whom_the_listings_lack_stay_however_many_others_are_gone(
@@ -120,13 +122,13 @@ def test_what_a_person_approved_is_looked_at_once(synced: Callable[..., Synced])
 def test_ten_a_night_of_eleven_thousand_stop_within_the_year(
     missing: int, losses: tuple[int, int, int], exceeded: int | None
 ) -> None:
-    assert DeletionCheck(missing, 11_000, DeletionLimits(), losses=losses).exceeded == exceeded
+    assert DeletionCheck(missing, 11_000, LIMITS, losses=losses).exceeded == exceeded
     assert WINDOWS[2].days == 365
 
 
 def test_a_year_says_nothing_of_what_comes_and_goes_with_its_parents_roster() -> None:
-    assert not DeletionCheck(10, 11_000, DeletionLimits(), losses=(0, 290, 9_000), is_nested=True).is_over
-    assert DeletionCheck(10, 11_000, DeletionLimits(), losses=(0, 1_290, 9_000), is_nested=True).is_over
+    assert not DeletionCheck(10, 11_000, LIMITS, losses=(0, 290, 9_000), is_nested=True).is_over
+    assert DeletionCheck(10, 11_000, LIMITS, losses=(0, 1_290, 9_000), is_nested=True).is_over
 
 
 @dataclass

@@ -48,6 +48,8 @@ def cases(module_database: Database, pco_manifest: Manifest) -> Iterator[Cases]:
 
 def synced_case(cases: Cases, *states: State) -> Case:
     case = cases.of(*states)
+    # The numbers in these tests assume these limits.
+    case.run("INSERT INTO sync.orgs (org_id, deletion_count, deletion_share) VALUES (%s, 10, 0.1)")
     case.poll()
     case.source.reached = 1
     return case

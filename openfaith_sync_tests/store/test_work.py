@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
+from openfaith_sync.domain.defaults import DELETION_SHARE
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import WorkChange, WorkMode
@@ -142,4 +143,4 @@ def test_another_time_zone_is_another_night(planned: Database) -> None:
 def test_what_is_set_for_an_org_keeps_what_is_not_given(planned: Database) -> None:
     set_org(planned, ORG, deletion_count=3)
     found = set_org(planned, ORG, time_zone="America/Chicago")
-    assert (found.time_zone, found.deletion_count, found.deletion_share) == ("America/Chicago", 3, 0.1)
+    assert (found.time_zone, found.deletion_count, found.deletion_share) == ("America/Chicago", 3, DELETION_SHARE)
