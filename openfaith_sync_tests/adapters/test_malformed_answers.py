@@ -68,8 +68,8 @@ def answering(*answers: httpx.Response) -> tuple[RecordSource, list[httpx.Reques
         PCO.adapter_file,
         transport=httpx.MockTransport(answer),
         pause=pauses.append,
-        # Less than a budget is closed for when the source asks for long.
-        patience=timedelta(seconds=50),
+        # A budget is closed for up to three periods when the source asks for long.
+        patience=timedelta(seconds=2.5 * PCO.adapter_file.rate_limit.assumed_period_seconds),
         **guarded(PCO),
     )
     return open_dialect(PCO).open_source(client), asked, pauses

@@ -26,7 +26,7 @@ with running_simulator(SimulatorSettings(people=3), read_manifest(Path(sys.argv[
 """
 
 
-def test_the_command_says_where_it_listens_once_it_does() -> None:
+def test_the_command_says_where_it_listens_and_keeps_the_manifests_limit(manifest: Manifest) -> None:
     command = [sys.executable, "-m", "openfaith_sync.simulator", "pco", "--people", "12", "--manifests", str(MANIFESTS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -35,7 +35,11 @@ def test_the_command_says_where_it_listens_once_it_does() -> None:
             url = said.split(" at ")[1].split(" ")[0]
             credentials = "application id demo secret demo, OAuth client demo-client secret demo-client-secret"
             assert said == f"simulating pco: 12 people at {url} ({credentials})\n"
-            assert httpx.get(f"{url}/people/v2/people", auth=("demo", "demo")).json()["meta"]["total_count"] == 12
+            answer = httpx.get(f"{url}/people/v2/people", auth=("demo", "demo"))
+            assert answer.json()["meta"]["total_count"] == 12
+            stated = manifest.adapter_file.rate_limit
+            assert answer.headers["x-pco-api-request-rate-limit"] == str(stated.assumed_limit)
+            assert answer.headers["x-pco-api-request-rate-period"] == str(stated.assumed_period_seconds)
         finally:
             process.terminate()
 

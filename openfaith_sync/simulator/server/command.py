@@ -8,7 +8,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.simulator.server.server import serve
 from openfaith_sync.simulator.settings.faults import KINDS, read_faults
-from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.simulator.settings.rate_limit import RateRule, parse_rate
 from openfaith_sync.simulator.settings.settings import SimulatorSettings
 
 _KINDS = "\n".join(f"  {kind:15} {what}" for kind, what in KINDS.items())
@@ -27,7 +27,7 @@ GET /_sim/faults lists them too, with the armed faults."""
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 picks a free port.")
 @click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each response.")
-@click.option("--rate", default="100/20", show_default=True, help="Requests/seconds per credential, or off.")
+@click.option("--rate", help="Requests/seconds per credential, or off.  [default: the manifest's limit]")
 @click.option(
     "--leave-out",
     "left_out",
@@ -53,23 +53,25 @@ def simulate(
     host: str,
     port: int,
     latency_ms: int,
-    rate: str,
+    rate: str | None,
     left_out: tuple[str, ...],
     faults: Path | None,
     manifests: Path,
 ) -> None:
     """Serve ADAPTER's API from its manifest, with synthetic data, until stopped."""
     try:
+        manifest = read_manifest(manifests, adapter)
+        stated = manifest.adapter_file.rate_limit
         settings = SimulatorSettings(
             people=people,
             seed=seed,
             host=host,
             port=port,
             latency_ms=latency_ms,
-            rate=parse_rate(rate),
+            rate=parse_rate(rate) if rate else RateRule(stated.assumed_limit, stated.assumed_period_seconds),
             left_out=left_out,
             faults=read_faults(faults) if faults else (),
         )
-        serve(settings, read_manifest(manifests, adapter))
+        serve(settings, manifest)
     except DefinitionError as error:
         raise click.UsageError(str(error)) from None
