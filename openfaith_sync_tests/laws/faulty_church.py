@@ -19,10 +19,9 @@ from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.simulator.data.ground_truth import TrueRecord
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
-from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.adapters.clients import guarded
+from openfaith_sync_tests.laws.one_connection import OneConnection
 
 UNITS = (
     ("campus",),
@@ -54,7 +53,7 @@ def with_pages_of(manifest: Manifest, size: int) -> Manifest:
 class Faulty:
     """One kind of fault, and the church that it happens to."""
 
-    database: Database
+    writing: OneConnection
     looking: Connection
     """One that only looks at what a sync left behind."""
     manifest: Manifest
@@ -85,18 +84,16 @@ class Faulty:
         )
         adapter = self.manifest.adapter_file
         names = [EntityName(name) for name in entities]
-        with (
-            HttpClient(
-                connection.base_url,
-                Authorization(connection),
-                adapter,
-                attempts=1,
-                patience=patience,
-                bounds=bounds,
-                **guarded(self.manifest),
-            ) as client,
-            open_store(self.database, org) as store,
-        ):
+        with HttpClient(
+            connection.base_url,
+            Authorization(connection),
+            adapter,
+            attempts=1,
+            patience=patience,
+            bounds=bounds,
+            **guarded(self.manifest),
+        ) as client:
+            store = self.writing.store(org)
             source = open_dialect(self.manifest).open_source(client)
             return list(run_org(Session(self.manifest, source, store, org), names, self._hard, mode=mode))
 

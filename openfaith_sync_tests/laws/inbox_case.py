@@ -16,10 +16,10 @@ from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive_on
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.postgres_store import PostgresStore, open_store
-from openfaith_sync.store.schema.row_level_security import enter_org
+from openfaith_sync.store.postgres_store import PostgresStore
 from openfaith_sync_tests.engine.moving_church import EagerThreads
 from openfaith_sync_tests.laws.known_history import EMAIL, MEMBERSHIP, PERSON, KnownHistory, State
+from openfaith_sync_tests.laws.one_connection import OneConnection, one_connection
 
 MOST_LOOKS = 8
 _TABLES = {PERSON: ("people", "name", None), EMAIL: ("emails", "address", "person_id")}
@@ -32,19 +32,18 @@ class Case:
     """One org of its own."""
 
     manifest: Manifest
-    shared: Connection
+    shared: OneConnection
     source: KnownHistory
     org: OrgId
 
     @property
     def connection(self) -> Connection:
         """The connection that all cases share, let into this one's org."""
-        enter_org(self.shared, self.org)
-        return self.shared
+        return self.shared.within(self.org)
 
     @property
     def store(self) -> PostgresStore:
-        return PostgresStore(self.connection, self.org)
+        return self.shared.store(self.org)
 
     @property
     def session(self) -> Session:
@@ -119,7 +118,7 @@ class Cases:
     """Makes cases."""
 
     manifest: Manifest
-    connection: Connection
+    connection: OneConnection
 
     def of(self, *states: State, reached: int = 0) -> Case:
         source = KnownHistory(self.manifest, states, reached)
@@ -128,5 +127,5 @@ class Cases:
 
 @contextmanager
 def open_cases(database: Database, manifest: Manifest) -> Iterator[Cases]:
-    with open_store(database, OrgId("any")) as store:
-        yield Cases(manifest, store._connection)
+    with one_connection(database) as connection:
+        yield Cases(manifest, connection)

@@ -14,6 +14,7 @@ from openfaith_sync.simulator.settings.faults import Fault, FaultKind
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.laws.faulty_church import BOUNDS, HASTY, NAMES, UNITS, Faulty, with_pages_of
+from openfaith_sync_tests.laws.one_connection import OneConnection, one_connection
 from openfaith_sync_tests.laws.synced_church import running
 
 pytestmark = pytest.mark.long
@@ -76,12 +77,18 @@ def looking(module_database: Database) -> Iterator[Connection]:
         yield session
 
 
+@pytest.fixture(scope="module")
+def writing(module_database: Database) -> Iterator[OneConnection]:
+    with one_connection(module_database) as connection:
+        yield connection
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_at_every_request(
-    module_database: Database, looking: Connection, manifest: Manifest, simulator: RunningSimulator, name: str
+    writing: OneConnection, looking: Connection, manifest: Manifest, simulator: RunningSimulator, name: str
 ) -> None:
     bounds = HASTY if name in ("slow", "drip") else BOUNDS
-    church = Faulty(module_database, looking, manifest, simulator, FAULTS[name], bounds)
+    church = Faulty(writing, looking, manifest, simulator, FAULTS[name], bounds)
     for unit in UNITS:
         sync_in_full(church, unit)
         org = OrgId(f"church-{next(_numbers)}")
