@@ -20,7 +20,7 @@ from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.errors import SafetyStop, TransientError
-from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import parse_country
@@ -34,6 +34,8 @@ from openfaith_sync_tests.laws.jobs import JobProcess
 
 TRANSIENT = 75
 HELD = 76
+NOWHERE = "http://127.0.0.1:9"
+"""Where nobody listens."""
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
 
@@ -44,10 +46,13 @@ def read_shipped_manifest() -> Manifest:
 
 
 def prepare() -> None:
-    """Read what every fork would read again: the manifest, and the tables of countries and of phone numbers."""
-    read_shipped_manifest()
+    """Make once what every fork would make again: the manifest, tables, patterns, and what a request imports."""
+    manifest = read_shipped_manifest()
     parse_country("Germany")
     parse_phone("(212) 555-0123", "US")
+    nowhere = Connection(OrgId("nowhere"), manifest.adapter, NOWHERE, BasicCredentials("demo", "demo"))
+    with open_source(manifest, nowhere, attempts=1) as source, suppress(TransientError):
+        source.read_record(EntityName("person"), ExternalId("1"))
     gc.collect()
     gc.freeze()
 

@@ -16,8 +16,8 @@ from openfaith_sync.simulator.server.server import (
     SimulatorSettings,
     running_simulator,
 )
-from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres.statements import Connection
 
 PCO = AdapterName("pco")
 TROUBLE = DeliveryFaults(
@@ -39,6 +39,8 @@ class Churches:
 
     manifest: Manifest
     database: Database
+    looking: Connection
+    """One for all our questions: to ask as people do, by ``run_query``, takes two connections each."""
     simulators: dict[OrgId, RunningSimulator]
     rng: random.Random = field(default_factory=lambda: random.Random(7))
     happened: int = 0
@@ -86,8 +88,9 @@ class Churches:
             connection.execute("UPDATE sync.work SET not_before = now() WHERE mode = %s AND run_key IS NULL", [mode])
 
     def _rows(self, statement: str) -> list[Row]:
-        found = run_query(self.database, statement)
-        return [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+        found = self.looking.execute(statement.encode())
+        columns = [column.name for column in found.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
 @contextmanager
@@ -101,7 +104,7 @@ def living_churches(database: Database, manifest: Manifest, count: int, people: 
             faults = () if has_webhooks else (NO_WEBHOOKS,)
             settings = SimulatorSettings(people=people, seed=number + 1, rate=None, faults=faults, **told)
             simulators[OrgId(f"church-{number:02}")] = stack.enter_context(running_simulator(settings, manifest))
-        yield Churches(manifest, database, simulators)
+        yield Churches(manifest, database, stack.enter_context(database.connect_fleet()), simulators)
 
 
 @contextmanager
@@ -114,4 +117,4 @@ def calm_churches(database: Database, manifest: Manifest, count: int, people: in
             )
             for number in range(count)
         }
-        yield Churches(manifest, database, simulators)
+        yield Churches(manifest, database, stack.enter_context(database.connect_fleet()), simulators)
