@@ -1,10 +1,8 @@
-"""``make bench``: full syncs at several sizes and limits, beside a bare script; webhooks; budgets shared; memory."""
+"""``make bench``: full syncs at several sizes and limits, beside other tools, and much else; see ``--help``."""
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +19,10 @@ from openfaith_sync.simulator.server.server import SimulatorSettings, running_si
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
-from openfaith_sync_tests.bench import joining, latency, memory, sharing, webhooks
+from openfaith_sync_tests.bench import crowd, growth, joining, latency, memory, sharing, webhooks
+from openfaith_sync_tests.bench.peers import contest, showing
+from openfaith_sync_tests.bench.peers.contenders import CONTENDERS, Case
+from openfaith_sync_tests.bench.processes import measured
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
@@ -59,20 +60,17 @@ SCENARIOS = {
     "paced": Scenario("100 requests in 20 s, 150 ms away, ride along", 20_000, SIDELOAD, "100/20", 150),
     "paced-plain": Scenario("100 requests in 20 s, 150 ms away, each listed", 20_000, {}, "100/20", 150),
 }
-WEBHOOKS = "webhooks"
-LATENCY = "latency"
-SHARING = "sharing"
-MEMORY = "memory"
-JOINING = "joining"
-ALONE = (WEBHOOKS, LATENCY, SHARING, MEMORY, JOINING)
+ALONE = {
+    "webhooks": "the receiver under load",
+    "latency": "from a change at the source to its row, with everything running",
+    "sharing": "four processes on one budget",
+    "memory": "a server process's memory over thousands of pages and passes",
+    "joining": "joining people to their source ids right after a sync",
+    "growth": "peak memory of client and server from 20,000 to 2,000,000 records",
+    "crowd": "records a second into an empty database and into one with ten million rows",
+    "peers": "this engine beside a bare script, dlt and Singer (docs/benchmarks.md)",
+}
 USUAL = ("sideload", "plain", "bare")
-
-
-def measured(module: str, job: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of one run in a process of its own."""
-    command = [sys.executable, "-m", f"openfaith_sync_tests.bench.{module}", json.dumps(job)]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found
 
 
 def run(scenario: Scenario, number: int, database_url: str, home: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -126,40 +124,34 @@ def share_of_bare(rows: list[tuple[str, dict[str, Any]]]) -> float | None:
     return median(plain) / median(bare) if plain and bare else None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    known = ", ".join([*SCENARIOS, *ALONE])
-    parser.add_argument("scenarios", nargs="*", help=f"which of {known}; by default {' '.join(USUAL)}")
+def parse_arguments() -> argparse.Namespace:
+    known = {name: f"{one.name}, {one.people:,} people" for name, one in SCENARIOS.items()} | ALONE
+    parser = argparse.ArgumentParser(
+        prog="make bench",
+        description=__doc__,
+        epilog="scenarios:\n" + "\n".join(f"  {name:12} {what}" for name, what in known.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenarios", nargs="*", help=f"which of those below; by default {' '.join(USUAL)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
+    chosen = parser.add_argument_group("peers")
+    chosen.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="who takes part")
+    chosen.add_argument("--cases", nargs="+", choices=[case.name.lower() for case in Case], help="by default both")
+    chosen.add_argument("--people", type=int, default=contest.PEOPLE, help="about four records each")
     arguments = parser.parse_args()
-    unknown = set(arguments.scenarios) - {*SCENARIOS, *ALONE}
+    unknown = set(arguments.scenarios) - known.keys()
     if unknown:
-        parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {known}")
-    console = Console(width=170)
-    with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder, ExitStack() as at_end:
-        home = Path(folder)
-        home.chmod(0o755)
-        at_end.callback(stop_embedded, home)
-        database = open_database(Settings(home, MANIFESTS, None, ()))
-        rows = [
-            row
-            for number in range(arguments.rounds)
-            for name in arguments.scenarios or USUAL
-            if name in SCENARIOS
-            for row in run(SCENARIOS[name], number * 100 + list(SCENARIOS).index(name), database.libpq_url, home)
-        ]
-        if WEBHOOKS in arguments.scenarios:
-            webhooks.show(webhooks.measure(database.libpq_url, home), console)
-        if SHARING in arguments.scenarios:
-            sharing.show(sharing.measure(database.libpq_url, home), console)
-        if MEMORY in arguments.scenarios:
-            memory.show(memory.measure(database), console)
-        if JOINING in arguments.scenarios:
-            joining.show(joining.measure(database), console)
-    if LATENCY in arguments.scenarios:
-        latency.show(latency.measure(), console)
-    if not rows:
-        return
+        parser.error(f"unknown scenario {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    return arguments
+
+
+def show_peers(arguments: argparse.Namespace, database_url: str, home: Path, console: Console) -> None:
+    cases = [case for case in Case if not arguments.cases or case.name.lower() in arguments.cases]
+    found = contest.measure(database_url, home, arguments.contenders, cases, arguments.rounds, arguments.people)
+    showing.show(found, console)
+
+
+def show_rows(rows: list[tuple[str, dict[str, Any]]], console: Console) -> None:
     table = Table("scenario", *(name.replace("_", " ") for name, _ in COLUMNS))
     for label, figures in rows:
         table.add_row(label, *(form.format(figures[name]) for name, form in COLUMNS))
@@ -170,6 +162,40 @@ def main() -> None:
     for label, figures in rows:
         if "note" in figures:
             console.print(f"{label}: {figures['note']}")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    console = Console(width=170)
+    with tempfile.TemporaryDirectory(prefix="openfaith-bench-") as folder, ExitStack() as at_end:
+        home = Path(folder)
+        home.chmod(0o755)
+        at_end.callback(stop_embedded, home)
+        database = open_database(Settings(home, MANIFESTS, None, ()))
+        url = database.libpq_url
+        rows = [
+            row
+            for number in range(arguments.rounds)
+            for name in arguments.scenarios or USUAL
+            if name in SCENARIOS
+            for row in run(SCENARIOS[name], number * 100 + list(SCENARIOS).index(name), url, home)
+        ]
+        alone: dict[str, Callable[[], None]] = {
+            "webhooks": lambda: webhooks.show(webhooks.measure(url, home), console),
+            "sharing": lambda: sharing.show(sharing.measure(url, home), console),
+            "memory": lambda: memory.show(memory.measure(database), console),
+            "joining": lambda: joining.show(joining.measure(database), console),
+            "growth": lambda: growth.show(growth.measure(url, home), console),
+            "crowd": lambda: crowd.show(crowd.measure(url, home), console),
+            "peers": lambda: show_peers(arguments, url, home, console),
+        }
+        for name, show in alone.items():
+            if name in arguments.scenarios:
+                show()
+    if "latency" in arguments.scenarios:
+        latency.show(latency.measure(), console)
+    if rows:
+        show_rows(rows, console)
 
 
 if __name__ == "__main__":
