@@ -41,17 +41,23 @@ def read_body(response: httpx.Response, limit_bytes: int) -> bytes:
         # A transport without connections has already read it.
         return response.content
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    parts: Iterable[bytes] = response.iter_raw()
+    assert isinstance(response.stream, Iterable)
+    parts = _limit(response.stream, limit_bytes)
     if encoding == GZIP:
-        parts = _decompress(parts, limit_bytes)
+        parts = _limit(_decompress(parts, limit_bytes), limit_bytes)
     elif encoding != "identity":
         raise MalformedAnswer(f"the source answered with the encoding {encoding[:20]!r}, which was not requested")
-    body = bytearray()
+    return b"".join(parts)
+
+
+def _limit(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:
+    """Yield the parts while their sum is within the limit."""
+    total = 0
     for part in parts:
-        body += part
-        if len(body) > limit_bytes or response.num_bytes_downloaded > limit_bytes:
+        total += len(part)
+        if total > limit_bytes:
             raise AnswerTooLarge(f"the source's response is larger than {limit_bytes:,} bytes")
-    return bytes(body)
+        yield part
 
 
 def _decompress(parts: Iterable[bytes], limit_bytes: int) -> Iterator[bytes]:

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
-from http.cookiejar import CookieJar
 from importlib.metadata import version
 from typing import Literal
 from urllib.parse import urlencode
@@ -50,16 +50,6 @@ class Request:
         return self.method != "POST"
 
 
-class _NoCookies(CookieJar):
-    """Stores no cookies: requests carry credentials instead, and cookie handling takes a tenth of their time."""
-
-    def extract_cookies(self, response: object, request: object) -> None:
-        """Ignore the cookies of a response."""
-
-    def add_cookie_header(self, request: object) -> None:
-        """Send no cookies."""
-
-
 class SourceTransport:
     """Sends requests below one base URL. Thread-safe."""
 
@@ -81,20 +71,16 @@ class SourceTransport:
         limits = httpx.Limits(
             max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=KEEPALIVE_SECONDS
         )
-        self._client = httpx.Client(
-            headers={
-                **adapter.headers,
-                "User-Agent": USER_AGENT,
-                "Accept": media_type,
-                "Accept-Encoding": GZIP,
-            },
-            timeout=httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds),
-            transport=transport
-            or BoundedTransport(build_ssl_context(self._route, self._base_url), self._route.proxy, limits),
-            trust_env=False,
-            follow_redirects=False,
-            cookies=_NoCookies(),
+        # Not through httpx's client: its cookies, authentication flow, hooks and redirects, none of which
+        # are used, take a third of a request's CPU time (measured: 0.5 ms instead of 0.8).
+        self._transport = transport or BoundedTransport(
+            build_ssl_context(self._route, self._base_url), self._route.proxy, limits
         )
+        self._headers = httpx.Headers(
+            {**adapter.headers, "User-Agent": USER_AGENT, "Accept": media_type, "Accept-Encoding": GZIP}
+        )
+        timeout = httpx.Timeout(bounds.read_seconds, connect=bounds.connect_seconds, pool=bounds.whole_seconds)
+        self._extensions = {"timeout": timeout.as_dict()}
 
     @property
     def host(self) -> str:
@@ -107,7 +93,7 @@ class SourceTransport:
 
     def close(self) -> None:
         """Close the pool."""
-        self._client.close()
+        self._transport.close()
 
     def send(self, request: Request, auth: RequestAuth) -> httpx.Response:
         """Return the response, whatever its status, read completely and within the limits.
@@ -116,7 +102,8 @@ class SourceTransport:
             httpx.RequestError: There was no response.
             AnswerTooLarge: The response exceeds the size limit.
         """
-        headers = dict(auth.headers)
+        headers = self._headers.copy()
+        headers.update(auth.headers)
         if request.api_version and self._version_header:
             headers[self._version_header] = request.api_version
         url = request.target or self._base_url + request.path
@@ -126,13 +113,11 @@ class SourceTransport:
             url += ("&" if "?" in url else "?") + urlencode(parameters)
         if request.body is not None:
             headers["Content-Type"] = "application/json"
-        with (
-            deadline(self._bounds.whole_seconds),
-            self._client.stream(request.method, url, headers=headers, content=request.body) as response,
-        ):
+        sent = httpx.Request(request.method, url, headers=headers, content=request.body, extensions=self._extensions)
+        with deadline(self._bounds.whole_seconds), closing(self._transport.handle_request(sent)) as response:
             body = read_body(response, self._bounds.body_bytes)
         response.headers.pop("content-encoding", None)
-        return httpx.Response(response.status_code, headers=response.headers, content=body, request=response.request)
+        return httpx.Response(response.status_code, headers=response.headers, content=body, request=sent)
 
     def follow(self, request: Request, response: httpx.Response) -> Request | None:
         """Return the request for the target of a redirect; ``None`` if the response is not a redirect.
