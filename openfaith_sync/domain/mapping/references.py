@@ -72,9 +72,9 @@ class ReferenceMapper:
         if raw.members is not None:
             references = self._with_lone_members(references, raw.members)
         unreadable = self._fill(raw, references, values, custom)
-        if not self._filled.issuperset(references):
-            for name in references.keys() - self._filled:
-                self._keep_one(name, references[name], custom)
+        for name, found in references.items():
+            if name not in self._filled:
+                self._keep_one(name, found, custom)
         if raw.members is not None:
             unreadable += self._keep_members(raw.members, custom)
         if raw.oddities is not None:

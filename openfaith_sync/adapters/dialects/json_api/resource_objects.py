@@ -27,9 +27,9 @@ def read_resource(found: object, resource: str | None = None, *, is_whole: bool 
         return unidentified_record(found, "type", kind, reason, found.get("attributes"))
     # An empty object may arrive as an empty list, as PHP serialises it.
     attributes, relationships = found.get("attributes") or {}, found.get("relationships") or {}
-    for name, part in (("attributes", attributes), ("relationships", relationships)):
-        if not isinstance(part, dict):
-            return RawRecord(external_id, {}, {}, found, damage=Damage(name, json_type(part), "expected an object"))
+    if not (isinstance(attributes, dict) and isinstance(relationships, dict)):
+        name, part = ("relationships", relationships) if isinstance(attributes, dict) else ("attributes", attributes)
+        return RawRecord(external_id, {}, {}, found, damage=Damage(name, json_type(part), "expected an object"))
     if is_whole and not attributes:
         return RawRecord(external_id, {}, {}, found, damage=Damage("attributes", "nothing", "expected attributes"))
     return _read_related(external_id, attributes, relationships, found)
