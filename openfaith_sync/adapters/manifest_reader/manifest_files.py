@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openfaith_sync.adapters.manifest_reader.file_reader import ManifestFile, read_adapter_file, read_file
+from openfaith_sync.adapters.manifest_reader.manifest_cache import cached
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
     WHOLE_FILE,
     ManifestMistakes,
@@ -29,7 +30,7 @@ def list_adapters(root: Path) -> list[str]:
 
 
 def read_manifest(root: Path, adapter: str) -> Manifest:
-    """Return the checked manifest of an adapter.
+    """Return the checked manifest of an adapter; the same object as before while its files are the same.
 
     Raises:
         UsageError: No manifest folder has this name.
@@ -39,7 +40,11 @@ def read_manifest(root: Path, adapter: str) -> Manifest:
     if adapter not in known:
         names = ", ".join(known) or f"none (is {root} the right folder? see OPENFAITH_MANIFESTS)"
         raise UsageError(f"there is no adapter {adapter!r}; the known ones: {names}")
-    folder, mistakes = root / adapter, list[Mistake]()
+    return cached(root / adapter, lambda: _read_folder(root / adapter))
+
+
+def _read_folder(folder: Path) -> Manifest:
+    adapter, mistakes = folder.name, list[Mistake]()
     head = read_adapter_file(folder / ADAPTER_FILE, mistakes)
     paths = sorted(path for path in folder.glob("*.yaml") if path.name != ADAPTER_FILE)
     modules = [file for path in paths if (file := read_file(path, ModuleFile, mistakes))]
