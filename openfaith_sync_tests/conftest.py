@@ -1,9 +1,9 @@
 """Fixtures that every room's tests share."""
 
-import gc
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.forking import fork_server
+from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.ordering import begin_with_long
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -36,6 +37,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("busy machine")
 _numbers = itertools.count()
+# Containers often switch byte code off. Then each of the hundreds of processes that import the project compiles all of
+# it, which takes longer than what they do.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure() -> None:
@@ -61,8 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Exclude imported objects from garbage collection, which saves a tenth of the tests' processor time."""
-    gc.collect()
-    gc.freeze()
+    expect_little_garbage()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,7 +5,6 @@
 output, error output and status socket.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -18,6 +17,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from openfaith_sync_tests.garbage import expect_little_garbage
+
 REQUEST_BYTES = 1 << 18
 FILES = 4
 
@@ -26,9 +27,7 @@ def main() -> None:
     """Fork for each request, and report how each fork ended, until the other end of the socket closes."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     run, *_ = [importlib.import_module(name) for name in sys.argv[2:]]
-    # What was imported is no garbage in any fork.
-    gc.collect()
-    gc.freeze()
+    expect_little_garbage()
     woken, waking = os.pipe()
     os.set_blocking(waking, False)
     # A handler of Python's own makes the signal write to the pipe, which select() waits for.

@@ -3,7 +3,6 @@
 Started once, so that the imports are paid once; each job is a fork of its own.
 """
 
-import gc
 import json
 import os
 import signal
@@ -30,6 +29,7 @@ from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.laws.jobs import JobProcess
 
 TRANSIENT = 75
@@ -53,8 +53,7 @@ def prepare() -> None:
     nowhere = Connection(OrgId("nowhere"), manifest.adapter, NOWHERE, BasicCredentials("demo", "demo"))
     with open_source(manifest, nowhere, attempts=1) as source, suppress(TransientError):
         source.read_record(EntityName("person"), ExternalId("1"))
-    gc.collect()
-    gc.freeze()
+    expect_little_garbage()
 
 
 def sync(job: dict[str, Any], on_step: Any) -> None:
