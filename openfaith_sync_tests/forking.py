@@ -155,7 +155,10 @@ def fork_server(module: str, *also: str) -> ForkServer:
 def command_line() -> ForkServer:
     """Return the server of forks that have imported the command line, and what it imports only when needed."""
     return fork_server(
-        "openfaith_sync.cli", "openfaith_sync.defs.resources.partitions", "openfaith_sync.store.schema.migrate"
+        "openfaith_sync.cli",
+        "openfaith_sync.defs.resources.partitions",
+        "openfaith_sync.store.schema.migrate",
+        "openfaith_sync_tests.commands_made_ready",
     )
 
 

@@ -8,8 +8,10 @@ from openfaith_sync.domain.connections.connection import ConnectionStatus, recon
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.connections.connections import list_connections, set_connection_status
-from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.conftest import SECRET_KEY, settings_for
 
 
 def test_an_org_is_stored_encrypted_and_becomes_a_partition(
@@ -93,13 +95,15 @@ def test_an_unknown_org_is_said_in_a_line_that_does_not_list_all_others(run_stor
 
 
 def test_refused_credentials_leave_nothing_behind(
-    run_stored: Run, church: RunningSimulator, database: Database, tmp_path: Path
+    run: Run, church: RunningSimulator, empty_url: DatabaseUrl, tmp_path: Path
 ) -> None:
-    answer = run_stored("org", "add", "grace", "--basic", "demo:wrong-secret", "--base-url", church.base_url)
+    stored = {"OPENFAITH_DATABASE_URL": empty_url.libpq, "OPENFAITH_SECRET_KEYS": SECRET_KEY}
+    answer = run("org", "add", "grace", "--basic", "demo:wrong-secret", "--base-url", church.base_url, **stored)
     assert answer.exit_code == 1
     assert answer.stderr.count("\n") == 1
     assert "401" in answer.stderr
     assert "wrong-secret" not in answer.output
+    database = open_database(settings_for(empty_url))
     assert list_connections(database) == []
     with database.connect_fleet() as session:
         assert session.execute("select to_regclass('dagster.dynamic_partitions')").fetchone() == (None,)
