@@ -10,12 +10,14 @@ from pathlib import Path
 import dagster as dg
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
+from openfaith_sync.cli import COMMANDS
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import parse_country
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
 IMPORTED_LATE = (
+    *COMMANDS.values(),
     # For a first request.
     "encodings.idna",
     # For a first line with colours.
@@ -24,8 +26,11 @@ IMPORTED_LATE = (
     "dagster._core.secrets.env_file",
     "openfaith_sync.defs.instance.launcher",
     "openfaith_sync.defs.instance.storage",
+    "openfaith_sync.defs.resources.partitions",
     "psycopg2.extras",
     "upath.implementations.local",
+    # When a database is new.
+    "openfaith_sync.store.schema.migrate",
 )
 
 for module in IMPORTED_LATE:

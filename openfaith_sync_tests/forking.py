@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -78,6 +79,45 @@ class PipedFork(Fork):
         self.stdout: IO[bytes] | None = stdout
 
 
+class TextFork(Fork):
+    """A fork with pipes of text to all its streams, as the tests use ``subprocess.Popen[str]``."""
+
+    def __init__(self, stdin: IO[str], stdout: IO[str], stderr: IO[str], status: socket.socket) -> None:
+        """Keep our ends of the pipes."""
+        super().__init__(status)
+        self.stdin, self.stdout, self.stderr = stdin, stdout, stderr
+
+    def communicate(self, told: str = "", timeout: float | None = None) -> tuple[str, str]:
+        """Write to its input and close it; return the rest of its output and of its errors once it has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        with suppress(BrokenPipeError):
+            self.stdin.write(told)
+            self.stdin.close()
+        with ThreadPoolExecutor(2) as threads:
+            # They end with the streams.
+            streams = [threads.submit(stream.read) for stream in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return streams[0].result(), streams[1].result()
+
+    def close(self) -> None:
+        """End it, if it still runs, and close our ends of the pipes."""
+        self.terminate()
+        try:
+            self.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        for stream in (self.stdin, self.stdout, self.stderr):
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
 class ForkServer:
     """Starts forks of a process that has imported a module; each runs the module's ``main``."""
 
@@ -103,6 +143,19 @@ class ForkServer:
             os.close(child_in)
             os.close(child_out)
         return PipedFork(os.fdopen(our_in, "wb"), os.fdopen(our_out, "rb"), status)
+
+    def open(self, words: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> "TextFork":
+        """Start a command line, the program's name first, with pipes of text to its three streams."""
+        child_in, our_in = os.pipe()
+        our_out, child_out = os.pipe()
+        our_errors, child_errors = os.pipe()
+        theirs = (child_in, child_out, child_errors)
+        try:
+            status = self._fork(words, environment, folder, theirs)
+        finally:
+            for number in theirs:
+                os.close(number)
+        return TextFork(os.fdopen(our_in, "w"), os.fdopen(our_out), os.fdopen(our_errors), status)
 
     def run(
         self, words: Sequence[str], *, environment: Mapping[str, str], folder: Path, stdin: str = "", timeout: float
@@ -154,12 +207,7 @@ def fork_server(module: str, *also: str) -> ForkServer:
 
 def command_line() -> ForkServer:
     """Return the server of forks that have imported the command line, and what it imports only when needed."""
-    return fork_server(
-        "openfaith_sync.cli",
-        "openfaith_sync.defs.resources.partitions",
-        "openfaith_sync.store.schema.migrate",
-        "openfaith_sync_tests.commands_made_ready",
-    )
+    return fork_server("openfaith_sync.cli", "openfaith_sync_tests.commands_made_ready")
 
 
 def _read_number(line: socket.socket) -> int:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -25,11 +24,12 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import PROGRAM, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
 from openfaith_sync_tests.conftest import SECRET_KEY
+from openfaith_sync_tests.forking import TextFork, command_line
 from openfaith_sync_tests.store.making import PCO, run
 
 GRACE = OrgId("grace")
 CLIENT = {"OPENFAITH_PCO_CLIENT_ID": "demo-client", "OPENFAITH_PCO_CLIENT_SECRET": "demo-client-secret"}
-Open = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
+Open = Callable[..., AbstractContextManager[TextFork]]
 
 
 @pytest.fixture
@@ -40,27 +40,21 @@ def program(deployment: dict[str, str], database: Database, tmp_path: Path) -> O
     deployment["OPENFAITH_HOME"] = str(database.keys.home)
 
     @contextmanager
-    def open_program(*words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        process = subprocess.Popen(
-            [PROGRAM, *words],
-            cwd=tmp_path,
-            env={**os.environ, **deployment, **CLIENT, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+    def open_program(*words: str, **environment: str) -> Iterator[TextFork]:
+        process = command_line().open(
+            [str(PROGRAM), *words],
+            environment={**os.environ, **deployment, **CLIENT, **environment},
+            folder=tmp_path,
         )
         try:
             yield process
         finally:
-            process.terminate()
-            process.communicate(timeout=30)
+            process.close()
 
     return open_program
 
 
-def link_of(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout
+def link_of(process: TextFork) -> str:
     line = process.stdout.readline().strip()
     assert "/oauth/authorize?" in line, line
     return line
@@ -85,7 +79,6 @@ def test_the_callback_ends_the_waiting(
     public = {"OPENFAITH_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     connect = ("org", "connect", "grace", "--base-url", church.base_url)
     with program("serve", "--port", str(port), **public) as serving, program(*connect, **public) as connecting:
-        assert serving.stdout
         assert "receiving" in serving.stdout.readline()
         link = link_of(connecting)
         assert f"redirect_uri=http%3A%2F%2F127.0.0.1%3A{port}%2Foauth%2Fcallback" in link
@@ -116,7 +109,6 @@ def test_a_code_may_be_pasted(program: Open, church: RunningSimulator, database:
 def test_for_programs_standard_output_is_the_facts(program: Open, church: RunningSimulator) -> None:
     words = ("org", "connect", "grace", "--base-url", church.base_url, "--paste", "--json")
     with program(*words) as process:
-        assert process.stderr
         code = code_on(process.stderr.readline().strip())
         said, _ = process.communicate(code + "\n", timeout=60)
     wanted = {"org": "grace", "adapter": "pco", "base_url": church.base_url, "scopes": ["groups", "people"]}
