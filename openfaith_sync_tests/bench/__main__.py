@@ -147,7 +147,15 @@ def parse_arguments() -> argparse.Namespace:
 
 def show_peers(arguments: argparse.Namespace, database_url: str, home: Path, console: Console) -> None:
     cases = [case for case in Case if not arguments.cases or case.name.lower() in arguments.cases]
-    found = contest.measure(database_url, home, arguments.contenders, cases, arguments.rounds, arguments.people)
+    found = contest.measure(
+        database_url,
+        home,
+        arguments.contenders,
+        cases,
+        arguments.rounds,
+        arguments.people,
+        report=Console(stderr=True, soft_wrap=True).log,
+    )
     showing.show(found, console)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,7 @@ class Contest:
     processes: DatabaseProcesses
     database_url: str
     contenders: Sequence[str]
+    report: Callable[[str], None]
 
     def run_round(self, case: Case, folder: Path, measured: Measured, number: int) -> None:
         """Let all contenders run each phase in turns; who begins changes with each round."""
@@ -67,6 +68,10 @@ class Contest:
                     figures = self._run(name, jobs[name], phase)
                     self._verify(name, jobs[name], phase, truth)
                     measured.figures.setdefault((case, phase, name), []).append(figures)
+                    self.report(
+                        f"round {number + 1}, {case}, {phase}: {name} {figures.seconds:.1f} s, "
+                        f"CPU {figures.client_cpu:.1f} + {figures.database_cpu:.1f} s"
+                    )
 
     def warm_up(self, case: Case, folder: Path) -> None:
         """Let the server record what the engine and one other ask for, which is what all ask for."""
@@ -116,9 +121,16 @@ class Contest:
 
 
 def measure(
-    database_url: str, home: Path, contenders: Sequence[str], cases: Sequence[Case], rounds: int, people: int = PEOPLE
+    database_url: str,
+    home: Path,
+    contenders: Sequence[str],
+    cases: Sequence[Case],
+    rounds: int,
+    people: int = PEOPLE,
+    *,
+    report: Callable[[str], None] = lambda _: None,
 ) -> Measured:
-    """Run this many rounds of each case.
+    """Run this many rounds of each case, and report each run as it ends.
 
     Raises:
         UsageError: A contender failed, or its rows are not the church's.
@@ -130,7 +142,7 @@ def measure(
     with running_simulator(settings, manifest) as simulator, running_server(simulator.base_url) as server:
         counts = simulator.counts()
         measured = Measured(sum(counts[name] for name in ENTITIES.values()))
-        contest = Contest(simulator, server, DatabaseProcesses(home / "postgres"), database_url, contenders)
+        contest = Contest(simulator, server, DatabaseProcesses(home / "postgres"), database_url, contenders, report)
         for case in cases:
             contest.warm_up(case, home)
         for number in range(rounds):
