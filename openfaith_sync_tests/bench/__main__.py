@@ -1,6 +1,7 @@
 """``make bench``: full syncs at several sizes and limits, beside other tools, and much else; see ``--help``."""
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -154,7 +155,7 @@ def show_peers(arguments: argparse.Namespace, database_url: str, home: Path, con
         cases,
         arguments.rounds,
         arguments.people,
-        report=Console(stderr=True, soft_wrap=True).log,
+        report=lambda line: print(line, file=sys.stderr, flush=True),
     )
     showing.show(found, console)
 

@@ -98,8 +98,9 @@ class Contest:
     def _run(self, name: str, job: Job, phase: Phase) -> Figures:
         contender = CONTENDERS[name]
         commands = contender.commands(job, phase)
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
-            # What the run before left to be written is not this one's work.
+        # What runs before left to be cleaned and written is not this one's work.
+        with psycopg.connect(job.database_url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE)")
             connection.execute("CHECKPOINT")
         return run(commands, environment_of(contender, job), job.folder, self.server, self.processes)
 
@@ -118,6 +119,18 @@ class Contest:
         wrong = {entity: (found[entity], truth[entity]) for entity in truth if found[entity] != truth[entity]}
         if wrong:
             raise UsageError(f"{name} has other rows than the church after {phase!r} ({job.case!r}): {wrong}")
+
+
+@contextmanager
+def without_autovacuum(database_url: str) -> Iterator[None]:
+    """Let nothing be cleaned during a run: it would be charged to whoever runs, not to whoever caused it."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET autovacuum = off")
+        connection.execute("SELECT pg_reload_conf()")
+    yield
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM RESET autovacuum")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def measure(
@@ -139,7 +152,11 @@ def measure(
         CONTENDERS[name].prepare()
     manifest = read_manifest(ROOT / "manifests", "pco")
     settings = SimulatorSettings(people=people, rate=parse_rate(UNLIMITED))
-    with running_simulator(settings, manifest) as simulator, running_server(simulator.base_url) as server:
+    with (
+        without_autovacuum(database_url),
+        running_simulator(settings, manifest) as simulator,
+        running_server(simulator.base_url) as server,
+    ):
         counts = simulator.counts()
         measured = Measured(sum(counts[name] for name in ENTITIES.values()))
         contest = Contest(simulator, server, DatabaseProcesses(home / "postgres"), database_url, contenders, report)
