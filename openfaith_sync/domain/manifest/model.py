@@ -15,4 +15,6 @@ In XML, an attribute of an element is a key with an @ before it, such as `campus
 class ManifestModel(BaseModel):
     """A frozen part of a manifest; unknown keys are mistakes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # Most models are validated as parts of others only: building a validator of their own for each of them
+    # would take a tenth of a command's start.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
