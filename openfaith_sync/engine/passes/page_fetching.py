@@ -1,6 +1,6 @@
 """Fetch one page and map it: the work on a page that needs neither order nor database."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -64,7 +64,10 @@ class Fetcher:
     def _count_implausible(self, page: Page, batch: MappedBatch) -> int:
         if page.answered_at is None:
             return 0
-        versions = (record.version for record in batch.records if record.version is not None)
+        versions = [record.version for record in batch.records if record.version is not None]
+        # Nearly every page is within the bounds, as its oldest and newest version show.
+        if all(is_plausible(end, page.answered_at, self._overlap) for end in _ends(versions)):
+            return 0
         return sum(not is_plausible(version, page.answered_at, self._overlap) for version in versions)
 
     def map_records(self, raws: Iterable[RawRecord]) -> MappedBatch:
@@ -114,6 +117,11 @@ class RecordMapper:
             declared = manifest.entities[entity]
             self._mappers[entity] = build_mapper(declared, self._org, manifest.adapter, manifest.entities)
         return map_batch(self._mappers[entity], entity, raws)
+
+
+def _ends(versions: Sequence[datetime]) -> tuple[datetime, ...]:
+    """Return the oldest and the newest version, if there are any."""
+    return (min(versions), max(versions)) if versions else ()
 
 
 def _without(batch: MappedBatch, external_ids: Collection[str]) -> MappedBatch:
