@@ -22,6 +22,7 @@ from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.entity_tables import ensure_tables
 from openfaith_sync_tests.forking import fork_server
 from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.ordering import begin_with_long
@@ -104,7 +105,8 @@ def administering(postgres_url: str) -> Iterator[Connection]:
 def _template(postgres_url: str, administering: Connection) -> str:
     """The name of a migrated database that nobody connects to, so that it can be copied."""
     administering.execute("CREATE DATABASE openfaith_template")
-    open_database(settings_for(DatabaseUrl.parse(postgres_url).with_database("openfaith_template")))
+    opened = open_database(settings_for(DatabaseUrl.parse(postgres_url).with_database("openfaith_template")))
+    ensure_tables(opened, read_manifest(MANIFESTS, "pco"))
     return "openfaith_template"
 
 

@@ -1,61 +1,6 @@
-"""The canonical tables as data: what the store creates and what a mapping may fill.
+"""The canonical tables: few, designed, and the same whatever the source."""
 
-Every table has the common columns as well; ``rows`` in a mapped record follow
-``CanonicalTable.columns`` exactly.
-"""
-
-from dataclasses import dataclass
-from enum import StrEnum
-
-
-class ColumnType(StrEnum):
-    """The type of a canonical column."""
-
-    TEXT = "text"
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    FLOAT = "float"
-    DATE = "date"
-    TIMESTAMP = "timestamp"
-    REFERENCE = "reference"
-    """An entity id of another record, in TypeID form."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a canonical table."""
-
-    name: str
-    type: ColumnType = ColumnType.TEXT
-    private: bool = False
-    """Personal: never shown in a preview, a log or an event."""
-
-
-@dataclass(frozen=True, slots=True)
-class CanonicalTable:
-    """One canonical table: its own columns, then the mapped common ones."""
-
-    name: str
-    own: tuple[Column, ...]
-    indexed: tuple[str, ...] = ()
-    """References that readers join on."""
-    has_merges: bool = False
-    """Whether its records can become part of each other: the store then keeps ``merged_into_id``."""
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns that a mapping may fill, in the order of ``Record.values``."""
-        return self.own + MAPPED_COMMON
-
-
-MAPPED_COMMON = (
-    Column("status"),
-    Column("created_at", ColumnType.TIMESTAMP),
-    Column("updated_at", ColumnType.TIMESTAMP),
-    Column("inactivated_at", ColumnType.TIMESTAMP),
-)
-"""Common columns that come from the source. The rest (``id``, ``org_id``, ``type``,
-``tags``, ``custom_fields``, ``deleted_at``, ``synced_at``) is the store's."""
+from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
 
 
 def _text(*names: str, private: bool = False) -> tuple[Column, ...]:
@@ -67,7 +12,7 @@ def _reference(*names: str) -> tuple[Column, ...]:
 
 
 _TABLES = (
-    CanonicalTable(
+    RecordTable(
         "people",
         (
             *_text("first_name", "middle_name", "last_name", "nickname", "name", private=True),
@@ -80,7 +25,7 @@ _TABLES = (
         ),
         has_merges=True,
     ),
-    CanonicalTable(
+    RecordTable(
         "households",
         (
             Column("name", private=True),
@@ -88,12 +33,12 @@ _TABLES = (
             *_reference("primary_contact_id"),
         ),
     ),
-    CanonicalTable(
+    RecordTable(
         "household_memberships",
         (*_reference("household_id", "person_id"), Column("role"), Column("pending", ColumnType.BOOLEAN)),
         indexed=("household_id", "person_id"),
     ),
-    CanonicalTable(
+    RecordTable(
         "addresses",
         (
             *_reference("person_id"),
@@ -103,7 +48,7 @@ _TABLES = (
         ),
         indexed=("person_id",),
     ),
-    CanonicalTable(
+    RecordTable(
         "emails",
         (
             *_reference("person_id"),
@@ -114,7 +59,7 @@ _TABLES = (
         ),
         indexed=("person_id",),
     ),
-    CanonicalTable(
+    RecordTable(
         "phone_numbers",
         (
             *_reference("person_id"),
@@ -124,7 +69,7 @@ _TABLES = (
         ),
         indexed=("person_id",),
     ),
-    CanonicalTable(
+    RecordTable(
         "campuses",
         (
             *_text("name", "description", "street", "city", "state", "zip", "country_code"),
@@ -133,7 +78,7 @@ _TABLES = (
             *_text("url", "avatar"),
         ),
     ),
-    CanonicalTable(
+    RecordTable(
         "groups",
         (
             *_text("name", "description", "schedule", "location_type"),
@@ -143,12 +88,12 @@ _TABLES = (
             *_reference("group_type_id"),
         ),
     ),
-    CanonicalTable(
+    RecordTable(
         "group_memberships",
         (*_reference("group_id", "person_id"), Column("role"), Column("joined_at", ColumnType.TIMESTAMP)),
         indexed=("group_id", "person_id"),
     ),
-    CanonicalTable(
+    RecordTable(
         "events",
         (
             *_reference("group_id"),
@@ -163,4 +108,4 @@ _TABLES = (
     ),
 )
 
-CANONICAL_TABLES: dict[str, CanonicalTable] = {table.name: table for table in _TABLES}
+CANONICAL_TABLES: dict[str, RecordTable] = {table.name: table for table in _TABLES}

@@ -18,6 +18,7 @@ from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync.store.schema.entity_tables import ensure_tables
 
 ChooseLane = Callable[[Store], Lane]
 
@@ -39,6 +40,7 @@ def open_session(
     ``lane`` may be a function that chooses a lane from the store. ``attempts`` is how often a request is
     attempted; ``patience`` is how long it may take with all its retries.
     """
+    ensure_tables(database, manifest)
     with open_store(database, connection.org) as store:
         chosen = lane if isinstance(lane, Lane) else lane(store)
         with open_shared_source(

@@ -68,7 +68,7 @@ def map_one(name: str, attributes: Mapping[str, Any] | None = None, **rest: Any)
 
 
 def columns_of(name: str, record: Record) -> dict[str, object]:
-    return dict(zip((column.name for column in entity(name).canonical.columns), record.values, strict=True))
+    return dict(zip((column.name for column in entity(name).record_table.columns), record.values, strict=True))
 
 
 def custom_of(record: Record) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from openfaith_sync.adapters.client.lenient_json import NotANumber
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, derive_entity_id
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse, Relationship
@@ -234,7 +235,7 @@ def test_one_bad_record_leaves_the_others_of_its_page() -> None:
     raws = [raw_record("email", external_id=number) for number in "123"]
     raws[1] = raws[1]._replace(references={"person": None})
     batch = map_batch(mapper("email"), EntityName("email"), raws)
-    assert (batch.entity, batch.table) == ("email", "emails")
+    assert (batch.entity, batch.table) == ("email", CANONICAL_TABLES["emails"])
     assert [record.external_id for record in batch.records] == ["1", "3"]
     (rejected,) = batch.rejected
     assert (rejected.external_id, rejected.field, rejected.value_type) == ("2", "person", "null")

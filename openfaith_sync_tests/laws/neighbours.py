@@ -64,7 +64,8 @@ from openfaith_sync_tests.store.making import (
 
 GROUP = EntityName("group")
 SINGLE = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
-REFERENCES = (ReferenceColumn("emails", "person_id", PERSON),)
+EMAILS = CANONICAL_TABLES["emails"]
+REFERENCES = (ReferenceColumn(EMAILS, "person_id", PERSON),)
 _OF_AN_ORG = """
 SELECT held.oid::regclass::text FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
@@ -100,7 +101,7 @@ class Neighbour:
     def bury(self, ids: list[str], _: str, __: int) -> None:
         with walking(self.database, replace(self.emails, entity=RECORDS), SINGLE) as walk:
             gone = [
-                Tombstone(EMAIL, "emails", ExternalId(one), derive_entity_id(self.org, PCO, EMAIL, one)) for one in ids
+                Tombstone(EMAIL, EMAILS, ExternalId(one), derive_entity_id(self.org, PCO, EMAIL, one)) for one in ids
             ]
             walk.store.commit_page(walk.lease, replace(walk.page(), tombstones=tuple(gone)))
             walk.close()
@@ -114,7 +115,7 @@ class Neighbour:
         key = replace(self.emails, entity=merges_of(PERSON))
         merges = tuple(Merge(ExternalId(ids[0]), ExternalId(one), at(minutes)) for one in ids[1:])
         with open_store(self.database, self.org) as store, store.hold_lease(key, "a test") as lease:
-            store.commit_merges(lease, MergeCommit(PERSON, "people", merges, REFERENCES))
+            store.commit_merges(lease, MergeCommit(PERSON, CANONICAL_TABLES["people"], merges, REFERENCES))
             store.follow_merges(self.emails, REFERENCES)
             store.load_merged(people, [ExternalId(one) for one in ids])
 
@@ -195,7 +196,7 @@ class Neighbour:
         if fetch(self.database, "SELECT FROM sync.passes WHERE org_id = %s AND canonical_table IS NOT NULL", self.org):
             frame = read_frame(self.database, self.org, PCO, EMAIL)
             assert all(str(address).startswith(f"{self.org}:") for address in frame["address"])
-        rows = load_some_rows(self.database, self.org, EMAIL, "emails", ["org_id", "address"], 100)
+        rows = load_some_rows(self.database, self.org, EMAIL, EMAILS, ["org_id", "address"], 100)
         assert {org for org, _ in rows} <= {self.org}
         for listed in (status_rows, list_inboxes):
             assert {row.org for row in listed(self.database, self.org)} <= {self.org}

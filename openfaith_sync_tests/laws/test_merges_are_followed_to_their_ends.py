@@ -6,6 +6,7 @@ from itertools import permutations
 
 import pytest
 
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import ExternalId, SyncKey, derive_entity_id, merges_of
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -214,7 +215,7 @@ def test_a_reference_stored_while_a_merge_is_applied_follows_it(cases: Cases, mo
         ThreadPoolExecutor(1) as thread,
         store._connection.transaction(),
     ):
-        store.commit_merges(lease, MergeCommit(PERSON, "people", known, references))
+        store.commit_merges(lease, MergeCommit(PERSON, CANONICAL_TABLES["people"], known, references))
         # Stores the e-mail with the reference of old, and waits to follow what is not committed yet.
         stored = thread.submit(case.poll, EMAIL)
         wait_until_it_waits(module_database, stored)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey, derive_entity_id
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId, PassStart, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
@@ -22,7 +23,7 @@ EMAIL = EntityName("email")
 PERSON = EntityName("person")
 EMAILS = SyncKey(ORG, PCO, EMAIL)
 PEOPLE = SyncKey(ORG, PCO, PERSON)
-TABLES = {EMAIL: "emails", PERSON: "people"}
+TABLES = {EMAIL: CANONICAL_TABLES["emails"], PERSON: CANONICAL_TABLES["people"]}
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 FULL = PassStart(mode=SyncMode.FULL, trigger="test", manifest_version="m1")
 
@@ -43,6 +44,19 @@ def email(
         values=(person, address, "Home", True, False, "active", NOON, version, None),
         custom_fields=b'{"pco_kind":"x"}',
         content_hash=hashlib.blake2b(repr(address).encode(errors="replace"), digest_size=16).digest(),
+    )
+
+
+def person(external_id: str, name: str | None = "Anna", version: datetime | None = NOON, org: OrgId = ORG) -> Record:
+    """Return a person as a record; their hash covers the name only, so versions can differ alone."""
+    own = {"name": name, "status": "active", "created_at": NOON, "updated_at": version}
+    return Record(
+        external_id=ExternalId(external_id),
+        entity_id=derive_entity_id(org, PCO, PERSON, external_id),
+        version=version,
+        values=tuple(own.get(column.name) for column in TABLES[PERSON].columns),
+        custom_fields=b"{}",
+        content_hash=hashlib.blake2b(repr(name).encode(errors="replace"), digest_size=16).digest(),
     )
 
 

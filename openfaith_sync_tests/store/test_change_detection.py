@@ -13,10 +13,12 @@ from openfaith_sync_tests.store.making import (
     ORG,
     PCO,
     PEOPLE,
+    PERSON,
     at,
     batch,
     email,
     fetch,
+    person,
     rejection,
     run,
     walking,
@@ -43,18 +45,19 @@ MEMBERSHIPS = SyncKey(ORG, PCO, EntityName("household_membership"))
 def test_news_are_what_storing_would_change(database: Database, page: MappedBatch, news: int) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1")], [rejection("7")]))
-        before = fetch(database, "SELECT xmin::text FROM sync.external_links")
+        before = fetch(database, "SELECT xmin::text FROM openfaith.emails")
         assert walk.store.count_changes(EMAILS, page) == news
-        assert fetch(database, "SELECT xmin::text FROM sync.external_links") == before
+        assert fetch(database, "SELECT xmin::text FROM openfaith.emails") == before
 
 
 def test_a_record_that_reappeared_is_news_and_a_merged_one_is_not(database: Database) -> None:
-    with walking(database) as walk:
-        walk.commit(batch([email("1")]))
-        run(database, "UPDATE sync.external_links SET deleted_at = now()")
-        assert walk.store.count_changes(EMAILS, batch([email("1")])) == 1
-        run(database, "UPDATE sync.external_links SET merged_into = '2'")
-        assert walk.store.count_changes(EMAILS, batch([email("1")])) == 0
+    anna = batch([person("1")], entity=PERSON)
+    with walking(database, PEOPLE) as walk:
+        walk.commit(anna)
+        run(database, "UPDATE openfaith.people SET deleted_at = now()")
+        assert walk.store.count_changes(PEOPLE, anna) == 1
+        run(database, "UPDATE openfaith.people SET merged_into_id = 'person_2'")
+        assert walk.store.count_changes(PEOPLE, anna) == 0
 
 
 def subscribe(database: Database) -> None:
@@ -111,7 +114,7 @@ def test_parents_count_as_changed_until_they_were_listed_as_they_are(database: D
         run(
             database,
             "INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id)"
-            " SELECT org_id, adapter, %s, external_id, content_hash, '{}', 1 FROM sync.external_links",
+            " SELECT org_id, adapter, %s, external_id, content_hash, '{}', 1 FROM openfaith.emails",
             MEMBERSHIPS.entity,
         )
         assert not store.has_changed_parents(MEMBERSHIPS, EMAIL)

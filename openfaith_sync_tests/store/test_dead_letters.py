@@ -16,7 +16,7 @@ FROM sync.dead_letters ORDER BY external_id
 
 
 def stored(database: Database) -> set[str]:
-    return {row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links")}
+    return {row[0] for row in fetch(database, "SELECT external_id FROM openfaith.emails")}
 
 
 def test_a_rejected_record_is_set_aside_with_everything_about_it(database: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey, derive_entity_id
 from openfaith_sync.domain.passes.passes import Counts, ParentListing, PassStart, SyncMode, Tombstone
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -15,11 +16,13 @@ from openfaith_sync_tests.store.making import (
     EMAILS,
     ORG,
     PCO,
+    PEOPLE,
     PERSON,
     at,
     batch,
     email,
     fetch,
+    person,
     run,
     walking,
 )
@@ -30,7 +33,9 @@ LIVE = "SELECT count(*) FROM openfaith.emails WHERE deleted_at IS NULL"
 
 
 def gone(external_id: str) -> Tombstone:
-    return Tombstone(EMAIL, "emails", ExternalId(external_id), derive_entity_id(ORG, PCO, EMAIL, external_id))
+    return Tombstone(
+        EMAIL, CANONICAL_TABLES["emails"], ExternalId(external_id), derive_entity_id(ORG, PCO, EMAIL, external_id)
+    )
 
 
 def bury(database: Database, *external_ids: str) -> None:
@@ -84,9 +89,8 @@ def test_a_page_that_waits_for_a_tombstone_being_written_does_not_bring_the_reco
         walk.commit(batch([email("1", "old@x.org")]))
         with database.connect_fleet() as other, ThreadPoolExecutor(1) as thread:
             with other.transaction():
-                for table in ("sync.external_links", "openfaith.emails"):
-                    other.execute(f"UPDATE {table} SET deleted_at = now()".encode())
-                # It read the link while it was alive, and compares again once it holds the link's lock.
+                other.execute("UPDATE openfaith.emails SET deleted_at = now()")
+                # It read the row while it was alive, and compares again once it holds the row's lock.
                 stored = thread.submit(walk.commit, batch([email("1", "new@x.org", at(5))]))
                 assert waits_for_a_lock(database, stored)
             assert stored.result(timeout=30) == {EMAIL: Counts(unchanged=1)}
@@ -99,7 +103,7 @@ def test_a_tombstone_that_waits_for_a_page_being_written_leaves_what_it_stored(d
         (proven_at,) = fetch(database, "SELECT clock_timestamp()")[0]
         with database.connect_fleet() as other, ThreadPoolExecutor(1) as thread:
             with other.transaction():
-                other.execute("UPDATE sync.external_links SET updated_at = clock_timestamp()")
+                other.execute("UPDATE openfaith.emails SET synced_at = clock_timestamp()")
                 page = replace(walk.page(batch([])), tombstones=(replace(gone("1"), proven_at=proven_at),))
                 stored = thread.submit(walk.store.commit_page, walk.lease, page)
                 assert waits_for_a_lock(database, stored)
@@ -116,13 +120,12 @@ def test_a_pass_that_began_later_brings_a_record_back_that_reappeared(database: 
 
 
 def test_a_page_never_brings_a_merged_record_back(database: Database) -> None:
-    with walking(database) as walk:
-        walk.commit(batch([email("1")]))
-    bury(database, "1")
-    run(database, "UPDATE sync.external_links SET merged_into = '2'")
-    with walking(database) as walk:
-        walk.commit(batch([email("1", "again@x.org", at(9))]))
-    assert live(database) == 0
+    with walking(database, PEOPLE) as walk:
+        walk.commit(batch([person("1")], entity=PERSON))
+    run(database, "UPDATE openfaith.people SET deleted_at = now(), merged_into_id = 'person_2'")
+    with walking(database, PEOPLE) as walk:
+        walk.commit(batch([person("1", "Again", at(9))], entity=PERSON))
+        assert walk.store.count_live(PEOPLE) == 0
     # But it is read by its id, since the merge may be wrong.
     waiting = fetch(database, "SELECT name, external_id, action FROM sync.webhook_events WHERE done_at IS NULL")
     assert waiting == [("conflict", "1", "check")]

@@ -1,16 +1,33 @@
 """Events are stored once and for sure, found when they are due, and forgotten when they are old."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from openfaith_sync.domain.ids import RECORDS, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.records.merges import Merge, MergeCommit
 from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, RecordStatus, Wait
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_inboxes, prune_events, receive, receive_on
-from openfaith_sync_tests.store.making import EMAIL, ORG, OTHER_ORG, PCO, at, batch, email, fetch, run, walking
+from openfaith_sync_tests.store.making import (
+    EMAIL,
+    ORG,
+    OTHER_ORG,
+    PCO,
+    PEOPLE,
+    PERSON,
+    TABLES,
+    at,
+    batch,
+    email,
+    fetch,
+    person,
+    run,
+    walking,
+)
 
 SINGLE = SyncKey(ORG, PCO, RECORDS)
 RECORD = PassStart(mode=SyncMode.RECORD, trigger="test", manifest_version="m1")
@@ -92,8 +109,7 @@ def test_a_reading_has_every_waiting_event_of_its_record_by_the_source_s_clock(d
     ("change", "held"),
     [
         (None, RecordStatus.LIVE),
-        ("UPDATE sync.external_links SET deleted_at = now()", RecordStatus.GONE),
-        ("UPDATE sync.external_links SET deleted_at = now(), merged_into = '2'", RecordStatus.MERGED),
+        ("UPDATE openfaith.emails SET deleted_at = now()", RecordStatus.GONE),
     ],
 )
 def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(
@@ -108,6 +124,21 @@ def test_a_reading_says_how_its_record_lies_here_and_what_was_applied(
     with walking(database, SINGLE, RECORD) as records:
         (reading,) = records.store.load_due_records(SINGLE, 10)
     assert (reading.status, reading.applied_to, reading.destroyed_at) == (held, at(7), at(7))
+
+
+def test_a_reading_says_with_which_record_its_own_was_merged(database: Database) -> None:
+    with walking(database, PEOPLE) as walk:
+        walk.commit(batch([person("1"), person("2")], entity=PERSON))
+        merged = MergeCommit(PERSON, TABLES[PERSON], (Merge(ExternalId("2"), ExternalId("1"), None),), ())
+        walk.store.commit_merges(walk.lease, merged)
+    receive(database, ORG, PCO, [replace(event("new", "1"), entity=PERSON)])
+    with walking(database, SINGLE, RECORD) as records:
+        readings = {one.external_id: one for one in records.store.load_due_records(SINGLE, 10)}
+    # The survivor is read as well: the other's belongings moved to it.
+    assert {one: (found.status, found.merged_into) for one, found in readings.items()} == {
+        "1": (RecordStatus.MERGED, "2"),
+        "2": (RecordStatus.LIVE, None),
+    }
 
 
 def test_waiting_is_a_row_with_a_time(database: Database) -> None:

@@ -10,11 +10,24 @@ from openfaith_sync.domain.errors import LeaseLost, UsageError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes.deletions import Hold, HoldStatus
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
+from openfaith_sync.domain.records.merges import Merge, MergeCommit
 from openfaith_sync.domain.records.record import Record
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.evidence import PostgresEvidence
 from openfaith_sync.store.deletions.hold_decisions import approve_hold, list_holds, reject_hold
-from openfaith_sync_tests.store.making import Walk, batch, email, fetch, rejection, run, walking
+from openfaith_sync_tests.store.making import (
+    PEOPLE,
+    PERSON,
+    TABLES,
+    Walk,
+    batch,
+    email,
+    fetch,
+    person,
+    rejection,
+    run,
+    walking,
+)
 from openfaith_sync_tests.store.test_evidence import bury, gone, live
 
 RECONCILIATION = PassStart(mode=SyncMode.RECONCILIATION, trigger="test", manifest_version="m1")
@@ -68,20 +81,26 @@ def test_what_came_or_was_written_while_it_was_listed_is_not_missing(held: Datab
     with reconciling(held) as (walk, evidence):
         list_ids(walk, "1", "2")
         # By a worker of single records, beside the walk.
-        run(held, "UPDATE sync.external_links SET updated_at = now() WHERE external_id = '3'")
+        run(held, "UPDATE openfaith.emails SET synced_at = now() WHERE external_id = '3'")
         run(
             held,
-            "INSERT INTO sync.external_links (org_id, adapter, entity, external_id, entity_id, content_hash)"
-            " SELECT org_id, adapter, entity, '6', 'email_6', content_hash FROM sync.external_links LIMIT 1",
+            "INSERT INTO openfaith.emails (org_id, adapter, type, external_id, id, content_hash)"
+            " SELECT org_id, adapter, type, '6', 'email_6', content_hash FROM openfaith.emails LIMIT 1",
         )
         evidence.compare_listing()
         assert candidates(evidence) == [("4", 1), ("5", 1)]
 
 
-def test_what_was_merged_is_not_missing(held: Database) -> None:
-    run(held, "UPDATE sync.external_links SET merged_into = '1' WHERE external_id = '3'")
-    with reconciling(held) as (walk, evidence):
-        list_ids(walk, "1", "2", "4")
+def test_what_was_merged_is_not_missing(database: Database) -> None:
+    with walking(database, PEOPLE) as walk:
+        walk.commit(batch(map(person, "1345"), entity=PERSON))
+        merge = Merge(ExternalId("1"), ExternalId("3"), None)
+        walk.store.commit_merges(walk.lease, MergeCommit(PERSON, TABLES[PERSON], (merge,), ()))
+        walk.close()
+    with walking(database, PEOPLE, RECONCILIATION) as walk:
+        evidence = walk.store.open_evidence(walk.lease, walk.opened.pass_id)
+        page = replace(walk.page(batch([], entity=PERSON)), listed=(ExternalId("1"), ExternalId("4")))
+        walk.store.commit_page(walk.lease, page)
         evidence.compare_listing()
         assert candidates(evidence) == [("5", 1)]
 
@@ -116,11 +135,11 @@ def test_a_tombstone_leaves_what_was_written_since_its_proof_began(held: Databas
         evidence.compare_listing()
         _, proven_at = evidence.load_candidates(None, 100)
         # By a worker of single records, who found it alive.
-        run(held, "UPDATE sync.external_links SET updated_at = clock_timestamp() WHERE external_id = '2'")
+        run(held, "UPDATE openfaith.emails SET synced_at = clock_timestamp() WHERE external_id = '2'")
         tombstones = tuple(replace(gone(one), proven_at=proven_at) for one in "23")
         walk.store.commit_page(walk.lease, replace(walk.page(batch([])), tombstones=tombstones))
         assert [one for one, _ in candidates(evidence)] == ["4", "5"]
-    living = fetch(held, "SELECT external_id FROM sync.external_links WHERE deleted_at IS NULL ORDER BY external_id")
+    living = fetch(held, "SELECT external_id FROM openfaith.emails WHERE deleted_at IS NULL ORDER BY external_id")
     assert living == [("1",), ("2",), ("4",), ("5",)]
 
 

@@ -31,7 +31,7 @@ def test_the_status_says_what_is_held_and_what_the_last_pass_did(database: Datab
     with walking(database, PEOPLE, riders(EMAIL)) as walk:
         walk.commit(batch([], entity=PERSON), batch([email("1"), email("2")], [rejection("3")]))
         walk.close(at(5))
-    run(database, "UPDATE sync.external_links SET deleted_at = now() WHERE external_id = '2'")
+    run(database, "UPDATE openfaith.emails SET deleted_at = now() WHERE external_id = '2'")
     with walking(database, SyncKey(OTHER_ORG, PCO, EMAIL)) as walk:
         walk.commit(batch([email("1", org=OTHER_ORG)]))
     address, person, other = status_rows(database)
@@ -71,7 +71,6 @@ def test_a_query_that_writes_or_is_wrong_is_refused(database: Database, query: s
 def test_a_frame_has_a_row_a_live_record_and_typed_columns(database: Database) -> None:
     with walking(database) as walk:
         walk.commit(batch([email("1", "a@x.org"), email("2", None), email("3", "gone@x.org")]))
-        run(database, "UPDATE sync.external_links SET deleted_at = now() WHERE external_id = '3'")
         run(database, "UPDATE openfaith.emails SET deleted_at = now() WHERE address = 'gone@x.org'")
     with walking(database, SyncKey(OTHER_ORG, PCO, EMAIL)) as walk:
         walk.commit(batch([email("1", "theirs@x.org", org=OTHER_ORG)]))
@@ -99,10 +98,8 @@ def test_a_date_long_ago_fits_a_frame(database: Database) -> None:
         walk.commit(batch([], entity=PERSON))
     run(
         database,
-        """WITH link AS (INSERT INTO sync.external_links (org_id, adapter, entity, external_id, entity_id, content_hash)
-                         VALUES (%s, 'pco', 'person', '1', 'p', '') RETURNING org_id, entity_id)
-           INSERT INTO openfaith.people (org_id, id, type, birthdate)
-           SELECT org_id, entity_id, 'person', '1000-01-31' FROM link""",
+        """INSERT INTO openfaith.people (org_id, adapter, type, external_id, id, content_hash, birthdate)
+           VALUES (%s, 'pco', 'person', '1', 'p', '', '1000-01-31')""",
         ORG,
     )
     assert read_frame(database, ORG, PCO, PERSON)["birthdate"].iloc[0].date() == date(1000, 1, 31)

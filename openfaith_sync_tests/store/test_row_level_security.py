@@ -30,6 +30,7 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
   SELECT FROM pg_attribute own WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped)
 """
 FLEET = {
+    "store/schema/entity_tables.py": 1,  # the tables of all orgs' records
     "store/outages/alerts.py": 3,  # an alert is one for all whom it concerns
     "store/outages/breakers.py": 5,  # a provider is away for all
     "defs/instance/storage.py": 1,  # makes Dagster's schema

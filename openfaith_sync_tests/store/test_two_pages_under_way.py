@@ -49,7 +49,7 @@ def begin(walk: Walk, *records: Record, offset: int = 1) -> PendingCommit:
 
 
 def stored(database: Database) -> list[str]:
-    return sorted(row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links"))
+    return sorted(row[0] for row in fetch(database, "SELECT external_id FROM openfaith.emails"))
 
 
 def backend(walk: Walk) -> int:
@@ -207,8 +207,8 @@ def test_a_transaction_that_is_rolled_back_over_the_same_connection_takes_no_pag
 def test_what_cannot_be_stored_at_all_stops_no_page_before_it(database: Database) -> None:
     with walking(database) as walk:
         first = begin(walk, email("1"))
-        nowhere = replace(batch([email("2")]), table="nowhere")
-        with pytest.raises(DefinitionError, match="nowhere"):
+        nowhere = replace(batch([email("2")]), table=None)
+        with pytest.raises(DefinitionError, match="the records of email have no table"):
             walk.store.begin_commit(walk.lease, walk.page(nowhere))
         assert first.result() == {EMAIL: Counts(created=1)}
         assert walk.commit(batch([email("3")])) == {EMAIL: Counts(created=1)}

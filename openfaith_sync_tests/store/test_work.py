@@ -113,12 +113,15 @@ def test_the_run_that_answered_is_kept(planned: Database, plan: Plan) -> None:
 
 
 def test_a_listing_that_is_long_and_tells_no_changes_is_known_by_its_records(planned: Database, plan: Plan) -> None:
-    links = """
-    INSERT INTO sync.external_links (org_id, adapter, entity, external_id, entity_id, content_hash)
-    SELECT %s, 'pco', 'group', n::text, 'group_' || n, ''::bytea FROM generate_series(1, %s) n
+    listed = """
+    WITH done AS (
+      INSERT INTO sync.passes (org_id, adapter, entity, mode, trigger, status, manifest_version, created, unchanged)
+      VALUES (%s, 'pco', 'group', 'full', 'test', 'complete', 'm1', 1, %s - 1) RETURNING *)
+    INSERT INTO sync.checkpoints (org_id, adapter, entity, completed_at, completed_pass_id)
+    SELECT org_id, adapter, entity, now(), pass_id FROM done
     """
-    run(planned, links, ORG, plan.page_size)
-    run(planned, links, OTHER_ORG, plan.page_size + 1)
+    run(planned, listed, ORG, plan.page_size)
+    run(planned, listed, OTHER_ORG, plan.page_size + 1)
     long = {work.key.org for work in load_due(planned, plan, DELTA, 10) if work.is_long}
     assert long == {OTHER_ORG}
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import dagster as dg
 
-from openfaith_sync.domain.canonical_tables import Column, ColumnType
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import Column, ColumnType
 
 SQL_TYPES: Mapping[ColumnType, str] = {
     ColumnType.TEXT: "text",
@@ -74,8 +74,8 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
 def column_schema(entity: Entity) -> dg.TableSchema:
     """Return all columns of an entity's canonical table, each with the source of its values."""
     sources = dict(_column_sources(entity))
-    mapped = [_column(column, sources.get(column.name)) for column in entity.canonical.columns]
-    merged = [MERGED_INTO] if entity.canonical.has_merges else []
+    mapped = [_column(column, sources.get(column.name)) for column in entity.record_table.columns]
+    merged = [MERGED_INTO] if entity.record_table.has_merges else []
     return dg.TableSchema([*STORE_COLUMNS_BEFORE, *mapped, *merged, *STORE_COLUMNS_AFTER])
 
 

@@ -19,14 +19,14 @@ _MARKDOWN_CHARACTERS = re.compile(r"[\\|*_`<>\[\]!#~]")
 def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataValue:
     """Return the first rows of an entity, for the asset's materialization."""
     columns = shown_columns(entity)
-    rows = load_some_rows(database, org, entity.name, entity.table, columns, PREVIEW_ROWS)
+    rows = load_some_rows(database, org, entity.name, entity.record_table, columns, PREVIEW_ROWS)
     # Markdown, since Dagster's own table value takes 7 KB of the event log where this takes 1.
     return dg.MetadataValue.md(draw_table(columns, rows))
 
 
 def shown_columns(entity: Entity) -> Sequence[str]:
     """Return the columns that a preview may contain: none that is, or could be, personal."""
-    return ("id", *(column.name for column in entity.canonical.columns if not column.private), "synced_at")
+    return ("id", *(column.name for column in entity.record_table.columns if not column.private), "synced_at")
 
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

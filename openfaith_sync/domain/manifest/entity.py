@@ -4,12 +4,13 @@ from typing import Self
 
 from pydantic import model_validator
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTable
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity_checks import entity_problems
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, VersionDate
 from openfaith_sync.domain.manifest.problem import ManifestProblems
+from openfaith_sync.domain.record_tables import RecordTable
 
 
 class EntityPart(EntityKeys):
@@ -58,6 +59,6 @@ class Entity(EntityPart):
         return self.model_copy(update={**listing, "parameters": {}, "total_count": "exact"})
 
     @property
-    def canonical(self) -> CanonicalTable:
-        """Return the canonical table of its records."""
+    def record_table(self) -> RecordTable:
+        """Return the table of its records."""
         return CANONICAL_TABLES[self.table]

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS, parse_country
+from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import JsonObject
 
 
@@ -65,7 +65,7 @@ def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
     Raises:
         ImpossibleMapping: Something other than text is to be chosen.
     """
-    places = {column.name: (place, column.type) for place, column in enumerate(entity.canonical.columns)}
+    places = {column.name: (place, column.type) for place, column in enumerate(entity.record_table.columns)}
     country = next((name for name, part in entity.attributes.items() if part.parse is Parse.COUNTRY), None)
     choices = []
     for name, attribute in entity.attributes.items():

@@ -12,7 +12,6 @@ from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Parse
@@ -22,6 +21,7 @@ from openfaith_sync.domain.mapping.composed_columns import build_choices
 from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank, parse_text
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
+from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import JsonObject, MappedBatch, RawRecord, Record, Rejection
 
 MAX_SHAPES = 256
@@ -72,8 +72,8 @@ class Mapper:
 
     def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> None:
         """Compile what the manifest says of the entity; see ``build_mapper``."""
-        columns = entity.canonical.columns
-        self.table = entity.table
+        columns = entity.record_table.columns
+        self.table = entity.record_table
         places = {column.name: place for place, column in enumerate(columns)}
         self._prefix = f"{adapter}_"
         self._derive = IdDeriver(org, adapter, entity.name)
@@ -176,7 +176,7 @@ def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Con
         org: Whose records they are; part of every id.
         adapter: Where they come from; part of every id and custom field name.
         entities: The entities whose records are stored. An entity id is made by
-            a hash, and only stored records have a link that leads back from it, so a
+            a hash, and only a stored record's row leads back from it, so a
             reference to any other entity keeps its external id in the custom fields.
 
     Raises:
@@ -202,7 +202,7 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
 
 
 def _build_fields(entity: Entity, prefix: str, chosen: set[str]) -> dict[str, _Field]:
-    places = {column.name: (place, column.type) for place, column in enumerate(entity.canonical.columns)}
+    places = {column.name: (place, column.type) for place, column in enumerate(entity.record_table.columns)}
     fields = {}
     for name, attribute in entity.attributes.items():
         if attribute.to is None or name in chosen:
@@ -226,7 +226,7 @@ def _find_version(entity: Entity) -> int | None:
     if entity.delta.attribute is None:
         return None
     wanted = entity.attributes[entity.delta.attribute].to
-    for place, column in enumerate(entity.canonical.columns):
+    for place, column in enumerate(entity.record_table.columns):
         if column.name == wanted and column.type is ColumnType.TIMESTAMP:
             return place
     key = (entity.name, "delta", "attribute")

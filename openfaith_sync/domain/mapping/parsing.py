@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, Problem
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
+from openfaith_sync.domain.record_tables import ColumnType
 
 ParseValue: TypeAlias = Callable[[Any], object]
 GivesBack: TypeAlias = Callable[[Any, Any], bool]

@@ -8,13 +8,13 @@ made from it would point to the wrong record or to none.
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
-from openfaith_sync.domain.canonical_tables import ColumnType
 from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityId, EntityName, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Relationship
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
 from openfaith_sync.domain.mapping.parsing import json_type
+from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import RawRecord, Reference
 
 
@@ -23,7 +23,7 @@ class _Target(NamedTuple):
 
     derive: IdDeriver
     is_stored: bool
-    """Whether a link leads back from its entity ids; if not, the external id is kept as well."""
+    """Whether a row leads back from its entity ids; if not, the external id is kept as well."""
 
 
 class _Column(NamedTuple):
@@ -42,7 +42,7 @@ class ReferenceMapper:
     __slots__ = ("_columns", "_filled", "_included", "_lists", "_ones", "_prefix", "_types")
 
     def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str]) -> None:
-        """Compile what the manifest says of relationships; a link leads back to those in ``entities``."""
+        """Compile what the manifest says of relationships; a row leads back to those in ``entities``."""
         self._prefix = f"{adapter}_"
         relationships = entity.relationships
         self._columns = tuple(
@@ -184,7 +184,7 @@ def _targets_of(part: Relationship, org: OrgId, adapter: AdapterName, entities: 
 
 
 def _place_of(entity: Entity, name: str, wanted: str) -> int:
-    for place, column in enumerate(entity.canonical.columns):
+    for place, column in enumerate(entity.record_table.columns):
         if column.name == wanted and column.type is ColumnType.REFERENCE:
             return place
     key = (entity.name, "relationships", name, "to")

@@ -9,6 +9,7 @@ from typing import NewType, TypeAlias
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.record_tables import RecordTable
 from openfaith_sync.domain.records.record import MappedBatch
 
 PassId = NewType("PassId", int)
@@ -140,7 +141,7 @@ class Tombstone:
     """A record that is proven gone at the source."""
 
     entity: EntityName
-    table: str
+    table: RecordTable
     external_id: ExternalId
     entity_id: EntityId
     proven_at: datetime | None = None

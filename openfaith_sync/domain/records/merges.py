@@ -7,6 +7,7 @@ from datetime import datetime
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity_keys import Merges
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import RecordTable
 from openfaith_sync.domain.records.record import RawRecord
 
 
@@ -23,9 +24,9 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceColumn:
-    """A column of a canonical table that holds entity ids of one entity."""
+    """A column of a record table that holds entity ids of one entity."""
 
-    table: str
+    table: RecordTable
     column: str
     target: EntityName
 
@@ -35,7 +36,7 @@ class MergeCommit:
     """Merges to be applied, whole or not at all."""
 
     entity: EntityName
-    table: str
+    table: RecordTable
     merges: tuple[Merge, ...]
     references: tuple[ReferenceColumn, ...]
     """Every column that refers to this entity."""
@@ -48,7 +49,7 @@ class Revival:
     """Records that live at the source although a merge removed them here."""
 
     entity: EntityName
-    table: str
+    table: RecordTable
     external_ids: tuple[ExternalId, ...]
     references: tuple[ReferenceColumn, ...]
     """Every column that refers to this entity."""
@@ -97,7 +98,7 @@ def merging_references(manifest: Manifest, entities: Iterable[EntityName]) -> tu
 def _references(manifest: Manifest, entity: EntityName, targets: set[EntityName]) -> list[ReferenceColumn]:
     part = manifest.entities[entity]
     return [
-        ReferenceColumn(part.table, relationship.to, EntityName(target))
+        ReferenceColumn(part.record_table, relationship.to, EntityName(target))
         for relationship in part.relationships.values()
         if relationship.to is not None
         for target in relationship.targets.values()

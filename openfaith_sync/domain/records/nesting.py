@@ -6,6 +6,7 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import RecordTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +14,10 @@ class Nesting:
     """Where a nested entity and its parent are stored, and the columns that join them."""
 
     parent: EntityName
-    table: str
+    table: RecordTable
     under: str
     """The column that names the parent."""
-    parent_table: str
+    parent_table: RecordTable
     members_key: str | None = None
     """The parent's custom field that lists its members, if the source sends one."""
     member: str | None = None
@@ -52,9 +53,9 @@ def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:
     is_named = member is not None and member.to is not None and nested.members in parent.relationships
     return Nesting(
         parent=parent.name,
-        table=entity.table,
+        table=entity.record_table,
         under=under,
-        parent_table=parent.table,
+        parent_table=parent.record_table,
         # So the mapping names a to-many relationship that is always sent.
         members_key=f"{manifest.adapter}_{nested.members}_ids" if is_named else None,
         member=member.to if member and is_named else None,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityId, EntityName, ExternalId
+from openfaith_sync.domain.record_tables import RecordTable
 
 UNREADABLE_VALUES = "unreadable_values"
 """The report key for values that left their columns empty."""
@@ -61,7 +62,7 @@ class Record(NamedTuple):
     version: datetime | None
     """The source's version of it (its ``updated_at``); ``None`` where the source shows none."""
     values: tuple[object, ...]
-    """One value per column of the entity's ``CanonicalTable.columns``, in that order."""
+    """One value per column of the entity's ``RecordTable.columns``, in that order."""
     custom_fields: bytes
     """A JSON object: every attribute without a canonical home."""
     content_hash: bytes
@@ -88,8 +89,8 @@ class MappedBatch:
     entity: EntityName
     records: tuple[Record, ...]
     rejected: tuple[Rejection, ...] = ()
-    table: str = ""
-    """The canonical table of ``records``; may be empty where there are none."""
+    table: RecordTable | None = None
+    """The table of ``records``; may be missing where there are none."""
 
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""

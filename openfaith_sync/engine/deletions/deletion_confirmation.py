@@ -136,7 +136,7 @@ class DeletionConfirmation:
     def _tombstones(
         self, gone: Sequence[Candidate], proven_at: datetime | None, check: DeletionCheck
     ) -> tuple[Tombstone, ...]:
-        key, table = self._session.key, self._session.entity.table
+        key, table = self._session.key, self._session.entity.record_table
         return tuple(
             Tombstone(
                 key.entity,

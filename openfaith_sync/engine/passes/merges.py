@@ -182,5 +182,5 @@ class _Poll:
             return False
 
     def _commit(self, merges: tuple[Merge, ...], watermark: datetime | None) -> int:
-        commit = MergeCommit(self._merged.name, self._merged.table, merges, self._references, watermark)
+        commit = MergeCommit(self._merged.name, self._merged.record_table, merges, self._references, watermark)
         return self._store.commit_merges(self._lease, commit)

@@ -14,7 +14,7 @@ class Redirects(Protocol):
     def commit_merges(self, lease: Lease, page: MergeCommit) -> int:
         """Apply merges and move their watermark in one transaction; return how many were new.
 
-        Chains are followed to their ends. Links and references of what is removed lead
+        Chains are followed to their ends. References to what is removed lead
         to the end, its row is tombstoned, and the inbox is asked to have the end read.
 
         Raises:

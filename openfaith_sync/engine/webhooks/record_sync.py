@@ -197,7 +197,7 @@ class _InboxRun:
         parent, column = read_parent(self._source, entity, due), entity.relationships[entity.nested.under].to
         if parent is not None or column is None:
             return parent
-        reference = ReferenceColumn(entity.table, column, entity.parent)
+        reference = ReferenceColumn(entity.record_table, column, entity.parent)
         return self._store.load_parent(
             replace(self._lease.key, entity=entity.name), entity.parent, reference, due.external_id
         )
@@ -258,7 +258,7 @@ class _InboxRun:
             if parent is not None:
                 batch.memberships.append(Membership(due.entity, parent, due.external_id))
         if resolution.is_gone:
-            table = self._manifest.entities[due.entity].table
+            table = self._manifest.entities[due.entity].record_table
             derive = IdDeriver(self._lease.key.org, self._lease.key.adapter, due.entity)
             tombstone = Tombstone(due.entity, table, due.external_id, derive(due.external_id))
             batch.asked.append(RequestedDeletion(tombstone, parent, is_live=due.status is RecordStatus.LIVE))
@@ -280,7 +280,7 @@ class _InboxRun:
     def _revive(self, batch: RecordBatch) -> None:
         for entity, external_ids in batch.revived.items():
             references = references_to(self._manifest, entity)
-            table = self._manifest.entities[entity].table
+            table = self._manifest.entities[entity].record_table
             self._store.revive(self._lease, Revival(entity, table, tuple(external_ids), references))
 
     def _map(self, batch: RecordBatch) -> tuple[MappedBatch, ...]:

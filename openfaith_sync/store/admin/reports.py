@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import sql
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTable, Column, ColumnType
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.passes import Counts, SyncMode
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.query_role import SECRET_COLUMNS
+from openfaith_sync.store.schema.record_tables import EntityTable, known_tables, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,39 +24,50 @@ QUERY_TIMEOUT = timedelta(seconds=30)
 
 _STATUS = """
 SELECT key.org_id, key.adapter, key.entity,
-       (SELECT count(*) FROM sync.external_links
-        WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND deleted_at IS NULL),
+       COALESCE(stored.live, 0),
        (SELECT count(*) FROM sync.dead_letters
         WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND resolved_at IS NULL),
        held.watermark, done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
        done.ended_at, done.ended_at - done.started_at, going.pass_id, going.started_at
 FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes
       WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND NOT starts_with(entity, '$')) key
+LEFT JOIN ({live}) stored USING (org_id, adapter, entity)
 LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
 LEFT JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
 LEFT JOIN sync.passes going ON (going.org_id, going.adapter, going.entity) = (key.org_id, key.adapter, key.entity)
   AND going.status = 'open' AND going.parent_pass_id IS NULL
 ORDER BY key.org_id, key.adapter, key.entity
 """
-_TABLE_OF = """
-SELECT canonical_table FROM sync.passes
-WHERE org_id = %s AND adapter = %s AND entity = %s AND canonical_table IS NOT NULL ORDER BY pass_id DESC LIMIT 1
+_LIVE = """
+SELECT org_id, adapter, type AS entity, count(*) AS live FROM {table}
+WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND deleted_at IS NULL GROUP BY org_id, adapter, type
+"""
+_NONE_LIVE = "SELECT NULL::text AS org_id, NULL::text AS adapter, NULL::text AS entity, 0::bigint AS live WHERE false"
+_WAS_SYNCED = """
+SELECT EXISTS (SELECT FROM sync.passes WHERE org_id = %s AND adapter = %s AND entity = %s)
 """
 _LIVE_ROWS = """
-SELECT {columns} FROM openfaith.{table}
-WHERE org_id = %(org)s AND deleted_at IS NULL AND id IN (
-  SELECT entity_id FROM sync.external_links
-  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND deleted_at IS NULL)
-ORDER BY id
+SELECT {columns} FROM {table}
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND deleted_at IS NULL ORDER BY id
 """
+_COLUMNS = """
+SELECT own.attname, format_type(own.atttypid, own.atttypmod)
+FROM pg_attribute own
+JOIN pg_class held ON held.oid = own.attrelid JOIN pg_namespace room ON room.oid = held.relnamespace
+WHERE room.nspname = %(schema)s AND held.relname = %(table)s AND own.attnum > 0 AND NOT own.attisdropped
+  AND own.attname <> ALL (%(hidden)s)
+ORDER BY own.attnum
+"""
+_HIDDEN = ("adapter", "merged_into_id", "deleted_at", "source_version", "content_hash", "is_loss")
+"""Columns that say the same of each row of a frame, or that only a sync needs."""
 _DTYPES = {
-    ColumnType.TEXT: "string",
-    ColumnType.REFERENCE: "string",
-    ColumnType.BOOLEAN: "boolean",
-    ColumnType.INTEGER: "Int64",
-    ColumnType.FLOAT: "Float64",
-    ColumnType.DATE: "datetime64[us]",
-    ColumnType.TIMESTAMP: "datetime64[us, UTC]",
+    "text": "string",
+    "boolean": "boolean",
+    "integer": "Int64",
+    "bigint": "Int64",
+    "double precision": "Float64",
+    "date": "datetime64[us]",
+    "timestamp with time zone": "datetime64[us, UTC]",
 }
 
 
@@ -96,7 +109,9 @@ class QueryResult:
 def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStatus]:
     """Return the status of every entity that was ever synced, of one org or of all."""
     with database.connect_reading(org) as session:
-        return [_status(row) for row in session.execute(_STATUS, {"org": org})]
+        tables = sorted({table.quoted for table in known_tables(session).values()})
+        live = " UNION ALL ".join(_LIVE.replace("{table}", table) for table in tables) or _NONE_LIVE
+        return [_status(row) for row in session.execute(_STATUS.replace("{live}", live).encode(), {"org": org})]
 
 
 def _status(row: tuple[Any, ...]) -> EntityStatus:
@@ -162,27 +177,21 @@ def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: Ent
     """
     import pandas as pd  # noqa: PLC0415  importing it takes half a second, which only readers of frames should spend
 
+    key = SyncKey(org, adapter, entity)
     with database.connect(org) as session:
-        found = session.execute(_TABLE_OF, (org, adapter, entity)).fetchone()
-        if found is None:
+        if not fetch_one(session, _WAS_SYNCED, key_parameters(key))[0]:
             raise UsageError(f"{adapter}/{entity} has never been synced for {org}")
-        dtypes = _frame_columns(CANONICAL_TABLES[found[0]])
+        table = table_of(session, key)
+        dtypes = _load_dtypes(session, table)
         statement = sql.SQL(_LIVE_ROWS).format(
-            columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(found[0])
+            columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(table.schema, table.name)
         )
         rows = session.execute(statement, {"org": org, "adapter": adapter, "entity": entity}).fetchall()
     frame = pd.DataFrame.from_records(rows, columns=list(dtypes))
     return frame.astype(dtypes)
 
 
-def _frame_columns(table: CanonicalTable) -> dict[str, str]:
-    """Return each column's dtype, the identity first and the columns shared by all tables last."""
-    own = {column.name: _DTYPES[column.type] for column in table.columns}
-    identity = (Column("id"), Column("org_id"), Column("type"))
-    return {
-        **{column.name: _DTYPES[column.type] for column in identity},
-        **own,
-        "tags": "object",
-        "custom_fields": "object",
-        "synced_at": _DTYPES[ColumnType.TIMESTAMP],
-    }
+def _load_dtypes(session: Connection, table: EntityTable) -> dict[str, str]:
+    """Return each column's dtype, in the table's order, without the columns that only a sync needs."""
+    columns = session.execute(_COLUMNS, {"schema": table.schema, "table": table.name, "hidden": list(_HIDDEN)})
+    return {name: _DTYPES.get(kind, "object") for name, kind in columns}

@@ -6,15 +6,15 @@ from typing import Any
 from psycopg import Cursor, sql
 from psycopg.rows import dict_row
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.passes.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.holds import parse_hold
-from openfaith_sync.store.pages.evidence_sql import EXPLAINED, STILL_MISSING
+from openfaith_sync.store.pages.evidence_sql import STILL_MISSING, with_explained
 from openfaith_sync.store.passes.leases import key_parameters
-from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import EntityTable, table_of
 
 _LIST = """
 SELECT * FROM sync.holds
@@ -28,33 +28,39 @@ SET status = %(status)s, decided_at = now(), approved_up_to = CASE WHEN %(status
 WHERE org_id = %(org)s AND hold_id = %(hold)s AND status = ANY (%(from)s)
 RETURNING *
 """
-_APPROVE_NESTED = f"""
+_APPROVE_NESTED = """
 UPDATE sync.holds nested SET status = 'approved', decided_at = now(), approved_up_to = missing
 WHERE nested.org_id = %(org)s AND nested.adapter = %(adapter)s AND nested.entity = ANY (%(entities)s)
   AND nested.kind = 'deletions' AND nested.status = 'open' AND NOT EXISTS (
     SELECT FROM sync.deletion_candidates known
     WHERE known.org_id = nested.org_id AND known.adapter = nested.adapter AND known.entity = nested.entity
-      AND NOT {EXPLAINED})
+      AND NOT {explained})
 RETURNING *
-"""  # noqa: S608  joined of our own constants
+"""
 _RECORDS = """
-SELECT known.external_id, link.entity_id, known.times_missed, known.first_missed_at, {name}
+SELECT known.external_id, held.id, known.times_missed, known.first_missed_at, {name}
 FROM sync.deletion_candidates known
-LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
-{join}
+LEFT JOIN {table} held ON (held.org_id, held.adapter, held.type, held.external_id)
+                        = (known.org_id, known.adapter, known.entity, known.external_id)
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s AND {missing}
 ORDER BY known.external_id LIMIT %(limit)s
 """
 _OLDER = """
-SELECT known.external_id, link.entity_id, (known.agreed_at IS NOT NULL)::int, known.first_seen_at, {name}
+SELECT known.external_id, held.id, (known.agreed_at IS NOT NULL)::int, known.first_seen_at, {name}
 FROM sync.older_versions known
-LEFT JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
-{join}
+LEFT JOIN {table} held ON (held.org_id, held.adapter, held.type, held.external_id)
+                        = (known.org_id, known.adapter, known.entity, known.external_id)
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
 ORDER BY known.external_id LIMIT %(limit)s
 """
 _NAMES = ("name", "address", "number", "street_line_1")
 """Columns that say to a person which record it is; of each table the first that it has."""
+_NAME_OF = """
+SELECT given.name FROM unnest(%s::text[]) WITH ORDINALITY AS given (name, place)
+JOIN pg_attribute own ON own.attname = given.name AND NOT own.attisdropped
+JOIN pg_class held ON held.oid = own.attrelid JOIN pg_namespace room ON room.oid = held.relnamespace
+WHERE room.nspname = %s AND held.relname = %s ORDER BY given.place LIMIT 1
+"""
 
 
 def list_holds(database: Database, org: OrgId | None = None, *, is_all: bool = False) -> list[Hold]:
@@ -89,7 +95,9 @@ def approve_hold(database: Database, hold_id: int, nested: Sequence[EntityName] 
         return [approved]
     parameters = {"org": approved.key.org, "adapter": approved.key.adapter, "parent": approved.key.entity}
     with database.connect(approved.key.org) as session:
-        rows = _rows(session).execute(_APPROVE_NESTED.encode(), parameters | {"entities": list(nested)}).fetchall()
+        parents = table_of(session, approved.key)
+        statement = with_explained(_APPROVE_NESTED, parents, parents)
+        rows = _rows(session).execute(statement, parameters | {"entities": list(nested)}).fetchall()
     return [approved, *map(parse_hold, rows)]
 
 
@@ -108,25 +116,20 @@ def load_held_records(database: Database, hold: Hold, limit: int | None, *, with
     org, adapter, entity = key_parameters(hold.key)
     parameters = {"org": org, "adapter": adapter, "entity": entity, "limit": limit}
     with database.connect(hold.key.org) as session:
-        name, join = _naming(session, hold) if with_names else (sql.SQL("NULL"), sql.SQL(""))
-        query = sql.SQL(_OLDER if hold.kind is HoldKind.OLDER else _RECORDS)
-        query_of = query.format(name=name, join=join, missing=sql.SQL(STILL_MISSING))
-        rows = session.execute(query_of, parameters).fetchall()
+        table = table_of(session, hold.key)
+        name = _find_name(session, table) if with_names else None
+        query = sql.SQL(_OLDER if hold.kind is HoldKind.OLDER else _RECORDS).format(
+            name=sql.SQL("NULL") if name is None else sql.Identifier("held", name),
+            table=sql.Identifier(table.schema, table.name),
+            missing=sql.SQL(STILL_MISSING),
+        )
+        rows = session.execute(query, parameters).fetchall()
     return [HeldRecord(ExternalId(row[0]), row[1] and EntityId(row[1]), *row[2:]) for row in rows]
 
 
-def _naming(session: Connection, hold: Hold) -> tuple[sql.Composable, sql.Composable]:
-    found = fetch_one(
-        session,
-        "SELECT max(canonical_table) FROM sync.passes WHERE org_id = %s AND adapter = %s AND entity = %s",
-        key_parameters(hold.key),
-    )[0]
-    columns = {column.name for column in CANONICAL_TABLES[found].own} if found in CANONICAL_TABLES else set()
-    name = next((name for name in _NAMES if name in columns), None)
-    if name is None:
-        return sql.SQL("NULL"), sql.SQL("")
-    join = sql.SQL("LEFT JOIN openfaith.{} held ON held.org_id = known.org_id AND held.id = link.entity_id")
-    return sql.SQL("held.{}").format(sql.Identifier(name)), join.format(sql.Identifier(found))
+def _find_name(session: Connection, table: EntityTable) -> str | None:
+    row = session.execute(_NAME_OF, (list(_NAMES), table.schema, table.name)).fetchone()
+    return str(row[0]) if row else None
 
 
 def _decide(database: Database, hold: Hold, status: HoldStatus, allowed: list[HoldStatus]) -> Hold:

@@ -17,14 +17,15 @@ from openfaith_sync.domain.passes.deletions import (
     HoldStatus,
 )
 from openfaith_sync.domain.passes.passes import PassId
-from openfaith_sync.store.pages.evidence_sql import EXPLAINED, STILL_MISSING
+from openfaith_sync.store.pages.evidence_sql import STILL_MISSING, with_explained
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import table_of
 
 # Losses count from the last approval on: a person has reviewed the earlier ones.
 _LOSSES = ", ".join(
     f"count(*) FILTER (WHERE is_loss AND deleted_at > GREATEST(now() - interval '{window.days} days', approved.at)"
-    " AND merged_into IS NULL)"
+    " {not_merged})"
     for window in WINDOWS
 )
 _WEIGH = f"""
@@ -33,15 +34,15 @@ WITH approved AS MATERIALIZED (
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
     AND kind = 'deletions' AND approved_up_to IS NOT NULL
 ), missed AS (
-  SELECT count(*) AS missing, count(*) FILTER (WHERE {EXPLAINED}) AS explained
+  SELECT count(*) AS missing, count(*) FILTER (WHERE {{explained}}) AS explained
   FROM sync.deletion_candidates known
   WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s AND {STILL_MISSING}
 )
 SELECT (SELECT missing FROM missed), (SELECT explained FROM missed),
        (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
        (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s),
-       count(*) FILTER (WHERE deleted_at IS NULL AND merged_into IS NULL), {_LOSSES}
-FROM sync.external_links, approved WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+       count(*) FILTER (WHERE deleted_at IS NULL), {_LOSSES}
+FROM {{table}} held, approved WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s
 """  # noqa: S608  joined of our own constants
 _STANDING = """
 SELECT * FROM sync.holds
@@ -79,7 +80,8 @@ def check_deletions(connection: Connection, key: SyncKey, parent: EntityName | N
     """Return the missing and recently lost records, the allowed share and the standing hold."""
     org, adapter, entity = key_parameters(key)
     parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    found = connection.execute(_WEIGH.encode(), parameters).fetchone() or (0, 0, None, None, 0)
+    statement = with_explained(_WEIGH, table_of(connection, key), table_of(connection, key, parent) if parent else None)
+    found = connection.execute(statement, parameters).fetchone() or (0, 0, None, None, 0)
     missing, explained, count, share, live, *losses = found
     limits = DeletionLimits() if count is None else DeletionLimits(count, share)
     hold = load_standing(connection, key, HoldKind.DELETIONS)

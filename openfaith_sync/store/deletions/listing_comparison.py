@@ -1,7 +1,7 @@
 """Compares a complete listing with the stored records, in both directions.
 
 All statements are set-based, so memory stays flat for any church. A record that was created, changed or
-moved during the pass never counts as missing: only links older than the pass that have not been written
+moved during the pass never counts as missing: only rows older than the pass that have not been written
 to since are compared.
 """
 
@@ -13,9 +13,10 @@ from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, Sync
 from openfaith_sync.domain.passes.deletions import Candidate, Unproven
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.passes.walk_place import WalkPlace
-from openfaith_sync.store.pages.evidence_sql import EXPLAINED
+from openfaith_sync.store.pages.evidence_sql import with_explained
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 # `absent` is what we hold, or set aside, and the listing lacks; a row that named no id cannot be read by one.
 # A candidate that is not absent has reappeared, was written to, was deleted, or was merged.
@@ -23,22 +24,21 @@ _COMPARE = """
 WITH began AS MATERIALIZED (
   SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s
 ), absent AS MATERIALIZED (
-  SELECT link.external_id FROM sync.external_links link
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.deleted_at IS NULL AND link.merged_into IS NULL
-    AND GREATEST(link.first_seen_at, link.updated_at) < (SELECT started_at FROM began)
+  SELECT held.external_id FROM {table} held
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
+    AND held.synced_at < (SELECT started_at FROM began)
     AND NOT EXISTS (
       SELECT FROM sync.listed_ids listed
-      WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = link.external_id)
+      WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = held.external_id)
   UNION
   SELECT dead.external_id FROM sync.dead_letters dead
   WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
     AND dead.resolved_at IS NULL AND dead.last_seen_at < (SELECT started_at FROM began)
     AND NOT starts_with(dead.external_id, %(unidentified)s)
     AND NOT EXISTS (
-      SELECT FROM sync.external_links link
-      WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-        AND link.external_id = dead.external_id AND (link.deleted_at IS NULL OR link.merged_into IS NOT NULL))
+      SELECT FROM {table} held
+      WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+        AND held.external_id = dead.external_id AND (held.deleted_at IS NULL {or_merged}))
     AND NOT EXISTS (
       SELECT FROM sync.listed_ids listed
       WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = dead.external_id)
@@ -60,11 +60,11 @@ SELECT listed.external_id FROM sync.listed_ids listed
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id > %(after)s
   AND NOT starts_with(listed.external_id, %(unidentified)s)
   AND NOT EXISTS (
-    SELECT FROM sync.external_links link
-    WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-      AND link.external_id = listed.external_id
-      AND (link.deleted_at IS NULL OR listed.listed_version < link.source_version AND link.merged_into IS NULL
-           OR link.deleted_at >= (
+    SELECT FROM {table} held
+    WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+      AND held.external_id = listed.external_id
+      AND (held.deleted_at IS NULL OR listed.listed_version < held.source_version {not_merged}
+           OR held.deleted_at >= (
         SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)))
   AND NOT EXISTS (
     SELECT FROM sync.dead_letters dead
@@ -77,7 +77,7 @@ _OF_THE_KEY = "known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.
 _HAS_ADDRESS = "(%(parent)s::text IS NULL OR known.parent_id IS NOT NULL)"
 # The longest waiting candidate is read first, so that none starves behind candidates that are reread.
 _CANDIDATES = f"""
-SELECT known.external_id, known.times_missed, known.parent_id, {EXPLAINED}, clock_timestamp()
+SELECT known.external_id, known.times_missed, known.parent_id, {{explained}}, clock_timestamp()
 FROM sync.deletion_candidates known
 WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS} AND known.read_pass_id IS DISTINCT FROM %(pass)s
 ORDER BY known.read_at NULLS FIRST, known.external_id LIMIT %(limit)s
@@ -93,13 +93,13 @@ SELECT count(*) FILTER (WHERE known.answer IS NULL), count(*) FILTER (WHERE know
 FROM sync.deletion_candidates known WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS}
 """  # noqa: S608  joined of our own constants
 _FINDINGS = """
-SELECT count(*) FILTER (WHERE listed.was_deleted AND link.deleted_at IS NULL),
-       count(*) FILTER (WHERE NOT listed.was_deleted AND link.content_hash <> listed.held_hash
-                        AND link.source_version IS NOT DISTINCT FROM listed.held_version)
+SELECT count(*) FILTER (WHERE listed.was_deleted AND held.deleted_at IS NULL),
+       count(*) FILTER (WHERE NOT listed.was_deleted AND held.content_hash <> listed.held_hash
+                        AND held.source_version IS NOT DISTINCT FROM listed.held_version)
 FROM sync.listed_ids listed
-LEFT JOIN sync.external_links link
-  ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-  AND link.external_id = listed.external_id
+LEFT JOIN {table} held
+  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+  AND held.external_id = listed.external_id
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
 """
 _COUNT_LISTED = "SELECT count(*) FROM sync.listed_ids WHERE org_id = %s AND pass_id = %s"
@@ -123,12 +123,13 @@ WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = l
 
 def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
     """Make exactly the records missing from this pass's complete listing candidates; repeatable."""
-    connection.execute(_COMPARE, _parameters(key, pass_id))
+    connection.execute(on_table(_COMPARE, table_of(connection, key)), _parameters(key, pass_id))
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
     """Return ids that were listed but are not stored, in order, after this one."""
-    rows = connection.execute(_MISSING_HERE, {**_parameters(key, pass_id), "after": after, "limit": limit})
+    statement = on_table(_MISSING_HERE, table_of(connection, key))
+    rows = connection.execute(statement, {**_parameters(key, pass_id), "after": after, "limit": limit})
     return [ExternalId(row[0]) for row in rows]
 
 
@@ -136,7 +137,9 @@ def load_candidates(
     connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName | None, limit: int
 ) -> tuple[list[Candidate], datetime | None]:
     """Return candidates that this pass has not read yet, never-read ones first, with the database's time."""
-    return _candidates(connection, _CANDIDATES, {**_parameters(key, pass_id), "parent": parent, "limit": limit})
+    tables = table_of(connection, key), table_of(connection, key, parent) if parent else None
+    parameters = {**_parameters(key, pass_id), "parent": parent, "limit": limit}
+    return _candidates(connection, with_explained(_CANDIDATES, *tables), parameters)
 
 
 def load_without_address(
@@ -144,7 +147,7 @@ def load_without_address(
 ) -> tuple[list[Candidate], datetime | None]:
     """Return nested candidates whose parent is unknown, in id order, with the database's time."""
     parameters = {**_parameters(key, pass_id), "parent": parent, "after": after, "limit": limit}
-    return _candidates(connection, _WITHOUT_ADDRESS, parameters)
+    return _candidates(connection, _WITHOUT_ADDRESS.encode(), parameters)
 
 
 def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | None) -> Unproven:
@@ -155,9 +158,9 @@ def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | No
 
 
 def _candidates(
-    connection: Connection, query: str, parameters: dict[str, object]
+    connection: Connection, query: bytes, parameters: dict[str, object]
 ) -> tuple[list[Candidate], datetime | None]:
-    rows = connection.execute(query.encode(), parameters).fetchall()
+    rows = connection.execute(query, parameters).fetchall()
     candidates = [Candidate(ExternalId(row[0]), row[1], row[2] and ExternalId(row[2]), row[3]) for row in rows]
     return candidates, rows[0][4] if rows else None
 
@@ -184,7 +187,8 @@ def restart_listing(connection: Connection, key: SyncKey, pass_id: PassId, place
 
 def load_findings(connection: Connection, key: SyncKey, pass_id: PassId) -> dict[str, int]:
     """Count the listed records that were undeleted, and those that changed without a new version."""
-    row = connection.execute(_FINDINGS, _parameters(key, pass_id)).fetchone() or (0, 0)
+    statement = on_table(_FINDINGS, table_of(connection, key))
+    row = connection.execute(statement, _parameters(key, pass_id)).fetchone() or (0, 0)
     return {"undeleted": row[0], "changed_unseen": row[1]}
 
 

@@ -11,16 +11,19 @@ from openfaith_sync.store.deletions import holds
 from openfaith_sync.store.pages import older_sql
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 
 def compare_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
     """Record which records the complete listing shows in an older version; repeatable."""
-    connection.execute(older_sql.COMPARE, _parameters(key, pass_id))
+    statement = on_table(older_sql.COMPARE, table_of(connection, key))
+    connection.execute(statement, _parameters(key, pass_id))
 
 
 def check_older_versions(connection: Connection, key: SyncKey, pass_id: PassId) -> DeletionCheck:
     """Return how many records are older at the source, the total, the allowed number and the standing hold."""
-    row = connection.execute(older_sql.WEIGH, _parameters(key, pass_id)).fetchone() or (0, 0, None, None)
+    weigh = on_table(older_sql.WEIGH, table_of(connection, key))
+    row = connection.execute(weigh, _parameters(key, pass_id)).fetchone() or (0, 0, None, None)
     older, live, count, share = row
     limits = DeletionLimits() if count is None else DeletionLimits(count, share)
     return DeletionCheck(older, live, limits, holds.load_standing(connection, key, HoldKind.OLDER))
@@ -61,9 +64,8 @@ def count_taken(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
 
 def bring_back_watermark(connection: Connection, key: SyncKey, pass_id: PassId, overlap: timedelta) -> datetime | None:
     """Move a watermark back that lies beyond the source's records; return the new one if it moved."""
-    row = connection.execute(
-        older_sql.BRING_BACK_WATERMARK, _parameters(key, pass_id) | {"overlap": overlap}
-    ).fetchone()
+    statement = on_table(older_sql.BRING_BACK_WATERMARK, table_of(connection, key))
+    row = connection.execute(statement, _parameters(key, pass_id) | {"overlap": overlap}).fetchone()
     return row[0] if row else None
 
 

@@ -4,7 +4,6 @@ Waiting is a row with an earliest time, never a sleeping process.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
@@ -13,6 +12,7 @@ from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEv
 from openfaith_sync.store.inbox import inbox_sql
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 
 def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[DueRecord]:
@@ -35,26 +35,33 @@ def _load_readings_of(
     for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, parameters, prepare=True):
         event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
         events.setdefault(external_id, []).append(event)
-    held = {row[0]: row[1:] for row in connection.execute(inbox_sql.HELD, parameters, prepare=True)}
+    table = table_of(connection, key, entity)
+    held: dict[str, bool] = dict(
+        connection.execute(on_table(inbox_sql.HELD, table), parameters, prepare=True).fetchall()
+    )
+    merged: dict[str, ExternalId] = (
+        dict(connection.execute(inbox_sql.MERGED, parameters, prepare=True).fetchall()) if table.has_merges else {}
+    )
     handled = {row[0]: row[1:] for row in connection.execute(inbox_sql.HANDLED, parameters, prepare=True)}
     return {
         (entity, external_id): DueRecord(
             entity,
             ExternalId(external_id),
             tuple(waiting),
-            _held(held.get(external_id)),
-            held.get(external_id, (None, None))[1],
+            _status(held.get(external_id), is_merged=external_id in merged),
+            merged.get(external_id),
             *handled.get(external_id, ()),
         )
         for external_id, waiting in events.items()
     }
 
 
-def _held(link: tuple[Any, ...] | None) -> RecordStatus:
-    if link is None:
+def _status(is_gone: bool | None, *, is_merged: bool) -> RecordStatus:
+    if is_merged:
+        return RecordStatus.MERGED
+    if is_gone is None:
         return RecordStatus.NEVER
-    is_gone, merged_into = link
-    return RecordStatus.MERGED if merged_into else RecordStatus.GONE if is_gone else RecordStatus.LIVE
+    return RecordStatus.GONE if is_gone else RecordStatus.LIVE
 
 
 def load_parent(
@@ -62,7 +69,8 @@ def load_parent(
 ) -> ExternalId | None:
     """Return the source's id of the parent that our row of a nested record references."""
     parameters = {"org": key.org, "adapter": key.adapter, "entity": key.entity, "parent": parent, "id": external_id}
-    row = connection.execute(inbox_sql.parent(reference), parameters).fetchone()
+    statement = inbox_sql.parent(reference, table_of(connection, key, parent))
+    row = connection.execute(statement, parameters).fetchone()
     return ExternalId(row[0]) if row else None
 
 

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.records.merges import ReferenceColumn
+from openfaith_sync.store.schema.record_tables import EntityTable, on_table
 
 RECEIVE = """
 INSERT INTO sync.webhook_events
@@ -46,8 +46,12 @@ SELECT external_id, event_id, name, action, parent_id, payload, event_time, atte
 {_OF_THESE} AND done_at IS NULL
 ORDER BY event_time NULLS FIRST, received_at, event_id
 """  # noqa: S608  every part is a constant of this file
-HELD = f"""
-SELECT external_id, deleted_at IS NOT NULL, merged_into FROM sync.external_links {_OF_THESE}
+HELD = """
+SELECT external_id, deleted_at IS NOT NULL FROM {table}
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(ids)s::text[])
+"""
+MERGED = f"""
+SELECT external_id, survivor_id FROM sync.redirects {_OF_THESE} AND survivor_id IS NOT NULL
 """  # noqa: S608  every part is a constant of this file
 HANDLED = f"""
 SELECT external_id, max(event_time), max(event_time) FILTER (WHERE action IN ('destroyed', 'merged'))
@@ -64,28 +68,25 @@ WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id 
 
 _PARENT = """
 SELECT parent.external_id
-FROM sync.external_links link
-JOIN openfaith."{table}" held ON held.org_id = link.org_id AND held.id = link.entity_id
-JOIN sync.external_links parent ON parent.org_id = link.org_id AND parent.adapter = link.adapter
-  AND parent.entity = %(parent)s AND parent.entity_id = held."{column}"
-WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s AND link.external_id = %(id)s
-  AND parent.merged_into IS NULL
+FROM {table} held
+JOIN {parents} parent ON parent.org_id = held.org_id AND parent.adapter = held.adapter
+  AND parent.type = %(parent)s AND parent.id = held."{column}" {parent_not_merged}
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.external_id = %(id)s
 """
 
 
 @cache
-def parent(reference: ReferenceColumn) -> bytes:
+def parent(reference: ReferenceColumn, parents: EntityTable) -> bytes:
     """Return the statement that finds the parent that a row references."""
     check_column(reference)
-    return _PARENT.format(table=reference.table, column=reference.column).encode()
+    return on_table(_PARENT.replace("{column}", reference.column), reference.table, parents)
 
 
 def check_column(reference: ReferenceColumn) -> None:
-    """Check that a canonical table has the column.
+    """Check that a table has the column.
 
     Raises:
         DefinitionError: There is no such column.
     """
-    table = CANONICAL_TABLES.get(reference.table)
-    if table is None or reference.column not in {column.name for column in table.columns}:
-        raise DefinitionError(f"there is no canonical column {reference.table}.{reference.column}")
+    if reference.column not in {column.name for column in reference.table.columns}:
+        raise DefinitionError(f"{reference.table.quoted} has no column {reference.column!r}")

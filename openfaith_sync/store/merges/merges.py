@@ -1,9 +1,8 @@
 """Applies merges: the removed record and all references to it point to the record it became part of."""
 
 from collections.abc import Sequence
-from typing import Any, LiteralString
+from typing import Any
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, ExternalId, IdDeriver, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
@@ -11,6 +10,7 @@ from openfaith_sync.domain.records.merges import Merge, MergeCommit, ReferenceCo
 from openfaith_sync.store.merges import merges_sql
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 
 def commit_merges(connection: Connection, lease: Lease, page: MergeCommit) -> int:
@@ -62,27 +62,26 @@ def load_gone(connection: Connection, key: SyncKey, external_ids: Sequence[Exter
 def revive(connection: Connection, lease: Lease, revival: Revival) -> None:
     """Undo merges of records that live, in one transaction, with the redirects through them."""
     key = SyncKey(lease.key.org, lease.key.adapter, revival.entity)
-    derive, ids = IdDeriver(key.org, key.adapter, key.entity), sorted(revival.external_ids)
-    parameters = _parameters(key) | {"ids": ids, "own_ids": [derive(ExternalId(one)) for one in ids]}
+    ids = sorted(revival.external_ids)
+    parameters = _parameters(key) | {"ids": ids}
     with connection.transaction():
         check_lease(connection, lease)
         connection.execute(merges_sql.LOCK, (_lock_name(key),))
         ends = [row[0] for row in connection.execute(merges_sql.ENDS_OF, parameters).fetchall()]
         led_here = [row[0] for row in connection.execute(merges_sql.LED_HERE, parameters).fetchall()]
-        connection.execute(merges_sql.TAKE_BACK, parameters)
-        connection.execute(merges_sql.unbury(revival.table), parameters)
+        connection.execute(merges_sql.FORGET_REDIRECTS, parameters)
+        connection.execute(merges_sql.take_back(revival.table), parameters)
         for reference in revival.references:
             connection.execute(merges_sql.read_again(reference), parameters | {"ends": ends})
         if led_here:
             _apply(connection, key, MergeCommit(revival.entity, revival.table, (), revival.references), led_here)
 
 
-def _load_ids(
-    connection: Connection, query: LiteralString, key: SyncKey, external_ids: Sequence[ExternalId]
-) -> set[ExternalId]:
+def _load_ids(connection: Connection, query: str, key: SyncKey, external_ids: Sequence[ExternalId]) -> set[ExternalId]:
     if not external_ids:
         return set()
-    return {ExternalId(row[0]) for row in connection.execute(query, _parameters(key) | {"ids": list(external_ids)})}
+    statement = on_table(query, table_of(connection, key))
+    return {ExternalId(row[0]) for row in connection.execute(statement, _parameters(key) | {"ids": list(external_ids)})}
 
 
 def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merge]) -> list[str]:
@@ -100,10 +99,9 @@ def _store_redirects(connection: Connection, key: SyncKey, merges: Sequence[Merg
 
 
 def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[str]) -> None:
-    """Point links, rows and references of these ids, and of ids redirected to them, at the ends of their chains."""
-    table = CANONICAL_TABLES.get(page.table)
-    if table is None or not table.has_merges:
-        raise DefinitionError(f"the canonical table {page.table!r} cannot say what a record was merged into")
+    """Point redirects, rows and references of these ids, and of ids redirected to them, at the ends of their chains."""
+    if not page.table.has_merges:
+        raise DefinitionError(f"the table {page.table.quoted} cannot say what a record was merged into")
     ends = connection.execute(merges_sql.ENDS, _parameters(key) | {"ids": new}).fetchall()
     derive = IdDeriver(key.org, key.adapter, key.entity)
     parameters = _parameters(key) | {
@@ -113,9 +111,13 @@ def _apply(connection: Connection, key: SyncKey, page: MergeCommit, new: list[st
         "end_ids": [derive(end) for _, end in ends],
     }
     # Each statement sees what another worker committed while the one before waited for its lock.
-    for statement in (merges_sql.CHECK_KEPT, merges_sql.MERGE_LINKS, merges_sql.SETTLE):
+    for statement in (
+        merges_sql.check_kept(page.table),
+        merges_sql.NOTE_SURVIVORS,
+        merges_sql.bury(page.table),
+        merges_sql.SETTLE,
+    ):
         connection.execute(statement, parameters)
-    connection.execute(merges_sql.bury(page.table), parameters)
     _follow(connection, key, page.references)
 
 

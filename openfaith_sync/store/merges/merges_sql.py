@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.record_tables import RecordTable
 from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.store.inbox.inbox_sql import check_column
+from openfaith_sync.store.schema.record_tables import on_table
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 AWAIT = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
@@ -52,25 +52,31 @@ _MERGED_ARRAYS = """unnest(%(ids)s::text[], %(ends)s::text[], %(own_ids)s::text[
 
 # The removed record's belongings moved to the surviving record, at a time that the source
 # need not show in the survivor's version.
-CHECK_KEPT = f"""
+_CHECK_KEPT = f"""
 INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
 SELECT %(org)s, %(adapter)s, concat_ws(':', 'merge', %(entity)s::text, external_id), 'merge', %(entity)s,
        merged.merged_into, 'check'
 FROM {_MERGED_ARRAYS}
-JOIN sync.external_links link USING (external_id)
-WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s AND link.merged_into IS NULL
+JOIN {{table}} held USING (external_id)
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.merged_into_id IS NULL
 ON CONFLICT DO NOTHING
 """  # noqa: S608  every part is a constant of this file
 
-MERGE_LINKS = f"""
-INSERT INTO sync.external_links AS link
-  (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at, merged_into)
-SELECT %(org)s, %(adapter)s, %(entity)s, external_id, entity_id, '', now(), merged_into
+NOTE_SURVIVORS = f"""
+UPDATE sync.redirects gone SET survivor_id = merged.merged_into, survivor_entity_id = merged.entity_id
+FROM {_MERGED_ARRAYS}
+WHERE gone.org_id = %(org)s AND gone.adapter = %(adapter)s AND gone.entity = %(entity)s
+  AND gone.external_id = merged.external_id
+"""  # noqa: S608  every part is a constant of this file
+
+# Of a record never held, a row says that it is merged: a page that was read before then meets it.
+_BURY = f"""
+INSERT INTO {{table}} AS held (org_id, adapter, type, external_id, id, content_hash, deleted_at, merged_into_id)
+SELECT %(org)s, %(adapter)s, %(entity)s, external_id, own_id, '', now(), entity_id
 FROM {_MERGED_ARRAYS} ORDER BY external_id
-ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
-SET entity_id = EXCLUDED.entity_id, merged_into = EXCLUDED.merged_into,
-    deleted_at = COALESCE(link.deleted_at, now()), updated_at = now()
-WHERE link.merged_into IS DISTINCT FROM EXCLUDED.merged_into
+ON CONFLICT (org_id, external_id, type, adapter) DO UPDATE
+SET merged_into_id = EXCLUDED.merged_into_id, deleted_at = COALESCE(held.deleted_at, now()), synced_at = now()
+WHERE held.merged_into_id IS DISTINCT FROM EXCLUDED.merged_into_id
 """  # noqa: S608  every part is a constant of this file
 
 SETTLE = """
@@ -83,78 +89,65 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND ext
   AND resolved_at IS NULL
 """
 
-_BURY = """
-UPDATE openfaith."{table}" held
-SET deleted_at = COALESCE(held.deleted_at, now()), merged_into_id = merged.entity_id, synced_at = now()
-FROM {arrays}
-WHERE held.org_id = %(org)s AND held.id = merged.own_id AND held.merged_into_id IS DISTINCT FROM merged.entity_id
-"""
-
-# Locked in id order, as pages do, which rules out deadlocks.
+# Locked in the order of the source's ids, as pages do, which rules out deadlocks.
 _FOLLOW = """
 WITH astray AS (
-  SELECT held.id, link.entity_id AS target
+  SELECT held.external_id, held.type, held.adapter, gone.survivor_entity_id AS target
   FROM sync.redirects gone
-  JOIN sync.external_links link USING (org_id, adapter, entity, external_id)
-  JOIN openfaith."{table}" held ON held.org_id = gone.org_id AND held."{column}" = gone.entity_id
+  JOIN {table} held ON held.org_id = gone.org_id AND held."{column}" = gone.entity_id
   WHERE gone.org_id = %(org)s AND gone.adapter = %(adapter)s AND gone.entity = %(entity)s
-    AND link.merged_into IS NOT NULL AND held.org_id = %(org)s AND held."{column}" <> link.entity_id
-  ORDER BY held.id FOR UPDATE OF held
+    AND held.org_id = %(org)s AND held."{column}" <> gone.survivor_entity_id
+  ORDER BY held.external_id FOR UPDATE OF held
 )
-UPDATE openfaith."{table}" held SET "{column}" = astray.target, synced_at = now()
-FROM astray WHERE held.org_id = %(org)s AND held.id = astray.id
+UPDATE {table} held SET "{column}" = astray.target, synced_at = now()
+FROM astray
+WHERE held.org_id = %(org)s AND held.external_id = astray.external_id AND held.type = astray.type
+  AND held.adapter = astray.adapter
 """
 
 MERGED = """
-SELECT external_id, merged_into FROM sync.external_links
+SELECT external_id, survivor_id FROM sync.redirects
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
-  AND merged_into IS NOT NULL
+  AND survivor_id IS NOT NULL
 """
 
 _ALIVE_OR_NOT = """
-SELECT external_id FROM sync.external_links
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
+SELECT external_id FROM {table}
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(ids)s::text[])
 """
-LIVE = f"{_ALIVE_OR_NOT} AND deleted_at IS NULL AND merged_into IS NULL"
+LIVE = f"{_ALIVE_OR_NOT} AND deleted_at IS NULL"
 GONE = f"{_ALIVE_OR_NOT} AND deleted_at IS NOT NULL"
 
 ENDS_OF = """
-SELECT DISTINCT entity_id FROM sync.external_links
+SELECT DISTINCT survivor_entity_id FROM sync.redirects
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
-  AND merged_into IS NOT NULL
+  AND survivor_id IS NOT NULL
 """
 LED_HERE = """
 SELECT external_id FROM sync.redirects
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND kept_id = ANY (%(ids)s::text[])
 """
-# Without hash and version the link accepts whatever the source shows of its record.
-TAKE_BACK = """
-WITH forgotten AS (
-  DELETE FROM sync.redirects
-  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
-)
-UPDATE sync.external_links link
-SET entity_id = given.own_id, merged_into = NULL, content_hash = '', source_version = NULL, updated_at = now()
-FROM unnest(%(ids)s::text[], %(own_ids)s::text[]) AS given (external_id, own_id)
-WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-  AND link.external_id = given.external_id AND link.merged_into IS NOT NULL
+FORGET_REDIRECTS = """
+DELETE FROM sync.redirects
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
 """
-_UNBURY = """
-UPDATE openfaith."{table}" SET merged_into_id = NULL, synced_at = now()
-WHERE org_id = %(org)s AND id = ANY (%(own_ids)s::text[]) AND merged_into_id IS NOT NULL
+# Without hash and version the row accepts whatever the source shows of its record.
+_TAKE_BACK = """
+UPDATE {table} SET merged_into_id = NULL, content_hash = '', source_version = NULL, synced_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(ids)s::text[])
+  AND merged_into_id IS NOT NULL
 """
 # Which of these followed the merge is unknown here. Without a hash each is stored as the source shows it.
 _READ_AGAIN = """
 WITH doubted AS MATERIALIZED (
-  SELECT link.entity, link.external_id FROM sync.external_links link
-  JOIN openfaith."{table}" held ON held.org_id = link.org_id AND held.id = link.entity_id
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.deleted_at IS NULL AND link.merged_into IS NULL
-    AND held.org_id = %(org)s AND held."{column}" = ANY (%(ends)s::text[])
-  ORDER BY link.entity, link.external_id FOR UPDATE OF link
+  SELECT held.type AS entity, held.external_id FROM {table} held
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.deleted_at IS NULL
+    AND held."{column}" = ANY (%(ends)s::text[])
+  ORDER BY held.type, held.external_id FOR UPDATE OF held
 ), reset AS (
-  UPDATE sync.external_links link SET content_hash = '' FROM doubted
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = doubted.entity
-    AND link.external_id = doubted.external_id
+  UPDATE {table} held SET content_hash = '' FROM doubted
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = doubted.entity
+    AND held.external_id = doubted.external_id
 )
 INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)
 SELECT %(org)s, %(adapter)s, concat_ws(':', 'unmerge', extract(epoch FROM now()), entity, external_id), 'unmerge',
@@ -172,38 +165,32 @@ SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now
 
 
 @cache
-def bury(table: str) -> bytes:
-    """Return the statement that tombstones the rows of merged records.
-
-    Raises:
-        DefinitionError: There is no such table.
-    """
-    if table not in CANONICAL_TABLES:
-        raise DefinitionError(f"there is no canonical table {table!r}")
-    return _BURY.format(table=table, arrays=_MERGED_ARRAYS).encode()
+def check_kept(table: RecordTable) -> bytes:
+    """Return the statement that requeues the surviving records of new merges."""
+    return on_table(_CHECK_KEPT, table)
 
 
 @cache
-def unbury(table: str) -> bytes:
-    """Return the statement that clears the merge mark of rows.
+def bury(table: RecordTable) -> bytes:
+    """Return the statement that tombstones the rows of merged records."""
+    return on_table(_BURY, table)
 
-    Raises:
-        DefinitionError: There is no such table.
-    """
-    if table not in CANONICAL_TABLES:
-        raise DefinitionError(f"there is no canonical table {table!r}")
-    return _UNBURY.format(table=table).encode()
+
+@cache
+def take_back(table: RecordTable) -> bytes:
+    """Return the statement that clears the merge mark of rows."""
+    return on_table(_TAKE_BACK, table)
 
 
 @cache
 def read_again(reference: ReferenceColumn) -> bytes:
     """Return the statement that requeues each record whose column refers to these surviving records."""
     check_column(reference)
-    return _READ_AGAIN.format(table=reference.table, column=reference.column).encode()
+    return on_table(_READ_AGAIN.replace("{column}", reference.column), reference.table)
 
 
 @cache
 def follow(reference: ReferenceColumn) -> bytes:
     """Return the statement that points one column's references at the surviving records."""
     check_column(reference)
-    return _FOLLOW.format(table=reference.table, column=reference.column).encode()
+    return on_table(_FOLLOW.replace("{column}", reference.column), reference.table)

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from openfaith_sync.domain.connections.refusals import Refusal
-from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on, log_alert, raise_alert_on
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 ORGS = 3
 """The number of orgs that must be refused, and most of those that sent requests, for a problem of the source."""
@@ -67,8 +68,8 @@ WHERE held.adapter = %(adapter)s AND held.entity = %(entity)s
 ORDER BY held.read_until IS NULL, random() LIMIT 1
 """
 _PARENT = """
-SELECT external_id FROM sync.external_links
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(parent)s AND deleted_at IS NULL LIMIT 1
+SELECT external_id FROM {table}
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(parent)s AND deleted_at IS NULL LIMIT 1
 """
 _IN_VAIN = """
 UPDATE sync.refusal_incidents SET probes = probes + 1,
@@ -198,7 +199,8 @@ def _end(
 def _parent(session: Connection, adapter: AdapterName, org: OrgId, parent: EntityName | None) -> ExternalId | None:
     if parent is None:
         return None
-    row = session.execute(_PARENT, {"org": org, "adapter": adapter, "parent": parent}).fetchone()
+    statement = on_table(_PARENT, table_of(session, SyncKey(org, adapter, parent)))
+    row = session.execute(statement, {"org": org, "adapter": adapter, "parent": parent}).fetchone()
     return ExternalId(row[0]) if row else None
 
 

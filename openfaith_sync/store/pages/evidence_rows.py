@@ -12,14 +12,16 @@ from openfaith_sync.domain.passes.passes import Lease, PageCommit
 from openfaith_sync.store.pages import evidence_sql
 from openfaith_sync.store.pages.older_sql import step_back
 from openfaith_sync.store.pages.page_rows import Parameters, array_literal
+from openfaith_sync.store.schema.record_tables import EntityTables, entity_table, on_table
 
 
-def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
+def listing_of(lease: Lease, page: PageCommit, tables: EntityTables) -> Iterator[tuple[str, bytes, Parameters]]:
     """Yield the steps of a commit that come before its records: what was listed, and which may be older than held."""
     if page.listed:
         versions = array_literal([page.listed_versions.get(external_id) for external_id in page.listed])
         listed: Parameters = {"ids": _ids(page.listed), "versions": versions}
-        yield "note_listed", evidence_sql.NOTE_LISTED, _common(lease, page) | listed
+        statement = on_table(evidence_sql.NOTE_LISTED, entity_table(tables, lease.key))
+        yield "note_listed", statement, _common(lease, page) | listed
     if page.older:
         ordered = sorted(page.older, key=attrgetter("external_id"))
         parameters: Parameters = {
@@ -27,13 +29,14 @@ def listing_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Par
             "versions": [one.version for one in ordered],
             "held": [one.held_version for one in ordered],
         }
-        yield "step_back", step_back(page.batches[0].table), _common(lease, page) | parameters
+        (table,) = {batch.table for batch in page.batches[:1] if batch.table}
+        yield "step_back", step_back(table), _common(lease, page) | parameters
 
 
-def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Parameters]]:
+def evidence_of(lease: Lease, page: PageCommit, tables: EntityTables) -> Iterator[tuple[str, bytes, Parameters]]:
     """Yield the steps of a commit about what is gone, what left a parent's list and which events are handled."""
     common = _common(lease, page)
-    tombstones = sorted(page.tombstones, key=lambda one: (*_kind(one)[:2], str(one.proven_at), one.external_id))
+    tombstones = sorted(page.tombstones, key=lambda one: (one.entity, str(one.proven_at), one.external_id))
     for (entity, table, proven_at), gone in groupby(tombstones, key=_kind):
         dead = list(gone)
         ids = {"ids": [one.external_id for one in dead], "entity_ids": [one.entity_id for one in dead]}
@@ -47,7 +50,8 @@ def evidence_of(lease: Lease, page: PageCommit) -> Iterator[tuple[str, bytes, Pa
         yield "follow_hold", evidence_sql.FOLLOW_HOLD, common | {"entity": entity}
     for parent in page.parents:
         parameters = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
-        yield "note_parent", evidence_sql.NOTE_PARENT, common | parameters
+        statement = on_table(evidence_sql.NOTE_PARENT, entity_table(tables, lease.key))
+        yield "note_parent", statement, common | parameters
     members = sorted(page.memberships, key=attrgetter("entity", "parent_id", "external_id"))
     for entity, group in groupby(members, key=attrgetter("entity")):
         joined = list(group)
@@ -67,7 +71,7 @@ def _common(lease: Lease, page: PageCommit) -> Parameters:
 
 
 def _ids(listed: Iterable[ExternalId]) -> list[str]:
-    """Return ids as dead letters and links name them."""
+    """Return ids as dead letters and records name them."""
     return [storable_text(external_id) for external_id in listed]
 
 

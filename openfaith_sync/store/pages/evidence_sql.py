@@ -2,31 +2,27 @@
 
 from functools import cache
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.store.schema.record_tables import EntityTable, on_table
 
-# A link is made even where none was: a page that was read before the record
+# A row is made even where none was: a page that was read before the record
 # went, and is committed after, then meets the tombstone (see page_sql.py).
-# A merged link is one already, and leads to a row that lives. Of a record never held, nothing is lost.
-# What was written to a link since the proof began is newer than the proof.
+# A merged record's row is one already. Of a record never held, nothing is lost.
+# What was written to a row since the proof began is newer than the proof.
 _TOMBSTONE = """
 WITH gone AS (
-  INSERT INTO sync.external_links AS link
-    (org_id, adapter, entity, external_id, entity_id, content_hash, deleted_at, is_loss)
-  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.entity_id, '', now(),
+  INSERT INTO {table} AS held (org_id, adapter, type, external_id, id, content_hash, deleted_at, is_loss)
+  SELECT %(org)s, %(adapter)s, %(entity)s, given.external_id, given.id, '', now(),
          given.is_loss AND EXISTS (
-           SELECT FROM sync.external_links held
-           WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
-             AND held.external_id = given.external_id)
-  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[], %(losses)s::boolean[]) AS given (external_id, entity_id, is_loss)
+           SELECT FROM {table} known
+           WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.type = %(entity)s
+             AND known.external_id = given.external_id)
+  FROM unnest(%(ids)s::text[], %(entity_ids)s::text[], %(losses)s::boolean[]) AS given (external_id, id, is_loss)
   ORDER BY given.external_id
-  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
-  SET deleted_at = now(), updated_at = now(), is_loss = EXCLUDED.is_loss
-  WHERE link.deleted_at IS NULL AND (link.updated_at <= %(proven_at)s::timestamptz) IS NOT FALSE
-  RETURNING entity_id, xmax <> 0 AS was_live
-), stored AS (
-  UPDATE openfaith."{table}" held SET deleted_at = now(), synced_at = now()
-  FROM gone WHERE held.org_id = %(org)s AND held.id = gone.entity_id AND held.deleted_at IS NULL
+  ON CONFLICT (org_id, external_id, type, adapter) DO UPDATE
+  SET deleted_at = now(), synced_at = now(), is_loss = EXCLUDED.is_loss
+  WHERE held.deleted_at IS NULL AND (held.synced_at <= %(proven_at)s::timestamptz) IS NOT FALSE
+  RETURNING xmax <> 0 AS was_live
 ), settled AS (
   DELETE FROM sync.deletion_candidates
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
@@ -52,12 +48,12 @@ STILL_MISSING = "(known.answer IS DISTINCT FROM 'alive' OR known.read_pass_id < 
 """Whether a candidate was not seen alive since a listing last lacked it."""
 
 EXPLAINED = """EXISTS (
-  SELECT FROM sync.external_links parent
-  WHERE parent.org_id = known.org_id AND parent.adapter = known.adapter AND parent.entity = %(parent)s
+  SELECT FROM {parents} parent
+  WHERE parent.org_id = known.org_id AND parent.adapter = known.adapter AND parent.type = %(parent)s
     AND parent.external_id = known.parent_id AND (parent.deleted_at IS NOT NULL OR EXISTS (
       SELECT FROM sync.deletion_candidates above
       JOIN sync.holds USING (org_id, adapter, entity)
-      WHERE above.org_id = parent.org_id AND above.adapter = parent.adapter AND above.entity = parent.entity
+      WHERE above.org_id = parent.org_id AND above.adapter = parent.adapter AND above.entity = parent.type
         AND above.external_id = parent.external_id AND holds.kind = 'deletions' AND holds.status = 'approved')))"""
 """Whether a nested candidate's parent takes it with it: it is a tombstone, or a person approved that it goes."""
 
@@ -76,32 +72,32 @@ WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(e
 
 # Noted before the page's records are stored, so that the end of the pass can tell
 # what was undeleted, and what had changed without a new version.
-NOTE_LISTED = b"""
+NOTE_LISTED = """
 WITH back AS (
   DELETE FROM sync.deletion_candidates
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(ids)s::text[])
 )
 INSERT INTO sync.listed_ids (org_id, pass_id, external_id, listed_version, held_hash, held_version, was_deleted)
-SELECT %(org)s, %(pass)s::bigint, given.external_id, given.version, link.content_hash, link.source_version,
-       link.deleted_at IS NOT NULL
+SELECT %(org)s, %(pass)s::bigint, given.external_id, given.version, held.content_hash, held.source_version,
+       held.deleted_at IS NOT NULL
 FROM unnest(%(ids)s::text[], %(versions)s::timestamptz[]) AS given (external_id, version)
-LEFT JOIN sync.external_links link
-  ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-  AND link.external_id = given.external_id
+LEFT JOIN {table} held
+  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+  AND held.external_id = given.external_id
 ON CONFLICT DO NOTHING
 """
 
 # `before` is what the parent's list held when it was last read.
-NOTE_PARENT = b"""
+NOTE_PARENT = """
 WITH before AS (
   SELECT unnest(listed) AS external_id FROM sync.parent_listings
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
 ), missing AS (
   INSERT INTO sync.deletion_candidates AS known
     (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
-  SELECT link.org_id, link.adapter, link.entity, link.external_id, %(parent)s, %(pass)s::bigint, %(pass)s::bigint
-  FROM before JOIN sync.external_links link USING (external_id)
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s AND link.deleted_at IS NULL
+  SELECT held.org_id, held.adapter, held.type, held.external_id, %(parent)s, %(pass)s::bigint, %(pass)s::bigint
+  FROM before JOIN {table} held USING (external_id)
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
     AND before.external_id <> ALL (%(listed)s::text[])
   ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
   SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
@@ -143,12 +139,12 @@ WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id 
 
 
 @cache
-def tombstone(table_name: str) -> bytes:
-    """Return the statement that tombstones records of a canonical table.
+def with_explained(query: str, table: EntityTable, parents: EntityTable | None) -> bytes:
+    """Return a statement about one entity's candidates; ``{explained}`` is false where it has no parents."""
+    return on_table(query.replace("{explained}", EXPLAINED if parents else "false"), table, parents)
 
-    Raises:
-        DefinitionError: There is no such table.
-    """
-    if table_name not in CANONICAL_TABLES:
-        raise DefinitionError(f"there is no canonical table {table_name!r}")
-    return " ".join(_TOMBSTONE.format(table=table_name).split()).encode()
+
+@cache
+def tombstone(table: RecordTable) -> bytes:
+    """Return the statement that tombstones records of a table."""
+    return " ".join(_TOMBSTONE.format(table=table.quoted).split()).encode()

@@ -2,21 +2,21 @@
 
 from functools import cache
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.store.schema.record_tables import on_table
 
-# What was written to a link since the pass began may be newer than the listing. When the source
+# What was written to a row since the pass began may be newer than the listing. When the source
 # shows another version than last time, or another one is held, the evidence begins anew.
 COMPARE = """
 WITH seen AS MATERIALIZED (
-  SELECT listed.external_id, listed.listed_version, link.source_version
+  SELECT listed.external_id, listed.listed_version, held.source_version
   FROM sync.listed_ids listed
-  JOIN sync.external_links link
-    ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.external_id = listed.external_id
+  JOIN {table} held
+    ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+    AND held.external_id = listed.external_id
   WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
-    AND listed.listed_version < link.source_version AND link.merged_into IS NULL
-    AND GREATEST(link.first_seen_at, link.updated_at) < (
+    AND listed.listed_version < held.source_version {not_merged}
+    AND held.synced_at < (
       SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
 ), noted AS (
   INSERT INTO sync.older_versions AS known
@@ -36,9 +36,8 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
 WEIGH = """
 SELECT (SELECT count(*) FROM sync.older_versions
         WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s),
-       (SELECT count(*) FROM sync.external_links
-        WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
-          AND deleted_at IS NULL AND merged_into IS NULL),
+       (SELECT count(*) FROM {table}
+        WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND deleted_at IS NULL),
        (SELECT deletion_count FROM sync.orgs WHERE org_id = %(org)s),
        (SELECT deletion_share FROM sync.orgs WHERE org_id = %(org)s)
 """
@@ -73,50 +72,50 @@ SELECT count(*) FROM sync.superseded_records WHERE org_id = %(org)s AND pass_id 
 BRING_BACK_WATERMARK = """
 WITH listed AS (
   SELECT listed.listed_version AS version,
-         listed.listed_version > link.source_version AND link.merged_into IS NULL AND link.updated_at < (
+         listed.listed_version > held.source_version {not_merged} AND held.synced_at < (
            SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
          AND NOT EXISTS (
            SELECT FROM sync.dead_letters dead
            WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
              AND dead.external_id = listed.external_id AND dead.resolved_at IS NULL) AS is_behind
   FROM sync.listed_ids listed
-  LEFT JOIN sync.external_links link
-    ON link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.external_id = listed.external_id
+  LEFT JOIN {table} held
+    ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+    AND held.external_id = listed.external_id
   WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
 ), shown AS (
   SELECT LEAST(max(version), min(version) FILTER (WHERE is_behind)) AS newest FROM listed
 )
-UPDATE sync.checkpoints held SET watermark = shown.newest FROM shown
-WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
-  AND shown.newest < held.watermark - %(overlap)s::interval
+UPDATE sync.checkpoints known SET watermark = shown.newest FROM shown
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND shown.newest < known.watermark - %(overlap)s::interval
 RETURNING shown.newest
 """
 
-# The one way by which an older version comes to overwrite a newer one (law 2). The lock on the link is held
-# until the commit, and what was written to it since the pass began is newer than the evidence: such a link is
+# The one way by which an older version comes to overwrite a newer one (law 2). The lock on the row is held
+# until the commit, and what was written to it since the pass began is newer than the evidence: such a row is
 # left alone, and the record stored behind this statement is refused as any older one is.
 _STEP_BACK = """
 WITH judged AS MATERIALIZED (
-  SELECT link.external_id, link.entity_id, link.source_version, link.deleted_at, given.version
-  FROM sync.external_links link
+  SELECT held.external_id, held.id, held.source_version, held.deleted_at, given.version, to_jsonb(held) AS record
+  FROM {table} held
   JOIN unnest(%(ids)s::text[], %(versions)s::timestamptz[], %(held)s::timestamptz[])
     AS given (external_id, version, held_version) USING (external_id)
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.source_version = given.held_version AND link.merged_into IS NULL
-    AND link.updated_at < (SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint)
-  ORDER BY link.external_id FOR UPDATE OF link
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+    AND held.source_version = given.held_version {not_merged}
+    AND held.synced_at < (SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint)
+  ORDER BY held.external_id FOR UPDATE OF held
 ), kept AS (
   INSERT INTO sync.superseded_records
     (org_id, adapter, entity, external_id, entity_id, version, taken_version, deleted_at, pass_id, record)
-  SELECT %(org)s, %(adapter)s, %(entity)s, judged.external_id, judged.entity_id, judged.source_version,
-         judged.version, judged.deleted_at, %(pass)s::bigint, to_jsonb(held)
-  FROM judged LEFT JOIN openfaith."{table}" held ON held.org_id = %(org)s AND held.id = judged.entity_id
-), stepped AS (
-  UPDATE sync.external_links link SET source_version = judged.version, content_hash = ''
+  SELECT %(org)s, %(adapter)s, %(entity)s, external_id, id, source_version, version, deleted_at,
+         %(pass)s::bigint, record
   FROM judged
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.external_id = judged.external_id
+), stepped AS (
+  UPDATE {table} held SET source_version = judged.version, content_hash = ''
+  FROM judged
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+    AND held.external_id = judged.external_id
 )
 DELETE FROM sync.older_versions known USING judged
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
@@ -125,12 +124,6 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
 
 
 @cache
-def step_back(table_name: str) -> bytes:
-    """Return the statement that lets the older versions of a canonical table's records be stored.
-
-    Raises:
-        DefinitionError: There is no such table.
-    """
-    if table_name not in CANONICAL_TABLES:
-        raise DefinitionError(f"there is no canonical table {table_name!r}")
-    return " ".join(_STEP_BACK.format(table=table_name).split()).encode()
+def step_back(table: RecordTable) -> bytes:
+    """Return the statement that lets the older versions of a table's records be stored."""
+    return on_table(" ".join(_STEP_BACK.split()), table)

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import psycopg
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text
 from openfaith_sync.domain.passes.passes import Lease, PageCommit
+from openfaith_sync.domain.record_tables import RecordTable
 from openfaith_sync.domain.records.record import Record, Rejection
 
 Parameters = dict[str, Any]
@@ -53,15 +53,15 @@ def rejection_parameters(rejected: Iterable[Rejection]) -> Parameters:
     return parameters
 
 
-def refused_record(record: Record, table: str, error: Exception) -> Rejection:
+def refused_record(record: Record, table: RecordTable, error: Exception) -> Rejection:
     """Return the rejection of a record that the database refused, in canonical shape: the raw one is not known here."""
     diagnosis = error.diag if isinstance(error, psycopg.Error) else None
     field = (diagnosis and (diagnosis.column_name or diagnosis.constraint_name)) or "record"
-    names = [column.name for column in CANONICAL_TABLES[table].columns]
+    names = [column.name for column in table.columns]
     body = {name: _shown(value) for name, value in zip(names, record.values, strict=True)}
     body["custom_fields"] = record.custom_fields.decode(errors="replace")
     reason = f"the database refuses it: {type(error).__name__}"
-    return Rejection(record.external_id, field, table, reason, {"id": record.external_id, "canonical": body})
+    return Rejection(record.external_id, field, table.name, reason, {"id": record.external_id, "canonical": body})
 
 
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
@@ -72,7 +72,6 @@ def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
     return {
         "org": lease.key.org,
         "pass": page.pass_id,
-        "table": (page.batches[0].table or None) if page.batches else None,
         "pages": page.pages,
         "requests": page.requests,
         "waited": page.waited,

@@ -7,17 +7,19 @@ temporary table; see ``docs/decisions/0002-page-commit.md``.
 
 from functools import cache
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, ColumnType
-from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
 
 _ARRAYS = {
     ColumnType.TEXT: "text[]",
     ColumnType.BOOLEAN: "boolean[]",
     ColumnType.INTEGER: "integer[]",
+    ColumnType.BIGINT: "bigint[]",
     ColumnType.FLOAT: "double precision[]",
     ColumnType.DATE: "date[]",
     ColumnType.TIMESTAMP: "timestamptz[]",
     ColumnType.REFERENCE: "text[]",
+    # As text: an array of JSON would have to be escaped twice.
+    ColumnType.JSON: "text[]",
 }
 
 CHECK_LEASE = b"""
@@ -26,7 +28,7 @@ SELECT sync.check_lease(%(org)s, %(adapter)s, %(entity)s, %(token)s::bigint, %(p
 
 ADVANCE = b"""
 UPDATE sync.passes
-SET canonical_table = COALESCE(%(table)s, canonical_table), pages = pages + %(pages)s,
+SET pages = pages + %(pages)s,
     requests = requests + %(requests)s, waited = waited + %(waited)s, newest = GREATEST(newest, %(newest)s),
     place = %(place)s::jsonb
 WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
@@ -53,7 +55,7 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 """
 
 # Read from top to bottom:
-# `held` is what the links say now, by one index scan for all ids of the page.
+# `held` is what the rows say now, by one index scan for all ids of the page.
 # `changed` leaves out what is unchanged or older, so that it costs no lock and no write.
 #   Its conditions on tombstones are one column of `held`, since the planner then expects rows to
 #   be left and joins by hash; as conditions of their own they made it join pair by pair, which
@@ -65,24 +67,21 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 #   since this pass began, since all that we hold was then read before it. Else it may be the older
 #   of the two, and is read once more. It leaves the version that is known, so that what is older
 #   than that stays out.
-# `links` decides: it locks each link, compares the version again under the lock (law 2)
-#   and gives the entity id that the link leads to, which a merge may have changed.
-# `stored` writes the canonical rows of the links that went through, once each where
-#   two links lead to one row.
+# `stored` locks each row, and compares the version again under the lock (law 2).
 # `resolved` takes dead letters off the list whose records came well this time.
 # A newer version of equal content is written, though it counts as unchanged: were the
-# link to keep the older version, a version between the two could overwrite it later.
+# row to keep the older version, a version between the two could overwrite it later.
 _STORE_RECORDS = """
 WITH pass AS MATERIALIZED (
   SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 ), page AS MATERIALIZED (
   SELECT * FROM ROWS FROM (unnest({arrays}), jsonb_array_elements(%(custom)s::jsonb)) AS page ({names})
 ), held AS MATERIALIZED (
-  SELECT external_id, content_hash, source_version, deleted_at, merged_into,
-         merged_into IS NOT NULL OR COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred,
-         source_version IS NULL OR updated_at < (SELECT started_at FROM pass) AS is_settled
-  FROM sync.external_links
-  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(c0)s::text[])
+  SELECT external_id, content_hash, source_version, deleted_at,
+         {is_merged}COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred,
+         source_version IS NULL OR synced_at < (SELECT started_at FROM pass) AS is_settled
+  FROM {table}
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(c0)s::text[])
 ), changed AS MATERIALIZED (
   SELECT page.*, held.content_hash = page.content_hash AND held.deleted_at IS NULL AS is_same
   FROM page LEFT JOIN held USING (external_id)
@@ -99,62 +98,56 @@ WITH pass AS MATERIALIZED (
   WHERE is_barred OR NOT is_settled AND external_id IN (SELECT external_id FROM page WHERE source_version IS NULL)
                      AND (external_id, content_hash) NOT IN (SELECT external_id, content_hash FROM page)
   ON CONFLICT DO NOTHING
-), links AS (
-  INSERT INTO sync.external_links AS link
-    (org_id, adapter, entity, external_id, entity_id, content_hash, source_version)
-  SELECT %(org)s, %(adapter)s, %(entity)s, external_id, entity_id, content_hash, source_version
-  FROM changed ORDER BY external_id
-  ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
-  SET content_hash = EXCLUDED.content_hash, source_version = COALESCE(EXCLUDED.source_version, link.source_version),
-      deleted_at = NULL, updated_at = now()
-  WHERE COALESCE(EXCLUDED.source_version >= link.source_version,
-                 link.source_version IS NULL OR link.updated_at < (SELECT started_at FROM pass))
-    AND link.merged_into IS NULL
-    AND (link.deleted_at IS NULL OR link.deleted_at < (SELECT started_at FROM pass))
-  RETURNING external_id, entity_id, xmax = 0 AS is_new
 ), stored AS (
-  INSERT INTO openfaith."{table}" (org_id, id, type, custom_fields, {own})
-  SELECT DISTINCT ON (links.entity_id) %(org)s, links.entity_id, %(entity)s, c.custom_fields, {values}
-  FROM links JOIN changed c USING (external_id)
-  ORDER BY links.entity_id, c.source_version DESC NULLS LAST
-  ON CONFLICT (org_id, id) DO UPDATE
-  SET type = EXCLUDED.type, custom_fields = EXCLUDED.custom_fields, {updates}, deleted_at = NULL, synced_at = now()
+  INSERT INTO {table} AS held
+    (org_id, adapter, type, external_id, id, source_version, content_hash, custom_fields, {own})
+  SELECT %(org)s, %(adapter)s, %(entity)s, external_id, id, source_version, content_hash, custom_fields, {values}
+  FROM changed c ORDER BY external_id
+  ON CONFLICT (org_id, external_id, type, adapter) DO UPDATE
+  SET source_version = COALESCE(EXCLUDED.source_version, held.source_version), content_hash = EXCLUDED.content_hash,
+      custom_fields = EXCLUDED.custom_fields, {updates}, deleted_at = NULL, synced_at = now()
+  WHERE COALESCE(EXCLUDED.source_version >= held.source_version,
+                 held.source_version IS NULL OR held.synced_at < (SELECT started_at FROM pass))
+    {not_merged}AND (held.deleted_at IS NULL OR held.deleted_at < (SELECT started_at FROM pass))
+  RETURNING external_id, xmax = 0 AS is_new
 ), resolved AS (
   UPDATE sync.dead_letters dead SET resolved_at = now() FROM page
   WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
     AND dead.external_id = page.external_id AND dead.resolved_at IS NULL
 )
 UPDATE sync.passes walked
-SET canonical_table = '{table}', created = walked.created + did.created, updated = walked.updated + did.updated,
+SET created = walked.created + did.created, updated = walked.updated + did.updated,
     unchanged = walked.unchanged + %(count)s - did.created - did.updated
 FROM (SELECT count(*) FILTER (WHERE is_new) AS created,
              count(*) FILTER (WHERE NOT is_new AND is_same IS NOT TRUE) AS updated
-      FROM links JOIN changed USING (external_id)) did
+      FROM stored JOIN changed USING (external_id)) did
 WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s::bigint
 RETURNING did.created, did.updated
 """
 
 
 @cache
-def store_records(table_name: str) -> bytes:
-    """Return the statement that stores one page's records in a canonical table.
-
-    Raises:
-        DefinitionError: There is no such table.
-    """
-    table = CANONICAL_TABLES.get(table_name)
-    if table is None:
-        raise DefinitionError(
-            f"there is no canonical table {table_name!r}; the known ones: {', '.join(CANONICAL_TABLES)}"
-        )
+def store_records(table: RecordTable) -> bytes:
+    """Return the statement that stores one page's records in a table."""
     kinds = ["text[]", "text[]", "timestamptz[]", "bytea[]", *(_ARRAYS[column.type] for column in table.columns)]
     own = [f'"{column.name}"' for column in table.columns]
+    # Columns of a page are numbered: a source may name one of its own as the page's others are named.
+    given = [f"own{place}" for place in range(len(own))]
+    values = [_value(column, name) for column, name in zip(table.columns, given, strict=True)]
     statement = _STORE_RECORDS.format(
-        table=table.name,
+        table=table.quoted,
         arrays=", ".join(f"%(c{place})s::{kind}" for place, kind in enumerate(kinds)),
-        names=", ".join(["external_id", "entity_id", "source_version", "content_hash", *own, "custom_fields"]),
+        names=", ".join(["external_id", "id", "source_version", "content_hash", *given, "custom_fields"]),
         own=", ".join(own),
-        values=", ".join("COALESCE(c.status, 'active')" if name == '"status"' else f"c.{name}" for name in own),
+        values=", ".join(values),
         updates=", ".join(f"{name} = EXCLUDED.{name}" for name in own),
+        is_merged="merged_into_id IS NOT NULL OR " if table.has_merges else "",
+        not_merged="AND held.merged_into_id IS NULL\n    " if table.has_merges else "",
     )
     return statement.encode()
+
+
+def _value(column: Column, name: str) -> str:
+    if column.type is ColumnType.JSON:
+        return f"{name}::jsonb"
+    return f"COALESCE({name}, 'active')" if column.name == "status" else name

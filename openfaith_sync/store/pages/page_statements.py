@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 
+from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
 from openfaith_sync.store.pages import evidence_sql, page_sql
@@ -15,6 +16,8 @@ Send = Callable[[str, bytes, Parameters], StatementResult]
 
 def store_records(batch: MappedBatch, records: Sequence[Record], known: Parameters, send: Send) -> StatementResult:
     """Send the records of a batch; return how many were created and updated."""
+    if batch.table is None:
+        raise DefinitionError(f"the records of {batch.entity} have no table")
     parameters = record_parameters(newest_each(records)) | known | {"count": len(records)}
     return send("store_records", page_sql.store_records(batch.table), parameters)
 

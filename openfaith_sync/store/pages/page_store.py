@@ -39,6 +39,7 @@ class PageStore(OrgConnection):
             raise DefinitionError(f"{key} is held by this store already")
         with leases.hold_lease(self._connection, key, holder, self._terms) as lease:
             self._held.add(key)
+            self._pages.know_tables()
             try:
                 yield lease
             finally:

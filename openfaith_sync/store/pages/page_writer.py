@@ -1,4 +1,4 @@
-"""Commit a page: its records, links, dead letters, counts and place, as a whole or not at all (law 1)."""
+"""Commit a page: its records, dead letters, counts and place, as a whole or not at all (law 1)."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,7 @@ from openfaith_sync.store.pages.page_statements import (
 from openfaith_sync.store.pages.pipeline import Pipeline, StatementResult
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import EntityTables, known_tables
 
 COMMIT_STEPS = (
     "begin",
@@ -110,6 +111,11 @@ class PageWriter:
         self._under_way: deque[SentPage] = deque()
         self._riders_of: PassId | None = None
         self._riders: dict[EntityName, PassId] = {}
+        self._tables: EntityTables = {}
+
+    def know_tables(self) -> None:
+        """Read which table holds the records of each entity: once, before the connection is used for pages only."""
+        self._tables = known_tables(self._connection)
 
     def begin(self, lease: Lease, page: PageCommit) -> SentPage:
         """Send a page, to be stored after those that were sent before.
@@ -236,12 +242,12 @@ class PageWriter:
         lease, page, send = sent.lease, sent.page, self._send
         send("begin", b"BEGIN", {})
         send("check_lease", page_sql.CHECK_LEASE, page_parameters(lease, page))
-        store_evidence(listing_of(lease, page), send)
+        store_evidence(listing_of(lease, page, self._tables), send)
         for batch, known in sent.batches:
             sent.stored.append(store_records(batch, batch.records, known, send) if batch.records else None)
             store_rejections(batch.rejected, known, send)
             report_unreadable(batch, known, send)
-        store_evidence(evidence_of(lease, page), send)
+        store_evidence(evidence_of(lease, page, self._tables), send)
         send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
         sent.committed = send("commit", b"COMMIT", {})
         self._pipeline.flush()
@@ -253,14 +259,14 @@ class PageWriter:
         self._step("begin")
         with self._connection.transaction():
             send("check_lease", page_sql.CHECK_LEASE, page_parameters(lease, page))
-            store_evidence(listing_of(lease, page), send)
+            store_evidence(listing_of(lease, page, self._tables), send)
             for batch, known in sent.batches:
                 stored, refused = self._store_some(batch, batch.records, known)
                 rejected = (*batch.rejected, *refused)
                 store_rejections(rejected, known, send)
                 report_unreadable(batch, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
-            store_evidence(evidence_of(lease, page), send)
+            store_evidence(evidence_of(lease, page, self._tables), send)
             send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")
@@ -276,7 +282,7 @@ class PageWriter:
             with self._connection.transaction():
                 return count_changes(len(records), store_records(batch, records, known, self._send_alone)), []
         except _RECORDS_OWN_FAULT as error:
-            if len(records) == 1:
+            if len(records) == 1 and batch.table is not None:
                 return Counts(), [refused_record(records[0], batch.table, error)]
         middle = len(records) // 2
         first, first_bad = self._store_some(batch, records[:middle], known)

@@ -1,20 +1,21 @@
 """Detect changes without writing: what is new in a page, and what webhooks had announced."""
 
-from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.ids import EntityName, SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 # The same comparison as in page_sql.py.
 _COUNT_CHANGES = """
 SELECT count(*) FROM unnest(%(ids)s::text[], %(hashes)s::bytea[], %(versions)s::timestamptz[])
   AS page (external_id, content_hash, source_version)
-LEFT JOIN sync.external_links held
-  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+LEFT JOIN {table} held
+  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
  AND held.external_id = page.external_id
 WHERE held.external_id IS NULL
-   OR held.merged_into IS NULL AND (page.source_version >= held.source_version) IS NOT FALSE
+   OR (page.source_version >= held.source_version) IS NOT FALSE {not_merged}
       AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL)
 """
 _COUNT_NEW_REFUSALS = """
@@ -28,13 +29,13 @@ WHERE NOT EXISTS (
 _ANNOUNCED = """
 SELECT count(*), count(*) FILTER (WHERE EXISTS (
   SELECT FROM sync.webhook_events event
-  WHERE event.org_id = link.org_id AND event.adapter = link.adapter AND event.entity = link.entity
-    AND event.external_id = link.external_id AND event.action <> 'check'
-    AND event.received_at > link.updated_at - interval '1 day'))
-FROM sync.external_links link, sync.passes walked
+  WHERE event.org_id = held.org_id AND event.adapter = held.adapter AND event.entity = held.type
+    AND event.external_id = held.external_id AND event.action <> 'check'
+    AND event.received_at > held.synced_at - interval '1 day'))
+FROM {table} held, sync.passes walked
 WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s
-  AND link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-  AND link.updated_at >= walked.started_at
+  AND held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+  AND held.synced_at >= walked.started_at
   AND EXISTS (SELECT FROM sync.webhook_subscriptions asked
               WHERE asked.org_id = %(org)s AND asked.adapter = %(adapter)s AND asked.is_active)
 """
@@ -44,12 +45,12 @@ UPDATE sync.checkpoints SET checked_at = now() WHERE org_id = %s AND adapter = %
 
 _CHANGED_PARENTS = """
 SELECT EXISTS (
-  SELECT FROM sync.external_links link
+  SELECT FROM {table} parent
   LEFT JOIN sync.parent_listings listing
     ON (listing.org_id, listing.adapter, listing.entity, listing.parent_id)
-     = (link.org_id, link.adapter, %(entity)s, link.external_id)
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(parent)s AND link.deleted_at IS NULL
-    AND listing.parent_hash IS DISTINCT FROM link.content_hash)
+     = (parent.org_id, parent.adapter, %(entity)s, parent.external_id)
+  WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+    AND parent.deleted_at IS NULL AND listing.parent_hash IS DISTINCT FROM parent.content_hash)
 """
 
 
@@ -61,7 +62,8 @@ def count_changes(connection: Connection, key: SyncKey, batch: MappedBatch) -> i
         "hashes": [record.content_hash for record in batch.records],
         "versions": [record.version for record in batch.records],
     }
-    changes = int(fetch_one(connection, _COUNT_CHANGES, parameters | records)[0])
+    statement = on_table(_COUNT_CHANGES, table_of(connection, key, batch.entity))
+    changes = int(fetch_one(connection, statement, parameters | records)[0])
     if batch.rejected:
         refused = {"ids": [bad.external_id for bad in batch.rejected]}
         changes += int(fetch_one(connection, _COUNT_NEW_REFUSALS, parameters | refused)[0])
@@ -72,7 +74,7 @@ def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dic
     """Return how many records a pass changed and how many of them were announced; empty without subscriptions."""
     org, adapter, entity = key_parameters(lease.key)
     parameters = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
-    changed, announced = fetch_one(connection, _ANNOUNCED, parameters)
+    changed, announced = fetch_one(connection, on_table(_ANNOUNCED, table_of(connection, lease.key)), parameters)
     return {"changed": changed, "announced": announced} if changed else {}
 
 
@@ -81,8 +83,9 @@ def note_checked(connection: Connection, key: SyncKey) -> None:
     connection.execute(_CHECKED, key_parameters(key))
 
 
-def has_changed_parents(connection: Connection, key: SyncKey, parent: str) -> bool:
+def has_changed_parents(connection: Connection, key: SyncKey, parent: EntityName) -> bool:
     """Return whether a parent is stored that was never listed, or differs from what it was when it was listed."""
     org, adapter, entity = key_parameters(key)
     parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    return bool(fetch_one(connection, _CHANGED_PARENTS, parameters)[0])
+    statement = on_table(_CHANGED_PARENTS, table_of(connection, key, parent))
+    return bool(fetch_one(connection, statement, parameters)[0])

@@ -2,45 +2,41 @@
 
 from functools import cache
 
-from psycopg import sql
-
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import on_table
 
 # `named` are the members in the parent's own record, `held` those in our records.
 _TO_READ = """
 SELECT parent.external_id, parent.content_hash, listing.listed, {named}, {held}
-FROM sync.external_links parent
+FROM {parents} parent
 LEFT JOIN sync.parent_listings listing
   ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
   AND listing.parent_id = parent.external_id
-WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
-  AND parent.deleted_at IS NULL AND parent.merged_into IS NULL AND parent.external_id > %(after)s
+WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+  AND parent.deleted_at IS NULL AND parent.external_id > %(after)s
   AND {is_due}
 ORDER BY parent.external_id LIMIT %(limit)s
 """
 _NAMED = """
-(SELECT ARRAY(SELECT jsonb_array_elements_text(held.custom_fields -> %(members)s)) FROM openfaith.{parents} held
- WHERE held.org_id = %(org)s AND held.id = parent.entity_id
-   AND jsonb_typeof(held.custom_fields -> %(members)s) = 'array')
+CASE WHEN jsonb_typeof(parent.custom_fields -> %(members)s) = 'array'
+  THEN ARRAY(SELECT jsonb_array_elements_text(parent.custom_fields -> %(members)s)) END
 """
 _HELD = """
-ARRAY(SELECT nested.{member} FROM openfaith.{nested} nested
-      WHERE nested.org_id = %(org)s AND nested.{under} = parent.entity_id AND nested.deleted_at IS NULL)
+ARRAY(SELECT nested."{member}" FROM {table} nested
+      WHERE nested.org_id = %(org)s AND nested."{under}" = parent.id AND nested.deleted_at IS NULL)
 """
 _COUNT = """
 SELECT count(*), count(*) FILTER (WHERE listing.pass_id = %(pass)s)
-FROM sync.external_links parent
+FROM {parents} parent
 LEFT JOIN sync.parent_listings listing
   ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
   AND listing.parent_id = parent.external_id
-WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
-  AND parent.deleted_at IS NULL AND parent.merged_into IS NULL AND ({is_due} OR listing.pass_id = %(pass)s)
+WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+  AND parent.deleted_at IS NULL AND ({is_due} OR listing.pass_id = %(pass)s)
 """
 # In a full walk, parents that this pass has not read yet; else those that changed since their list was read.
 _IS_DUE = {
@@ -53,19 +49,18 @@ WITH gone AS (
   DELETE FROM sync.parent_listings listing
   WHERE listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
     AND NOT EXISTS (
-      SELECT FROM sync.external_links parent
-      WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
-        AND parent.external_id = listing.parent_id AND parent.deleted_at IS NULL AND parent.merged_into IS NULL)
+      SELECT FROM {parents} parent
+      WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+        AND parent.external_id = listing.parent_id AND parent.deleted_at IS NULL)
   RETURNING parent_id, listed
 ), absent AS (
   SELECT DISTINCT ON (external_id) external_id, parent_id FROM gone, unnest(listed) AS external_id
 )
 INSERT INTO sync.deletion_candidates AS known
   (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
-SELECT link.org_id, link.adapter, link.entity, link.external_id, absent.parent_id, %(pass)s, %(pass)s
-FROM absent JOIN sync.external_links link USING (external_id)
-WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-  AND link.deleted_at IS NULL AND link.merged_into IS NULL
+SELECT held.org_id, held.adapter, held.type, held.external_id, absent.parent_id, %(pass)s, %(pass)s
+FROM absent JOIN {table} held USING (external_id)
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
 ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
 SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
 WHERE known.last_pass_id < EXCLUDED.last_pass_id
@@ -76,17 +71,14 @@ WITH listed AS MATERIALIZED (
   SELECT unnest(listed) AS external_id FROM sync.parent_listings
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
 ), absent AS (
-  SELECT DISTINCT ON (link.external_id) link.external_id, parent.external_id AS parent_id
-  FROM sync.external_links link
-  LEFT JOIN openfaith.{nested} nested ON nested.org_id = %(org)s AND nested.id = link.entity_id
-  LEFT JOIN sync.external_links parent
-    ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.entity = %(parent)s
-    AND parent.entity_id = nested.{under} AND parent.merged_into IS NULL
-  WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-    AND link.deleted_at IS NULL AND link.merged_into IS NULL
-    AND GREATEST(link.first_seen_at, link.updated_at) < (
-      SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
-    AND NOT EXISTS (SELECT FROM listed WHERE listed.external_id = link.external_id)
+  SELECT held.external_id, parent.external_id AS parent_id
+  FROM {table} held
+  LEFT JOIN {parents} parent
+    ON parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+    AND parent.id = held."{under}" {parent_not_merged}
+  WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
+    AND held.synced_at < (SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
+    AND NOT EXISTS (SELECT FROM listed WHERE listed.external_id = held.external_id)
 )
 INSERT INTO sync.deletion_candidates AS known
   (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
@@ -104,9 +96,9 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
          SELECT unnest(listed) FROM sync.parent_listings
          WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s)
        OR NOT EXISTS (
-         SELECT FROM sync.external_links link
-         WHERE link.org_id = %(org)s AND link.adapter = %(adapter)s AND link.entity = %(entity)s
-           AND link.external_id = known.external_id AND link.deleted_at IS NULL AND link.merged_into IS NULL))
+         SELECT FROM {table} held
+         WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+           AND held.external_id = known.external_id AND held.deleted_at IS NULL))
 """
 
 
@@ -132,7 +124,7 @@ def count_parents(
     connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool
 ) -> tuple[int, int]:
     """Count the parents whose lists this pass reads, and those that it has already read."""
-    query = _COUNT.replace("{is_due}", _IS_DUE[is_full]).encode()
+    query = on_table(_COUNT.replace("{is_due}", _IS_DUE[is_full]), nesting.table, nesting.parent_table)
     row = connection.execute(query, _parameters(key, nesting, pass_id)).fetchone() or (0, 0)
     return int(row[0]), int(row[1])
 
@@ -144,37 +136,18 @@ def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass
     the records below parents that are gone become some.
     """
     parameters = _parameters(key, nesting, pass_id)
-    connection.execute(_DROP_GONE_PARENTS, parameters)
-    if is_full:
-        _known(nesting.table)
-        compare = sql.SQL(_COMPARE).format(nested=sql.Identifier(nesting.table), under=sql.Identifier(nesting.under))
-        connection.execute(compare, parameters)
-    connection.execute(_TAKE_OFF, parameters)
+    for query in (_DROP_GONE_PARENTS, _COMPARE, _TAKE_OFF) if is_full else (_DROP_GONE_PARENTS, _TAKE_OFF):
+        query_under = query.replace("{under}", nesting.under)
+        connection.execute(on_table(query_under, nesting.table, nesting.parent_table), parameters)
 
 
 @cache
-def _to_read(nesting: Nesting, is_full: bool) -> sql.Composed:
-    named, held = sql.SQL("NULL"), sql.SQL("ARRAY[]::text[]")
-    query = sql.SQL(_TO_READ)
-    is_due = sql.SQL(_IS_DUE[is_full])
-    if is_full or nesting.members_key is None or nesting.member is None:
-        return query.format(named=named, held=held, is_due=is_due)
-    _known(nesting.table)
-    _known(nesting.parent_table)
-    return query.format(
-        named=sql.SQL(_NAMED).format(parents=sql.Identifier(nesting.parent_table)),
-        held=sql.SQL(_HELD).format(
-            nested=sql.Identifier(nesting.table),
-            under=sql.Identifier(nesting.under),
-            member=sql.Identifier(nesting.member),
-        ),
-        is_due=is_due,
-    )
-
-
-def _known(table: str) -> None:
-    if table not in CANONICAL_TABLES:
-        raise DefinitionError(f"there is no canonical table {table!r}")
+def _to_read(nesting: Nesting, is_full: bool) -> bytes:
+    named, held = "NULL", "ARRAY[]::text[]"
+    if not is_full and nesting.members_key is not None and nesting.member is not None:
+        named, held = _NAMED, _HELD.replace("{member}", nesting.member).replace("{under}", nesting.under)
+    query = _TO_READ.replace("{named}", named).replace("{held}", held).replace("{is_due}", _IS_DUE[is_full])
+    return on_table(query, nesting.table, nesting.parent_table)
 
 
 def _parameters(key: SyncKey, nesting: Nesting, pass_id: PassId) -> dict[str, object]:

@@ -23,6 +23,7 @@ from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.passes.leases import check_lease, key_parameters
 from openfaith_sync.store.passes.table_statistics import analyze_what_grew
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 _CHECKPOINT = """
 SELECT watermark, completed_at, manifest_version FROM sync.checkpoints
@@ -62,7 +63,7 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pas
 RETURNING manifest_version, COALESCE(
     (SELECT parent.mode FROM sync.passes parent
      WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode),
-  canonical_table, created + updated + tombstoned
+  created + updated + tombstoned
 """
 # After a full listing its manifest version has mapped everything stored. A delta keeps
 # that true only with the same version.
@@ -101,15 +102,14 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = ANY (%(entities)s:
   AND starts_with(external_id, %(unidentified)s)
 """
 _COUNT_LIVE = """
-SELECT count(*) FROM sync.external_links
-WHERE org_id = %s AND adapter = %s AND entity = %s AND deleted_at IS NULL
+SELECT count(*) FROM {table} WHERE org_id = %s AND adapter = %s AND type = %s AND deleted_at IS NULL
 """
 _COUNT_SET_ASIDE = """
 SELECT count(*) FROM sync.dead_letters dead
 WHERE org_id = %s AND adapter = %s AND entity = %s AND resolved_at IS NULL AND NOT EXISTS (
-  SELECT FROM sync.external_links link
-  WHERE (link.org_id, link.adapter, link.entity, link.external_id)
-      = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND link.deleted_at IS NULL)
+  SELECT FROM {table} held
+  WHERE (held.org_id, held.adapter, held.type, held.external_id)
+      = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND held.deleted_at IS NULL)
 """
 _REJECTED = """
 SELECT (SELECT count(*) FROM sync.dead_letters
@@ -196,11 +196,11 @@ def close_pass(
         row = connection.execute(_CLOSE, given | {"watermark": watermark, "requests": requests}).fetchone()
         if row is None:
             raise DefinitionError(f"{lease.key} has no open pass {pass_id} to close")
-        manifest, mode, table, written = row
+        manifest, mode, written = row
         is_full = mode == SyncMode.FULL
         connection.execute(_ADVANCE, given | {"watermark": watermark, "manifest": manifest, "is_full": is_full})
         connection.execute(_ABANDON_STALE_RIDERS, given)
-    analyze_what_grew(connection, table, written)
+    analyze_what_grew(connection, lease.key, written)
 
 
 def abandon_pass(connection: Connection, lease: Lease, pass_id: PassId) -> None:
@@ -233,12 +233,12 @@ def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
 
 def count_live(connection: Connection, key: SyncKey) -> int:
     """Count the stored records that are not tombstoned."""
-    return int(fetch_one(connection, _COUNT_LIVE, key_parameters(key))[0])
+    return int(fetch_one(connection, on_table(_COUNT_LIVE, table_of(connection, key)), key_parameters(key))[0])
 
 
 def count_set_aside(connection: Connection, key: SyncKey) -> int:
     """Count the records with a dead letter and no stored version."""
-    return int(fetch_one(connection, _COUNT_SET_ASIDE, key_parameters(key))[0])
+    return int(fetch_one(connection, on_table(_COUNT_SET_ASIDE, table_of(connection, key)), key_parameters(key))[0])
 
 
 def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:

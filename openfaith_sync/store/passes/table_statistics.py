@@ -1,7 +1,7 @@
 """Update the planner's statistics for tables that have just grown.
 
 Autovacuum gathers statistics a minute or more after a table has grown. Until then PostgreSQL plans as if the
-table were nearly empty, and a join of 20,000 people to their links took minutes.
+table were nearly empty, and a join of 20,000 people to the ids of a listing took minutes.
 """
 
 from contextlib import suppress
@@ -9,7 +9,9 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
+from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.record_tables import table_of
 
 LARGE_PASS = 1_000
 """Fewer rows than this are no reason to look at a table again."""
@@ -18,22 +20,22 @@ SHARE = 0.1
 
 _GREW = """
 SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
-WHERE (room.nspname, held.relname) IN (('sync', 'external_links'), ('openfaith', %(table)s))
+WHERE (room.nspname, held.relname) = (%(schema)s, %(table)s)
   AND %(written)s >= greatest(held.reltuples, 0) * %(share)s
-ORDER BY 1, 2
 """
 # A table that another session is analyzing is left to it.
 _ANALYZE = "ANALYZE (SKIP_LOCKED) {}"
 
 
-def analyze_what_grew(connection: Connection, table: str | None, written: int) -> None:
-    """Gather statistics of the links, and of a canonical table, if a pass wrote a large part of them.
+def analyze_what_grew(connection: Connection, key: SyncKey, written: int) -> None:
+    """Gather statistics of an entity's table if a pass wrote a large part of it.
 
     Nothing is raised: the pass is complete, with statistics or without.
     """
-    if table is None or written < LARGE_PASS:
+    if written < LARGE_PASS:
         return
-    parameters = {"table": table, "written": written, "share": SHARE}
+    table = table_of(connection, key)
+    parameters = {"schema": table.schema, "table": table.name, "written": written, "share": SHARE}
     # A cancelled statement, or a broken connection, which its next user will notice.
     with suppress(psycopg.OperationalError), connection.transaction():
         # Only a table's owner may do this, and the engine's role owns none; the login does.

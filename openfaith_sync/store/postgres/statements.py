@@ -8,7 +8,7 @@ Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 
 def fetch_one(
-    connection: Connection, statement: LiteralString, parameters: tuple[object, ...] | dict[str, Any]
+    connection: Connection, statement: LiteralString | bytes, parameters: tuple[object, ...] | dict[str, Any]
 ) -> tuple[Any, ...]:
     """Return the row of a statement that always returns one."""
     row = connection.execute(statement, parameters).fetchone()

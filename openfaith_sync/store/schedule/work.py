@@ -52,9 +52,10 @@ WORK_COLUMNS = """
 SELECT work.org_id, work.adapter, work.entity, work.mode, work.not_before, work.reason, work.run_key, work.asked_at,
        work.attempts, COALESCE(org.time_zone, 'UTC'), COALESCE(own.every, usual.every),
        work.mode = 'delta' AND work.entity = ANY(%(whole)s) AND EXISTS (
-         SELECT FROM sync.external_links link
-         WHERE (link.org_id, link.adapter, link.entity) = (work.org_id, work.adapter, work.entity)
-           AND link.deleted_at IS NULL OFFSET %(page)s),
+         SELECT FROM sync.checkpoints held
+         JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
+         WHERE (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)
+           AND done.created + done.updated + done.unchanged + done.dead > %(page)s),
        work.asked_at IS NOT NULL AND EXISTS (
          SELECT FROM sync.checkpoints held
          WHERE (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -11,21 +12,26 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, CanonicalTable, ColumnType
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.record_tables import ColumnType, RecordTable
 from openfaith_sync.store.schema.columns import CANONICAL_SCHEMA, ID, MOMENT, NOW, metadata, required
 
 _TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.TEXT: Text(),
     ColumnType.BOOLEAN: Boolean(),
     ColumnType.INTEGER: Integer(),
+    ColumnType.BIGINT: BigInteger(),
+    ColumnType.JSON: JSONB(),
     ColumnType.FLOAT: Double(),
     ColumnType.DATE: Date(),
     ColumnType.TIMESTAMP: MOMENT,
@@ -39,17 +45,19 @@ def add_canonical_tables() -> None:
         _add(table)
 
 
-def _merged(table: CanonicalTable) -> Iterator[Column[Any]]:
+def _merged(table: RecordTable) -> Iterator[Column[Any]]:
     if table.has_merges:
         yield Column("merged_into_id", ID, comment="The record that this one became part of, at its source.")
 
 
-def _add(table: CanonicalTable) -> None:
+def _add(table: RecordTable) -> None:
     Table(
         table.name,
         metadata,
         required("id", ID, "TypeID, derived from the record's identity at its source."),
         required("org_id", ID, "The church; every statement is bound to one."),
+        required("external_id", ID, "The source's id; unique within its entity only."),
+        required("adapter", ID, "The source."),
         required("type", ID, "The adapter's entity that the record came as."),
         *(Column(column.name, _TYPES[column.type]) for column in table.own),
         *_merged(table),
@@ -63,7 +71,11 @@ def _add(table: CanonicalTable) -> None:
         Column("inactivated_at", MOMENT, comment="The source's."),
         Column("deleted_at", MOMENT, comment="When we learnt that the source has it no more; null while it lives."),
         required("synced_at", MOMENT, "When this row last changed here.", NOW),
-        PrimaryKeyConstraint("org_id", "id"),
+        Column("source_version", MOMENT, comment="The source's version; an older one never overwrites."),
+        required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
+        required("is_loss", Boolean(), "Whether its tombstone counts toward the safety stop.", text("false")),
+        PrimaryKeyConstraint("org_id", "external_id", "type", "adapter"),
+        UniqueConstraint("org_id", "id", name=f"{table.name}_id_key"),
         CheckConstraint("status IN ('active', 'inactive')", name="status"),
         *(Index(None, "org_id", column) for column in table.indexed),
         schema=CANONICAL_SCHEMA,

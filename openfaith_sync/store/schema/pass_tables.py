@@ -9,7 +9,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Interval,
-    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -21,24 +20,18 @@ from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, SYNC_SCHEMA, ZE
 
 
 def add_pass_tables() -> None:
-    """Write the tables of passes: links, checkpoints, passes, dead letters, leases and redirects."""
+    """Write the tables of passes: record tables, checkpoints, passes, dead letters, leases and redirects."""
     Table(
-        "external_links",
+        "record_tables",
         metadata,
-        *keyed(),
-        required("external_id", ID, "The source's id; unique within its entity only."),
-        required("entity_id", ID, "Ours: the id in the canonical table. Another one after a merge."),
-        required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
-        Column("source_version", MOMENT, comment="The source's version; an older one never overwrites."),
-        Column("deleted_at", MOMENT, comment="When it was tombstoned; null while it lives."),
-        Column("merged_into", ID, comment="The source's id of the record that this one became part of."),
-        required("first_seen_at", MOMENT, None, NOW),
-        required("updated_at", MOMENT, "When a write last went through this link.", NOW),
-        required("is_loss", Boolean(), "Whether its tombstone counts toward the safety stop.", text("false")),
-        PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
-        Index("external_links_entity_id_idx", "entity_id"),
+        required("adapter", ID),
+        required("entity", ID),
+        required("table_schema", Text(), "openfaith, or the adapter's own schema."),
+        required("table_name", Text()),
+        required("has_merges", Boolean(), "Whether it has merged_into_id."),
+        PrimaryKeyConstraint("adapter", "entity"),
         schema=SYNC_SCHEMA,
-        comment="Ties the source's ids to ours.",
+        comment="Which table holds the records of each entity.",
     )
 
     Table(
@@ -65,7 +58,6 @@ def add_pass_tables() -> None:
         required("adapter", ID),
         required("entity", ID),
         Column("parent_pass_id", BigInteger(), comment="The pass whose pages these records rode along with."),
-        Column("canonical_table", Text(), comment="Where its records went."),
         required("mode", Text(), "full, delta, reconciliation or sideload."),
         required("trigger", Text(), "Who asked: cli, dagster, sensor."),
         required("status", Text(), "open, complete or abandoned.", text("'open'")),
@@ -141,10 +133,12 @@ def add_pass_tables() -> None:
         required("external_id", ID, "The source's id that is gone."),
         required("entity_id", ID, "What references to it hold until they follow the merge."),
         required("kept_id", ID, "The source's id that it became part of; may be gone itself by now."),
+        Column("survivor_id", ID, comment="The source's id at the end of the chain; null in a cycle."),
+        Column("survivor_entity_id", ID, comment="Ours of the surviving record."),
         Column("merged_at", MOMENT, comment="By the source's clock."),
         required("seen_at", MOMENT, None, NOW),
         PrimaryKeyConstraint("org_id", "adapter", "entity", "external_id"),
         Index("redirects_kept_idx", "org_id", "adapter", "entity", "kept_id"),
         schema=SYNC_SCHEMA,
-        comment="Merges as the source told of them; followed to their ends in external_links.",
+        comment="Merges as the source told of them, each with the record at the end of its chain.",
     )

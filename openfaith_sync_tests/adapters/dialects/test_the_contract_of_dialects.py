@@ -241,7 +241,7 @@ def test_only_a_number_is_an_id_where_ids_are_numbers(fake: FakeSource) -> None:
 def test_a_record_is_mapped(fake: FakeSource) -> None:
     entity = fake.manifest.entities[PERSON]
     mapper = build_mapper(entity, GRACE, fake.manifest.adapter, fake.manifest.entities)
-    names = [column.name for column in entity.canonical.columns]
+    names = [column.name for column in entity.record_table.columns]
     with opened(fake) as source:
         fresh = source.read_record(PERSON, ExternalId("3"))
     assert fresh is not None

@@ -1,0 +1,114 @@
+"""Which table holds the records of each entity.
+
+Statements about one entity are written for its table. The registry ``sync.record_tables`` names it, for every
+adapter, so that what knows only a sync key, such as a command about holds, needs no manifest.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.ids import AdapterName, EntityName, SyncKey
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.store.postgres.statements import Connection
+
+_LOAD = "SELECT adapter, entity, table_schema, table_name, has_merges FROM sync.record_tables"
+_REGISTER = """
+INSERT INTO sync.record_tables AS known (adapter, entity, table_schema, table_name, has_merges)
+SELECT %(adapter)s, given.*
+FROM unnest(%(entities)s::text[], %(schemas)s::text[], %(names)s::text[], %(merges)s::boolean[])
+  AS given (entity, table_schema, table_name, has_merges)
+ON CONFLICT (adapter, entity) DO UPDATE
+SET table_schema = EXCLUDED.table_schema, table_name = EXCLUDED.table_name, has_merges = EXCLUDED.has_merges
+WHERE (known.table_schema, known.table_name, known.has_merges)
+   <> (EXCLUDED.table_schema, EXCLUDED.table_name, EXCLUDED.has_merges)
+"""
+
+
+class EntityTable(NamedTuple):
+    """The table that holds an entity's records."""
+
+    schema: str
+    name: str
+    has_merges: bool
+
+    @property
+    def quoted(self) -> str:
+        """Its name as SQL: schema and table, quoted."""
+        return f'"{self.schema}"."{self.name}"'
+
+
+EntityTables = Mapping[tuple[AdapterName, EntityName], EntityTable]
+
+_KNOWN: WeakKeyDictionary[Connection, EntityTables] = WeakKeyDictionary()
+
+
+def load_tables(connection: Connection) -> EntityTables:
+    """Return the table of every registered entity."""
+    found = {
+        (AdapterName(adapter), EntityName(entity)): EntityTable(schema, name, has_merges)
+        for adapter, entity, schema, name, has_merges in connection.execute(_LOAD)
+    }
+    _KNOWN[connection] = found
+    return found
+
+
+def known_tables(connection: Connection) -> EntityTables:
+    """Return the table of every registered entity, read once per connection."""
+    return _KNOWN.get(connection) or load_tables(connection)
+
+
+def table_of(connection: Connection, key: SyncKey, entity: EntityName | None = None) -> EntityTable:
+    """Return the table of a key's entity, or of another ``entity`` of its adapter; read once per connection.
+
+    Raises:
+        DefinitionError: The entity has no table in this database.
+    """
+    wanted = (key.adapter, key.entity if entity is None else entity)
+    return known_tables(connection).get(wanted) or entity_table(load_tables(connection), key, entity)
+
+
+def entity_table(tables: EntityTables, key: SyncKey, entity: EntityName | None = None) -> EntityTable:
+    """Return the table of a key's entity, or of another ``entity`` of its adapter, among those that are known.
+
+    Raises:
+        DefinitionError: The entity has no table in this database.
+    """
+    name = key.entity if entity is None else entity
+    table = tables.get((key.adapter, name))
+    if table is None:
+        raise DefinitionError(
+            f"{key.adapter}/{name} has no table in this database; create it with: openfaith-sync manifest apply"
+        )
+    return table
+
+
+@cache
+def on_table(query: str, table: EntityTable | RecordTable, parents: EntityTable | RecordTable | None = None) -> bytes:
+    """Return a statement about one entity's records.
+
+    ``{table}`` becomes its table and ``{parents}`` its parents'. Where records can be merged, ``{not_merged}``
+    leaves them out of ``held``, ``{or_merged}`` adds them, and ``{parent_not_merged}`` leaves them out of ``parent``.
+    """
+    query = query.replace("{not_merged}", "AND held.merged_into_id IS NULL" if table.has_merges else "")
+    query = query.replace("{or_merged}", "OR held.merged_into_id IS NOT NULL" if table.has_merges else "")
+    if parents is not None:
+        query = query.replace("{parents}", parents.quoted)
+        query = query.replace("{parent_not_merged}", "AND parent.merged_into_id IS NULL" if parents.has_merges else "")
+    return query.replace("{table}", table.quoted).encode()
+
+
+def register_tables(connection: Connection, manifest: Manifest) -> None:
+    """Register the tables of a manifest's entities; unchanged ones cost one statement and no write."""
+    tables = {name: entity.record_table for name, entity in manifest.entities.items()}
+    parameters = {
+        "adapter": manifest.adapter,
+        "entities": list(tables),
+        "schemas": [table.schema for table in tables.values()],
+        "names": [table.name for table in tables.values()],
+        "merges": [table.has_merges for table in tables.values()],
+    }
+    connection.execute(_REGISTER, parameters)
