@@ -20,6 +20,7 @@ from openfaith_sync.store.connections.connections import add_connection, load_co
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.laws.rows import RECORDS
 from openfaith_sync_tests.laws.sharing import watch
 from openfaith_sync_tests.store.making import PCO, fetch
 
@@ -67,5 +68,5 @@ class BoundChurch:
 
     def rows(self) -> Any:
         """Return every record that is stored, with its content and tombstone."""
-        links = "SELECT entity, external_id, entity_id, deleted_at, content_hash FROM sync.external_links ORDER BY 1, 2"
-        return fetch(self.database, links)
+        columns = "entity, external_id, id, deleted_at, content_hash"
+        return fetch(self.database, f"SELECT {columns} FROM ({RECORDS}) held ORDER BY 1, 2")

@@ -192,24 +192,17 @@ class Faulty:
         identity = derive_entity_id(org, self.manifest.adapter, EntityName(entity), GHOST)
         self.looking.execute(
             f"INSERT INTO openfaith.{table} SELECT copy.* FROM openfaith.{table} held,"
-            f" jsonb_populate_record(held, jsonb_build_object('id', %s::text)) copy"
-            " WHERE held.org_id = %s AND held.deleted_at IS NULL LIMIT 1"
-            " ON CONFLICT (org_id, id) DO UPDATE SET deleted_at = NULL",
-            (identity, org),
-        )
-        self.looking.execute(
-            "INSERT INTO sync.external_links (org_id, adapter, entity, external_id, entity_id, content_hash)"
-            " VALUES (%s, %s, %s, %s, %s, '\\x00') ON CONFLICT (org_id, adapter, entity, external_id)"
-            " DO UPDATE SET deleted_at = NULL",
-            (org, self.manifest.adapter, entity, GHOST, identity),
+            " jsonb_populate_record(held, jsonb_build_object('external_id', %s::text, 'id', %s::text,"
+            " 'source_version', NULL, 'content_hash', '\\x00', 'synced_at', now())) copy"
+            " WHERE held.org_id = %s AND held.type = %s AND held.deleted_at IS NULL LIMIT 1"
+            " ON CONFLICT (org_id, external_id, type, adapter) DO UPDATE SET deleted_at = NULL",
+            (GHOST, identity, org, entity),
         )
 
     def _ids(self, org: OrgId, entity: str, deleted: str) -> set[str]:
         table = self.manifest.entities[EntityName(entity)].table
         rows = self.looking.execute(
-            f"SELECT link.external_id FROM sync.external_links link JOIN openfaith.{table} held"
-            " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
-            f" WHERE link.org_id = %s AND link.entity = %s AND link.deleted_at {deleted} AND held.deleted_at {deleted}",
+            f"SELECT external_id FROM openfaith.{table} WHERE org_id = %s AND type = %s AND deleted_at {deleted}",
             (org, entity),
         )
         return {row[0] for row in rows}
@@ -217,8 +210,7 @@ class Faulty:
     def _values(self, org: OrgId, entity: str) -> dict[str, str]:
         table = self.manifest.entities[EntityName(entity)].table
         rows = self.looking.execute(
-            f"SELECT link.external_id, held.{NAMES[entity]} FROM sync.external_links link JOIN openfaith.{table} held"
-            " ON (held.org_id, held.id) = (link.org_id, link.entity_id) WHERE link.org_id = %s AND link.entity = %s",
+            f"SELECT external_id, {NAMES[entity]} FROM openfaith.{table} WHERE org_id = %s AND type = %s",
             (org, entity),
         )
         return dict(rows)

@@ -120,9 +120,8 @@ class HostileCase:
     def _rows(self, kind: str, deleted: str) -> dict[str, Row]:
         table = self.manifest.entities[EntityName(ENTITIES[kind])].table
         found = self._find(
-            f"SELECT link.external_id, to_jsonb(held) FROM sync.external_links link JOIN openfaith.{table} held"
-            " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
-            f" WHERE link.org_id = %s AND link.entity = %s AND held.deleted_at IS {deleted}",
+            f"SELECT external_id, to_jsonb(held) FROM openfaith.{table} held"
+            f" WHERE org_id = %s AND type = %s AND deleted_at IS {deleted}",
             ENTITIES[kind],
         )
         return dict(found)

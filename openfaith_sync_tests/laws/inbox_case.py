@@ -85,19 +85,18 @@ class Case:
         """Return what lives here by external id: a column, and whom it refers to by external id."""
         table, column, reference = _TABLES[entity]
         owner = (
-            f"(SELECT string_agg(o.external_id, ',') FROM sync.external_links o WHERE o.org_id = t.org_id"
-            f" AND o.entity = 'person' AND o.entity_id = t.{reference} AND o.merged_into IS NULL)"
+            "(SELECT string_agg(o.external_id, ',') FROM openfaith.people o WHERE o.org_id = t.org_id"
+            f" AND o.type = 'person' AND o.id = t.{reference} AND o.merged_into_id IS NULL)"
             if reference
             else "NULL"
         )
         rows = self.run(
-            f"SELECT l.external_id, t.{column}, {owner} FROM sync.external_links l JOIN openfaith.{table} t"
-            " ON (t.org_id, t.id) = (l.org_id, l.entity_id)"
-            " WHERE l.org_id = %s AND l.entity = %s AND l.deleted_at IS NULL AND t.deleted_at IS NULL",
+            f"SELECT t.external_id, t.{column}, {owner} FROM openfaith.{table} t"
+            " WHERE t.org_id = %s AND t.type = %s AND t.deleted_at IS NULL",
             entity,
         )
         count = self.run(f"SELECT count(*) FROM openfaith.{table} WHERE org_id = %s AND deleted_at IS NULL")[0][0]
-        assert count == len(rows), "a row lives without a link, or two links lead to it"
+        assert count == len(rows), "a row lives as a record of another entity"
         return {row[0]: row[1:] for row in rows}
 
     def assert_holds(self, state: State) -> None:

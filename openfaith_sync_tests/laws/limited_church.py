@@ -40,9 +40,7 @@ class LimitedChurch:
             table = self.manifest.entities[entity].table
             held = fetch(
                 self.database,
-                f"SELECT link.external_id FROM sync.external_links link JOIN openfaith.{table} held"
-                " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
-                " WHERE link.org_id = %s AND link.entity = %s AND held.deleted_at IS NULL",
+                f"SELECT external_id FROM openfaith.{table} WHERE org_id = %s AND type = %s AND deleted_at IS NULL",
                 self.org,
                 entity,
             )

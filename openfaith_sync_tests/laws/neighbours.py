@@ -193,7 +193,7 @@ class Neighbour:
 
     def look(self, _: list[str], __: str, ___: int) -> None:
         """Read every way there is; what is read is its own."""
-        if fetch(self.database, "SELECT FROM sync.passes WHERE org_id = %s AND canonical_table IS NOT NULL", self.org):
+        if fetch(self.database, "SELECT FROM sync.passes WHERE org_id = %s AND entity = %s", self.org, EMAIL):
             frame = read_frame(self.database, self.org, PCO, EMAIL)
             assert all(str(address).startswith(f"{self.org}:") for address in frame["address"])
         rows = load_some_rows(self.database, self.org, EMAIL, EMAILS, ["org_id", "address"], 100)
@@ -202,8 +202,8 @@ class Neighbour:
             assert {row.org for row in listed(self.database, self.org)} <= {self.org}
         assert {hold.key.org for hold in list_holds(self.database, self.org, is_all=True)} <= {self.org}
         with open_store(self.database, self.org) as store:
-            own = "SELECT count(*) FROM sync.external_links WHERE org_id = %s AND entity = %s AND deleted_at IS NULL"
-            assert store.count_live(self.emails) == fetch(self.database, own, self.org, EMAIL)[0][0]
+            own = "SELECT count(*) FROM openfaith.emails WHERE org_id = %s AND deleted_at IS NULL"
+            assert store.count_live(self.emails) == fetch(self.database, own, self.org)[0][0]
 
     def erase(self, _: list[str], __: str, ___: int) -> None:
         erase_org(self.database, self.org)

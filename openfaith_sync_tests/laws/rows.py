@@ -9,22 +9,26 @@ from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.store.database.database import Database
 
 BOOKKEEPING = (
-    "checkpoints", "dead_letters", "deletion_candidates", "external_links", "holds", "leases", "listed_ids",
-    "older_versions", "parent_listings", "passes", "redirects", "superseded_records",
-    "webhook_events",
+    "checkpoints", "dead_letters", "deletion_candidates", "holds", "leases", "listed_ids", "older_versions",
+    "parent_listings", "passes", "redirects", "superseded_records", "webhook_events",
 )  # fmt: skip
+RECORDS = " UNION ALL ".join(
+    "SELECT org_id, adapter, type AS entity, external_id, id, source_version, content_hash, deleted_at"
+    f" FROM {one.quoted}"
+    for one in CANONICAL_TABLES.values()
+)
+"""Every record of every entity, as a query."""
 
 
 def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return every canonical row and every link, without the times of our own clock."""
+    """Return every canonical row and every redirect, without the times of our own clock."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     with psycopg.connect(database.libpq_url) as connection:
         for table in CANONICAL_TABLES:
             query = sql.SQL("SELECT to_jsonb(t) - 'synced_at' FROM openfaith.{} t ORDER BY org_id, id")
             found[table] = connection.execute(query.format(sql.Identifier(table))).fetchall()
-        found["links"] = connection.execute(
-            "SELECT org_id, adapter, entity, external_id, entity_id, content_hash, source_version, deleted_at"
-            " FROM sync.external_links ORDER BY org_id, adapter, entity, external_id"
+        found["redirects"] = connection.execute(
+            "SELECT to_jsonb(t) - 'seen_at' FROM sync.redirects t ORDER BY org_id, adapter, entity, external_id"
         ).fetchall()
     return found
 
@@ -32,11 +36,8 @@ def all_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
 def settled_rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Return the same with whether, not when, a row was tombstoned; what is still open; and how often each counted."""
     found = all_rows(database)
-    for name, rows in found.items():
-        if name == "links":
-            found[name] = [(*row[:-1], row[-1] is not None) for row in rows]
-        else:
-            found[name] = [({**row[0], "deleted_at": row[0]["deleted_at"] is not None},) for row in rows]
+    for table in CANONICAL_TABLES:
+        found[table] = [({**row, "deleted_at": row["deleted_at"] is not None},) for (row,) in found[table]]
     questions = {
         "candidates": "SELECT entity, external_id FROM sync.deletion_candidates ORDER BY entity, external_id",
         "listed": "SELECT count(*) FROM sync.listed_ids",

@@ -60,9 +60,7 @@ class Synced:
             row[0]
             for row in fetch(
                 self.database,
-                f"SELECT link.external_id FROM sync.external_links link JOIN openfaith.{table} held"
-                " ON (held.org_id, held.id) = (link.org_id, link.entity_id)"
-                " WHERE link.entity = %s AND link.deleted_at IS NULL AND held.deleted_at IS NULL",
+                f"SELECT external_id FROM openfaith.{table} WHERE type = %s AND deleted_at IS NULL",
                 entity,
             )
         }
@@ -78,7 +76,8 @@ class Synced:
 
     def let_a_day_pass(self) -> None:
         """Move all deletions so far back by a day."""
-        run(self.database, "UPDATE sync.external_links SET deleted_at = deleted_at - interval '1 day'")
+        for table in {entity.table for entity in self.manifest.entities.values()}:
+            run(self.database, f"UPDATE openfaith.{table} SET deleted_at = deleted_at - interval '1 day'")
 
     def candidates(self) -> int:
         return int(fetch(self.database, "SELECT count(*) FROM sync.deletion_candidates")[0][0])

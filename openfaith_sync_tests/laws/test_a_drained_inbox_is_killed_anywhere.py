@@ -39,7 +39,7 @@ def victims() -> Iterator[Victims]:
 
 
 def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows, links and settled events, without the times of our own clock."""
+    """Return all rows, redirects and settled events, without the times of our own clock."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     with psycopg.connect(database.libpq_url) as connection:
         for table in CANONICAL_TABLES:
@@ -47,9 +47,8 @@ def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:
                 "SELECT to_jsonb(t) - 'synced_at' - 'deleted_at', deleted_at IS NULL FROM openfaith.{} t ORDER BY id"
             )
             found[table] = connection.execute(query.format(sql.Identifier(table))).fetchall()
-        found["links"] = connection.execute(
-            "SELECT entity, external_id, entity_id, content_hash, source_version, deleted_at IS NULL, merged_into"
-            " FROM sync.external_links ORDER BY entity, external_id"
+        found["redirects"] = connection.execute(
+            "SELECT to_jsonb(t) - 'seen_at' FROM sync.redirects t ORDER BY entity, external_id"
         ).fetchall()
         found["events"] = connection.execute(
             "SELECT event_id, outcome, done_at IS NOT NULL FROM sync.webhook_events ORDER BY event_id"
@@ -119,7 +118,5 @@ def test_killed_before_and_after_every_statement(
         assert rows(copy) == expected, f"killed at step {kill_at}"
     truth = simulator.truth("person")
     with psycopg.connect(database.url.with_database("drained_whole").libpq) as connection:
-        live = connection.execute(
-            "SELECT external_id FROM sync.external_links WHERE entity = 'person' AND deleted_at IS NULL"
-        ).fetchall()
+        live = connection.execute("SELECT external_id FROM openfaith.people WHERE deleted_at IS NULL").fetchall()
     assert {row[0] for row in live} == truth.keys()

@@ -50,12 +50,10 @@ def result_of(outcomes: Mapping[EntityName, EntityOutcome], entity: str) -> Pass
 
 def stored(database: Database, manifest: Manifest, entity: str, *columns: str) -> dict[str, tuple[Any, ...]]:
     table = manifest.entities[EntityName(entity)].table
-    chosen = "".join(f', t."{column}"' for column in columns)
+    chosen = "".join(f', "{column}"' for column in columns)
     with psycopg.connect(database.libpq_url) as connection:
         rows = connection.execute(
-            f"SELECT l.external_id{chosen} FROM sync.external_links l"
-            f" JOIN openfaith.{table} t ON (t.org_id, t.id) = (l.org_id, l.entity_id)"
-            " WHERE l.org_id = %s AND l.entity = %s AND t.deleted_at IS NULL",
+            f"SELECT external_id{chosen} FROM openfaith.{table} WHERE org_id = %s AND type = %s AND deleted_at IS NULL",
             (GRACE, entity),
         ).fetchall()
     return {row[0]: row[1:] for row in rows}

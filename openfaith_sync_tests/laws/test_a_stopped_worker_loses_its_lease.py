@@ -17,6 +17,7 @@ import pytest
 from openfaith_sync.domain.errors import LeaseHeld
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres_store import open_store
+from openfaith_sync_tests.laws.rows import RECORDS
 from openfaith_sync_tests.processes import write_line
 from openfaith_sync_tests.store.making import EMAILS, ORG, batch, email, fetch, run, walking
 
@@ -108,7 +109,7 @@ def until_it_is_silent_for(database: Database, worker: Worker, lasts: timedelta)
 
 
 def rows(database: Database) -> list[str]:
-    return sorted(row[0] for row in fetch(database, "SELECT external_id FROM sync.external_links"))
+    return sorted(row[0] for row in fetch(database, f"SELECT external_id FROM ({RECORDS}) held"))
 
 
 @pytest.mark.parametrize("at", IN_BETWEEN)

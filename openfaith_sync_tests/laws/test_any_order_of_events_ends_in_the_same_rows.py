@@ -111,7 +111,9 @@ def assert_true(case: Case, told_so: object) -> None:
     for number, (_, owner) in case.live(EMAIL).items():
         assert owner in {truth.records[EMAIL, number]["relationships"]["person"]["data"]["id"], None}, told_so
     is_merged = case.run(
-        "SELECT count(*) FROM sync.external_links WHERE org_id = %s AND entity = 'person' AND external_id = '1'"
-        " AND merged_into = '9'"
+        "SELECT count(*) FROM openfaith.people gone JOIN sync.redirects told"
+        " ON (told.org_id, told.adapter, told.entity, told.external_id, told.survivor_entity_id)"
+        "  = (gone.org_id, gone.adapter, gone.type, gone.external_id, gone.merged_into_id)"
+        " WHERE gone.org_id = %s AND gone.external_id = '1' AND told.survivor_id = '9'"
     )[0][0]
     assert is_merged == bool(truth.mergers), told_so

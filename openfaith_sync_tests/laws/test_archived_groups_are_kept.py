@@ -13,9 +13,8 @@ ARCHIVED_AT = "2026-06-01T12:00:00Z"
 
 def inactive(church: Synced) -> set[str]:
     statement = """
-        SELECT link.external_id FROM sync.external_links link
-        JOIN openfaith.groups held ON (held.org_id, held.id) = (link.org_id, link.entity_id)
-        WHERE link.entity = 'group' AND held.status = 'inactive' AND held.inactivated_at IS NOT NULL"""
+        SELECT external_id FROM openfaith.groups
+        WHERE type = 'group' AND status = 'inactive' AND inactivated_at IS NOT NULL"""
     return {row[0] for row in fetch(church.database, statement)}
 
 

@@ -53,6 +53,10 @@ def graves(case: Case) -> dict[str, str | None]:
     rows = case.run(
         "SELECT t.id, t.merged_into_id FROM openfaith.people t WHERE org_id = %s AND merged_into_id IS NOT NULL"
     )
+    told = case.run(
+        "SELECT entity_id, survivor_entity_id FROM sync.redirects WHERE org_id = %s AND survivor_entity_id IS NOT NULL"
+    )
+    assert sorted(told) == sorted(rows), "a redirect and its row name different survivors"
     name_of = {derive_entity_id(case.org, case.manifest.adapter, PERSON, number): number for number in "123"}
     return {name_of[grave]: name_of[into] for grave, into in rows}
 

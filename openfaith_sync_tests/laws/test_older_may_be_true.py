@@ -143,9 +143,10 @@ def test_what_listing_and_reading_do_not_agree_on_is_never_taken(
 
 
 def versions(church: Synced, entity: EntityName) -> list[tuple[Any, ...]]:
+    table = church.manifest.entities[entity].table
     return fetch(
         church.database,
-        "SELECT external_id, source_version, content_hash, deleted_at FROM sync.external_links WHERE entity = %s"
+        f"SELECT external_id, source_version, content_hash, deleted_at FROM openfaith.{table} WHERE type = %s"
         " ORDER BY external_id",
         entity,
     )
@@ -257,8 +258,8 @@ class Overtaken(AlteredSource):
         if external_id == self.identity:
             run(
                 self.church.database,
-                "UPDATE sync.external_links SET source_version = '2026-06-07T08:09:10Z', updated_at = now()"
-                " WHERE org_id = %s AND entity = %s AND external_id = %s",
+                "UPDATE openfaith.people SET source_version = '2026-06-07T08:09:10Z', synced_at = now()"
+                " WHERE org_id = %s AND type = %s AND external_id = %s",
                 GRACE, entity, external_id,
             )  # fmt: skip
         return fresh
@@ -292,8 +293,8 @@ def test_what_a_restored_source_shows_below_the_watermark_is_read_by_the_next_de
     (identity,) = first(church, 1, PHONE)
     run(
         church.database,
-        "UPDATE sync.external_links SET source_version = '2001-01-01', updated_at = '2001-01-01'"
-        " WHERE entity = %s AND external_id = %s",
+        "UPDATE openfaith.phone_numbers SET source_version = '2001-01-01', synced_at = '2001-01-01'"
+        " WHERE type = %s AND external_id = %s",
         PHONE, identity,
     )  # fmt: skip
     go_back(church, PHONE, [identity])

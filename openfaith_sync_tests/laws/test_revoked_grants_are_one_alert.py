@@ -148,17 +148,18 @@ def sync(
 def seed_quiet(database: Database, manifest: Manifest, orgs: list[OrgId]) -> None:
     """Mark one entity of each org as synced before, as the first one's really was, and as due now."""
     sync(database, manifest, orgs[0], CAMPUS)
-    for table in ("external_links", "checkpoints"):
+    for schema, table, entity in (("openfaith", "campuses", "type"), ("sync", "checkpoints", "entity")):
         columns = fetch(
             database,
             "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns"
-            " WHERE table_schema = 'sync' AND table_name = %s AND column_name <> 'org_id'",
+            " WHERE table_schema = %s AND table_name = %s AND column_name <> 'org_id'",
+            schema,
             table,
         )[0][0]
         run(
             database,
-            f"INSERT INTO sync.{table} (org_id, {columns}) SELECT org, {columns} FROM sync.{table}"
-            " CROSS JOIN unnest(%s::text[]) AS org WHERE org_id = %s AND entity = %s",
+            f"INSERT INTO {schema}.{table} (org_id, {columns}) SELECT org, {columns} FROM {schema}.{table}"
+            f" CROSS JOIN unnest(%s::text[]) AS org WHERE org_id = %s AND {entity} = %s",
             orgs[1:], orgs[0], CAMPUS,
         )  # fmt: skip
     run(

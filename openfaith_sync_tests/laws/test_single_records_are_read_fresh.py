@@ -29,6 +29,7 @@ from openfaith_sync_tests.laws.known_history import (
     membership,
     person,
 )
+from openfaith_sync_tests.laws.rows import RECORDS
 
 CREATED, UPDATED, DESTROYED = EventAction.CREATED, EventAction.UPDATED, EventAction.DESTROYED
 ANNA = State().with_record(PERSON, person("1", 1))
@@ -328,7 +329,7 @@ def test_an_unfinished_check_of_a_record_that_nobody_holds_is_settled(cases: Cas
     case = cases.of(State())
     case.receive(InboxEvent("conflict:1", "conflict", PERSON, ExternalId("1"), EventAction.CHECK))
     assert case.drain().waiting == 0
-    assert case.run("SELECT count(*) FROM sync.external_links WHERE org_id = %s") == [(0,)]
+    assert case.run(f"SELECT count(*) FROM ({RECORDS}) held WHERE org_id = %s") == [(0,)]
 
 
 def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cases: Cases) -> None:
@@ -341,8 +342,7 @@ def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cas
     ) -> FreshRecord | None:
         shown = read(entity, external_id, parent)
         if case.source.reached == 0:
-            for table in ("sync.external_links", "openfaith.people"):
-                case.run(f"UPDATE {table} SET deleted_at = clock_timestamp() WHERE org_id = %s")
+            case.run("UPDATE openfaith.people SET deleted_at = clock_timestamp() WHERE org_id = %s")
             case.source.reached = 1
         return shown
 

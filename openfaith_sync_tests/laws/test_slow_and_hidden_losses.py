@@ -153,8 +153,7 @@ def test_a_second_listing_is_believed_of_what_has_no_address_and_only_when_no_ca
     # Nobody knows any more below which group it stood.
     run(
         church.database,
-        "UPDATE openfaith.group_memberships SET group_id = 'group_lost' WHERE id = ("
-        "SELECT entity_id FROM sync.external_links WHERE entity = 'group_membership' AND external_id = %s)",
+        "UPDATE openfaith.group_memberships SET group_id = 'group_lost' WHERE external_id = %s",
         gone,
     )
     run(church.database, "UPDATE sync.parent_listings SET listed = array_remove(listed, %s)", gone)

@@ -142,12 +142,12 @@ def test_deletions_by_events_add_up_over_a_day(cases: Cases) -> None:
     with pytest.raises(SafetyStop, match=r"1 of 360 .* and 40 were deleted in the last 24 hours"):
         case.drain()
     assert len(case.live(PERSON)) == 360
-    case.run("UPDATE sync.external_links SET deleted_at = deleted_at - interval '24 hours' WHERE org_id = %s")
+    case.run("UPDATE openfaith.people SET deleted_at = deleted_at - interval '24 hours' WHERE org_id = %s")
     tell(case, DESTROYED, [42], 3)
     # A day later the day's limit is free again; the month's is not.
     with pytest.raises(SafetyStop, match="40 were deleted in the last 30 days"):
         case.drain()
-    case.run("UPDATE sync.external_links SET deleted_at = deleted_at - interval '30 days' WHERE org_id = %s")
+    case.run("UPDATE openfaith.people SET deleted_at = deleted_at - interval '30 days' WHERE org_id = %s")
     tell(case, DESTROYED, [43], 4)
     case.drain()
     assert len(case.live(PERSON)) == 359
@@ -208,7 +208,10 @@ def test_a_merger_that_was_contradicted_is_applied_once_its_record_is_gone(cases
         case.source.reached += 1
     assert "1" not in case.live(PERSON)
     merged = case.run(
-        "SELECT external_id, merged_into FROM sync.external_links WHERE org_id = %s AND deleted_at IS NOT NULL"
+        "SELECT gone.external_id, told.survivor_id FROM openfaith.people gone LEFT JOIN sync.redirects told"
+        " ON (told.org_id, told.adapter, told.entity, told.external_id, told.survivor_entity_id)"
+        "  = (gone.org_id, gone.adapter, gone.type, gone.external_id, gone.merged_into_id)"
+        " WHERE gone.org_id = %s AND gone.deleted_at IS NOT NULL"
     )
     assert merged == [("1", "400")]
 

@@ -18,6 +18,7 @@ from openfaith_sync.simulator.server.server import (
 )
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync_tests.laws.rows import RECORDS
 
 PCO = AdapterName("pco")
 TROUBLE = DeliveryFaults(
@@ -56,7 +57,7 @@ class Churches:
 
         Ids are never used again, so what is alive now was alive when we were asked.
         """
-        buried = self._rows("SELECT org_id, entity, external_id FROM sync.external_links WHERE deleted_at IS NOT NULL")
+        buried = self._rows(f"SELECT org_id, entity, external_id FROM ({RECORDS}) held WHERE deleted_at IS NOT NULL")
         found: dict[tuple[str, str], set[str]] = {}
         for row in buried:
             found.setdefault((row["org_id"], row["entity"]), set()).add(row["external_id"])
@@ -80,7 +81,7 @@ class Churches:
         return said
 
     def tombstones(self) -> int:
-        return int(self._rows("SELECT count(*) AS n FROM sync.external_links WHERE deleted_at IS NOT NULL")[0]["n"])
+        return int(self._rows(f"SELECT count(*) AS n FROM ({RECORDS}) held WHERE deleted_at IS NOT NULL")[0]["n"])
 
     def ask_for(self, mode: str) -> None:
         """Make work of a mode due now, as a person does who cannot wait for the night."""
