@@ -1,7 +1,11 @@
 """Right after a large pass, records are found by their source ids, and joined, in time that grows with them only."""
 
+from dataclasses import replace
+
 import pytest
 
+from openfaith_sync.domain.ids import RECORDS as INBOX
+from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.passes.table_statistics import LARGE_PASS, SHARE
 from openfaith_sync_tests.store.making import (
@@ -39,8 +43,8 @@ def no_autovacuum(database: Database) -> None:
     run(database, "ANALYZE openfaith.emails")
 
 
-def store(database: Database, first: int, count: int) -> None:
-    with walking(database) as walk:
+def store(database: Database, first: int, count: int, key: SyncKey = EMAILS) -> None:
+    with walking(database, key) as walk:
         for place in range(first, first + count, PAGE):
             walk.commit(batch([email(str(number)) for number in range(place, min(place + PAGE, first + count))]))
         walk.close()
@@ -85,3 +89,8 @@ def test_a_pass_ends_well_while_somebody_else_analyzes(database: Database) -> No
         store(database, 0, LARGE_PASS)
     assert fetch(database, "SELECT status FROM sync.passes") == [("complete",)]
     assert fetch(database, "SELECT completed_at IS NOT NULL FROM sync.checkpoints WHERE entity = %s", EMAILS.entity)
+
+
+def test_a_large_pass_over_the_inbox_ends_well(database: Database) -> None:
+    store(database, 0, LARGE_PASS, replace(EMAILS, entity=INBOX))
+    assert fetch(database, "SELECT status, created FROM sync.passes") == [("complete", LARGE_PASS)]

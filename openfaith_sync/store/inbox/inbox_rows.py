@@ -12,7 +12,7 @@ from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEv
 from openfaith_sync.store.inbox import inbox_sql
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.schema.record_tables import on_table, table_of
+from openfaith_sync.store.schema.record_tables import find_table, on_table, table_of
 
 
 def load_due_records(connection: Connection, key: SyncKey, most: int) -> list[DueRecord]:
@@ -35,13 +35,13 @@ def _load_readings_of(
     for external_id, event_id, name, action, *more in connection.execute(inbox_sql.EVENTS, parameters, prepare=True):
         event = InboxEvent(event_id, name, entity, external_id, EventAction(action), *more)
         events.setdefault(external_id, []).append(event)
-    table = table_of(connection, key, entity)
-    held: dict[str, bool] = dict(
-        connection.execute(on_table(inbox_sql.HELD, table), parameters, prepare=True).fetchall()
-    )
-    merged: dict[str, ExternalId] = (
-        dict(connection.execute(inbox_sql.MERGED, parameters, prepare=True).fetchall()) if table.has_merges else {}
-    )
+    held: dict[str, bool] = {}
+    merged: dict[str, ExternalId] = {}
+    table = find_table(connection, key, entity)
+    if table is not None:
+        held = dict(connection.execute(on_table(inbox_sql.HELD, table), parameters, prepare=True).fetchall())
+    if table is not None and table.has_merges:
+        merged = dict(connection.execute(inbox_sql.MERGED, parameters, prepare=True).fetchall())
     handled = {row[0]: row[1:] for row in connection.execute(inbox_sql.HANDLED, parameters, prepare=True)}
     return {
         (entity, external_id): DueRecord(

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.schema.record_tables import table_of
+from openfaith_sync.store.schema.record_tables import find_table
 
 LARGE_PASS = 1_000
 """Fewer rows than this are no reason to look at a table again."""
@@ -32,9 +32,10 @@ def analyze_what_grew(connection: Connection, key: SyncKey, written: int) -> Non
 
     Nothing is raised: the pass is complete, with statistics or without.
     """
-    if written < LARGE_PASS:
+    # A pass over the inbox writes to the tables of several entities: those are left to autovacuum.
+    table = find_table(connection, key) if written >= LARGE_PASS else None
+    if table is None:
         return
-    table = table_of(connection, key)
     parameters = {"schema": table.schema, "table": table.name, "written": written, "share": SHARE}
     # A cancelled statement, or a broken connection, which its next user will notice.
     with suppress(psycopg.OperationalError), connection.transaction():

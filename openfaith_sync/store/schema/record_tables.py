@@ -67,8 +67,13 @@ def table_of(connection: Connection, key: SyncKey, entity: EntityName | None = N
     Raises:
         DefinitionError: The entity has no table in this database.
     """
+    return find_table(connection, key, entity) or entity_table(load_tables(connection), key, entity)
+
+
+def find_table(connection: Connection, key: SyncKey, entity: EntityName | None = None) -> EntityTable | None:
+    """Return the same; ``None`` for what has no table, such as an entity that only webhooks name."""
     wanted = (key.adapter, key.entity if entity is None else entity)
-    return known_tables(connection).get(wanted) or entity_table(load_tables(connection), key, entity)
+    return known_tables(connection).get(wanted) or load_tables(connection).get(wanted)
 
 
 def entity_table(tables: EntityTables, key: SyncKey, entity: EntityName | None = None) -> EntityTable:
