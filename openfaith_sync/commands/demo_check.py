@@ -39,7 +39,7 @@ class DemoChurch:
         """Return our live rows by entity id."""
         columns = ", ".join(f'"{column}"' for column in ("id", *_compared(entity)))
         rows = self.query(
-            f"select {columns} from openfaith.{entity.table} "  # noqa: S608  names from the manifest, an org name of ours
+            f"select {columns} from {entity.record_table.quoted} "  # noqa: S608  names from the manifest, an org name of ours
             f"where org_id = '{self.org}' and deleted_at is null"
         )
         return {row["id"]: row for row in rows}

@@ -4,7 +4,8 @@ A canonical table is designed, and the same whatever the source. A source table 
 manifest. Both have the common columns; ``Record.values`` follow ``RecordTable.columns`` exactly.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 CANONICAL_SCHEMA = "openfaith"
@@ -34,6 +35,8 @@ class Column:
     type: ColumnType = ColumnType.TEXT
     private: bool = False
     """Personal: never shown in a preview, a log or an event."""
+    comment: str = field(default="", compare=False)
+    """What it holds, for readers of the database."""
 
 
 MAPPED_COMMON = (
@@ -44,6 +47,32 @@ MAPPED_COMMON = (
 )
 """Common columns that come from the source. The rest (``id``, ``org_id``, ``type``,
 ``external_id``, ``adapter``, ``tags``, ``custom_fields``, ``deleted_at`` and others) is the store's."""
+
+STORE_COLUMNS = frozenset(
+    {
+        *("id", "org_id", "external_id", "adapter", "type", "merged_into_id", "tags", "custom_fields"),
+        *("deleted_at", "synced_at", "source_version", "content_hash", "is_loss"),
+    }
+)
+"""The common columns that the store fills."""
+
+RESERVED_COLUMNS = (
+    STORE_COLUMNS
+    | {column.name for column in MAPPED_COMMON}
+    | {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+)
+"""The names that no column of an entity's own may have; the last ones are PostgreSQL's in every table."""
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,54}")
+"""A table's or column's name: PostgreSQL cuts names at 63 bytes, and a column of another type adds a suffix."""
+
+RESERVED_SCHEMAS = frozenset({"openfaith", "sync", "dagster", "public", "information_schema"})
+
+
+def is_reserved_schema(name: str) -> bool:
+    """Return whether a schema belongs to us or to PostgreSQL, so that no adapter may be called so."""
+    return name in RESERVED_SCHEMAS or name.startswith("pg_")
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +86,13 @@ class RecordTable:
     has_merges: bool = False
     """Whether its records can become part of each other: the table then has ``merged_into_id``."""
     schema: str = CANONICAL_SCHEMA
+    comment: str = field(default="", compare=False)
+    """What it holds, for readers of the database."""
+
+    @property
+    def is_canonical(self) -> bool:
+        """Return whether it is designed and migrated, and not made from a manifest."""
+        return self.schema == CANONICAL_SCHEMA
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -148,7 +148,7 @@ def test_an_unknown_table(root: Path, mistakes: Mistaken) -> None:
         (
             f"people.yaml:{line}: entities.campus.table: found 'sites', expected one of "
             "addresses, campuses, emails, events, group_memberships, groups, household_memberships, households, "
-            "people, phone_numbers"
+            "people, phone_numbers; without this key it has a source table"
         )
     ]
 

@@ -1,6 +1,6 @@
 """Reads a manifest folder, and reports all its mistakes at once, by file and line."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from openfaith_sync.adapters.manifest_reader.file_reader import ManifestFile, read_adapter_file, read_file
@@ -14,11 +14,12 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import (
 )
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.manifest.adapter_file import AdapterFile, Product
+from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.dialect_checks import dialect_problems
-from openfaith_sync.domain.manifest.entity import Entity, EntityPart, ModuleFile
+from openfaith_sync.domain.manifest.entity import Entity, ModuleFile, complete_entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key
+from openfaith_sync.domain.manifest.source_columns import source_problems
 from openfaith_sync.domain.mapping.mapping import build_mapper
 
 ADAPTER_FILE = "adapter.yaml"
@@ -57,9 +58,11 @@ def _read_folder(folder: Path) -> Manifest:
             mistakes.extend(_dialect_mistakes(file, head))
     if head and head.content:
         mistakes.extend(_name_mistakes(head, adapter))
+        names = {str(name) for file in modules for name in _entity_names(file)}
         for file in modules:
-            mistakes.extend(_add_entities(file, head.content.products, entities))
+            mistakes.extend(_add_entities(file, head.content, names, entities))
             mistakes.extend(_mapping_mistakes(file, AdapterName(adapter), entities))
+        mistakes.extend(_same_tables(modules, entities))
     if mistakes or head is None or head.content is None:
         raise ManifestMistakes(mistakes)
     return Manifest.model_validate({"adapter_file": head.content, "entities": entities})
@@ -71,15 +74,15 @@ def _name_mistakes(head: ManifestFile[AdapterFile], adapter: str) -> Iterator[Mi
 
 
 def _add_entities(
-    file: ManifestFile[ModuleFile], products: dict[str, Product], entities: dict[EntityName, Entity]
+    file: ManifestFile[ModuleFile], head: AdapterFile, known: Container[str], entities: dict[EntityName, Entity]
 ) -> Iterator[Mistake]:
-    """Add a module's entities, with the path and version of their product; yield what is wrong."""
+    """Add a module's entities, completed; yield what is wrong."""
     module = file.content
     if module is None:
         return
-    product = products.get(module.product)
+    product = head.products.get(module.product)
     if product is None:
-        names = ", ".join(products)
+        names = ", ".join(head.products)
         yield mistake_at(file.path, file.text, ("product",), f"a product of {ADAPTER_FILE}: {names}")
         return
     for name, part in module.entities.items():
@@ -87,14 +90,24 @@ def _add_entities(
             expected = f"a name that module {other.module} has not taken"
             yield mistake_at(file.path, file.text, ("entities", name), expected, repr(name))
             continue
-        entities[EntityName(name)] = Entity(
-            **{field: getattr(part, field) for field in EntityPart.model_fields if field != "resource"},
-            resource=part.resource or name,
-            name=EntityName(name),
-            module=module.module,
-            path=product.path or "",
-            version=product.version,
-        )
+        problems = list(source_problems(part, head.adapter, name))
+        yield from (problem_at(file.path, file.text, ("entities", name), problem) for problem in problems)
+        if not problems:
+            entities[EntityName(name)] = complete_entity(part, name, head.adapter, module.module, product, known)
+
+
+def _same_tables(modules: list[ManifestFile[ModuleFile]], entities: dict[EntityName, Entity]) -> Iterator[Mistake]:
+    """Yield a mistake for each entity whose table or view would have the name of another one's."""
+    taken: dict[str, Entity] = {}
+    for file in modules:
+        for name in file.content.entities if file.content else ():
+            entity = entities.get(EntityName(name))
+            if entity is None:
+                continue
+            other = taken.setdefault(entity.source_name, entity)
+            if other is not entity:
+                expected = f"the key plural with another name: {other.name} has {entity.adapter}.{entity.source_name}"
+                yield mistake_at(file.path, file.text, ("entities", name, "plural"), expected)
 
 
 def _dialect_mistakes(file: ManifestFile[ModuleFile], head: ManifestFile[AdapterFile]) -> Iterator[Mistake]:

@@ -60,8 +60,9 @@ def _resolved(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name_tables(definitions: dict[str, Any]) -> None:
-    """Add the canonical tables and their columns, which the models check in code."""
+    """Add the canonical tables, which the models check in code, and suggest their columns."""
     columns = sorted({column.name for table in CANONICAL_TABLES.values() for column in table.columns})
-    definitions["EntityPart"]["properties"]["table"]["enum"] = sorted(CANONICAL_TABLES)
+    definitions["EntityPart"]["properties"]["table"]["enum"] = [*sorted(CANONICAL_TABLES), None]
     for part in ("Attribute", "Relationship"):
-        definitions[part]["properties"]["to"]["enum"] = [*columns, None]
+        # A source table's columns have any names, so that these are examples.
+        definitions[part]["properties"]["to"]["examples"] = columns

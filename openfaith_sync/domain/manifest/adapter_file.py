@@ -13,6 +13,7 @@ from openfaith_sync.domain.manifest.error_rules import ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.paging import Paging, RateLimit
 from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
+from openfaith_sync.domain.record_tables import RESERVED_SCHEMAS, is_reserved_schema
 
 ORG_TIME_ZONE = "org"
 """Stands for the org's own time zone."""
@@ -24,8 +25,18 @@ def _require_time_zone(given: str) -> str:
     return given
 
 
+def _require_free_schema(given: str) -> str:
+    if is_reserved_schema(given):
+        reserved = ", ".join(sorted(RESERVED_SCHEMAS))
+        raise ManifestProblems(
+            Problem((), f"another name: its tables lie in a schema of this name, and {reserved} and pg_… are taken")
+        )
+    return given
+
+
 BaseUrl = Annotated[str, StringConstraints(pattern=r"^https://[^/?#\s]+(/[^?#\s]*[^/?#\s])?$")]
 TimeZone = Annotated[str, AfterValidator(_require_time_zone)]
+AdapterSchema = Annotated[SnakeCase, AfterValidator(_require_free_schema)]
 
 
 class Product(ManifestModel):
@@ -40,7 +51,8 @@ class Product(ManifestModel):
 class AdapterFile(ManifestModel):
     """``adapter.yaml``: what all entities of an external system share."""
 
-    adapter: SnakeCase
+    adapter: AdapterSchema
+    """Its name, and that of the schema of its source tables and views."""
     title: str
     base_url: BaseUrl
     """The address of the source. A part in braces differs for each org: `https://{church}.example.com`."""

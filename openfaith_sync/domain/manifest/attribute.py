@@ -37,13 +37,14 @@ class Attribute(ManifestModel):
     """The documented type. If the attribute fills a column, a value of another type makes the
     record a dead letter; without a column, it is kept unchanged."""
     to: SnakeCase | None = None
-    """The canonical column; without one, the value goes to `custom_fields`."""
+    """The canonical column; without one, the value goes to `custom_fields`. In a source table, the
+    column's name, if it is not the attribute's."""
     parse: Parse | None = None
     """The parser that turns the text into the canonical value, in addition to its type."""
     prefer: SnakeCase | None = None
     """Another attribute, whose value is used instead if it is not empty."""
     extension: SnakeCase | None = None
-    """The canonical column for the extension in a telephone number."""
+    """The column for the extension in a telephone number."""
     sparse: bool = False
     """Only sent if requested by name in `fields[Resource]`."""
     wire: Literal["string", "number"] | None = None
@@ -73,7 +74,8 @@ class Relationship(ManifestModel):
     """Whether the source may leave it unset. A required to-one is a hard dependency."""
     to: SnakeCase | None = None
     """The canonical column for the target's entity id; without one, the external id of a
-    to-one relationship goes to `custom_fields` as `<adapter>_<name>_id`."""
+    to-one relationship goes to `custom_fields` as `<adapter>_<name>_id`. In a source table, the column's
+    name; by default `<name>_id` if the target is an entity of the manifest."""
     always: bool = False
     """Sent with every record, and not only with `include`."""
 

@@ -1,15 +1,19 @@
 """One entity of a manifest, validated and completed with the keys of its module and product."""
 
-from typing import Self
+from collections.abc import Container, Mapping
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import model_validator
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.adapter_file import Product
 from openfaith_sync.domain.manifest.entity_checks import entity_problems
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, VersionDate
 from openfaith_sync.domain.manifest.problem import ManifestProblems
+from openfaith_sync.domain.manifest.source_columns import source_table, table_name, with_columns
 from openfaith_sync.domain.record_tables import RecordTable
 
 
@@ -35,9 +39,10 @@ class ModuleFile(ManifestModel):
 
 
 class Entity(EntityPart):
-    """One entity, completed with the keys of its module and product."""
+    """One entity, completed with the keys of its module and product, and with the columns of its source table."""
 
     name: EntityName
+    adapter: SnakeCase
     module: SnakeCase
     path: str
     """The product's path, a prefix of the endpoints' paths; may be empty."""
@@ -59,6 +64,46 @@ class Entity(EntityPart):
         return self.model_copy(update={**listing, "parameters": {}, "total_count": "exact"})
 
     @property
+    def source_name(self) -> str:
+        """Return the name of its source table, or of its view, in the schema of its adapter."""
+        return table_name(self, self.name)
+
+    @cached_property
     def record_table(self) -> RecordTable:
         """Return the table of its records."""
-        return CANONICAL_TABLES[self.table]
+        if self.table is not None:
+            return CANONICAL_TABLES[self.table]
+        return source_table(
+            self, self.name, self.adapter, has_merges=self.merges is not None, comment=self.description
+        )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a changed copy, without the table cached from the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("record_table", None)
+        return copied
+
+
+def complete_entity(
+    part: EntityPart, name: str, adapter: str, module: str, product: Product, known: Container[str]
+) -> Entity:
+    """Return an entity with the keys of its module and product, and the columns of its source table.
+
+    Args:
+        part: The entity as its module file has it.
+        name: Its name there.
+        adapter: The adapter's name.
+        module: The module's name.
+        product: The product of its module.
+        known: The entities of the manifest, which references may lead to.
+    """
+    attributes, relationships = with_columns(part, adapter, known)
+    completed = {"resource": part.resource or name, "attributes": attributes, "relationships": relationships}
+    return Entity(
+        **{field: getattr(part, field) for field in EntityPart.model_fields} | completed,
+        name=EntityName(name),
+        adapter=adapter,
+        module=module,
+        path=product.path or "",
+        version=product.version,
+    )

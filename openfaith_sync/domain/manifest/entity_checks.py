@@ -6,30 +6,15 @@ from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.problem import Key, Problem
+from openfaith_sync.domain.record_tables import RecordTable
 
 
 def entity_problems(entity: EntityKeys) -> list[Problem]:
     """Return the contradictions in an entity, and those with the canonical tables."""
-    problems: list[Problem] = []
-    table = CANONICAL_TABLES.get(entity.table)
-    if table is None:
+    if entity.table is not None and entity.table not in CANONICAL_TABLES:
         known = ", ".join(sorted(CANONICAL_TABLES))
-        return [Problem(("table",), f"one of {known}", repr(entity.table))]
-    columns = {column.name for column in table.columns}
-    filled: dict[str, Key] = {}
-    targets: list[tuple[Key, str | None]] = [(("attributes", n, "to"), a.to) for n, a in entity.attributes.items()]
-    targets += [(("attributes", n, "extension"), a.extension) for n, a in entity.attributes.items()]
-    targets += [(("relationships", n, "to"), r.to) for n, r in entity.relationships.items()]
-    for key, column in targets:
-        if column is None:
-            continue
-        if column not in columns:
-            expected = f"a column of {entity.table}: {', '.join(sorted(columns))}"
-            problems.append(Problem(key, expected, repr(column)))
-        elif column in filled:
-            expected = f"another column: {'.'.join(filled[column])} already fills this one"
-            problems.append(Problem(key, expected, repr(column)))
-        filled[column] = key
+        return [Problem(("table",), f"one of {known}; without this key it has a source table", repr(entity.table))]
+    problems = list(_canonical_problems(entity, CANONICAL_TABLES[entity.table])) if entity.table else []
     for name, relationship in entity.relationships.items():
         if relationship.to and relationship.cardinality == "many":
             problems.append(Problem(("relationships", name, "to"), "null: a to-many relationship fills no column"))
@@ -43,7 +28,7 @@ def entity_problems(entity: EntityKeys) -> list[Problem]:
             ("attributes", name, "extension"), "it together with 'parse: phone' and 'to'", repr(attribute.extension)
         )
         for name, attribute in entity.attributes.items()
-        if attribute.extension and (attribute.parse is not Parse.PHONE or attribute.to is None)
+        if attribute.extension and (attribute.parse is not Parse.PHONE or (entity.table and attribute.to is None))
     ]
     problems += [
         Problem(("sideload", include), f"one of includes: {', '.join(entity.includes)}", repr(include))
@@ -56,6 +41,24 @@ def entity_problems(entity: EntityKeys) -> list[Problem]:
     if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):
         problems.append(Problem(("endpoints", "get"), "a path with {id}", repr(get)))
     return problems
+
+
+def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Problem]:
+    """Yield the columns that the canonical table does not have, or that would be filled twice."""
+    columns = {column.name for column in table.columns}
+    filled: dict[str, Key] = {}
+    targets: list[tuple[Key, str | None]] = [(("attributes", n, "to"), a.to) for n, a in entity.attributes.items()]
+    targets += [(("attributes", n, "extension"), a.extension) for n, a in entity.attributes.items()]
+    targets += [(("relationships", n, "to"), r.to) for n, r in entity.relationships.items()]
+    for key, column in targets:
+        if column is None:
+            continue
+        if column not in columns:
+            yield Problem(key, f"a column of {table.name}: {', '.join(sorted(columns))}", repr(column))
+        elif column in filled:
+            expected = f"another column: {'.'.join(filled[column])} already fills this one"
+            yield Problem(key, expected, repr(column))
+        filled[column] = key
 
 
 def _nested_problems(entity: EntityKeys) -> Iterator[Problem]:

@@ -94,8 +94,12 @@ class EntityKeys(ManifestModel):
 
     resource: str = ""
     """The type of records on the wire, if they state one."""
-    table: SnakeCase
-    """The canonical table of its records."""
+    table: SnakeCase | None = None
+    """The canonical table of its records; without one, they have a source table, made from this entity:
+    `<adapter>.<plural>`."""
+    plural: SnakeCase | None = None
+    """The name of its source table, or of its view on the canonical table, in the schema of the adapter;
+    by default the name of the canonical table, or the entity's English plural."""
     description: str
     endpoints: Endpoints
     order_by: tuple[SnakeCase, ...] = ()

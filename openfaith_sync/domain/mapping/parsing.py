@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypeAlias
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, Problem
+from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
 from openfaith_sync.domain.record_tables import ColumnType
 
 ParseValue: TypeAlias = Callable[[Any], object]
 GivesBack: TypeAlias = Callable[[Any, Any], bool]
 
-# PostgreSQL's integer.
-_LEAST_INTEGER, _GREATEST_INTEGER = -(2**31), 2**31 - 1
+_INTEGER_BITS, _BIGINT_BITS = 32, 64
+"""PostgreSQL's integer and bigint."""
 
 
 class Refused(SyncError):
@@ -119,15 +120,20 @@ def _parse_boolean_text(value: Any) -> bool | None:
     raise Refused("expected true or false as text")
 
 
-def _parse_integer(value: Any) -> int:
-    # JSON does not distinguish 2 from 2.0.
-    if type(value) is float and value.is_integer():
-        value = int(value)
-    if type(value) is int:
-        if _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
-            return value
-        raise Refused("expected a whole number of at most 32 bits")
-    raise Refused("expected a whole number")
+def _integer_parser(bits: int) -> ParseValue:
+    least, greatest = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    def parse_one(value: Any) -> int:
+        # JSON does not distinguish 2 from 2.0.
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is int:
+            if least <= value <= greatest:
+                return value
+            raise Refused(f"expected a whole number of at most {bits} bits")
+        raise Refused("expected a whole number")
+
+    return parse_one
 
 
 def _parse_float(value: Any) -> float:
@@ -181,6 +187,16 @@ def _is_plain_time(raw: str, _: object) -> bool:
     return len(raw) == len("YYYY-MM-DDTHH:MM:SSZ") and raw[4::3] == "--T::Z"
 
 
+def _parse_json(value: Any) -> str:
+    """Return any JSON value as text that a jsonb column takes."""
+    return storable_json(value).decode()
+
+
+def _is_whole(_: object, __: object) -> bool:
+    """Return true: JSON holds all that came as JSON."""
+    return True
+
+
 _TRUTHS: dict[str, bool | None] = {
     "true": True,
     "1": True,
@@ -204,6 +220,8 @@ _JSON_TYPES: dict[type, str] = {
 _TEXT = Parser(parse_text, is_same)
 _KEY = Parser(_parse_key, is_same)
 _FLOAT = Parser(_parse_float, is_same)
+_INTEGER = _integer_parser(_INTEGER_BITS)
+_BIGINT = _integer_parser(_BIGINT_BITS)
 
 _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.STRING, None, ColumnType.TEXT): _TEXT,
@@ -212,11 +230,14 @@ _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.PRIMARY_KEY, "number", ColumnType.TEXT): _KEY,
     (AttributeType.BOOLEAN, None, ColumnType.BOOLEAN): Parser(_parse_boolean, is_same),
     (AttributeType.BOOLEAN, "string", ColumnType.BOOLEAN): Parser(_parse_boolean_text, is_same),
-    (AttributeType.INTEGER, None, ColumnType.INTEGER): Parser(_parse_integer, is_same),
-    (AttributeType.INTEGER, "string", ColumnType.INTEGER): Parser(_number_text(_parse_integer, int), is_same),
+    (AttributeType.INTEGER, None, ColumnType.INTEGER): Parser(_INTEGER, is_same),
+    (AttributeType.INTEGER, "string", ColumnType.INTEGER): Parser(_number_text(_INTEGER, int), is_same),
+    (AttributeType.INTEGER, None, ColumnType.BIGINT): Parser(_BIGINT, is_same),
+    (AttributeType.INTEGER, "string", ColumnType.BIGINT): Parser(_number_text(_BIGINT, int), is_same),
     (AttributeType.INTEGER, None, ColumnType.FLOAT): _FLOAT,
     (AttributeType.FLOAT, None, ColumnType.FLOAT): _FLOAT,
     (AttributeType.FLOAT, "string", ColumnType.FLOAT): Parser(_number_text(_parse_float, float), is_same),
     (AttributeType.DATE, None, ColumnType.DATE): Parser(_parse_date, _is_plain_date),
     (AttributeType.DATE_TIME, None, ColumnType.TIMESTAMP): Parser(parse_time, _is_plain_time),
+    (AttributeType.JSON, None, ColumnType.JSON): Parser(_parse_json, _is_whole),
 }

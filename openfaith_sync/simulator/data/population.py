@@ -88,6 +88,7 @@ def _merger_entity(person: Entity) -> Entity:
     towards = Relationship(target="person", resource=person.resource, always=True)
     return Entity(
         name=PERSON_MERGER,
+        adapter=person.adapter,
         module=person.module,
         path=person.path,
         version=person.version,
