@@ -1,4 +1,4 @@
-"""``manifest check`` and ``manifest schema``."""
+"""``manifest check`` and ``manifest schema``, and the group of all commands about manifests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,17 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.manifest_tables import apply, plan
 from openfaith_sync.domain.errors import DefinitionError, UsageError
 
 
 @click.group()
 def manifest() -> None:
-    """Check manifests and print their schemas."""
+    """Check manifests, print their schemas, and make their tables."""
+
+
+manifest.add_command(plan)
+manifest.add_command(apply)
 
 
 @manifest.command()

@@ -10,18 +10,19 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import close_alerts_of
 from openfaith_sync.store.passes.leases import hold_lease
 from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.adapter_schemas import OURS
 
 BATCH = 10_000
 """Rows per transaction: no locks and no dead rows for longer than a moment."""
 
 # Every table that is bound to an org, including tables added after this was written. The account goes last: until all
 # else is deleted, nothing of another account may be stored next to it.
-_TABLES = """
+_TABLES = f"""
 SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped
-WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p')
+WHERE {OURS} AND held.relkind IN ('r', 'p')
 ORDER BY (room.nspname, held.relname) = ('sync', 'accounts'), room.nspname, held.relname
-"""
+"""  # noqa: S608  our own constants
 _SETTINGS = frozenset({"sync.orgs", "sync.cadences"})
 # In the order in which all transactions that change several of these lock their rows, so that none deadlock: tokens,
 # the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and alerts, which orgs

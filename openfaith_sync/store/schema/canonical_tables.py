@@ -1,4 +1,4 @@
-"""The canonical tables as SQLAlchemy metadata, built from ``domain/canonical_tables.py``."""
+"""Record tables as SQLAlchemy metadata: the canonical ones, and any source table."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -24,7 +25,7 @@ from sqlalchemy.types import TypeEngine
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.record_tables import ColumnType, RecordTable
-from openfaith_sync.store.schema.columns import CANONICAL_SCHEMA, ID, MOMENT, NOW, metadata, required
+from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, metadata, required
 
 _TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.TEXT: Text(),
@@ -42,7 +43,7 @@ _TYPES: dict[ColumnType, TypeEngine[Any]] = {
 def add_canonical_tables() -> None:
     """Add all canonical tables to the metadata."""
     for table in CANONICAL_TABLES.values():
-        _add(table)
+        build_table(table, metadata)
 
 
 def _merged(table: RecordTable) -> Iterator[Column[Any]]:
@@ -50,16 +51,17 @@ def _merged(table: RecordTable) -> Iterator[Column[Any]]:
         yield Column("merged_into_id", ID, comment="The record that this one became part of, at its source.")
 
 
-def _add(table: RecordTable) -> None:
-    Table(
+def build_table(table: RecordTable, within: MetaData) -> Table:
+    """Return a record table, added to the metadata: its common columns and its own."""
+    return Table(
         table.name,
-        metadata,
+        within,
         required("id", ID, "TypeID, derived from the record's identity at its source."),
         required("org_id", ID, "The church; every statement is bound to one."),
         required("external_id", ID, "The source's id; unique within its entity only."),
         required("adapter", ID, "The source."),
         required("type", ID, "The adapter's entity that the record came as."),
-        *(Column(column.name, _TYPES[column.type]) for column in table.own),
+        *(Column(column.name, _TYPES[column.type], comment=column.comment or None) for column in table.own),
         *_merged(table),
         required("status", Text(), "active or inactive, as the source says.", text("'active'")),
         required("tags", JSONB(), None, text("'[]'")),
@@ -78,5 +80,6 @@ def _add(table: RecordTable) -> None:
         UniqueConstraint("org_id", "id", name=f"{table.name}_id_key"),
         CheckConstraint("status IN ('active', 'inactive')", name="status"),
         *(Index(None, "org_id", column) for column in table.indexed),
-        schema=CANONICAL_SCHEMA,
+        schema=table.schema,
+        comment=table.comment or None,
     )

@@ -14,6 +14,7 @@ from psycopg import sql
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.adapter_schemas import OURS
 
 SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
     "connections": frozenset({"secret"}),
@@ -32,7 +33,7 @@ FROM pg_roles login,
      LEFT JOIN pg_roles role ON role.rolname = wanted.name
 WHERE login.rolname = session_user
 """
-_TABLES = """
+_TABLES = f"""
 SELECT room.nspname, held.relname, pg_get_userbyid(held.relowner),
        held.relrowsecurity AND NOT EXISTS (
          SELECT FROM pg_policy p WHERE p.polrelid = held.oid AND p.polname = 'query' AND p.polroles = ARRAY[role.oid]),
@@ -44,12 +45,12 @@ SELECT room.nspname, held.relname, pg_get_userbyid(held.relowner),
        has_table_privilege(role.oid, held.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
          OR has_any_column_privilege(role.oid, held.oid, 'INSERT, UPDATE')
 FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace, pg_roles role
-WHERE role.rolname = %s AND room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p', 'v', 'm')
+WHERE role.rolname = %s AND {OURS} AND held.relkind IN ('r', 'p', 'v', 'm')
 ORDER BY room.nspname, held.relname
-"""
-_SCHEMAS = (
-    "SELECT has_schema_privilege(%(role)s, 'openfaith', 'USAGE') AND has_schema_privilege(%(role)s, 'sync', 'USAGE')"
-)
+"""  # noqa: S608  our own constants, here and below
+_SCHEMAS = f"""
+SELECT room.nspname, has_schema_privilege(%s, room.oid, 'USAGE') FROM pg_namespace room WHERE {OURS} ORDER BY 1
+"""  # noqa: S608
 _CREATE = """
 CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION CONNECTION LIMIT 20;
 ALTER ROLE {role} SET default_transaction_read_only = on;
@@ -125,7 +126,7 @@ def _lacks(connection: Connection, role: str) -> bool:
 
 
 def _may_enter(connection: Connection, role: str) -> bool:
-    return bool(fetch_one(connection, _SCHEMAS, {"role": role})[0])
+    return all(may_enter for _, may_enter in connection.execute(_SCHEMAS, (role,)))
 
 
 def _load_tables(connection: Connection, role: str) -> list[_Table]:
@@ -144,7 +145,8 @@ def _make(connection: Connection, name: str, *, exists: bool) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         if not exists:
             _create_role(connection, role)
-        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA openfaith, sync TO {}").format(role))
+        schemas = sql.SQL(", ").join(sql.Identifier(row[0]) for row in connection.execute(_SCHEMAS, (name,)))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schemas, role))
         for table in _load_tables(connection, name):
             if table.lacks:
                 _open(connection, table, role)

@@ -106,6 +106,15 @@ def on_table(query: str, table: EntityTable | RecordTable, parents: EntityTable 
     return query.replace("{table}", table.quoted).encode()
 
 
+def are_registered(connection: Connection, manifest: Manifest) -> bool:
+    """Return whether the registry names the table of each of a manifest's entities."""
+    known = load_tables(connection)
+    tables = {(manifest.adapter, name): entity.record_table for name, entity in manifest.entities.items()}
+    return all(
+        key in known and known[key] == (table.schema, table.name, table.has_merges) for key, table in tables.items()
+    )
+
+
 def register_tables(connection: Connection, manifest: Manifest) -> None:
     """Register the tables of a manifest's entities; unchanged ones cost one statement and no write."""
     tables = {name: entity.record_table for name, entity in manifest.entities.items()}

@@ -15,6 +15,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

@@ -14,6 +14,8 @@ from psycopg import sql
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.adapter_schemas import OURS, SET_OPTION
+from openfaith_sync.store.schema.changes import quoted
 
 # One role per login: databases of one login may share it, since it has privileges only where they were granted, and
 # no other login needs access to what one login creates.
@@ -38,7 +40,7 @@ FROM (
          EXISTS (SELECT FROM pg_attribute own
                  WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped) AS is_of_org
   FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
-  WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND held.relname <> 'alembic_version'
+  WHERE {OURS} AND held.relkind IN ('r', 'p') AND held.relname <> 'alembic_version'
 ) kept
 LEFT JOIN pg_roles engine ON engine.rolname = {_ENGINE}
 WHERE NOT has_table_privilege(COALESCE(engine.oid, kept.relowner), kept.oid, 'DELETE')
@@ -55,29 +57,28 @@ SELECT login.rolname, {_ENGINE}, login.rolsuper OR login.rolbypassrls, login.rol
        (SELECT pg_has_role(login.oid, relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('sync.connections'))
 FROM pg_roles login LEFT JOIN pg_roles engine ON engine.rolname = {_ENGINE} WHERE login.rolname = session_user
 """  # noqa: S608
-_KEPT = """
+_KEPT = f"""
 SELECT room.nspname, held.relname,
        EXISTS (SELECT FROM pg_attribute own
                WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped),
        pg_get_userbyid(held.relowner)
 FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
-WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND held.relname = ANY (%s)
-"""
-_CREATE_POLICIES = """
-ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-ALTER TABLE {table} FORCE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS one_org ON {table};
-CREATE POLICY one_org ON {table} USING (org_id = current_setting('openfaith.org', true));
-DROP POLICY IF EXISTS fleet ON {table};
-CREATE POLICY fleet ON {table} TO {owner}
-  USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''));
-"""
+WHERE {OURS} AND held.relkind IN ('r', 'p') AND held.relname = ANY (%s)
+"""  # noqa: S608
+_SCHEMAS = f"SELECT room.nspname FROM pg_namespace room WHERE {OURS} ORDER BY 1"  # noqa: S608
+_POLICIES = (
+    "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+    "DROP POLICY IF EXISTS one_org ON {table}",
+    "CREATE POLICY one_org ON {table} USING (org_id = current_setting('openfaith.org', true))",
+    "DROP POLICY IF EXISTS fleet ON {table}",
+    "CREATE POLICY fleet ON {table} TO {owner} USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''))",
+)
+"""The fleet's policy holds for every login that is a member of the owner, such as the one that made its role."""
 _LOCK = 0x0FA17_3A115
 # The same login may be creating another database's policies at this moment.
 _MADE_MEANWHILE = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError_)
 _ATTEMPTS = 5
-_SET_OPTION = 160000
-"""The server version from which being a member and being allowed to SET ROLE are distinct."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,15 @@ def create_row_level_security(connection: Connection) -> None:
         connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
+def policy_statements(table: str, owner: str, engine: str | None) -> list[str]:
+    """Return the statements that separate the orgs in a table, given its name as SQL, and open it to the engine."""
+    made = [text.format(table=table, owner=quoted(owner)) for text in _POLICIES]
+    grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO "
+    return [grant + quoted(engine), *made] if engine is not None else made
+
+
 def _load_login(connection: Connection) -> _Login:
-    right = "SET" if connection.info.server_version >= _SET_OPTION else "MEMBER"
+    right = "SET" if connection.info.server_version >= SET_OPTION else "MEMBER"
     return _Login(*fetch_one(connection, _LOGIN, (right,)))
 
 
@@ -171,14 +179,13 @@ def _refuse_what_is_unsafe(login: _Login) -> None:
 
 
 def _create_policies(connection: Connection, login: _Login, tables: Sequence[str]) -> None:
-    if login.has_engine:
-        engine = sql.Identifier(login.engine)
-        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA openfaith, sync TO {}").format(engine))
+    engine = login.engine if login.has_engine else None
+    if engine is not None:
+        schemas = sql.SQL(", ").join(sql.Identifier(row[0]) for row in connection.execute(_SCHEMAS))
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schemas, sql.Identifier(engine)))
     for schema, name, is_of_org, owner in connection.execute(_KEPT, (list(tables),)).fetchall():
-        table = sql.Identifier(schema, name)
+        made = policy_statements(quoted(schema, name), owner, engine)
+        grants = 0 if engine is None else 1
         with connection.transaction():
-            if login.has_engine:
-                grant = sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}")
-                connection.execute(grant.format(table, engine))
-            if is_of_org:
-                connection.execute(sql.SQL(_CREATE_POLICIES).format(table=table, owner=sql.Identifier(owner)))
+            for statement in made if is_of_org else made[:grants]:
+                connection.execute(statement.encode())

@@ -5,6 +5,7 @@ from openfaith_sync.store.schema.columns import CANONICAL_SCHEMA, SYNC_SCHEMA, m
 from openfaith_sync.store.schema.connection_tables import add_connection_tables
 from openfaith_sync.store.schema.deletion_tables import add_deletion_tables
 from openfaith_sync.store.schema.inbox_tables import add_inbox_tables
+from openfaith_sync.store.schema.manifest_tables import add_manifest_tables
 from openfaith_sync.store.schema.outage_tables import add_outage_tables
 from openfaith_sync.store.schema.pass_tables import add_pass_tables
 from openfaith_sync.store.schema.schedule_tables import add_schedule_tables
@@ -18,3 +19,4 @@ add_inbox_tables()
 add_schedule_tables()
 add_connection_tables()
 add_outage_tables()
+add_manifest_tables()

@@ -1,0 +1,50 @@
+"""Changes to the database's schema as data: each one statement, with what it costs."""
+
+from dataclasses import dataclass
+
+INDEX_ROWS_PER_SECOND = 500_000
+"""Measured on 2 cores, an index on (org_id, reference): 0.9 s for 500,000 rows, half of it reading them."""
+LARGE_TABLE = 10_000
+"""From so many rows, an index is made without blocking writers, outside a transaction."""
+
+INSTANT = "milliseconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One statement."""
+
+    statement: str
+    cost: str = INSTANT
+    """In words, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes of one table, view or schema, made in one transaction."""
+
+    of: str
+    """Its name, or what is changed."""
+    made: tuple[Change, ...]
+    is_concurrent: bool = False
+    """Made one by one, without a transaction, while workers write."""
+    as_owner: bool = True
+    """Made by the schema's owner; otherwise by the login itself."""
+
+
+def index_cost(rows: int) -> str:
+    """Return what an index on so many rows costs, in words."""
+    if rows < LARGE_TABLE:
+        return INSTANT
+    return f"about {max(1, round(rows / INDEX_ROWS_PER_SECOND))} s for {rows:,} rows, without blocking writes"
+
+
+def quoted(*names: str) -> str:
+    """Return names of ours as SQL: quoted, with dots between them."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str) -> str:
+    """Return a text of ours as SQL."""
+    # With standard_conforming_strings, which every session of ours has, a backslash is a backslash.
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,89 @@
+"""What a manifest changes in the database, before it does."""
+
+from collections.abc import Iterator, Mapping
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.entity import Entity
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_schema, schema_changes
+from openfaith_sync.store.schema.catalogue import Relation, load_relations
+from openfaith_sync.store.schema.changes import Change, Changes, quoted
+from openfaith_sync.store.schema.source_views import (
+    ViewColumn,
+    in_existing_order,
+    load_definition,
+    load_normalized,
+    view_columns,
+    view_query,
+)
+
+VIEW_COST = "a view, which holds no rows: milliseconds"
+
+
+def plan_changes(connection: Connection, manifest: Manifest) -> list[Changes]:
+    """Return what is missing for a manifest's entities, in the order in which it is made; nothing is changed.
+
+    Raises:
+        DefinitionError: The manifest and what is there contradict each other.
+    """
+    # It imports SQLAlchemy, which takes longer than everything else here and is needed only for changes.
+    from openfaith_sync.store.schema.table_changes import table_changes  # noqa: PLC0415
+
+    schema = load_schema(connection, manifest.adapter)
+    relations = load_relations(connection, manifest.adapter)
+    (today,) = fetch_one(connection, "SELECT current_date", ())
+    planned = list(schema_changes(schema, manifest.adapter, manifest.adapter_file.title))
+    for entity in manifest.entities.values():
+        relation = relations.get(entity.source_name)
+        if entity.table is None:
+            planned += table_changes(entity.record_table, relation, schema.owner, schema.engine, today)
+    for entity in manifest.entities.values():
+        if entity.table is not None:
+            planned += _view_changes(connection, entity, relations, schema)
+    return planned
+
+
+def _view_changes(
+    connection: Connection, entity: Entity, relations: Mapping[str, Relation], schema: AdapterSchema
+) -> Iterator[Changes]:
+    relation = relations.get(entity.source_name)
+    name = quoted(entity.adapter, entity.source_name)
+    if relation is not None and relation.kind != "v":
+        raise DefinitionError(
+            f"{entity.adapter}.{entity.source_name} is the source table of {entity.name}, about {relation.rows:,} rows, "
+            f"which now names the canonical table {entity.table}; a migration must move them there (promote_table)"
+        )
+    columns = view_columns(entity)
+    made = list(_definition_changes(connection, entity, name, columns, relation))
+    said = {column.name: column.comment for column in columns}
+    is_new = bool(made) and made[-1].statement.startswith("CREATE VIEW")
+    comments = _comments(name, entity, said, None if is_new else relation)
+    made += [Change(statement) for statement in comments]
+    if schema.engine is not None and (is_new or relation is None or not relation.is_granted):
+        made.append(Change(f"GRANT SELECT ON {name} TO {quoted(schema.engine)}"))
+    if made:
+        yield Changes(f"view {entity.adapter}.{entity.source_name}", tuple(made))
+
+
+def _comments(name: str, entity: Entity, said: Mapping[str, str], relation: Relation | None) -> Iterator[str]:
+    from openfaith_sync.store.schema.table_changes import comment_changes  # noqa: PLC0415  as above
+
+    yield from comment_changes(name, "VIEW", f"{entity.description} From {entity.record_table.schema}."
+                               f"{entity.record_table.name}.", said, relation)
+
+
+def _definition_changes(
+    connection: Connection, entity: Entity, name: str, columns: tuple[ViewColumn, ...], relation: Relation | None
+) -> Iterator[Change]:
+    if relation is not None:
+        ordered = in_existing_order(columns, relation.columns)
+        if ordered is not None:
+            query = view_query(entity, ordered)
+            if load_normalized(connection, query) != load_definition(connection, name):
+                yield Change(f"CREATE OR REPLACE VIEW {name} WITH (security_invoker = true) AS\n{query}", VIEW_COST)
+            return
+        yield Change(f"DROP VIEW {name}", VIEW_COST)
+    yield Change(
+        f"CREATE VIEW {name} WITH (security_invoker = true) AS\n{view_query(entity, columns)}", VIEW_COST
+    )

@@ -1,0 +1,113 @@
+"""Where a column's values lie: in the column of its name, or beside it if that one has another type.
+
+A column is never dropped and never changes its type. When a source changes the type of an attribute, its new
+values lie in ``<name>_as_<type>``. The rule reads the catalogue only, so that all workers, old and new, agree.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.catalogue import FoundColumn
+
+CATALOGUE_TYPES: Mapping[ColumnType, tuple[str, bool]] = {
+    ColumnType.TEXT: ("text", False),
+    ColumnType.BOOLEAN: ("boolean", False),
+    ColumnType.INTEGER: ("integer", False),
+    ColumnType.BIGINT: ("bigint", False),
+    ColumnType.FLOAT: ("double precision", False),
+    ColumnType.DATE: ("date", False),
+    ColumnType.TIMESTAMP: ("timestamp with time zone", False),
+    ColumnType.JSON: ("jsonb", False),
+    ColumnType.REFERENCE: ("text", True),
+}
+"""Each type as the catalogue writes it, and whether it sorts by its bytes."""
+# Four letters at most: a name of 55 with "_as_" before them fills PostgreSQL's 63 bytes.
+_SUFFIXES = {
+    ColumnType.TEXT: "text",
+    ColumnType.BOOLEAN: "bool",
+    ColumnType.INTEGER: "int4",
+    ColumnType.BIGINT: "int",
+    ColumnType.FLOAT: "num",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "time",
+    ColumnType.JSON: "json",
+    ColumnType.REFERENCE: "ref",
+}
+_LOAD = """
+SELECT own.attname, format_type(own.atttypid, own.atttypmod), COALESCE(sorted.collname = 'C', false)
+FROM pg_attribute own LEFT JOIN pg_collation sorted ON sorted.oid = own.attcollation
+WHERE own.attrelid = to_regclass(%s) AND own.attnum > 0 AND NOT own.attisdropped
+"""
+
+_KNOWN: WeakKeyDictionary[Connection, dict[RecordTable, RecordTable]] = WeakKeyDictionary()
+
+
+def has_type(found: FoundColumn, kind: ColumnType) -> bool:
+    """Return whether an existing column has a type of ours."""
+    return (found.type, found.is_by_bytes) == CATALOGUE_TYPES[kind]
+
+
+def physical_table(table: RecordTable, found: Mapping[str, FoundColumn]) -> RecordTable:
+    """Return a table with the names under which its columns lie, or will lie once they are added.
+
+    Raises:
+        DefinitionError: A column has no place, or would share one with another column.
+    """
+    own = tuple(_placed(column, found) for column in table.own)
+    names = {was.name: now.name for was, now in zip(table.own, own, strict=True)}
+    for column in own:
+        if (shared := [was for was, now in names.items() if now == column.name])[1:]:
+            raise DefinitionError(
+                f"{table.schema}.{table.name}: {shared[0]} and {shared[1]} would both lie in the column "
+                f"{column.name}; give one of them another name with 'to' in the manifest"
+            )
+    return replace(table, own=own, indexed=tuple(names[name] for name in table.indexed))
+
+
+def physical(connection: Connection, table: RecordTable) -> RecordTable:
+    """Return a table with the names under which its columns lie; a canonical table costs no query.
+
+    Read once per connection and table: a column's place never changes once it is there.
+
+    Raises:
+        DefinitionError: The table lacks a column.
+    """
+    if table.is_canonical:
+        return table
+    known = _KNOWN.setdefault(connection, {})
+    if table not in known:
+        rows = connection.execute(_LOAD, (table.quoted,))
+        found = {name: FoundColumn(kind, is_by_bytes, None) for name, kind, is_by_bytes in rows}
+        placed = physical_table(table, found)
+        if missing := [column.name for column in placed.columns if column.name not in found]:
+            raise DefinitionError(
+                f"{table.schema}.{table.name} has no column {missing[0]} in this database; create it with: "
+                "openfaith-sync manifest apply"
+            )
+        known[table] = placed
+    return known[table]
+
+
+def superseded(table: RecordTable, placed: RecordTable) -> Iterator[tuple[Column, Column]]:
+    """Yield the columns that lie beside the one of their name: as declared, and as they lie."""
+    for was, now in zip(table.own, placed.own, strict=True):
+        if was.name != now.name:
+            yield was, now
+
+
+def _placed(column: Column, found: Mapping[str, FoundColumn]) -> Column:
+    existing = found.get(column.name)
+    if existing is None or has_type(existing, column.type):
+        return column
+    beside = f"{column.name}_as_{_SUFFIXES[column.type]}"
+    other = found.get(beside)
+    if other is not None and not has_type(other, column.type):
+        raise DefinitionError(
+            f"{column.name} cannot be stored: {column.name} is {existing.type} and {beside} is {other.type}; "
+            "give it another name with 'to' in the manifest"
+        )
+    return replace(column, name=beside)
