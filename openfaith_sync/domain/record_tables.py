@@ -5,6 +5,7 @@ manifest. Both have the common columns; ``Record.values`` follow ``RecordTable.c
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,6 +28,20 @@ class ColumnType(StrEnum):
     """An entity id of another record, in TypeID form."""
 
 
+SQL_TYPES: Mapping[ColumnType, str] = {
+    ColumnType.TEXT: "text",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.INTEGER: "integer",
+    ColumnType.BIGINT: "bigint",
+    ColumnType.FLOAT: "double precision",
+    ColumnType.DATE: "date",
+    ColumnType.TIMESTAMP: "timestamp with time zone",
+    ColumnType.JSON: "jsonb",
+    ColumnType.REFERENCE: "text",
+}
+"""Each type as PostgreSQL writes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a record table."""
@@ -47,6 +62,27 @@ MAPPED_COMMON = (
 )
 """Common columns that come from the source. The rest (``id``, ``org_id``, ``type``,
 ``external_id``, ``adapter``, ``tags``, ``custom_fields``, ``deleted_at`` and others) is the store's."""
+
+COMMON_COMMENTS: Mapping[str, str] = {
+    "id": "TypeID, derived from the record's identity at its source.",
+    "org_id": "The church; every statement is bound to one.",
+    "external_id": "The source's id; unique within its entity only.",
+    "adapter": "The source.",
+    "type": "The adapter's entity that the record came as.",
+    "merged_into_id": "The record that this one became part of, at its source.",
+    "status": "active or inactive, as the source says.",
+    "tags": "Set by OpenFaith, never by a sync.",
+    "custom_fields": "What the source sent that has no column, as <adapter>_<attribute>.",
+    "created_at": "The source's.",
+    "updated_at": "The source's.",
+    "inactivated_at": "The source's.",
+    "deleted_at": "When we learnt that the source has it no more; null while it lives.",
+    "synced_at": "When this row last changed here.",
+    "source_version": "The source's version; an older one never overwrites.",
+    "content_hash": "Of the stored values; equal means nothing to write.",
+    "is_loss": "Whether its tombstone counts toward the safety stop.",
+}
+"""What the columns hold that all record tables have."""
 
 STORE_COLUMNS = frozenset(
     {

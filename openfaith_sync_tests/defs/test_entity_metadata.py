@@ -12,7 +12,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import Database
 
 COLUMNS = """
-SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'openfaith' AND table_name = %s
+SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
 """
 
 
@@ -24,7 +24,8 @@ def spec_of(manifest: Manifest, entity: str) -> dg.AssetSpec:
 def test_every_asset_shows_the_columns_that_its_table_has(database: Database, pco_manifest: Manifest) -> None:
     with database.connect_fleet() as connection:
         for entity in pco_manifest.entities.values():
-            real = dict(connection.execute(COLUMNS, [entity.table]).fetchall())
+            table = entity.record_table
+            real = dict(connection.execute(COLUMNS, [table.schema, table.name]).fetchall())
             told = {column.name: column.type for column in column_schema(entity).columns}
             assert told == real, entity.name
 

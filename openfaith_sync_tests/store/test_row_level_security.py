@@ -43,6 +43,8 @@ FLEET = {
     "store/inbox/inbox.py": 1,  # pruning
     "store/admin/pruning.py": 2,
     "store/admin/key_rotation.py": 2,  # keys are everybody's
+    "store/schema/entity_tables.py": 1,  # makes tables
+    "commands/manifest_tables.py": 2,  # makes tables, or says which
     "store/schedule/work.py": 8,  # the plan: whose turn it is
 }
 """Where all orgs are seen, and how often."""

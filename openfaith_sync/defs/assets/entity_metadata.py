@@ -8,43 +8,20 @@ import dagster as dg
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.record_tables import Column, ColumnType
+from openfaith_sync.domain.record_tables import COMMON_COMMENTS, SQL_TYPES, Column
 
-SQL_TYPES: Mapping[ColumnType, str] = {
-    ColumnType.TEXT: "text",
-    ColumnType.BOOLEAN: "boolean",
-    ColumnType.INTEGER: "integer",
-    ColumnType.FLOAT: "double precision",
-    ColumnType.DATE: "date",
-    ColumnType.TIMESTAMP: "timestamp with time zone",
-    ColumnType.REFERENCE: "text",
+PRIVATE = "private"
+"""The tag of columns that may hold personal data."""
+STORE_TYPES: Mapping[str, str] = {
+    "tags": "jsonb",
+    "custom_fields": "jsonb",
+    "deleted_at": "timestamp with time zone",
+    "synced_at": "timestamp with time zone",
+    "source_version": "timestamp with time zone",
+    "content_hash": "bytea",
+    "is_loss": "boolean",
 }
-
-STORE_COLUMNS_BEFORE = (
-    dg.TableColumn("id", "text", description="TypeID of the record; never changes."),
-    dg.TableColumn("org_id", "text", description="The org (church)."),
-    dg.TableColumn("type", "text", description="The entity."),
-)
-
-STORE_COLUMNS_AFTER = (
-    dg.TableColumn("tags", "jsonb", description="Set by OpenFaith, never by a sync."),
-    dg.TableColumn(
-        "custom_fields",
-        "jsonb",
-        description="All attributes of the source that have no column.",
-        tags={"private": ""},
-    ),
-    dg.TableColumn(
-        "deleted_at", "timestamp with time zone", description="When the record was found to be deleted at the source."
-    ),
-    dg.TableColumn("synced_at", "timestamp with time zone", description="When this row last changed."),
-)
-
-MERGED_INTO = dg.TableColumn(
-    "merged_into_id",
-    "text",
-    description="The record that this one was merged into at its source; this one is then deleted.",
-)
+"""The types of the store's columns that are no text."""
 
 
 def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) -> dict[str, Any]:
@@ -53,7 +30,7 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
     soft = [edge for edge in graph.edges_of(entity.name) if edge.strength is Strength.SOFT]
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(entity),
-        "dagster/table_name": f"openfaith.{entity.table}",
+        "dagster/table_name": f"{entity.record_table.schema}.{entity.record_table.name}",
         "source_listing": dg.MetadataValue.url(base + entity.endpoints.list),
         "source_api_version": entity.version or "none",
         "changes_found_by": f"{entity.delta.by.value} on {entity.delta.attribute or 'no attribute'}",
@@ -72,11 +49,17 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
 
 
 def column_schema(entity: Entity) -> dg.TableSchema:
-    """Return all columns of an entity's canonical table, each with the source of its values."""
+    """Return all columns of an entity's table, each with the source of its values."""
     sources = dict(_column_sources(entity))
     mapped = [_column(column, sources.get(column.name)) for column in entity.record_table.columns]
-    merged = [MERGED_INTO] if entity.record_table.has_merges else []
-    return dg.TableSchema([*STORE_COLUMNS_BEFORE, *mapped, *merged, *STORE_COLUMNS_AFTER])
+    merged = ["merged_into_id"] if entity.record_table.has_merges else []
+    before = [_store_column(name) for name in ("id", "org_id", "external_id", "adapter", "type")]
+    return dg.TableSchema([*before, *mapped, *(_store_column(name) for name in (*merged, *STORE_TYPES))])
+
+
+def _store_column(name: str) -> dg.TableColumn:
+    tags = {PRIVATE: ""} if name == "custom_fields" else None
+    return dg.TableColumn(name, STORE_TYPES.get(name, "text"), description=COMMON_COMMENTS[name], tags=tags)
 
 
 def _column(column: Column, source: str | None) -> dg.TableColumn:
@@ -84,7 +67,7 @@ def _column(column: Column, source: str | None) -> dg.TableColumn:
         column.name,
         SQL_TYPES[column.type],
         description=source or "Not filled by this source.",
-        tags={"private": ""} if column.private else None,
+        tags={PRIVATE: ""} if column.private else None,
     )
 
 

@@ -1,6 +1,5 @@
 """Record tables as SQLAlchemy metadata: the canonical ones, and any source table."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +16,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -24,8 +24,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.record_tables import ColumnType, RecordTable
-from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, metadata, required
+from openfaith_sync.domain.record_tables import COMMON_COMMENTS, ColumnType, RecordTable
+from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, metadata
 
 _TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.TEXT: Text(),
@@ -40,15 +40,13 @@ _TYPES: dict[ColumnType, TypeEngine[Any]] = {
 }
 
 
+_MOMENTS = ("created_at", "updated_at", "inactivated_at", "deleted_at")
+
+
 def add_canonical_tables() -> None:
     """Add all canonical tables to the metadata."""
     for table in CANONICAL_TABLES.values():
         build_table(table, metadata)
-
-
-def _merged(table: RecordTable) -> Iterator[Column[Any]]:
-    if table.has_merges:
-        yield Column("merged_into_id", ID, comment="The record that this one became part of, at its source.")
 
 
 def build_table(table: RecordTable, within: MetaData) -> Table:
@@ -56,26 +54,17 @@ def build_table(table: RecordTable, within: MetaData) -> Table:
     return Table(
         table.name,
         within,
-        required("id", ID, "TypeID, derived from the record's identity at its source."),
-        required("org_id", ID, "The church; every statement is bound to one."),
-        required("external_id", ID, "The source's id; unique within its entity only."),
-        required("adapter", ID, "The source."),
-        required("type", ID, "The adapter's entity that the record came as."),
+        *(_common(name, ID) for name in ("id", "org_id", "external_id", "adapter", "type")),
         *(Column(column.name, _TYPES[column.type], comment=column.comment or None) for column in table.own),
-        *_merged(table),
-        required("status", Text(), "active or inactive, as the source says.", text("'active'")),
-        required("tags", JSONB(), None, text("'[]'")),
-        required(
-            "custom_fields", JSONB(), "What the source sent that has no column, as <adapter>_<attribute>.", text("'{}'")
-        ),
-        Column("created_at", MOMENT, comment="The source's."),
-        Column("updated_at", MOMENT, comment="The source's."),
-        Column("inactivated_at", MOMENT, comment="The source's."),
-        Column("deleted_at", MOMENT, comment="When we learnt that the source has it no more; null while it lives."),
-        required("synced_at", MOMENT, "When this row last changed here.", NOW),
-        Column("source_version", MOMENT, comment="The source's version; an older one never overwrites."),
-        required("content_hash", LargeBinary(), "Of the stored values; equal means nothing to write."),
-        required("is_loss", Boolean(), "Whether its tombstone counts toward the safety stop.", text("false")),
+        *(_common(name, ID, is_required=False) for name in ("merged_into_id",) if table.has_merges),
+        _common("status", Text(), text("'active'")),
+        _common("tags", JSONB(), text("'[]'")),
+        _common("custom_fields", JSONB(), text("'{}'")),
+        *(_common(name, MOMENT, is_required=False) for name in _MOMENTS),
+        _common("synced_at", MOMENT, NOW),
+        _common("source_version", MOMENT, is_required=False),
+        _common("content_hash", LargeBinary()),
+        _common("is_loss", Boolean(), text("false")),
         PrimaryKeyConstraint("org_id", "external_id", "type", "adapter"),
         UniqueConstraint("org_id", "id", name=f"{table.name}_id_key"),
         CheckConstraint("status IN ('active', 'inactive')", name="status"),
@@ -83,3 +72,10 @@ def build_table(table: RecordTable, within: MetaData) -> Table:
         schema=table.schema,
         comment=table.comment or None,
     )
+
+
+def _common(
+    name: str, kind: TypeEngine[Any], default: TextClause | None = None, *, is_required: bool = True
+) -> Column[Any]:
+    """Return a column that all record tables have."""
+    return Column(name, kind, nullable=not is_required, server_default=default, comment=COMMON_COMMENTS[name])

@@ -9,20 +9,12 @@ from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import SQL_TYPES, Column, ColumnType, RecordTable
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.catalogue import FoundColumn
 
 CATALOGUE_TYPES: Mapping[ColumnType, tuple[str, bool]] = {
-    ColumnType.TEXT: ("text", False),
-    ColumnType.BOOLEAN: ("boolean", False),
-    ColumnType.INTEGER: ("integer", False),
-    ColumnType.BIGINT: ("bigint", False),
-    ColumnType.FLOAT: ("double precision", False),
-    ColumnType.DATE: ("date", False),
-    ColumnType.TIMESTAMP: ("timestamp with time zone", False),
-    ColumnType.JSON: ("jsonb", False),
-    ColumnType.REFERENCE: ("text", True),
+    kind: (name, kind is ColumnType.REFERENCE) for kind, name in SQL_TYPES.items()
 }
 """Each type as the catalogue writes it, and whether it sorts by its bytes."""
 # Four letters at most: a name of 55 with "_as_" before them fills PostgreSQL's 63 bytes.

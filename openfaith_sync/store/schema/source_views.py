@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.source_columns import COLUMN_TYPES, shape_of
-from openfaith_sync.domain.record_tables import MAPPED_COMMON, ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import COMMON_COMMENTS, MAPPED_COMMON, ColumnType, RecordTable
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.catalogue import FoundColumn
 from openfaith_sync.store.schema.changes import literal, quoted
@@ -111,7 +111,7 @@ def promoted_columns(source: RecordTable, canonical: RecordTable) -> tuple[ViewC
 
 
 def _common(name: str) -> ViewColumn:
-    return ViewColumn(name, f"held.{quoted(name)}")
+    return ViewColumn(name, f"held.{quoted(name)}", comment=COMMON_COMMENTS[name])
 
 
 def _reference_columns(entity: Entity) -> Iterator[ViewColumn]:

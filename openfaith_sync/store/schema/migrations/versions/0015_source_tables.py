@@ -56,7 +56,15 @@ $$;
 """
 
 
+TABLES = (
+    *("people", "households", "household_memberships", "addresses", "emails", "phone_numbers", "campuses"),
+    *("groups", "group_memberships", "events"),
+)
+
+
 def upgrade() -> None:
+    for table in TABLES:
+        op.execute(f"COMMENT ON COLUMN openfaith.{table}.tags IS 'Set by OpenFaith, never by a sync.'")
     op.create_table(
         "applied_manifests",
         sa.Column("adapter", ID, nullable=False, comment="The adapter; its tables lie in the schema of this name."),
