@@ -19,10 +19,10 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server import server
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_embedded
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.schema.entity_tables import ensure_tables
 from openfaith_sync_tests.forking import fork_server
 from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.ordering import begin_with_long

@@ -9,9 +9,9 @@ from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.manifests.manifest_plan import plan_changes
+from openfaith_sync.store.manifests.source_tables import apply_manifest
 from openfaith_sync.store.schema.changes import Changes
-from openfaith_sync.store.schema.manifest_plan import plan_changes
-from openfaith_sync.store.schema.source_tables import apply_manifest
 
 
 @click.command()

@@ -93,9 +93,7 @@ STORE_COLUMNS = frozenset(
 """The common columns that the store fills."""
 
 RESERVED_COLUMNS = (
-    STORE_COLUMNS
-    | {column.name for column in MAPPED_COMMON}
-    | {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
+    STORE_COLUMNS | {column.name for column in MAPPED_COMMON} | {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 )
 """The names that no column of an entity's own may have; the last ones are PostgreSQL's in every table."""
 
@@ -108,7 +106,6 @@ RESERVED_SCHEMAS = frozenset({"openfaith", "sync", "dagster", "public", "informa
 def is_reserved_schema(name: str) -> bool:
     """Return whether a schema belongs to us or to PostgreSQL, so that no adapter may be called so."""
     return name in RESERVED_SCHEMAS or name.startswith("pg_")
-
 
 
 @dataclass(frozen=True, slots=True)

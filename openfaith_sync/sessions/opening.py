@@ -17,8 +17,8 @@ from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres_store import open_store
-from openfaith_sync.store.schema.entity_tables import ensure_tables
 
 ChooseLane = Callable[[Store], Lane]
 

@@ -30,7 +30,6 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
   SELECT FROM pg_attribute own WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped)
 """
 FLEET = {
-    "store/schema/entity_tables.py": 1,  # the tables of all orgs' records
     "store/outages/alerts.py": 3,  # an alert is one for all whom it concerns
     "store/outages/breakers.py": 5,  # a provider is away for all
     "defs/instance/storage.py": 1,  # makes Dagster's schema
@@ -43,7 +42,7 @@ FLEET = {
     "store/inbox/inbox.py": 1,  # pruning
     "store/admin/pruning.py": 2,
     "store/admin/key_rotation.py": 2,  # keys are everybody's
-    "store/schema/entity_tables.py": 1,  # makes tables
+    "store/manifests/entity_tables.py": 1,  # the tables of all orgs' records
     "commands/manifest_tables.py": 2,  # makes tables, or says which
     "store/schedule/work.py": 8,  # the plan: whose turn it is
 }

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -15,12 +16,12 @@ from openfaith_sync.domain.record_tables import ColumnType, RecordTable
 from openfaith_sync.store.admin.erase import count_rows, erase_org
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schema import source_tables
+from openfaith_sync.store.manifests import source_tables
+from openfaith_sync.store.manifests.manifest_plan import plan_changes
+from openfaith_sync.store.manifests.source_tables import apply_manifest, is_applied
 from openfaith_sync.store.schema.catalogue import FoundColumn
-from openfaith_sync.store.schema.manifest_plan import plan_changes
 from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, has_type, physical
-from openfaith_sync.store.schema.source_tables import apply_manifest, is_applied
-from openfaith_sync_tests.added_entity import NOTE, read_with_note
+from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 
 INSERT = """
@@ -194,7 +195,7 @@ def test_a_column_that_is_missing_is_a_mistake_that_says_what_to_run(database: D
     apply(database, read_with_note(tmp_path))
     newer = read_with_note(tmp_path, likes="{type: integer}")
     with database.connect(ORG) as connection:
-        with pytest.raises(DefinitionError, match="no column likes .* openfaith-sync manifest apply"):
+        with pytest.raises(DefinitionError, match=r"no column likes .* openfaith-sync manifest apply"):
             physical(connection, note_table(newer))
         apply(database, newer)
         assert physical(connection, note_table(newer)) == note_table(newer)
@@ -209,7 +210,7 @@ def test_two_columns_that_would_share_one_are_refused(database: Database, tmp_pa
 
 def test_a_table_of_somebody_else_is_left_alone(database: Database, tmp_path: Path) -> None:
     run(database, "CREATE TABLE pco.notes (id integer)")
-    with pytest.raises(DefinitionError, match="pco.notes exists and is not a table of ours: it has no column adapter"):
+    with pytest.raises(DefinitionError, match=r"pco.notes exists and is not a table of ours: it has no column adapter"):
         apply(database, read_with_note(tmp_path))
     assert columns_of(database, "pco.notes") == {"id": "integer"}
 
@@ -217,9 +218,6 @@ def test_a_table_of_somebody_else_is_left_alone(database: Database, tmp_path: Pa
 def test_a_schema_of_somebody_else_is_left_alone(database: Database, tmp_path: Path) -> None:
     run(database, "CREATE SCHEMA breeze")
     run(database, "CREATE TABLE breeze.wind (id integer)")
-    from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest  # noqa: PLC0415
-    from openfaith_sync_tests.added_entity import SHIPPED  # noqa: PLC0415
-
     manifest = read_manifest(SHIPPED, "breeze")
     with pytest.raises(DefinitionError, match="'breeze' already holds tables that are not ours"):
         apply(database, manifest)
@@ -227,15 +225,13 @@ def test_a_schema_of_somebody_else_is_left_alone(database: Database, tmp_path: P
     assert apply(database, manifest) == ["schema breeze", "view breeze.people"]
 
 
-def test_an_entity_cannot_silently_change_its_layer(
-    database: Database, tmp_path: Path, pco_manifest: Manifest
-) -> None:
+def test_an_entity_cannot_silently_change_its_layer(database: Database, tmp_path: Path, pco_manifest: Manifest) -> None:
     apply(database, read_with_note(tmp_path))
     shutil.rmtree(tmp_path / "manifests")
     campus = pco_manifest.entities[next(name for name in pco_manifest.entities if name == "campus")]
     plain = campus.model_copy(update={"table": None, "plural": "campuses"})
     changed = pco_manifest.model_copy(update={"entities": {**pco_manifest.entities, campus.name: plain}})
-    with pytest.raises(DefinitionError, match="pco.campuses is a view of a canonical table"):
+    with pytest.raises(DefinitionError, match=r"pco.campuses is a view of a canonical table"):
         apply(database, changed)
     canonical = campus.model_copy(update={"plural": "notes"})
     changed = pco_manifest.model_copy(update={"entities": {**pco_manifest.entities, campus.name: canonical}})
@@ -267,7 +263,9 @@ def test_an_index_that_was_interrupted_is_made_again(database: Database, tmp_pat
     apply(database, manifest)
     insert(database, ORG, 10_000)
     run(database, "ANALYZE pco.notes")
-    run(database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'pco.notes_org_id_person_id_idx'::regclass")
+    run(
+        database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'pco.notes_org_id_person_id_idx'::regclass"
+    )
     statements = planned(database, manifest)
     assert statements[0] == 'DROP INDEX CONCURRENTLY "pco"."notes_org_id_person_id_idx"'
     apply(database, manifest)
@@ -284,7 +282,9 @@ def test_a_table_in_use_is_left_as_it_is_and_named_with_who_uses_it(
     newer = read_with_note(tmp_path, likes="{type: integer}")
     with database.connect_fleet() as reader, reader.transaction():
         reader.execute("SELECT FROM pco.notes")
-        with pytest.raises(TransientError, match=r"pco.notes is in use: 2 times .* process\w* \d+ \(openfaith-sync, for"):
+        with pytest.raises(
+            TransientError, match=r"pco.notes is in use: 2 times .* process\w* \d+ \(openfaith-sync, for"
+        ):
             apply(database, newer)
     assert "likes" not in columns_of(database, "pco.notes")
     assert apply(database, newer) == ["table pco.notes"]

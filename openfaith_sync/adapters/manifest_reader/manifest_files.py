@@ -58,9 +58,9 @@ def _read_folder(folder: Path) -> Manifest:
             mistakes.extend(_dialect_mistakes(file, head))
     if head and head.content:
         mistakes.extend(_name_mistakes(head, adapter))
-        names = {str(name) for file in modules for name in _entity_names(file)}
+        declared = {str(name) for file in modules for name in _entity_names(file)}
         for file in modules:
-            mistakes.extend(_add_entities(file, head.content, names, entities))
+            mistakes.extend(_add_entities(file, head.content, declared, entities))
             mistakes.extend(_mapping_mistakes(file, AdapterName(adapter), entities))
         mistakes.extend(_same_tables(modules, entities))
     if mistakes or head is None or head.content is None:

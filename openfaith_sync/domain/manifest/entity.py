@@ -73,9 +73,7 @@ class Entity(EntityPart):
         """Return the table of its records."""
         if self.table is not None:
             return CANONICAL_TABLES[self.table]
-        return source_table(
-            self, self.name, self.adapter, has_merges=self.merges is not None, comment=self.description
-        )
+        return source_table(self, self.name, self.adapter, has_merges=self.merges is not None, comment=self.description)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a changed copy, without the table cached from the original."""

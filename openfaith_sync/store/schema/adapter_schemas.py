@@ -19,7 +19,8 @@ _LOAD = """
 SELECT login.rolname, wanted.role, engine.rolname, login.rolsuper OR login.rolcreaterole, role.oid IS NOT NULL,
        COALESCE(pg_has_role(login.oid, role.oid, %(right)s) AND pg_has_role(login.oid, role.oid, 'USAGE'), false),
        pg_get_userbyid(room.nspowner), COALESCE(pg_has_role(login.oid, room.nspowner, %(right)s), false),
-       obj_description(room.oid, 'pg_namespace'), EXISTS (SELECT FROM sync.applied_manifests WHERE adapter = %(schema)s),
+       obj_description(room.oid, 'pg_namespace'),
+       EXISTS (SELECT FROM sync.applied_manifests WHERE adapter = %(schema)s),
        EXISTS (SELECT FROM pg_class WHERE relnamespace = room.oid),
        COALESCE(has_schema_privilege(engine.oid, room.oid, 'USAGE'), false),
        COALESCE(has_schema_privilege(COALESCE(room.nspowner, role.oid), 'openfaith', 'USAGE')

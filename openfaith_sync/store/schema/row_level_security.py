@@ -66,13 +66,14 @@ FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 WHERE {OURS} AND held.relkind IN ('r', 'p') AND held.relname = ANY (%s)
 """  # noqa: S608
 _SCHEMAS = f"SELECT room.nspname FROM pg_namespace room WHERE {OURS} ORDER BY 1"  # noqa: S608
+_NO_ORG = "(SELECT COALESCE(current_setting('openfaith.org', true), '') = '')"
 _POLICIES = (
     "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
     "DROP POLICY IF EXISTS one_org ON {table}",
     "CREATE POLICY one_org ON {table} USING (org_id = current_setting('openfaith.org', true))",
     "DROP POLICY IF EXISTS fleet ON {table}",
-    "CREATE POLICY fleet ON {table} TO {owner} USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''))",
+    "CREATE POLICY fleet ON {table} TO {owner} USING (" + _NO_ORG + ")",
 )
 """The fleet's policy holds for every login that is a member of the owner, such as the one that made its role."""
 _LOCK = 0x0FA17_3A115

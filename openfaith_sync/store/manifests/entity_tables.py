@@ -2,7 +2,7 @@
 
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schema.source_tables import ensure_applied
+from openfaith_sync.store.manifests.source_tables import ensure_applied
 
 _ENSURED: set[tuple[str, str, str]] = set()
 """Databases and manifests for which this process has done it."""

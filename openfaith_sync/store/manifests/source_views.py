@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.source_columns import COLUMN_TYPES, shape_of
-from openfaith_sync.domain.record_tables import COMMON_COMMENTS, MAPPED_COMMON, ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import COMMON_COMMENTS, MAPPED_COMMON, ColumnType
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.store.schema.catalogue import FoundColumn
+from openfaith_sync.store.schema.catalogue import FoundColumn, Relation
 from openfaith_sync.store.schema.changes import literal, quoted
 from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, has_type
 
@@ -60,7 +60,7 @@ def view_query(entity: Entity, columns: tuple[ViewColumn, ...]) -> str:
     """Return the query of an entity's view."""
     shown = ",\n  ".join(f"{column.value} AS {quoted(column.name)}" for column in columns)
     return (
-        f"SELECT {shown}\nFROM {entity.record_table.quoted} held\n"  # noqa: S608  names of ours, here and below
+        f"SELECT {shown}\nFROM {entity.record_table.quoted} held\n"
         f"WHERE held.adapter = {literal(entity.adapter)} AND held.type = {literal(entity.name)}"
     )
 
@@ -92,22 +92,27 @@ def load_normalized(connection: Connection, query: str) -> str:
         return load_definition(connection, "pg_temp.openfaith_asked")
 
 
-def promoted_columns(source: RecordTable, canonical: RecordTable) -> tuple[ViewColumn, ...]:
-    """Return the columns of a view that stands in for a source table whose rows went to a canonical table."""
-    merged = ("merged_into_id",) if source.has_merges else ()
-    kept = {column.name: column.type for column in canonical.columns}
-    own = tuple(
-        ViewColumn(
-            column.name,
-            _of_column(column.name, column.type)
-            if kept.get(column.name) is column.type
-            else _of_custom(f"{source.schema}_{column.name}", column.type),
-            column.type,
-        )
-        for column in source.own
-    )
-    shown = merged if canonical.has_merges else ()
-    return (*map(_common, IDENTITY), *own, *map(_common, (*shown, *AFTER, *STORED_AS)))
+def promoted_columns(source: Relation, homes: Mapping[str, str], *, has_merges: bool) -> dict[str, str]:
+    """Return the columns of a view that stands in for a source table whose rows went to a canonical table.
+
+    Args:
+        source: The source table as it is.
+        homes: The canonical column of each source column that has one; the others are custom fields now.
+        has_merges: Whether the canonical table's records can be merged.
+    """
+    common = {*IDENTITY, *AFTER, *STORED_AS}
+    shown = {}
+    for name, found in source.columns.items():
+        if name in common:
+            shown[name] = f"held.{quoted(name)}"
+        elif name == "merged_into_id":
+            shown[name] = f"held.{quoted(name)}" if has_merges else 'NULL::text COLLATE "C"'
+        elif name in homes:
+            shown[name] = f"held.{quoted(homes[name])}"
+        else:
+            kind = next(kind for kind in CATALOGUE_TYPES if has_type(found, kind))
+            shown[name] = _of_custom(f"{source.schema}_{name}", kind)
+    return shown
 
 
 def _common(name: str) -> ViewColumn:

@@ -5,11 +5,7 @@ from collections.abc import Iterator, Mapping
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_schema, schema_changes
-from openfaith_sync.store.schema.catalogue import Relation, load_relations
-from openfaith_sync.store.schema.changes import Change, Changes, quoted
-from openfaith_sync.store.schema.source_views import (
+from openfaith_sync.store.manifests.source_views import (
     ViewColumn,
     in_existing_order,
     load_definition,
@@ -17,6 +13,10 @@ from openfaith_sync.store.schema.source_views import (
     view_columns,
     view_query,
 )
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_schema, schema_changes
+from openfaith_sync.store.schema.catalogue import Relation, load_relations
+from openfaith_sync.store.schema.changes import Change, Changes, quoted
 
 VIEW_COST = "a view, which holds no rows: milliseconds"
 
@@ -28,7 +28,7 @@ def plan_changes(connection: Connection, manifest: Manifest) -> list[Changes]:
         DefinitionError: The manifest and what is there contradict each other.
     """
     # It imports SQLAlchemy, which takes longer than everything else here and is needed only for changes.
-    from openfaith_sync.store.schema.table_changes import table_changes  # noqa: PLC0415
+    from openfaith_sync.store.manifests.table_changes import table_changes  # noqa: PLC0415
 
     schema = load_schema(connection, manifest.adapter)
     relations = load_relations(connection, manifest.adapter)
@@ -51,8 +51,8 @@ def _view_changes(
     name = quoted(entity.adapter, entity.source_name)
     if relation is not None and relation.kind != "v":
         raise DefinitionError(
-            f"{entity.adapter}.{entity.source_name} is the source table of {entity.name}, about {relation.rows:,} rows, "
-            f"which now names the canonical table {entity.table}; a migration must move them there (promote_table)"
+            f"{entity.adapter}.{entity.source_name} is the source table of {entity.name}, about {relation.rows:,} "
+            f"rows, which now names the canonical table {entity.table}; a migration must move them (promote_table)"
         )
     columns = view_columns(entity)
     made = list(_definition_changes(connection, entity, name, columns, relation))
@@ -67,10 +67,15 @@ def _view_changes(
 
 
 def _comments(name: str, entity: Entity, said: Mapping[str, str], relation: Relation | None) -> Iterator[str]:
-    from openfaith_sync.store.schema.table_changes import comment_changes  # noqa: PLC0415  as above
+    from openfaith_sync.store.manifests.table_changes import comment_changes  # noqa: PLC0415  as above
 
-    yield from comment_changes(name, "VIEW", f"{entity.description} From {entity.record_table.schema}."
-                               f"{entity.record_table.name}.", said, relation)
+    yield from comment_changes(
+        name,
+        "VIEW",
+        f"{entity.description} From {entity.record_table.schema}.{entity.record_table.name}.",
+        said,
+        relation,
+    )
 
 
 def _definition_changes(
@@ -84,6 +89,4 @@ def _definition_changes(
                 yield Change(f"CREATE OR REPLACE VIEW {name} WITH (security_invoker = true) AS\n{query}", VIEW_COST)
             return
         yield Change(f"DROP VIEW {name}", VIEW_COST)
-    yield Change(
-        f"CREATE VIEW {name} WITH (security_invoker = true) AS\n{view_query(entity, columns)}", VIEW_COST
-    )
+    yield Change(f"CREATE VIEW {name} WITH (security_invoker = true) AS\n{view_query(entity, columns)}", VIEW_COST)

@@ -14,11 +14,11 @@ import psycopg
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import load_schema
 from openfaith_sync.store.schema.changes import Changes, quoted
-from openfaith_sync.store.schema.manifest_plan import plan_changes
 from openfaith_sync.store.schema.record_tables import are_registered, register_tables
 
 SHAPE = "1"
