@@ -11,7 +11,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.manifests.source_tables import apply_manifest
-from openfaith_sync.store.schema.changes import Changes
+from openfaith_sync.store.schema.changes import SchemaChange
 
 
 @click.command()
@@ -27,7 +27,7 @@ def plan(deployment: Deployment, adapters: tuple[str, ...], as_json: bool) -> No
     \b
     Example: openfaith-sync manifest plan pco
     """  # noqa: D301  click's marker for lines that are not rewrapped
-    planned: dict[str, Sequence[Changes]] = {}
+    planned: dict[str, Sequence[SchemaChange]] = {}
     with open_database(deployment.settings).connect_fleet() as connection:
         for name in _chosen(deployment, adapters):
             planned[name] = plan_changes(connection, read_manifest(deployment.settings.manifests, name))
@@ -48,7 +48,7 @@ def apply(deployment: Deployment, adapters: tuple[str, ...], as_json: bool) -> N
     \b
     Example: openfaith-sync manifest apply pco
     """  # noqa: D301  click's marker for lines that are not rewrapped
-    made: dict[str, Sequence[Changes]] = {}
+    made: dict[str, Sequence[SchemaChange]] = {}
     with open_database(deployment.settings).connect_fleet() as connection:
         for name in _chosen(deployment, adapters):
             made[name] = apply_manifest(connection, read_manifest(deployment.settings.manifests, name))
@@ -67,7 +67,7 @@ def _chosen(deployment: Deployment, adapters: tuple[str, ...]) -> Sequence[str]:
     return names
 
 
-def _described(adapter: str, found: Sequence[Changes]) -> Iterable[str]:
+def _described(adapter: str, found: Sequence[SchemaChange]) -> Iterable[str]:
     """Yield the statements as SQL, with what they cost as comments."""
     if not found:
         yield f"-- {adapter}: nothing to change"
@@ -79,11 +79,11 @@ def _described(adapter: str, found: Sequence[Changes]) -> Iterable[str]:
         yield ""
 
 
-def _names(found: Iterable[Changes]) -> str:
+def _names(found: Iterable[SchemaChange]) -> str:
     return ", ".join(changes.of for changes in found)
 
 
-def _as_json(adapter: str, changes: Changes) -> dict[str, object]:
+def _as_json(adapter: str, changes: SchemaChange) -> dict[str, object]:
     return {
         "adapter": adapter,
         "of": changes.of,

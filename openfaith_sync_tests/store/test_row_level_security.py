@@ -1,11 +1,9 @@
 """Row-level security holds whichever login the operator gives us, or says in one line what he must do."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +16,7 @@ from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.schema.row_level_security import has_row_level_security
 from openfaith_sync_tests.conftest import settings_for
+from openfaith_sync_tests.store.conftest import Login
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, batch, email, fetch, run, walking
 
 PACKAGE = Path(__file__).parents[2] / "openfaith_sync"
@@ -133,41 +132,6 @@ def test_walls_that_fell_stand_again_when_the_database_is_opened(database: Datab
     names = [row for row in fetch(database, OF_AN_ORG) if row[0] == "sync.later"]
     assert names
     test_every_table_of_an_org_is_walled(database)
-
-
-class Login(Protocol):
-    """Makes a login with these attributes; the first one owns the database."""
-
-    def __call__(self, attributes: str, name: str = "owner") -> DatabaseUrl: ...
-
-
-@pytest.fixture
-def login(empty_url: DatabaseUrl) -> Iterator[Login]:
-    """Makes logins that own an empty database, with these attributes; they go with it."""
-    made: list[str] = []
-
-    def make(attributes: str, name: str = "owner") -> DatabaseUrl:
-        full = f"{name}_{empty_url.libpq.rpartition('/')[2].partition('?')[0]}"
-        with psycopg.connect(empty_url.libpq, autocommit=True) as server:
-            server.execute(f"CREATE ROLE {full} LOGIN {attributes}".encode())
-            if name == "owner":
-                server.execute(f"ALTER DATABASE {urlsplit(empty_url.libpq).path[1:]} OWNER TO {full}".encode())
-        made.append(full)
-        parts = urlsplit(empty_url.libpq)
-        return DatabaseUrl(urlunsplit(parts._replace(netloc=f"{full}@{parts.netloc.rpartition('@')[2]}")))
-
-    yield make
-    with psycopg.connect(empty_url.libpq, autocommit=True) as server:
-        engines = [f"openfaith_engine_{digest}" for (digest,) in server.execute(
-            "SELECT left(md5(name), 12) FROM unnest(%s::text[]) AS name", (made,)
-        )]  # fmt: skip
-        server.execute("ALTER SCHEMA public OWNER TO CURRENT_USER")
-        for role in [*engines, *made]:
-            if server.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is not None:
-                server.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER".encode())
-                server.execute(f"DROP OWNED BY {role}".encode())
-        for role in [*engines, *made]:
-            server.execute(f"DROP ROLE IF EXISTS {role}".encode())
 
 
 def test_an_owner_that_may_make_roles_makes_the_engines(login: Login) -> None:

@@ -16,12 +16,12 @@ from openfaith_sync.store.manifests.source_views import (
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_schema, schema_changes
 from openfaith_sync.store.schema.catalogue import Relation, load_relations
-from openfaith_sync.store.schema.changes import Change, Changes, quoted
+from openfaith_sync.store.schema.changes import SchemaChange, SchemaStatement, quoted
 
 VIEW_COST = "a view, which holds no rows: milliseconds"
 
 
-def plan_changes(connection: Connection, manifest: Manifest) -> list[Changes]:
+def plan_changes(connection: Connection, manifest: Manifest) -> list[SchemaChange]:
     """Return what is missing for a manifest's entities, in the order in which it is made; nothing is changed.
 
     Raises:
@@ -46,7 +46,7 @@ def plan_changes(connection: Connection, manifest: Manifest) -> list[Changes]:
 
 def _view_changes(
     connection: Connection, entity: Entity, relations: Mapping[str, Relation], schema: AdapterSchema
-) -> Iterator[Changes]:
+) -> Iterator[SchemaChange]:
     relation = relations.get(entity.source_name)
     name = quoted(entity.adapter, entity.source_name)
     if relation is not None and relation.kind != "v":
@@ -59,11 +59,11 @@ def _view_changes(
     said = {column.name: column.comment for column in columns}
     is_new = bool(made) and made[-1].statement.startswith("CREATE VIEW")
     comments = _comments(name, entity, said, None if is_new else relation)
-    made += [Change(statement) for statement in comments]
+    made += [SchemaStatement(statement) for statement in comments]
     if schema.engine is not None and (is_new or relation is None or not relation.is_granted):
-        made.append(Change(f"GRANT SELECT ON {name} TO {quoted(schema.engine)}"))
+        made.append(SchemaStatement(f"GRANT SELECT ON {name} TO {quoted(schema.engine)}"))
     if made:
-        yield Changes(f"view {entity.adapter}.{entity.source_name}", tuple(made))
+        yield SchemaChange(f"view {entity.adapter}.{entity.source_name}", tuple(made))
 
 
 def _comments(name: str, entity: Entity, said: Mapping[str, str], relation: Relation | None) -> Iterator[str]:
@@ -80,13 +80,17 @@ def _comments(name: str, entity: Entity, said: Mapping[str, str], relation: Rela
 
 def _definition_changes(
     connection: Connection, entity: Entity, name: str, columns: tuple[ViewColumn, ...], relation: Relation | None
-) -> Iterator[Change]:
+) -> Iterator[SchemaStatement]:
     if relation is not None:
         ordered = in_existing_order(columns, relation.columns)
         if ordered is not None:
             query = view_query(entity, ordered)
             if load_normalized(connection, query) != load_definition(connection, name):
-                yield Change(f"CREATE OR REPLACE VIEW {name} WITH (security_invoker = true) AS\n{query}", VIEW_COST)
+                yield SchemaStatement(
+                    f"CREATE OR REPLACE VIEW {name} WITH (security_invoker = true) AS\n{query}", VIEW_COST
+                )
             return
-        yield Change(f"DROP VIEW {name}", VIEW_COST)
-    yield Change(f"CREATE VIEW {name} WITH (security_invoker = true) AS\n{view_query(entity, columns)}", VIEW_COST)
+        yield SchemaStatement(f"DROP VIEW {name}", VIEW_COST)
+    yield SchemaStatement(
+        f"CREATE VIEW {name} WITH (security_invoker = true) AS\n{view_query(entity, columns)}", VIEW_COST
+    )

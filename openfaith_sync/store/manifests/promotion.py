@@ -4,11 +4,12 @@ The rows keep their ids, so that every reference to them stays right. The next s
 has and the source table had not, since the manifest's fingerprint changes with its key ``table``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.record_tables import STORE_COLUMNS, ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import MAPPED_COMMON, STORE_COLUMNS, ColumnType, RecordTable
 from openfaith_sync.store.manifests.source_views import promoted_columns
+from openfaith_sync.store.manifests.table_changes import comment_changes
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.catalogue import Relation, load_relations
 from openfaith_sync.store.schema.changes import literal, quoted
@@ -18,6 +19,9 @@ from openfaith_sync.store.schema.record_tables import EntityTable
 MOST_BYTES = 63
 """Of a name in PostgreSQL."""
 
+PAIRS_AT_ONCE = 40
+
+_OWNER = "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(%s)"
 _REGISTERED = "SELECT table_schema, table_name, has_merges FROM sync.record_tables WHERE (adapter, entity) = (%s, %s)"
 _REGISTER = """
 UPDATE sync.record_tables SET table_schema = %s, table_name = %s, has_merges = %s WHERE (adapter, entity) = (%s, %s)
@@ -56,64 +60,58 @@ def promote_table(
         kept = f"{table.name}_before_{canonical.name}"[:MOST_BYTES]
         if kept in relations:
             raise DefinitionError(f"{adapter}.{kept} exists already; rename it first")
-        connection.execute(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE".encode())
-        moved = _copy(connection, adapter, relation, canonical, columns or {})
-        _replace(connection, adapter, entity, relation, canonical, kept, columns or {})
-        has_merges = canonical.has_merges
-        connection.execute(_REGISTER, (canonical.schema, canonical.name, has_merges, adapter, entity))
+        homes = _homes(relation, canonical, columns or {})
+        lock, copy = f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE", _copy(relation, canonical, homes)
+        connection.execute(lock.encode())
+        moved = connection.execute(copy.encode()).rowcount
+        (owner,) = fetch_one(connection, _OWNER, (table.quoted,))
+        for statement in _replacement(relation, entity, canonical, kept, homes, owner):
+            connection.execute(statement.encode())
+        new = (canonical.schema, canonical.name, canonical.has_merges)
+        connection.execute(_REGISTER, (*new, adapter, entity))
         return moved
 
 
-def _copy(
-    connection: Connection, adapter: str, relation: Relation, canonical: RecordTable, columns: Mapping[str, str]
-) -> int:
-    homes = _homes(relation, canonical, columns)
-    shared = sorted((STORE_COLUMNS - {"custom_fields"}) & relation.columns.keys())
-    if not canonical.has_merges:
-        shared = [name for name in shared if name != "merged_into_id"]
-    common = ["status", "created_at", "updated_at", "inactivated_at"]
-    into = [*shared, *common, *homes.values()]
-    taken = [*shared, *common, *homes]
+def _copy(relation: Relation, canonical: RecordTable, homes: Mapping[str, str]) -> str:
+    """Return the statement that copies the rows; what is there already stays."""
+    shared = sorted((STORE_COLUMNS - {"custom_fields", "merged_into_id"}) & relation.columns.keys())
+    if canonical.has_merges and "merged_into_id" in relation.columns:
+        shared.append("merged_into_id")
+    common = [column.name for column in MAPPED_COMMON]
+    into, taken = [*shared, *common, *homes.values()], [*shared, *common, *homes]
     rest = [name for name in _own(relation) if name not in homes]
-    pairs = ", ".join(f"{literal(f'{adapter}_{name}')}, to_jsonb({quoted(name)})" for name in rest)
-    custom = f"custom_fields || jsonb_strip_nulls(jsonb_build_object({pairs}))" if rest else "custom_fields"
-    statement = (
+    custom = "custom_fields"
+    # A function takes at most 100 arguments.
+    for place in range(0, len(rest), PAIRS_AT_ONCE):
+        some = rest[place : place + PAIRS_AT_ONCE]
+        pairs = ", ".join(f"{literal(f'{relation.schema}_{name}')}, to_jsonb({quoted(name)})" for name in some)
+        custom += f" || jsonb_strip_nulls(jsonb_build_object({pairs}))"
+    return (
         f"INSERT INTO {canonical.quoted} (custom_fields, {', '.join(map(quoted, into))}) "  # noqa: S608  names of ours
-        f"SELECT {custom}, {', '.join(map(quoted, taken))} FROM {quoted(adapter, relation.name)} ON CONFLICT DO NOTHING"
+        f"SELECT {custom}, {', '.join(map(quoted, taken))} FROM {quoted(relation.schema, relation.name)} "
+        "ON CONFLICT DO NOTHING"
     )
-    return connection.execute(statement.encode()).rowcount
 
 
-def _replace(
-    connection: Connection,
-    adapter: str,
-    entity: str,
-    relation: Relation,
-    canonical: RecordTable,
-    kept: str,
-    columns: Mapping[str, str],
-) -> None:
-    """Rename the source table, and make the view in its place, with its owner and its comments."""
-    name = quoted(adapter, relation.name)
-    (owner,) = fetch_one(
-        connection, "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass(%s)", (name,)
-    )
-    connection.execute(f"ALTER TABLE {name} RENAME TO {quoted(kept)}".encode())
-    shown = promoted_columns(relation, _homes(relation, canonical, columns), has_merges=canonical.has_merges)
+def _replacement(
+    relation: Relation, entity: str, canonical: RecordTable, kept: str, homes: Mapping[str, str], owner: str
+) -> Iterator[str]:
+    """Yield how the source table is renamed, and the view made in its place, with its owner and its comments."""
+    name = quoted(relation.schema, relation.name)
+    yield f"ALTER TABLE {name} RENAME TO {quoted(kept)}"
+    shown = promoted_columns(relation, homes, has_merges=canonical.has_merges)
     values = ", ".join(f"{value} AS {quoted(column)}" for column, value in shown.items())
-    connection.execute(
-        f"CREATE VIEW {name} WITH (security_invoker = true) AS SELECT {values} "  # noqa: S608  as above
-        f"FROM {canonical.quoted} held WHERE held.adapter = {literal(adapter)} AND held.type = {literal(entity)}".encode()
+    yield (
+        f"CREATE VIEW {name} WITH (security_invoker = true) AS SELECT {values} FROM {canonical.quoted} held "  # noqa: S608
+        f"WHERE held.adapter = {literal(relation.schema)} AND held.type = {literal(entity)}"
     )
-    connection.execute(f"ALTER VIEW {name} OWNER TO {quoted(owner)}".encode())
-    connection.execute(f"COMMENT ON VIEW {name} IS {literal(relation.comment or entity)}".encode())
-    for column, found in relation.columns.items():
-        if found.comment and column in shown:
-            connection.execute(f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(found.comment)}".encode())
+    yield f"ALTER VIEW {name} OWNER TO {quoted(owner)}"
+    comments = {column: found.comment or "" for column, found in relation.columns.items() if column in shown}
+    yield from comment_changes(name, "VIEW", relation.comment or "", comments, None)
 
 
 def _own(relation: Relation) -> list[str]:
-    common = STORE_COLUMNS | {"status", "created_at", "updated_at", "inactivated_at"}
+    common = STORE_COLUMNS | {column.name for column in MAPPED_COMMON}
     return [name for name in relation.columns if name not in common]
 
 

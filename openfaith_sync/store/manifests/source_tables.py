@@ -18,7 +18,7 @@ from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import load_schema
-from openfaith_sync.store.schema.changes import Changes, quoted
+from openfaith_sync.store.schema.changes import SchemaChange
 from openfaith_sync.store.schema.record_tables import are_registered, register_tables
 
 SHAPE = "1"
@@ -37,6 +37,8 @@ SELECT EXISTS (SELECT FROM sync.applied_manifests
 """
 _BEGIN = "INSERT INTO sync.applied_manifests (adapter, fingerprint) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _END = "UPDATE sync.applied_manifests SET applied_at = now() WHERE adapter = %s AND fingerprint = %s"
+_LOCK_TIMEOUT = "SELECT set_config('lock_timeout', %s, true)"
+_ROLE = "SELECT set_config('role', %s, %s)"
 _HOLDERS = """
 SELECT string_agg(format('%%s (%%s, for %%s s)', found.pid, found.application_name,
                          extract(epoch FROM now() - found.xact_start)::integer), ', ' ORDER BY found.xact_start)
@@ -45,8 +47,12 @@ FROM (SELECT DISTINCT active.pid, active.application_name, active.xact_start
       WHERE held.relation = to_regclass(%s) AND held.granted AND held.pid <> pg_backend_pid()) found
 """
 
-OnChange = Callable[[Changes], None]
-"""Called before each change; tests use it to kill the process there."""
+OnStatement = Callable[[str], None]
+"""Called before each statement; tests use it to kill the process there."""
+
+
+def _ignore(_: str) -> None:
+    """Do nothing."""
 
 
 def is_applied(connection: Connection, manifest: Manifest) -> bool:
@@ -54,7 +60,9 @@ def is_applied(connection: Connection, manifest: Manifest) -> bool:
     return bool(fetch_one(connection, _IS_APPLIED, _applied(manifest))[0])
 
 
-def apply_manifest(connection: Connection, manifest: Manifest, on_change: OnChange | None = None) -> Sequence[Changes]:
+def apply_manifest(
+    connection: Connection, manifest: Manifest, on_statement: OnStatement = _ignore
+) -> Sequence[SchemaChange]:
     """Make what is missing for a manifest's entities, and return it; safe with running workers.
 
     A connection that sees all orgs, in autocommit, is needed.
@@ -63,13 +71,13 @@ def apply_manifest(connection: Connection, manifest: Manifest, on_change: OnChan
         TransientError: A table stayed in use, or another process is applying; what was made until then stays.
         DefinitionError: The manifest and what is there contradict each other; the message says how to mend it.
     """
-    done: list[Changes] = []
+    done: list[SchemaChange] = []
     with translated(), _taking_turns(connection, manifest) as is_ours:
         if is_ours:
-            done += _make_tables(connection, manifest, on_change)
+            done += _make_tables(connection, manifest, on_statement)
     with translated(), _trying(connection) as is_ours:
         if is_ours:
-            done += _make_indexes(connection, manifest, on_change)
+            done += _make_indexes(connection, manifest, on_statement)
             connection.execute(_END, _applied(manifest))
     return done
 
@@ -108,7 +116,7 @@ def _taking_turns(connection: Connection, manifest: Manifest) -> Iterator[bool]:
         if is_ours or _is_ready(connection, manifest):
             break
         with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = {_milliseconds(LOCK_TIMEOUT)}".encode())
+            connection.execute(_LOCK_TIMEOUT, (_milliseconds(LOCK_TIMEOUT),))
             try:
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
@@ -137,40 +145,42 @@ def _trying(connection: Connection) -> Iterator[bool]:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_INDEX_LOCK,))
 
 
-def _make_tables(connection: Connection, manifest: Manifest, on_change: OnChange | None) -> Iterator[Changes]:
+def _make_tables(connection: Connection, manifest: Manifest, on_statement: OnStatement) -> Iterator[SchemaChange]:
     # Read again once a role or a schema was made: what the tables need depends on who owns them.
     load_schema(connection, manifest.adapter)
     connection.execute(_BEGIN, _applied(manifest))
-    for changes in plan_changes(connection, manifest):
-        if not changes.is_concurrent:
-            if on_change is not None:
-                on_change(changes)
-            _make(connection, manifest.adapter, changes)
-            yield changes
+    for change in plan_changes(connection, manifest):
+        if not change.is_concurrent:
+            _make(connection, manifest.adapter, change, on_statement)
+            yield change
     register_tables(connection, manifest)
 
 
-def _make(connection: Connection, schema: str, changes: Changes) -> None:
+def _execute(connection: Connection, change: SchemaChange, on_statement: OnStatement) -> None:
+    for made in change.made:
+        on_statement(made.statement)
+        connection.execute(made.statement.encode())
+
+
+def _make(connection: Connection, schema: str, change: SchemaChange, on_statement: OnStatement) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = {_milliseconds(LOCK_TIMEOUT)}".encode())
-                if changes.as_owner:
-                    owner = load_schema(connection, schema).owner
-                    connection.execute(f"SET LOCAL ROLE {quoted(owner)}".encode())
-                for change in changes.made:
-                    connection.execute(change.statement.encode())
+                connection.execute(_LOCK_TIMEOUT, (_milliseconds(LOCK_TIMEOUT),))
+                if change.as_owner:
+                    connection.execute(_ROLE, (load_schema(connection, schema).owner, True))
+                _execute(connection, change, on_statement)
         except psycopg.errors.LockNotAvailable:
             if attempt == ATTEMPTS:
-                raise _in_use(connection, changes) from None
+                raise _in_use(connection, change) from None
             # Those who waited behind this attempt come first.
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
         else:
             return
 
 
-def _in_use(connection: Connection, changes: Changes) -> TransientError:
-    name = changes.of.partition(" ")[2]
+def _in_use(connection: Connection, change: SchemaChange) -> TransientError:
+    name = change.of.partition(" ")[2]
     holders = fetch_one(connection, _HOLDERS, (name,))[0]
     return TransientError(
         f"{name} is in use: {ATTEMPTS} times no lock was free within {LOCK_TIMEOUT.total_seconds():.0f} s. Nothing of "
@@ -180,20 +190,17 @@ def _in_use(connection: Connection, changes: Changes) -> TransientError:
     )
 
 
-def _make_indexes(connection: Connection, manifest: Manifest, on_change: OnChange | None) -> Iterator[Changes]:
-    for changes in plan_changes(connection, manifest):
-        if not changes.is_concurrent:
+def _make_indexes(connection: Connection, manifest: Manifest, on_statement: OnStatement) -> Iterator[SchemaChange]:
+    for change in plan_changes(connection, manifest):
+        if not change.is_concurrent:
             continue
-        if on_change is not None:
-            on_change(changes)
-        connection.execute(f"SET ROLE {quoted(load_schema(connection, manifest.adapter).owner)}".encode())
+        connection.execute(_ROLE, (load_schema(connection, manifest.adapter).owner, False))
         try:
-            for change in changes.made:
-                connection.execute(change.statement.encode())
+            _execute(connection, change, on_statement)
         finally:
-            connection.execute("RESET ROLE")
-        yield changes
+            connection.execute(_ROLE, ("none", False))
+        yield change
 
 
-def _milliseconds(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)
+def _milliseconds(span: timedelta) -> str:
+    return str(span // timedelta(milliseconds=1))

@@ -88,7 +88,8 @@ def load_definition(connection: Connection, view: str) -> str:
 def load_normalized(connection: Connection, query: str) -> str:
     """Return a query as the server would write it as a view's definition; nothing is left behind."""
     with connection.transaction(force_rollback=True):
-        connection.execute(f"CREATE TEMPORARY VIEW openfaith_asked AS {query}".encode())
+        statement = f"CREATE TEMPORARY VIEW openfaith_asked AS {query}"
+        connection.execute(statement.encode())
         return load_definition(connection, "pg_temp.openfaith_asked")
 
 

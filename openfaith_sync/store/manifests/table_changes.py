@@ -11,7 +11,7 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.record_tables import STORE_COLUMNS, RecordTable
 from openfaith_sync.store.schema.canonical_tables import build_table
 from openfaith_sync.store.schema.catalogue import Relation
-from openfaith_sync.store.schema.changes import LARGE_TABLE, Change, Changes, index_cost, literal, quoted
+from openfaith_sync.store.schema.changes import LARGE_TABLE, SchemaChange, SchemaStatement, index_cost, literal, quoted
 from openfaith_sync.store.schema.columns import metadata
 from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, physical_table, superseded
 from openfaith_sync.store.schema.row_level_security import policy_statements
@@ -22,7 +22,7 @@ ADDED = "adds an empty column without rewriting the table: milliseconds"
 
 def table_changes(
     table: RecordTable, relation: Relation | None, owner: str, engine: str | None, today: date
-) -> Iterator[Changes]:
+) -> Iterator[SchemaChange]:
     """Yield what is missing of a source table.
 
     Args:
@@ -38,27 +38,29 @@ def table_changes(
     name = f"{table.schema}.{table.name}"
     if relation is None:
         built = _built(table)
-        made = [Change(_text(CreateTable(built)).strip(), "creates an empty table: milliseconds")]
-        made += [Change(_text(CreateIndex(index))) for index in _indexes(built)]
-        made += [Change(statement) for statement in (*_comments(built, None), *_policies(built, owner, engine))]
-        yield Changes(f"table {name}", tuple(made))
+        made = [SchemaStatement(_text(CreateTable(built)).strip(), "creates an empty table: milliseconds")]
+        made += [SchemaStatement(_text(CreateIndex(index))) for index in _indexes(built)]
+        made += [
+            SchemaStatement(statement) for statement in (*_comments(built, None), *_policies(built, owner, engine))
+        ]
+        yield SchemaChange(f"table {name}", tuple(made))
         return
     _require_ours(table, relation)
     placed = physical_table(table, relation.columns)
     built = _built(placed)
-    made = [Change(statement, ADDED) for statement in _added_columns(built, relation)]
-    made += [Change(statement) for statement in _superseded(table, placed, relation, today)]
-    made += [Change(statement) for statement in _comments(built, relation)]
+    made = [SchemaStatement(statement, ADDED) for statement in _added_columns(built, relation)]
+    made += [SchemaStatement(statement) for statement in _superseded(table, placed, relation, today)]
+    made += [SchemaStatement(statement) for statement in _comments(built, relation)]
     if not (relation.has_policies and relation.is_granted):
-        made += [Change(statement) for statement in _policies(built, owner, engine)]
+        made += [SchemaStatement(statement) for statement in _policies(built, owner, engine)]
     missing = [index for index in _indexes(built) if _key(index) not in relation.indexed]
     at_once = [] if relation.rows >= LARGE_TABLE else missing
-    made += [Change(_text(CreateIndex(index)), index_cost(relation.rows)) for index in at_once]
+    made += [SchemaStatement(_text(CreateIndex(index)), index_cost(relation.rows)) for index in at_once]
     if made:
-        yield Changes(f"table {name}", tuple(made))
+        yield SchemaChange(f"table {name}", tuple(made))
     later = [change for index in missing if index not in at_once for change in _later(index, relation)]
     if later:
-        yield Changes(f"index on {name}", tuple(later), is_concurrent=True)
+        yield SchemaChange(f"index on {name}", tuple(later), is_concurrent=True)
 
 
 def comment_changes(
@@ -124,13 +126,13 @@ def _key(index: Index) -> tuple[str, ...]:
     return tuple(column.name for column in index.columns)
 
 
-def _later(index: Index, relation: Relation) -> Iterator[Change]:
+def _later(index: Index, relation: Relation) -> Iterator[SchemaStatement]:
     """Yield an index without a lock on writers; what an interrupted attempt left is dropped first."""
     for left, key in relation.invalid_indexes.items():
         if key == _key(index):
-            yield Change(f"DROP INDEX CONCURRENTLY {quoted(relation.schema, left)}")
+            yield SchemaStatement(f"DROP INDEX CONCURRENTLY {quoted(relation.schema, left)}")
     made = _text(CreateIndex(index)).replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
-    yield Change(made, index_cost(relation.rows))
+    yield SchemaStatement(made, index_cost(relation.rows))
 
 
 def _named(built: Table) -> str:

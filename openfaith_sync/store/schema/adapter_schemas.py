@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.store.schema.changes import Change, Changes, literal, quoted
+from openfaith_sync.store.schema.changes import SchemaChange, SchemaStatement, literal, quoted
 
 SET_OPTION = 160000
 """The server version from which being a member and being allowed to SET ROLE are distinct."""
@@ -81,33 +81,33 @@ def load_schema(connection: Connection, schema: str) -> AdapterSchema:
     return found
 
 
-def schema_changes(found: AdapterSchema, schema: str, title: str) -> Iterator[Changes]:
+def schema_changes(found: AdapterSchema, schema: str, title: str) -> Iterator[SchemaChange]:
     """Yield how the schema and its owner come to be; each is made by the login itself."""
     roles = tuple(_role_changes(found))
     if roles:
-        yield Changes(f"role {found.owner}", roles, as_owner=False)
+        yield SchemaChange(f"role {found.owner}", roles, as_owner=False)
     made = tuple(_schema_changes(found, schema, title))
     if made:
-        yield Changes(f"schema {schema}", made, as_owner=False)
+        yield SchemaChange(f"schema {schema}", made, as_owner=False)
 
 
-def _role_changes(found: AdapterSchema) -> Iterator[Change]:
+def _role_changes(found: AdapterSchema) -> Iterator[SchemaStatement]:
     if found.owner != found.role or found.may_become_role:
         return
     if not found.has_role:
-        yield Change(f"CREATE ROLE {quoted(found.role)} NOLOGIN NOSUPERUSER NOBYPASSRLS")
-    yield Change(f"GRANT {quoted(found.role)} TO {quoted(found.login)}")
+        yield SchemaStatement(f"CREATE ROLE {quoted(found.role)} NOLOGIN NOSUPERUSER NOBYPASSRLS")
+    yield SchemaStatement(f"GRANT {quoted(found.role)} TO {quoted(found.login)}")
 
 
-def _schema_changes(found: AdapterSchema, schema: str, title: str) -> Iterator[Change]:
+def _schema_changes(found: AdapterSchema, schema: str, title: str) -> Iterator[SchemaStatement]:
     name, owner = quoted(schema), quoted(found.owner)
     comment = f"What {title} has, as it has it: a table or a view per entity, made from the manifest."
     if found.schema_owner is None:
-        yield Change(f"CREATE SCHEMA {name} AUTHORIZATION {owner}")
+        yield SchemaStatement(f"CREATE SCHEMA {name} AUTHORIZATION {owner}")
     if found.comment != comment:
-        yield Change(f"COMMENT ON SCHEMA {name} IS {literal(comment)}")
+        yield SchemaStatement(f"COMMENT ON SCHEMA {name} IS {literal(comment)}")
     if not found.is_open_to_owner and found.owner != found.login:
         # For the views, whose statements look up our tables and functions.
-        yield Change(f"GRANT USAGE ON SCHEMA openfaith, sync TO {owner}")
+        yield SchemaStatement(f"GRANT USAGE ON SCHEMA openfaith, sync TO {owner}")
     if found.engine is not None and not found.is_open_to_engine:
-        yield Change(f"GRANT USAGE ON SCHEMA {name} TO {quoted(found.engine)}")
+        yield SchemaStatement(f"GRANT USAGE ON SCHEMA {name} TO {quoted(found.engine)}")

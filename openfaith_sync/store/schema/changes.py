@@ -11,7 +11,7 @@ INSTANT = "milliseconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SchemaStatement:
     """One statement."""
 
     statement: str
@@ -20,12 +20,12 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class SchemaChange:
     """The changes of one table, view or schema, made in one transaction."""
 
     of: str
     """Its name, or what is changed."""
-    made: tuple[Change, ...]
+    made: tuple[SchemaStatement, ...]
     is_concurrent: bool = False
     """Made one by one, without a transaction, while workers write."""
     as_owner: bool = True
