@@ -40,7 +40,7 @@ def open_session(
     ``lane`` may be a function that chooses a lane from the store. ``attempts`` is how often a request is
     attempted; ``patience`` is how long it may take with all its retries.
     """
-    ensure_tables(database, manifest)
+    manifest = ensure_tables(database, manifest)
     with open_store(database, connection.org) as store:
         chosen = lane if isinstance(lane, Lane) else lane(store)
         with open_shared_source(

@@ -19,8 +19,8 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import open_database
-from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
+from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.bench import crowd, growth, joining, latency, memory, sharing, webhooks
 from openfaith_sync_tests.bench.peers import contest, showing
 from openfaith_sync_tests.bench.peers.contenders import CONTENDERS, Case

@@ -20,7 +20,7 @@ from openfaith_sync.store.manifests import source_tables
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.manifests.source_tables import apply_manifest, is_applied
 from openfaith_sync.store.schema.catalogue import FoundColumn
-from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, has_type, physical
+from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, has_type, physical_manifest
 from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 
@@ -167,16 +167,18 @@ def test_a_changed_type_adds_a_column_beside_the_old_one(database: Database, tmp
            WHERE attrelid = 'pco.notes'::regclass AND attname = 'likes'""",
     )
     assert comment == f"Note.likes (integer). Until {today}; likes_as_text (text) since."
-    with database.connect(ORG) as connection:
-        names = [column.name for column in physical(connection, note_table(newer)).own]
+    with database.connect_fleet() as connection:
+        placed = physical_manifest(connection, newer)
+        names = [column.name for column in note_table(placed).own]
         assert names == ["likes_as_text" if column.name == "likes" else column.name for column in note_table(newer).own]
-        # A worker with the older manifest goes on where it wrote.
-        assert physical(connection, note_table(older)) == note_table(older)
+        assert placed.entities[NOTE].attributes["likes"].to == "likes_as_text"
+        assert placed.fingerprint == newer.fingerprint
+        assert placed.entity_fingerprint(NOTE) == newer.entity_fingerprint(NOTE)
+        # A worker with the older manifest, or one that has it again, goes on where it wrote.
+        assert physical_manifest(connection, older) is older
     assert apply(database, newer) == []
-    # And the type that was: its column is used again.
-    apply(database, older)
-    with database.connect(ORG) as connection:
-        assert physical(connection, note_table(older)) == note_table(older)
+    assert apply(database, older) == ["table pco.notes"]
+    assert planned(database, newer) == []
 
 
 def test_a_worker_with_an_older_manifest_undoes_nothing(database: Database, tmp_path: Path) -> None:
@@ -194,11 +196,11 @@ def test_a_worker_with_an_older_manifest_undoes_nothing(database: Database, tmp_
 def test_a_column_that_is_missing_is_a_mistake_that_says_what_to_run(database: Database, tmp_path: Path) -> None:
     apply(database, read_with_note(tmp_path))
     newer = read_with_note(tmp_path, likes="{type: integer}")
-    with database.connect(ORG) as connection:
+    with database.connect_fleet() as connection:
         with pytest.raises(DefinitionError, match=r"no column likes .* openfaith-sync manifest apply"):
-            physical(connection, note_table(newer))
-        apply(database, newer)
-        assert physical(connection, note_table(newer)) == note_table(newer)
+            physical_manifest(connection, newer)
+        apply_manifest(connection, newer)
+        assert physical_manifest(connection, newer) is newer
 
 
 def test_two_columns_that_would_share_one_are_refused(database: Database, tmp_path: Path) -> None:

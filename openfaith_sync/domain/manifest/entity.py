@@ -75,6 +75,23 @@ class Entity(EntityPart):
             return CANONICAL_TABLES[self.table]
         return source_table(self, self.name, self.adapter, has_merges=self.merges is not None, comment=self.description)
 
+    def with_renamed_columns(self, renamed: Mapping[str, str]) -> Self:
+        """Return the entity with other names for some columns of its source table."""
+        attributes = {
+            name: part.model_copy(
+                update={
+                    "to": renamed.get(part.to or "", part.to),
+                    "extension": renamed.get(part.extension or "", part.extension),
+                }
+            )
+            for name, part in self.attributes.items()
+        }
+        relationships = {
+            name: part.model_copy(update={"to": renamed.get(part.to or "", part.to)})
+            for name, part in self.relationships.items()
+        }
+        return self.model_copy(update={"attributes": attributes, "relationships": relationships})
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a changed copy, without the table cached from the original."""
         copied = super().model_copy(update=update, deep=deep)

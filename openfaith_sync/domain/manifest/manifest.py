@@ -47,6 +47,23 @@ class Manifest(ManifestModel):
             copied.__dict__.pop(name, None)
         return copied
 
+    def with_renamed_columns(self, renamed: Mapping[EntityName, Mapping[str, str]]) -> Self:
+        """Return the manifest with other names for columns of source tables, by entity.
+
+        Its fingerprints stay: where a database keeps an attribute says nothing of the source.
+        """
+        changed = {
+            name: self.entities[name].with_renamed_columns(columns) for name, columns in renamed.items() if columns
+        }
+        if not changed:
+            return self
+        copied = self.model_copy(update={"entities": {**self.entities, **changed}})
+        copied.__dict__["fingerprint"] = self.fingerprint
+        copied._fingerprints = {  # noqa: SLF001  a copy of our own
+            name: (self.adapter_file, entity, self.entity_fingerprint(name)) for name, entity in copied.entities.items()
+        }
+        return copied
+
     @cached_property
     def fingerprint(self) -> str:
         """Return a hash that changes if and only if the manifest changes."""

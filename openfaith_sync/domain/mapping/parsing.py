@@ -192,6 +192,11 @@ def _parse_json(value: Any) -> str:
     return storable_json(value).decode()
 
 
+def _is_number(raw: object, _: object) -> bool:
+    """Return whether an id that the manifest says is a number was one: its text then tells it."""
+    return type(raw) is int
+
+
 def _is_whole(_: object, __: object) -> bool:
     """Return true: JSON holds all that came as JSON."""
     return True
@@ -219,15 +224,16 @@ _JSON_TYPES: dict[type, str] = {
 
 _TEXT = Parser(parse_text, is_same)
 _KEY = Parser(_parse_key, is_same)
+_KEY_NUMBER = Parser(_parse_key, _is_number)
 _FLOAT = Parser(_parse_float, is_same)
 _INTEGER = _integer_parser(_INTEGER_BITS)
 _BIGINT = _integer_parser(_BIGINT_BITS)
 
 _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.STRING, None, ColumnType.TEXT): _TEXT,
-    (AttributeType.STRING, "number", ColumnType.TEXT): _KEY,
+    (AttributeType.STRING, "number", ColumnType.TEXT): _KEY_NUMBER,
     (AttributeType.PRIMARY_KEY, None, ColumnType.TEXT): _KEY,
-    (AttributeType.PRIMARY_KEY, "number", ColumnType.TEXT): _KEY,
+    (AttributeType.PRIMARY_KEY, "number", ColumnType.TEXT): _KEY_NUMBER,
     (AttributeType.BOOLEAN, None, ColumnType.BOOLEAN): Parser(_parse_boolean, is_same),
     (AttributeType.BOOLEAN, "string", ColumnType.BOOLEAN): Parser(_parse_boolean_text, is_same),
     (AttributeType.INTEGER, None, ColumnType.INTEGER): Parser(_INTEGER, is_same),

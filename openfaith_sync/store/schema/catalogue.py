@@ -73,11 +73,19 @@ class Relation:
 def load_relations(connection: Connection, schema: str) -> Mapping[str, Relation]:
     """Return the tables and views of a schema, by name."""
     found = {row[0]: Relation(schema, *row) for row in connection.execute(_RELATIONS, (schema,))}
-    for name, column, kind, is_by_bytes, comment in connection.execute(_COLUMNS, (schema,)):
-        found[name].columns[column] = FoundColumn(kind, is_by_bytes, comment)
+    for name, columns in load_columns(connection, schema).items():
+        found[name].columns |= columns
     for name, index, is_valid, columns in connection.execute(_INDEXES, (schema,)):
         if is_valid:
             found[name].indexed.add(tuple(columns))
         else:
             found[name].invalid_indexes[index] = tuple(columns)
+    return found
+
+
+def load_columns(connection: Connection, schema: str) -> Mapping[str, Mapping[str, FoundColumn]]:
+    """Return the columns of the tables and views of a schema, by table and by name."""
+    found: dict[str, dict[str, FoundColumn]] = {}
+    for table, column, kind, is_by_bytes, comment in connection.execute(_COLUMNS, (schema,)):
+        found.setdefault(table, {})[column] = FoundColumn(kind, is_by_bytes, comment)
     return found

@@ -6,12 +6,12 @@ values lie in ``<name>_as_<type>``. The rule reads the catalogue only, so that a
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from weakref import WeakKeyDictionary
 
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import SQL_TYPES, Column, ColumnType, RecordTable
 from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.schema.catalogue import FoundColumn
+from openfaith_sync.store.schema.catalogue import FoundColumn, load_columns
 
 CATALOGUE_TYPES: Mapping[ColumnType, tuple[str, bool]] = {
     kind: (name, kind is ColumnType.REFERENCE) for kind, name in SQL_TYPES.items()
@@ -29,13 +29,6 @@ _SUFFIXES = {
     ColumnType.JSON: "json",
     ColumnType.REFERENCE: "ref",
 }
-_LOAD = """
-SELECT own.attname, format_type(own.atttypid, own.atttypmod), COALESCE(sorted.collname = 'C', false)
-FROM pg_attribute own LEFT JOIN pg_collation sorted ON sorted.oid = own.attcollation
-WHERE own.attrelid = to_regclass(%s) AND own.attnum > 0 AND NOT own.attisdropped
-"""
-
-_KNOWN: WeakKeyDictionary[Connection, dict[RecordTable, RecordTable]] = WeakKeyDictionary()
 
 
 def has_type(found: FoundColumn, kind: ColumnType) -> bool:
@@ -60,28 +53,29 @@ def physical_table(table: RecordTable, found: Mapping[str, FoundColumn]) -> Reco
     return replace(table, own=own, indexed=tuple(names[name] for name in table.indexed))
 
 
-def physical(connection: Connection, table: RecordTable) -> RecordTable:
-    """Return a table with the names under which its columns lie; a canonical table costs no query.
+def physical_manifest(connection: Connection, manifest: Manifest) -> Manifest:
+    """Return an applied manifest whose source tables have the columns in which their values lie; one query.
 
-    Read once per connection and table: a column's place never changes once it is there.
+    What was read once stays true: a column's place never changes once it is there.
 
     Raises:
-        DefinitionError: The table lacks a column.
+        DefinitionError: A table lacks a column.
     """
-    if table.is_canonical:
-        return table
-    known = _KNOWN.setdefault(connection, {})
-    if table not in known:
-        rows = connection.execute(_LOAD, (table.quoted,))
-        found = {name: FoundColumn(kind, is_by_bytes, None) for name, kind, is_by_bytes in rows}
+    columns = load_columns(connection, manifest.adapter)
+    renamed = {}
+    for name, entity in manifest.entities.items():
+        table = entity.record_table
+        if table.is_canonical:
+            continue
+        found = columns.get(table.name, {})
         placed = physical_table(table, found)
         if missing := [column.name for column in placed.columns if column.name not in found]:
             raise DefinitionError(
                 f"{table.schema}.{table.name} has no column {missing[0]} in this database; create it with: "
                 "openfaith-sync manifest apply"
             )
-        known[table] = placed
-    return known[table]
+        renamed[name] = {was.name: now.name for was, now in superseded(table, placed)}
+    return manifest.with_renamed_columns(renamed)
 
 
 def superseded(table: RecordTable, placed: RecordTable) -> Iterator[tuple[Column, Column]]:
