@@ -28,6 +28,7 @@ from openfaith_sync.engine.org_sync import run_org
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.laws.jobs import JobProcess
@@ -65,6 +66,7 @@ def sync(job: dict[str, Any], on_step: Any) -> None:
     connection = Connection(org, manifest.adapter, job["base_url"], BasicCredentials("demo", "demo"))
     order = [EntityName(name) for name in job.get("entities", ENTITIES)]
     database = open_database(settings)
+    manifest = ensure_tables(database, manifest)
     with open_store(database, org, on_step) as store, open_source(manifest, connection) as source:
         if job.get("drain"):
             run_records(Session(manifest, source, store, org, "test"))
