@@ -22,7 +22,8 @@ from openfaith_sync.store.schema.query_role import ensure_query_role, set_passwo
 from openfaith_sync.store.schema.revision import HEAD, REVISIONS
 from openfaith_sync.store.schema.row_level_security import AS_ONE_ORG, create_row_level_security, has_row_level_security
 
-OLDEST_SERVER = 140000
+# Views of record tables keep orgs apart by `security_invoker`, which PostgreSQL 14 does not have.
+OLDEST_SERVER = 150000
 DAGSTER_SCHEMA = "dagster"
 
 # A worker whose machine vanished must not keep its lease for the two hours that operating systems wait by default.

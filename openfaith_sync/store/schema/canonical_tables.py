@@ -1,4 +1,7 @@
-"""Record tables as SQLAlchemy metadata: the canonical ones, and any source table."""
+"""Record tables as SQLAlchemy metadata: the canonical ones, and any source table.
+
+The migrations alone define the tables of schema ``sync``.
+"""
 
 from typing import Any
 
@@ -23,9 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.record_tables import COMMON_COMMENTS, ColumnType, RecordTable
-from openfaith_sync.store.schema.columns import ID, MOMENT, NOW, metadata
+from openfaith_sync.store.schema.columns import ID, MOMENT, NOW
 
 _TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.TEXT: Text(),
@@ -41,12 +43,6 @@ _TYPES: dict[ColumnType, TypeEngine[Any]] = {
 
 
 _MOMENTS = ("created_at", "updated_at", "inactivated_at", "deleted_at")
-
-
-def add_canonical_tables() -> None:
-    """Add all canonical tables to the metadata."""
-    for table in CANONICAL_TABLES.values():
-        build_table(table, metadata)
 
 
 def build_table(table: RecordTable, within: MetaData) -> Table:
