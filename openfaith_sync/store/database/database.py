@@ -29,10 +29,11 @@ DAGSTER_SCHEMA = "dagster"
 # A worker whose machine vanished must not keep its lease for the two hours that operating systems wait by default.
 # The planner settings supply what it cannot know about a page: a statement is planned once, when the tables may still
 # be empty.
-_SESSION = """
+# The revision is what the database compares with its own whenever this session takes a lease or commits a page.
+_SESSION = f"""
 SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '3', false), set_config('lock_timeout', '60s', false),
-       set_config('TimeZone', 'UTC', false)
+       set_config('TimeZone', 'UTC', false), set_config('openfaith.revision', '{HEAD}', false)
 """
 _PAGE_PATH = """
 set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),

@@ -23,7 +23,8 @@ from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
-_TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+# A database that was migrated meanwhile refuses this process before it asks its source for anything.
+_TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) FROM sync.check_revision()"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 _TAKE = """
 INSERT INTO sync.leases AS lease (org_id, adapter, entity, token, holder) VALUES (%s, %s, %s, 1, %s)

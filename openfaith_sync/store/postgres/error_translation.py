@@ -10,8 +10,8 @@ from openfaith_sync.domain.errors import DefinitionError, LeaseLost, SyncError, 
 
 LEASE_LOST = "OF001"
 """Raised by ``sync.check_lease``."""
-UNOPENED = "OF002"
-"""Raised by ``sync.check_lease``."""
+REFUSED = "OF002"
+"""Raised by ``sync.check_lease`` for a pass that is not open, and by ``sync.check_revision``."""
 
 # By SQLSTATE class, see PostgreSQL's appendix A. A class that is missing here is a mistake in our own SQL, or the
 # fault of a single record that its caller handles: it is not translated.
@@ -34,8 +34,10 @@ BY_CLASS: dict[str, type[SyncError]] = {
     "F0": DefinitionError,  # the server's configuration
     "XX": DefinitionError,  # damaged data
 }
-BY_STATE: dict[str, type[SyncError]] = {LEASE_LOST: LeaseLost, UNOPENED: DefinitionError}
+BY_STATE: dict[str, type[SyncError]] = {LEASE_LOST: LeaseLost, REFUSED: DefinitionError}
 
+# A table, column, function or schema that is not there: in a running process, because the database was migrated.
+_MIGRATED = ("42P01", "42703", "42883", "3F000")
 # Messages of these contain the refused value, which may be personal.
 _TELLS_VALUES = ("22", "23")
 # A refused connection has no SQLSTATE. Messages of servers that may recover:
@@ -78,6 +80,10 @@ def translate(error: psycopg.Error) -> SyncError | None:
         said = (error.diag.message_primary or type(error).__name__).splitlines()[0]
     if issubclass(kind, TransientError):
         return kind(f"database error: {said} ({state})", retry_after=_RETRY_AFTER)
+    if state in BY_STATE:
+        return kind(f"{said} ({state})")
+    if state in _MIGRATED:
+        said += "; if the database was upgraded while this process was running, restart it with the installed version"
     return kind(f"database error: {said} ({state})")
 
 
