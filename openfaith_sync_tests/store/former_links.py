@@ -26,6 +26,28 @@ ODD_IDS = [
 ]
 NEVER_READ = ["gone before it was read", "gone too"]
 
+_SEPARATE = """
+DO $$
+DECLARE
+    engine text := 'openfaith_engine_' || left(md5(session_user), 12);
+    kept regclass;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = engine) THEN
+        EXECUTE format('CREATE ROLE %I NOLOGIN NOSUPERUSER NOBYPASSRLS', engine);
+    END IF;
+    EXECUTE format('GRANT USAGE ON SCHEMA openfaith, sync TO %I', engine);
+    FOR kept IN SELECT attrelid FROM pg_attribute WHERE attname = 'org_id' AND attrelid IN (
+        SELECT oid FROM pg_class
+        WHERE relkind = 'r' AND relnamespace IN ('openfaith'::regnamespace, 'sync'::regnamespace))
+    LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %I', kept, engine);
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', kept);
+        EXECUTE format($q$CREATE POLICY one_org ON %s USING (org_id = current_setting('openfaith.org', true))$q$, kept);
+        EXECUTE format($q$CREATE POLICY fleet ON %s TO CURRENT_USER
+          USING ((SELECT COALESCE(current_setting('openfaith.org', true), '') = ''))$q$, kept);
+    END LOOP;
+END $$
+"""
 _GIVEN = """
 CREATE TEMPORARY TABLE given (n integer, external_id text, entity_id text, owner_id text, other_id text)
 """
@@ -157,6 +179,7 @@ class _Church:
 
 def fill(connection: Connection, people: int) -> None:
     """Fill a database of revision 0013 with so many people in one org, a tenth of them with equal ids in another."""
+    connection.execute(_SEPARATE)
     connection.execute(_GIVEN)
     numbers = [str(number) for number in range(1, people + 1)]
     for org, ids in ((GRACE, [*numbers, *ODD_IDS]), (HOPE, numbers[: people // 10])):

@@ -22,7 +22,7 @@ from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.error_translation import translate
 from openfaith_sync.store.postgres.statements import fetch_one
 from openfaith_sync.store.schema.migrate import migrate
-from openfaith_sync.store.schema.row_level_security import create_row_level_security, has_row_level_security
+from openfaith_sync.store.schema.row_level_security import has_row_level_security
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.forking import PipedFork, fork_server
 from openfaith_sync_tests.store.former_links import Connection, fill
@@ -63,7 +63,6 @@ def templates(postgres_url: str) -> Iterator[Callable[[int], str]]:
             run_on(postgres_url, f"CREATE DATABASE {name}")
             migrate(url, FORMER)
             with connecting(url) as connection:
-                create_row_level_security(connection)
                 fill(connection, people)
             made[people] = name
         return made[people]
@@ -124,7 +123,8 @@ class Held:
             assert found.keys() == self.rows.keys()
             assert found == self.rows
             assert load_survivors(connection, is_former=False) == self.survivors
-            assert load_books(connection) == self.books
+            found_books = load_books(connection)
+            assert {name: found_books[name] for name in self.books} == self.books
             assert {one for one in self.commented - load_commented(connection) if one[0] != LINKS} == DROPPED
             assert has_row_level_security(connection)
 
