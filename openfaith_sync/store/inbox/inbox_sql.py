@@ -47,8 +47,7 @@ SELECT external_id, event_id, name, action, parent_id, payload, event_time, atte
 ORDER BY event_time NULLS FIRST, received_at, event_id
 """  # noqa: S608  every part is a constant of this file
 HELD = """
-SELECT external_id, deleted_at IS NOT NULL FROM {table}
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(ids)s::text[])
+SELECT held.external_id, held.deleted_at IS NOT NULL FROM {these} held
 """
 MERGED = f"""
 SELECT external_id, survivor_id FROM sync.redirects {_OF_THESE} AND survivor_id IS NOT NULL

@@ -112,11 +112,10 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND ext
 """
 
 _ALIVE_OR_NOT = """
-SELECT external_id FROM {table}
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND type = %(entity)s AND external_id = ANY (%(ids)s::text[])
+SELECT held.external_id FROM {these} held WHERE held.deleted_at IS
 """
-LIVE = f"{_ALIVE_OR_NOT} AND deleted_at IS NULL"
-GONE = f"{_ALIVE_OR_NOT} AND deleted_at IS NOT NULL"
+LIVE = f"{_ALIVE_OR_NOT} NULL"
+GONE = f"{_ALIVE_OR_NOT} NOT NULL"
 
 ENDS_OF = """
 SELECT DISTINCT survivor_entity_id FROM sync.redirects

@@ -71,7 +71,7 @@ WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(e
 """.encode()  # noqa: S608  joined of our own constants
 
 # Noted before the page's records are stored, so that the end of the pass can tell
-# what was undeleted, and what had changed without a new version.
+# what was undeleted, and what had changed without a new version. Looked up id by id (page_sql.py).
 NOTE_LISTED = """
 WITH back AS (
   DELETE FROM sync.deletion_candidates
@@ -81,9 +81,10 @@ INSERT INTO sync.listed_ids (org_id, pass_id, external_id, listed_version, held_
 SELECT %(org)s, %(pass)s::bigint, given.external_id, given.version, held.content_hash, held.source_version,
        held.deleted_at IS NOT NULL
 FROM unnest(%(ids)s::text[], %(versions)s::timestamptz[]) AS given (external_id, version)
-LEFT JOIN {table} held
-  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
-  AND held.external_id = given.external_id
+LEFT JOIN LATERAL (
+  SELECT own.content_hash, own.source_version, own.deleted_at FROM {table} own
+  WHERE own.org_id = %(org)s AND own.adapter = %(adapter)s AND own.type = %(entity)s
+    AND own.external_id = given.external_id OFFSET 0) held ON true
 ON CONFLICT DO NOTHING
 """
 

@@ -11,9 +11,7 @@ from openfaith_sync.store.schema.record_tables import on_table, table_of
 _COUNT_CHANGES = """
 SELECT count(*) FROM unnest(%(ids)s::text[], %(hashes)s::bytea[], %(versions)s::timestamptz[])
   AS page (external_id, content_hash, source_version)
-LEFT JOIN {table} held
-  ON held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
- AND held.external_id = page.external_id
+LEFT JOIN {these} held USING (external_id)
 WHERE held.external_id IS NULL
    OR (page.source_version >= held.source_version) IS NOT FALSE {not_merged}
       AND (held.content_hash <> page.content_hash OR held.deleted_at IS NOT NULL)
