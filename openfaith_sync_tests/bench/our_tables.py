@@ -8,14 +8,12 @@ ENTITIES = {"people": "person", "addresses": "address", "emails": "email", "phon
 """The entities that are measured, by the table that they fill, which is also the path of their listing."""
 
 _ROWS = """
-SELECT link.external_id AS id, held.updated_at, {columns}
-FROM openfaith.{table} AS held
-JOIN sync.external_links AS link ON link.entity_id = held.id AND link.entity = '{entity}' {person}
+SELECT held.external_id AS id, held.updated_at, {columns}
+FROM openfaith.{table} AS held {person}
 WHERE held.deleted_at IS NULL
 """
-_PERSON = "JOIN sync.external_links AS person ON person.entity_id = held.person_id AND person.entity = 'person'"
+_PERSON = "JOIN openfaith.people AS person ON (person.org_id, person.id) = (held.org_id, held.person_id)"
 
-_FILLED = ("sync.external_links", *(f"openfaith.{table}" for table in ENTITIES))
 _COLUMNS = "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped"
 _ID_ENDS = 8
 
@@ -28,20 +26,19 @@ def rows_of(table: str, columns: Sequence[str]) -> str:
     own = {"person_id": "person.external_id AS person_id", "e164": "held.number AS e164"}
     shown = ", ".join(own.get(column, f"held.{column}") for column in columns)
     person = _PERSON if "person_id" in columns else ""
-    return _ROWS.format(table=table, entity=ENTITIES[table], columns=shown, person=person)
+    return _ROWS.format(table=table, columns=shown, person=person)
 
 
 def multiply_org(database_url: str, copies: int) -> int:
     """Copy everything of the one org that is stored to this many others, and return the number of canonical rows."""
     rows = 0
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for table in _FILLED:
+        for table in (f"openfaith.{name}" for name in ENTITIES):
             columns = [row[0] for row in connection.execute(_COLUMNS, [table])]
             names = ", ".join(f'"{column}"' for column in columns)
             values = ", ".join(map(_copied, columns))
             statement = f"INSERT INTO {table} ({names}) SELECT {values} FROM {table}, generate_series(1, %s) AS copy"
-            inserted = connection.execute(statement.encode(), [copies]).rowcount
-            rows += inserted if table.startswith("openfaith.") else 0
+            rows += connection.execute(statement.encode(), [copies]).rowcount
             connection.execute(f"VACUUM (ANALYZE) {table}".encode())
         connection.execute("CHECKPOINT")
     return rows
