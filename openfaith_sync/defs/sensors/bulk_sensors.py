@@ -19,6 +19,7 @@ from openfaith_sync.domain.schedule.due_work import Work, WorkMode
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.connections.unavailable_entities import load_refused
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.schedule.work import Plan, add_missing_work, load_due, load_now, plan_weekly_full
 
 MAX_ACTIVE_RUNS = 8
@@ -53,6 +54,8 @@ def keep_connections(
 ) -> dg.SensorResult | dg.SkipReason:
     """Create a partition and planned work for each connected org, and remove other partitions."""
     changes = _partition_changes(instance, database)
+    # A new entity has its table before anything asks about its records.
+    ensure_tables(database, manifest)
     add_missing_work(database, plan)
     note = update_subscriptions(database, manifest, plan, public_url)
     requested = request_org_syncs(instance, database, manifest, plan, WorkMode.FULL, note)
