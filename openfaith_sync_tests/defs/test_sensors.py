@@ -18,6 +18,7 @@ from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import set_connection_status
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan
+from openfaith_sync_tests.added_entity import read_with_note
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 
 MINUTE = timedelta(minutes=1)
@@ -47,6 +48,12 @@ def test_a_new_connection_becomes_a_partition_and_one_full_sync(plan: Ticking, c
     second = plan.tick("connections")
     assert not second.run_requests
     assert "1 run in progress" in (second.skip_message or "")
+
+
+def test_a_new_entity_has_its_table_before_its_first_run(database: Database, tmp_path: Path) -> None:
+    with ticking(database, read_with_note(tmp_path), tmp_path) as plan:
+        plan.tick("connections")
+        assert plan.fetch("SELECT count(*) FROM pco.notes") == [(0,)]
 
 
 def test_nothing_else_is_asked_of_an_org_before_its_full_sync_is_done(plan: Ticking, church: RunningSimulator) -> None:

@@ -56,15 +56,137 @@ $$;
 """
 
 
-TABLES = (
-    *("people", "households", "household_memberships", "addresses", "emails", "phone_numbers", "campuses"),
-    *("groups", "group_memberships", "events"),
-)
+COMMENTS = {
+    "people": (
+        "People that a church knows.",
+        {
+            "first_name": "The given name that is used in full.",
+            "middle_name": "Further given names.",
+            "last_name": "The family name.",
+            "nickname": "The name that the person goes by.",
+            "name": "The whole name, as the source composes it.",
+            "gender": "male, female or null.",
+            "birthdate": "The day of birth.",
+            "anniversary": "The wedding day.",
+            "membership": "The kind of membership, in the church's own words.",
+            "avatar": "The address of a picture.",
+            "primary_campus_id": "The campus that the person belongs to.",
+        },
+    ),
+    "households": (
+        "Families and others who live together.",
+        {
+            "name": "The household's name.",
+            "member_count": "How many people it has, as the source counts them.",
+            "primary_contact_id": "The person to speak to.",
+        },
+    ),
+    "household_memberships": (
+        "Which people belong to which households.",
+        {
+            "household_id": "The household.",
+            "person_id": "The person.",
+            "role": "The person's role in the household.",
+            "pending": "Whether somebody has yet to confirm it.",
+        },
+    ),
+    "addresses": (
+        "Postal addresses of people.",
+        {
+            "person_id": "Whose address it is.",
+            "street_line_1": "Street and number.",
+            "street_line_2": "Apartment, floor and the like.",
+            "city": "The city.",
+            "state": "The state or region.",
+            "zip": "The postal code.",
+            "country_code": "ISO 3166-1 alpha-2, such as US.",
+            "location": "Home, work and the like.",
+            "primary": "Whether it is the first one to use.",
+        },
+    ),
+    "emails": (
+        "E-mail addresses of people.",
+        {
+            "person_id": "Whose address it is.",
+            "address": "The e-mail address.",
+            "location": "Home, work and the like.",
+            "primary": "Whether it is the first one to use.",
+            "blocked": "Whether the source sends nothing to it.",
+        },
+    ),
+    "phone_numbers": (
+        "Telephone numbers of people.",
+        {
+            "person_id": "Whose number it is.",
+            "number": "E.164 where the source gives enough of it, else as it came.",
+            "extension": "What is dialled after the number.",
+            "country_code": "ISO 3166-1 alpha-2, such as US.",
+            "location": "Home, mobile and the like.",
+            "primary": "Whether it is the first one to use.",
+        },
+    ),
+    "campuses": (
+        "Places where a church meets.",
+        {
+            "name": "The campus's name.",
+            "description": "What the church says of it.",
+            "street": "Street and number.",
+            "city": "The city.",
+            "state": "The state or region.",
+            "zip": "The postal code.",
+            "country_code": "ISO 3166-1 alpha-2, such as US.",
+            "latitude": "Degrees north.",
+            "longitude": "Degrees east.",
+            "url": "Its website.",
+            "avatar": "The address of a picture.",
+        },
+    ),
+    "groups": (
+        "Small groups, classes and teams.",
+        {
+            "name": "The group's name.",
+            "description": "What the church says of it.",
+            "schedule": "When it meets, in words.",
+            "location_type": "physical or virtual.",
+            "memberships_count": "How many members it has, as the source counts them.",
+            "contact_email": "Where questions go.",
+            "url": "Its public page.",
+            "virtual_location_url": "Where it meets online.",
+            "group_type_id": "The kind of group.",
+        },
+    ),
+    "group_memberships": (
+        "Which people belong to which groups.",
+        {
+            "group_id": "The group.",
+            "person_id": "The person.",
+            "role": "The person's role in the group.",
+            "joined_at": "When the person joined.",
+        },
+    ),
+    "events": (
+        "Meetings of groups.",
+        {
+            "group_id": "The group that meets.",
+            "name": "The meeting's name.",
+            "description": "What the church says of it.",
+            "starts_at": "When it begins.",
+            "ends_at": "When it ends.",
+            "canceled": "Whether it was called off.",
+            "canceled_at": "When it was called off.",
+            "location_type": "physical or virtual.",
+            "virtual_location_url": "Where it is held online.",
+        },
+    ),
+}
 
 
 def upgrade() -> None:
-    for table in TABLES:
-        op.execute(f"COMMENT ON COLUMN openfaith.{table}.tags IS 'Set by OpenFaith, never by a sync.'")
+    for table, (comment, columns) in COMMENTS.items():
+        op.create_table_comment(table, comment, schema="openfaith")
+        for column, said in {**columns, "tags": "Set by OpenFaith, never by a sync."}.items():
+            written = said.replace("'", "''")
+            op.execute(f'COMMENT ON COLUMN openfaith."{table}"."{column}" IS \'{written}\'')
     op.create_table(
         "applied_manifests",
         sa.Column("adapter", ID, nullable=False, comment="The adapter; its tables lie in the schema of this name."),
