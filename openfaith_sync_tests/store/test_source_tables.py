@@ -10,7 +10,8 @@ import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError, TransientError
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import ColumnType, RecordTable
 from openfaith_sync.store.admin.erase import count_rows, erase_org
@@ -298,6 +299,44 @@ def test_row_level_security_that_was_taken_away_comes_back(database: Database, t
     run(database, "ALTER TABLE pco.notes DISABLE ROW LEVEL SECURITY")
     assert apply(database, manifest) == ["table pco.notes"]
     assert fetch(database, "SELECT relrowsecurity FROM pg_class WHERE oid = 'pco.notes'::regclass") == [(True,)]
+
+
+def changed_campus(manifest: Manifest, **attributes: str | None) -> Manifest:
+    """Return a manifest whose campuses have some attributes in another type, or not at all."""
+    campus = manifest.entities[EntityName("campus")]
+    changed = dict(campus.attributes)
+    for name, kind in attributes.items():
+        part = changed.pop(name)
+        if kind is not None:
+            changed[name] = part.model_copy(update={"type": AttributeType(kind)})
+    entity = campus.model_copy(update={"attributes": changed})
+    return manifest.model_copy(update={"entities": {**manifest.entities, campus.name: entity}})
+
+
+def test_a_view_gets_other_columns_and_those_that_stay_keep_their_place(
+    database: Database, pco_manifest: Manifest
+) -> None:
+    before = list(columns_of(database, "pco.campuses"))
+    lean = changed_campus(pco_manifest, phone_number=None)
+    assert apply(database, lean) == ["view pco.campuses"]
+    assert list(columns_of(database, "pco.campuses")) == [name for name in before if name != "phone_number"]
+    # New columns come last, so that the view is replaced in place and what depends on it stays.
+    run(database, "CREATE VIEW public.mine WITH (security_invoker = true) AS SELECT name FROM pco.campuses")
+    assert apply(database, pco_manifest) == ["view pco.campuses"]
+    assert list(columns_of(database, "pco.campuses"))[-1] == "phone_number"
+
+
+def test_a_view_that_another_one_depends_on_stays_and_the_rest_is_made(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(database, "CREATE VIEW public.mine WITH (security_invoker = true) AS SELECT name FROM pco.campuses")
+    changed = changed_campus(read_with_note(tmp_path), church_center_enabled="string")
+    assert apply(database, changed) == ["table pco.notes"]
+    assert "view pco.campuses stays as it was; drop first what depends on it: view mine" in caplog.text
+    assert columns_of(database, "pco.campuses")["church_center_enabled"] == "boolean"
+    run(database, "DROP VIEW public.mine")
+    assert apply(database, changed) == ["view pco.campuses"]
+    assert columns_of(database, "pco.campuses")["church_center_enabled"] == "text"
 
 
 PEOPLE = """

@@ -5,6 +5,7 @@ older or newer manifest go on meanwhile. One process at a time applies a manifes
 and what was interrupted is done by whoever comes next.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import load_schema
 from openfaith_sync.store.schema.changes import SchemaChange
 from openfaith_sync.store.schema.record_tables import are_registered, register_tables
+
+_LOG = logging.getLogger(__name__)
 
 SHAPE = "1"
 """Changes whenever the same manifest makes other tables, so that they are made again."""
@@ -150,8 +153,7 @@ def _make_tables(connection: Connection, manifest: Manifest, on_statement: OnSta
     load_schema(connection, manifest.adapter)
     connection.execute(_BEGIN, _applied(manifest))
     for change in plan_changes(connection, manifest):
-        if not change.is_concurrent:
-            _make(connection, manifest.adapter, change, on_statement)
+        if not change.is_concurrent and _make(connection, manifest.adapter, change, on_statement):
             yield change
     register_tables(connection, manifest)
 
@@ -162,7 +164,8 @@ def _execute(connection: Connection, change: SchemaChange, on_statement: OnState
         connection.execute(made.statement.encode())
 
 
-def _make(connection: Connection, schema: str, change: SchemaChange, on_statement: OnStatement) -> None:
+def _make(connection: Connection, schema: str, change: SchemaChange, on_statement: OnStatement) -> bool:
+    """Make a change in one transaction, and return whether it was made; a view that others depend on stays."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with connection.transaction():
@@ -175,8 +178,13 @@ def _make(connection: Connection, schema: str, change: SchemaChange, on_statemen
                 raise _in_use(connection, change) from None
             # Those who waited behind this attempt come first.
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+        except psycopg.errors.DependentObjectsStillExist as error:
+            # It still reads what it read: no reason to stop a sync for.
+            _LOG.warning("%s stays as it was; drop first what depends on it: %s", change.of, error.diag.message_detail)
+            return False
         else:
-            return
+            return True
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _in_use(connection: Connection, change: SchemaChange) -> TransientError:
