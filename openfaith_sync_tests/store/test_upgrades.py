@@ -39,6 +39,7 @@ FEW, MANY = 200, 20_000
 FEWEST_STATEMENTS = 100
 SIGKILLED = -9
 SECONDS = 300
+LOOKS = 3_000
 LINKS, DROPPED = "sync.external_links", {("sync.passes", "canonical_table")}
 """The table and the column that go."""
 WAITS_FOR_A_LOCK = (
@@ -153,14 +154,20 @@ def upgrade(url: DatabaseUrl, action: str = "run", number: int = 0) -> tuple[int
 
 def wait_until_it_stopped(process: PipedFork, connection: Connection) -> None:
     """Return once an upgrade has come to the statement at which it stops."""
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        connection.execute("SELECT pg_sleep(0.01)")
+    wait_until(connection, lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
 def wait_until_one_waits(connection: Connection) -> None:
     """Return once a session waits for a lock."""
-    while not fetch_one(connection, WAITS_FOR_A_LOCK, ())[0]:
+    wait_until(connection, lambda: bool(fetch_one(connection, WAITS_FOR_A_LOCK, ())[0]))
+
+
+def wait_until(connection: Connection, is_so: Callable[[], bool]) -> None:
+    for _ in range(LOOKS):
+        if is_so():
+            return
         connection.execute("SELECT pg_sleep(0.01)")
+    raise AssertionError("it never came about")
 
 
 @pytest.mark.parametrize("people", [FEW, MANY])
