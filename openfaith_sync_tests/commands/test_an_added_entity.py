@@ -69,6 +69,15 @@ def test_an_entry_in_the_manifest_is_enough(
     run("sync", GRACE, "--entity", NOTE, "--mode", "reconciliation")
     assert fetch(database, "SELECT external_id FROM pco.notes WHERE deleted_at IS NOT NULL") == [(gone,)]
 
+    # A merge of people is followed by the notes about them.
+    removed = str(next(record for identity, record in truth.items() if identity != gone).relationships["person"])
+    kept = next(identity for identity in church.truth(PERSON) if identity != removed)
+    church.merge(kept, removed)
+    run("sync", GRACE, "--entity", PERSON)
+    about = {row[0] for row in fetch(database, "SELECT person_id FROM pco.notes WHERE deleted_at IS NULL")}
+    assert derive_entity_id(GRACE, PCO, PERSON, kept) in about
+    assert derive_entity_id(GRACE, PCO, PERSON, removed) not in about
+
     frame = read_frame(database, GRACE, PCO, NOTE)
     assert len(frame) == len(truth) - 1
     assert str(frame.dtypes["display_date"]) == "datetime64[us, UTC]"

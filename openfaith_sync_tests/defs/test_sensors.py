@@ -18,7 +18,7 @@ from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import set_connection_status
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan
-from openfaith_sync_tests.added_entity import read_with_note
+from openfaith_sync_tests.added_entity import NOTE, read_with_note
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 
 MINUTE = timedelta(minutes=1)
@@ -50,10 +50,28 @@ def test_a_new_connection_becomes_a_partition_and_one_full_sync(plan: Ticking, c
     assert "1 run in progress" in (second.skip_message or "")
 
 
-def test_a_new_entity_has_its_table_before_its_first_run(database: Database, tmp_path: Path) -> None:
-    with ticking(database, read_with_note(tmp_path), tmp_path) as plan:
+def test_a_new_entity_has_its_table_before_its_first_run_and_its_records_after(
+    database: Database, tmp_path: Path
+) -> None:
+    manifest = read_with_note(tmp_path)
+    with (
+        ticking(database, manifest, tmp_path) as plan,
+        running_simulator(SimulatorSettings(people=60, rate=None), manifest) as simulator,
+    ):
         plan.tick("connections")
         assert plan.fetch("SELECT count(*) FROM pco.notes") == [(0,)]
+        plan.connect("grace", simulator)
+        (request,) = plan.tick("connections").run_requests or ()
+        result = plan.execute("pco_full_sync", request)
+        assert result.success
+        (event,) = result.asset_materializations_for_node("pco__note")
+        count = event.metadata["stored_count"].value
+        assert plan.fetch("SELECT count(*) FROM pco.notes") == [(count,)]
+        assert count == len(simulator.truth(NOTE))
+        # Nobody has looked at what a note holds: the preview shows none of it.
+        preview = str(event.metadata["preview"].value)
+        assert "person_id" in preview
+        assert not [note for (note,) in plan.fetch("SELECT note FROM pco.notes") if note and note in preview]
 
 
 def test_nothing_else_is_asked_of_an_org_before_its_full_sync_is_done(plan: Ticking, church: RunningSimulator) -> None:
