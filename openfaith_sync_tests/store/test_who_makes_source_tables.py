@@ -8,6 +8,7 @@ import pytest
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.manifests.source_tables import apply_manifest
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.schema.row_level_security import has_row_level_security
 from openfaith_sync_tests.added_entity import read_with_note
@@ -50,6 +51,23 @@ def test_a_role_of_its_own_owns_source_tables_and_can_touch_no_other(
         apply(database, read_with_note(tmp_path, likes="{type: integer}"))
         assert "likes" in columns_of(database, "pco.notes")
         open_database(settings_for(database.url))
+
+
+def test_a_role_that_another_database_of_the_login_makes_meanwhile_is_used(login: Login, tmp_path: Path) -> None:
+    database = open_database(settings_for(login("NOSUPERUSER CREATEROLE")))
+
+    def make_it_first(statement: str) -> None:
+        if statement.startswith("CREATE ROLE"):
+            run(database, statement)
+            name = statement.split()[2]
+            ((login_name,),) = fetch(database, "SELECT session_user::text")
+            run(database, f"GRANT {name} TO {login_name}")
+
+    with database.connect_fleet() as connection:
+        made = apply_manifest(connection, read_with_note(tmp_path), make_it_first)
+    assert not [change for change in made if change.is_of_role]
+    ((owner,),) = fetch(database, OWNERS)
+    assert owner.startswith("openfaith_tables_")
 
 
 def test_a_login_that_may_make_no_roles_owns_them_itself(login: Login, tmp_path: Path, empty_url: DatabaseUrl) -> None:

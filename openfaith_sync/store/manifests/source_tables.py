@@ -50,6 +50,9 @@ FROM (SELECT DISTINCT active.pid, active.application_name, active.xact_start
       WHERE held.relation = to_regclass(%s) AND held.granted AND held.pid <> pg_backend_pid()) found
 """
 
+# The same login may be making its role at this moment, for another database.
+_MADE_MEANWHILE = (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation, psycopg.errors.InternalError_)
+
 OnStatement = Callable[[str], None]
 """Called before each statement; tests use it to kill the process there."""
 
@@ -178,6 +181,10 @@ def _make(connection: Connection, schema: str, change: SchemaChange, on_statemen
                 raise _in_use(connection, change) from None
             # Those who waited behind this attempt come first.
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+        except _MADE_MEANWHILE:
+            if not change.is_of_role:
+                raise
+            return False
         except psycopg.errors.DependentObjectsStillExist as error:
             # It still reads what it read: no reason to stop a sync for.
             _LOG.warning("%s stays as it was; drop first what depends on it: %s", change.of, error.diag.message_detail)

@@ -31,6 +31,11 @@ class SchemaChange:
     as_owner: bool = True
     """Made by the schema's owner; otherwise by the login itself."""
 
+    @property
+    def is_of_role(self) -> bool:
+        """Return whether it makes a role, which all databases of a server share."""
+        return self.of.startswith("role ")
+
 
 def index_cost(rows: int) -> str:
     """Return what an index on so many rows costs, in words."""
