@@ -266,6 +266,15 @@ def test_every_lane_leaves_one_for_those_above_and_takes_at_least_one(
         assert kept == 0
 
 
+def test_the_last_place_is_asked_for_when_it_is_no_longer_kept() -> None:
+    ledger = Ledger()
+    assert [ledger.spend("a", at, Lane.BACKFILL) for at in (0, 18.5)] == [96, 3]
+    grant = ledger.visit("a", 18.6, Lane.BACKFILL, wanted=1)
+    assert grant.slots == 0
+    assert 18.6 + grant.come_back == pytest.approx(19.05)
+    assert ledger.visit("a", 18.6 + grant.come_back, Lane.BACKFILL, wanted=1).slots == 1
+
+
 def test_what_is_read_whole_gives_way_to_what_is_read_for_news() -> None:
     assert lane_of(SyncMode.AUTO, has_watermark=False) is Lane.BACKFILL
     assert lane_of(SyncMode.AUTO, has_watermark=True) is Lane.DELTA

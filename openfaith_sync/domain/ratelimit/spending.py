@@ -14,7 +14,7 @@ import math
 from dataclasses import replace
 
 from openfaith_sync.domain.ratelimit.budget import Budget, Grant, HeldSlots, RateRefusal, Visit, Waiting
-from openfaith_sync.domain.ratelimit.lanes import keep_back
+from openfaith_sync.domain.ratelimit.lanes import KEPT_UNTIL, keep_back
 from openfaith_sync.domain.ratelimit.stated_count import is_count_trusted, recount, rounded_log
 
 SLICES = 10
@@ -125,6 +125,9 @@ def _granted(budget: Budget, visit: Visit, now: float) -> tuple[Budget, Grant]:
     room = 0 if now < budget.closed_until else max(0, free - kept)
     slots = min(visit.wanted, math.ceil(room / (beside + 1)), max(1, budget.allowed // SLICES))
     come_back = _come_back(budget, now, missing=kept + 1 - free)
+    if free > above and now >= budget.closed_until:
+        # Only the reserve holds it back, whose last place is free for so short a time that it would lapse.
+        come_back = min(come_back, max(0.0, left - KEPT_UNTIL) * budget.period + budget.period / 400)
     mine = budget.held[visit.holder]
     held = {**budget.held, visit.holder: HeldSlots(mine.slots + slots, mine.until)}
     if not slots and visit.wanted:
