@@ -1,5 +1,7 @@
 """Sync one entity of one org: choose the mode, resume an interrupted pass, and verify that it is complete."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,7 +16,7 @@ from openfaith_sync.domain.errors import (
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
-from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
+from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     OpenPass,
@@ -31,13 +33,15 @@ from openfaith_sync.engine.passes.completeness import count_missing, incomplete,
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
 from openfaith_sync.engine.passes.merges import follow_up, poll_merges
+from openfaith_sync.engine.passes.newest_version import NewestVersion, read_newest_version
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.pass_runner import PassRunner
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.passes.walk_step import Walk
-from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, newest_believed
+from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, look_back
 
 
 def run_entity(
@@ -131,22 +135,37 @@ class EntitySync:
 
     def _open(self, checkpoint: Checkpoint, mode: SyncMode) -> OpenPass:
         watermark = checkpoint.watermark if mode is SyncMode.DELTA else None
+        own, children = self._look_ahead(mode)
+        fingerprint = self._session.manifest.entity_fingerprint
         start = self._session.build_start(
             mode,
             watermark_from=watermark,
-            watermark_to=None if self._walks_by_version else self._newest_version(self._entity),
-            riders=tuple(filter(None, map(self._rider, self._riding_children(mode)))),
+            watermark_to=own.version,
+            riders=tuple(Rider(child, newest.version, fingerprint(child)) for child, newest in children.items()),
         )
-        lower = delta_start(watermark, self._entity.delta.overlap)
-        return self._session.store.open_pass(self._session.lease, start, WalkPlace((Slice(lower=lower),)))
+        place = WalkPlace(
+            (Slice(lower=delta_start(watermark, self._entity.delta.overlap)),),
+            counted_children={k: newest.counted for k, newest in children.items() if newest.counted is not None},
+        )
+        return self._session.store.open_pass(self._session.lease, start, place)
 
-    def _rider(self, child: EntityName) -> Rider | None:
-        """Return a sideloaded child; ``None`` where it cannot be read: it fails by itself (law 6)."""
-        try:
-            newest = self._newest_version(self._session.manifest.entities[child])
-        except (AccessDenied, NotFoundAtSource, SourceFailed):
-            return None
-        return Rider(child, newest, self._session.manifest.entity_fingerprint(child))
+    def _look_ahead(self, mode: SyncMode) -> tuple[NewestVersion, Mapping[EntityName, NewestVersion]]:
+        """Return what the source shows before the first page: of children, and of the entity if its pages cannot tell.
+
+        A child that cannot be read does not ride: it fails by itself (law 6).
+        """
+        session, children = self._session, self._riding_children(mode)
+        found: dict[EntityName, NewestVersion] = {}
+        with session.threads(1 + len(children)) as threads:
+            is_asked = mode is SyncMode.FULL and not self._walks_by_version
+            own = threads.submit(read_newest_version, session, self._entity) if is_asked else None
+            asked = {c: threads.submit(read_newest_version, session, session.manifest.entities[c]) for c in children}
+            for child, newest in asked.items():
+                with suppress(AccessDenied, NotFoundAtSource, SourceFailed):
+                    found[child] = newest.result()
+            newest_own = own.result() if own is not None else NewestVersion()
+        self._requests += newest_own.requests + sum(newest.requests for newest in found.values())
+        return newest_own, found
 
     def _riding_children(self, mode: SyncMode) -> tuple[EntityName, ...]:
         """Return the sideloaded children; in a delta only those that have no changes of their own to ask for."""
@@ -167,8 +186,10 @@ class EntitySync:
         if mode is SyncMode.DELTA and walking.short_by:
             self._judge_short_delta(opened, progress.counts.records, walking.short_by)
         self._note_what_was_learnt(fetcher, opened, children)
-        watermark = bound_watermark(self._watermark(opened), walking.answered_at, self._entity.delta.overlap)
-        source_count = self._source_count() if mode is SyncMode.FULL else None
+        newest = self._newest_read(opened)
+        covered = newest if self._walks_by_version or mode is SyncMode.DELTA else opened.start.watermark_to
+        watermark = bound_watermark(covered, walking.answered_at, self._entity.delta.overlap)
+        source_count = self._count_at_end(walking, newest) if mode is SyncMode.FULL else None
         missing = self._count_missing(source_count, progress.records)
         if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
             self._report |= store.load_announced(session.lease, opened.pass_id)
@@ -225,14 +246,24 @@ class EntitySync:
         if found.keys() & {"not_included", "places_stepped_over"}:
             self._session.store.abandon_riders(self._session.lease, opened.pass_id)
 
-    def _watermark(self, opened: OpenPass) -> datetime | None:
-        """Return the version that the pass covers: the newest it saw by version, else the newest when it began."""
-        if not self._walks_by_version:
-            return opened.start.watermark_to
-        finished = self._session.store.load_checkpoint(self._session.key).open_pass
-        if finished is None or finished.newest is None:
+    def _newest_read(self, opened: OpenPass) -> datetime | None:
+        """Return the newest version that the pass met, or had met when it was first interrupted."""
+        finished = self._session.store.load_checkpoint(self._session.key).open_pass or opened
+        if finished.newest is None:
             return None
         return min(finished.newest, parse_key(finished.place.resumed_at) or finished.newest)
+
+    def _count_at_end(self, walking: PassRunner, newest: datetime | None) -> int | None:
+        """Return what the source counts once everything is read: what its answers counted, where that still holds.
+
+        A walk by version is counted by its first answer only. That holds to the end unless a record came in
+        meanwhile, which has a later version: it could stand in for one that was hidden.
+        """
+        counted, began = walking.source_count, walking.answered_first_at
+        is_still = began is not None and (newest is None or newest < look_back(began, self._entity.delta.overlap))
+        if counted is None or not (is_still or walking.progress.pages == 1 or not self._walks_by_version):
+            return self._source_count()
+        return counted if self._entity.total_count == "exact" else None
 
     @property
     def _walks_by_version(self) -> bool:
@@ -242,16 +273,17 @@ class EntitySync:
         paging = self._session.manifest.adapter_file.paging
         if self._walks_by_version:
             furthest = paging.deep_offset.above if paging.deep_offset else 10**9
-            return VersionWalk(self._entity, children, furthest)
+            return VersionWalk(self._entity, children, furthest, paging.size)
         if mode is SyncMode.DELTA:
             return DescendingWalk(self._entity, children, paging.size)
         return whole_listing_walk(self._entity, paging, children)
 
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
         """Close the pass of a sideloaded child when the count proves that it is complete."""
-        stored = self._session.store.count_live(self._session.key)
-        source_count = self._source_count()
-        if source_count != stored + self._session.store.count_set_aside(self._session.key):
+        store, key = self._session.store, self._session.key
+        held = store.count_live(key) + store.count_set_aside(key)
+        source_count = held if rider.counted == held else self._source_count()
+        if source_count != held:
             return None
         report = self._session.store.load_report(self._session.lease, rider.pass_id)
         self._session.store.close_pass(self._session.lease, rider.pass_id, rider.watermark_to, self._requests)
@@ -267,27 +299,10 @@ class EntitySync:
     def _source_count(self) -> int | None:
         if self._entity.total_count != "exact":
             return None
-        page = self._read_one(ListingQuery(self._entity.name, size=1))
-        return page.total_count
-
-    def _newest_version(self, entity: Entity) -> datetime | None:
-        """Return the newest version the source shows now; a later delta reads later changes."""
-        if entity.delta.by is DeltaCapability.NONE:
-            return None
-        query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
-        page = self._read_one(query)
-        newest = newest_believed(page, entity)
-        if newest is None and page.records:
-            # The newest record is dated in the future, or not at all: look at those behind it.
-            page = self._read_one(replace(query, size=None))
-            newest = newest_believed(page, entity)
-        return bound_watermark(newest, page.answered_at, entity.delta.overlap)
-
-    def _read_one(self, query: ListingQuery) -> Page:
         reader = PageReader(self._session.source.read_page, self._session.manifest.adapter_file.paging.size)
-        page = reader.read(query)
+        page = reader.read(ListingQuery(self._entity.name, size=1))
         self._requests += page.requests
-        return page
+        return page.total_count
 
 
 class _WatermarkAhead(Exception):

@@ -2,6 +2,7 @@
 
 import json
 
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
 
 
@@ -11,7 +12,7 @@ def written_and_read(place: WalkPlace) -> WalkPlace:
 
 def test_a_place_is_read_back_as_it_was_written() -> None:
     part = Slice(lower="a", upper="b", offset=3, anchor="7", seen=("6", "7"), remaining=9)
-    place = WalkPlace((part, Slice(lower="b")), resumed_at="a")
+    place = WalkPlace((part, Slice(lower="b")), resumed_at="a", counted_children={EntityName("email"): 12})
     assert written_and_read(place) == place
 
 

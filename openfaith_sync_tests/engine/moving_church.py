@@ -98,6 +98,7 @@ class MovingChurch(NoMergesOrEvents):
             records=tuple(self._raw(number) for number in found),
             total_count=len(rows),
             has_next=query.offset + size < len(rows),
+            answered_at=moment(self.now),
         )
         if query.order is not Order.ID:
             # What the JSON:API dialect proves of an answer.

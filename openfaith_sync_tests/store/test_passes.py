@@ -145,6 +145,19 @@ def test_a_rider_counts_once_its_parents_pass_is_complete(database: Database) ->
     assert load_rider(database, PEOPLE) is None
 
 
+def test_a_rider_has_the_count_that_its_parents_last_page_left(database: Database) -> None:
+    counted = []
+    for left in ({EMAIL: 2, PHONE: 3}, {PHONE: 3}):
+        with walking(database, PEOPLE, riders(EMAIL)) as walk:
+            for children in ({EMAIL: 2, PHONE: 3}, left):
+                place = WalkPlace((Slice(),), counted_children=children)
+                walk.commit(batch([], entity=PERSON), batch([email("1")]), place=place)
+            walk.close(at(9))
+        rider = load_rider(database)
+        counted.append(rider and rider.counted)
+    assert counted == [2, None]
+
+
 def test_the_newest_rider_is_given(database: Database) -> None:
     ride(database, watermark=at(5))
     ride(database, watermark=at(6))

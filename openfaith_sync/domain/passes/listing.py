@@ -45,6 +45,8 @@ class ListingQuery:
     """Whether ids and versions suffice: the records then have no other attribute and no relationship."""
     token: str | None = None
     """What the page before gave to ask for this one with, in a listing that is walked so; empty for its first page."""
+    expected_count: int | None = None
+    """The ``total_count`` that proves the answer's place, where the request leaves out the anchor."""
     is_reducible: bool = False
     """Whether the caller requests a smaller page when this one is not served."""
 

@@ -204,6 +204,8 @@ class RiderPass:
     pass_id: PassId
     watermark_to: datetime | None
     counts: Counts
+    counted: int | None = None
+    """What the source counted before the parent's first page; ``None`` once a page brought one that is newer."""
 
 
 @dataclass(frozen=True, slots=True)

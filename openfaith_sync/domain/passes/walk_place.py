@@ -3,12 +3,16 @@
 A listing ordered by version is cut by time, one ordered by id is cut by id.
 A slice knows where it is by *anchor*: the last record read. The next request
 asks from the anchor on, the anchor included, so the answer proves by its first
-row that nothing before it moved.
+row that nothing before it moved. Where no row can come in, an equal count proves
+as much, and the anchor is left out.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+
+from openfaith_sync.domain.ids import EntityName
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Slice:
     upper: str | None = None
     """The first key outside; ``None`` for the listing's end."""
     offset: int = 0
-    """Where the next request starts, counted from the first row at or after ``lower``."""
+    """The place of the anchor, counted from the first row at or after ``lower``: the next request starts there."""
     anchor: str | None = None
     """External id that the next answer must begin with when ``offset`` is not 0."""
     seen: tuple[str, ...] = ()
@@ -29,7 +33,13 @@ class Slice:
     """What the next request is made with, in a listing whose pages give that."""
     remaining: int | None = None
     """The number of records still to come, according to the source; a hint, never a proof."""
+    counted: int | None = None
+    """What the source must count from ``lower`` on if no row has left; the next request then starts behind the
+    anchor. Never stored: a walk that is resumed begins with its anchors."""
     done: bool = False
+
+
+_STORED = [name for name in Slice.__slots__ if name != "counted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class WalkPlace:
     """The size of page that the source serves of this listing, where that is less than a full one."""
     is_without_children: bool = False
     """Whether the source does not serve this listing with its children, which are then walked by themselves."""
+    counted_children: Mapping[EntityName, int] = field(default_factory=dict)
+    """What the source counted of each sideloaded child before the first page, until a page brings a newer one."""
 
     @property
     def is_done(self) -> bool:
@@ -58,11 +70,15 @@ class WalkPlace:
         """Return the place as JSON, empty members left out, and slices that are done with them."""
         defaults = Slice()
         slices = [
-            {name: value for name in Slice.__slots__ if (value := getattr(slice_, name)) != getattr(defaults, name)}
+            {name: value for name in _STORED if (value := getattr(slice_, name)) != getattr(defaults, name)}
             for slice_ in self.slices
             if not slice_.done
         ]
-        learnt = {"page_size": self.page_size, "is_without_children": self.is_without_children}
+        learnt = {
+            "page_size": self.page_size,
+            "is_without_children": self.is_without_children,
+            "counted_children": dict(self.counted_children),
+        }
         return {"slices": slices, "resumed_at": self.resumed_at} | {
             name: value for name, value in learnt.items() if value
         }
@@ -71,7 +87,13 @@ class WalkPlace:
     def from_json(cls, found: dict[str, Any]) -> "WalkPlace":
         """Read back what ``to_json`` gave."""
         slices = (Slice(**{**slice_, "seen": tuple(slice_.get("seen", ()))}) for slice_ in found["slices"])
-        return cls(tuple(slices), found["resumed_at"], found.get("page_size"), found.get("is_without_children", False))
+        return cls(
+            tuple(slices),
+            found["resumed_at"],
+            found.get("page_size"),
+            found.get("is_without_children", False),
+            found.get("counted_children", {}),
+        )
 
 
 def version_key(version: datetime) -> str:

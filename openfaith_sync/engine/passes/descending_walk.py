@@ -34,7 +34,7 @@ class DescendingWalk:
         """Return the request that reads on from here."""
         return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=slice_.offset, children=self._children)
 
-    def advance(self, slice_: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  never cut
         """Move a slice past a page that answered its query, or to where the ground has moved."""
         keys = version_keys(page.records, self._attribute, slice_.upper or "")
         ids = [record.external_id for record in page.records]

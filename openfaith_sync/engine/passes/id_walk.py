@@ -12,7 +12,7 @@ from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.record import RawRecord
-from openfaith_sync.engine.passes.walk_step import Split, Step
+from openfaith_sync.engine.passes.walk_step import Split, Step, middle_of_the_pages
 
 
 class IdWalk:
@@ -36,7 +36,7 @@ class IdWalk:
             self._entity.name, Order.ID, offset=slice_.offset, children=self._children, is_sparse=self._is_sparse
         )
 
-    def advance(self, slice_: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  see below
         """Move a slice past a page that answered its query, or back when the ground moved."""
         start = self._first_unread(slice_, page)
         if start is None:
@@ -56,8 +56,12 @@ class IdWalk:
         return Step(moved, fresh)
 
     def split_query(self, slice_: Slice) -> ListingQuery | None:
-        """Return the request for the middle, where ids are numbers in order and the count is right."""
-        offset = slice_.offset + (slice_.remaining or 0) // 2
+        """Return the request for the middle, where ids are numbers in order and the count is right.
+
+        The last page before the cut must have room for one row beyond it, which shows that it was reached.
+        """
+        fresh = max(1, self._page_size - 1)
+        offset = slice_.offset + middle_of_the_pages(slice_.remaining or 0, fresh, free=min(4, fresh))
         is_cuttable = (
             self._is_by_id and not self._must_see_the_end and slice_.anchor is not None and slice_.anchor.isdigit()
         )
@@ -72,10 +76,11 @@ class IdWalk:
         is_inside = slice_.anchor is not None and sort_key(slice_.anchor) < sort_key(cut)
         if not is_inside or (slice_.upper is not None and sort_key(cut) >= sort_key(slice_.upper)):
             return None
-        half = (slice_.remaining or 0) // 2
+        before = max(0, query.offset - slice_.offset - 1)
         right = self.advance(Slice(lower=cut, upper=slice_.upper, offset=query.offset), page)
-        right_part = replace(right.slice, remaining=0 if right.slice.done else half)
-        return Split(replace(slice_, upper=cut, remaining=half), right_part, right.fresh)
+        behind = max(0, (slice_.remaining or 0) - before - len(ids))
+        right_part = replace(right.slice, remaining=0 if right.slice.done else behind)
+        return Split(replace(slice_, upper=cut, remaining=before), right_part, right.fresh)
 
     def _first_unread(self, slice_: Slice, page: Page) -> int | None:
         """Return the index of the first record after the anchor, or ``None`` to step back."""

@@ -8,18 +8,19 @@ database while the commit before them is under way there.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.errors import DefinitionError, NotFoundAtSource, TransientError
-from openfaith_sync.domain.ids import is_place
+from openfaith_sync.domain.ids import EntityName, is_place
 from openfaith_sync.domain.manifest.paging import Paging
+from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
-from openfaith_sync.domain.records.record import join_batches
+from openfaith_sync.domain.records.record import MappedBatch, join_batches
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
 from openfaith_sync.engine.passes.page_requests import PageRequest, Purpose, ReadyPage
@@ -89,6 +90,9 @@ class PassRunner:
         self._unsplittable: set[int] = set()
         self._steps_without_records = 0
         fetcher.reader.recall(opened.place.page_size, is_without_children=opened.place.is_without_children)
+        self._riders = {rider.entity: rider.watermark_to for rider in opened.start.riders}
+        self._whole_counts: set[int | None] = set()
+        self.answered_first_at: datetime | None = None
         self.answered_at: datetime | None = None
         """The time of the source's last response, by its own clock."""
         self.short_by = 0
@@ -96,6 +100,11 @@ class PassRunner:
         self.progress = PassProgress(
             opened.counts.records, None, opened.pages, opened.requests, timedelta(), opened.counts
         )
+
+    @property
+    def source_count(self) -> int | None:
+        """Return what the source counts, if every answer that counts the whole listing has as many as were read."""
+        return self.progress.records if self._whole_counts == {self.progress.records} else None
 
     def run(self) -> PassProgress:
         """Read and commit until every slice is done.
@@ -192,11 +201,11 @@ class PassRunner:
         return None
 
     def _take(self, asked: PageRequest, fetched: MappedPage) -> None:
-        self.answered_at = max(filter(None, (self.answered_at, fetched.page.answered_at)), default=None)
-        place, index = self._with_what_was_learnt(), asked.index
+        self._note_answer(asked.query, fetched.page)
+        place, index = self._with_what_was_learnt(fetched), asked.index
         slice_ = place.slices[index]
         if asked.purpose is Purpose.READ_ON:
-            step = self._walk.advance(slice_, fetched.page)
+            step = self._walk.advance(slice_, fetched.page, asked.query)
             if step.slice.done and fetched.page.is_short and fetched.page.total_count is not None:
                 self.short_by += max(0, fetched.page.total_count - asked.query.offset - fetched.page.rows)
             self._guard_progress(is_moving=bool(step.fresh) or step.slice.done)
@@ -210,9 +219,30 @@ class PassRunner:
         place = replace(place, slices=(*place.slices, split.right))
         self._hold(len(place.slices) - 1, place, split.fresh, fetched)
 
-    def _with_what_was_learnt(self) -> WalkPlace:
+    def _note_answer(self, query: ListingQuery, page: Page) -> None:
+        self.answered_at = max(filter(None, (self.answered_at, page.answered_at)), default=None)
+        self.answered_first_at = min(filter(None, (self.answered_first_at, page.answered_at)), default=None)
+        if query.version_from is None and query.version_before is None:
+            self._whole_counts.add(page.total_count)
+
+    def _with_what_was_learnt(self, fetched: MappedPage) -> WalkPlace:
         reader = self._fetcher.reader
-        return replace(self._place, page_size=reader.reduced_size, is_without_children=reader.is_without_children)
+        return replace(
+            self._place,
+            page_size=reader.reduced_size,
+            is_without_children=reader.is_without_children,
+            counted_children=self._still_counted(fetched),
+        )
+
+    def _still_counted(self, fetched: MappedPage) -> Mapping[EntityName, int]:
+        """Return the counts of the children of which no page has brought one that may be newer than its count."""
+        counted = self._place.counted_children
+        newer = {batch.entity for batch in fetched.children if batch.entity in counted and self._has_newer(batch)}
+        return {child: count for child, count in counted.items() if child not in newer} if newer else counted
+
+    def _has_newer(self, batch: MappedBatch) -> bool:
+        since = self._riders.get(batch.entity)
+        return any(since is None or one.version is None or one.version > since for one in batch.records)
 
     def _hold(self, index: int, place: WalkPlace, fresh: Collection[int], fetched: MappedPage) -> None:
         """Add a page to the next commit; a page with dead letters is committed alone.

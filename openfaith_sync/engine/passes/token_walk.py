@@ -28,7 +28,7 @@ class TokenWalk:
             self._entity.name, children=self._children, is_sparse=self._is_sparse, token=slice_.token or ""
         )
 
-    def advance(self, slice_: Slice, page: Page) -> Step:
+    def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  never cut
         """Move a slice past a page that answered its query."""
         ids = [record.external_id for record in page.records]
         fresh = tuple(index for index, found in enumerate(ids) if found not in slice_.seen)

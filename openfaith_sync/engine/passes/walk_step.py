@@ -26,14 +26,17 @@ class Split:
 
 
 class Walk(Protocol):
-    """How one kind of listing is walked. Pure, so that tests can try every movement."""
+    """How one kind of listing is walked, without input or output, so that tests can try every movement."""
 
     def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
         ...
 
-    def advance(self, slice_: Slice, page: Page) -> Step:
-        """Move a slice past a page that answered its query."""
+    def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:
+        """Move a slice past a page that answered its query.
+
+        ``query`` is what the page answers, where the slice may have been cut shorter since it was made.
+        """
         ...
 
     def split_query(self, slice_: Slice) -> ListingQuery | None:
@@ -46,3 +49,14 @@ class Walk(Protocol):
         ``slice_`` may have moved on since the query was made.
         """
         ...
+
+
+def middle_of_the_pages(rows: int, rows_a_page: int, free: int) -> int:
+    """Return after how many of these rows to cut, so that both halves end with nearly full pages.
+
+    At least ``free`` rows are left free on the last pages, shared between the halves by their lengths: a cut
+    makes some rows be read twice, and each half may be cut again.
+    """
+    pages = -(-(rows + free) // rows_a_page)
+    before = pages // 2
+    return before * rows_a_page - (pages * rows_a_page - rows) * before // pages

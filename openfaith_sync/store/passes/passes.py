@@ -85,7 +85,8 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pas
                   AND parent.pass_id = rider.parent_pass_id AND parent.status = 'open')
 """
 _RIDER = """
-SELECT rider.pass_id, rider.watermark_to, rider.created, rider.updated, rider.unchanged, rider.tombstoned, rider.dead
+SELECT rider.pass_id, rider.watermark_to, rider.created, rider.updated, rider.unchanged, rider.tombstoned, rider.dead,
+       (parent.place #>> ARRAY['counted_children', rider.entity])::bigint
 FROM sync.passes rider
 JOIN sync.passes parent ON parent.org_id = rider.org_id AND parent.pass_id = rider.parent_pass_id
 WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = %(entity)s
@@ -228,7 +229,7 @@ def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
     """Return the newest open rider pass whose parent's pass is complete, when no later pass of its own is."""
     org, adapter, entity = key_parameters(key)
     row = connection.execute(_RIDER, {"org": org, "adapter": adapter, "entity": entity}).fetchone()
-    return RiderPass(PassId(row[0]), row[1], Counts(*row[2:])) if row else None
+    return RiderPass(PassId(row[0]), row[1], Counts(*row[2:7]), row[7]) if row else None
 
 
 def count_live(connection: Connection, key: SyncKey) -> int:
