@@ -361,7 +361,10 @@ def test_a_relationship_that_fills_no_reference_is_refused_at_once() -> None:
     [
         (Attribute(type=AttributeType.PRIMARY_KEY, to="name"), "12", "12", False),
         (Attribute(type=AttributeType.PRIMARY_KEY, to="name"), 12, "12", True),
-        (Attribute(type=AttributeType.STRING, wire="number", to="name"), 12, "12", True),
+        # The manifest says that it comes as a number, so that its text tells what came.
+        (Attribute(type=AttributeType.STRING, wire="number", to="name"), 12, "12", False),
+        (Attribute(type=AttributeType.PRIMARY_KEY, wire="number", to="name"), 12, "12", False),
+        (Attribute(type=AttributeType.PRIMARY_KEY, wire="number", to="name"), "12", "12", False),
         (Attribute(type=AttributeType.INTEGER, wire="string", to="member_count"), "12", 12, True),
         (Attribute(type=AttributeType.INTEGER, wire="string", to="member_count"), 12, 12, False),
         (Attribute(type=AttributeType.INTEGER, to="member_count"), 12.0, 12, False),

@@ -193,7 +193,7 @@ def _parse_json(value: Any) -> str:
 
 
 def _is_number(raw: object, _: object) -> bool:
-    """Return whether an id that the manifest says is a number was one: its text then tells it."""
+    """Return whether a number came, which the text of an id tells if the manifest says that ids are numbers."""
     return type(raw) is int
 
 
