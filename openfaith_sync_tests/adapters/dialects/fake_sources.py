@@ -255,6 +255,7 @@ def _with_tokens(by: str) -> Manifest:
     }
     person = {
         "name": "person",
+        "adapter": "tokens",
         "module": "people",
         "path": "/v1",
         "table": "people",

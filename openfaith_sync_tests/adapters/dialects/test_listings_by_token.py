@@ -14,6 +14,7 @@ from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.adapters.dialects.fake_sources import KEY, CursorSource, Reply, serving
 
@@ -31,6 +32,7 @@ def church() -> Iterator[CursorSource]:
 @contextmanager
 def opened(database: Database, church: CursorSource) -> Iterator[Session]:
     connection = Connection(GRACE, church.manifest.adapter, church.base_url, church.credentials(KEY))
+    ensure_tables(database, church.manifest)
     with open_source(church.manifest, connection, attempts=1) as source, open_store(database, GRACE) as store:
         yield Session(church.manifest, source, store, GRACE)
 

@@ -53,6 +53,7 @@ ROCK = Manifest.model_validate(
         "entities": {
             "person": {
                 "name": "person",
+                "adapter": "rock",
                 "module": "people",
                 "path": "",
                 "table": "people",
