@@ -1,10 +1,16 @@
 """A page is looked up by the ids of its records, whatever the planner expects of an org."""
 
+import re
 from typing import Any
 
+import pytest
+
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.pages import page_sql
 from openfaith_sync.store.pages.page_statements import store_records
 from openfaith_sync.store.pages.pipeline import StatementResult
+from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import EMAILS, ORG, PCO, at, batch, email, run, walking
 from openfaith_sync_tests.store.plans import Node, explain, rows_handled
 
@@ -15,6 +21,20 @@ INSERT INTO openfaith.emails (org_id, id, adapter, type, external_id, content_ha
 SELECT 'small-' || org, 'email_' || org || '_' || place, 'pco', 'email', place::text, ''
 FROM generate_series(1, 2000) org, generate_series(1, 10) place
 """
+
+
+@pytest.mark.parametrize("name", CANONICAL_TABLES)
+def test_a_statement_planned_for_an_empty_table_looks_rows_up_by_the_sources_ids(database: Database, name: str) -> None:
+    numbers: dict[str, str] = {}
+    statement = re.sub(
+        r"%\((\w+)\)s",
+        lambda found: numbers.setdefault(found[1], f"${len(numbers) + 1}"),
+        page_sql.store_records(CANONICAL_TABLES[name]).decode(),
+    )
+    with open_store(database, ORG) as store:
+        plan = store._connection.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode()).fetchall()
+    scans = [line.split()[4] for (line,) in plan if f" on {name} " in line and "Scan" in line]
+    assert scans == [f"{name}_pkey"]
 
 
 def test_a_page_of_one_large_org_among_small_ones_reads_no_other_rows_of_it(database: Database) -> None:

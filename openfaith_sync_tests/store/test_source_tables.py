@@ -79,7 +79,10 @@ def test_an_entity_without_a_canonical_table_has_one_of_its_own(database: Databa
     ]
     indexes = fetch(database, "SELECT indexdef FROM pg_indexes WHERE tablename = 'notes' ORDER BY indexname")
     assert [row[0].partition(" USING btree ")[2] for row in indexes] == [
-        "(org_id, id)", "(org_id, created_by_id)", "(org_id, person_id)", "(org_id, external_id, type, adapter)",
+        "(org_id, id) WHERE (id IS NOT NULL)",
+        "(org_id, created_by_id) WHERE (created_by_id IS NOT NULL)",
+        "(org_id, person_id) WHERE (person_id IS NOT NULL)",
+        "(org_id, external_id, type, adapter)",
     ]  # fmt: skip
 
 

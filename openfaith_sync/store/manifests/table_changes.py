@@ -131,7 +131,7 @@ def _later(index: Index, relation: Relation) -> Iterator[SchemaStatement]:
     for left, key in relation.invalid_indexes.items():
         if key == _key(index):
             yield SchemaStatement(f"DROP INDEX CONCURRENTLY {quoted(relation.schema, left)}")
-    made = _text(CreateIndex(index)).replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
+    made = _text(CreateIndex(index)).replace("INDEX", "INDEX CONCURRENTLY", 1)
     yield SchemaStatement(made, index_cost(relation.rows))
 
 

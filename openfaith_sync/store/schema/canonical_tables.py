@@ -20,7 +20,6 @@ from sqlalchemy import (
     Table,
     Text,
     TextClause,
-    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -62,12 +61,22 @@ def build_table(table: RecordTable, within: MetaData) -> Table:
         _common("content_hash", LargeBinary()),
         _common("is_loss", Boolean(), text("false")),
         PrimaryKeyConstraint("org_id", "external_id", "type", "adapter"),
-        UniqueConstraint("org_id", "id", name=f"{table.name}_id_key"),
         CheckConstraint("status IN ('active', 'inactive')", name="status"),
-        *(Index(None, "org_id", column) for column in table.indexed),
+        _lookup(f"{table.name}_id_key", "id", is_unique=True),
+        *(_lookup(None, column) for column in table.indexed),
         schema=table.schema,
         comment=table.comment or None,
     )
+
+
+def _lookup(name: str | None, column: str, *, is_unique: bool = False) -> Index:
+    """Return an index that finds an org's rows by one column, and serves nothing else.
+
+    Its condition holds for every row that can be looked for, but no query by org alone implies it. Otherwise the
+    planner, which takes an empty table's indexes for equally good, would read all rows of an org to find one by
+    the source's id: 350 ms a page at 30,000 rows.
+    """
+    return Index(name, "org_id", column, unique=is_unique, postgresql_where=text(f'"{column}" IS NOT NULL'))
 
 
 def _common(

@@ -85,8 +85,13 @@ INSERT INTO openfaith."{table}" ({columns}) SELECT {columns} FROM moved ORDER BY
 DROP TABLE moved
 """
 KEYS = """
-ALTER TABLE openfaith."{table}" ADD CONSTRAINT "{table}_pkey" PRIMARY KEY (org_id, external_id, type, adapter),
-  ADD CONSTRAINT "{table}_id_key" UNIQUE (org_id, id)
+ALTER TABLE openfaith."{table}" ADD CONSTRAINT "{table}_pkey" PRIMARY KEY (org_id, external_id, type, adapter);
+CREATE UNIQUE INDEX "{table}_id_key" ON openfaith."{table}" (org_id, id) WHERE id IS NOT NULL
+"""
+# The condition keeps an index from queries by org alone, for which the planner would take it where the table was
+# empty when the statement was planned.
+REFERENCES = """
+CREATE INDEX "{table}_org_id_{column}_idx" ON openfaith."{table}" (org_id, {column}) WHERE {column} IS NOT NULL
 """
 # A record that was found gone, or merged, before it was ever read has a link and no row. A link that lives
 # without a row is what an erasure left that was killed.
@@ -198,7 +203,7 @@ def move_links(table: str, indexed: tuple[str, ...]) -> None:
     op.execute(INSERT.format(table=table, columns=", ".join(f'"{name}"' for name in (*names, *COLUMNS))))
     op.execute(KEYS.format(table=table))
     for column in indexed:
-        op.create_index(f"{table}_org_id_{column}_idx", table, ["org_id", column], schema="openfaith")
+        op.execute(REFERENCES.format(table=table, column=column))
 
 
 def insert_bare(table: str) -> None:
