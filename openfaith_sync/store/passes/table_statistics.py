@@ -19,12 +19,17 @@ SHARE = 0.1
 """Nor is less than this share of a table; it is the share at which autovacuum analyzes."""
 
 _GREW = """
-SELECT room.nspname, held.relname FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
+SELECT room.nspname, held.relname, ARRAY(
+         SELECT own.attname::text FROM pg_attribute own
+         WHERE own.attrelid = held.oid AND EXISTS (
+           SELECT FROM pg_index found WHERE found.indrelid = held.oid AND own.attnum = ANY (found.indkey::int2[])))
+FROM pg_class held JOIN pg_namespace room ON room.oid = held.relnamespace
 WHERE (room.nspname, held.relname) = (%(schema)s, %(table)s)
   AND %(written)s >= greatest(held.reltuples, 0) * %(share)s
 """
-# A table that another session is analyzing is left to it.
-_ANALYZE = "ANALYZE (SKIP_LOCKED) {}"
+# A table that another session is analyzing is left to it. Only the columns of indexes decide how rows are looked up and
+# joined; to sort 30,000 sampled documents of custom fields took a third of the server's time for a first sync.
+_ANALYZE = "ANALYZE (SKIP_LOCKED) {} ({})"
 
 
 def analyze_what_grew(connection: Connection, key: SyncKey, written: int) -> None:
@@ -41,5 +46,6 @@ def analyze_what_grew(connection: Connection, key: SyncKey, written: int) -> Non
     with suppress(psycopg.OperationalError), connection.transaction():
         # Only a table's owner may do this, and the engine's role owns none; the login does.
         connection.execute("SET LOCAL ROLE NONE")
-        for names in connection.execute(_GREW, parameters).fetchall():
-            connection.execute(sql.SQL(_ANALYZE).format(sql.Identifier(*names)))
+        for schema, name, columns in connection.execute(_GREW, parameters).fetchall():
+            chosen = sql.SQL(", ").join(map(sql.Identifier, columns))
+            connection.execute(sql.SQL(_ANALYZE).format(sql.Identifier(schema, name), chosen))
