@@ -1,4 +1,4 @@
-"""Give a source table's entity a canonical table: for migrations.
+"""Move a source table's entity to a canonical table: for migrations.
 
 The rows keep their ids, so that every reference to them stays right. The next sync fills what the canonical table
 has and the source table had not, since the manifest's fingerprint changes with its key ``table``.

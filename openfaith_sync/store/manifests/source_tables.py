@@ -180,7 +180,7 @@ def _make(connection: Connection, schema: str, change: SchemaChange, on_statemen
             if attempt == ATTEMPTS:
                 raise _in_use(connection, change) from None
             # Those who waited behind this attempt come first.
-            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)  # whoever holds the lock is another session, which cannot notify us
         except _MADE_MEANWHILE:
             if not change.is_of_role:
                 raise

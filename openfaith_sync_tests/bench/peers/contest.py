@@ -55,7 +55,7 @@ class Contest:
     report: Callable[[str], None]
 
     def run_round(self, case: Case, folder: Path, measured: Measured, number: int) -> None:
-        """Let all contenders run each phase in turns; who begins changes with each round."""
+        """Run each phase with all contenders in turn; another one begins in each round."""
         turned = number % len(self.contenders)
         order = [*self.contenders[turned:], *self.contenders[:turned]]
         with ExitStack() as stack:
@@ -74,7 +74,7 @@ class Contest:
                     )
 
     def warm_up(self, case: Case, folder: Path) -> None:
-        """Let the server record what the engine and one other ask for, which is what all ask for."""
+        """Record what the engine and one other contender request, which is what all of them request."""
         for name in {"engine", "bare"} & set(self.contenders) or self.contenders[:1]:
             with self._job(name, case, folder) as job:
                 self._run(name, job, Phase.FIRST)
@@ -123,7 +123,7 @@ class Contest:
 
 @contextmanager
 def without_autovacuum(database_url: str) -> Iterator[None]:
-    """Let nothing be cleaned during a run: it would be charged to whoever runs, not to whoever caused it."""
+    """Turn autovacuum off: its work would count for the contender that runs, not for the one that caused it."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET autovacuum = off")
         connection.execute("SELECT pg_reload_conf()")

@@ -64,7 +64,7 @@ class Server:
         self._simulators, self._control = simulators, control
 
     def refresh(self) -> None:
-        """Let it ask the simulator again for all pages, since the church has changed."""
+        """Forget all recorded pages, since the church has changed."""
         self._control.get("refresh").raise_for_status()
 
     def read_figures(self) -> tuple[int, float]:
