@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import known_keys
 from openfaith_sync.adapters.manifest_reader.yaml_text import YamlText
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.manifest.problem import Key, ManifestProblems, Problem
+from openfaith_sync.domain.manifest.problem import Key, ManifestProblem, ManifestProblems
 
 WHOLE_FILE = "(file)"
 
@@ -79,12 +79,12 @@ def model_mistakes(path: Path, text: YamlText, model: type[BaseModel], error: Va
             yield mistake_at(path, text, key, _expected(problem))
 
 
-def problem_at(path: Path, text: YamlText, above: Key, problem: Problem) -> Mistake:
+def problem_at(path: Path, text: YamlText, above: Key, problem: ManifestProblem) -> Mistake:
     """Return the mistake for a problem that one of our own checks found below a key."""
     return mistake_at(path, text, (*above, *problem.key), problem.expected, problem.found)
 
 
-def _own_problems(details: ErrorDetails) -> tuple[Problem, ...]:
+def _own_problems(details: ErrorDetails) -> tuple[ManifestProblem, ...]:
     """Return the problems that our own checks found; they raise no other error."""
     error = details["ctx"]["error"]
     assert isinstance(error, ManifestProblems)

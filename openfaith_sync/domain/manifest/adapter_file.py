@@ -12,7 +12,7 @@ from openfaith_sync.domain.manifest.auth import Auth
 from openfaith_sync.domain.manifest.error_rules import ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.paging import Paging, RateLimit
-from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
+from openfaith_sync.domain.manifest.problem import ManifestProblem, ManifestProblems
 from openfaith_sync.domain.record_tables import RESERVED_SCHEMAS, is_reserved_schema
 
 ORG_TIME_ZONE = "org"
@@ -21,7 +21,7 @@ ORG_TIME_ZONE = "org"
 
 def _require_time_zone(given: str) -> str:
     if given != ORG_TIME_ZONE and given not in available_timezones():
-        raise ManifestProblems(Problem((), f"an IANA name such as America/Chicago, or {ORG_TIME_ZONE}"))
+        raise ManifestProblems(ManifestProblem((), f"an IANA name such as America/Chicago, or {ORG_TIME_ZONE}"))
     return given
 
 
@@ -29,7 +29,9 @@ def _require_free_schema(given: str) -> str:
     if is_reserved_schema(given):
         reserved = ", ".join(sorted(RESERVED_SCHEMAS))
         raise ManifestProblems(
-            Problem((), f"another name: its tables lie in a schema of this name, and {reserved} and pg_… are taken")
+            ManifestProblem(
+                (), f"another name: its tables lie in a schema of this name, and {reserved} and pg_… are taken"
+            )
         )
     return given
 

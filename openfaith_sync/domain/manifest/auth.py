@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath
-from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
+from openfaith_sync.domain.manifest.problem import ManifestProblem, ManifestProblems
 
 
 class OAuth2(ManifestModel):
@@ -42,7 +42,7 @@ class TokenPlace(ManifestModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if (self.header is None) == (self.parameter is None):
-            raise ManifestProblems(Problem(("header",), "one of header and parameter", "neither or both"))
+            raise ManifestProblems(ManifestProblem(("header",), "one of header and parameter", "neither or both"))
         return self
 
 
@@ -61,9 +61,9 @@ class Auth(ManifestModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if ("oauth2" in self.methods) != (self.oauth2 is not None):
-            raise ManifestProblems(Problem(("oauth2",), "this key exactly where methods has oauth2"))
+            raise ManifestProblems(ManifestProblem(("oauth2",), "this key exactly where methods has oauth2"))
         if ("token" in self.methods) != (self.token is not None):
-            raise ManifestProblems(Problem(("token",), "this key exactly where methods has token"))
+            raise ManifestProblems(ManifestProblem(("token",), "this key exactly where methods has token"))
         if {"token", "bearer"} <= set(self.methods):
-            raise ManifestProblems(Problem(("methods",), "one way to carry a token", "both bearer and token"))
+            raise ManifestProblems(ManifestProblem(("methods",), "one way to carry a token", "both bearer and token"))
         return self

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, UrlPath, VersionDate
-from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
+from openfaith_sync.domain.manifest.problem import ManifestProblem, ManifestProblems
 
 JsonPointer = Annotated[str, StringConstraints(pattern=r"^(/[^/~]+)+$")]
 """A place in a JSON document (RFC 6901), such as `/meta/parent`."""
@@ -47,7 +47,7 @@ class JsonApiKeys(AdapterFile):
     def _is_consistent(self) -> Self:
         if self.paging.by != "offset":
             expected = "offset in the JSON:API dialect"
-            raise ManifestProblems(Problem(("paging", "by"), expected, repr(self.paging.by)))
+            raise ManifestProblems(ManifestProblem(("paging", "by"), expected, repr(self.paging.by)))
         return self
 
 
@@ -108,7 +108,7 @@ class ChangeFilter(ManifestModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.before_parameter is not None and self.by != "parameter":
-            raise ManifestProblems(Problem(("before_parameter",), "none if 'by' is expression"))
+            raise ManifestProblems(ManifestProblem(("before_parameter",), "none if 'by' is expression"))
         return self
 
 

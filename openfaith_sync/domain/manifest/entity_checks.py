@@ -5,33 +5,37 @@ from collections.abc import Iterator
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
-from openfaith_sync.domain.manifest.problem import Key, Problem
+from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import RecordTable
 
 
-def entity_problems(entity: EntityKeys) -> list[Problem]:
+def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
     """Return the contradictions in an entity, and those with the canonical tables."""
     if entity.table is not None and entity.table not in CANONICAL_TABLES:
         known = ", ".join(sorted(CANONICAL_TABLES))
-        return [Problem(("table",), f"one of {known}; without this key it has a source table", repr(entity.table))]
+        return [
+            ManifestProblem(("table",), f"one of {known}; without this key it has a source table", repr(entity.table))
+        ]
     problems = list(_canonical_problems(entity, CANONICAL_TABLES[entity.table])) if entity.table else []
     for name, relationship in entity.relationships.items():
         if relationship.to and relationship.cardinality == "many":
-            problems.append(Problem(("relationships", name, "to"), "null: a to-many relationship fills no column"))
+            problems.append(
+                ManifestProblem(("relationships", name, "to"), "null: a to-many relationship fills no column")
+            )
     problems += [
-        Problem(("attributes", name, "prefer"), "an attribute of this entity", repr(attribute.prefer))
+        ManifestProblem(("attributes", name, "prefer"), "an attribute of this entity", repr(attribute.prefer))
         for name, attribute in entity.attributes.items()
         if attribute.prefer and attribute.prefer not in entity.attributes
     ]
     problems += [
-        Problem(
+        ManifestProblem(
             ("attributes", name, "extension"), "it together with 'parse: phone' and 'to'", repr(attribute.extension)
         )
         for name, attribute in entity.attributes.items()
         if attribute.extension and (attribute.parse is not Parse.PHONE or (entity.table and attribute.to is None))
     ]
     problems += [
-        Problem(("sideload", include), f"one of includes: {', '.join(entity.includes)}", repr(include))
+        ManifestProblem(("sideload", include), f"one of includes: {', '.join(entity.includes)}", repr(include))
         for include in entity.sideload
         if include not in entity.includes
     ]
@@ -39,11 +43,11 @@ def entity_problems(entity: EntityKeys) -> list[Problem]:
     problems += _nested_problems(entity)
     get = entity.endpoints.get
     if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):
-        problems.append(Problem(("endpoints", "get"), "a path with {id}", repr(get)))
+        problems.append(ManifestProblem(("endpoints", "get"), "a path with {id}", repr(get)))
     return problems
 
 
-def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Problem]:
+def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[ManifestProblem]:
     """Yield the columns that the canonical table does not have, or that would be filled twice."""
     columns = {column.name for column in table.columns}
     filled: dict[str, Key] = {}
@@ -54,14 +58,14 @@ def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Prob
         if column is None:
             continue
         if column not in columns:
-            yield Problem(key, f"a column of {table.name}: {', '.join(sorted(columns))}", repr(column))
+            yield ManifestProblem(key, f"a column of {table.name}: {', '.join(sorted(columns))}", repr(column))
         elif column in filled:
             expected = f"another column: {'.'.join(filled[column])} already fills this one"
-            yield Problem(key, expected, repr(column))
+            yield ManifestProblem(key, expected, repr(column))
         filled[column] = key
 
 
-def _nested_problems(entity: EntityKeys) -> Iterator[Problem]:
+def _nested_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     nested = entity.nested
     read_by = {"list": (entity.endpoints.list, entity.parameters)}
     if entity.endpoints.get is not None:
@@ -69,35 +73,35 @@ def _nested_problems(entity: EntityKeys) -> Iterator[Problem]:
     for name, (path, parameters) in read_by.items():
         has_parent = any("{parent}" in text for text in (path, *parameters.values()))
         if nested and not has_parent:
-            yield Problem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
+            yield ManifestProblem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
         if not nested and has_parent:
-            yield Problem(("endpoints", name), "no {parent}, since the entity is not nested", repr(path))
+            yield ManifestProblem(("endpoints", name), "no {parent}, since the entity is not nested", repr(path))
     if nested is None:
         return
     under = entity.relationships.get(nested.under)
     if under is None or under.cardinality == "many" or under.nullable:
         expected = "a required to-one relationship of this entity"
-        yield Problem(("nested", "under"), expected, repr(nested.under))
+        yield ManifestProblem(("nested", "under"), expected, repr(nested.under))
     if (nested.members is None) != (nested.member is None):
-        yield Problem(("nested",), "both or neither", "one of members and member")
+        yield ManifestProblem(("nested",), "both or neither", "one of members and member")
     if nested.member is not None and nested.member not in entity.relationships:
-        yield Problem(("nested", "member"), "a relationship of this entity", repr(nested.member))
+        yield ManifestProblem(("nested", "member"), "a relationship of this entity", repr(nested.member))
     if entity.delta.by is not DeltaCapability.NONE:
-        yield Problem(("delta", "by"), "none, since the entity is nested", repr(entity.delta.by.value))
+        yield ManifestProblem(("delta", "by"), "none, since the entity is nested", repr(entity.delta.by.value))
 
 
-def _delta_problems(entity: EntityKeys) -> list[Problem]:
-    delta, problems = entity.delta, list[Problem]()
+def _delta_problems(entity: EntityKeys) -> list[ManifestProblem]:
+    delta, problems = entity.delta, list[ManifestProblem]()
     if delta.by is not DeltaCapability.NONE and delta.attribute is None:
-        problems.append(Problem(("delta", "attribute"), f"an attribute, since delta.by is {delta.by}"))
+        problems.append(ManifestProblem(("delta", "attribute"), f"an attribute, since delta.by is {delta.by}"))
     if delta.attribute is None:
         return problems
     if delta.attribute not in entity.attributes:
-        problems.append(Problem(("delta", "attribute"), "an attribute of this entity", repr(delta.attribute)))
+        problems.append(ManifestProblem(("delta", "attribute"), "an attribute of this entity", repr(delta.attribute)))
     if delta.by is DeltaCapability.FILTER and delta.attribute not in entity.filters:
         expected = f"ordered or none, since {delta.attribute} is not one of filters"
-        problems.append(Problem(("delta", "by"), expected, repr(delta.by.value)))
+        problems.append(ManifestProblem(("delta", "by"), expected, repr(delta.by.value)))
     if delta.by is not DeltaCapability.NONE and delta.attribute not in entity.order_by:
         expected = f"none, since {delta.attribute} is not one of order_by"
-        problems.append(Problem(("delta", "by"), expected, repr(delta.by.value)))
+        problems.append(ManifestProblem(("delta", "by"), expected, repr(delta.by.value)))
     return problems

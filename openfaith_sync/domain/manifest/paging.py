@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel
-from openfaith_sync.domain.manifest.problem import ManifestProblems, Problem
+from openfaith_sync.domain.manifest.problem import ManifestProblem, ManifestProblems
 
 
 class DeepOffset(ManifestModel):
@@ -46,9 +46,9 @@ class Paging(ManifestModel):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         if self.is_by_token != (self.next is not None):
-            raise ManifestProblems(Problem(("next",), "this key exactly where 'by' is cursor or link"))
+            raise ManifestProblems(ManifestProblem(("next",), "this key exactly where 'by' is cursor or link"))
         if self.deep_offset is not None and self.by != "offset":
-            raise ManifestProblems(Problem(("deep_offset",), f"none if 'by' is {self.by}"))
+            raise ManifestProblems(ManifestProblem(("deep_offset",), f"none if 'by' is {self.by}"))
         return self
 
 
@@ -71,5 +71,5 @@ class RateLimit(ManifestModel):
     def _is_consistent(self) -> Self:
         if self.remaining_header and (self.count_header or not self.limit_header):
             expected = "a header together with limit_header and without count_header"
-            raise ManifestProblems(Problem(("remaining_header",), expected))
+            raise ManifestProblems(ManifestProblem(("remaining_header",), expected))
         return self

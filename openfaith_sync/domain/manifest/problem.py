@@ -10,7 +10,7 @@ Key: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ManifestProblem:
     """A problem at one key."""
 
     key: Key
@@ -28,7 +28,7 @@ class Problem:
 class ManifestProblems(ValueError):
     """A part of a manifest has problems; pydantic wraps this in its own error."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: ManifestProblem) -> None:
         """Store the problems."""
         self.problems = problems
         super().__init__("; ".join(map(str, problems)))
@@ -37,7 +37,7 @@ class ManifestProblems(ValueError):
 class ImpossibleMapping(DefinitionError):
     """An entity declares a mapping that cannot be compiled; the problem's key begins with the entity's name."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ManifestProblem) -> None:
         """Store the problem."""
         self.problem = problem
         super().__init__(str(problem))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse, Relationship
 from openfaith_sync.domain.manifest.entity_keys import EntityKeys
-from openfaith_sync.domain.manifest.problem import Key, Problem
+from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import (
     MAPPED_COMMON,
     NAME,
@@ -107,21 +107,21 @@ def source_table(entity: EntityKeys, name: str, adapter: str, *, has_merges: boo
     )
 
 
-def source_problems(entity: EntityKeys, adapter: str, name: str) -> Iterator[Problem]:
+def source_problems(entity: EntityKeys, adapter: str, name: str) -> Iterator[ManifestProblem]:
     """Yield why an entity's source table, or its view, cannot be made."""
     if not NAME.fullmatch(table_name(entity, name)):
-        yield Problem(("plural",), f"a shorter name than {table_name(entity, name)}: {NAME.pattern}")
+        yield ManifestProblem(("plural",), f"a shorter name than {table_name(entity, name)}: {NAME.pattern}")
     shape = shape_of(entity, adapter)
     is_source = entity.table is None
     filled: dict[str, Key] = {}
     for key, column in _filled_columns(entity, shape, is_source=is_source):
         if column in STORE_COLUMNS:
-            yield Problem(key, _RESERVED_NAMES, repr(column))
+            yield ManifestProblem(key, _RESERVED_NAMES, repr(column))
         elif not NAME.fullmatch(column):
-            yield Problem(key, f"a column's name of its own that matches {NAME.pattern}", repr(column))
+            yield ManifestProblem(key, f"a column's name of its own that matches {NAME.pattern}", repr(column))
         elif column in filled:
             expected = f"another column's name: {'.'.join(filled[column])} already has this one"
-            yield Problem(key, expected, repr(column))
+            yield ManifestProblem(key, expected, repr(column))
         filled[column] = key
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS, parse_country
 from openfaith_sync.domain.record_tables import ColumnType
@@ -75,7 +75,7 @@ def build_choices(entity: Entity, prefix: str) -> tuple[Choice, ...]:
         others = [entity.attributes[attribute.prefer]] if attribute.prefer else []
         if column is not ColumnType.TEXT or any(part.type is not AttributeType.STRING for part in (attribute, *others)):
             key = (entity.name, "attributes", name)
-            raise ImpossibleMapping(Problem(key, "text, to choose from and to fill"))
+            raise ImpossibleMapping(ManifestProblem(key, "text, to choose from and to fill"))
         extension = places[attribute.extension][0] if attribute.extension else None
         choices.append(Choice(name, place, prefix + name, _parser_of(attribute), attribute.prefer, country, extension))
     return tuple(choices)

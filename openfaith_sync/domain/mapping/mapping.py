@@ -16,7 +16,7 @@ from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
 from openfaith_sync.domain.mapping.composed_columns import build_choices
 from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank, parse_text
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
@@ -217,7 +217,7 @@ def _find_status(entity: Entity) -> str | None:
     name = next((name for name, part in entity.attributes.items() if part.to == "status"), None)
     if name is not None and entity.attributes[name].parse is not Parse.STATUS:
         key = (entity.name, "attributes", name)
-        raise ImpossibleMapping(Problem(key, "'parse: status'", "no parse"))
+        raise ImpossibleMapping(ManifestProblem(key, "'parse: status'", "no parse"))
     return name
 
 
@@ -230,4 +230,4 @@ def _find_version(entity: Entity) -> int | None:
         if column.name == wanted and column.type is ColumnType.TIMESTAMP:
             return place
     key = (entity.name, "delta", "attribute")
-    raise ImpossibleMapping(Problem(key, "an attribute that fills a timestamp", repr(entity.delta.attribute)))
+    raise ImpossibleMapping(ManifestProblem(key, "an attribute that fills a timestamp", repr(entity.delta.attribute)))

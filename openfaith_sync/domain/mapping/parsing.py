@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
-from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, Problem
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, ManifestProblem
 from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
 from openfaith_sync.domain.record_tables import ColumnType
@@ -58,13 +58,13 @@ def build_parser(key: Key, attribute: Attribute, column: ColumnType) -> Parser:
     """
     if attribute.parse is not None:
         if attribute.type is not AttributeType.STRING or column is not ColumnType.TEXT or attribute.wire:
-            raise ImpossibleMapping(Problem((*key, "parse"), "text to text", repr(attribute.parse.value)))
+            raise ImpossibleMapping(ManifestProblem((*key, "parse"), "text to text", repr(attribute.parse.value)))
         return Parser(_text_parser(TEXT_PARSERS[attribute.parse]), is_same)
     parser = _PARSERS.get((attribute.type, attribute.wire, column))
     if parser is None:
         wire = f" sent as {attribute.wire}" if attribute.wire else ""
         expected = f"a type that can fill a column of type {column.value!r}"
-        raise ImpossibleMapping(Problem((*key, "type"), expected, f"{attribute.type.value!r}{wire}"))
+        raise ImpossibleMapping(ManifestProblem((*key, "type"), expected, f"{attribute.type.value!r}{wire}"))
     return parser
 
 

@@ -12,7 +12,7 @@ from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, EntityId, EntityName, IdDeriver, OrgId
 from openfaith_sync.domain.manifest.attribute import Relationship
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Problem
+from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import RawRecord, Reference
@@ -188,4 +188,4 @@ def _place_of(entity: Entity, name: str, wanted: str) -> int:
         if column.name == wanted and column.type is ColumnType.REFERENCE:
             return place
     key = (entity.name, "relationships", name, "to")
-    raise ImpossibleMapping(Problem(key, "a reference column", repr(wanted)))
+    raise ImpossibleMapping(ManifestProblem(key, "a reference column", repr(wanted)))
