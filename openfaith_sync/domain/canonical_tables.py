@@ -1,18 +1,27 @@
 """The canonical tables: few, designed, and the same whatever the source."""
 
 from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
+from openfaith_sync.domain.sensitivity import Sensitivity
+
+PUBLIC, PERSONAL = Sensitivity.PUBLIC, Sensitivity.PERSONAL
 
 
-def _text(*, private: bool = False, **described: str) -> tuple[Column, ...]:
-    return tuple(Column(name, private=private, comment=said) for name, said in described.items())
+def _text(sensitivity: Sensitivity, **described: str) -> tuple[Column, ...]:
+    return _typed(ColumnType.TEXT, sensitivity, **described)
 
 
-def _typed(kind: ColumnType, *, private: bool = False, **described: str) -> tuple[Column, ...]:
-    return tuple(Column(name, kind, private, said) for name, said in described.items())
+def _typed(kind: ColumnType, sensitivity: Sensitivity, **described: str) -> tuple[Column, ...]:
+    return tuple(Column(name, kind, sensitivity, comment=said) for name, said in described.items())
+
+
+def _owner(**described: str) -> tuple[Column, ...]:
+    return tuple(
+        Column(name, ColumnType.REFERENCE, PUBLIC, is_owner=True, comment=said) for name, said in described.items()
+    )
 
 
 def _reference(**described: str) -> tuple[Column, ...]:
-    return tuple(Column(name, ColumnType.REFERENCE, comment=said) for name, said in described.items())
+    return _typed(ColumnType.REFERENCE, PUBLIC, **described)
 
 
 _TABLES = (
@@ -20,17 +29,17 @@ _TABLES = (
         "people",
         (
             *_text(
+                PERSONAL,
                 first_name="The given name that is used in full.",
                 middle_name="Further given names.",
                 last_name="The family name.",
                 nickname="The name that the person goes by.",
                 name="The whole name, as the source composes it.",
-                private=True,
             ),
-            *_text(gender="male, female or null."),
-            *_typed(ColumnType.DATE, birthdate="The day of birth.", anniversary="The wedding day.", private=True),
-            *_text(membership="The kind of membership, in the church's own words."),
-            *_text(avatar="The address of a picture.", private=True),
+            *_text(PERSONAL, gender="male, female or null."),
+            *_typed(ColumnType.DATE, PERSONAL, birthdate="The day of birth.", anniversary="The wedding day."),
+            *_text(PERSONAL, membership="The kind of membership, in the church's own words."),
+            *_text(PERSONAL, avatar="The address of a picture."),
             *_reference(primary_campus_id="The campus that the person belongs to."),
         ),
         has_merges=True,
@@ -39,8 +48,8 @@ _TABLES = (
     RecordTable(
         "households",
         (
-            *_text(name="The household's name.", private=True),
-            *_typed(ColumnType.INTEGER, member_count="How many people it has, as the source counts them."),
+            *_text(PERSONAL, name="The household's name."),
+            *_typed(ColumnType.INTEGER, PUBLIC, member_count="How many people it has, as the source counts them."),
             *_reference(primary_contact_id="The person to speak to."),
         ),
         comment="Families and others who live together.",
@@ -48,9 +57,9 @@ _TABLES = (
     RecordTable(
         "household_memberships",
         (
-            *_reference(household_id="The household.", person_id="The person."),
-            *_text(role="The person's role in the household."),
-            *_typed(ColumnType.BOOLEAN, pending="Whether somebody has yet to confirm it."),
+            *_owner(household_id="The household.", person_id="The person."),
+            *_text(PERSONAL, role="The person's role in the household."),
+            *_typed(ColumnType.BOOLEAN, PUBLIC, pending="Whether somebody has yet to confirm it."),
         ),
         indexed=("household_id", "person_id"),
         comment="Which people belong to which households.",
@@ -58,17 +67,17 @@ _TABLES = (
     RecordTable(
         "addresses",
         (
-            *_reference(person_id="Whose address it is."),
+            *_owner(person_id="Whose address it is."),
             *_text(
+                PERSONAL,
                 street_line_1="Street and number.",
                 street_line_2="Apartment, floor and the like.",
                 city="The city.",
                 state="The state or region.",
                 zip="The postal code.",
-                private=True,
             ),
-            *_text(country_code="ISO 3166-1 alpha-2, such as US.", location="Home, work and the like."),
-            *_typed(ColumnType.BOOLEAN, primary="Whether it is the first one to use."),
+            *_text(PUBLIC, country_code="ISO 3166-1 alpha-2, such as US.", location="Home, work and the like."),
+            *_typed(ColumnType.BOOLEAN, PUBLIC, primary="Whether it is the first one to use."),
         ),
         indexed=("person_id",),
         comment="Postal addresses of people.",
@@ -76,11 +85,12 @@ _TABLES = (
     RecordTable(
         "emails",
         (
-            *_reference(person_id="Whose address it is."),
-            *_text(address="The e-mail address.", private=True),
-            *_text(location="Home, work and the like."),
+            *_owner(person_id="Whose address it is."),
+            *_text(PERSONAL, address="The e-mail address."),
+            *_text(PUBLIC, location="Home, work and the like."),
             *_typed(
                 ColumnType.BOOLEAN,
+                PUBLIC,
                 primary="Whether it is the first one to use.",
                 blocked="Whether the source sends nothing to it.",
             ),
@@ -91,14 +101,14 @@ _TABLES = (
     RecordTable(
         "phone_numbers",
         (
-            *_reference(person_id="Whose number it is."),
+            *_owner(person_id="Whose number it is."),
             *_text(
+                PERSONAL,
                 number="E.164 where the source gives enough of it, else as it came.",
                 extension="What is dialled after the number.",
-                private=True,
             ),
-            *_text(country_code="ISO 3166-1 alpha-2, such as US.", location="Home, mobile and the like."),
-            *_typed(ColumnType.BOOLEAN, primary="Whether it is the first one to use."),
+            *_text(PUBLIC, country_code="ISO 3166-1 alpha-2, such as US.", location="Home, mobile and the like."),
+            *_typed(ColumnType.BOOLEAN, PUBLIC, primary="Whether it is the first one to use."),
         ),
         indexed=("person_id",),
         comment="Telephone numbers of people.",
@@ -107,6 +117,7 @@ _TABLES = (
         "campuses",
         (
             *_text(
+                PUBLIC,
                 name="The campus's name.",
                 description="What the church says of it.",
                 street="Street and number.",
@@ -115,33 +126,38 @@ _TABLES = (
                 zip="The postal code.",
                 country_code="ISO 3166-1 alpha-2, such as US.",
             ),
-            *_typed(ColumnType.FLOAT, latitude="Degrees north.", longitude="Degrees east."),
-            *_text(url="Its website.", avatar="The address of a picture."),
+            *_typed(ColumnType.FLOAT, PUBLIC, latitude="Degrees north.", longitude="Degrees east."),
+            *_text(PUBLIC, url="Its website.", avatar="The address of a picture."),
         ),
+        sensitivity=PUBLIC,
         comment="Places where a church meets.",
     ),
     RecordTable(
         "groups",
         (
             *_text(
+                PUBLIC,
                 name="The group's name.",
                 description="What the church says of it.",
                 schedule="When it meets, in words.",
                 location_type="physical or virtual.",
             ),
-            *_typed(ColumnType.INTEGER, memberships_count="How many members it has, as the source counts them."),
-            *_text(contact_email="Where questions go.", private=True),
-            *_text(url="Its public page.", virtual_location_url="Where it meets online."),
+            *_typed(
+                ColumnType.INTEGER, PUBLIC, memberships_count="How many members it has, as the source counts them."
+            ),
+            *_text(PERSONAL, contact_email="Where questions go."),
+            *_text(PUBLIC, url="Its public page.", virtual_location_url="Where it meets online."),
             *_reference(group_type_id="The kind of group."),
         ),
+        sensitivity=PUBLIC,
         comment="Small groups, classes and teams.",
     ),
     RecordTable(
         "group_memberships",
         (
-            *_reference(group_id="The group.", person_id="The person."),
-            *_text(role="The person's role in the group."),
-            *_typed(ColumnType.TIMESTAMP, joined_at="When the person joined."),
+            *_owner(group_id="The group.", person_id="The person."),
+            *_text(PERSONAL, role="The person's role in the group."),
+            *_typed(ColumnType.TIMESTAMP, PERSONAL, joined_at="When the person joined."),
         ),
         indexed=("group_id", "person_id"),
         comment="Which people belong to which groups.",
@@ -149,14 +165,15 @@ _TABLES = (
     RecordTable(
         "events",
         (
-            *_reference(group_id="The group that meets."),
-            *_text(name="The meeting's name.", description="What the church says of it."),
-            *_typed(ColumnType.TIMESTAMP, starts_at="When it begins.", ends_at="When it ends."),
-            *_typed(ColumnType.BOOLEAN, canceled="Whether it was called off."),
-            *_typed(ColumnType.TIMESTAMP, canceled_at="When it was called off."),
-            *_text(location_type="physical or virtual.", virtual_location_url="Where it is held online."),
+            *_owner(group_id="The group that meets."),
+            *_text(PUBLIC, name="The meeting's name.", description="What the church says of it."),
+            *_typed(ColumnType.TIMESTAMP, PUBLIC, starts_at="When it begins.", ends_at="When it ends."),
+            *_typed(ColumnType.BOOLEAN, PUBLIC, canceled="Whether it was called off."),
+            *_typed(ColumnType.TIMESTAMP, PUBLIC, canceled_at="When it was called off."),
+            *_text(PUBLIC, location_type="physical or virtual.", virtual_location_url="Where it is held online."),
         ),
         indexed=("group_id",),
+        sensitivity=PUBLIC,
         comment="Meetings of groups.",
     ),
 )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from openfaith_sync.domain.sensitivity import Sensitivity
+
 CANONICAL_SCHEMA = "openfaith"
 """The schema of the canonical tables; each adapter's source tables lie in a schema of its name."""
 
@@ -48,17 +50,19 @@ class Column:
 
     name: str
     type: ColumnType = ColumnType.TEXT
-    private: bool = False
-    """Personal: never shown in a preview, a log or an event."""
+    sensitivity: Sensitivity = Sensitivity.PERSONAL
+    """Who may see it."""
+    is_owner: bool = False
+    """Whether it refers to what the row belongs to: the row is erased with that."""
     comment: str = field(default="", compare=False)
     """What it holds, for readers of the database."""
 
 
 MAPPED_COMMON = (
-    Column("status"),
-    Column("created_at", ColumnType.TIMESTAMP),
-    Column("updated_at", ColumnType.TIMESTAMP),
-    Column("inactivated_at", ColumnType.TIMESTAMP),
+    Column("status", sensitivity=Sensitivity.PUBLIC),
+    Column("created_at", ColumnType.TIMESTAMP, Sensitivity.PUBLIC),
+    Column("updated_at", ColumnType.TIMESTAMP, Sensitivity.PUBLIC),
+    Column("inactivated_at", ColumnType.TIMESTAMP, Sensitivity.PUBLIC),
 )
 """Common columns that come from the source. The rest (``id``, ``org_id``, ``type``,
 ``external_id``, ``adapter``, ``tags``, ``custom_fields``, ``deleted_at`` and others) is the store's."""
@@ -119,6 +123,8 @@ class RecordTable:
     has_merges: bool = False
     """Whether its records can become part of each other: the table then has ``merged_into_id``."""
     schema: str = CANONICAL_SCHEMA
+    sensitivity: Sensitivity = Sensitivity.PERSONAL
+    """Of its records as a whole; a sensitive table has sensitive columns only."""
     comment: str = field(default="", compare=False)
     """What it holds, for readers of the database."""
 

@@ -9,6 +9,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMi
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.source_columns import plural_of, shape_of
 from openfaith_sync.domain.record_tables import ColumnType
+from openfaith_sync.domain.sensitivity import Sensitivity
 from openfaith_sync_tests.added_entity import NOTE, add_note, read_with_note
 
 
@@ -78,7 +79,11 @@ def test_columns_have_the_names_of_attributes_and_types_of_their_own(tmp_path: P
         "other_name": ColumnType.TEXT,
     }
     # Nobody has looked yet at what they hold.
-    assert all(column.private for column in note.record_table.own if column.type is not ColumnType.REFERENCE)
+    assert all(
+        column.sensitivity is Sensitivity.PERSONAL
+        for column in note.record_table.own
+        if column.type is not ColumnType.REFERENCE
+    )
     assert (note.attributes["created_at"].to, note.attributes["updated_at"].to) == ("created_at", "updated_at")
 
 

@@ -30,11 +30,13 @@ def test_every_asset_shows_the_columns_that_its_table_has(database: Database, pc
             assert told == real, entity.name
 
 
-def test_private_columns_carry_a_tag_and_stay_out_of_previews(pco_manifest: Manifest) -> None:
+def test_personal_columns_carry_a_tag_and_stay_out_of_previews(pco_manifest: Manifest) -> None:
     person = pco_manifest.entities[EntityName("person")]
-    private = {column.name for column in column_schema(person).columns if "private" in column.tags}
-    assert {"first_name", "name", "birthdate", "custom_fields"} <= private
-    assert private.isdisjoint(shown_columns(person))
+    tags = {column.name: set(column.tags) for column in column_schema(person).columns}
+    assert tags["first_name"] == tags["birthdate"] == tags["gender"] == tags["tags"] == {"personal"}
+    assert tags["custom_fields"] == {"sensitive"}
+    assert tags["id"] == tags["status"] == tags["primary_campus_id"] == set()
+    assert {name for name, held in tags.items() if held}.isdisjoint(shown_columns(person))
 
 
 @pytest.mark.parametrize("table", CANONICAL_TABLES)

@@ -25,7 +25,7 @@ NOTES = RecordTable(
     (
         Column("person_id", ColumnType.REFERENCE),
         Column("author_id", ColumnType.REFERENCE),
-        Column("text", private=True),
+        Column("text"),
         Column("display_date"),
     ),
 )

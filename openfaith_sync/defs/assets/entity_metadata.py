@@ -1,7 +1,7 @@
 """The metadata of an asset's definition: its table, its columns and its source."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -9,9 +9,10 @@ from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, Str
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import COMMON_COMMENTS, SQL_TYPES, Column
+from openfaith_sync.domain.sensitivity import Sensitivity
 
-PRIVATE = "private"
-"""The tag of columns that may hold personal data."""
+_Tags: TypeAlias = Mapping[str, Mapping[str, str]]
+"""The tags of each column."""
 STORE_TYPES: Mapping[str, str] = {
     "tags": "jsonb",
     "custom_fields": "jsonb",
@@ -51,24 +52,25 @@ def entity_metadata(manifest: Manifest, entity: Entity, graph: DependencyGraph) 
 def column_schema(entity: Entity) -> dg.TableSchema:
     """Return all columns of an entity's table, each with the source of its values."""
     sources = dict(_column_sources(entity))
-    mapped = [_column(column, sources.get(column.name)) for column in entity.record_table.columns]
+    tags = {name: _tags(sensitivity) for name, sensitivity in entity.column_sensitivities.items()}
+    mapped = [_column(column, sources.get(column.name), tags) for column in entity.record_table.columns]
     merged = ["merged_into_id"] if entity.record_table.has_merges else []
-    before = [_store_column(name) for name in ("id", "org_id", "external_id", "adapter", "type")]
-    return dg.TableSchema([*before, *mapped, *(_store_column(name) for name in (*merged, *STORE_TYPES))])
+    before = [_store_column(name, tags) for name in ("id", "org_id", "external_id", "adapter", "type")]
+    return dg.TableSchema([*before, *mapped, *(_store_column(name, tags) for name in (*merged, *STORE_TYPES))])
 
 
-def _store_column(name: str) -> dg.TableColumn:
-    tags = {PRIVATE: ""} if name == "custom_fields" else None
-    return dg.TableColumn(name, STORE_TYPES.get(name, "text"), description=COMMON_COMMENTS[name], tags=tags)
+def _store_column(name: str, tags: _Tags) -> dg.TableColumn:
+    return dg.TableColumn(name, STORE_TYPES.get(name, "text"), description=COMMON_COMMENTS[name], tags=tags[name])
 
 
-def _column(column: Column, source: str | None) -> dg.TableColumn:
-    return dg.TableColumn(
-        column.name,
-        SQL_TYPES[column.type],
-        description=source or "Not filled by this source.",
-        tags={PRIVATE: ""} if column.private else None,
-    )
+def _column(column: Column, source: str | None, tags: _Tags) -> dg.TableColumn:
+    described = source or "Not filled by this source."
+    return dg.TableColumn(column.name, SQL_TYPES[column.type], description=described, tags=tags[column.name])
+
+
+def _tags(sensitivity: Sensitivity) -> Mapping[str, str]:
+    """Return the tag that says how sensitive a column is, unless it is public."""
+    return {} if sensitivity.is_shown else {sensitivity.value: ""}
 
 
 def _column_sources(entity: Entity) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,8 @@ def read_preview(database: Database, org: OrgId, entity: Entity) -> dg.MetadataV
 
 def shown_columns(entity: Entity) -> Sequence[str]:
     """Return the columns that a preview may contain: none that is, or could be, personal."""
-    return ("id", *(column.name for column in entity.record_table.columns if not column.private), "synced_at")
+    shown = [column.name for column in entity.record_table.columns if entity.column_sensitivities[column.name].is_shown]
+    return ("id", *shown, "synced_at")
 
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

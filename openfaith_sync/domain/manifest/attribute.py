@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, SnakeCase
+from openfaith_sync.domain.sensitivity import Sensitivity
 
 
 class AttributeType(StrEnum):
@@ -55,6 +56,13 @@ class Attribute(ManifestModel):
     """The `strptime` format of a date or time that is not ISO 8601: `%m/%d/%Y`."""
     empty: tuple[str, ...] = ()
     """Texts that stand for no value, such as `0000-00-00`."""
+    # The privacy keys change nothing of what is read: no fingerprint holds them.
+    sensitivity: Sensitivity | None = Field(default=None, exclude=True)
+    """How carefully its values are handled: `public`, `personal`, or `sensitive` (medical notes, background
+    checks, pastoral notes, children, giving); by default as its canonical column, or else as the entity."""
+    describes: SnakeCase | None = Field(default=None, exclude=True)
+    """The relationship whose record it tells something of, such as that person's name: it is erased with that
+    record."""
 
 
 class Relationship(ManifestModel):
@@ -78,6 +86,9 @@ class Relationship(ManifestModel):
     name; by default `<name>_id` if the target is an entity of the manifest."""
     always: bool = False
     """Sent with every record, and not only with `include`."""
+    belongs: bool | None = Field(default=None, exclude=True)
+    """Whether a record belongs to the target, and is erased with it; by default if the relationship is required or
+    is called like its target. In a canonical table, the table says it."""
 
     @property
     def targets(self) -> dict[str, str]:

@@ -12,9 +12,11 @@ from openfaith_sync.domain.manifest.adapter_file import Product
 from openfaith_sync.domain.manifest.entity_checks import entity_problems
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, VersionDate
+from openfaith_sync.domain.manifest.privacy import column_sensitivities, sensitivity_of
 from openfaith_sync.domain.manifest.problem import ManifestProblems
 from openfaith_sync.domain.manifest.source_columns import source_table, table_name, with_columns
 from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.domain.sensitivity import Sensitivity
 
 
 class EntityPart(EntityKeys):
@@ -74,6 +76,20 @@ class Entity(EntityPart):
         if self.table is not None:
             return CANONICAL_TABLES[self.table]
         return source_table(self, self.name, self.adapter, has_merges=self.merges is not None, comment=self.description)
+
+    @property
+    def column_sensitivities(self) -> Mapping[str, Sensitivity]:
+        """Return how sensitive each column of its table is; of an entity without merges, one more than it has."""
+        return column_sensitivities(self, self.record_table)
+
+    @property
+    def hidden_columns(self) -> frozenset[str]:
+        """Return the columns of its table that no reader is granted without asking for them by name."""
+        return frozenset(name for name, found in self.column_sensitivities.items() if not found.is_granted)
+
+    def sensitivity_of(self, attribute: str) -> Sensitivity:
+        """Return how sensitive an attribute of the source's record is, also one that the manifest does not name."""
+        return sensitivity_of(self, attribute)
 
     def with_renamed_columns(self, renamed: Mapping[str, str]) -> Self:
         """Return the entity with other names for some columns of its source table."""

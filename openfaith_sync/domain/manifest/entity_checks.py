@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
+from openfaith_sync.domain.manifest.privacy import privacy_problems
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import RecordTable
 
@@ -40,6 +41,7 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
         if include not in entity.includes
     ]
     problems += _delta_problems(entity)
+    problems += privacy_problems(entity)
     problems += _nested_problems(entity)
     get = entity.endpoints.get
     if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):

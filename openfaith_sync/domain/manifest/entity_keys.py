@@ -9,6 +9,7 @@ from pydantic import Field
 from openfaith_sync.domain.defaults import OVERLAP
 from openfaith_sync.domain.manifest.attribute import Attribute, Relationship
 from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, SnakeCase, UrlPath
+from openfaith_sync.domain.sensitivity import Sensitivity
 
 
 class DeltaCapability(StrEnum):
@@ -101,6 +102,9 @@ class EntityKeys(ManifestModel):
     """The name of its source table, or of its view on the canonical table, in the schema of the adapter;
     by default the name of the canonical table, or the entity's English plural."""
     description: str
+    sensitivity: Sensitivity = Field(default=Sensitivity.PERSONAL, exclude=True)
+    """How carefully its records are handled, and by default their attributes. Only an org that turns a
+    `sensitive` entity on has it synced."""
     endpoints: Endpoints
     order_by: tuple[SnakeCase, ...] = ()
     """Keys that the source can order by; it silently ignores unknown ones."""

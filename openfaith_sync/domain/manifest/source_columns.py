@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse, Relationship
 from openfaith_sync.domain.manifest.entity_keys import EntityKeys
+from openfaith_sync.domain.manifest.privacy import belongs, sensitivity_of
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import (
     MAPPED_COMMON,
@@ -18,6 +19,7 @@ from openfaith_sync.domain.record_tables import (
     ColumnType,
     RecordTable,
 )
+from openfaith_sync.domain.sensitivity import Sensitivity
 
 COLUMN_TYPES: Mapping[AttributeType, ColumnType] = {
     AttributeType.STRING: ColumnType.TEXT,
@@ -98,12 +100,9 @@ def with_columns(
 def source_table(entity: EntityKeys, name: str, adapter: str, *, has_merges: bool, comment: str) -> RecordTable:
     """Return the source table of an entity whose attributes and relationships all have their columns."""
     references = [part.to for part in entity.relationships.values() if part.to]
-    own = [
-        *(Column(to, ColumnType.REFERENCE, comment=described) for to, described in _described_references(entity)),
-        *_value_columns(entity),
-    ]
+    own = (*_reference_columns(entity), *_value_columns(entity))
     return RecordTable(
-        table_name(entity, name), tuple(own), tuple(references), has_merges, schema=adapter, comment=comment
+        table_name(entity, name), own, tuple(references), has_merges, adapter, entity.sensitivity, comment
     )
 
 
@@ -150,14 +149,18 @@ def _value_columns(entity: EntityKeys) -> Iterator[Column]:
     for name, attribute in entity.attributes.items():
         described = f"{entity.resource}.{name} ({attribute.type.value})."
         if attribute.to is not None and attribute.to not in _COMMON:
-            # What a source holds is personal until somebody has looked: nothing of it is shown in previews.
-            yield Column(attribute.to, COLUMN_TYPES[attribute.type], private=True, comment=described)
+            sensitivity = sensitivity_of(entity, name)
+            yield Column(attribute.to, COLUMN_TYPES[attribute.type], sensitivity, comment=described)
         if attribute.extension:
-            yield Column(attribute.extension, private=True, comment=f"The extension in {entity.resource}.{name}.")
+            described = f"The extension in {entity.resource}.{name}."
+            yield Column(attribute.extension, sensitivity=sensitivity_of(entity, name), comment=described)
 
 
-def _described_references(entity: EntityKeys) -> Iterator[tuple[str, str]]:
+def _reference_columns(entity: EntityKeys) -> Iterator[Column]:
+    # An id says nothing of a person by itself, but that somebody has a background check does.
+    is_hidden = entity.sensitivity is Sensitivity.SENSITIVE
+    sensitivity = Sensitivity.SENSITIVE if is_hidden else Sensitivity.PUBLIC
     for name, part in entity.relationships.items():
         if part.to:
-            targets = " or ".join(dict.fromkeys(part.targets.values()))
-            yield part.to, f"{entity.resource}.{name}: our id of a {targets}."
+            described = f"{entity.resource}.{name}: our id of a {' or '.join(dict.fromkeys(part.targets.values()))}."
+            yield Column(part.to, ColumnType.REFERENCE, sensitivity, belongs(name, part), described)
