@@ -114,10 +114,11 @@ def list_(deployment: Deployment, as_json: bool) -> None:
                 "status": connection.status.value,
                 "since": connection.status_since,
                 "reason": connection.status_reason,
+                "only": connection.only and ", ".join(connection.only),
             }
             for connection in list_connections(database)
         ]
-    columns = ("org", "adapter", "base_url", "account", "method", "status", "since", "reason")
+    columns = ("org", "adapter", "base_url", "account", "method", "status", "since", "reason", "only")
     print_rows(rows, columns, as_json=as_json)
 
 

@@ -6,14 +6,17 @@ from zoneinfo import available_timezones
 
 import click
 
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import require_connections
 from openfaith_sync.commands.output import as_json, print_json
+from openfaith_sync.domain.connections.selection import describe_selection, parse_selection, select_entities
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.passes.rejections import FEW
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
+from openfaith_sync.store.connections.selections import load_selection, select_only
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.work import replan_nights
 
@@ -57,6 +60,11 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--reconcile-every", "reconciliation", type=DurationType(), help="How often to compare all ids: 1d, 7d, usual."
 )
+@click.option(
+    "--only",
+    metavar="NAME,...",
+    help="Sync only these modules and entities, such as people,group, and what they require; all undoes it.",
+)
 @adapter_option
 @as_json
 @pass_deployment
@@ -71,13 +79,18 @@ def set_(
     rejected_share: float | None,
     delta: timedelta | None,
     reconciliation: timedelta | None,
+    only: str | None,
     adapter: str | None,
     as_json: bool,
 ) -> None:
     """Change the settings of one org, and print them; without options, only print them.
 
+    Entities that are no longer selected keep their stored records, which then go out of date.
+
     \b
-    Example: openfaith-sync org set grace --time-zone America/Chicago --delta-every 5m
+    Examples:
+      openfaith-sync org set grace --time-zone America/Chicago --delta-every 5m
+      openfaith-sync org set grace --only people
     """  # noqa: D301  click's marker for lines that are not rewrapped
     org = parse_org(name)
     if time_zone is not None and time_zone not in available_timezones():
@@ -85,6 +98,8 @@ def set_(
     with open_database(deployment.settings) as database:
         require_connections(database, org)
         adapter = find_adapter(database, org, adapter)
+        manifest = read_manifest(deployment.settings.manifests, adapter)
+        chosen = None if only is None else parse_selection(manifest, only)
         settings = set_org(
             database,
             org,
@@ -99,6 +114,9 @@ def set_(
         ):
             if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
                 set_cadence(database, org, adapter, mode, every)
+        if only is not None:
+            select_only(database, org, adapter, chosen)
+        selected = load_selection(database, org, adapter)
         if time_zone is not None:
             replan_nights(database, org, settings.time_zone)
         cadences = load_cadences(database, org, adapter)
@@ -111,6 +129,8 @@ def set_(
         "rejected_share": settings.rejected_share,
         "adapter": adapter,
         **chosen_cadences,
+        "only": selected and list(selected),
+        "entities": list(select_entities(manifest, selected)),
     }
     if as_json:
         print_json(values)
@@ -120,7 +140,7 @@ def set_(
             f"{settings.deletion_share:.0%} are deleted without approval; "
             f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
             f"{adapter} is checked for changes every {_format(chosen_cadences['delta_every'])} and reconciled every "
-            f"{_format(chosen_cadences['reconcile_every'])}"
+            f"{_format(chosen_cadences['reconcile_every'])}; {describe_selection(manifest, selected)}"
         )
 
 

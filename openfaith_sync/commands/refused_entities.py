@@ -1,5 +1,6 @@
 """Describe the entities that sources refuse: unavailable, refused for now, or refused to many orgs at once."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -51,9 +52,12 @@ def with_access(rows: Iterable[dict[str, Any]], refusals: Refusals) -> list[dict
 def describe_access(database: Database, refusals: Refusals) -> Iterator[str]:
     """Yield one line for each refusal, and one for each incident that affects many orgs."""
     for (org, entity), refusal in refusals.items():
-        if not refusal.is_incident:
+        if not refusal.is_incident and not refusal.is_chosen:
             prefix = "not available: " if refusal.is_unavailable else ""
             yield f"{org} {entity} is {prefix}{refusal}"
+    for org, count in Counter(org for (org, _), refusal in refusals.items() if refusal.is_chosen).items():
+        entities = "1 entity is" if count == 1 else f"{count} entities are"
+        yield f"{org}: {entities} not selected, and not synced; see openfaith-sync org set {org}"
     adapters = {entity.partition("/")[0] for (_, entity) in refusals}
     for incident in list_incidents(database):
         if incident.adapter in adapters:

@@ -12,8 +12,9 @@ from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_rows
 from openfaith_sync.commands.sync_progress import ProgressDisplay, open_display
 from openfaith_sync.domain.connections.refusals import Refusal
-from openfaith_sync.domain.connections.scopes import find_ungranted, granted_scopes
-from openfaith_sync.domain.errors import AccessDenied, UsageError
+from openfaith_sync.domain.connections.scopes import find_unread
+from openfaith_sync.domain.connections.selection import select_entities
+from openfaith_sync.domain.errors import AccessDenied, NotSelected, UsageError
 from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -69,12 +70,13 @@ def sync(
         adapter = find_adapter(database, parse_org(org), adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
         graph = manifest.graph
-        order = _selected(graph, manifest, entities)
+        _require_known(graph, manifest, entities)
         connection = load_usable_connection(database, org, adapter)
-        ungranted = find_ungranted(manifest, granted_scopes(connection))
+        order = [name for name in graph.entities if name in (entities or select_entities(manifest, connection.only))]
+        unread = find_unread(manifest, connection)
 
         def judge(entity: EntityName, error: AccessDenied) -> Refusal:
-            note = judge_ungranted if entity in ungranted else note_refusal
+            note = judge_ungranted if entity in unread else note_refusal
             return note(database, connection, entity, error)
 
         with (
@@ -89,7 +91,7 @@ def sync(
                         graph.hard,
                         mode=SyncMode(mode),
                         judge=judge,
-                        refused=ungranted,
+                        refused=unread,
                         on_progress=display.show,
                     ),
                     display,
@@ -103,12 +105,11 @@ def sync(
         context.exit(1)
 
 
-def _selected(graph: DependencyGraph, manifest: Manifest, selected: tuple[str, ...]) -> list[EntityName]:
-    unknown = sorted(set(selected) - set(manifest.entities))
+def _require_known(graph: DependencyGraph, manifest: Manifest, entities: tuple[str, ...]) -> None:
+    unknown = sorted(set(entities) - set(manifest.entities))
     if unknown:
         known = ", ".join(graph.entities)
         raise UsageError(f"there is no entity {unknown[0]!r} in the {manifest.adapter} manifest; it has {known}")
-    return [entity for entity in graph.entities if not selected or entity in selected]
 
 
 def _displayed(outcomes: Iterable[EntityOutcome], display: ProgressDisplay) -> Iterator[EntityOutcome]:
@@ -132,7 +133,8 @@ def _row(outcome: EntityOutcome) -> dict[str, Any]:
         because = outcome.skipped_because
         if outcome.is_unavailable:
             reason = f"{because} is not available" if because else str(outcome.error)
-            return {"entity": outcome.entity, "result": "not available", "reason": reason}
+            title = "not selected" if isinstance(outcome.error, NotSelected) else "not available"
+            return {"entity": outcome.entity, "result": title, "reason": reason}
         reason = f"{because} was not synced" if because else str(outcome.error)
         return {"entity": outcome.entity, "result": "skipped" if because else "failed", "reason": reason}
     return {

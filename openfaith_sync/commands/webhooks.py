@@ -10,8 +10,9 @@ from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connection_lookup import load_usable_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json, print_rows
+from openfaith_sync.domain.connections.selection import find_unselected
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.event_names import announcements
 from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
@@ -25,7 +26,7 @@ from openfaith_sync.store.webhooks.webhook_status import WebhookStatus, load_web
 
 COLUMNS = ("event", "subscribed", "active", "checked", "received", "waiting", "malformed", "last_received")
 
-Change = Callable[[Manifest, SubscriptionSource, SubscriptionStore], SubscriptionReport]
+Change = Callable[[frozenset[EntityName], Manifest, SubscriptionSource, SubscriptionStore], SubscriptionReport]
 
 
 @click.group()
@@ -47,8 +48,9 @@ def status(context: click.Context, deployment: Deployment, org: str, adapter: st
     name = parse_org(org)
     with open_database(deployment.settings) as database:
         adapter = find_adapter(database, name, adapter)
-        wanted = announcements(read_manifest(deployment.settings.manifests, adapter))
-        load_connection(database, name, adapter)
+        manifest = read_manifest(deployment.settings.manifests, adapter)
+        connection = load_connection(database, name, adapter)
+        wanted = announcements(manifest, find_unselected(manifest, connection.only))
         rows_by_event = {row.name: row for row in load_webhook_status(database, name, adapter)}
     rows = [_row(event, rows_by_event.get(event)) for event in sorted({*wanted, *rows_by_event})]
     print_rows(rows, COLUMNS, as_json=as_json)
@@ -75,7 +77,10 @@ def ensure(context: click.Context, deployment: Deployment, org: str, adapter: st
             "OPENFAITH_PUBLIC_URL is not set; set it to the URL at which sources reach openfaith-sync serve"
         )
     report = _change(
-        deployment, org, adapter, lambda m, source, store: ensure_subscriptions(m, source, store, public_url)
+        deployment,
+        org,
+        adapter,
+        lambda unselected, m, source, store: ensure_subscriptions(m, source, store, public_url, unselected),
     )
     _print(report, as_json=as_json)
     if report.refused:
@@ -90,7 +95,7 @@ def ensure(context: click.Context, deployment: Deployment, org: str, adapter: st
 @click.pass_context
 def rotate(context: click.Context, deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Rotate the secrets that ORG's source signs with; the old ones stay valid for 24 hours."""
-    report = _change(deployment, org, adapter, lambda _, source, store: rotate_secrets(source, store))
+    report = _change(deployment, org, adapter, lambda _unselected, _, source, store: rotate_secrets(source, store))
     _print(report, as_json=as_json)
     if report.refused:
         context.exit(1)
@@ -104,7 +109,9 @@ def rotate(context: click.Context, deployment: Deployment, org: str, adapter: st
 def remove(deployment: Deployment, org: str, adapter: str | None, as_json: bool) -> None:
     """Remove all webhook subscriptions of ORG at its source."""
     public_url = deployment.settings.public_url
-    report = _change(deployment, org, adapter, lambda _, source, store: remove_subscriptions(source, store, public_url))
+    report = _change(
+        deployment, org, adapter, lambda _unselected, _, source, store: remove_subscriptions(source, store, public_url)
+    )
     _print(report, as_json=as_json)
 
 
@@ -116,7 +123,7 @@ def _change(deployment: Deployment, org: str, adapter: str | None, change: Chang
             open_shared_subscriptions(database, manifest, connection) as source,
             open_subscriptions(database, connection.org, manifest.adapter) as store,
         ):
-            return change(manifest, source, store)
+            return change(find_unselected(manifest, connection.only), manifest, source, store)
 
 
 def _row(event: str, status_row: WebhookStatus | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@
           NotConnected       no connection to this adapter  -> not available, if the org has another one
         NotFoundAtSource     the source has no such record  -> evidence, if one record was requested
         AccessDenied         the token may not read this    -> judged by what it could read before
+          NotSelected        the org chose other entities   -> not read, which is no failure
         MostlyRejected       too many records rejected      -> correct the records or the manifest, sync again
         FilterIgnored        the source ignored the filter  -> read the listing another way, and report it
       SafetyStop             a person must decide first     -> no retry, alert
@@ -123,6 +124,10 @@ class AccessDenied(DefinitionError):
         super().__init__(f"{fact}; {remedy}" if remedy else fact)
         self.fact = fact
         self.remedy = remedy
+
+
+class NotSelected(AccessDenied):
+    """The org chose not to sync this entity."""
 
 
 class FilterIgnored(DefinitionError):

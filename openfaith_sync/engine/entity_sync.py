@@ -10,6 +10,7 @@ from openfaith_sync.domain.errors import (
     DefinitionError,
     FilterIgnored,
     NotFoundAtSource,
+    NotSelected,
     SourceFailed,
     UsageError,
 )
@@ -59,6 +60,8 @@ def run_entity(
     if entity not in manifest.entities:
         known = ", ".join(manifest.entities)
         raise UsageError(f"there is no entity {entity!r} in the {manifest.adapter} manifest; it has {known}")
+    if entity in session.unselected:
+        raise NotSelected(f"{session.key(entity)} is not selected")
     with session.hold_lease(entity) as lease:
         entity_session = EntitySession(session, lease, on_progress)
         if entity_session.entity.nested is not None:
@@ -240,7 +243,8 @@ class EntitySync:
             self._report["page_size"] = fetcher.reader.reduced_size
         if not children:
             return
-        if fetcher.reader.is_without_children:
+        # Those that the org did not choose any more, or not yet, when it began were on some pages only.
+        if fetcher.reader.is_without_children or set(children) - set(self._entity.sideload.values()):
             self._report["not_included"] = ", ".join(children)
         found = {**self._report, **self._session.store.load_report(self._session.lease, opened.pass_id)}
         if found.keys() & {"not_included", "places_stepped_over"}:

@@ -7,7 +7,6 @@ from functools import partial
 from types import MappingProxyType
 
 from openfaith_sync.domain.connections.refusals import Refusal
-from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN
 from openfaith_sync.domain.errors import AccessDenied, SyncError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
@@ -40,14 +39,14 @@ def run_org(
     *,
     mode: SyncMode = SyncMode.AUTO,
     judge: Callable[[EntityName, AccessDenied], Refusal] | None = None,
-    refused: Mapping[EntityName, str] = MappingProxyType({}),
+    refused: Mapping[EntityName, AccessDenied] = MappingProxyType({}),
     on_progress: Callable[[EntityName, PassProgress], None] = lambda _entity, _progress: None,
 ) -> Iterator[EntityOutcome]:
     """Sync these entities in this order, and yield what became of each as it ends.
 
     Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
     ``judge`` says whether a refusal is a failure, or of something that was never available.
-    ``refused`` are those that the source is known to refuse, and why: it is not asked.
+    ``refused`` are those that are known not to be read, and why: the source is not asked.
     """
     failed: set[EntityName] = set()
     unavailable: set[EntityName] = set()
@@ -58,8 +57,7 @@ def run_org(
         if missing:
             outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
         elif entity in refused:
-            denied = AccessDenied(f"{session.manifest.adapter}/{entity} is not read: {refused[entity]}", CONNECT_AGAIN)
-            outcome = _refused(entity, denied, judge)
+            outcome = _refused(entity, refused[entity], judge)
         else:
             try:
                 result = run_entity(session, entity, mode, partial(on_progress, entity))
@@ -79,4 +77,5 @@ def _refused(
     if judge is None:
         return EntityOutcome(entity, error=error)
     refusal = judge(entity, error)
-    return EntityOutcome(entity, error=AccessDenied(str(refusal)), is_unavailable=refusal.is_unavailable)
+    shown = error if refusal.is_chosen else AccessDenied(str(refusal))
+    return EntityOutcome(entity, error=shown, is_unavailable=refusal.is_unavailable)

@@ -11,6 +11,7 @@ from datetime import timedelta
 from openfaith_sync.adapters.dialects.port import RecordSource, Subscriptions
 from openfaith_sync.adapters.sources import open_source, open_subscription_source
 from openfaith_sync.domain.connections.connection import Connection
+from openfaith_sync.domain.connections.selection import find_unselected
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.engine.passes.session import Session
@@ -40,13 +41,14 @@ def open_session(
     ``lane`` may be a function that chooses a lane from the store. ``attempts`` is how often a request is
     attempted; ``patience`` is how long it may take with all its retries.
     """
-    manifest = ensure_tables(database, manifest)
+    unselected = find_unselected(manifest, connection.only)
+    manifest = ensure_tables(database, manifest).without_sideloads(unselected)
     with open_store(database, connection.org) as store:
         chosen = lane if isinstance(lane, Lane) else lane(store)
         with open_shared_source(
             database, manifest, connection, lane=chosen, attempts=attempts, patience=patience
         ) as source:
-            yield Session(manifest, source, store, connection.org, trigger, run_id)
+            yield Session(manifest, source, store, connection.org, trigger, run_id, unselected=unselected)
 
 
 @contextmanager

@@ -123,4 +123,5 @@ def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: Runn
         "method": "basic",
         "status": "active",
         "reason": None,
+        "only": None,
     }

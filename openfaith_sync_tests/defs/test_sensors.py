@@ -16,6 +16,7 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import set_connection_status
+from openfaith_sync.store.connections.selections import select_only
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.added_entity import NOTE, read_with_note
@@ -359,3 +360,22 @@ def test_the_weekly_full_sync_is_spread_and_planned_once(plan: Ticking, church: 
     assert set(due) == set(orgs)
     assert len(set(due.values())) == len(orgs)
     assert all(begin <= moment <= begin + timedelta(hours=8) for moment in due.values())
+
+
+def test_what_an_org_did_not_choose_is_neither_requested_nor_checked(
+    plan: Ticking, own_church: RunningSimulator
+) -> None:
+    org = plan.connect("grace", own_church)
+    select_only(plan.database, org, PCO, ("groups",))
+    groups = {name for name, entity in plan.manifest.entities.items() if entity.module == "groups"}
+    (request,) = plan.tick("connections").run_requests or ()
+    assert {key.path[1] for key in request.asset_selection or ()} == groups
+    plan.start(request, dg.DagsterRunStatus.SUCCESS)
+    plan.tick("connections")
+    (request,) = plan.tick("delta").run_requests or ()
+    assert {key.path[1] for key in request.asset_selection or ()} == groups
+    # It is not looked at again each time, until somebody chooses it.
+    work = plan.work("delta", org, "person")
+    assert (work["due_in"], work["reason"]) == (None, "not selected")
+    select_only(plan.database, org, PCO, None)
+    assert plan.work("delta", org, "person")["due_in"] < timedelta()

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
+from openfaith_sync.domain.connections.selection import find_unselected
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
@@ -55,6 +56,6 @@ def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -
         open_shared_subscriptions(database, manifest, connection, attempts=ATTEMPTS, patience=TIMEOUT) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
-        report = ensure_subscriptions(manifest, source, store, public_url)
+        report = ensure_subscriptions(manifest, source, store, public_url, find_unselected(manifest, connection.only))
     refused = ", ".join(sorted(report.refused))
     return f"subscribed, except {refused}" if refused else "subscribed"

@@ -116,6 +116,8 @@ class Connection:
     """The source's account that the connection belongs to; ``None`` until the source states one."""
     time_zone: str = "UTC"
     """The org's, for times that its source writes without one."""
+    only: tuple[str, ...] | None = None
+    """The modules and entities that the org chose to sync; ``None`` for all."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.

@@ -30,11 +30,13 @@ class Refusal:
     """Whether a run failed because of it, so that only another run can show that it is over."""
     is_incident: bool = False
     """Whether the source refuses it to many orgs at once, so that no single org can fix it."""
+    is_chosen: bool = False
+    """Whether the org itself chose not to sync it."""
 
     @property
     def is_unavailable(self) -> bool:
-        """Return whether this connection never could read it, which is not a failure."""
-        return self.read_until is None and not self.is_incident
+        """Return whether this connection never could read it, or its org does not want it: no failure."""
+        return self.is_chosen or (self.read_until is None and not self.is_incident)
 
     def waits(self, now: datetime) -> bool:
         """Return whether no retry is due yet."""
@@ -43,6 +45,8 @@ class Refusal:
     @property
     def title(self) -> str:
         """Return a short title of the judgement."""
+        if self.is_chosen:
+            return "not selected"
         return "not available" if self.is_unavailable else "refused"
 
     def __str__(self) -> str:

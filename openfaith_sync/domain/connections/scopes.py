@@ -1,9 +1,10 @@
-"""OAuth scopes: which entities a connection was not granted, and what depends on them."""
+"""What a connection does not read: entities that the org did not choose, or whose scopes it was not granted."""
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from openfaith_sync.domain.connections.connection import Connection, OAuthTokens
+from openfaith_sync.domain.connections.selection import find_unselected, not_selected
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -31,15 +32,27 @@ def granted_scopes(connection: Connection) -> frozenset[str] | None:
     return connection.credentials.scopes if isinstance(connection.credentials, OAuthTokens) else None
 
 
+def find_unread(manifest: Manifest, connection: Connection) -> dict[EntityName, AccessDenied]:
+    """Return each entity that is known not to be read with a connection, and the error that says why."""
+    ungranted = {
+        name: AccessDenied(f"{manifest.adapter}/{name} is not read: {reason}", CONNECT_AGAIN)
+        for name, reason in find_ungranted(manifest, granted_scopes(connection)).items()
+    }
+    unselected = find_unselected(manifest, connection.only)
+    org, adapter, only = connection.org, connection.adapter, connection.only
+    return ungranted | {name: not_selected(org, adapter, only, name) for name in unselected}
+
+
 def require_granted(manifest: Manifest, connection: Connection, entity: EntityName) -> None:
-    """Return if the connection's scopes cover an entity, or no scopes are known.
+    """Return if the org chose an entity, and the connection's scopes cover it or are not known.
 
     Raises:
+        NotSelected: The org chose other entities.
         AccessDenied: A scope is missing; the message names it.
     """
-    reason = find_ungranted(manifest, granted_scopes(connection)).get(entity)
-    if reason is not None:
-        raise AccessDenied(f"{manifest.adapter}/{entity} is not read: {reason}", CONNECT_AGAIN)
+    error = find_unread(manifest, connection).get(entity)
+    if error is not None:
+        raise error
 
 
 def without_refused(

@@ -6,7 +6,7 @@ defines what a valid manifest is.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -52,9 +52,28 @@ class Manifest(ManifestModel):
 
         Its fingerprints stay: where a database keeps an attribute says nothing of the source.
         """
+        return self._with_same_fingerprints(
+            {name: self.entities[name].with_renamed_columns(columns) for name, columns in renamed.items() if columns}
+        )
+
+    def without_sideloads(self, children: Collection[EntityName]) -> Self:
+        """Return the manifest without these entities among those that are read together with others.
+
+        Its fingerprints stay: an org that chooses fewer children has nothing to read again.
+        """
         changed = {
-            name: self.entities[name].with_renamed_columns(columns) for name, columns in renamed.items() if columns
+            name: entity.model_copy(
+                update={
+                    "sideload": {include: child for include, child in entity.sideload.items() if child not in children}
+                }
+            )
+            for name, entity in self.entities.items()
+            if children and set(children) & set(map(EntityName, entity.sideload.values()))
         }
+        return self._with_same_fingerprints(changed)
+
+    def _with_same_fingerprints(self, changed: Mapping[EntityName, Entity]) -> Self:
+        """Return the manifest with some entities changed in what does not affect what is stored."""
         if not changed:
             return self
         copied = self.model_copy(update={"entities": {**self.entities, **changed}})

@@ -88,7 +88,12 @@ class WorkChange:
 
     @classmethod
     def refused(cls, work: Work, now: datetime, refusal: Refusal) -> "WorkChange":
-        """Return the row rescheduled for the refused entity's next retry, if that is sooner than usual."""
+        """Return the row rescheduled for the refused entity's next retry, if that is sooner than usual.
+
+        What the org chose not to sync is due again when somebody asks for it.
+        """
+        if refusal.is_chosen:
+            return cls(work, None, refusal.title)
         usual, again = next_time(work, now), refusal.ask_again_at
         is_sooner = again is not None and usual is not None and now < again < usual
         return cls(work, again if is_sooner else usual, f"{refusal.title}: {refusal}")

@@ -1,5 +1,6 @@
 """Announcements: which entity an event of the source is about, by its name."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from openfaith_sync.domain.ids import EntityName
@@ -17,14 +18,14 @@ class Announcement:
     action: EventAction
 
 
-def announcements(manifest: Manifest) -> dict[str, Announcement]:
-    """Return every event name that the manifest wants to hear, with its meaning.
+def announcements(manifest: Manifest, unselected: Collection[EntityName] = ()) -> dict[str, Announcement]:
+    """Return every event name that the manifest wants to hear, except of unselected entities, with its meaning.
 
     The last word says what happened. One that we have no word for (``refreshed``) still says
     that there is something to read.
     """
     found: dict[str, Announcement] = {}
-    for entity in manifest.entities.values():
+    for entity in (one for one in manifest.entities.values() if one.name not in unselected):
         for name in entity.webhooks:
             action = _BY_LAST_WORD.get(name.rpartition(".")[2], EventAction.UPDATED)
             found[name] = Announcement(entity.name, action)

@@ -26,6 +26,8 @@ class Session:
     run_id: str | None = None
     """Dagster's run, when there is one."""
     threads: StartThreads = start_threads
+    unselected: frozenset[EntityName] = frozenset()
+    """The entities that the org chose not to sync: nothing of them is read."""
 
     def key(self, entity: EntityName) -> SyncKey:
         """Return the sync key of one entity of the org."""

@@ -157,7 +157,7 @@ class _InboxRun:
         merged: dict[tuple[EntityName, ExternalId], ExternalId] = {}
         for name, entity in self._manifest.entities.items():
             announced = [due for due in due_records if due.entity == name and tells_of_merge(due)]
-            if entity.merges is not None and announced:
+            if entity.merges is not None and announced and name not in self._session.unselected:
                 self._poll_merges(entity, announced)
                 ids = [due.external_id for due in announced]
                 known = self._store.load_merged(replace(self._lease.key, entity=name), ids)
@@ -181,9 +181,12 @@ class _InboxRun:
     def _is_to_be_read(self, due: DueRecord) -> bool:
         """Return whether a record must be read; a merged one only when an event says that it still exists."""
         is_doubted = due.status is not RecordStatus.MERGED or any(one.action in _SAYS_IT_MAY_LIVE for one in due.events)
-        return due.entity in self._manifest.entities and is_doubted
+        is_synced = due.entity in self._manifest.entities and due.entity not in self._session.unselected
+        return is_synced and is_doubted
 
     def _known_outcome(self, due: DueRecord) -> str:
+        if due.entity in self._session.unselected:
+            return "its entity is not selected"
         return f"merged into {due.merged_into}" if due.status is RecordStatus.MERGED else "no such entity is synced"
 
     def _is_nested(self, due: DueRecord) -> bool:

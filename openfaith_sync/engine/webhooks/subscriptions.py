@@ -5,11 +5,12 @@ compared each time, and a secret is stored before the next request is made. One 
 this at a time, under a lease.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from openfaith_sync.domain.errors import DefinitionError, TransientError
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.webhooks.event_names import announcements
 from openfaith_sync.domain.webhooks.subscription import (
@@ -37,9 +38,16 @@ class _Done:
 
 
 def ensure_subscriptions(
-    manifest: Manifest, source: SubscriptionSource, store: SubscriptionStore, public_url: str, holder: str = "ensure"
+    manifest: Manifest,
+    source: SubscriptionSource,
+    store: SubscriptionStore,
+    public_url: str,
+    unselected: Collection[EntityName] = (),
+    holder: str = "ensure",
 ) -> SubscriptionReport:
     """Subscribe our URL to every event that the manifest wants: once each, active, with a known secret.
+
+    Events of entities that the org did not select are not wanted.
 
     Without changes this costs the requests of one listing and one update of the time of the check.
 
@@ -48,7 +56,7 @@ def ensure_subscriptions(
         AccessDenied: The token may not manage subscriptions.
         TransientError: The source cannot be reached now; what was done stays done.
     """
-    wanted = sorted(announcements(manifest))
+    wanted = sorted(announcements(manifest, unselected))
     url = delivery_url(public_url, store.adapter, store.org)
     done = _Done()
     with store.hold_lease(holder):

@@ -28,14 +28,19 @@ RETURNING xmax = 0
 # What a source refused to the previous credentials may be granted to the new ones.
 _ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
-SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id
-FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter)
+SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id,
+       only_these
+FROM sync.connections
+LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING (org_id, adapter)
 WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 """
 _LOAD = """
 SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now(),
-       account_id, coalesce((SELECT time_zone FROM sync.orgs WHERE orgs.org_id = connections.org_id), 'UTC')
-FROM sync.connections LEFT JOIN sync.accounts USING (org_id, adapter) WHERE org_id = %s AND adapter = %s
+       account_id, coalesce((SELECT time_zone FROM sync.orgs WHERE orgs.org_id = connections.org_id), 'UTC'),
+       only_these
+FROM sync.connections
+LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING (org_id, adapter)
+WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """
 UPDATE sync.connections SET status = %s, status_reason = %s, status_since = now(), updated_at = now()
@@ -59,6 +64,8 @@ class ListedConnection:
     """The granted scopes; ``None`` if scopes do not apply."""
     account: AccountId | None
     """The source's account that it belongs to; ``None`` until the source states it."""
+    only: tuple[str, ...] | None
+    """The modules and entities that the org chose to sync; ``None`` for all."""
 
     @property
     def how_to_reconnect(self) -> str:
@@ -112,8 +119,9 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
             created,
             None if scopes is None else frozenset(scopes),
             account,
+            None if only is None else tuple(only),
         )
-        for org, adapter, url, method, status, why, since, created, scopes, account in rows
+        for org, adapter, url, method, status, why, since, created, scopes, account, only in rows
     ]
 
 
@@ -130,8 +138,9 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
         raise NotConnected(
             f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org} --adapter {adapter}"
         )
-    base_url, method, encrypted, status, *rest = row
+    base_url, method, encrypted, status, *rest, only = row
     secret = database.keys.decrypt(encrypted, f"{org}/{adapter}")
+    rest.append(None if only is None else tuple(only))
     return Connection(org, adapter, base_url, read(method, secret), ConnectionStatus(status), *rest)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.connections.refusals import ASK_AGAIN_AFTER, ASK_AGAIN_FOR_NEVER_READ, Refusal
 from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN, find_ungranted
-from openfaith_sync.domain.errors import AccessDenied
+from openfaith_sync.domain.connections.selection import find_unselected, not_selected
+from openfaith_sync.domain.errors import AccessDenied, NotSelected
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.connections.connections import list_connections
@@ -97,7 +98,9 @@ def note_refusal(
 
 
 def judge_ungranted(database: Database, connection: Connection, entity: EntityName, error: AccessDenied) -> Refusal:
-    """Return the refusal of an entity outside a grant's scopes; nothing is recorded."""
+    """Return the refusal of an entity that is not selected, or outside a grant's scopes; nothing is recorded."""
+    if isinstance(error, NotSelected):
+        return Refusal(error.fact, error.remedy, is_chosen=True)
     with database.connect(connection.org) as session:
         (read_until,) = fetch_one(session, _LOAD_READ_UNTIL, _key(connection.org, connection.adapter, entity))
     return Refusal(error.fact, error.remedy, read_until=read_until)
@@ -118,7 +121,7 @@ def note_readable(database: Database, connection: Connection, entity: EntityName
 
 
 def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = None) -> Refused:
-    """Return what sources refuse, by org: recent refusals, missing scopes, and incidents."""
+    """Return what is not read, by org: recent refusals, missing scopes, incidents, and what the org did not choose."""
     refused: dict[OrgId, dict[EntityName, Refusal]] = {}
     adapter = manifest.adapter
     with database.connect_reading(org) as session:
@@ -138,6 +141,10 @@ def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = No
             known = of_org.get(incident.entity)
             if known is None or known.ask_again_at is not None:
                 of_org[incident.entity] = incident.refusal_of(known)
+    for one in connections:
+        for entity in find_unselected(manifest, one.only):
+            error = not_selected(one.org, adapter, one.only, entity)
+            refused.setdefault(one.org, {})[entity] = Refusal(error.fact, error.remedy, is_chosen=True)
     return refused
 
 

@@ -16,6 +16,7 @@ REVISIONS = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

@@ -1,0 +1,110 @@
+"""``org set --only``: nothing of what an org did not choose is read, by any sync; its rows stay."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from openfaith_sync.domain.connections.connection import Connection
+from openfaith_sync.domain.errors import NotSelected
+from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.engine.entity_sync import run_entity
+from openfaith_sync.engine.webhooks.record_sync import run_records
+from openfaith_sync.sessions.opening import open_session
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.store.connections.connections import load_connection
+from openfaith_sync.store.database.database import Database
+from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
+from openfaith_sync_tests.store.making import PCO, fetch, run
+
+GRACE = OrgId("grace")
+EMAIL_UPDATED = "people.v2.events.email.updated"
+
+
+@pytest.fixture
+def simulator(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+    with running_simulator(SimulatorSettings(people=20, rate=None), pco_manifest) as running:
+        yield running
+
+
+@pytest.fixture
+def connected(run_stored: Run, simulator: RunningSimulator) -> Run:
+    assert run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", simulator.base_url).exit_code == 0
+    return run_stored
+
+
+def sync(connected: Run, *words: str) -> dict[str, str]:
+    answer = connected("sync", "grace", *words, "--json")
+    assert answer.exit_code == 0, answer.stderr
+    return {row["entity"]: row["result"] for row in json.loads(answer.stdout)}
+
+
+def connection_of(database: Database) -> Connection:
+    return load_connection(database, GRACE, PCO)
+
+
+def count(database: Database, table: str) -> int:
+    return int(fetch(database, f"SELECT count(*) FROM openfaith.{table} WHERE deleted_at IS NULL")[0][0])
+
+
+def test_only_what_is_chosen_is_read_and_all_undoes_it(
+    connected: Run, simulator: RunningSimulator, database: Database, pco_manifest: Manifest
+) -> None:
+    chosen = connected("org", "set", "grace", "--only", "person,household", "--json")
+    assert json.loads(chosen.stdout)["only"] == ["person", "household"]
+    assert set(json.loads(chosen.stdout)["entities"]) == {"person", "household"}
+    simulator.clear_requests()
+    assert set(sync(connected)) == {"person", "household"}
+    asked = simulator.requests()
+    assert {request["path"].removeprefix("/people/v2/") for request in asked} == {
+        "people",
+        "households",
+        "person_mergers",
+    }
+    assert not [request for request in asked if "email" in str(request)]
+    assert (count(database, "people"), count(database, "emails")) == (20, 0)
+    # Somebody who names it all the same is told why it is not read.
+    assert sync(connected, "--entity", "email") == {"email": "not selected"}
+    (listed,) = json.loads(connected("org", "list", "--json").stdout)
+    assert listed["only"] == "person, household"
+    status = connected("status", "grace", "--json")
+    access = {row["entity"]: row["access"] for row in json.loads(status.stdout)}
+    assert (access["pco/email"], access["pco/person"]) == ("not selected", None)
+    assert "8 entities are not selected" in status.stderr
+
+    assert "all 10 entities are synced" in connected("org", "set", "grace", "--only", "all").stdout
+    results = sync(connected)
+    assert set(results) == set(pco_manifest.entities)
+    emails = count(database, "emails")
+    assert emails == simulator.counts()["email"] > 0
+
+    # What is not chosen any more stays as it is.
+    assert "only groups: 3 of 10 entities are synced" in connected("org", "set", "grace", "--only", "groups").stdout
+    assert not set(sync(connected)) & {"person", "email"}
+    assert count(database, "emails") == emails
+
+
+def test_an_event_of_what_is_not_chosen_is_done_without_a_request(
+    connected: Run, simulator: RunningSimulator, database: Database, pco_manifest: Manifest
+) -> None:
+    connected("org", "set", "grace", "--only", "person")
+    run(
+        database,
+        "INSERT INTO sync.webhook_events (org_id, adapter, event_id, name, entity, external_id, action)"
+        " VALUES ('grace', 'pco', 'e-1', %s, 'email', '7', 'updated')",
+        EMAIL_UPDATED,
+    )
+    simulator.clear_requests()
+    with open_session(database, pco_manifest, connection_of(database)) as session:
+        assert run_records(session).waiting == 0
+        with pytest.raises(NotSelected):
+            run_entity(session, EntityName("email"))
+    assert simulator.requests() == []
+    assert fetch(database, "SELECT outcome FROM sync.webhook_events") == [("its entity is not selected",)]
+
+
+def test_a_name_that_the_manifest_lacks_changes_nothing(connected: Run, database: Database) -> None:
+    expect_line(connected("org", "set", "grace", "--only", "peple"), FAILED, "'peple'", "groups, people")
+    assert fetch(database, "SELECT FROM sync.selections") == []
