@@ -17,6 +17,7 @@ from openfaith_sync.domain.errors import (
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.passes.counted_records import CountedRecords, is_tolerable
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
@@ -30,7 +31,7 @@ from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
 from openfaith_sync.engine.nested.nested_sync import NestedSync
-from openfaith_sync.engine.passes.completeness import count_missing, incomplete, is_tolerable
+from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
 from openfaith_sync.engine.passes.merges import follow_up, poll_merges
@@ -193,7 +194,8 @@ class EntitySync:
         covered = newest if self._walks_by_version or mode is SyncMode.DELTA else opened.start.watermark_to
         watermark = bound_watermark(covered, walking.answered_at, self._entity.delta.overlap)
         source_count = self._count_at_end(walking, newest) if mode is SyncMode.FULL else None
-        missing = self._count_missing(source_count, progress.records)
+        counted = self._session.count_records(source_count)
+        missing = 0 if counted is None else counted.count_missing(progress.records)
         if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
             self._report |= store.load_announced(session.lease, opened.pass_id)
         if missing:
@@ -204,7 +206,7 @@ class EntitySync:
         if self._report:
             store.write_report(session.lease, opened.pass_id, self._report)
         found = store.load_report(session.lease, opened.pass_id)
-        store.close_pass(session.lease, opened.pass_id, None if missing else watermark, self._requests)
+        store.close_pass(session.lease, opened.pass_id, None if missing else watermark, self._requests, counted)
         result = session.build_result(
             mode,
             progress.counts,
@@ -222,13 +224,6 @@ class EntitySync:
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise incomplete(self._session.key, listed, listed + missing)
         self._report["counted_but_not_listed"] = missing
-
-    def _count_missing(self, source_count: int | None, rows: int) -> int:
-        if source_count is None:
-            return 0
-        key = self._session.key
-        stored, set_aside = self._session.store.count_live(key), self._session.store.count_set_aside(key)
-        return count_missing(source_count, stored, set_aside, rows)
 
     def _read_what_is_missing(self, result: PassResult, watermark: datetime | None) -> PassResult:
         """List every id and read the records that the walk did not meet; only then move the watermark."""
@@ -285,12 +280,14 @@ class EntitySync:
     def _prove_rider(self, rider: RiderPass) -> PassResult | None:
         """Close the pass of a sideloaded child when the count proves that it is complete."""
         store, key = self._session.store, self._session.key
-        held = store.count_live(key) + store.count_set_aside(key)
+        stored, set_aside = store.count_live(key), store.count_set_aside(key)
+        held = stored + set_aside
         source_count = held if rider.counted == held else self._source_count()
         if source_count != held:
             return None
         report = self._session.store.load_report(self._session.lease, rider.pass_id)
-        self._session.store.close_pass(self._session.lease, rider.pass_id, rider.watermark_to, self._requests)
+        counted = CountedRecords(held, stored, set_aside)
+        self._session.store.close_pass(self._session.lease, rider.pass_id, rider.watermark_to, self._requests, counted)
         return self._session.build_result(
             SyncMode.SIDELOAD,
             rider.counts,

@@ -13,6 +13,7 @@ from openfaith_sync.adapters.dialects.pages.page_proofs import prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
@@ -148,6 +149,7 @@ class MemoryStore(NoRedirects, EmptyInbox):
         self.pages: list[PageCommit] = []
         self.created: list[str] = []
         self.reports: list[dict[str, object]] = []
+        self.counted: list[CountedRecords | None] = []
         self._ids = iter(range(1, 10**9))
 
     @contextmanager
@@ -222,8 +224,16 @@ class MemoryStore(NoRedirects, EmptyInbox):
     def begin_commit(self, lease: Lease, page: PageCommit) -> PendingCommit:
         return Sent(lambda: self.commit_page(lease, page))
 
-    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+    def close_pass(
+        self,
+        lease: Lease,
+        pass_id: PassId,
+        watermark: datetime | None,
+        requests: int,
+        counted: CountedRecords | None = None,
+    ) -> None:
         assert lease
+        self.counted.append(counted)
         assert requests >= 0
         opened = self.checkpoint.open_pass
         assert opened

@@ -7,9 +7,9 @@ import pytest
 
 from openfaith_sync.domain.errors import ListingIncomplete
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.counted_records import CountedRecords, is_tolerable
 from openfaith_sync.domain.passes.listing import ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import SyncMode
-from openfaith_sync.engine.passes.completeness import count_missing, is_tolerable
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import MovingChurch, small_pages
 from openfaith_sync_tests.engine.test_paging_holds_while_the_source_moves import CAMPUS, PCO, by_id_only, stored, sync
@@ -54,7 +54,7 @@ def church_of(
 def test_what_is_missing_is_what_was_neither_read_nor_kept(
     source: int, stored_count: int, set_aside: int, rows: int, missing: int
 ) -> None:
-    assert count_missing(source, stored_count, set_aside, rows) == missing
+    assert CountedRecords(source, stored_count, set_aside).count_missing(rows) == missing
 
 
 @pytest.mark.parametrize(

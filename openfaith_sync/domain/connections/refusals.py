@@ -11,6 +11,10 @@ ASK_AGAIN_AFTER = (timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=
 """The waits after consecutive refusals of an entity that was readable; the last one repeats."""
 ASK_AGAIN_FOR_NEVER_READ = timedelta(days=1)
 """Only a purchase of the product or a new permission changes this."""
+REFUSALS_BEFORE_AN_ALERT = 2
+"""In a row, of what was readable before: a single refusal may be over before anyone has read the alert."""
+REFUSED, NOT_AVAILABLE, NOT_SELECTED = "refused", "not available", "not selected"
+"""The judgements of a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,8 @@ class Refusal:
     def title(self) -> str:
         """Return a short title of the judgement."""
         if self.is_chosen:
-            return "not selected"
-        return "not available" if self.is_unavailable else "refused"
+            return NOT_SELECTED
+        return NOT_AVAILABLE if self.is_unavailable else REFUSED
 
     def __str__(self) -> str:
         """Describe it in one line for a person."""

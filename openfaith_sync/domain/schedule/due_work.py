@@ -9,7 +9,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from openfaith_sync.domain.connections.refusals import Refusal
+from openfaith_sync.domain.connections.refusals import NOT_AVAILABLE, REFUSED, Refusal
 from openfaith_sync.domain.defaults import DELTA_EVERY, LONG_LISTING_EVERY, SUBSCRIPTIONS_EVERY
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 
@@ -105,6 +105,11 @@ class WorkChange:
             return cls(work, next_night(work.key.org, work.time_zone, now), f"{reason}; a safety stop waits")
         wait = BACKOFF[min(work.attempts, len(BACKOFF) - 1)]
         return cls(work, now + max(wait, retry_after or wait), reason, work.attempts + 1)
+
+
+def is_refused(reason: str) -> bool:
+    """Return whether work was rescheduled without asking the source, by ``WorkChange.refused``."""
+    return reason.startswith((f"{REFUSED}: ", f"{NOT_AVAILABLE}: "))
 
 
 def next_time(work: Work, now: datetime) -> datetime | None:

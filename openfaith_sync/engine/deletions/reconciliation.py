@@ -10,6 +10,7 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.passes.counted_records import is_tolerable
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -17,7 +18,7 @@ from openfaith_sync.domain.records.record import Rejection
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
 from openfaith_sync.engine.deletions.single_reads import SingleRead, read_records
 from openfaith_sync.engine.deletions.version_rollback import VersionRollback
-from openfaith_sync.engine.passes.completeness import incomplete, is_tolerable
+from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
 from openfaith_sync.engine.ports.evidence import Evidence

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
+from openfaith_sync.domain.passes.counted_records import is_tolerable
 from openfaith_sync.domain.passes.listing import Page
 from openfaith_sync.domain.passes.passes import ParentListing
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.domain.records.nesting import ParentPlace
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
-from openfaith_sync.engine.passes.completeness import is_tolerable
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk

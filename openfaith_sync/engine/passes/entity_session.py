@@ -9,6 +9,7 @@ from types import MappingProxyType
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, Rider, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.engine.passes.page_fetching import Fetcher
@@ -114,18 +115,25 @@ class EntitySession:
         evidence.note_report(report)
         findings = evidence.note_findings()
         walked = self.store.load_checkpoint(self.key).open_pass or opened
-        self.store.close_pass(self.lease, opened.pass_id, watermark, requests)
-        evidence.forget_listed()
         count = findings.get("source_count")
+        source_count = count if isinstance(count, int) else None
+        self.store.close_pass(self.lease, opened.pass_id, watermark, requests, self.count_records(source_count))
+        evidence.forget_listed()
         return self.build_result(
             opened.start.mode,
             walked.counts,
             pages=walked.pages,
             requests=walked.requests + requests,
-            source_count=count if isinstance(count, int) else None,
+            source_count=source_count,
             resumed=resumed,
             report=findings,
         )
+
+    def count_records(self, source_count: int | None) -> CountedRecords | None:
+        """Return what the source counts beside what is stored and set aside; ``None`` where it counts nothing."""
+        if source_count is None:
+            return None
+        return CountedRecords(source_count, self.store.count_live(self.key), self.store.count_set_aside(self.key))
 
     def build_result(
         self,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 
@@ -29,10 +30,18 @@ class Passes(Protocol):
         """Begin a pass and one for each of its riders; an earlier open pass is abandoned."""
         ...
 
-    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+    def close_pass(
+        self,
+        lease: Lease,
+        pass_id: PassId,
+        watermark: datetime | None,
+        requests: int,
+        counted: CountedRecords | None = None,
+    ) -> None:
         """Mark a pass complete and move the watermark up to the given one, never back.
 
-        Law 3: a watermark moves up only here. ``requests`` adds those made outside pages.
+        Law 3: a watermark moves up only here. ``requests`` adds those made outside pages; ``counted`` is what the
+        source counted at its end.
         """
         ...
 

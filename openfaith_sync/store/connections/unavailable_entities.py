@@ -8,7 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from openfaith_sync.domain.connections.connection import Connection
-from openfaith_sync.domain.connections.refusals import ASK_AGAIN_AFTER, ASK_AGAIN_FOR_NEVER_READ, Refusal
+from openfaith_sync.domain.connections.refusals import (
+    ASK_AGAIN_AFTER,
+    ASK_AGAIN_FOR_NEVER_READ,
+    REFUSALS_BEFORE_AN_ALERT,
+    Refusal,
+)
 from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN, find_ungranted
 from openfaith_sync.domain.connections.selection import find_unselected, not_selected
 from openfaith_sync.domain.errors import AccessDenied, NotSelected
@@ -19,9 +24,6 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import REFUSED, close_alert, raise_alert
 from openfaith_sync.store.outages.incidents import end_incident_with, join_incident, list_incidents
 from openfaith_sync.store.postgres.statements import fetch_one
-
-REFUSALS_BEFORE_AN_ALERT = 2
-"""In a row, of what was readable before: a single refusal may be over before anyone has read the alert."""
 
 # A page that was read counts even if its pass never completed. A parent's pages do not, but a version that its pass
 # starts from does: the source was asked for the newest one.

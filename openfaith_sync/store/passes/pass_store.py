@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
 from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -25,10 +26,17 @@ class PassStore(OrgConnection):
         with self._using(lease.key) as connection:
             return passes.open_pass(connection, lease, start, place)
 
-    def close_pass(self, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int) -> None:
+    def close_pass(
+        self,
+        lease: Lease,
+        pass_id: PassId,
+        watermark: datetime | None,
+        requests: int,
+        counted: CountedRecords | None = None,
+    ) -> None:
         """Mark a pass complete and move the watermark up to the given one, never back."""
         with self._using(lease.key) as connection:
-            passes.close_pass(connection, lease, pass_id, watermark, requests)
+            passes.close_pass(connection, lease, pass_id, watermark, requests, counted)
 
     def abandon_pass(self, lease: Lease, pass_id: PassId) -> None:
         """End a pass that will not be finished; the watermark stays."""

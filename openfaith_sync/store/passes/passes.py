@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 from openfaith_sync.domain.defaults import REJECTED_SHARE
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, SyncKey
+from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     Counts,
@@ -69,10 +70,18 @@ RETURNING manifest_version, COALESCE(
 # that true only with the same version.
 _ADVANCE = """
 INSERT INTO sync.checkpoints AS held
-  (org_id, adapter, entity, watermark, completed_at, completed_pass_id, manifest_version)
-VALUES (%(org)s, %(adapter)s, %(entity)s, %(watermark)s, now(), %(pass)s, CASE WHEN %(is_full)s THEN %(manifest)s END)
+  (org_id, adapter, entity, watermark, completed_at, completed_pass_id, changed_at,
+   source_count, stored_count, set_aside_count, counted_at, manifest_version)
+VALUES (%(org)s, %(adapter)s, %(entity)s, %(watermark)s, now(), %(pass)s, CASE WHEN %(written)s > 0 THEN now() END,
+  %(source)s, %(stored)s, %(set_aside)s, CASE WHEN %(source)s::int IS NOT NULL THEN now() END,
+  CASE WHEN %(is_full)s THEN %(manifest)s END)
 ON CONFLICT (org_id, adapter, entity) DO UPDATE
 SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now(),
+    changed_at = COALESCE(EXCLUDED.changed_at, held.changed_at),
+    source_count = COALESCE(EXCLUDED.source_count, held.source_count),
+    stored_count = COALESCE(EXCLUDED.stored_count, held.stored_count),
+    set_aside_count = COALESCE(EXCLUDED.set_aside_count, held.set_aside_count),
+    counted_at = COALESCE(EXCLUDED.counted_at, held.counted_at),
     completed_pass_id = GREATEST(held.completed_pass_id, EXCLUDED.completed_pass_id),
     manifest_version = CASE WHEN %(is_full)s OR held.manifest_version = %(manifest)s THEN %(manifest)s END
 """
@@ -187,9 +196,17 @@ def _insert(connection: Connection, key: SyncKey, start: PassStart, place: WalkP
 
 
 def close_pass(
-    connection: Connection, lease: Lease, pass_id: PassId, watermark: datetime | None, requests: int
+    connection: Connection,
+    lease: Lease,
+    pass_id: PassId,
+    watermark: datetime | None,
+    requests: int,
+    counted: CountedRecords | None = None,
 ) -> None:
-    """Mark a pass complete and move the watermark up to the given one, never back (law 3)."""
+    """Mark a pass complete and move the watermark up to the given one, never back (law 3).
+
+    What the source counted stays with the checkpoint until a later pass is counted.
+    """
     org, adapter, entity = key_parameters(lease.key)
     given = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
     with connection.transaction():
@@ -199,7 +216,14 @@ def close_pass(
             raise DefinitionError(f"{lease.key} has no open pass {pass_id} to close")
         manifest, mode, written = row
         is_full = mode == SyncMode.FULL
-        connection.execute(_ADVANCE, given | {"watermark": watermark, "manifest": manifest, "is_full": is_full})
+        figures = {
+            "written": written,
+            "source": counted and counted.source,
+            "stored": counted and counted.stored,
+            "set_aside": counted and counted.set_aside,
+        }
+        advance = given | figures | {"watermark": watermark, "manifest": manifest, "is_full": is_full}
+        connection.execute(_ADVANCE, advance)
         connection.execute(_ABANDON_STALE_RIDERS, given)
     analyze_what_grew(connection, lease.key, written)
 

@@ -17,6 +17,7 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

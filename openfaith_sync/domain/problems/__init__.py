@@ -1,0 +1,1 @@
+"""What is wrong now, and the command that helps."""
