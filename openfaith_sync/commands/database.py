@@ -69,7 +69,7 @@ def query(deployment: Deployment, sql: str, as_json: bool) -> None:
     files, no changes. The statement times out after 30 seconds.
 
     \b
-    Example: openfaith-sync db query "select status, count(*) from openfaith.people group by 1"
+    Example: openfaith-sync db query "select status, count(*) from openfaith_live.people group by 1"
     """  # noqa: D301
     text = sys.stdin.read() if sql == "-" else sql
     result = run_query(open_database(deployment.settings), text)

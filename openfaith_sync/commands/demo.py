@@ -25,7 +25,7 @@ from openfaith_sync.store.database.database import open_database
 
 ADAPTER = AdapterName("pco")
 PEOPLE = 2000
-EXAMPLE_QUERY = "select first_name, last_name, status from openfaith.people limit 5"
+EXAMPLE_QUERY = "select first_name, last_name, status from openfaith_live.people limit 5"
 COLUMNS = ("entity", "source", "stored", "created", "dead_letters", "seconds")
 
 

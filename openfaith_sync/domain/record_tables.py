@@ -96,6 +96,9 @@ STORE_COLUMNS = frozenset(
 )
 """The common columns that the store fills."""
 
+SYNC_COLUMNS = ("merged_into_id", "deleted_at", "source_version", "content_hash", "is_loss")
+"""The common columns that are null in every living row, or that only a sync needs; live views leave them out."""
+
 RESERVED_COLUMNS = (
     STORE_COLUMNS | {column.name for column in MAPPED_COMMON} | {"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 )
@@ -106,10 +109,17 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,54}")
 
 RESERVED_SCHEMAS = frozenset({"openfaith", "sync", "dagster", "public", "information_schema"})
 
+LIVE_SUFFIX = "_live"
+
+
+def live_schema(schema: str) -> str:
+    """Return the schema of the live views of a schema's tables: the same names, the living rows only."""
+    return schema + LIVE_SUFFIX
+
 
 def is_reserved_schema(name: str) -> bool:
     """Return whether a schema belongs to us or to PostgreSQL, so that no adapter may be called so."""
-    return name in RESERVED_SCHEMAS or name.startswith("pg_")
+    return name in RESERVED_SCHEMAS or name.startswith("pg_") or name.endswith(LIVE_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)

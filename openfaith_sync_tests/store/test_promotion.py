@@ -70,6 +70,9 @@ def test_a_view_in_its_place_shows_what_the_table_showed(promoted: Database) -> 
     )
     assert new == old
     assert find_gaps(promoted) == []
+    run(promoted, "UPDATE openfaith.notes SET deleted_at = now() WHERE external_id = '1'")
+    living = "SELECT note, likes, person_id, created_by_id FROM pco_live.notes"
+    assert fetch(promoted, living) == [("Note 2", 7, "person_1", None)]
     with promoted.connect(ORG) as connection:
         assert connection.execute("SELECT DISTINCT org_id FROM openfaith.notes").fetchall() == [(ORG,)]
 
@@ -84,7 +87,7 @@ def test_the_manifest_that_names_the_table_replaces_the_view(promoted: Database,
     update = {"table": "notes", "attributes": attributes, "relationships": relationships}
     canonical = note.model_copy(update=update)
     changed = manifest.model_copy(update={"entities": {**manifest.entities, NOTE: canonical}})
-    assert apply(promoted, changed) == ["view pco.notes"]
+    assert apply(promoted, changed) == ["view pco.notes", "view pco_live.notes"]
     assert planned(promoted, changed) == []
     assert fetch(promoted, "SELECT note, likes FROM pco.notes WHERE org_id = %s ORDER BY id", ORG) == [
         ("Note 1", 7),

@@ -108,7 +108,8 @@ def test_every_table_view_and_column_says_what_it_holds(database: Database, tmp_
         database,
         """SELECT held.oid::regclass::text, own.attname
            FROM pg_class held LEFT JOIN pg_attribute own ON own.attrelid = held.oid AND own.attnum > 0
-           WHERE held.relnamespace IN ('pco'::regnamespace, 'openfaith'::regnamespace) AND held.relkind IN ('r', 'v')
+           WHERE held.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^(pco|openfaith)(_live)?$')
+             AND held.relkind IN ('r', 'v')
              AND (obj_description(held.oid, 'pg_class') IS NULL OR col_description(held.oid, own.attnum) IS NULL)""",
     )
     assert silent == []
@@ -225,7 +226,8 @@ def test_a_schema_of_somebody_else_is_left_alone(database: Database, tmp_path: P
     with pytest.raises(DefinitionError, match="'breeze' already holds tables that are not ours"):
         apply(database, manifest)
     run(database, "DROP TABLE breeze.wind")
-    assert apply(database, manifest) == ["schema breeze", "view breeze.people"]
+    schemas, views = ["schema breeze", "schema breeze_live"], ["view breeze.people", "view breeze_live.people"]
+    assert apply(database, manifest) == [*schemas, *views]
 
 
 def test_an_entity_cannot_silently_change_its_layer(database: Database, tmp_path: Path, pco_manifest: Manifest) -> None:
@@ -331,7 +333,7 @@ def test_a_view_that_another_one_depends_on_stays_and_the_rest_is_made(
 ) -> None:
     run(database, "CREATE VIEW public.mine WITH (security_invoker = true) AS SELECT name FROM pco.campuses")
     changed = changed_campus(read_with_note(tmp_path), church_center_enabled="string")
-    assert apply(database, changed) == ["table pco.notes"]
+    assert apply(database, changed) == ["table pco.notes", "view pco_live.campuses"]
     assert "view pco.campuses stays as it was; drop first what depends on it: view mine" in caplog.text
     assert columns_of(database, "pco.campuses")["church_center_enabled"] == "boolean"
     run(database, "DROP VIEW public.mine")

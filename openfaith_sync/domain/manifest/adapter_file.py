@@ -13,7 +13,7 @@ from openfaith_sync.domain.manifest.error_rules import ErrorRule, NotFoundAnswer
 from openfaith_sync.domain.manifest.model import ManifestModel, SnakeCase, UrlPath, VersionDate
 from openfaith_sync.domain.manifest.paging import Paging, RateLimit
 from openfaith_sync.domain.manifest.problem import ManifestProblem, ManifestProblems
-from openfaith_sync.domain.record_tables import RESERVED_SCHEMAS, is_reserved_schema
+from openfaith_sync.domain.record_tables import LIVE_SUFFIX, RESERVED_SCHEMAS, is_reserved_schema
 
 ORG_TIME_ZONE = "org"
 """Stands for the org's own time zone."""
@@ -28,10 +28,9 @@ def _require_time_zone(given: str) -> str:
 def _require_free_schema(given: str) -> str:
     if is_reserved_schema(given):
         reserved = ", ".join(sorted(RESERVED_SCHEMAS))
+        taken = f"{reserved}, pg_… and …{LIVE_SUFFIX} are taken"
         raise ManifestProblems(
-            ManifestProblem(
-                (), f"another name: its tables lie in a schema of this name, and {reserved} and pg_… are taken"
-            )
+            ManifestProblem((), f"another name: its tables lie in a schema of this name, and {taken}")
         )
     return given
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.passes import Counts, SyncMode
+from openfaith_sync.domain.record_tables import SYNC_COLUMNS
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
@@ -58,7 +59,7 @@ WHERE room.nspname = %(schema)s AND held.relname = %(table)s AND own.attnum > 0 
   AND own.attname <> ALL (%(hidden)s)
 ORDER BY own.attnum
 """
-_HIDDEN = ("adapter", "merged_into_id", "deleted_at", "source_version", "content_hash", "is_loss")
+_HIDDEN = ("adapter", *SYNC_COLUMNS)
 """Columns that say the same of each row of a frame, or that only a sync needs."""
 _DTYPES = {
     "text": "string",

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import live_schema
+from openfaith_sync.store.manifests.hidden_columns import load_hidden
 from openfaith_sync.store.manifests.source_views import (
+    VIEW_COST,
     ViewColumn,
     in_existing_order,
     load_definition,
@@ -14,11 +17,9 @@ from openfaith_sync.store.manifests.source_views import (
     view_query,
 )
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_schema, schema_changes
+from openfaith_sync.store.schema.adapter_schemas import AdapterSchema, load_live_schema, load_schema, schema_changes
 from openfaith_sync.store.schema.catalogue import Relation, load_relations
 from openfaith_sync.store.schema.changes import SchemaChange, SchemaStatement, quoted
-
-VIEW_COST = "a view, which holds no rows: milliseconds"
 
 
 def plan_changes(connection: Connection, manifest: Manifest) -> list[SchemaChange]:
@@ -27,20 +28,30 @@ def plan_changes(connection: Connection, manifest: Manifest) -> list[SchemaChang
     Raises:
         DefinitionError: The manifest and what is there contradict each other.
     """
-    # It imports SQLAlchemy, which takes longer than everything else here and is needed only for changes.
-    from openfaith_sync.store.manifests.table_changes import table_changes  # noqa: PLC0415
+    # They import SQLAlchemy, which takes longer than everything else here and is needed only for changes.
+    from openfaith_sync.store.manifests import live_views, table_changes  # noqa: PLC0415
 
     schema = load_schema(connection, manifest.adapter)
+    schema_of_views = load_live_schema(connection, manifest.adapter, schema.owner)
     relations = load_relations(connection, manifest.adapter)
+    living = load_relations(connection, live_schema(manifest.adapter))
+    hidden = load_hidden(connection, manifest, relations)
     (today,) = fetch_one(connection, "SELECT current_date", ())
-    planned = list(schema_changes(schema, manifest.adapter, manifest.adapter_file.title))
+    planned = list(schema_changes(schema, schema_of_views, manifest.adapter, manifest.adapter_file.title))
     for entity in manifest.entities.values():
-        relation = relations.get(entity.source_name)
+        table, relation, live = entity.record_table, relations.get(entity.source_name), living.get(entity.source_name)
+        # Of what is sensitive as a whole, the whole view is hidden, and shows everything to the few.
+        of_it = hidden[table.schema, table.name] if entity.sensitivity.is_granted else frozenset()
         if entity.table is None:
-            planned += table_changes(entity.record_table, relation, schema.owner, schema.engine, today)
+            made = table_changes.table_changes(table, relation, schema.owner, schema.engine, today)
+            view = live_views.live_view_of_table(table, relation, live, of_it, today)
+            planned += live_views.with_live_view(connection, tuple(made), view, live, schema.engine)
     for entity in manifest.entities.values():
+        table, live = entity.record_table, living.get(entity.source_name)
         if entity.table is not None:
             planned += _view_changes(connection, entity, relations, schema)
+            view = live_views.live_view_of_entity(entity, live, hidden[table.schema, table.name])
+            planned += live_views.with_live_view(connection, (), view, live, schema.engine)
     return planned
 
 

@@ -4,10 +4,11 @@ The rows keep their ids, so that every reference to them stays right. The next s
 has and the source table had not, since the manifest's fingerprint changes with its key ``table``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from openfaith_sync.domain.errors import DefinitionError
-from openfaith_sync.domain.record_tables import MAPPED_COMMON, STORE_COLUMNS, ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import MAPPED_COMMON, STORE_COLUMNS, ColumnType, RecordTable, live_schema
+from openfaith_sync.store.manifests.live_views import living
 from openfaith_sync.store.manifests.source_views import promoted_columns
 from openfaith_sync.store.manifests.table_changes import comment_changes
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
@@ -65,7 +66,8 @@ def promote_table(
         connection.execute(lock.encode())
         moved = connection.execute(copy.encode()).rowcount
         (owner,) = fetch_one(connection, _OWNER, (table.quoted,))
-        for statement in _replacement(relation, entity, canonical, kept, homes, owner):
+        live = load_relations(connection, live_schema(adapter)).get(table.name)
+        for statement in _replacement(relation, live, entity, canonical, kept, homes, owner):
             connection.execute(statement.encode())
         new = (canonical.schema, canonical.name, canonical.has_merges)
         connection.execute(_REGISTER, (*new, adapter, entity))
@@ -94,20 +96,33 @@ def _copy(relation: Relation, canonical: RecordTable, homes: Mapping[str, str]) 
 
 
 def _replacement(
-    relation: Relation, entity: str, canonical: RecordTable, kept: str, homes: Mapping[str, str], owner: str
+    relation: Relation,
+    live: Relation | None,
+    entity: str,
+    canonical: RecordTable,
+    kept: str,
+    homes: Mapping[str, str],
+    owner: str,
 ) -> Iterator[str]:
-    """Yield how the source table is renamed, and the view made in its place, with its owner and its comments."""
+    """Yield how the source table is renamed and a view made in its place, and how its live view reads the new rows."""
     name = quoted(relation.schema, relation.name)
     yield f"ALTER TABLE {name} RENAME TO {quoted(kept)}"
     shown = promoted_columns(relation, homes, has_merges=canonical.has_merges)
-    values = ", ".join(f"{value} AS {quoted(column)}" for column, value in shown.items())
-    yield (
-        f"CREATE VIEW {name} WITH (security_invoker = true) AS SELECT {values} FROM {canonical.quoted} held "  # noqa: S608
-        f"WHERE held.adapter = {literal(relation.schema)} AND held.type = {literal(entity)}"
-    )
+    source = f"FROM {canonical.quoted} held WHERE held.adapter = {literal(relation.schema)} AND held.type = "
+    source += literal(entity)
+    yield f"CREATE VIEW {name} WITH (security_invoker = true) AS SELECT {_values(shown, shown)} {source}"
     yield f"ALTER VIEW {name} OWNER TO {quoted(owner)}"
     comments = {column: found.comment or "" for column, found in relation.columns.items() if column in shown}
     yield from comment_changes(name, "VIEW", relation.comment or "", comments, None)
+    if live is not None:
+        yield (
+            f"CREATE OR REPLACE VIEW {quoted(live.schema, live.name)} WITH (security_invoker = true) AS "
+            f"SELECT {_values(shown, live.columns)} {source} AND {living(has_merges=canonical.has_merges)}"
+        )
+
+
+def _values(shown: Mapping[str, str], names: Iterable[str]) -> str:
+    return ", ".join(f"{shown[name]} AS {quoted(name)}" for name in names)
 
 
 def _own(relation: Relation) -> list[str]:

@@ -15,16 +15,18 @@ import psycopg
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.manifests.hidden_columns import privacy_fingerprint, store_hidden
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import load_schema
+from openfaith_sync.store.schema.catalogue import load_relations
 from openfaith_sync.store.schema.changes import SchemaChange
 from openfaith_sync.store.schema.record_tables import are_registered, register_tables
 
 _LOG = logging.getLogger(__name__)
 
-SHAPE = "1"
+SHAPE = "2"
 """Changes whenever the same manifest makes other tables, so that they are made again."""
 LOCK_TIMEOUT = timedelta(seconds=3)
 """How long a change may wait for a table, and everybody else behind it."""
@@ -100,7 +102,7 @@ def ensure_applied(connection: Connection, manifest: Manifest) -> None:
 
 
 def _applied(manifest: Manifest) -> tuple[str, str]:
-    return manifest.adapter, f"{manifest.fingerprint}/{SHAPE}"
+    return manifest.adapter, f"{manifest.fingerprint}/{privacy_fingerprint(manifest)}/{SHAPE}"
 
 
 def _is_ready(connection: Connection, manifest: Manifest) -> bool:
@@ -159,6 +161,7 @@ def _make_tables(connection: Connection, manifest: Manifest, on_statement: OnSta
         if not change.is_concurrent and _make(connection, manifest.adapter, change, on_statement):
             yield change
     register_tables(connection, manifest)
+    store_hidden(connection, manifest, load_relations(connection, manifest.adapter))
 
 
 def _execute(connection: Connection, change: SchemaChange, on_statement: OnStatement) -> None:

@@ -19,6 +19,8 @@ IDENTITY = ("id", "org_id", "external_id", "adapter", "type")
 AFTER = ("status", "tags", "custom_fields", "created_at", "updated_at", "inactivated_at", "deleted_at", "synced_at")
 STORED_AS = ("source_version", "content_hash", "is_loss")
 
+VIEW_COST = "a view, which holds no rows: milliseconds"
+
 _FROM_JSON: Mapping[ColumnType, str] = {
     ColumnType.TEXT: "sync.json_text({})",
     ColumnType.REFERENCE: "sync.json_text({})",
@@ -42,6 +44,8 @@ class ViewColumn(NamedTuple):
     type: ColumnType | None = None
     """``None`` for a common column, whose type never changes."""
     comment: str = ""
+    reads: str = "custom_fields"
+    """The column of the table that it shows something of."""
 
 
 def view_columns(entity: Entity) -> tuple[ViewColumn, ...]:
@@ -59,10 +63,22 @@ def view_columns(entity: Entity) -> tuple[ViewColumn, ...]:
 def view_query(entity: Entity, columns: tuple[ViewColumn, ...]) -> str:
     """Return the query of an entity's view."""
     shown = ",\n  ".join(f"{column.value} AS {quoted(column.name)}" for column in columns)
+    return f"SELECT {shown}\n{view_source(entity)}"
+
+
+def view_source(entity: Entity) -> str:
+    """Return what follows the columns in the query of an entity's view."""
     return (
-        f"SELECT {shown}\nFROM {entity.record_table.quoted} held\n"
+        f"FROM {entity.record_table.quoted} held\n"
         f"WHERE held.adapter = {literal(entity.adapter)} AND held.type = {literal(entity.name)}"
     )
+
+
+def custom_column(adapter: str, name: str, kind: ColumnType, comment: str) -> ViewColumn:
+    """Return a column that shows the custom field of its name."""
+    # An attribute whose name is taken has the adapter's name before its own already, as all custom fields have.
+    key = name if name.startswith(f"{adapter}_") else f"{adapter}_{name}"
+    return ViewColumn(name, _of_custom(key, kind), kind, comment)
 
 
 def in_existing_order(
@@ -117,7 +133,7 @@ def promoted_columns(source: Relation, homes: Mapping[str, str], *, has_merges: 
 
 
 def _common(name: str) -> ViewColumn:
-    return ViewColumn(name, f"held.{quoted(name)}", comment=COMMON_COMMENTS[name])
+    return ViewColumn(name, f"held.{quoted(name)}", comment=COMMON_COMMENTS[name], reads=name)
 
 
 def _reference_columns(entity: Entity) -> Iterator[ViewColumn]:
@@ -128,7 +144,7 @@ def _reference_columns(entity: Entity) -> Iterator[ViewColumn]:
             targets = " or ".join(dict.fromkeys(part.targets.values()))
             comment = f"{entity.resource}.{name}: our id of a {targets}."
             value = _of_column(part.to, ColumnType.REFERENCE)
-            yield ViewColumn(shape.relationships[name], value, ColumnType.REFERENCE, comment)
+            yield ViewColumn(shape.relationships[name], value, ColumnType.REFERENCE, comment, part.to)
 
 
 def _attribute_columns(entity: Entity) -> Iterator[ViewColumn]:
@@ -140,7 +156,7 @@ def _attribute_columns(entity: Entity) -> Iterator[ViewColumn]:
         comment = f"{entity.resource}.{name} ({attribute.type.value})."
         custom = f"{entity.adapter}_{name}"
         value = _of_column(attribute.to, kind) if attribute.to else _of_custom(custom, kind)
-        yield ViewColumn(shown, value, kind, comment)
+        yield ViewColumn(shown, value, kind, comment, attribute.to or "custom_fields")
 
 
 def _of_column(column: str, kind: ColumnType) -> str:

@@ -49,7 +49,10 @@ def table_changes(
     placed = physical_table(table, relation.columns)
     built = _built(placed)
     made = [SchemaStatement(statement, ADDED) for statement in _added_columns(built, relation)]
-    made += [SchemaStatement(statement) for statement in _superseded(table, placed, relation, today)]
+    made += [
+        SchemaStatement(f"COMMENT ON COLUMN {table.quoted}.{quoted(column)} IS {literal(said)}")
+        for column, said in _superseded(table, placed, relation, today).items()
+    ]
     made += [SchemaStatement(statement) for statement in _comments(built, relation)]
     if not (relation.has_policies and relation.is_granted):
         made += [SchemaStatement(statement) for statement in _policies(built, owner, engine)]
@@ -61,6 +64,16 @@ def table_changes(
     later = [change for index in missing if index not in at_once for change in _later(index, relation)]
     if later:
         yield SchemaChange(f"index on {name}", tuple(later), is_concurrent=True)
+
+
+def columns_to_be(table: RecordTable, relation: Relation | None, today: date) -> dict[str, str]:
+    """Return all columns that a source table has or will have once it is changed, each with its comment."""
+    if relation is None:
+        return {column.name: column.comment or "" for column in _built(table).columns}
+    placed = physical_table(table, relation.columns)
+    are = {name: found.comment or "" for name, found in relation.columns.items()}
+    will_be = {column.name: column.comment or "" for column in _built(placed).columns}
+    return are | _superseded(table, placed, relation, today) | will_be
 
 
 def comment_changes(
@@ -99,14 +112,14 @@ def _added_columns(built: Table, relation: Relation) -> Iterator[str]:
             yield f"ALTER TABLE {_named(built)} ADD COLUMN {_text(CreateColumn(column))}"
 
 
-def _superseded(table: RecordTable, placed: RecordTable, relation: Relation, today: date) -> Iterator[str]:
-    """Yield the comments that say since when a column is no longer filled, and which one is."""
+def _superseded(table: RecordTable, placed: RecordTable, relation: Relation, today: date) -> dict[str, str]:
+    """Return the comments that say since when a column is no longer filled, and which one is."""
+    comments = {}
     for was, now in superseded(table, placed):
-        if now.name in relation.columns:
-            continue
-        found = relation.columns[was.name]
-        said = f"{found.comment or ''} Until {today.isoformat()}; {now.name} ({CATALOGUE_TYPES[was.type][0]}) since."
-        yield f"COMMENT ON COLUMN {table.quoted}.{quoted(was.name)} IS {literal(said.strip())}"
+        if now.name not in relation.columns:
+            found, since = relation.columns[was.name], f"{now.name} ({CATALOGUE_TYPES[was.type][0]}) since."
+            comments[was.name] = f"{found.comment or ''} Until {today.isoformat()}; {since}".strip()
+    return comments
 
 
 def _comments(built: Table, relation: Relation | None) -> Iterator[str]:

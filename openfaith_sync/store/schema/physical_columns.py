@@ -42,7 +42,7 @@ def physical_table(table: RecordTable, found: Mapping[str, FoundColumn]) -> Reco
     Raises:
         DefinitionError: A column has no place, or would share one with another column.
     """
-    own = tuple(_placed(column, found) for column in table.own)
+    own = tuple(replace(column, name=place_beside(column.name, column.type, found)) for column in table.own)
     names = {was.name: now.name for was, now in zip(table.own, own, strict=True)}
     for column in own:
         if (shared := [was for was, now in names.items() if now == column.name])[1:]:
@@ -78,22 +78,27 @@ def physical_manifest(connection: Connection, manifest: Manifest) -> Manifest:
     return manifest.with_renamed_columns(renamed)
 
 
+def place_beside(name: str, kind: ColumnType, found: Mapping[str, FoundColumn]) -> str:
+    """Return the name of the column for values of a type: its own, or one beside it if that has another type.
+
+    Raises:
+        DefinitionError: Both names have other types.
+    """
+    existing = found.get(name)
+    if existing is None or has_type(existing, kind):
+        return name
+    beside = f"{name}_as_{_SUFFIXES[kind]}"
+    other = found.get(beside)
+    if other is not None and not has_type(other, kind):
+        raise DefinitionError(
+            f"{name} cannot be stored: {name} is {existing.type} and {beside} is {other.type}; "
+            "give it another name with 'to' in the manifest"
+        )
+    return beside
+
+
 def superseded(table: RecordTable, placed: RecordTable) -> Iterator[tuple[Column, Column]]:
     """Yield the columns that lie beside the one of their name: as declared, and as they lie."""
     for was, now in zip(table.own, placed.own, strict=True):
         if was.name != now.name:
             yield was, now
-
-
-def _placed(column: Column, found: Mapping[str, FoundColumn]) -> Column:
-    existing = found.get(column.name)
-    if existing is None or has_type(existing, column.type):
-        return column
-    beside = f"{column.name}_as_{_SUFFIXES[column.type]}"
-    other = found.get(beside)
-    if other is not None and not has_type(other, column.type):
-        raise DefinitionError(
-            f"{column.name} cannot be stored: {column.name} is {existing.type} and {beside} is {other.type}; "
-            "give it another name with 'to' in the manifest"
-        )
-    return replace(column, name=beside)

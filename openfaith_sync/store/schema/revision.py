@@ -18,6 +18,7 @@ REVISIONS = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

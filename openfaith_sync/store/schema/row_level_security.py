@@ -13,6 +13,7 @@ from psycopg import sql
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.record_tables import CANONICAL_SCHEMA, live_schema
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import OURS, SET_OPTION
 from openfaith_sync.store.schema.changes import quoted
@@ -184,6 +185,11 @@ def _create_policies(connection: Connection, login: _Login, tables: Sequence[str
     if engine is not None:
         schemas = sql.SQL(", ").join(sql.Identifier(row[0]) for row in connection.execute(_SCHEMAS))
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schemas, sql.Identifier(engine)))
+        # An adapter's live views are opened where they are made.
+        live = sql.Identifier(live_schema(CANONICAL_SCHEMA))
+        connection.execute(
+            sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(live, sql.Identifier(engine))
+        )
     for schema, name, is_of_org, owner in connection.execute(_KEPT, (list(tables),)).fetchall():
         made = policy_statements(quoted(schema, name), owner, engine)
         grants = 0 if engine is None else 1
