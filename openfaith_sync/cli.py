@@ -9,6 +9,7 @@ from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.commands.one_line_errors import OneLineErrors
 
 COMMANDS = {
+    "alerts": "openfaith_sync.commands.alerts",
     "db": "openfaith_sync.commands.database",
     "demo": "openfaith_sync.commands.demo",
     "graph": "openfaith_sync.commands.graph",
@@ -61,6 +62,7 @@ def main(context: click.Context) -> None:
       OPENFAITH_MANIFESTS      the folder of manifests (default: manifests/)
       OPENFAITH_HOME           the folder for local files (default: .openfaith/)
       OPENFAITH_PUBLIC_URL     the URL at which sources reach `serve`; without it, no webhooks
+      OPENFAITH_ALERT_URLS     the Apprise URLs that alerts are sent to; without it, nobody is told
       OPENFAITH_PCO_CLIENT_ID, OPENFAITH_PCO_CLIENT_SECRET
                                the OAuth client that `org connect` uses
     """  # noqa: D301  click's marker for lines that are not rewrapped

@@ -9,6 +9,7 @@ from openfaith_sync.defs.adapter_definitions import build_adapter
 from openfaith_sync.defs.jobs.pruning import build_pruning
 from openfaith_sync.defs.resources.database_resource import build_database
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES, CanonicalFrameIOManager
+from openfaith_sync.defs.sensors.alert_sensor import build_alert_sensor
 from openfaith_sync.domain.connections.deployment_settings import Settings
 
 settings = Settings.from_environment(os.environ)
@@ -20,6 +21,7 @@ defs = dg.Definitions.merge(
     build_pruning(manifest.adapter for manifest in manifests),
     dg.Definitions(
         resources={"database": database, FRAMES: CanonicalFrameIOManager(database=database)},
+        sensors=[build_alert_sensor(settings.alert_urls)],
         executor=dg.in_process_executor,
     ),
 )

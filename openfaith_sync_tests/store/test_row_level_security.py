@@ -30,6 +30,8 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
 """
 FLEET = {
     "store/outages/alerts.py": 3,  # an alert is one for all whom it concerns
+    "store/outages/alert_messages.py": 5,  # a message is about all orgs that an alert affects
+    "store/outages/alert_reports.py": 1,
     "store/outages/breakers.py": 5,  # a provider is away for all
     "defs/instance/storage.py": 1,  # makes Dagster's schema
     "store/connections/connections.py": 1,  # ends an alert

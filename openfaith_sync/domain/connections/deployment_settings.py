@@ -8,6 +8,9 @@ from pathlib import Path
 from openfaith_sync.domain.connections.connection import OAuthClient
 from openfaith_sync.domain.ids import AdapterName
 
+ALERT_URLS = "OPENFAITH_ALERT_URLS"
+
+_NEXT_URL = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _CLIENT_ID = re.compile(r"OPENFAITH_([A-Z][A-Z0-9_]*)_CLIENT_ID")
 
 
@@ -28,6 +31,8 @@ class Settings:
     """The database URL with the login of ``db query``; without one a login is created."""
     oauth_clients: Mapping[AdapterName, OAuthClient] = field(default_factory=dict)
     """The OAuth client of each adapter whose orgs connect by OAuth."""
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    """The Apprise URLs that alerts are sent to; they hold secrets."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -41,12 +46,19 @@ class Settings:
             query_url=environment.get("OPENFAITH_QUERY_URL") or None,
             public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
             oauth_clients=dict(_clients(environment)),
+            alert_urls=_urls(environment.get(ALERT_URLS, "")),
         )
 
 
 def client_variables(adapter: AdapterName) -> tuple[str, str]:
     """Return the environment variables of an adapter's OAuth client: its id and its secret."""
     return f"OPENFAITH_{adapter.upper()}_CLIENT_ID", f"OPENFAITH_{adapter.upper()}_CLIENT_SECRET"
+
+
+def _urls(text: str) -> tuple[str, ...]:
+    """Return the URLs in a text, separated by spaces or commas; a comma inside a URL separates nothing."""
+    found = (url.strip(" \t\r\n,") for url in _NEXT_URL.split(text))
+    return tuple(dict.fromkeys(url for url in found if url))
 
 
 def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAuthClient]]:

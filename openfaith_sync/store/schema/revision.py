@@ -19,6 +19,7 @@ REVISIONS = (
     "0016",
     "0017",
     "0018",
+    "0019",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

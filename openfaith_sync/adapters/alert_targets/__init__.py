@@ -1,0 +1,1 @@
+"""The places that alerts are sent to."""

@@ -1,0 +1,1 @@
+"""Alerts as values: where they are sent, what they say, and when."""
