@@ -11,6 +11,7 @@ from openfaith_sync.commands.one_line_errors import OneLineErrors
 COMMANDS = {
     "alerts": "openfaith_sync.commands.alerts",
     "db": "openfaith_sync.commands.database",
+    "dead-letters": "openfaith_sync.commands.dead_letters",
     "demo": "openfaith_sync.commands.demo",
     "graph": "openfaith_sync.commands.graph",
     "holds": "openfaith_sync.commands.holds",
@@ -37,7 +38,7 @@ class Commands(OneLineErrors):
         """Return a command; ``None`` if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        command: click.Command = getattr(import_module(COMMANDS[cmd_name]), cmd_name.replace("-", "_"))
         return command
 
 

@@ -49,6 +49,16 @@ def merges_of(entity: EntityName) -> EntityName:
     return EntityName(f"${entity}_merges")
 
 
+def replays_of(entity: EntityName) -> EntityName:
+    """Return the name under which replays of an entity's dead letters have their passes and lease."""
+    return EntityName(f"${entity}_replays")
+
+
+def is_listed(entity: EntityName) -> bool:
+    """Return whether a sync key's entity is one, and not a name of ours for what else is done with its records."""
+    return not entity.startswith("$")
+
+
 _ALPHABET = b"0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32 in lower case, as the TypeID specification 0.3 has it."""
 _DIGITS = 26

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from openfaith_sync.domain.dead_letters.replays import ReplayCounts
 from openfaith_sync.domain.errors import (
     AccessDenied,
     DefinitionError,
@@ -29,6 +30,7 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
+from openfaith_sync.engine.dead_letters.replay import replay_outdated
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
 from openfaith_sync.engine.nested.nested_sync import NestedSync
 from openfaith_sync.engine.passes.completeness import incomplete
@@ -65,6 +67,7 @@ def run_entity(
         raise NotSelected(f"{session.key(entity)} is not selected")
     with session.hold_lease(entity) as lease:
         entity_session = EntitySession(session, lease, on_progress)
+        replayed = replay_outdated(session, entity)
         if entity_session.entity.nested is not None:
             result = NestedSync(entity_session, mode).run()
         elif entity_session.wants_reconciliation(mode):
@@ -73,9 +76,17 @@ def run_entity(
             result = Reconciliation(entity_session).run()
         else:
             result = EntitySync(entity_session, mode).run()
-        result = follow_up(session, result)
+        result = _with_replayed(follow_up(session, result), replayed)
         require_mostly_stored(entity_session.key, result.counts, session.store.count_rejected(entity_session.key))
         return result
+
+
+def _with_replayed(result: PassResult, replayed: ReplayCounts) -> PassResult:
+    """Return the result with what became of the dead letters that a changed manifest mapped again."""
+    if not replayed.replayed:
+        return result
+    found = {"dead_letters_replayed": replayed.replayed, "dead_letters_resolved": replayed.resolved}
+    return replace(result, report={**result.report, **found})
 
 
 class EntitySync:

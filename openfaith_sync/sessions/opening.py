@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from openfaith_sync.adapters.dialects.port import RecordSource, Subscriptions
+from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.adapters.sources import open_source, open_subscription_source
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.connections.selection import find_unselected
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.engine.dead_letters.replay import Replay
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.store import Store
+from openfaith_sync.store.admin.org_settings import load_time_zone
 from openfaith_sync.store.connections.shared_state import share
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
@@ -49,6 +53,15 @@ def open_session(
             database, manifest, connection, lane=chosen, attempts=attempts, patience=patience
         ) as source:
             yield Session(manifest, source, store, connection.org, trigger, run_id, unselected=unselected)
+
+
+@contextmanager
+def open_replay(database: Database, manifest: Manifest, org: OrgId, *, trigger: str = "cli") -> Iterator[Replay]:
+    """Yield what replays an org's dead letters; it needs no connection to the source, and makes no request."""
+    manifest = ensure_tables(database, manifest)
+    dialect = open_dialect(manifest, load_time_zone(database, org))
+    with open_store(database, org) as store:
+        yield Replay(manifest, dialect.kept, store, org, trigger)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.database.org_connection import OnStep
+from openfaith_sync.store.dead_letters.waiting_letters import DeadLetterStore
 from openfaith_sync.store.deletions.deletion_store import DeletionStore
 from openfaith_sync.store.inbox.inbox_store import InboxStore
 from openfaith_sync.store.merges.merge_store import MergeStore
@@ -14,7 +15,7 @@ from openfaith_sync.store.passes.leases import LeaseTerms
 from openfaith_sync.store.passes.pass_store import PassStore
 
 
-class PostgresStore(PageStore, PassStore, DeletionStore, MergeStore, InboxStore):
+class PostgresStore(PageStore, PassStore, DeadLetterStore, DeletionStore, MergeStore, InboxStore):
     """One org's data in PostgreSQL; implements ``engine.ports.store.Store``. Used from one thread.
 
     Law 10: a key of another org is refused, and every statement names the org.

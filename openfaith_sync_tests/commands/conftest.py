@@ -67,6 +67,14 @@ def run_stored(run: Run, deployment: dict[str, str], database: Database) -> Run:
     return run
 
 
+@pytest.fixture
+def run_shared(run: Run, deployment: dict[str, str], module_database: Database) -> Run:
+    """Runs a command in this process, on a database that all tests of a file share."""
+    deployment["OPENFAITH_DATABASE_URL"] = module_database.libpq_url
+    deployment["OPENFAITH_SECRET_KEYS"] = SECRET_KEY
+    return run
+
+
 @pytest.fixture(scope="session")
 def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
     """A small church that no test changes."""

@@ -28,7 +28,7 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import Damage, JsonObject, MappedBatch, RawRecord, Record
 from openfaith_sync.engine.ports.pages import PendingCommit
-from openfaith_sync_tests.engine.unused_store import EmptyInbox, NoRedirects
+from openfaith_sync_tests.engine.unused_store import EmptyInbox, NoDeadLetters, NoRedirects
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,6 +51,9 @@ class NoMergesOrEvents:
         return Page((), total_count=0, has_next=False)
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        raise NotImplementedError
+
+    def parse_stored(self, entity: EntityName, body: JsonObject, parent: ExternalId | None = None) -> RawRecord:
         raise NotImplementedError
 
 
@@ -139,7 +142,7 @@ class Sent:
     result: Callable[[], Mapping[EntityName, Counts]]
 
 
-class MemoryStore(NoRedirects, EmptyInbox):
+class MemoryStore(NoRedirects, NoDeadLetters, EmptyInbox):
     """Keeps records and checkpoints in memory, by the rules of the real store."""
 
     def __init__(self, entity: Entity) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from openfaith_sync.domain.dead_letters.dead_letter import LetterFilter, WaitingLetter
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import MergeCommit, ReferenceColumn, Revival
@@ -27,6 +28,19 @@ class NoRedirects:
     def revive(self, lease: Lease, revival: Revival) -> None:
         assert lease
         assert not revival.external_ids
+
+
+class NoDeadLetters:
+    """The dead letters of a church whose records can all be mapped."""
+
+    def load_waiting_letters(
+        self, key: SyncKey, chosen: LetterFilter, after: ExternalId | None, most: int
+    ) -> Sequence[WaitingLetter]:
+        assert key
+        assert chosen.not_mapped_by
+        assert not after
+        assert most
+        return ()
 
 
 class EmptyInbox:

@@ -29,6 +29,9 @@ class AlteredSource:
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
         return self.inner.parse_payload(entity, payload, parent)
 
+    def parse_stored(self, entity: EntityName, body: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        return self.inner.parse_stored(entity, body, parent)
+
 
 def with_records(page: Page, records: Iterable[RawRecord], hidden: int = 0) -> Page:
     """Return a page that shows these records instead, of a listing that counts so many fewer."""

@@ -144,6 +144,9 @@ class KnownHistory:
         raw = read_resource(dict(payload))
         return raw._replace(references={**raw.references, "group": Reference(parent, "Group")}) if parent else raw
 
+    def parse_stored(self, entity: EntityName, body: Body, parent: ExternalId | None = None) -> RawRecord:
+        return self.parse_payload(entity, body, parent)
+
     def _children(self, child: str, owners: set[ExternalId]) -> tuple[RawRecord, ...]:
         raws = [read_resource(body) for (entity, _), body in self.state.records.items() if entity == child]
         return tuple(raw for raw in raws if _leads_to(raw, "person") in owners)

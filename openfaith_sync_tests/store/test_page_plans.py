@@ -51,7 +51,7 @@ def test_a_page_of_one_large_org_among_small_ones_reads_no_other_rows_of_it(data
             return StatementResult()
 
         page = batch([email(str(number), "new@example.org", at(1)) for number in range(PAGE)])
-        known = {"org": ORG, "adapter": PCO, "entity": EMAILS.entity, "pass": walk.opened.pass_id}
+        known = {"org": ORG, "adapter": PCO, "entity": EMAILS.entity, "pass": walk.opened.pass_id, "since": None}
         store_records(page, page.records, known, explained)
     assert any(node.relation == "emails" for node in nodes)
     assert rows_handled(nodes) < HELD

@@ -39,6 +39,7 @@ FLEET = {
     "store/admin/erase.py": 1,  # ends alerts
     "store/inbox/due_records.py": 1,  # whose turn it is
     "store/deletions/hold_decisions.py": 1,  # a hold is named by its number
+    "store/dead_letters/dead_letters.py": 1,  # so is a dead letter
     "store/outages/incidents.py": 5,  # a source refuses to many at once
     "store/inbox/inbox.py": 1,  # pruning
     "store/admin/pruning.py": 2,

@@ -23,7 +23,7 @@ _BOOKS = """
 SELECT relname FROM pg_class WHERE relnamespace = 'sync'::regnamespace AND relkind = 'r'
   AND relname NOT IN ('alembic_version', 'external_links', 'record_tables') ORDER BY relname
 """
-_CHANGED = "{canonical_table,survivor_id,survivor_entity_id}"
+_CHANGED = "{canonical_table,survivor_id,survivor_entity_id,dead_letter_id,is_whole,parent_id,pass_id,page,read_since}"
 """Columns of bookkeeping tables that come or go."""
 _COMMENTS = """
 SELECT attrelid::regclass::text, attname::text FROM pg_attribute

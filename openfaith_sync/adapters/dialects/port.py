@@ -87,8 +87,20 @@ class Dialect(AnswerReader, Protocol[D]):
         """
         ...
 
+    def parse_stored(self, entity: Entity, body: JsonObject, parent: ExternalId | None) -> RawRecord:
+        """Return the record of the body that was kept of one, marked as damaged if it still cannot be read."""
+        ...
 
-class RecordSource(Protocol):
+
+class StoredRecords(Protocol):
+    """What was kept of an adapter's records, independent of the dialect; see ``engine.ports.KeptRecords``."""
+
+    def parse_stored(self, entity: EntityName, body: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Return the record of the body that was kept of one."""
+        ...
+
+
+class RecordSource(StoredRecords, Protocol):
     """One connection's records, independent of the dialect; see ``engine.ports.Source``."""
 
     def read_page(self, query: ListingQuery) -> Page:

@@ -10,8 +10,8 @@ from openfaith_sync.adapters.dialects.json_api.dialect import JsonApiDialect
 from openfaith_sync.adapters.dialects.json_list.documents import JsonDocuments
 from openfaith_sync.adapters.dialects.pco.protocol import PcoWebhooks
 from openfaith_sync.adapters.dialects.plain.dialect import PlainDialect
-from openfaith_sync.adapters.dialects.port import Dialect, RecordSource, WebhookProtocol
-from openfaith_sync.adapters.dialects.source import DialectSource
+from openfaith_sync.adapters.dialects.port import Dialect, RecordSource, StoredRecords, WebhookProtocol
+from openfaith_sync.adapters.dialects.source import DialectRecords, DialectSource
 from openfaith_sync.adapters.dialects.xml.documents import XmlDocuments
 from openfaith_sync.adapters.ports.answer_reader import AnswerReader
 from openfaith_sync.domain.manifest.adapter_file import ORG_TIME_ZONE
@@ -28,12 +28,19 @@ class BoundDialect:
     """Reads errors and accounts from responses, for the client."""
     open_source: Callable[[HttpClient], RecordSource]
     """Opens the records of a client's connection."""
+    kept: StoredRecords
+    """Reads what was kept of records, without a connection."""
     webhooks: WebhookProtocol | None = None
     """The source's webhooks, if it has any."""
 
 
 def _bind(manifest: Manifest, dialect: Dialect[D], webhooks: WebhookProtocol | None = None) -> BoundDialect:
-    return BoundDialect(dialect, lambda client: DialectSource(manifest, dialect, client), webhooks)
+    return BoundDialect(
+        dialect,
+        lambda client: DialectSource(manifest, dialect, client),
+        DialectRecords(manifest, dialect),
+        webhooks,
+    )
 
 
 def _bind_pco(manifest: Manifest, _: ZoneInfo | None) -> BoundDialect:

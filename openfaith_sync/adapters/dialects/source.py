@@ -23,13 +23,25 @@ D = TypeVar("D")
 T = TypeVar("T")
 
 
-class DialectSource(Generic[D]):
+class DialectRecords(Generic[D]):
+    """What was kept of an adapter's records; implements ``engine.ports.KeptRecords``. Needs no connection."""
+
+    def __init__(self, manifest: Manifest, dialect: Dialect[D]) -> None:
+        """Read records of the manifest's entities."""
+        self._manifest = manifest
+        self._dialect = dialect
+
+    def parse_stored(self, entity: EntityName, body: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Return the record of the body that was kept of one, without a request."""
+        return self._dialect.parse_stored(self._manifest.entities[entity], body, parent)
+
+
+class DialectSource(DialectRecords[D]):
     """The records of one connection; implements ``engine.ports.Source``. Thread-safe."""
 
     def __init__(self, manifest: Manifest, dialect: Dialect[D], client: HttpClient) -> None:
         """Read the entities of the manifest through this client."""
-        self._manifest = manifest
-        self._dialect = dialect
+        super().__init__(manifest, dialect)
         self._client = client
 
     def read_page(self, query: ListingQuery) -> Page:

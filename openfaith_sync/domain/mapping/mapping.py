@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from openfaith_sync.domain.errors import RecordRejected
-from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId
+from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, IdDeriver, OrgId, is_place
 from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
@@ -22,7 +22,7 @@ from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
 from openfaith_sync.domain.record_tables import ColumnType
-from openfaith_sync.domain.records.record import JsonObject, MappedBatch, RawRecord, Record, Rejection
+from openfaith_sync.domain.records.record import Damage, JsonObject, MappedBatch, RawRecord, Record, Rejection
 
 MAX_SHAPES = 256
 """How many sets of attribute names are remembered per entity; a source that sends more is only slower."""
@@ -65,6 +65,7 @@ class Mapper:
         "_shapes",
         "_status",
         "_status_attribute",
+        "_under",
         "_version",
         "_width",
         "table",
@@ -85,6 +86,7 @@ class Mapper:
         self._status, self._inactivated = places["status"], places["inactivated_at"]
         self._status_attribute = _find_status(entity)
         self._version = _find_version(entity)
+        self._under = entity.nested.under if entity.nested else None
 
     def __call__(self, raw: RawRecord) -> Record:
         """Return the record in canonical shape; equal content gives equal hashes.
@@ -116,6 +118,17 @@ class Mapper:
             custom_fields,
             content_hash.digest(),
             tuple(unreadable),
+        )
+
+    def reject(self, raw: RawRecord, damage: Damage) -> Rejection:
+        """Return the rejection of a record, with all that is needed to map it again."""
+        parent = raw.references.get(self._under) if self._under is not None else None
+        return Rejection(
+            ExternalId(storable_text(raw.external_id)),
+            *damage,
+            raw.body,
+            parent=None if parent is None else parent.external_id,
+            is_whole=not is_place(raw.external_id),
         )
 
     def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
@@ -191,13 +204,12 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
     rejected: list[Rejection] = []
     for raw in raws:
         if raw.damage is not None:
-            rejected.append(Rejection(raw.external_id, *raw.damage, raw.body))
+            rejected.append(mapper.reject(raw, raw.damage))
             continue
         try:
             records.append(mapper(raw))
         except RecordRejected as error:
-            external_id = ExternalId(storable_text(raw.external_id))
-            rejected.append(Rejection(external_id, error.field, error.value_type, error.reason, raw.body))
+            rejected.append(mapper.reject(raw, Damage(error.field, error.value_type, error.reason)))
     return MappedBatch(entity_name, tuple(records), tuple(rejected), mapper.table)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
+from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -29,6 +30,8 @@ class SyncMode(StrEnum):
     """Single records, each read fresh by its id."""
     SIDELOAD = "sideload"
     """Stored with its parent's pages; only ever the mode of a pass, never asked for."""
+    REPLAY = "replay"
+    """Dead letters, mapped again; only ever the mode of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,10 @@ class PageCommit:
     findings: Mapping[str, int] = field(default_factory=dict)
     """Figures to add to the pass's report."""
     pages: int = 1
+    replayed: ReplayedLetters | None = None
+    """The dead letters that ``batches`` were mapped from, where they did not come from the source just now."""
+    manifest_versions: Mapping[EntityName, str] = field(default_factory=dict)
+    """The fingerprints of the entities that were mapped, where they are not the pass's manifest version."""
     believed_until: datetime | None = None
     """Versions after this moment are stored and move no watermark: the source cannot have stamped them yet."""
 

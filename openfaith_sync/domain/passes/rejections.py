@@ -49,7 +49,7 @@ def _are_too_many(dead: int, records: int, share: float, *, is_whole: bool) -> b
 def _failure(key: SyncKey, dead: int, records: int, which: str, share: float) -> MostlyRejected:
     return MostlyRejected(
         f"{dead:,} of the {records:,} records of {key} that are {which} were set aside as dead letters "
-        f"({dead / records:.0%}; {key.org} allows {share:.0%}); the others are stored. Raw records and reasons are in "
-        f"the table sync.dead_letters, counts in: openfaith-sync status {key.org}; "
+        f"({dead / records:.0%}; {key.org} allows {share:.0%}); the others are stored. "
+        f"The reasons: openfaith-sync dead-letters list {key.org} --entity {key.entity}; "
         f"to allow more: openfaith-sync org set {key.org} --rejected-share"
     )

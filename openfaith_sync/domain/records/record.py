@@ -80,6 +80,10 @@ class Rejection:
     value_type: str
     reason: str
     body: JsonObject
+    parent: ExternalId | None = None
+    """The parent below which a nested record was read."""
+    is_whole: bool = True
+    """Whether ``body`` is the whole record as it came, so that it can be mapped again."""
 
 
 @dataclass(frozen=True, slots=True)

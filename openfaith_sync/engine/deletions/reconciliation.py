@@ -181,6 +181,5 @@ class Reconciliation:
 
 def _set_aside(single_read: SingleRead) -> Rejection:
     """Return the dead letter of a record that is listed and cannot be read."""
-    return Rejection(
-        single_read.external_id, "record", "nothing", str(single_read.refusal), {"id": single_read.external_id}
-    )
+    body = {"id": single_read.external_id}
+    return Rejection(single_read.external_id, "record", "nothing", str(single_read.refusal), body, is_whole=False)

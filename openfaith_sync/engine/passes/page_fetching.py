@@ -51,6 +51,8 @@ class Fetcher:
         page = self.reader.read(query)
         # A record of a sparse listing has only its id, or cannot be read.
         batch = self.map_records(page.unreadable if query.is_sparse else page.records)
+        if query.is_sparse and batch.rejected:
+            batch = replace(batch, rejected=tuple(replace(bad, is_whole=False) for bad in batch.rejected))
         return MappedPage(
             page=page,
             batch=batch,

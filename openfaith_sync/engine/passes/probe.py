@@ -6,6 +6,7 @@ compared with what is stored. Only the time of the check is written.
 
 from dataclasses import dataclass, replace
 
+from openfaith_sync.domain.dead_letters.dead_letter import LetterFilter
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
@@ -45,6 +46,8 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
     probed, key = manifest.entities[entity], session.key(entity)
     checkpoint = store.load_checkpoint(key)
     unfinished = _unfinished(store, key, checkpoint, manifest.entity_fingerprint(entity))
+    if unfinished is None and _has_outdated_letters(session, entity):
+        unfinished = "dead letters wait to be mapped by the present manifest"
     if unfinished:
         return Probe(has_work=True, reason=unfinished, requests=0)
     if probed.parent is not None:
@@ -83,6 +86,12 @@ def _unfinished(store: Passes, key: SyncKey, checkpoint: Checkpoint, version: st
     if checkpoint.manifest_version != version:
         return "the manifest changed"
     return "its records were sideloaded" if store.load_rider(key) else None
+
+
+def _has_outdated_letters(session: Session, entity: EntityName) -> bool:
+    """Return whether dead letters wait that the present manifest was not tried on: a sync replays them."""
+    outdated = LetterFilter(not_mapped_by=session.manifest.entity_fingerprint(entity))
+    return bool(session.store.load_waiting_letters(session.key(entity), outdated, None, 1))
 
 
 def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> Probe:

@@ -7,7 +7,15 @@ from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 
-class Source(Protocol):
+class KeptRecords(Protocol):
+    """Reads what was kept of records, without a request."""
+
+    def parse_stored(self, entity: EntityName, body: JsonObject, parent: ExternalId | None = None) -> RawRecord:
+        """Return the record of the body that a dead letter keeps, marked as damaged if it still cannot be read."""
+        ...
+
+
+class Source(KeptRecords, Protocol):
     """One org's connection to the external system. Safe to use from several threads."""
 
     def read_page(self, query: ListingQuery) -> Page:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from openfaith_sync.engine.ports.dead_letters import DeadLetters
 from openfaith_sync.engine.ports.deletions import Deletions
 from openfaith_sync.engine.ports.inbox import Inbox
 from openfaith_sync.engine.ports.pages import Pages
@@ -10,5 +11,5 @@ from openfaith_sync.engine.ports.records import Records
 from openfaith_sync.engine.ports.redirects import Redirects
 
 
-class Store(Passes, Pages, Records, Redirects, Deletions, Inbox, Protocol):
+class Store(Passes, Pages, Records, DeadLetters, Redirects, Deletions, Inbox, Protocol):
     """All of the store, for one org at a time. Used from one thread."""

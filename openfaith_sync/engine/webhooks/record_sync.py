@@ -144,6 +144,7 @@ class _InboxRun:
             tombstones=tuple(batch.tombstones),
             memberships=tuple(batch.memberships),
             handled=batch.handled,
+            manifest_versions={each.entity: self._manifest.entity_fingerprint(each.entity) for each in mapped},
         )
         counts = self._store.commit_page(self._lease, page)
         self._store.close_pass(self._lease, opened.pass_id, None, 0)

@@ -17,6 +17,7 @@ ON CONFLICT (org_id) DO UPDATE SET time_zone = COALESCE(%(zone)s, held.time_zone
   rejected_share = COALESCE(%(rejected)s, held.rejected_share)
 RETURNING time_zone, deletion_count, deletion_share, rejected_share
 """
+_TIME_ZONE = "SELECT time_zone FROM sync.orgs WHERE org_id = %s"
 _CADENCE = """
 INSERT INTO sync.cadences (org_id, adapter, entity, mode, every) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (org_id, adapter, entity, mode) DO UPDATE SET every = EXCLUDED.every
@@ -63,6 +64,13 @@ def set_org(
         row = session.execute(_SET, given).fetchone()
     assert row is not None
     return OrgSettings(*row)
+
+
+def load_time_zone(database: Database, org: OrgId) -> str:
+    """Return the time zone of an org; UTC if none was set."""
+    with database.connect(org) as session:
+        row = session.execute(_TIME_ZONE, (org,)).fetchone()
+    return str(row[0]) if row else "UTC"
 
 
 def set_cadence(

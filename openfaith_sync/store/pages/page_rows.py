@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import psycopg
 
+from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text
 from openfaith_sync.domain.passes.passes import Lease, PageCommit
 from openfaith_sync.domain.record_tables import RecordTable
@@ -45,12 +46,31 @@ def record_parameters(records: Sequence[Record]) -> Parameters:
 def rejection_parameters(rejected: Iterable[Rejection]) -> Parameters:
     """Return the parameters ``c0`` … and ``raw`` of ``page_sql.STORE_DEAD_LETTERS``; each id once, the last."""
     last = {bad.external_id: bad for bad in rejected}.values()
-    rows = [tuple(map(storable_text, (bad.external_id, bad.field, bad.value_type, bad.reason))) for bad in last]
+    rows = [
+        (
+            *map(storable_text, (bad.external_id, bad.field, bad.value_type, bad.reason)),
+            bad.parent and storable_text(bad.parent),
+            bad.is_whole,
+        )
+        for bad in last
+    ]
     parameters: Parameters = {
         f"c{place}": array_literal(column) for place, column in enumerate(zip(*rows, strict=True))
     }
     parameters["raw"] = f"[{b','.join([storable_json(bad.body) for bad in last]).decode()}]"
     return parameters
+
+
+def kept_parameters(rejected: Iterable[Rejection], replayed: ReplayedLetters) -> Parameters:
+    """Return the parameters of ``page_sql.KEEP_DEAD_LETTERS``; the rejections have the ids of their letters."""
+    last = {bad.external_id: bad for bad in rejected}
+    return {
+        "ids": list(last),
+        "fields": [storable_text(bad.field) for bad in last.values()],
+        "types": [storable_text(bad.value_type) for bad in last.values()],
+        "reasons": [storable_text(bad.reason) for bad in last.values()],
+        "occurrences": [replayed.occurrences[letter] for letter in last],
+    }
 
 
 def refused_record(record: Record, table: RecordTable, error: Exception) -> Rejection:
@@ -61,7 +81,8 @@ def refused_record(record: Record, table: RecordTable, error: Exception) -> Reje
     body = {name: _shown(value) for name, value in zip(names, record.values, strict=True)}
     body["custom_fields"] = record.custom_fields.decode(errors="replace")
     reason = f"the database refuses it: {type(error).__name__}"
-    return Rejection(record.external_id, field, table.name, reason, {"id": record.external_id, "canonical": body})
+    shown = {"id": record.external_id, "canonical": body}
+    return Rejection(record.external_id, field, table.name, reason, shown, is_whole=False)
 
 
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:

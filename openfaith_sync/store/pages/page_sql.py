@@ -36,22 +36,58 @@ WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 
 RIDERS = b"SELECT entity, pass_id FROM sync.passes WHERE org_id = %s AND parent_pass_id = %s"
 
-STORE_DEAD_LETTERS = b"""
+_OF_LETTER = (
+    "field", "value_type", "reason", "raw", "is_whole", "parent_id", "manifest_version", "pass_id", "page",
+    "read_since",
+)  # fmt: skip
+# A listing of ids shows only that a record is still damaged: what was read of it whole is kept for its replay.
+_KEPT_WHOLE = "held.is_whole AND NOT EXCLUDED.is_whole AND held.resolved_at IS NULL"
+
+STORE_DEAD_LETTERS = f"""
 WITH letters AS (
-  INSERT INTO sync.dead_letters AS held
-    (org_id, adapter, entity, external_id, field, value_type, reason, raw, manifest_version)
-  SELECT %(org)s, %(adapter)s, %(entity)s, bad.*, walked.manifest_version
-  FROM ROWS FROM (unnest(%(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[]),
-                  jsonb_array_elements(%(raw)s::jsonb)) AS bad (external_id, field, value_type, reason, raw),
+  INSERT INTO sync.dead_letters AS held (org_id, adapter, entity, external_id, {", ".join(_OF_LETTER)})
+  SELECT %(org)s, %(adapter)s, %(entity)s, bad.external_id, bad.field, bad.value_type, bad.reason, bad.raw,
+         bad.is_whole, bad.parent_id, COALESCE(%(manifest)s, walked.manifest_version), walked.pass_id,
+         CASE WHEN walked.mode <> 'record' THEN 1 + COALESCE(
+           (SELECT parent.pages FROM sync.passes parent
+            WHERE parent.org_id = walked.org_id AND parent.pass_id = walked.parent_pass_id), walked.pages) END,
+         walked.started_at
+  FROM ROWS FROM (unnest(%(c0)s::text[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[], %(c4)s::text[],
+                         %(c5)s::boolean[]), jsonb_array_elements(%(raw)s::jsonb))
+         AS bad (external_id, field, value_type, reason, parent_id, is_whole, raw),
        sync.passes walked
   WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s::bigint
   ORDER BY bad.external_id
   ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
-  SET field = EXCLUDED.field, value_type = EXCLUDED.value_type, reason = EXCLUDED.reason, raw = EXCLUDED.raw,
-      manifest_version = EXCLUDED.manifest_version, last_seen_at = now(), occurrences = held.occurrences + 1,
-      resolved_at = NULL
+  SET {", ".join(f"{one} = CASE WHEN {_KEPT_WHOLE} THEN held.{one} ELSE EXCLUDED.{one} END" for one in _OF_LETTER)},
+      last_seen_at = now(), occurrences = held.occurrences + 1, resolved_at = NULL
 )
 UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+""".encode()  # noqa: S608  joined of our own constants
+
+# Of a letter that was replayed and failed again, only the reason is new: nothing was read from the source.
+# Not inserted: a letter that is gone meanwhile was erased, and must not come back.
+KEEP_DEAD_LETTERS = b"""
+WITH letters AS (
+  UPDATE sync.dead_letters held
+  SET field = bad.field, value_type = bad.value_type, reason = bad.reason, manifest_version = walked.manifest_version
+  FROM unnest(%(ids)s::text[], %(fields)s::text[], %(types)s::text[], %(reasons)s::text[], %(occurrences)s::integer[])
+         AS bad (external_id, field, value_type, reason, occurrences),
+       sync.passes walked
+  WHERE walked.org_id = %(org)s AND walked.pass_id = %(pass)s::bigint
+    AND held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+    AND held.external_id = bad.external_id AND held.occurrences = bad.occurrences AND held.resolved_at IS NULL
+)
+UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+"""
+
+# Behind the records, in the order in which every page locks: a page that brought a newer raw record of a letter has
+# counted it once more, and that one stays.
+RESOLVE_DEAD_LETTERS = b"""
+UPDATE sync.dead_letters held SET resolved_at = now()
+FROM unnest(%(ids)s::text[], %(occurrences)s::integer[]) AS mapped (external_id, occurrences)
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.entity = %(entity)s
+  AND held.external_id = mapped.external_id AND held.occurrences = mapped.occurrences AND held.resolved_at IS NULL
 """
 
 # Read from top to bottom:
@@ -70,12 +106,16 @@ UPDATE sync.passes SET dead = dead + %(count)s WHERE org_id = %(org)s AND pass_i
 #   of the two, and is read once more. It leaves the version that is known, so that what is older
 #   than that stays out.
 # `stored` locks each row, and compares the version again under the lock (law 2).
-# `resolved` takes dead letters off the list whose records came well this time.
+# `resolved` takes dead letters off the list whose records came well this time; those that a replay
+#   mapped are resolved by a statement of its own.
+# A replay's records were read before its pass began: `since` says when, at the earliest. Of a record
+#   without versions, what was written since then stays as well.
 # A newer version of equal content is written, though it counts as unchanged: were the
 # row to keep the older version, a version between the two could overwrite it later.
 _STORE_RECORDS = """
 WITH pass AS MATERIALIZED (
-  SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
+  SELECT COALESCE(%(since)s::timestamptz, started_at) AS started_at, %(since)s::timestamptz IS NOT NULL AS is_replay
+  FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s::bigint
 ), page AS MATERIALIZED (
   SELECT * FROM ROWS FROM (unnest({arrays}), jsonb_array_elements(%(custom)s::jsonb)) AS page ({names})
 ), held AS MATERIALIZED (
@@ -84,7 +124,8 @@ WITH pass AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT external_id, content_hash, source_version, deleted_at,
            {is_merged}COALESCE(deleted_at >= (SELECT started_at FROM pass), false) AS is_barred,
-           source_version IS NULL OR synced_at < (SELECT started_at FROM pass) AS is_settled
+           source_version IS NULL AND NOT (SELECT is_replay FROM pass)
+             OR synced_at < (SELECT started_at FROM pass) AS is_settled
     FROM {table} own
     WHERE own.org_id = %(org)s AND own.adapter = %(adapter)s AND own.type = %(entity)s
       AND own.external_id = given.external_id OFFSET 0) found
@@ -113,13 +154,14 @@ WITH pass AS MATERIALIZED (
   SET source_version = COALESCE(EXCLUDED.source_version, held.source_version), content_hash = EXCLUDED.content_hash,
       custom_fields = EXCLUDED.custom_fields, {updates}, deleted_at = NULL, synced_at = now()
   WHERE COALESCE(EXCLUDED.source_version >= held.source_version,
-                 held.source_version IS NULL OR held.synced_at < (SELECT started_at FROM pass))
+                 held.source_version IS NULL AND NOT (SELECT is_replay FROM pass)
+                   OR held.synced_at < (SELECT started_at FROM pass))
     {not_merged}AND (held.deleted_at IS NULL OR held.deleted_at < (SELECT started_at FROM pass))
   RETURNING external_id, xmax = 0 AS is_new
 ), resolved AS (
   UPDATE sync.dead_letters dead SET resolved_at = now() FROM page
   WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
-    AND dead.external_id = page.external_id AND dead.resolved_at IS NULL
+    AND dead.external_id = page.external_id AND dead.resolved_at IS NULL AND %(since)s::timestamptz IS NULL
 )
 UPDATE sync.passes walked
 SET created = walked.created + did.created, updated = walked.updated + did.updated,

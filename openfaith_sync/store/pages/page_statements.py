@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 
+from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
 from openfaith_sync.store.pages import evidence_sql, page_sql
-from openfaith_sync.store.pages.page_rows import Parameters, newest_each, record_parameters, rejection_parameters
+from openfaith_sync.store.pages.page_rows import (
+    Parameters,
+    kept_parameters,
+    newest_each,
+    record_parameters,
+    rejection_parameters,
+)
 from openfaith_sync.store.pages.pipeline import StatementResult
 
 Send = Callable[[str, bytes, Parameters], StatementResult]
@@ -22,11 +29,24 @@ def store_records(batch: MappedBatch, records: Sequence[Record], known: Paramete
     return send("store_records", page_sql.store_records(batch.table), parameters)
 
 
-def store_rejections(rejected: Sequence[Rejection], known: Parameters, send: Send) -> None:
-    """Send the rejected records of a batch as dead letters."""
-    if rejected:
-        parameters = rejection_parameters(rejected) | known | {"count": len(rejected)}
-        send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, parameters)
+def store_rejections(rejected: Sequence[Rejection], page: PageCommit, known: Parameters, send: Send) -> None:
+    """Send the rejected records of a batch as dead letters; those that a page replays keep all but their reason."""
+    if not rejected:
+        return
+    known = known | {"count": len(rejected), "manifest": page.manifest_versions.get(known["entity"])}
+    if page.replayed is None:
+        send("store_dead_letters", page_sql.STORE_DEAD_LETTERS, rejection_parameters(rejected) | known)
+    else:
+        send("store_dead_letters", page_sql.KEEP_DEAD_LETTERS, kept_parameters(rejected, page.replayed) | known)
+
+
+def resolve_letters(records: Sequence[Record], replayed: ReplayedLetters | None, known: Parameters, send: Send) -> None:
+    """Send that the letters of replayed records are resolved; other pages resolve letters with their records."""
+    if replayed is None or not records:
+        return
+    letters = sorted({letter for record in records for letter in replayed.became[record.external_id]})
+    parameters = {"ids": letters, "occurrences": [replayed.occurrences[letter] for letter in letters]}
+    send("resolve_dead_letters", page_sql.RESOLVE_DEAD_LETTERS, known | parameters)
 
 
 def report_unreadable(batch: MappedBatch, known: Parameters, send: Send) -> None:

@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import orjson
 import psycopg
 
+from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.errors import DefinitionError, TransientError
-from openfaith_sync.domain.ids import RECORDS, EntityName
+from openfaith_sync.domain.ids import EntityName, is_listed
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
 from openfaith_sync.store.database.org_connection import OnStep
@@ -24,6 +25,7 @@ from openfaith_sync.store.pages.page_statements import (
     count_changes,
     page_parameters,
     report_unreadable,
+    resolve_letters,
     store_evidence,
     store_records,
     store_rejections,
@@ -39,6 +41,7 @@ COMMIT_STEPS = (
     "note_listed",
     "step_back",
     "store_records",
+    "resolve_dead_letters",
     "store_dead_letters",
     "tombstone",
     "note_answers",
@@ -53,7 +56,7 @@ COMMIT_STEPS = (
 """The steps passed to ``on_step``: each statement's name before it is sent, and "committed" after the last.
 
 ``store_records``, ``store_dead_letters``, ``note_report``, ``tombstone`` and ``follow_hold`` come once for each entity
-that needs them, ``note_parent`` once for each parent.
+that needs them, ``note_parent`` once for each parent. Only the pages of a replay have ``resolve_dead_letters``.
 """
 
 BatchParameters: TypeAlias = list[tuple[MappedBatch, Parameters]]
@@ -213,17 +216,15 @@ class PageWriter:
 
     def _batch_parameters(self, lease: Lease, page: PageCommit) -> BatchParameters:
         key, entities = lease.key, [batch.entity for batch in page.batches]
-        if key.entity == RECORDS:
-            common = {"org": key.org, "adapter": key.adapter, "pass": page.pass_id}
-            return [(batch, common | {"entity": batch.entity}) for batch in page.batches]
+        since = None if page.replayed is None else page.replayed.read_since
+        common: Parameters = {"org": key.org, "adapter": key.adapter, "since": since}
+        if not is_listed(key.entity):
+            return [(batch, common | {"entity": batch.entity, "pass": page.pass_id}) for batch in page.batches]
         if entities[:1] != [key.entity] or len(set(entities)) < len(entities):
             raise DefinitionError(f"a page of {key} must begin with its own records and name each entity once")
         self._know_riders(lease, page.pass_id, entities[1:])
         passes = {key.entity: page.pass_id, **self._riders}
-        return [
-            (batch, {"org": key.org, "adapter": key.adapter, "entity": batch.entity, "pass": passes[batch.entity]})
-            for batch in page.batches
-        ]
+        return [(batch, common | {"entity": batch.entity, "pass": passes[batch.entity]}) for batch in page.batches]
 
     def _know_riders(self, lease: Lease, pass_id: PassId, entities: Sequence[EntityName]) -> None:
         if not entities:
@@ -245,7 +246,8 @@ class PageWriter:
         store_evidence(listing_of(lease, page, self._tables), send)
         for batch, known in sent.batches:
             sent.stored.append(store_records(batch, batch.records, known, send) if batch.records else None)
-            store_rejections(batch.rejected, known, send)
+            resolve_letters(batch.records, page.replayed, known, send)
+            store_rejections(batch.rejected, page, known, send)
             report_unreadable(batch, known, send)
         store_evidence(evidence_of(lease, page, self._tables), send)
         send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
@@ -262,8 +264,11 @@ class PageWriter:
             store_evidence(listing_of(lease, page, self._tables), send)
             for batch, known in sent.batches:
                 stored, refused = self._store_some(batch, batch.records, known)
-                rejected = (*batch.rejected, *refused)
-                store_rejections(rejected, known, send)
+                left_out = {bad.external_id for bad in refused}
+                kept = [record for record in batch.records if record.external_id not in left_out]
+                resolve_letters(kept, page.replayed, known, send)
+                rejected = (*batch.rejected, *_as_letters(refused, page.replayed))
+                store_rejections(rejected, page, known, send)
                 report_unreadable(batch, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
             store_evidence(evidence_of(lease, page, self._tables), send)
@@ -304,3 +309,10 @@ class PageWriter:
     def _step(self, step: str) -> None:
         if self._on_step is not None:
             self._on_step(step)
+
+
+def _as_letters(refused: Sequence[Rejection], replayed: ReplayedLetters | None) -> Sequence[Rejection]:
+    """Return the rejections of replayed records under the ids of the letters that they are."""
+    if replayed is None:
+        return refused
+    return [replace(bad, external_id=letter) for bad in refused for letter in replayed.became[bad.external_id]]

@@ -20,6 +20,7 @@ REVISIONS = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

@@ -10,7 +10,7 @@ from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_nonempty, prove_page
-from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, with_parent
+from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, stored_row, with_parent
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
@@ -140,6 +140,10 @@ class JsonApiDialect:
         if record.damage is not None:
             raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
         return with_parent(entity, parent, record)
+
+    def parse_stored(self, entity: Entity, body: JsonObject, parent: ExternalId | None) -> RawRecord:
+        """Return the record of a resource object that was kept."""
+        return with_parent(entity, parent, read_resource(stored_row(body), entity.resource))
 
     def _children_by_type(self, children: Iterable[str]) -> dict[str, EntityName]:
         return {self._entities[EntityName(child)].resource: EntityName(child) for child in children}

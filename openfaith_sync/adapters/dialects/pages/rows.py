@@ -57,6 +57,11 @@ def unidentified_record(found: object, field: str, value: object, reason: str, a
     )
 
 
+def stored_row(body: JsonObject) -> object:
+    """Return the row of a record's body as it came, without what ``unidentified_record`` put around it."""
+    return body["row"] if "row" in body and body.keys() <= {"row", "place"} else body
+
+
 def with_positions(records: tuple[RawRecord, ...], listing: str, offset: int) -> tuple[RawRecord, ...]:
     """Return the records of a page, with the position in the listing added to unidentified ones."""
     if all(record.damage is None for record in records):

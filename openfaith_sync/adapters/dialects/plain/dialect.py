@@ -8,7 +8,13 @@ import httpx
 
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_page, prove_size, prove_token
-from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, with_parent, with_positions
+from openfaith_sync.adapters.dialects.pages.rows import (
+    fill_path,
+    parse_identity,
+    stored_row,
+    with_parent,
+    with_positions,
+)
 from openfaith_sync.adapters.dialects.plain.documents import Documents, value_below
 from openfaith_sync.adapters.dialects.plain.records import RowReader
 from openfaith_sync.adapters.dialects.plain.requests import PlainRequests
@@ -133,6 +139,10 @@ class PlainDialect(Generic[D]):
         if record.damage is not None:
             raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
         return with_parent(entity, parent, record)
+
+    def parse_stored(self, entity: Entity, body: JsonObject, parent: ExternalId | None) -> RawRecord:
+        """Return the record of a row that was kept."""
+        return with_parent(entity, parent, self._readers[entity.name].read(stored_row(body)))
 
     def _read_rows(self, entity: Entity, query: ListingQuery, rows: list[object]) -> tuple[RawRecord, ...]:
         reader = self._readers[entity.name]

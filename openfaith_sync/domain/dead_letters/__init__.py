@@ -1,0 +1,1 @@
+"""Dead letters: records that were set aside, and what their replay needs."""

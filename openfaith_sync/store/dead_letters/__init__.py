@@ -1,0 +1,1 @@
+"""Dead letters as people and replays read them."""
