@@ -17,34 +17,34 @@ from openfaith_sync.store.postgres.folders import require_folder
 
 DEFINITIONS = "openfaith_sync.definitions"
 
-_STEP = re.compile(r" - (?P<step>\w+) - STEP_(?P<event>START|SUCCESS|FAILURE|SKIPPED|UP_FOR_RETRY|RESTARTED) - ")
-_ENDINGS = {"SUCCESS": "done", "FAILURE": "failed", "SKIPPED": "skipped"}
+_STARTED = re.compile(r" - STEP_START - ")
+_DONE = re.compile(r" - ASSET_MATERIALIZATION - Materialized value (?P<adapter>\w+) (?P<entity>\w+)\.")
+_FAILED = re.compile(r" - ERROR - .* - (?P<adapter>\w+)/(?P<entity>\w+): ")
 _TAIL_LINES = 30
 
 
 @dataclass(slots=True)
 class StepLog:
-    """Reads a run's log: when each entity started, and how long it took."""
+    """Reads a run's log: when each entity ended, and how long it took."""
 
     adapter: AdapterName
     say: Callable[[str], None]
     clock: Callable[[], float] = monotonic
     seconds: dict[EntityName, float] = field(default_factory=dict)
-    _began: dict[EntityName, float] = field(default_factory=dict)
+    _began: float = 0.0
 
     def read(self, line: str) -> None:
-        """Read one line of the log; most lines are not about a step."""
-        match = _STEP.search(line)
-        prefix = f"{self.adapter}__"
-        if match is None or not match["step"].startswith(prefix):
-            return
-        entity, event = EntityName(match["step"].removeprefix(prefix)), match["event"]
-        if event == "START":
-            self._began[entity] = self.clock()
-        elif event in _ENDINGS:
-            now = self.clock()
-            self.seconds[entity] = now - self._began.get(entity, now)
-            self.say(f"  {self.adapter}/{entity}: {_ENDINGS[event]} in {self.seconds[entity]:.1f} s")
+        """Read one line of the log; most lines are not about the end of an entity."""
+        if _STARTED.search(line):
+            self._began = self.clock()
+        for pattern, ending in ((_DONE, "done"), (_FAILED, "failed")):
+            match = pattern.search(line)
+            if match and match["adapter"] == self.adapter:
+                # One entity after another: each begins when the one before it ends.
+                began, self._began = self._began, self.clock()
+                entity = EntityName(match["entity"])
+                self.seconds[entity] = self._began - began
+                self.say(f"  {self.adapter}/{entity}: {ending} in {self.seconds[entity]:.1f} s")
 
 
 def materialize(

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from openfaith_sync.defs.assets.asset_checks import build_checks
 from openfaith_sync.defs.assets.entity_assets import build_entity_assets
 from openfaith_sync.defs.jobs.jobs import build_bulk_jobs, build_record_job
 from openfaith_sync.defs.sensors.bulk_sensors import (
@@ -23,7 +24,8 @@ def build_adapter(
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
     plan = Plan.of(manifest, manifest.graph.entities)
     return dg.Definitions(
-        assets=assets,
+        assets=[assets],
+        asset_checks=[build_checks(manifest)],
         jobs=[*jobs.values(), records],
         sensors=[
             build_connections_sensor(manifest, plan, jobs["full"], public_url),

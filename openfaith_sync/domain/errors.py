@@ -21,6 +21,7 @@
         MostlyRejected       too many records rejected      -> correct the records or the manifest, sync again
         FilterIgnored        the source ignored the filter  -> read the listing another way, and report it
       SafetyStop             a person must decide first     -> no retry, alert
+      UnexpectedFailure      an exception nobody foresaw    -> a bug; the other entities continue
 
 Messages say what happened, to which value and what to do. They never hold a
 token, a record's fields or a URL with a query.
@@ -140,3 +141,7 @@ class MostlyRejected(DefinitionError):
 
 class SafetyStop(SyncError):
     """Continuing could destroy data; a person must decide first."""
+
+
+class UnexpectedFailure(SyncError):
+    """An exception that nobody foresaw stopped one entity; its message is left out, since it may hold a value."""

@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 
 from openfaith_sync.domain.connections.refusals import Refusal
-from openfaith_sync.domain.errors import AccessDenied, SyncError
+from openfaith_sync.domain.errors import AccessDenied, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
@@ -25,6 +25,8 @@ class EntityOutcome:
     skipped_because: EntityName | None = None
     is_unavailable: bool = False
     """Whether the connection was never able to read it or one of its hard dependencies; not a failure."""
+    refusal: Refusal | None = None
+    """The source's refusal, if that is why it is not available."""
 
     @property
     def has_failed(self) -> bool:
@@ -44,31 +46,70 @@ def run_org(
 ) -> Iterator[EntityOutcome]:
     """Sync these entities in this order, and yield what became of each as it ends.
 
-    Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
     ``judge`` says whether a refusal is a failure, or of something that was never available.
     ``refused`` are those that are known not to be read, and why: the source is not asked.
     """
+
+    def sync(entity: EntityName) -> EntityOutcome:
+        if entity in refused:
+            return _refused(entity, refused[entity], judge)
+        try:
+            return EntityOutcome(entity, result=run_entity(session, entity, mode, partial(on_progress, entity)))
+        except AccessDenied as error:
+            return _refused(entity, error, judge)
+        except SyncError as error:
+            return EntityOutcome(entity, error=error)
+
+    return sync_in_order(order, hard, sync)
+
+
+def sync_in_order(
+    order: Sequence[EntityName],
+    hard: Mapping[EntityName, AbstractSet[EntityName]],
+    sync: Callable[[EntityName], EntityOutcome],
+    wait_for_another_try: Callable[[Sequence[EntityOutcome]], bool] | None = None,
+) -> Iterator[EntityOutcome]:
+    """Call ``sync`` for these entities in this order, and yield what became of each as it ends.
+
+    Law 6: an entity whose hard dependency failed or was skipped is skipped; all others go on.
+    Entities that failed temporarily, and those skipped because of them, are tried again after all others as long
+    as ``wait_for_another_try`` returns true for them.
+    """
     failed: set[EntityName] = set()
     unavailable: set[EntityName] = set()
-    for entity in order:
-        needed = hard.get(entity, frozenset())
-        # A failure may be temporary, so it is named before what was never available.
-        missing = sorted(failed & needed) or sorted(unavailable & needed)
-        if missing:
-            outcome = EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
-        elif entity in refused:
-            outcome = _refused(entity, refused[entity], judge)
-        else:
-            try:
-                result = run_entity(session, entity, mode, partial(on_progress, entity))
-                outcome = EntityOutcome(entity, result=result)
-            except AccessDenied as error:
-                outcome = _refused(entity, error, judge)
-            except SyncError as error:
-                outcome = EntityOutcome(entity, error=error)
-        if outcome.result is None:
-            (unavailable if outcome.is_unavailable else failed).add(entity)
-        yield outcome
+    while order:
+        postponed: list[EntityOutcome] = []
+        for entity in order:
+            outcome = _skipped(entity, hard.get(entity, frozenset()), failed, unavailable) or sync(entity)
+            if outcome.result is None:
+                (unavailable if outcome.is_unavailable else failed).add(entity)
+            if wait_for_another_try is not None and _is_temporary(outcome, postponed):
+                postponed.append(outcome)
+            else:
+                yield outcome
+        order = [outcome.entity for outcome in postponed]
+        if wait_for_another_try is None or not order or not wait_for_another_try(postponed):
+            yield from postponed
+            return
+        failed -= set(order)
+
+
+def _skipped(
+    entity: EntityName,
+    needed: AbstractSet[EntityName],
+    failed: AbstractSet[EntityName],
+    unavailable: AbstractSet[EntityName],
+) -> EntityOutcome | None:
+    # A failure may be temporary, so it is named before what was never available.
+    missing = sorted(failed & needed) or sorted(unavailable & needed)
+    if not missing:
+        return None
+    return EntityOutcome(entity, skipped_because=missing[0], is_unavailable=missing[0] in unavailable)
+
+
+def _is_temporary(outcome: EntityOutcome, postponed: Sequence[EntityOutcome]) -> bool:
+    is_behind = any(outcome.skipped_because == other.entity for other in postponed)
+    return is_behind or isinstance(outcome.error, TransientError)
 
 
 def _refused(
@@ -78,4 +119,4 @@ def _refused(
         return EntityOutcome(entity, error=error)
     refusal = judge(entity, error)
     shown = error if refusal.is_chosen else AccessDenied(str(refusal))
-    return EntityOutcome(entity, error=shown, is_unavailable=refusal.is_unavailable)
+    return EntityOutcome(entity, error=shown, is_unavailable=refusal.is_unavailable, refusal=refusal)

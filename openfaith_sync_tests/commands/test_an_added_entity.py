@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.defs.assets.entity_assets import asset_key, build_entity_assets
+from openfaith_sync.defs.assets.entity_assets import build_entity_assets
+from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, derive_entity_id
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
@@ -84,8 +85,7 @@ def test_an_entry_in_the_manifest_is_enough(
     assert "note" in run("status", GRACE)
     assert run("manifest", "plan", "pco") == "-- pco: nothing to change\n"
 
-    (asset,) = (one for one in build_entity_assets(manifest) if one.key == asset_key(PCO, NOTE))
-    spec = asset.specs_by_key[asset.key]
+    spec = build_entity_assets(manifest).specs_by_key[asset_key(PCO, NOTE)]
     assert spec.metadata["dagster/table_name"] == "pco.notes"
     told = {column.name: column.description for column in spec.metadata["dagster/column_schema"].columns}
     assert told["note"] == "Note.note"

@@ -86,12 +86,13 @@ def test_a_reference_to_another_record_is_found_out(
 
 def test_a_runs_log_becomes_a_line_an_entity() -> None:
     said: list[str] = []
-    clock = iter([10.0, 12.5, 20.0, 21.0])
+    clock = iter([10.0, 12.5, 13.5])
     log = StepLog(PCO, said.append, lambda: next(clock))
-    begin = "2026-11-23 22:00:00 +0000 - dagster - DEBUG - __ASSET_JOB - 1f - 42 - pco__{} - STEP_{} - Something."
-    for entity, event in [("person", "START"), ("person", "OUTPUT"), ("person", "SUCCESS"), ("group", "START")]:
-        log.read(begin.format(entity, event))
+    begin = "2026-11-23 22:00:00 +0000 - dagster - {} - __ASSET_JOB - 1f - {}"
+    log.read(begin.format("DEBUG", '42 - pco - STEP_START - Started execution of step "pco".'))
+    log.read(begin.format("DEBUG", "42 - pco - ASSET_MATERIALIZATION - Materialized value pco person."))
     log.read("a line that says nothing")
-    log.read(begin.format("group", "FAILURE"))
+    log.read(begin.format("ERROR", "pco - pco/group: the source did not respond (retried)"))
+    log.read(begin.format("DEBUG", "42 - breeze - ASSET_MATERIALIZATION - Materialized value breeze person."))
     assert said == ["  pco/person: done in 2.5 s", "  pco/group: failed in 1.0 s"]
     assert log.seconds == {"person": 2.5, "group": 1.0}

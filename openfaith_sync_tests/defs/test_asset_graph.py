@@ -12,38 +12,35 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 RESOURCES = {"database": dg.ResourceDefinition.none_resource(), FRAMES: dg.mem_io_manager}
 
 PCO = """
-pco/campus         people  priority 10
-pco/household      people  priority 9
-pco/person         people  priority 8
-pco/household_membership people  priority 7  after pco/household
-pco/address        people  priority 6  after pco/person
-pco/email          people  priority 5  after pco/person
-pco/phone_number   people  priority 4  after pco/person
-pco/group          groups  priority 3
-pco/group_membership groups  priority 2  after pco/group
-pco/event          groups  priority 1  after pco/group
+pco/campus               people
+pco/household            people
+pco/person               people
+pco/household_membership people  after pco/household
+pco/address              people  after pco/person
+pco/email                people  after pco/person
+pco/phone_number         people  after pco/person
+pco/group                groups
+pco/group_membership     groups  after pco/group
+pco/event                groups  after pco/group
 """
 
 
-def draw(asset: dg.AssetsDefinition) -> str:
-    name, group = asset.key.to_user_string(), asset.specs_by_key[asset.key].group_name
-    after = sorted(key.to_user_string() for key in asset.dependency_keys)
-    line = f"{name:<18} {group:<7} priority {asset.op.tags['dagster/priority']}"
-    return f"{line}  after {', '.join(after)}" if after else line
+def draw(spec: dg.AssetSpec) -> str:
+    after = sorted(dep.asset_key.to_user_string() for dep in spec.deps)
+    line = f"{spec.key.to_user_string():<24} {spec.group_name}"
+    return f"{line:<32} after {', '.join(after)}" if after else line
 
 
 def test_the_graph_is_what_the_manifest_says(pco_manifest: Manifest) -> None:
-    drawn = "\n".join(map(draw, build_entity_assets(pco_manifest)))
+    drawn = "\n".join(map(draw, build_entity_assets(pco_manifest).specs))
     assert drawn.strip() == PCO.strip()
 
 
 def test_a_soft_dependency_orders_but_binds_nothing(pco_manifest: Manifest) -> None:
-    assets = {asset.key.path[-1]: asset for asset in build_entity_assets(pco_manifest)}
-    person = assets["person"]
-    assert not person.dependency_keys
-    for soft in ("campus", "household"):
-        assert int(assets[soft].op.tags["dagster/priority"]) > int(person.op.tags["dagster/priority"])
-    text = person.specs_by_key[person.key].metadata["soft_dependencies"]
+    specs = {spec.key.path[-1]: spec for spec in build_entity_assets(pco_manifest).specs}
+    assert not [*specs["person"].deps]
+    assert [*specs].index("person") > max([*specs].index(soft) for soft in ("campus", "household"))
+    text = specs["person"].metadata["soft_dependencies"]
     assert isinstance(text, dg.MarkdownMetadataValue)
     assert "`pco/household`: declared soft" in str(text.md_str)
 
@@ -61,7 +58,7 @@ def test_the_full_sync_asks_every_entity_of_one_org_for_everything(pco_manifest:
     job = definitions.resolve_job_def("pco_full_sync")
     assert job.partitions_def == org_partitions
     config = job.get_run_config_for_partition_key("grace")
-    assert config["ops"] == {f"pco__{name}": {"config": {"mode": "full"}} for name in pco_manifest.entities}
+    assert config["ops"] == {"pco": {"config": {"mode": "full"}}}
 
 
 def test_an_org_comes_and_goes_as_a_partition() -> None:

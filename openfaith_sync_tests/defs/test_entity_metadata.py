@@ -6,6 +6,7 @@ import pytest
 from openfaith_sync.defs.assets.entity_assets import build_entity_assets
 from openfaith_sync.defs.assets.entity_metadata import column_schema
 from openfaith_sync.defs.assets.preview import shown_columns
+from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -17,8 +18,7 @@ SELECT column_name, data_type FROM information_schema.columns WHERE table_schema
 
 
 def spec_of(manifest: Manifest, entity: str) -> dg.AssetSpec:
-    assets = {asset.key.path[-1]: asset for asset in build_entity_assets(manifest)}
-    return assets[entity].specs_by_key[assets[entity].key]
+    return build_entity_assets(manifest).specs_by_key[asset_key(manifest.adapter, EntityName(entity))]
 
 
 def test_every_asset_shows_the_columns_that_its_table_has(database: Database, pco_manifest: Manifest) -> None:

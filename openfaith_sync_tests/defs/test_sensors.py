@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.sensors import delta_sensor
 from openfaith_sync.defs.sensors.webhook_sensor import listen
 from openfaith_sync.domain.connections.connection import ConnectionStatus
@@ -45,7 +46,7 @@ def test_a_new_connection_becomes_a_partition_and_one_full_sync(plan: Ticking, c
     assert request.partition_key == org
     assert request.tags["openfaith/bulk"] == org
     assert request.tags["dagster/max_retries"] == "0"
-    assert request.run_config["ops"]["pco__person"] == {"config": {"mode": "full"}}
+    assert request.run_config["ops"]["pco"] == {"config": {"mode": "full"}}
     second = plan.tick("connections")
     assert not second.run_requests
     assert "1 run in progress" in (second.skip_message or "")
@@ -65,7 +66,11 @@ def test_a_new_entity_has_its_table_before_its_first_run_and_its_records_after(
         (request,) = plan.tick("connections").run_requests or ()
         result = plan.execute("pco_full_sync", request)
         assert result.success
-        (event,) = result.asset_materializations_for_node("pco__note")
+        (event,) = (
+            event.materialization
+            for event in result.get_asset_materialization_events()
+            if event.asset_key == asset_key(PCO, NOTE)
+        )
         count = event.metadata["stored_count"].value
         assert plan.fetch("SELECT count(*) FROM pco.notes") == [(count,)]
         assert count == len(simulator.truth(NOTE))
@@ -258,7 +263,7 @@ def test_the_night_of_each_org_is_its_own(plan: Ticking, church: RunningSimulato
     assert not plan.tick("reconciliation").run_requests
     plan.pass_time(night["due_in"])
     (request,) = plan.tick("reconciliation").run_requests or ()
-    assert request.run_config["ops"]["pco__person"] == {"config": {"mode": "reconciliation"}}
+    assert request.run_config["ops"]["pco"] == {"config": {"mode": "reconciliation"}}
     plan.start(request, dg.DagsterRunStatus.SUCCESS)
     plan.tick("reconciliation")
     assert night["due_in"] - MINUTE < plan.work("reconciliation", org)["due_in"] < night["due_in"]

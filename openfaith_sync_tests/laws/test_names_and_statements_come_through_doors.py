@@ -12,11 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from openfaith_sync.cli import main
-from openfaith_sync.defs.assets.entity_sync import sync_entity
+from openfaith_sync.defs.assets.org_sync import sync_org
 from openfaith_sync.defs.jobs.record_sync import sync_records
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import CanonicalFrameIOManager
-from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.store.database.database import Database
@@ -50,6 +49,7 @@ class Context:
     run: Any = field(default_factory=lambda: SimpleNamespace(run_id="run"))
     log: Logger = field(default_factory=lambda: getLogger("a test"))
     asset_key: dg.AssetKey = field(default_factory=lambda: dg.AssetKey(["pco", "person"]))
+    selected_asset_keys: frozenset[dg.AssetKey] = frozenset()
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
@@ -81,10 +81,9 @@ def test_no_run_is_of_a_partition_that_cannot_be_an_org(
     name: str, module_database: Database, pco_manifest: Manifest, tmp_path: Path
 ) -> None:
     resource = DatabaseResource(home=str(tmp_path), database_url=module_database.libpq_url, secret_keys=SECRET_KEY)
-    person = pco_manifest.entities[EntityName("person")]
     context: Any = Context(name)
     with pytest.raises(dg.Failure, match="an org's name is"):
-        sync_entity(context, pco_manifest, person, SyncMode.FULL, resource)
+        list(sync_org(context, pco_manifest, SyncMode.FULL, resource))
     with pytest.raises(dg.Failure, match="an org's name is"):
         sync_records(context, pco_manifest, resource)
     with pytest.raises(dg.Failure, match="an org's name is"):

@@ -1,4 +1,4 @@
-"""Build the materialization of a finished sync."""
+"""The metadata of a finished sync's materialization."""
 
 from typing import Any
 
@@ -7,10 +7,8 @@ import dagster as dg
 from openfaith_sync.domain.passes.passes import PassResult
 
 
-def build_materialization(
-    result: PassResult, preview: dg.MetadataValue, checks: list[dg.AssetCheckResult]
-) -> dg.MaterializeResult[None]:
-    """Return the materialization, with the pass's counts and a preview of the stored rows."""
+def materialization_metadata(result: PassResult, preview: dg.MetadataValue) -> dict[str, Any]:
+    """Return the counts of a pass, and a preview of the stored rows."""
     counts = result.counts
     metadata: dict[str, Any] = {
         "mode": result.mode.value,
@@ -33,4 +31,4 @@ def build_materialization(
         metadata["source_count"] = result.source_count
     if result.watermark is not None:
         metadata["watermark"] = dg.MetadataValue.timestamp(result.watermark)
-    return dg.MaterializeResult(metadata=metadata, check_results=checks)
+    return metadata

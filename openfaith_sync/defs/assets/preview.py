@@ -32,10 +32,8 @@ def shown_columns(entity: Entity) -> Sequence[str]:
 
 def draw_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; long values are truncated."""
-    import pandas as pd  # noqa: PLC0415  importing it takes half a second, which only a sync should spend
-
-    frame = pd.DataFrame([[_shown(value) for value in row] for row in rows], columns=list(columns))
-    return str(frame.to_markdown(index=False, disable_numparse=True))
+    cells = [[_shown(value) for value in row] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (columns, ["---"] * len(columns), *cells))
 
 
 def _shown(value: object) -> str:

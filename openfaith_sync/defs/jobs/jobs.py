@@ -1,6 +1,6 @@
 """The jobs that sync an org: everything, what has changed, a reconciliation, or single records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -9,7 +9,7 @@ from dagster import AssetsDefinition
 from openfaith_sync.defs.jobs.record_sync import sync_records
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.partitions import org_partitions
-from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 
 BULK_TAG = "openfaith/bulk"
@@ -22,8 +22,8 @@ Job = dg.JobDefinition | Any
 """Dagster does not export the class of an unresolved asset job."""
 
 
-def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> dict[str, Job]:
-    """Return the jobs over all assets, by the mode that they run each in."""
+def build_bulk_jobs(manifest: Manifest, assets: AssetsDefinition) -> dict[str, Job]:
+    """Return the jobs over all assets, by the mode that they run in."""
     title = manifest.adapter_file.title
     descriptions = {
         "full": ("full_sync", f"Reads everything of one org in {title} from the start."),
@@ -39,8 +39,9 @@ def build_bulk_jobs(manifest: Manifest, assets: Sequence[AssetsDefinition]) -> d
     return {
         mode: dg.define_asset_job(
             f"{manifest.adapter}_{name}",
-            selection=assets,
-            config=_for_each_org(run_config(manifest.adapter, manifest.entities, mode)),
+            # Sensors write the results of checks; in a run each would be a row more.
+            selection=dg.AssetSelection.assets(assets).without_checks(),
+            config=_for_each_org(run_config(manifest.adapter, mode)),
             description=description,
         )
         for mode, (name, description) in descriptions.items()
@@ -71,9 +72,9 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
     return record_sync
 
 
-def run_config(adapter: AdapterName, entities: Iterable[EntityName], mode: str) -> dict[str, Any]:
-    """Return the run configuration that sets the mode of these entities."""
-    return {"ops": {f"{adapter}__{entity}": {"config": {"mode": mode}} for entity in entities}}
+def run_config(adapter: AdapterName, mode: str) -> dict[str, Any]:
+    """Return the run configuration that sets the mode."""
+    return {"ops": {adapter: {"config": {"mode": mode}}}}
 
 
 def _for_each_org(config: Mapping[str, Any]) -> dg.PartitionedConfig:

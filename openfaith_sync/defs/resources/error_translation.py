@@ -9,8 +9,12 @@
 | DefinitionError   | Failure(allow_retries=False)    | we fix the manifest, configuration or code   |
 | SafetyStop        | Failure(allow_retries=False)    | a person must decide                         |
 | RecordRejected    | Failure(allow_retries=False)    | a bug: it should have become a dead letter   |
+| UnexpectedFailure | Failure(allow_retries=False)    | a bug: nobody foresaw it                     |
 
 Every other exception is a bug and is not translated.
+
+The op of an adapter syncs many entities. There, ``retries.py`` retries those that failed temporarily within the
+step, and ``entity_failures.py`` collects the others in one failure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +32,7 @@ from openfaith_sync.domain.errors import (
     SafetyStop,
     SyncError,
     TransientError,
+    UnexpectedFailure,
 )
 
 BACKOFF = dg.RetryPolicy(max_retries=5, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -45,8 +50,10 @@ ADVICE: Mapping[type[SyncError], str] = {
     DefinitionError: "fix the manifest, the configuration or the code; a retry cannot help",
     SafetyStop: "a person must decide before it continues",
     RecordRejected: REPORT,
+    UnexpectedFailure: REPORT,
 }
 """What a person must do about an error that a retry cannot fix."""
+RETRIED = "retries did not help so far; the sensors retry it automatically"
 
 
 @contextmanager
@@ -61,12 +68,20 @@ def dagster_failures(retry_number: int) -> Iterator[None]:
 def as_dagster(error: SyncError, retry_number: int) -> dg.RetryRequested | dg.Failure:
     """Return Dagster's exception for ours; ``retry_number`` is the number of retries so far."""
     if isinstance(error, TransientError):
-        return dg.RetryRequested(BACKOFF.max_retries, _seconds_to_wait(error, retry_number))
-    advice = next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), REPORT)
-    return dg.Failure(description=f"{error} ({advice})", metadata={"kind": type(error).__name__}, allow_retries=False)
+        return dg.RetryRequested(BACKOFF.max_retries, seconds_to_wait(error, retry_number))
+    description = f"{error} ({advise(error)})"
+    return dg.Failure(description=description, metadata={"kind": type(error).__name__}, allow_retries=False)
 
 
-def _seconds_to_wait(error: TransientError, retry_number: int) -> float:
+def advise(error: SyncError) -> str:
+    """Return what a person must do about an error, or what happens automatically."""
+    if isinstance(error, TransientError):
+        return RETRIED
+    return next((ADVICE[kind] for kind in type(error).__mro__ if kind in ADVICE), REPORT)
+
+
+def seconds_to_wait(error: TransientError, retry_number: int) -> float:
+    """Return how long to wait before the next attempt: as long as the source asks, or ever longer."""
     if error.retry_after is not None:
         return error.retry_after.total_seconds()
     if isinstance(error, LeaseHeld):

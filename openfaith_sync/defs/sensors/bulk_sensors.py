@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.entity_assets import asset_key
 from openfaith_sync.defs.jobs.jobs import Job, run_config
+from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.partitions import ORG_PARTITIONS_NAME, org_partitions
 from openfaith_sync.defs.sensors.run_requests import RunToRequest, collect_outcomes, due_epoch, request_runs, skip
@@ -124,7 +124,7 @@ def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) 
     graph = manifest.graph
     readable = without_refused(graph.entities, refused.keys(), graph.hard) if refused else []
     assets = [asset_key(manifest.adapter, entity) for entity in readable]
-    config = run_config(manifest.adapter, readable or manifest.entities, work.key.mode.value)
+    config = run_config(manifest.adapter, work.key.mode.value)
     return RunToRequest((work,), due_epoch([work]), assets=assets, run_config=config)
 
 

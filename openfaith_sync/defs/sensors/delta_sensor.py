@@ -14,8 +14,8 @@ from types import MappingProxyType
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.entity_assets import asset_key
 from openfaith_sync.defs.jobs.jobs import Job, run_config
+from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.sensors.outage_probes import probe_incidents, probe_unreachable
 from openfaith_sync.defs.sensors.run_requests import RunToRequest, collect_outcomes, due_epoch, request_runs, skip
@@ -256,7 +256,7 @@ def _ask(manifest: Manifest, changed: Sequence[Work], refused: Refused) -> RunTo
         due_epoch(changed),
         what="+".join(sorted(names)),
         assets=[asset_key(manifest.adapter, entity) for entity in entities],
-        run_config=run_config(manifest.adapter, entities, "auto"),
+        run_config=run_config(manifest.adapter, "auto"),
     )
 
 

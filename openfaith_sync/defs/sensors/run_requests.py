@@ -14,6 +14,7 @@ import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus
 
 from openfaith_sync.defs.resources.partitions import ORG_PARTITIONS_NAME, org_partitions
+from openfaith_sync.defs.resources.run_tags import QUIET_TAGS
 from openfaith_sync.defs.sensors.outage_probes import describe_incidents, describe_unreachable
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode, make_run_key
@@ -23,7 +24,7 @@ from openfaith_sync.store.schedule.work import Plan, ask_for, load_asked, load_n
 LOST_AFTER = timedelta(minutes=2)
 """A requested run exists within seconds; after this long it will not be created any more."""
 
-REQUESTED_TAGS = {"dagster/max_retries": "0"}
+REQUESTED_TAGS = {"dagster/max_retries": "0", **QUIET_TAGS}
 """Dagster would retry a run that died, and so would the plan."""
 
 _RUN_KEY = "dagster/run_key"
@@ -111,6 +112,8 @@ def request_runs(
                 run_key=request.run_key,
                 partition_key=request.org,
                 asset_selection=sorted(request.assets) or None,
+                # Without this, a run of some assets would include their checks.
+                asset_check_keys=[] if request.assets else None,
                 run_config=request.run_config,
                 tags=REQUESTED_TAGS,
             )
