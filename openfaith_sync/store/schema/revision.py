@@ -21,6 +21,7 @@ REVISIONS = (
     "0018",
     "0019",
     "0020",
+    "0021",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
