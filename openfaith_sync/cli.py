@@ -17,6 +17,7 @@ COMMANDS = {
     "holds": "openfaith_sync.commands.holds",
     "manifest": "openfaith_sync.commands.manifest",
     "org": "openfaith_sync.commands.org",
+    "plan": "openfaith_sync.commands.plan",
     "secrets": "openfaith_sync.commands.secrets",
     "serve": "openfaith_sync.commands.serve",
     "simulate": "openfaith_sync.simulator.server.command",
@@ -52,6 +53,7 @@ def main(context: click.Context) -> None:
     Start with:
       openfaith-sync demo                         a simulated church, end to end
       openfaith-sync org add grace --basic-stdin  connect a real one
+      openfaith-sync plan grace                   what a sync would do, and what it costs
       openfaith-sync sync grace                   sync it
       openfaith-sync status                       what is stored, and how fresh it is
 

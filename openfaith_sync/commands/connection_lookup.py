@@ -15,15 +15,24 @@ def load_usable_connection(database: Database, name: str, adapter: AdapterName) 
         UsageError: The org is unknown or paused.
         ReconnectRequired: The system refuses its credentials.
     """
+    connection = load_listed_connection(database, name, adapter)
+    connection.require_usable()
+    return connection
+
+
+def load_listed_connection(database: Database, name: str, adapter: AdapterName) -> Connection:
+    """Return an org's connection with its credentials, whether or not it is usable.
+
+    Raises:
+        UsageError: The org is unknown.
+    """
     org = parse_org(name)
     if not any(listed.adapter == adapter for listed in list_connections(database, org)):
         raise UsageError(
             f"there is no org {name!r} connected to {adapter}; connect it with: openfaith-sync org add {name} "
             "(list the orgs: openfaith-sync org list)"
         )
-    connection = load_connection(database, org, adapter)
-    connection.require_usable()
-    return connection
+    return load_connection(database, org, adapter)
 
 
 def choose_base_url(database: Database, org: OrgId, manifest: Manifest, given: str | None) -> str:

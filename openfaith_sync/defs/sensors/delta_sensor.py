@@ -22,9 +22,9 @@ from openfaith_sync.defs.sensors.run_requests import RunToRequest, collect_outco
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
-from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync.domain.schedule.companions import with_companions
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
 from openfaith_sync.engine.passes.probe import probe_access, probe_entity
 from openfaith_sync.engine.passes.session import Session
@@ -258,18 +258,6 @@ def _ask(manifest: Manifest, changed: Sequence[Work], refused: Refused) -> RunTo
         assets=[asset_key(manifest.adapter, entity) for entity in entities],
         run_config=run_config(manifest.adapter, "auto"),
     )
-
-
-def with_companions(manifest: Manifest, entities: Iterable[EntityName]) -> list[EntityName]:
-    """Return these entities with those that can only be synced after them: nested ones, and sideloaded children."""
-    chosen = set(entities)
-    for entity in list(manifest.entities.values()):
-        if entity.parent in chosen:
-            chosen.add(entity.name)
-        if entity.name in chosen:
-            sideloaded = (EntityName(child) for child in entity.sideload.values())
-            chosen |= {child for child in sideloaded if manifest.entities[child].delta.by is not DeltaCapability.FILTER}
-    return [entity for entity in manifest.entities if entity in chosen]
 
 
 def _summarize(answers: Sequence[ProbeResults], due: Sequence[Work]) -> str:

@@ -8,6 +8,10 @@ from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE
 from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassId
 
+READS_A_PASS = 500
+"""The most candidates that one pass reads by id: 100 s of the whole budget of a Planning Center token.
+The others wait for the next pass."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeletionLimits:

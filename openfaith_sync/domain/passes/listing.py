@@ -15,6 +15,9 @@ _WIRE_FORM = re.compile(
     r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 )
 
+MOST_PROBED_PAGES = 5
+"""Of a listing that can only be read whole, to find out whether it changed; a longer one is left to a run."""
+
 
 class Order(StrEnum):
     """The order of a listing; ties are always broken by id."""

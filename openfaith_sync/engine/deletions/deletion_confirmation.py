@@ -6,16 +6,12 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold
+from openfaith_sync.domain.passes.deletions import READS_A_PASS, Candidate, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
 from openfaith_sync.engine.deletions.single_reads import read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.ports.evidence import Evidence
-
-READS_A_PASS = 500
-"""The most candidates that one pass reads by id: 100 s of the whole budget of a Planning Center token.
-The others wait for the next pass."""
 
 READS_AT_ONCE = 50
 """Read and committed together; a killed pass reads at most so many again."""

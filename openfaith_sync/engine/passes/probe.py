@@ -11,16 +11,13 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import ListingQuery, Order
+from openfaith_sync.domain.passes.listing import MOST_PROBED_PAGES, ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
 from openfaith_sync.engine.ports.passes import Passes
 from openfaith_sync.engine.ports.source import Source
-
-MOST_PAGES = 5
-"""Of a listing that can only be read whole; a longer one is left to a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +123,7 @@ def _probe_whole(session: Session, entity: Entity) -> Probe:
     fetcher, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0
     is_by_token = session.manifest.adapter_file.paging.is_by_token and entity.is_paged
     query = ListingQuery(entity.name, token="" if is_by_token else None)
-    for _ in range(MOST_PAGES):
+    for _ in range(MOST_PROBED_PAGES):
         fetched = fetcher.fetch(query)
         requests += fetched.page.requests
         changed = session.store.count_changes(session.key(entity.name), fetched.batch)

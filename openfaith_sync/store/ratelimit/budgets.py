@@ -94,6 +94,16 @@ class PostgresLedger:
         self._open.close()
 
 
+def load_budget(
+    database: Database, org: OrgId, adapter: AdapterName, bucket: str, assumed: Budget
+) -> tuple[Budget, float]:
+    """Return a connection's budget as it is now, and the ledger's time; nothing is taken from it."""
+    key = {"org": org, "adapter": adapter, "bucket": bucket}
+    with database.connect(org) as session:
+        _, found, now = fetch_one(session, _LOAD, key)
+    return _read(found, assumed), now
+
+
 def _read(found: Any, assumed: Budget) -> Budget:
     if found is None:
         return assumed

@@ -1,0 +1,111 @@
+"""Gather what is known of one org before its syncs run, and predict them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from time import monotonic
+
+from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus
+from openfaith_sync.domain.connections.scopes import without_refused
+from openfaith_sync.domain.connections.selection import find_unselected, select_entities
+from openfaith_sync.domain.errors import TransientError
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.planning.entity_facts import EntityFacts
+from openfaith_sync.domain.planning.run_forecast import RunForecast, plan_unseen_org, predict_runs
+from openfaith_sync.domain.planning.run_time import USUAL_LATENCY_SECONDS, Pace
+from openfaith_sync.domain.ratelimit.budget import COMMON, Budget
+from openfaith_sync.engine.planning.source_view import SourceLook
+from openfaith_sync.sessions.opening import open_session
+from openfaith_sync.store.admin.plan_facts import load_stored_facts
+from openfaith_sync.store.connections.unavailable_entities import load_refused
+from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import list_inboxes
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
+from openfaith_sync.store.ratelimit.budgets import load_budget
+from openfaith_sync.store.schedule.planned_work import load_planned
+from openfaith_sync.store.schedule.work import Plan
+
+ATTEMPTS, PATIENCE = 2, timedelta(seconds=20)
+"""A person waits; without an answer, the plan is made from what is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrgPlan:
+    """The predicted runs of one org's connection."""
+
+    runs: tuple[RunForecast, ...]
+    pace: Pace
+    requests: int
+    """The requests that this plan took."""
+    is_source_asked: bool
+    remark: str | None = None
+    """Why nothing runs, or why the source was not asked."""
+
+
+def plan_org(database: Database, manifest: Manifest, connection: Connection, *, is_offline: bool) -> OrgPlan:
+    """Return the plan of an org, from what is stored and what a few requests find at the source.
+
+    Raises:
+        SyncError: The source refuses the credentials.
+    """
+    org, adapter = connection.org, connection.adapter
+    unselected = find_unselected(manifest, connection.only)
+    synced = ensure_tables(database, manifest).without_sideloads(unselected)
+    planned = load_planned(database, Plan.of(synced, synced.graph.entities), org)
+    facts = _load_facts(database, synced, connection, planned.now)
+    remark, requests, latency = _why_not_asked(connection), 0, USUAL_LATENCY_SECONDS
+    is_asked = not is_offline and remark is None
+    if is_asked:
+        try:
+            facts, requests, latency = _ask_source(database, manifest, connection, facts)
+        except TransientError as error:
+            is_asked, remark = False, f"the source does not answer, so this is predicted from what is stored: {error}"
+    rate = manifest.adapter_file.rate_limit
+    assumed = Budget(rate.assumed_limit, rate.assumed_period_seconds)
+    budget, now = load_budget(database, org, adapter, COMMON, assumed)
+    works = planned.works or plan_unseen_org(org, adapter, planned.now, planned.time_zone)
+    waiting = sum(inbox.waiting for inbox in list_inboxes(database, org) if inbox.adapter == adapter)
+    return OrgPlan(
+        runs=tuple(predict_runs(synced, facts, works, waiting)),
+        pace=Pace.of(budget, now, latency, manifest.adapter_file.paging),
+        requests=requests,
+        is_source_asked=is_asked,
+        remark=remark,
+    )
+
+
+def _why_not_asked(connection: Connection) -> str | None:
+    if connection.status is ConnectionStatus.ACTIVE:
+        return None
+    return f"nothing runs while the connection is {connection.status.value.replace('_', ' ')}"
+
+
+def _load_facts(
+    database: Database, manifest: Manifest, connection: Connection, now: datetime
+) -> dict[EntityName, EntityFacts]:
+    """Return what is stored of each entity that the org chose, with a reason for one that cannot be synced."""
+    refused = load_refused(database, manifest, now, connection.org).get(connection.org, {})
+    graph = manifest.graph
+    readable = without_refused(graph.entities, refused.keys(), graph.hard)
+    reasons = {name: f"{refusal.title}: {refusal}" for name, refusal in refused.items()}
+    return {
+        name: one if name in readable else replace(one, refusal=reasons.get(name, "what it depends on is not synced"))
+        for name, one in load_stored_facts(database, manifest, connection.org).items()
+        if name in select_entities(manifest, connection.only)
+    }
+
+
+def _ask_source(
+    database: Database, manifest: Manifest, connection: Connection, facts: Mapping[EntityName, EntityFacts]
+) -> tuple[dict[EntityName, EntityFacts], int, float]:
+    """Return the facts with what the source shows, the requests that took, and the seconds of one."""
+    found, requests, began = dict(facts), 0, monotonic()
+    with open_session(database, manifest, connection, attempts=ATTEMPTS, patience=PATIENCE) as session:
+        for name, one in facts.items():
+            if manifest.entities[name].nested is None and one.refusal is None:
+                look = SourceLook(session, name)
+                view = look.look()
+                found[name] = replace(one, source=view, refusal=view.refusal)
+                requests += look.requests
+    return found, requests, (monotonic() - began) / max(1, requests)

@@ -1,0 +1,1 @@
+"""Predictions of what a sync will cost and delete, before it runs."""

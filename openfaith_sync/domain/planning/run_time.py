@@ -1,0 +1,69 @@
+"""Predict how long a run takes: by the connection's request budget, and by the time that a request takes."""
+
+from dataclasses import dataclass
+
+from openfaith_sync.domain.manifest.paging import Paging
+from openfaith_sync.domain.ratelimit.budget import Budget
+from openfaith_sync.domain.ratelimit.spending import GROWTH
+
+USUAL_LATENCY_SECONDS = 0.25
+"""A request and the commit of its page, where no pass has shown how long they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a connection's requests can be sent now."""
+
+    limit: int
+    period: float
+    share: float = 1.0
+    """Of the limit that is used since the source last refused."""
+    used: int = 0
+    """Requests that the present period already holds."""
+    closed_seconds: float = 0.0
+    """How long the source asked to wait."""
+    latency_seconds: float = USUAL_LATENCY_SECONDS
+    in_flight: int = 1
+    deep_requests: int = 1
+    deep_period: float = 0.0
+
+    @classmethod
+    def of(cls, budget: Budget, now: float, latency_seconds: float, paging: Paging) -> "Pace":
+        """Return the pace that a connection's ledger allows now."""
+        deep = paging.deep_offset
+        return cls(
+            limit=budget.limit,
+            period=budget.period,
+            share=budget.share,
+            used=budget.spent_since(now - budget.period) + budget.held_slots(),
+            closed_seconds=max(0.0, budget.closed_until - now),
+            latency_seconds=latency_seconds,
+            in_flight=paging.pages_in_flight,
+            deep_requests=deep.requests if deep else 1,
+            deep_period=deep.period_seconds if deep else 0.0,
+        )
+
+    @property
+    def allowed(self) -> int:
+        """Return how many requests a period allows now."""
+        return max(1, int(self.limit * self.share))
+
+
+def predict_seconds(pace: Pace, requests: int, busy_seconds: float, deep_requests: int = 0) -> float:
+    """Return how long so many requests take, which without any limit would take ``busy_seconds``.
+
+    Lanes decide who goes first and leave none of the budget unused, so they cost a lone run nothing.
+    """
+    if not requests:
+        return 0.0
+    last = min(requests, max(0, pace.allowed - pace.used))
+    waited, share, left = pace.closed_seconds, pace.share, requests - last
+    while left > 0:
+        waited += pace.period
+        share = min(1.0, share + GROWTH)
+        last = min(left, max(1, int(pace.limit * share)))
+        left -= last
+    # Those of the last period take their own time. Those before it fit into their periods, or are what takes longest.
+    by_budget = waited + busy_seconds * last / requests
+    deep = deep_requests * pace.deep_period / pace.deep_requests
+    return max(by_budget, pace.closed_seconds + busy_seconds) + deep

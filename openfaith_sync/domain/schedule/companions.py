@@ -1,0 +1,19 @@
+"""Entities that a sync of others must include."""
+
+from collections.abc import Iterable
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
+from openfaith_sync.domain.manifest.manifest import Manifest
+
+
+def with_companions(manifest: Manifest, entities: Iterable[EntityName]) -> list[EntityName]:
+    """Return these entities with those that can only be synced after them: nested ones, and sideloaded children."""
+    chosen = set(entities)
+    for entity in list(manifest.entities.values()):
+        if entity.parent in chosen:
+            chosen.add(entity.name)
+        if entity.name in chosen:
+            sideloaded = (EntityName(child) for child in entity.sideload.values())
+            chosen |= {child for child in sideloaded if manifest.entities[child].delta.by is not DeltaCapability.FILTER}
+    return [entity for entity in manifest.entities if entity in chosen]

@@ -1,0 +1,1 @@
+"""What a plan needs to know before a sync runs."""

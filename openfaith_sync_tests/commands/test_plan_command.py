@@ -1,0 +1,114 @@
+"""What ``plan`` predicts of a church that nobody has seen is what its first sync and its night then do."""
+
+import json
+import random
+from typing import Any
+
+from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.database.database import Database
+from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
+from openfaith_sync_tests.store.making import fetch
+
+SMALLEST, LARGEST = 300, 3_000
+MOST_CHANGES = 80
+TOLERANCE = 0.1
+"""Of the requests that were sent."""
+
+
+def connect(run_stored: Run, simulator: RunningSimulator) -> None:
+    answer = run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", simulator.base_url)
+    assert answer.exit_code == 0, answer.stderr
+
+
+def plan(run_stored: Run, *options: str) -> dict[str, Any]:
+    answer = run_stored("plan", "grace", "--json", *options)
+    assert answer.exit_code == 0, answer.stderr
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found | {"runs": {run["what"]: run for run in found["runs"]}}
+
+
+def compare(run_stored: Run, simulator: RunningSimulator, predicted: dict[str, Any], mode: str) -> dict[str, Any]:
+    """Sync, and assert that the requests sent are those predicted; return what became of each entity."""
+    simulator.clear_requests()
+    synced = run_stored("sync", "grace", "--mode", mode, "--json")
+    sent, requests = len(simulator.requests()), predicted["requests"]
+    print(f"{mode}: {requests['from']} to {requests['to']} requests predicted, {sent} sent")
+    assert abs(requests["from"] - sent) <= TOLERANCE * sent
+    assert requests["from"] <= sent <= requests["to"]
+    return {row["entity"]: row for row in json.loads(synced.stdout)}
+
+
+def test_a_random_church_takes_the_requests_and_loses_the_records_that_were_predicted(
+    run_stored: Run, pco_manifest: Manifest
+) -> None:
+    seed = random.SystemRandom().randrange(2**31)
+    print(f"the church's seed is {seed}")
+    rng = random.Random(seed)
+    # As many small churches as large ones.
+    people = round(SMALLEST * (LARGEST / SMALLEST) ** rng.random())
+    settings = SimulatorSettings(people=people, seed=seed, rate=parse_rate("1000000/20"))
+    with running_simulator(settings, pco_manifest) as simulator:
+        connect(run_stored, simulator)
+        before = plan(run_stored)
+        assert before["requests_taken"] <= len(pco_manifest.entities) + 3
+        compare(run_stored, simulator, before["runs"]["full"], "auto")
+
+        simulator.random(rng.randint(0, MOST_CHANGES), seed=seed)
+        night = plan(run_stored)["runs"]["reconciliation"]
+        results = compare(run_stored, simulator, night, "reconciliation")
+        for one in night["entities"]:
+            deleted = results[one["entity"]].get("tombstoned", 0)
+            print(f"{one['entity']}: deletes {one['deletes']} predicted, {deleted} made")
+            assert one["deletes"]["from"] <= deleted <= one["deletes"]["to"], one["entity"]
+
+
+def test_a_plan_stores_nothing_and_offline_it_asks_nothing(
+    run_stored: Run, church: RunningSimulator, database: Database
+) -> None:
+    connect(run_stored, church)
+    assert plan(run_stored, "--offline")["runs"]["full"]["requests"] is None
+    run_stored("sync", "grace")
+    counts = "SELECT count(*), max(checked_at), max(completed_at) FROM sync.checkpoints"
+    before = fetch(database, counts)
+    church.clear_requests()
+    offline = plan(run_stored, "--offline")
+    assert (offline["source_asked"], church.requests()) == (False, [])
+    asked = plan(run_stored)
+    assert (asked["source_asked"], len(church.requests())) == (True, asked["requests_taken"])
+    assert fetch(database, counts) == before
+    # Whoever does not ask the source knows as well how long its listings are, and not what is gone.
+    assert offline["runs"]["reconciliation"]["requests"]["from"] == asked["runs"]["reconciliation"]["requests"]["from"]
+    assert not any(one["missing_is_counted"] for one in offline["runs"]["reconciliation"]["entities"])
+
+
+def test_deletions_beyond_the_limits_are_predicted_to_wait_for_a_person(
+    run_stored: Run, pco_manifest: Manifest
+) -> None:
+    with running_simulator(SimulatorSettings(people=80, rate=None), pco_manifest) as simulator:
+        connect(run_stored, simulator)
+        run_stored("sync", "grace")
+        for gone in list(simulator.truth("email"))[:40]:
+            simulator.delete("email", gone)
+        found = plan(run_stored)["runs"]["reconciliation"]
+        (email,) = [one for one in found["entities"] if one["entity"] == "email"]
+        assert (email["safety_stop"], email["missing"], email["deletes"]["to"]) == ("will", {"from": 40, "to": 41}, 0)
+        said = run_stored("plan", "grace")
+        assert "safety stop: 40 to 41 records of email are missing at the source" in said.stderr
+        answer = run_stored("sync", "grace", "--entity", "email", "--mode", "reconciliation", "--json")
+        assert "safety" in answer.stdout or "without approval" in answer.stdout
+
+
+def test_what_is_known_without_the_source_is_shown_for_a_paused_org(run_stored: Run, church: RunningSimulator) -> None:
+    connect(run_stored, church)
+    run_stored("org", "pause", "grace", "--reason", "moving house")
+    church.clear_requests()
+    answer = run_stored("plan", "grace")
+    assert (answer.exit_code, church.requests()) == (0, [])
+    assert "nothing runs while the connection is paused" in answer.stderr
+
+
+def test_an_unknown_org(run_stored: Run) -> None:
+    expect_line(run_stored("plan", "nobody"), FAILED, "there is no org 'nobody'", "openfaith-sync org add nobody")
