@@ -1,4 +1,4 @@
-"""``db url``, ``db shell`` and ``db query``: access to the database in use, embedded or not."""
+"""``db``: access to the database in use, embedded or not."""
 
 import shutil
 import subprocess
@@ -11,6 +11,7 @@ import click
 
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_rows
+from openfaith_sync.commands.readers import grant, grants
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import open_database
@@ -18,7 +19,11 @@ from openfaith_sync.store.database.database import open_database
 
 @click.group()
 def db() -> None:
-    """Inspect the database in use; the embedded one is started when needed."""
+    """Inspect the database in use, and say who may read it; the embedded one is started when needed."""
+
+
+db.add_command(grant)
+db.add_command(grants)
 
 
 @db.command()

@@ -1,10 +1,12 @@
 import json
+import re
 import subprocess
 
 import pytest
 
 from openfaith_sync.commands.database import _shipped_psql, _split_password
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schema.reader_roles import load_reader_roles
 from openfaith_sync_tests.commands.conftest import Run, Start
 
 
@@ -63,3 +65,25 @@ def test_no_help_shows_a_sign_that_is_meant_for_the_program(run: Run) -> None:
     assert "\\b" not in answer.stdout
     assert r"openfaith-sync db shell -- -c '\dt openfaith.*'" in answer.stdout
     assert "can change and delete everything" in " ".join(answer.stdout.split())
+
+
+def test_a_role_is_granted_orgs_and_loses_them_again(run_stored: Run, database: Database) -> None:
+    role = f"analyst_{database.libpq_url.rpartition('/')[2].partition('?')[0]}"
+    with database.connect_fleet() as connection:
+        connection.execute("INSERT INTO sync.checkpoints (org_id, adapter, entity) VALUES ('grace', 'pco', 'person')")
+    for wrong in (["--all-orgs", "--org", "grace"], [], ["--revoke", "--create"], ["--org", "Not An Org"]):
+        assert run_stored("db", "grant", role, *wrong).exit_code == 2
+    assert run_stored("db", "grant", role, "--org", "grace").stderr == (
+        f"openfaith-sync: there is no role {role}; --create creates it, as a login without a password\n"
+    )
+    answer = run_stored("db", "grant", role, "--create", "--org", "grace")
+    assert answer.stdout.splitlines()[0] == f"{role} reads grace, without what is sensitive"
+    assert json.loads(run_stored("db", "grants", "--json").stdout) == [
+        {"role": role, "orgs": ["grace"], "sensitive": False, "can_log_in": True, "granted": True}
+    ]
+    assert f"{role}  grace  no" in re.sub(" {2,}", "  ", run_stored("db", "grants").stdout)
+    assert run_stored("db", "grant", role, "--revoke").stdout == f"{role} reads nothing any more\n"
+    assert run_stored("db", "grants").stdout.startswith("no role was granted anything")
+    with database.connect_fleet() as connection:
+        for name in (role, *load_reader_roles(connection).names):
+            connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())

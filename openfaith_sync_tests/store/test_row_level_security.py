@@ -37,6 +37,7 @@ FLEET = {
     "store/connections/connections.py": 1,  # ends an alert
     "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
     "store/admin/erase.py": 1,  # ends alerts
+    "store/admin/readers.py": 3,  # who may read which orgs
     "store/inbox/due_records.py": 1,  # whose turn it is
     "store/deletions/hold_decisions.py": 1,  # a hold is named by its number
     "store/dead_letters/dead_letters.py": 1,  # so is a dead letter

@@ -19,6 +19,7 @@ from openfaith_sync.store.postgres.embedded_server import start_embedded
 from openfaith_sync.store.postgres.error_translation import translate_refusal, translated
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.query_role import ensure_query_role, set_password
+from openfaith_sync.store.schema.reader_roles import open_to_readers
 from openfaith_sync.store.schema.revision import HEAD, REVISIONS
 from openfaith_sync.store.schema.row_level_security import AS_ONE_ORG, create_row_level_security, has_row_level_security
 
@@ -174,6 +175,8 @@ def open_database(settings: Settings) -> Database:
     if not has_policies:
         with _connect(url) as connection, translated():
             create_row_level_security(connection)
+            # Tables of a migration are opened like those of a manifest.
+            open_to_readers(connection)
     query_url = DatabaseUrl.parse(settings.query_url) if settings.query_url else None
     return Database(url, _keys(settings), settings.oauth_clients, query_url=query_url)
 

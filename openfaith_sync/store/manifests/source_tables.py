@@ -22,6 +22,7 @@ from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.adapter_schemas import load_schema
 from openfaith_sync.store.schema.catalogue import load_relations
 from openfaith_sync.store.schema.changes import SchemaChange
+from openfaith_sync.store.schema.reader_roles import open_to_readers
 from openfaith_sync.store.schema.record_tables import are_registered, register_tables
 
 _LOG = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def apply_manifest(
     with translated(), _taking_turns(connection, manifest) as is_ours:
         if is_ours:
             done += _make_tables(connection, manifest, on_statement)
+            open_to_readers(connection)
     with translated(), _trying(connection) as is_ours:
         if is_ours:
             done += _make_indexes(connection, manifest, on_statement)

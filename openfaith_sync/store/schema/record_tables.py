@@ -56,6 +56,11 @@ def load_tables(connection: Connection) -> EntityTables:
     return found
 
 
+def load_adapters(connection: Connection) -> list[str]:
+    """Return the adapters whose entities have tables."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT adapter FROM sync.record_tables ORDER BY 1")]
+
+
 def known_tables(connection: Connection) -> EntityTables:
     """Return the table of every registered entity, read once per connection."""
     return _KNOWN.get(connection) or load_tables(connection)

@@ -22,6 +22,7 @@ REVISIONS = (
     "0019",
     "0020",
     "0021",
+    "0022",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
