@@ -13,6 +13,7 @@ COMMANDS = {
     "db": "openfaith_sync.commands.database",
     "dead-letters": "openfaith_sync.commands.dead_letters",
     "demo": "openfaith_sync.commands.demo",
+    "erase": "openfaith_sync.commands.erase",
     "graph": "openfaith_sync.commands.graph",
     "holds": "openfaith_sync.commands.holds",
     "manifest": "openfaith_sync.commands.manifest",

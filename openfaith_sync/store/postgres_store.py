@@ -31,4 +31,4 @@ def open_store(database: Database, org: OrgId, on_step: OnStep | None = None) ->
     """
     terms = LeaseTerms(database.lease_lasts, lambda: database.connect(org))
     with database.connect_for_pages(org) as connection:
-        yield PostgresStore(connection, org, on_step, terms)
+        yield PostgresStore(connection, org, on_step, terms, database.keys)

@@ -12,6 +12,7 @@ from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import NOBODY, OrgId
 from openfaith_sync.store.database.connection_pool import build_pool
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.row_level_security import enter_org
@@ -37,6 +38,11 @@ class DatabaseCalls:
         self._pool = build_pool(database, size, _SESSION)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="database")
         self._slots = asyncio.Semaphore(size)
+
+    @property
+    def keys(self) -> SecretKeys:
+        """Return the deployment's keys."""
+        return self._database.keys
 
     def open(self) -> None:
         """Open the pool, so that calls can run."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.webhooks.delivery import Delivery, of_another_account
+from openfaith_sync.store.inbox.erased_events import without_erased
 from openfaith_sync.store.inbox.inbox import receive_on
 from openfaith_sync.store.inbox.unreadable_events import keep_unreadable_on
 from openfaith_sync.store.postgres.statements import Connection
@@ -106,7 +107,8 @@ class InboxWriter:
                     del events[event.event_id]
                     unreadable[other_account.event_id] = other_account
                     _LOG.warning("%s: set an event aside: %s", key[0], other_account.reason)
-            receive_on(connection, *key, list(events.values()))
+            received = without_erased(connection, self._database.keys, *key, list(events.values()))
+            receive_on(connection, *key, received)
             if unreadable:
                 keep_unreadable_on(connection, *key, list(unreadable.values()))
         self._on_step("stored")

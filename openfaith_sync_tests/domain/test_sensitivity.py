@@ -66,7 +66,11 @@ def test_everything_of_a_sensitive_entity_is_sensitive(tmp_path: Path) -> None:
             "description: A person.\n    sensitivity: sensitive",
             "found 'sensitive', expected no key 'table', since people is granted to readers",
         ),
-        ("describes: primary_contact", "describes: people", "expected a to-one relationship of this entity"),
+        (
+            "describes: primary_contact",
+            "describes: people",
+            "expected a to-one relationship of this entity that fills a column",
+        ),
         ("sensitivity: public", "sensitivity: secret", "expected one of 'public', 'personal', 'sensitive'"),
     ],
 )

@@ -14,6 +14,7 @@ from openfaith_sync.domain.ids import EntityId, ExternalId
 from openfaith_sync.domain.passes.passes import ParentListing, Tombstone
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.erasures.erasures import make_erasures
 from openfaith_sync.store.pages.page_writer import COMMIT_STEPS
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.processes import read_line
@@ -22,6 +23,7 @@ from openfaith_sync_tests.store.making import (
     EMAILS,
     FULL,
     ORG,
+    PCO,
     PEOPLE,
     PERSON,
     Walk,
@@ -164,6 +166,7 @@ EVIDENCE = (
     "note_parent",
     "handle_events",
     "note_report",
+    "note_erased",
 )
 REPLAYED = ("resolve_dead_letters",)
 """Killed at in ``laws/test_replayed_dead_letters.py``."""
@@ -196,9 +199,13 @@ def test_stopped_at_any_step_a_page_is_whole_or_absent(database: Database, stop_
 
 def test_the_steps_are_those_that_are_named(database: Database) -> None:
     told: list[str] = []
+    with database.connect(ORG) as connection:
+        erased = make_erasures(connection, database.keys, ORG, PCO).hash(email("4").entity_id)
+    statement = "INSERT INTO sync.erased_records VALUES (%s, %s, %s, %s, %s, true)"
+    run(database, statement, ORG, PCO, EMAIL, erased, erased)
     with walking(database, on_step=told.append) as walk:
         page = replace(
-            walk.page(batch([email("1")], [rejection("2")])),
+            walk.page(batch([email("1"), email("4")], [rejection("2")])),
             tombstones=(Tombstone(EMAIL, CANONICAL_TABLES["emails"], ExternalId("3"), EntityId("email_3")),),
             listed=(ExternalId("1"),),
             parents=(ParentListing(ExternalId("9"), None, ()),),

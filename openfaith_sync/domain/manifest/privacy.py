@@ -64,8 +64,9 @@ def privacy_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
             expected = f"{column.sensitivity.value}, as the column {column.name}; without 'to', it has none"
             yield ManifestProblem(("attributes", name, "sensitivity"), expected, repr(stated.value))
         described = entity.relationships.get(part.describes or "")
-        if part.describes is not None and (described is None or described.cardinality == "many"):
-            expected = "a to-one relationship of this entity"
+        is_one = described is not None and described.cardinality == "one"
+        if part.describes is not None and not (is_one and described and (described.to or table is None)):
+            expected = "a to-one relationship of this entity that fills a column"
             yield ManifestProblem(("attributes", name, "describes"), expected, repr(part.describes))
 
 

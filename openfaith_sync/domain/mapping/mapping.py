@@ -18,6 +18,7 @@ from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
 from openfaith_sync.domain.mapping.composed_columns import build_choices
+from openfaith_sync.domain.mapping.ownership import OwnerReader, build_described
 from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank, parse_text
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
@@ -68,6 +69,8 @@ class Mapper:
         "_under",
         "_version",
         "_width",
+        "described",
+        "owners_of",
         "table",
     )
 
@@ -83,6 +86,8 @@ class Mapper:
         self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._width = len(columns)
+        self.described = build_described(entity, self._prefix)
+        self.owners_of = OwnerReader(entity, org, adapter)
         self._status, self._inactivated = places["status"], places["inactivated_at"]
         self._status_attribute = _find_status(entity)
         self._version = _find_version(entity)
@@ -129,6 +134,7 @@ class Mapper:
             raw.body,
             parent=None if parent is None else parent.external_id,
             is_whole=not is_place(raw.external_id),
+            owners=self.owners_of(raw),
         )
 
     def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
@@ -210,7 +216,7 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
             records.append(mapper(raw))
         except RecordRejected as error:
             rejected.append(mapper.reject(raw, Damage(error.field, error.value_type, error.reason)))
-    return MappedBatch(entity_name, tuple(records), tuple(rejected), mapper.table)
+    return MappedBatch(entity_name, tuple(records), tuple(rejected), mapper.table, mapper.described)
 
 
 def _build_fields(entity: Entity, prefix: str, chosen: set[str]) -> dict[str, _Field]:

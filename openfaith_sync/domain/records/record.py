@@ -84,6 +84,19 @@ class Rejection:
     """The parent below which a nested record was read."""
     is_whole: bool = True
     """Whether ``body`` is the whole record as it came, so that it can be mapped again."""
+    owners: tuple[EntityId, ...] = ()
+    """What it belongs to, as far as that could be read."""
+
+
+class Described(NamedTuple):
+    """What the records of a batch tell of the record that one of their columns refers to."""
+
+    place: int
+    """The reference, among ``Record.values``."""
+    columns: tuple[int, ...]
+    """The values that tell something of it, by their places."""
+    custom_fields: tuple[str, ...]
+    """The custom fields that do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,7 @@ class MappedBatch:
     rejected: tuple[Rejection, ...] = ()
     table: RecordTable | None = None
     """The table of ``records``; may be missing where there are none."""
+    described: tuple[Described, ...] = ()
 
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""

@@ -18,6 +18,7 @@ ENCRYPTED = (
     ("webhook_subscriptions", "secret"),
     ("webhook_subscriptions", "previous_secret"),
     ("authorizations", "verifier"),
+    ("erasure_keys", "secret"),
 )
 """Every encrypted column of the schema ``sync``; a test checks that none is missing."""
 

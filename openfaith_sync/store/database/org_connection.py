@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import OrgId, SyncKey
+from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
 
@@ -15,11 +16,14 @@ OnStep = Callable[[str], None]
 class OrgConnection:
     """The connection that all parts of one org's store use. Used from one thread."""
 
-    def __init__(self, connection: Connection, org: OrgId, on_step: OnStep | None = None) -> None:
-        """Serve this org only."""
+    def __init__(
+        self, connection: Connection, org: OrgId, on_step: OnStep | None = None, keys: SecretKeys | None = None
+    ) -> None:
+        """Serve this org only; ``keys`` are needed once records of it were erased."""
         self._connection = connection
         self._org = org
         self._on_step = on_step
+        self._keys = keys
 
     def _rest(self) -> None:
         """Wait for everything that was sent over the connection."""

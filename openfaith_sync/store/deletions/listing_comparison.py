@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.passes.deletions import Candidate, Unproven
+from openfaith_sync.domain.passes.erasures import ERASED
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.store.pages.evidence_sql import with_explained
@@ -53,12 +54,21 @@ DELETE FROM sync.deletion_candidates known
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
   AND NOT EXISTS (SELECT FROM absent WHERE absent.external_id = known.external_id)
 """
+# Erased records that the source still lists count as records that it has.
+_COMPARE_ERASED = """
+UPDATE sync.erased_records known SET is_listed = NOT known.is_listed
+WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
+  AND known.is_listed <> EXISTS (
+    SELECT FROM sync.listed_ids listed
+    WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
+      AND listed.external_id = %(erased)s || known.record_hash)
+"""
 # A record that was tombstoned after the pass began may have been listed before that. One that is listed in an
 # older version than its tombstone's is left to the evidence about older versions.
 _MISSING_HERE = """
 SELECT listed.external_id FROM sync.listed_ids listed
 WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id > %(after)s
-  AND NOT starts_with(listed.external_id, %(unidentified)s)
+  AND NOT starts_with(listed.external_id, %(unidentified)s) AND NOT starts_with(listed.external_id, %(erased)s)
   AND NOT EXISTS (
     SELECT FROM {table} held
     WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
@@ -124,6 +134,7 @@ WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = l
 def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
     """Make exactly the records missing from this pass's complete listing candidates; repeatable."""
     connection.execute(on_table(_COMPARE, table_of(connection, key)), _parameters(key, pass_id))
+    connection.execute(_COMPARE_ERASED, _parameters(key, pass_id))
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
@@ -200,4 +211,5 @@ def forget_listed(connection: Connection, key: SyncKey) -> None:
 
 def _parameters(key: SyncKey, pass_id: PassId) -> dict[str, object]:
     org, adapter, entity = key_parameters(key)
-    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id, "unidentified": UNIDENTIFIED}
+    marks = {"unidentified": UNIDENTIFIED, "erased": ERASED}
+    return {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id, **marks}

@@ -6,8 +6,10 @@ import orjson
 
 from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.domain.passes.erasures import ErasedRecord
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection, unreadable_values
+from openfaith_sync.store.erasures.erasures import NOTE_ERASED, erased_parameters
 from openfaith_sync.store.pages import evidence_sql, page_sql
 from openfaith_sync.store.pages.page_rows import (
     Parameters,
@@ -61,6 +63,13 @@ def store_evidence(evidence: Iterable[tuple[str, bytes, Parameters]], send: Send
     """Store what the page listed, the deletions that it proves, and the events that it handles."""
     for step, statement, parameters in evidence:
         send(step, statement, parameters)
+
+
+def note_erased(erased: Sequence[ErasedRecord], lease: Lease, send: Send) -> None:
+    """Count what the page left out because it was erased."""
+    if erased:
+        parameters = {"org": lease.key.org, "adapter": lease.key.adapter, **erased_parameters(erased)}
+        send("note_erased", NOTE_ERASED, parameters)
 
 
 def page_parameters(lease: Lease, page: PageCommit) -> Parameters:

@@ -7,6 +7,7 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit
 from openfaith_sync.store.database.org_connection import OnStep, OrgConnection
+from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.pages.page_writer import PageWriter, SentPage
 from openfaith_sync.store.passes import leases
 from openfaith_sync.store.postgres.error_translation import translated
@@ -22,9 +23,10 @@ class PageStore(OrgConnection):
         org: OrgId,
         on_step: OnStep | None = None,
         terms: leases.LeaseTerms = leases.USUAL_TERMS,
+        keys: SecretKeys | None = None,
     ) -> None:
-        """Serve this org only."""
-        super().__init__(connection, org, on_step)
+        """Serve this org only; ``keys`` are needed once records of it were erased."""
+        super().__init__(connection, org, on_step, keys)
         self._terms = terms
         self._pages = PageWriter(connection, on_step)
         self._held: set[SyncKey] = set()
@@ -40,6 +42,7 @@ class PageStore(OrgConnection):
         with leases.hold_lease(self._connection, key, holder, self._terms) as lease:
             self._held.add(key)
             self._pages.know_tables()
+            self._pages.know_erasures(self._keys, key)
             try:
                 yield lease
             finally:

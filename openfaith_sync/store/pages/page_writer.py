@@ -10,10 +10,13 @@ import psycopg
 
 from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.errors import DefinitionError, TransientError
-from openfaith_sync.domain.ids import EntityName, is_listed
+from openfaith_sync.domain.ids import EntityName, SyncKey, is_listed
+from openfaith_sync.domain.passes.erasures import ErasedRecord, Erasures
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId
 from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
 from openfaith_sync.store.database.org_connection import OnStep
+from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.erasures.erasures import load_erasures
 from openfaith_sync.store.pages import page_sql
 from openfaith_sync.store.pages.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.pages.page_rows import (
@@ -23,6 +26,7 @@ from openfaith_sync.store.pages.page_rows import (
 )
 from openfaith_sync.store.pages.page_statements import (
     count_changes,
+    note_erased,
     page_parameters,
     report_unreadable,
     resolve_letters,
@@ -49,6 +53,7 @@ COMMIT_STEPS = (
     "note_parent",
     "handle_events",
     "note_report",
+    "note_erased",
     "advance",
     "commit",
     "committed",
@@ -80,6 +85,7 @@ class SentPage:
     lease: Lease
     page: PageCommit
     batches: BatchParameters
+    erased: tuple[ErasedRecord, ...] = ()
     stored: list[StatementResult | None] = field(default_factory=list)
     committed: StatementResult | None = None
     counts: dict[EntityName, Counts] | None = None
@@ -115,17 +121,25 @@ class PageWriter:
         self._riders_of: PassId | None = None
         self._riders: dict[EntityName, PassId] = {}
         self._tables: EntityTables = {}
+        self._erasures: Erasures | None = None
 
     def know_tables(self) -> None:
         """Read which table holds the records of each entity: once, before the connection is used for pages only."""
         self._tables = known_tables(self._connection)
+
+    def know_erasures(self, keys: SecretKeys | None, key: SyncKey) -> None:
+        """Read what must not be stored again; with a lease held, since an erasure ends all leases of its org."""
+        self._erasures = load_erasures(self._connection, keys, key.org, key.adapter)
 
     def begin(self, lease: Lease, page: PageCommit) -> SentPage:
         """Send a page, to be stored after those that were sent before.
 
         A record that the database itself refuses becomes a dead letter (law 5).
         """
-        sent = SentPage(self, lease, page, self._batch_parameters(lease, page))
+        erased: tuple[ErasedRecord, ...] = ()
+        if self._erasures:
+            page, erased = self._erasures.without(page, lease.key.entity)
+        sent = SentPage(self, lease, page, self._batch_parameters(lease, page), erased)
         is_refused = False
         try:
             self._send_page(sent)
@@ -250,6 +264,7 @@ class PageWriter:
             store_rejections(batch.rejected, page, known, send)
             report_unreadable(batch, known, send)
         store_evidence(evidence_of(lease, page, self._tables), send)
+        note_erased(sent.erased, lease, send)
         send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
         sent.committed = send("commit", b"COMMIT", {})
         self._pipeline.flush()
@@ -272,6 +287,7 @@ class PageWriter:
                 report_unreadable(batch, known, send)
                 counts[batch.entity] = stored + Counts(dead=len(rejected))
             store_evidence(evidence_of(lease, page, self._tables), send)
+            note_erased(sent.erased, lease, send)
             send("advance", page_sql.ADVANCE, progress_parameters(lease, page))
             self._step("commit")
         self._step("committed")

@@ -10,6 +10,7 @@ from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.org_connection import OrgConnection
+from openfaith_sync.store.erasures.erasures import load_erasures
 from openfaith_sync.store.passes import change_detection, pass_reports, passes
 
 
@@ -76,7 +77,10 @@ class PassStore(OrgConnection):
     def count_changes(self, key: SyncKey, batch: MappedBatch) -> int:
         """Count the records of a batch that storing would change; nothing is written."""
         with self._using(key) as connection:
-            return change_detection.count_changes(connection, key, batch)
+            erasures = load_erasures(connection, self._keys, key.org, key.adapter)
+            return change_detection.count_changes(
+                connection, key, erasures.without_erased(batch) if erasures else batch
+            )
 
     def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
         """Return whether a stored parent was never listed, or has changed since."""
@@ -94,7 +98,7 @@ class PassStore(OrgConnection):
             return passes.count_live(connection, key)
 
     def count_set_aside(self, key: SyncKey) -> int:
-        """Count the records with a dead letter and no stored version."""
+        """Count the records of the source that are not stored: those with a dead letter, and erased ones."""
         with self._using(key) as connection:
             return passes.count_set_aside(connection, key)
 

@@ -115,11 +115,16 @@ _COUNT_LIVE = """
 SELECT count(*) FROM {table} WHERE org_id = %s AND adapter = %s AND type = %s AND deleted_at IS NULL
 """
 _COUNT_SET_ASIDE = """
-SELECT count(*) FROM sync.dead_letters dead
-WHERE org_id = %s AND adapter = %s AND entity = %s AND resolved_at IS NULL AND NOT EXISTS (
-  SELECT FROM {table} held
-  WHERE (held.org_id, held.adapter, held.type, held.external_id)
-      = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND held.deleted_at IS NULL)
+SELECT (
+  SELECT count(*) FROM sync.dead_letters dead
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND resolved_at IS NULL AND NOT EXISTS (
+    SELECT FROM {table} held
+    WHERE (held.org_id, held.adapter, held.type, held.external_id)
+        = (dead.org_id, dead.adapter, dead.entity, dead.external_id) AND held.deleted_at IS NULL)
+) + (
+  SELECT count(*) FROM sync.erased_records
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND is_listed
+)
 """
 _REJECTED = """
 SELECT (SELECT count(*) FROM sync.dead_letters
@@ -262,8 +267,10 @@ def count_live(connection: Connection, key: SyncKey) -> int:
 
 
 def count_set_aside(connection: Connection, key: SyncKey) -> int:
-    """Count the records with a dead letter and no stored version."""
-    return int(fetch_one(connection, on_table(_COUNT_SET_ASIDE, table_of(connection, key)), key_parameters(key))[0])
+    """Count the records of the source that are not stored: those with a dead letter, and erased ones."""
+    org, adapter, entity = key_parameters(key)
+    statement = on_table(_COUNT_SET_ASIDE, table_of(connection, key))
+    return int(fetch_one(connection, statement, {"org": org, "adapter": adapter, "entity": entity})[0])
 
 
 def count_rejected(connection: Connection, key: SyncKey) -> RejectedRecords:

@@ -20,6 +20,7 @@ SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
     "connections": frozenset({"secret"}),
     "webhook_subscriptions": frozenset({"secret", "previous_secret"}),
     "authorizations": frozenset({"state_hash", "verifier"}),
+    "erasure_keys": frozenset({"secret"}),
 }
 """By table of schema ``sync``; a test checks that none is missing."""
 

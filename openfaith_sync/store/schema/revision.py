@@ -23,6 +23,7 @@ REVISIONS = (
     "0020",
     "0021",
     "0022",
+    "0023",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

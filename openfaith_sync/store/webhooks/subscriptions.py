@@ -16,6 +16,7 @@ from openfaith_sync.domain.webhooks.inbox import InboxEvent
 from openfaith_sync.domain.webhooks.subscription import SUBSCRIPTIONS, KnownSubscription, Subscription
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.database.secrets import SecretKeys
+from openfaith_sync.store.inbox.erased_events import without_erased
 from openfaith_sync.store.inbox.inbox import receive_on
 from openfaith_sync.store.passes.leases import hold_lease
 from openfaith_sync.store.postgres.error_translation import translated
@@ -126,8 +127,12 @@ class PostgresSubscriptions:
 
     def receive(self, events: Sequence[InboxEvent]) -> int:
         """Store events in the inbox, and return how many were new."""
-        with translated():
-            return receive_on(self._connection, self.org, self.adapter, events) if events else 0
+        if not events:
+            return 0
+        with translated(), self._connection.transaction():
+            keep_subscribed(self._connection, self.org, self.adapter)
+            received = without_erased(self._connection, self._keys, self.org, self.adapter, events)
+            return receive_on(self._connection, self.org, self.adapter, received)
 
     def _decrypt(self, secret: bytes) -> str:
         return self._keys.decrypt(secret, f"{self.org}/{self.adapter}'s webhooks").decode()
@@ -158,7 +163,7 @@ def keep_subscribed(connection: Connection, org: OrgId, adapter: AdapterName) ->
     """Return an org if it has subscriptions, and keep them from being deleted until the transaction ends.
 
     Whatever this transaction stores exists once the subscriptions can be deleted, so deleting them and then
-    the org's events leaves none.
+    the org's events leaves none. An erasure locks them too, and deletes what was stored before.
     """
     row = connection.execute(_KEEP, (org, adapter)).fetchone()
     return None if row is None else Subscriber(row[0])

@@ -1,0 +1,1 @@
+"""What was erased, by keyed hashes, and how it is kept out."""
