@@ -67,8 +67,9 @@ def main(context: click.Context) -> None:
       OPENFAITH_HOME           the folder for local files (default: .openfaith/)
       OPENFAITH_PUBLIC_URL     the URL at which sources reach `serve`; without it, no webhooks
       OPENFAITH_ALERT_URLS     the Apprise URLs that alerts are sent to; without it, nobody is told
+      OPENFAITH_OPERATOR       the organization that runs this, as `org invite` names it to churches
       OPENFAITH_PCO_CLIENT_ID, OPENFAITH_PCO_CLIENT_SECRET
-                               the OAuth client that `org connect` uses
+                               the OAuth client that `org connect` and `org invite` use
     """  # noqa: D301  click's marker for lines that are not rewrapped
     context.obj = deployment = Deployment.from_environment(os.environ)
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}

@@ -9,7 +9,7 @@ import click
 from openfaith_sync.adapters.client.oauth import OAuthEndpoints
 from openfaith_sync.commands.adapters import adapter_option, find_manifest
 from openfaith_sync.commands.connection_lookup import choose_base_url
-from openfaith_sync.commands.connection_options import parse_base_url, parse_name
+from openfaith_sync.commands.connection_options import parse_base_url, parse_name, require_public_url
 from openfaith_sync.commands.dagster_partitions import open_partitions, register_partition
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json
@@ -18,7 +18,6 @@ from openfaith_sync.domain.errors import TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.auth import OAuth2
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.webhooks.subscription import parse_public_url
 from openfaith_sync.store.connections.authorizations import (
     GOOD_FOR,
     LONGEST_EXCHANGE,
@@ -33,6 +32,7 @@ from openfaith_sync.web.oauth_completion import complete_authorization
 
 POLL_SECONDS = 0.5
 MESSAGE_SECONDS = 60
+_OR_PASTE = ", or paste the code with --paste"
 
 
 @click.command()
@@ -73,7 +73,7 @@ def connect(
         url = choose_base_url(database, name, manifest, url)
         endpoints = OAuthEndpoints(manifest.adapter_file, url, client)
         requested = _parse_scopes(scopes, manifest)
-        redirect_uri = endpoints.oauth2.out_of_band if paste else _callback_url(deployment)
+        redirect_uri = endpoints.oauth2.out_of_band if paste else require_public_url(deployment, _OR_PASTE) + PATH
         endpoints.require_client()
         with open_partitions(deployment):
             # Fail now if the instance cannot be opened, not after someone has consented.
@@ -90,16 +90,6 @@ def connect(
         register_partition(deployment, name)
         connected = next(c for c in list_connections(database, name) if c.adapter == manifest.adapter)
     _print(connected, manifest, as_json=as_json)
-
-
-def _callback_url(deployment: Deployment) -> str:
-    public_url = deployment.settings.public_url
-    if public_url is None:
-        raise UsageError(
-            "OPENFAITH_PUBLIC_URL is not set; set it to the URL at which sources reach "
-            "openfaith-sync serve, or paste the code with --paste"
-        )
-    return parse_public_url(public_url) + PATH
 
 
 def _parse_scopes(text: str | None, manifest: Manifest) -> frozenset[str]:

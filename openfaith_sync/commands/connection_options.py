@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 
 import click
 
+from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.domain.connections.connection import BasicCredentials, BearerToken
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.webhooks.subscription import parse_public_url
 
 
 def parse_name(text: str) -> OrgId:
@@ -42,8 +44,8 @@ def read_credentials(
             "and --token-stdin"
         )
     if is_bearer_from_stdin or is_token_from_stdin:
-        return _parse_bearer(_read_secret("TOKEN"))
-    return _parse_basic(_read_secret("ID:SECRET") if basic is None else basic)
+        return parse_bearer(_read_secret("TOKEN"))
+    return parse_basic(_read_secret("ID:SECRET") if basic is None else basic)
 
 
 def require_accepted(manifest: Manifest, credentials: BasicCredentials | BearerToken) -> None:
@@ -60,20 +62,36 @@ def require_accepted(manifest: Manifest, credentials: BasicCredentials | BearerT
         raise UsageError(f"{manifest.adapter_file.title} does not take such credentials; use {others}")
 
 
+def require_public_url(deployment: Deployment, otherwise: str = "") -> str:
+    """Return the URL at which people and sources reach ``serve``.
+
+    Raises:
+        UsageError: It is not set.
+    """
+    public_url = deployment.settings.public_url
+    if public_url is None:
+        raise UsageError(
+            "OPENFAITH_PUBLIC_URL is not set; set it to the URL at which sources reach openfaith-sync serve" + otherwise
+        )
+    return parse_public_url(public_url)
+
+
 def _read_secret(what: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(what, hide_input=True))
     return sys.stdin.readline().strip()
 
 
-def _parse_basic(text: str) -> BasicCredentials:
+def parse_basic(text: str) -> BasicCredentials:
+    """Parse an application id and its secret."""
     application_id, _, secret = text.partition(":")
     if not application_id or not secret or any(character.isspace() for character in text):
         raise click.BadParameter("expected ID:SECRET, an application id, a colon and its secret", param_hint="--basic")
     return BasicCredentials(application_id, secret)
 
 
-def _parse_bearer(text: str) -> BearerToken:
+def parse_bearer(text: str) -> BearerToken:
+    """Parse a token."""
     if not text or not text.isascii() or any(character.isspace() for character in text):
         raise click.BadParameter("expected a token, without spaces", param_hint="--bearer-stdin")
     return BearerToken(text)

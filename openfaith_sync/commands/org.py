@@ -11,6 +11,9 @@ from openfaith_sync.commands.connection_lookup import choose_base_url
 from openfaith_sync.commands.connection_options import parse_base_url, parse_name, read_credentials, require_accepted
 from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.org_confirm import confirm
+from openfaith_sync.commands.org_import import import_
+from openfaith_sync.commands.org_invite import invite, invites
 from openfaith_sync.commands.org_lifecycle import pause, remove, resume
 from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
@@ -77,7 +80,8 @@ def add(
         connection = Connection(org=name, adapter=manifest.adapter, base_url=url, credentials=credentials)
         identity = verify_connection(manifest, connection)
         with open_partitions(deployment) as partitions:
-            is_new = add_connection(database, replace(connection, account=identity.account))
+            identified = replace(connection, account=identity.account)
+            is_new = add_connection(database, identified, organization=identity.organization)
             partitions.register(name)
         make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "reconnected")
     if as_json:
@@ -88,12 +92,13 @@ def add(
                 "base_url": connection.base_url,
                 "user": identity.user,
                 "account": identity.account,
+                "organization": identity.organization,
                 "is_new": is_new,
             }
         )
         return
     what = "connected" if is_new else "replaced the credentials of"
-    whose = f"account {identity.account or 'unknown'}, user {identity.user}"
+    whose = f"{identity.organization or 'name unknown'}, account {identity.account or 'unknown'}, user {identity.user}"
     click.echo(f"{what} {connection.org} to {manifest.adapter_file.title} at {connection.base_url} ({whose})")
     click.echo(f"next: openfaith-sync sync {connection.org}")
 
@@ -110,6 +115,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
                 "adapter": connection.adapter,
                 "base_url": connection.base_url,
                 "account": connection.account,
+                "organization": connection.organization,
                 "method": connection.auth_method,
                 "status": connection.status.value,
                 "since": connection.status_since,
@@ -118,9 +124,9 @@ def list_(deployment: Deployment, as_json: bool) -> None:
             }
             for connection in list_connections(database)
         ]
-    columns = ("org", "adapter", "base_url", "account", "method", "status", "since", "reason", "only")
+    columns = ("org", "adapter", "base_url", "account", "organization", "method", "status", "since", "reason", "only")
     print_rows(rows, columns, as_json=as_json)
 
 
-for command in (connect, move, pause, resume, remove, set_):
+for command in (confirm, connect, import_, invite, invites, move, pause, resume, remove, set_):
     org.add_command(command)

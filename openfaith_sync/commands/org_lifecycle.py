@@ -52,7 +52,9 @@ def resume(deployment: Deployment, name: str) -> None:
         for connection in require_connections(database, org):
             if connection.status is ConnectionStatus.RECONNECT_NEEDED:
                 raise UsageError(f"the source refuses {org}'s credentials: {connection.how_to_reconnect}")
-            set_connection_status(database, org, connection.adapter, ConnectionStatus.ACTIVE)
+            status = set_connection_status(database, org, connection.adapter, ConnectionStatus.ACTIVE)
+            if status is ConnectionStatus.UNCONFIRMED:
+                raise UsageError(f"{org} is not paused any more, but waits for you: {connection.how_to_confirm}")
             make_due(database, org, connection.adapter, WHAT_REPEATS, "resumed")
     click.echo(f"resumed {org}")
 

@@ -49,7 +49,8 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     """  # noqa: D301  click's marker for lines that are not rewrapped
     selected = None if org is None else parse_org(org)
     with open_database(deployment.settings) as database:
-        known = sorted({connection.org for connection in list_connections(database)})
+        connections = list_connections(database)
+        known = sorted({connection.org for connection in connections})
         entities = status_rows(database, selected)
         if selected is not None and selected not in known and not entities:
             raise UsageError(f"there is no org {org!r}; known orgs: {', '.join(known) or 'none'}")
@@ -75,8 +76,12 @@ def status(deployment: Deployment, org: str | None, as_json: bool) -> None:
     for inbox in inboxes:
         due = f", {inbox.due:,} due since {inbox.oldest_due:%Y-%m-%d %H:%M:%S} UTC" if inbox.due else ""
         click.echo(f"{inbox.org} has {inbox.waiting:,} events waiting in its inbox{due}", err=True)
+    unconfirmed = [one for one in connections if one.awaits_confirmation and selected in {None, one.org}]
+    for one in unconfirmed:
+        called = f"the source calls it {one.organization!r}" if one.organization else "nobody has confirmed it"
+        click.echo(f"{one.org} waits for you, and nothing of it is synced: {called}; {one.how_to_confirm}", err=True)
     for name in [selected] if selected else known:
-        if name not in synced:
+        if name not in synced and name not in {one.org for one in unconfirmed}:
             click.echo(f"{name} has never been synced; sync it with: openfaith-sync sync {name}", err=True)
     if not known:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)

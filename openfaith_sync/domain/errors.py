@@ -15,6 +15,7 @@
       DefinitionError        manifest or code is wrong      -> no retry
         UsageError           the caller's mistake
           NotConnected       no connection to this adapter  -> not available, if the org has another one
+          NotAuthorized      a link is not valid (any more) -> ask for a new one
         NotFoundAtSource     the source has no such record  -> evidence, if one record was requested
         AccessDenied         the token may not read this    -> judged by what it could read before
           NotSelected        the org chose other entities   -> not read, which is no failure
@@ -111,6 +112,10 @@ class UsageError(DefinitionError):
 
 class NotConnected(UsageError):
     """The org has no connection to the adapter."""
+
+
+class NotAuthorized(UsageError):
+    """A state or an invitation is not valid: never issued, expired, withdrawn, or already used."""
 
 
 class NotFoundAtSource(DefinitionError):

@@ -22,6 +22,8 @@ from openfaith_sync.web.database_calls import DatabaseCalls
 from openfaith_sync.web.delivery_counts import DeliveryCounts
 from openfaith_sync.web.health import Health
 from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
+from openfaith_sync.web.invitation_page import PATH as INVITATION_PATH
+from openfaith_sync.web.invitation_page import InvitationPage
 from openfaith_sync.web.limits import DEFAULT_LIMITS, ServerLimits
 from openfaith_sync.web.oauth_callback import PATH as CALLBACK_PATH
 from openfaith_sync.web.oauth_callback import OAuthCallback
@@ -60,7 +62,8 @@ def build_app(
     secrets = SigningSecrets(load, limits.secrets_seconds)
     receiver = WebhookReceiver(readers, secrets, InboxWriter(calls, limits.waiting, on_step), limits, delivery_counts)
 
-    callback = OAuthCallback(database, {m.adapter: m for m in manifests if m.adapter_file.auth.oauth2}, limits)
+    with_oauth = {m.adapter: m for m in manifests if m.adapter_file.auth.oauth2}
+    callback, invitation = OAuthCallback(database, with_oauth, limits), InvitationPage(database, with_oauth, limits)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -76,6 +79,7 @@ def build_app(
     routes = [
         Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
         Route(CALLBACK_PATH, callback.respond, methods=["GET"]),
+        Route(f"{INVITATION_PATH}/{{link}}", invitation.respond, methods=["GET", "POST"]),
         Route("/health", Health(calls).respond, methods=["GET"]),
     ]
     app = Starlette(

@@ -26,6 +26,9 @@ class ServerLimits:
     # One org: 900 deliveries at once, three times over, and then 200 per second.
     org_burst: int = 3000
     org_per_second: float = 200
+    # One invitation: consents that are begun with it; each is a row for a day.
+    consent_burst: int = 20
+    consent_per_second: float = 1 / 60
     # One address: refused deliveries only. The source's few addresses deliver for all orgs.
     refused_burst: int = 100
     refused_per_second: float = 1

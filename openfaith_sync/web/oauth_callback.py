@@ -8,36 +8,33 @@ browsers reload. Only a person's own visit uses a code: HEAD requests and browse
 import asyncio
 import logging
 from collections.abc import Mapping
-from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from openfaith_sync.domain.connections.connection import Hidden
-from openfaith_sync.domain.errors import SyncError
+from openfaith_sync.domain.errors import NotAuthorized, SyncError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.store.connections.authorizations import NotAuthorized, load_progress, parse_state
+from openfaith_sync.store.connections.authorizations import load_progress, parse_state
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.limits import ServerLimits
 from openfaith_sync.web.oauth_completion import complete_authorization, decline_authorization
-from openfaith_sync.web.responses import retry_later
-from openfaith_sync.web.token_buckets import TokenBuckets, address_key
+from openfaith_sync.web.page_visits import PageVisits
+from openfaith_sync.web.pages import page
 
 PATH = "/oauth/callback"
 _LOG = logging.getLogger("openfaith_sync.web")
 _MAX_CHARACTERS = 2048
-_MAX_CONCURRENT = 4
-_RETRY_SECONDS = 5
 _RELOAD_SECONDS = 2
-# Headers that mark requests made without a person, by browsers and link previews (Fetch standard, Sec-Purpose).
-_PURPOSE_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
-_PREFETCH_WORDS = ("prefetch", "prerender", "preview")
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>OpenFaith Sync</title></head>
-<body><h1>{title}</h1><p>{text}</p></body></html>
-"""
+_OPEN_AGAIN = "Open the invitation that you were sent once more; it stays valid until you are connected."
 _START_AGAIN = "Start again with: openfaith-sync org connect"
+_INVALID = page(
+    400,
+    "This link is no longer valid",
+    "It was already used, or has expired. If you were sent an invitation, open it again, or ask for a new one. "
+    f"{_START_AGAIN}",
+)
 
 
 class OAuthCallback:
@@ -46,35 +43,26 @@ class OAuthCallback:
     def __init__(self, database: Database, manifests: Mapping[AdapterName, Manifest], limits: ServerLimits) -> None:
         """Complete authorizations for these adapters."""
         self._database, self._manifests = database, manifests
-        self._refused = TokenBuckets(limits.refused_burst, limits.refused_per_second)
-        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
+        self._visits = PageVisits(limits, _INVALID)
 
     async def respond(self, request: Request) -> Response:
         """Return the page that the person sees."""
-        client = address_key(request.client.host if request.client else None)
-        wait_seconds = self._refused.seconds_until_free(client)
-        if wait_seconds:
-            return retry_later(429, wait_seconds)
-        if self._slots.locked():
-            return retry_later(503, _RETRY_SECONDS)
-        if _is_prefetch(request):
-            # The browser requests it again when a person opens the page.
-            return retry_later(503, _RETRY_SECONDS)
-        async with self._slots:
-            try:
-                return await (self._preview(request) if request.method == "HEAD" else self._complete(request))
-            except NotAuthorized:
-                self._refused.take(client)
-                return _page(
-                    400, "This link is no longer valid", f"It was already used, or has expired. {_START_AGAIN}"
-                )
-            except SyncError as error:
-                # Our errors contain no code and no token (domain/errors.py), but a browser need not
-                # know the details.
-                _LOG.error("an org was not connected: %s", error)
-                return _page(
-                    502, "Not connected", f"The terminal of openfaith-sync org connect shows the reason. {_START_AGAIN}"
-                )
+        return await self._visits.admit(request, self._answer)
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            return await (self._preview(request) if request.method == "HEAD" else self._complete(request))
+        except NotAuthorized:
+            raise
+        except SyncError as error:
+            # Our errors contain no code and no token (domain/errors.py), but a browser need not know the details.
+            _LOG.error("an org was not connected: %s", error)
+            return page(
+                502,
+                "Not connected",
+                "If you were sent an invitation, open it again later, or tell whoever sent it. "
+                f"The terminal of openfaith-sync org connect shows the reason. {_START_AGAIN}",
+            )
 
     async def _complete(self, request: Request) -> Response:
         state, code, problem = _callback_parameters(request)
@@ -92,17 +80,18 @@ class OAuthCallback:
         if problem:
             reason = "the person declined" if problem == "access_denied" else "the source did not ask for consent"
             refused = await asyncio.to_thread(decline_authorization, self._database, state, reason)
-            return _page(400, "Not connected", f"{refused.org} is not connected: {reason}. {_START_AGAIN}")
+            how = _START_AGAIN if refused.invited is None else _OPEN_AGAIN
+            return page(400, "Not connected", f"{refused.org} is not connected: {reason}. {how}")
         connected = await asyncio.to_thread(complete_authorization, self._database, self._manifests, state, code)
         _LOG.info("%s is connected to %s", connected.org, connected.adapter)
-        return _page(200, "Connected", _connected_text(connected.org, connected.title))
+        return page(200, "Connected", _connected_text(connected.org, connected.title))
 
     async def _preview(self, request: Request) -> Response:
         """Return the headers of a visit's response, as far as they are known without using the state."""
         state, *_ = _callback_parameters(request)
         progress = await asyncio.to_thread(load_progress, self._database, state)
         if progress.is_connected or (not progress.is_used and progress.left.total_seconds() > 0):
-            return _page(200, "Connected", "")
+            return page(200, "Connected", "")
         raise NotAuthorized("the state is not valid")
 
     async def _respond_again(self, state: str) -> Response:
@@ -114,22 +103,16 @@ class OAuthCallback:
         progress = await asyncio.to_thread(load_progress, self._database, state)
         org, adapter = parse_state(state)
         if progress.is_connected and adapter in self._manifests:
-            return _page(200, "Connected", _connected_text(org, self._manifests[adapter].adapter_file.title))
+            return page(200, "Connected", _connected_text(org, self._manifests[adapter].adapter_file.title))
         if progress.is_under_way:
-            page = _page(202, "One moment", f"{org} is being connected; this page reloads automatically.")
-            page.headers["Refresh"] = str(_RELOAD_SECONDS)
-            return page
+            waiting = page(202, "One moment", f"{org} is being connected; this page reloads automatically.")
+            waiting.headers["Refresh"] = str(_RELOAD_SECONDS)
+            return waiting
         raise NotAuthorized("the state did not connect an org")
 
 
 def _connected_text(org: OrgId, title: str) -> str:
     return f"{org} is connected to {title}. You can close this page."
-
-
-def _is_prefetch(request: Request) -> bool:
-    """Return whether a browser requested this page ahead, in case a person will open it."""
-    purposes = " ".join(request.headers.get(name, "") for name in _PURPOSE_HEADERS).lower()
-    return any(word in purposes for word in _PREFETCH_WORDS)
 
 
 def _callback_parameters(request: Request) -> tuple[str, str, str]:
@@ -148,7 +131,3 @@ def _single(request: Request, name: str) -> str:
     """Return a parameter that was sent once and is not longer than a source's parameters are."""
     values = request.query_params.getlist(name)
     return values[0] if len(values) == 1 and len(values[0]) <= _MAX_CHARACTERS else ""
-
-
-def _page(status: int, title: str, text: str) -> Response:
-    return HTMLResponse(_PAGE.format(title=escape(title), text=escape(text)), status)

@@ -20,7 +20,8 @@ from openfaith_sync.store.connections.authorizations import (
     open_verifier,
     take_authorization,
 )
-from openfaith_sync.store.connections.connections import add_connection, load_connection
+from openfaith_sync.store.connections.connections import add_connection, load_connection, name_organization
+from openfaith_sync.store.connections.invitations import InvitedConsent, require_unused
 from openfaith_sync.store.connections.tokens import ConnectionTokens
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.work import make_due
@@ -78,12 +79,14 @@ def decline_authorization(database: Database, state: str, reason: str) -> Pendin
 
 def _connect(database: Database, manifest: Manifest, authorization: PendingAuthorization, code: str) -> ConnectedOrg:
     org, adapter, base_url = authorization.org, authorization.adapter, authorization.base_url
+    if authorization.invited is not None:
+        require_unused(database, org, adapter, authorization.invited)
     endpoints = OAuthEndpoints(manifest.adapter_file, base_url, database.oauth_clients.get(adapter))
     verifier = open_verifier(database, authorization)
     tokens = endpoints.exchange_code(code, verifier, authorization.redirect_uri, authorization.scopes)
     connection = Connection(org, adapter, base_url, tokens, account=load_account(database, org, adapter))
     is_verified = _is_same_account(manifest, connection)
-    is_new = _store(database, connection)
+    is_new = _store(database, connection, authorization.invited)
     make_due(database, org, adapter, WHAT_REPEATS, "reconnected")
     if not is_verified:
         _verify(database, manifest, load_connection(database, org, adapter))
@@ -113,12 +116,12 @@ def _is_same_account(manifest: Manifest, connection: Connection) -> bool:
     return True
 
 
-def _store(database: Database, connection: Connection) -> bool:
-    """Store the tokens, retrying on failures, since this is their only copy."""
+def _store(database: Database, connection: Connection, invited: InvitedConsent | None) -> bool:
+    """Store the tokens and use up the invitation, retrying on failures, since this is the tokens' only copy."""
     until, pause = time.monotonic() + _STORE_SECONDS, _FIRST_PAUSE
     while True:
         try:
-            return add_connection(database, connection)
+            return add_connection(database, connection, invited=invited)
         except TransientError as error:
             if time.monotonic() >= until:
                 raise
@@ -136,6 +139,8 @@ def _verify(database: Database, manifest: Manifest, stored: Connection) -> None:
     """
     try:
         identity = verify_connection(manifest, stored, _VERIFY_TIMEOUT)
+        if identity.organization is not None:
+            name_organization(database, stored.org, stored.adapter, identity.organization)
         if identity.account is not None and stored.account is None:
             ConnectionAccount(database, stored).learn(identity.account)
     except ReconnectRequired as error:

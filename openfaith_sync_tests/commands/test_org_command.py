@@ -120,6 +120,7 @@ def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: Runn
         "adapter": "pco",
         "base_url": church.base_url,
         "account": "400001",
+        "organization": "Church of the Demonstration",
         "method": "basic",
         "status": "active",
         "reason": None,

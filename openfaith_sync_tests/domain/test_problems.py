@@ -130,6 +130,13 @@ def test_orgs_that_nothing_asks_are_one_problem() -> None:
     }
 
 
+def test_an_invited_church_needs_somebody_who_confirms_it() -> None:
+    problem = connection_problem(link(ConnectionStatus.UNCONFIRMED))
+    assert problem is not None
+    assert problem.is_red
+    assert problem.command == "openfaith-sync org confirm grace --adapter pco"
+
+
 def test_a_paused_connection_is_no_problem_and_a_revoked_one_needs_the_org() -> None:
     assert connection_problem(link(ConnectionStatus.ACTIVE)) is None
     assert connection_problem(link(ConnectionStatus.PAUSED)) is None

@@ -28,7 +28,7 @@ from openfaith_sync_tests.store.making import PCO, fetch, run
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 ORGS = [OrgId(f"church-{number}") for number in range(7)]
-HASHES = {"content_hash", "held_hash", "parent_hash", "state_hash"}
+HASHES = {"content_hash", "held_hash", "parent_hash", "state_hash", "secret_hash", "invitation_hash"}
 """Columns of bytes that no key opens."""
 
 

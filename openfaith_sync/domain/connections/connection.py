@@ -19,6 +19,9 @@ class Hidden(str):
         return "'…'"
 
 
+_NAME_CHARACTERS = 120
+
+
 def _hide(value: object, *names: str) -> None:
     for name in names:
         # The standard library's documented way to assign in a frozen class.
@@ -95,6 +98,8 @@ class ConnectionStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     RECONNECT_NEEDED = "reconnect_needed"
+    UNCONFIRMED = "unconfirmed"
+    """A church connected itself by an invitation, and a person has yet to confirm that it is the right one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ class Connection:
         why = f" ({self.status_reason})" if self.status_reason else ""
         if self.status is ConnectionStatus.PAUSED:
             raise UsageError(f"{name} is paused{why}; resume it first")
+        if self.status is ConnectionStatus.UNCONFIRMED:
+            raise UsageError(f"{name} waits for you to confirm it: {confirm_command(self.org, self.adapter)}")
         if self.status is ConnectionStatus.RECONNECT_NEEDED:
             since = f" since {self.status_since:%Y-%m-%d %H:%M} UTC" if self.status_since else ""
             raise ReconnectRequired(f"{name} must be reconnected by the org{since}{why}: {self.how_to_reconnect}")
@@ -147,6 +154,14 @@ class Identity:
     user: str
     account: AccountId | None
     """``None`` where the source does not say."""
+    organization: str | None = None
+    """What the source calls the organization; ``None`` where it does not say."""
+
+    def __post_init__(self) -> None:
+        """Make the organization's name one short line that can be printed anywhere."""
+        if self.organization is not None:
+            words = "".join(c if c.isprintable() else " " for c in self.organization).split()
+            object.__setattr__(self, "organization", " ".join(words)[:_NAME_CHARACTERS] or None)
 
 
 def another_account(org: OrgId, adapter: AdapterName, known: AccountId, stated: AccountId) -> AnotherAccount:
@@ -159,6 +174,11 @@ def another_account(org: OrgId, adapter: AdapterName, known: AccountId, stated: 
 
 
 _METHODS: dict[type, str] = {BasicCredentials: "basic", BearerToken: "bearer", OAuthTokens: "oauth2"}
+
+
+def confirm_command(org: OrgId, adapter: AdapterName) -> str:
+    """Return a complete command that confirms whose connection it is."""
+    return f"openfaith-sync org confirm {org} --adapter {adapter}"
 
 
 def reconnect_command(org: OrgId, adapter: AdapterName, *, method: str) -> str:

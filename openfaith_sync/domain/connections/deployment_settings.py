@@ -33,6 +33,8 @@ class Settings:
     """The OAuth client of each adapter whose orgs connect by OAuth."""
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     """The Apprise URLs that alerts are sent to; they hold secrets."""
+    operator: str | None = None
+    """The organization that runs this deployment, as invitations name it."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -47,6 +49,7 @@ class Settings:
             public_url=environment.get("OPENFAITH_PUBLIC_URL") or None,
             oauth_clients=dict(_clients(environment)),
             alert_urls=_urls(environment.get(ALERT_URLS, "")),
+            operator=" ".join(environment.get("OPENFAITH_OPERATOR", "").split()) or None,
         )
 
 

@@ -14,17 +14,27 @@ CONNECT_AGAIN = "connect the org again with that scope"
 
 def find_ungranted(manifest: Manifest, scopes: AbstractSet[str] | None) -> dict[EntityName, str]:
     """Return each entity that these scopes do not cover, and why; none where the source reports no scopes."""
-    oauth2 = manifest.adapter_file.auth.oauth2
-    if scopes is None or oauth2 is None:
+    if scopes is None:
         return {}
-    products = manifest.adapter_file.products.items()
-    scope_below = {product.path: oauth2.scopes[name] for name, product in products if name in oauth2.scopes}
-    lacking = {name: scope_below.get(entity.path) for name, entity in manifest.entities.items()}
     return {
         name: f"the org did not grant the scope {scope!r}"
-        for name, scope in lacking.items()
-        if scope is not None and scope not in scopes
+        for name, scope in _scopes_by_entity(manifest).items()
+        if scope not in scopes
     }
+
+
+def required_scopes(manifest: Manifest, entities: Iterable[EntityName]) -> frozenset[str]:
+    """Return the scopes that a church must grant for these entities."""
+    scopes = _scopes_by_entity(manifest)
+    return frozenset(scopes[name] for name in entities if name in scopes)
+
+
+def _scopes_by_entity(manifest: Manifest) -> dict[EntityName, str]:
+    """Return the scope of each entity that requires one."""
+    oauth2 = manifest.adapter_file.auth.oauth2
+    products = manifest.adapter_file.products.items() if oauth2 is not None else ()
+    scope_below = {product.path: oauth2.scopes[name] for name, product in products if oauth2 and name in oauth2.scopes}
+    return {name: scope_below[entity.path] for name, entity in manifest.entities.items() if entity.path in scope_below}
 
 
 def granted_scopes(connection: Connection) -> frozenset[str] | None:

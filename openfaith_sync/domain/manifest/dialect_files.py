@@ -21,6 +21,8 @@ class Account(ManifestModel):
 
     resource: str
     """The JSON:API type of an account."""
+    name: str | None = None
+    """Its attribute with the organization's name, where the response to `auth.verify` includes the account."""
     in_answers: tuple[JsonPointer, ...] = Field(min_length=1)
     """Places in the document of a response, or in the payload of an event."""
     in_events: tuple[JsonPointer, ...] = ()
@@ -139,6 +141,8 @@ class StatedIdentity(ManifestModel):
     user: KeyPath | None = None
     account: KeyPath | None = None
     """The source's account (church)."""
+    name: KeyPath | None = None
+    """What the source calls the church."""
 
 
 class PlainKeys(AdapterFile):

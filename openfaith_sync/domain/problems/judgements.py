@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from openfaith_sync.domain.connections.connection import ConnectionStatus, reconnect_command
+from openfaith_sync.domain.connections.connection import ConnectionStatus, confirm_command, reconnect_command
 from openfaith_sync.domain.connections.refusals import REFUSALS_BEFORE_AN_ALERT
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.counted_records import CountedRecords, is_tolerable
@@ -45,7 +45,17 @@ class RejectionReason:
 
 
 def connection_problem(link: ConnectionFacts) -> Problem | None:
-    """Return the problem of a connection that must be reconnected; a paused one has none."""
+    """Return the problem of a connection that must be reconnected or confirmed; a paused one has none."""
+    if link.status is ConnectionStatus.UNCONFIRMED:
+        return Problem(
+            kind=ProblemKind.CONNECTION,
+            adapter=link.adapter,
+            severity=Severity.NEEDS_PERSON,
+            since=link.since,
+            detail="a church connected itself by an invitation; nothing is synced until you confirm which one it is",
+            command=confirm_command(link.org, link.adapter),
+            org=link.org,
+        )
     if link.status is not ConnectionStatus.RECONNECT_NEEDED:
         return None
     return Problem(

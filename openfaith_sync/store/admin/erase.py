@@ -31,6 +31,7 @@ _FORGET = (
     "DELETE FROM sync.work WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
     "DELETE FROM sync.authorizations WHERE org_id = %s",
+    "DELETE FROM sync.invitations WHERE org_id = %s",
     "SELECT FROM sync.token_refreshes WHERE org_id = %s ORDER BY version DESC FOR UPDATE",
     "DELETE FROM sync.token_refreshes WHERE org_id = %s",
     "DELETE FROM sync.breakers WHERE org_id = %s",

@@ -4,6 +4,8 @@ Every statement covers many orgs on purpose; no record is read. Only rows that m
 healthy orgs, their connections.
 """
 
+from openfaith_sync.domain.connections.refusals import NOT_SELECTED
+
 _OF_ORG = "(%(org)s::text IS NULL OR org_id = %(org)s)"
 CONNECTIONS = f"""
 SELECT org_id, adapter, status, status_reason, status_since, auth_method FROM sync.connections
@@ -30,11 +32,17 @@ HOLDS = f"""
 SELECT org_id, adapter, entity, hold_id, kind, status, missing, reason, created_at FROM sync.holds
 WHERE status IN ('open', 'approved') AND {_OF_ORG}
 """  # noqa: S608
+# What an org does not sync any more, it may leave incomplete.
 COUNTED = f"""
 SELECT org_id, adapter, entity, source_count, stored_count, set_aside_count, counted_at,
        COALESCE(dangling_references, 0), references_checked_at
 FROM sync.checkpoints
 WHERE (source_count > stored_count + set_aside_count OR dangling_references > 0) AND {_OF_ORG}
+  AND NOT EXISTS (
+    SELECT FROM sync.work
+    WHERE (work.org_id, work.adapter, work.entity, work.mode)
+        = (checkpoints.org_id, checkpoints.adapter, checkpoints.entity, 'delta')
+      AND work.not_before IS NULL AND work.run_key IS NULL AND work.reason = '{NOT_SELECTED}')
 """  # noqa: S608
 # Rows of usable connections whose source can be asked. What is refused is told as that; so is what stands below it,
 # which is due again on time and never asked for.

@@ -13,6 +13,7 @@ from openfaith_sync.store.postgres.statements import fetch_one
 
 _LEARN = "INSERT INTO sync.accounts (org_id, adapter, account_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 # A separate statement: a session that lost the race to insert the row sees the row that won.
+_FORGET = "DELETE FROM sync.accounts WHERE org_id = %s AND adapter = %s"
 _LIST = "SELECT adapter FROM sync.accounts WHERE org_id = %s ORDER BY adapter"
 _LOAD = "SELECT account_id FROM sync.accounts WHERE org_id = %s AND adapter = %s"
 
@@ -53,6 +54,12 @@ def load_account(database: Database, org: OrgId, adapter: AdapterName) -> Accoun
     with database.connect(org) as session:
         row = session.execute(_LOAD, (org, adapter)).fetchone()
     return None if row is None else AccountId(row[0])
+
+
+def forget_account(database: Database, org: OrgId, adapter: AdapterName) -> None:
+    """Forget an account that nothing was read from, since a person rejected it."""
+    with database.connect(org) as session:
+        session.execute(_FORGET, (org, adapter))
 
 
 def list_accounts(database: Database, org: OrgId) -> list[AdapterName]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from openfaith_sync.domain.connections.connection import Hidden
-from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.errors import NotAuthorized, UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
+from openfaith_sync.store.connections.invitations import InvitedConsent
 from openfaith_sync.store.database.database import Database
 
 GOOD_FOR = timedelta(minutes=10)
@@ -23,15 +24,15 @@ _STATE = re.compile(r"([a-z][a-z0-9_]{0,39})\.([a-z0-9-]{1,63})\.[A-Za-z0-9_-]{4
 
 _BEGIN = """
 INSERT INTO sync.authorizations
-  (org_id, adapter, state_hash, verifier, redirect_uri, base_url, scopes, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, now() + %s)
+  (org_id, adapter, state_hash, verifier, redirect_uri, base_url, scopes, invitation_hash, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, now() + %s)
 """
 _FORGET = "DELETE FROM sync.authorizations WHERE org_id = %s AND expires_at < now() - %s"
 # One statement, so that of two requests with the same state only one finds it unused.
 _TAKE = """
 UPDATE sync.authorizations SET used_at = now()
 WHERE org_id = %s AND adapter = %s AND state_hash = %s AND used_at IS NULL AND expires_at > now()
-RETURNING verifier, redirect_uri, base_url, scopes
+RETURNING verifier, redirect_uri, base_url, scopes, invitation_hash
 """
 _FINISH = """
 UPDATE sync.authorizations SET finished_at = now(), failure = %s
@@ -41,10 +42,6 @@ _LOOK = """
 SELECT expires_at - now(), finished_at IS NOT NULL, failure, used_at IS NOT NULL FROM sync.authorizations
 WHERE org_id = %s AND adapter = %s AND state_hash = %s
 """
-
-
-class NotAuthorized(UsageError):
-    """The state is not valid: never issued, expired, or already used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,8 @@ class PendingAuthorization:
     redirect_uri: str
     base_url: str
     scopes: frozenset[str]
+    invited: InvitedConsent | None = None
+    """The invitation that it was begun with; ``None`` for ``org connect``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +87,19 @@ class AuthorizationProgress:
 
 
 def begin_authorization(
-    database: Database, org: OrgId, adapter: AdapterName, base_url: str, redirect_uri: str, scopes: frozenset[str]
+    database: Database,
+    org: OrgId,
+    adapter: AdapterName,
+    base_url: str,
+    redirect_uri: str,
+    scopes: frozenset[str],
+    invitation: bytes | None = None,
 ) -> StartedAuthorization:
     """Issue a state; earlier states of the org stay valid for their time."""
     started = StartedAuthorization(f"{adapter}.{org}.{secrets.token_urlsafe(32)}", Hidden(secrets.token_urlsafe(48)))
     encrypted = database.keys.encrypt(started.verifier.encode())
-    parameters = (org, adapter, _hash(started.state), encrypted, redirect_uri, base_url, sorted(scopes), GOOD_FOR)
+    asked = (redirect_uri, base_url, sorted(scopes), invitation)
+    parameters = (org, adapter, _hash(started.state), encrypted, *asked, GOOD_FOR)
     with database.connect(org) as session:
         session.execute(_FORGET, (org, _FORGOTTEN_AFTER))
         session.execute(_BEGIN, parameters)
@@ -111,8 +117,9 @@ def take_authorization(database: Database, state: str) -> PendingAuthorization:
         row = session.execute(_TAKE, (org, adapter, _hash(state))).fetchone()
     if row is None:
         raise NotAuthorized("the state is unknown, has expired or was already used")
-    verifier, redirect_uri, base_url, scopes = row
-    return PendingAuthorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes))
+    verifier, redirect_uri, base_url, scopes, invitation = row
+    invited = None if invitation is None else InvitedConsent(invitation, _hash(state))
+    return PendingAuthorization(org, adapter, verifier, redirect_uri, base_url, frozenset(scopes), invited)
 
 
 def open_verifier(database: Database, authorization: PendingAuthorization) -> str:

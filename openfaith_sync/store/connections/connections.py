@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus, OAuthTokens, reconnect_command
+from openfaith_sync.domain.connections.connection import (
+    Connection,
+    ConnectionStatus,
+    OAuthTokens,
+    confirm_command,
+    reconnect_command,
+)
 from openfaith_sync.domain.errors import NotConnected, UsageError
 from openfaith_sync.domain.ids import AccountId, AdapterName, OrgId
 from openfaith_sync.store.connections.accounts import require_account_on
 from openfaith_sync.store.connections.credentials import read, sealed
+from openfaith_sync.store.connections.invitations import InvitedConsent, use_invitation_on
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on
 from openfaith_sync.store.postgres.statements import fetch_one
@@ -15,21 +22,26 @@ from openfaith_sync.store.postgres.statements import fetch_one
 # The first version is a timestamp, so that an org that was removed and added again reuses no version.
 _ADD = """
 INSERT INTO sync.connections AS held
-  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes, credentials_version)
+  (org_id, adapter, base_url, auth_method, secret, expires_at, scopes, organization, awaits_confirmation, status,
+   credentials_version)
 VALUES (%(org)s, %(adapter)s, %(base_url)s, %(method)s, %(secret)s, now() + %(lifetime)s::interval, %(scopes)s,
+  %(organization)s, %(unconfirmed)s, CASE WHEN %(unconfirmed)s THEN 'unconfirmed' ELSE 'active' END,
   (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 ON CONFLICT (org_id, adapter) DO UPDATE
 SET base_url = EXCLUDED.base_url, auth_method = EXCLUDED.auth_method, secret = EXCLUDED.secret,
     expires_at = EXCLUDED.expires_at, scopes = EXCLUDED.scopes,
     credentials_version = held.credentials_version + 1,
-    status = 'active', status_reason = NULL, status_since = now(), updated_at = now()
+    organization = COALESCE(EXCLUDED.organization, held.organization),
+    awaits_confirmation = held.awaits_confirmation OR EXCLUDED.awaits_confirmation,
+    status = CASE WHEN held.awaits_confirmation OR EXCLUDED.awaits_confirmation THEN 'unconfirmed' ELSE 'active' END,
+    status_reason = NULL, status_since = now(), updated_at = now()
 RETURNING xmax = 0
 """
 # What a source refused to the previous credentials may be granted to the new ones.
 _ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
 SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id,
-       only_these
+       only_these, organization, awaits_confirmation
 FROM sync.connections
 LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING (org_id, adapter)
 WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
@@ -43,9 +55,18 @@ LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING 
 WHERE org_id = %s AND adapter = %s
 """
 _SET_STATUS = """
-UPDATE sync.connections SET status = %s, status_reason = %s, status_since = now(), updated_at = now()
-WHERE org_id = %s AND adapter = %s
+UPDATE sync.connections
+SET status = CASE WHEN awaits_confirmation AND %(status)s = 'active' THEN 'unconfirmed' ELSE %(status)s END,
+    status_reason = %(reason)s, status_since = now(), updated_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s RETURNING status
 """
+_CONFIRM = """
+UPDATE sync.connections
+SET awaits_confirmation = false, organization = COALESCE(%(organization)s, organization),
+    status = CASE WHEN status = 'unconfirmed' THEN 'active' ELSE status END, status_since = now(), updated_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND awaits_confirmation
+"""
+_NAME = "UPDATE sync.connections SET organization = %s WHERE org_id = %s AND adapter = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +87,15 @@ class ListedConnection:
     """The source's account that it belongs to; ``None`` until the source states it."""
     only: tuple[str, ...] | None
     """The modules and entities that the org chose to sync; ``None`` for all."""
+    organization: str | None
+    """What the source calls the organization; ``None`` if it never said."""
+    awaits_confirmation: bool
+    """Whether a person must confirm the organization before anything is read, even where its status is another."""
+
+    @property
+    def how_to_confirm(self) -> str:
+        """Return the command that confirms whose connection it is."""
+        return confirm_command(self.org, self.adapter)
 
     @property
     def how_to_reconnect(self) -> str:
@@ -73,13 +103,22 @@ class ListedConnection:
         return reconnect_command(self.org, self.adapter, method=self.auth_method)
 
 
-def add_connection(database: Database, connection: Connection) -> bool:
+def add_connection(
+    database: Database,
+    connection: Connection,
+    *,
+    organization: str | None = None,
+    invited: InvitedConsent | None = None,
+) -> bool:
     """Store a connection, active and encrypted, and return whether it is new.
 
-    A connection without an account keeps the stored one.
+    A connection without an account keeps the stored one. A church that was invited connects itself, which
+    uses the invitation up: unless its account is known, the connection is not active until it is confirmed.
+    New credentials do not confirm it.
 
     Raises:
         AnotherAccount: The org's records come from a different account; nothing was stored.
+        NotAuthorized: The invitation was used or withdrawn meanwhile; nothing was stored.
     """
     credentials = connection.credentials
     method, sealed_credentials = sealed(database.keys, credentials)
@@ -91,9 +130,13 @@ def add_connection(database: Database, connection: Connection) -> bool:
         "secret": sealed_credentials,
         "lifetime": credentials.lifetime if isinstance(credentials, OAuthTokens) else None,
         "scopes": sorted(credentials.scopes) if isinstance(credentials, OAuthTokens) else None,
+        "organization": organization,
+        "unconfirmed": invited is not None and connection.account is None,
     }
     # Whether an alert closes depends on the other orgs that it affects, so all orgs must be visible.
     with database.connect_fleet() as session, session.transaction():
+        if invited is not None:
+            use_invitation_on(session, connection.org, connection.adapter, invited)
         if connection.account is not None:
             require_account_on(session, connection.org, connection.adapter, connection.account)
         is_new = bool(fetch_one(session, _ADD, parameters)[0])
@@ -120,8 +163,9 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
             None if scopes is None else frozenset(scopes),
             account,
             None if only is None else tuple(only),
+            *last,
         )
-        for org, adapter, url, method, status, why, since, created, scopes, account, only in rows
+        for org, adapter, url, method, status, why, since, created, scopes, account, only, *last in rows
     ]
 
 
@@ -146,13 +190,28 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
 
 def set_connection_status(
     database: Database, org: OrgId, adapter: AdapterName, status: ConnectionStatus, reason: str | None = None
-) -> None:
-    """Set whether a connection is usable, with the reason.
+) -> ConnectionStatus:
+    """Set whether a connection is usable, with the reason, and return it; what is unconfirmed never becomes active.
 
     Raises:
         UsageError: The org is not connected to this adapter.
     """
+    parameters = {"org": org, "adapter": adapter, "status": status.value, "reason": reason}
     with database.connect(org) as session:
-        changed = session.execute(_SET_STATUS, (status.value, reason, org, adapter)).rowcount
-    if not changed:
+        row = session.execute(_SET_STATUS, parameters).fetchone()
+    if row is None:
         raise UsageError(f"{org} is not connected to {adapter}")
+    return ConnectionStatus(row[0])
+
+
+def confirm_connection(database: Database, org: OrgId, adapter: AdapterName, organization: str | None) -> bool:
+    """Record that a person confirmed whose connection it is, and return whether it was unconfirmed."""
+    parameters = {"org": org, "adapter": adapter, "organization": organization}
+    with database.connect(org) as session:
+        return session.execute(_CONFIRM, parameters).rowcount > 0
+
+
+def name_organization(database: Database, org: OrgId, adapter: AdapterName, organization: str) -> None:
+    """Store what the source calls the organization that an org's connection belongs to."""
+    with database.connect(org) as session:
+        session.execute(_NAME, (organization, org, adapter))

@@ -216,7 +216,7 @@ class ConnectionTokens:
         """Record that the org must reconnect, and raise one alert for all such orgs."""
         with self._database.connect(self._org) as session, session.transaction():
             row = session.execute(sql.HOLD, (*self._key, version)).fetchone()
-            if row is None or row[0] != ConnectionStatus.ACTIVE:
+            if row is None or row[0] not in {ConnectionStatus.ACTIVE, ConnectionStatus.UNCONFIRMED}:
                 return
             # First, so that if this ends in between, the next process comes here again.
             cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}; {self._remedy}"

@@ -31,7 +31,8 @@ forgotten AS (
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND version < %(version)s - %(kept)s)
 UPDATE sync.connections SET secret = %(secret)s, expires_at = ended.begun_at + %(lifetime)s, scopes = %(scopes)s,
   credentials_version = %(version)s + 1, updated_at = now(),
-  status = CASE WHEN status = 'reconnect_needed' THEN 'active' ELSE status END,
+  status = CASE WHEN status <> 'reconnect_needed' THEN status
+                WHEN awaits_confirmation THEN 'unconfirmed' ELSE 'active' END,
   status_reason = CASE WHEN status = 'reconnect_needed' THEN NULL ELSE status_reason END,
   status_since = CASE WHEN status = 'reconnect_needed' THEN now() ELSE status_since END
 FROM ended WHERE org_id = %(org)s AND adapter = %(adapter)s AND credentials_version = %(version)s

@@ -19,8 +19,9 @@ from openfaith_sync.store.schema.adapter_schemas import OURS
 SECRET_COLUMNS: Mapping[str, frozenset[str]] = {
     "connections": frozenset({"secret"}),
     "webhook_subscriptions": frozenset({"secret", "previous_secret"}),
-    "authorizations": frozenset({"state_hash", "verifier"}),
+    "authorizations": frozenset({"state_hash", "verifier", "invitation_hash"}),
     "erasure_keys": frozenset({"secret"}),
+    "invitations": frozenset({"secret_hash", "state_hash"}),
 }
 """By table of schema ``sync``; a test checks that none is missing."""
 

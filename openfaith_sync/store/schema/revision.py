@@ -24,6 +24,7 @@ REVISIONS = (
     "0021",
     "0022",
     "0023",
+    "0024",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

@@ -1,4 +1,4 @@
-"""Reads which of the source's accounts a JSON:API document belongs to."""
+"""Reads which of the source's accounts a JSON:API document belongs to, and what it is called."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,3 +16,14 @@ def stated_accounts(declared: Account, places: Sequence[str], document: Mapping[
             identity = found.get("id")
             if type(identity) in (str, int) and identity != "":
                 yield AccountId(str(identity))
+
+
+def stated_name(declared: Account, account: AccountId, document: Mapping[str, object]) -> str | None:
+    """Return the name of an account that a document includes, if it states one."""
+    included = document.get("included")
+    for found in included if declared.name and isinstance(included, list) else ():
+        if isinstance(found, Mapping) and (found.get("type"), str(found.get("id"))) == (declared.resource, account):
+            attributes = found.get("attributes")
+            name = attributes.get(declared.name) if isinstance(attributes, Mapping) else None
+            return name if isinstance(name, str) else None
+    return None

@@ -7,7 +7,7 @@ import httpx
 
 from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import Request
-from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
+from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts, stated_name
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_nonempty, prove_page
 from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, stored_row, with_parent
@@ -60,7 +60,8 @@ class JsonApiDialect:
     def parse_identity(self, document: JsonObject) -> Identity:
         """Return whom the credentials belong to."""
         account = next(self.stated_accounts(document), None)
-        return Identity(str(_expect(_expect(document, "data", dict), "id", str)), account)
+        name = stated_name(self._account, account, document) if self._account and account else None
+        return Identity(str(_expect(_expect(document, "data", dict), "id", str)), account, name)
 
     def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""

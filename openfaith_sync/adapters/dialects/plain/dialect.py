@@ -84,7 +84,9 @@ class PlainDialect(Generic[D]):
         """Return whom the credentials belong to."""
         declared = self._keys.identity
         user = self._named_at(document, declared.user) if declared.user else "not stated"
-        return Identity(user, AccountId(self._named_at(document, declared.account)) if declared.account else None)
+        account = AccountId(self._named_at(document, declared.account)) if declared.account else None
+        name = self._documents.value_at(document, declared.name) if declared.name else None
+        return Identity(user, account, name if isinstance(name, str) else None)
 
     def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
