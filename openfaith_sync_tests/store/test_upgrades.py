@@ -36,7 +36,7 @@ from openfaith_sync_tests.store.upgraded_rows import (
 
 FORMER = "0013"
 FEW, MANY = 200, 20_000
-FEWEST_STATEMENTS = 100
+FEWEST_STATEMENTS = 90
 SIGKILLED = -9
 SECONDS = 300
 LOOKS = 3_000
@@ -194,7 +194,7 @@ def test_killed_at_each_statement_it_leaves_everything_as_it_was(former: Former)
 
 def test_with_many_people_it_is_killed_and_run_again(former: Former) -> None:
     held = Held(former(MANY))
-    for number in (20, 60, 100):
+    for number in (20, 45, 70):
         assert upgrade(held.url, "kill", number)[0] == SIGKILLED
     held.assert_untouched()
     assert upgrade(held.url)[0] == 0

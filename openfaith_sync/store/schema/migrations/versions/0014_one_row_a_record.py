@@ -44,6 +44,12 @@ ENTITIES = {
 
 # Pages are kept out already. What else writes to records locks tables in this order.
 LOCK = "LOCK TABLE sync.redirects, sync.external_links, sync.passes, {tables} IN ACCESS EXCLUSIVE MODE"
+COLUMN_NAMES = """
+SELECT relname::text, array_agg(attname::text ORDER BY attnum)
+FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+WHERE relnamespace = 'openfaith'::regnamespace AND relname = ANY (:tables) AND attnum > 0 AND NOT attisdropped
+GROUP BY relname
+"""
 # A redirect's `entity_id` is the removed record's own id, where its link leads to the surviving record's.
 OWNED = """
 CREATE TEMPORARY TABLE owned ON COMMIT DROP AS
@@ -107,6 +113,11 @@ WHERE deleted_at IS NOT NULL AND '{table}' = COALESCE(
    WHERE (walked.adapter, walked.entity) = (owned.adapter, owned.entity)),
   (SELECT usual.table_name FROM (VALUES {entities}) AS usual (entity, table_name) WHERE usual.entity = owned.entity))
 """
+REGISTER = """
+INSERT INTO sync.record_tables (adapter, entity, table_schema, table_name, has_merges)
+SELECT DISTINCT adapter, type, 'openfaith', '{table}', {has_merges}
+FROM openfaith."{table}" WHERE adapter <> 'unknown' ON CONFLICT DO NOTHING
+"""
 SURVIVORS = """
 UPDATE sync.redirects gone SET survivor_id = link.merged_into, survivor_entity_id = link.entity_id
 FROM sync.external_links link
@@ -161,8 +172,9 @@ END $$
 def upgrade() -> None:
     op.execute(LOCK.format(tables=", ".join(f'openfaith."{table}"' for table in TABLES)))
     op.execute(OWNED)
+    columns = dict(iter(op.get_bind().execute(sa.text(COLUMN_NAMES), {"tables": list(TABLES)})))
     for table, indexed in TABLES.items():
-        move_links(table, indexed)
+        move_links(table, columns[table], indexed)
     for table in TABLES:
         insert_bare(table)
     create_registry()
@@ -187,9 +199,8 @@ def upgrade() -> None:
     op.execute(CHECK_LEASE)
 
 
-def move_links(table: str, indexed: tuple[str, ...]) -> None:
+def move_links(table: str, names: list[str], indexed: tuple[str, ...]) -> None:
     """Fill a table again, each row with the columns of its link."""
-    names = [found["name"] for found in sa.inspect(op.get_bind()).get_columns(table, schema="openfaith")]
     merged = {
         "synced_at": "GREATEST(held.synced_at, link.updated_at) AS synced_at",
         "deleted_at": "COALESCE(link.deleted_at, held.deleted_at) AS deleted_at",
@@ -197,13 +208,10 @@ def move_links(table: str, indexed: tuple[str, ...]) -> None:
     }
     op.execute(MOVED.format(table=table, kept=", ".join(merged.get(name, f'held."{name}"') for name in names)))
     op.execute(PLACED.format(table=table))
-    op.execute(EMPTY.format(table=table))
-    for column in indexed:
-        op.execute(f'DROP INDEX openfaith."{table}_org_id_{column}_idx"')
+    dropped = "".join(f'; DROP INDEX openfaith."{table}_org_id_{column}_idx"' for column in indexed)
+    op.execute(EMPTY.format(table=table) + dropped)
     op.execute(INSERT.format(table=table, columns=", ".join(f'"{name}"' for name in (*names, *COLUMNS))))
-    op.execute(KEYS.format(table=table))
-    for column in indexed:
-        op.execute(REFERENCES.format(table=table, column=column))
+    op.execute(";".join([KEYS.format(table=table), *(REFERENCES.format(table=table, column=one) for one in indexed)]))
 
 
 def insert_bare(table: str) -> None:
@@ -224,9 +232,4 @@ def create_registry() -> None:
         schema="sync",
         comment="Which table holds the records of each entity.",
     )
-    for table in TABLES:
-        op.execute(
-            f"INSERT INTO sync.record_tables (adapter, entity, table_schema, table_name, has_merges)"  # noqa: S608
-            f" SELECT DISTINCT adapter, type, 'openfaith', '{table}', {str(table == 'people').lower()}"
-            f" FROM openfaith.\"{table}\" WHERE adapter <> 'unknown' ON CONFLICT DO NOTHING"
-        )
+    op.execute(";".join(REGISTER.format(table=table, has_merges=table == "people") for table in TABLES))

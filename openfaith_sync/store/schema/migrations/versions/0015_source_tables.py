@@ -1,5 +1,7 @@
 """A manifest makes its tables: what was applied is recorded, and views read custom fields safely."""
 
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -182,11 +184,7 @@ COMMENTS = {
 
 
 def upgrade() -> None:
-    for table, (comment, columns) in COMMENTS.items():
-        op.create_table_comment(table, comment, schema="openfaith")
-        for column, said in {**columns, "tags": "Set by OpenFaith, never by a sync."}.items():
-            written = said.replace("'", "''")
-            op.execute(f'COMMENT ON COLUMN openfaith."{table}"."{column}" IS \'{written}\'')
+    op.execute(";".join(comments()))
     op.create_table(
         "applied_manifests",
         sa.Column("adapter", ID, nullable=False, comment="The adapter; its tables lie in the schema of this name."),
@@ -200,3 +198,15 @@ def upgrade() -> None:
         comment="The manifests whose tables were made here. A worker with any of them finds its tables.",
     )
     op.execute(FUNCTIONS)
+
+
+def comments() -> Iterator[str]:
+    """Yield a statement for each comment on a canonical table or one of its columns."""
+    for table, (comment, columns) in COMMENTS.items():
+        yield f"COMMENT ON TABLE openfaith.\"{table}\" IS '{quoted(comment)}'"
+        for column, said in {**columns, "tags": "Set by OpenFaith, never by a sync."}.items():
+            yield f'COMMENT ON COLUMN openfaith."{table}"."{column}" IS \'{quoted(said)}\''
+
+
+def quoted(said: str) -> str:
+    return said.replace("'", "''")
