@@ -39,7 +39,7 @@ class PostgresEvidence:
 
     def note_report(self, report: Report) -> None:
         """Replace the figures of the same names."""
-        with self._writing("note_report"):
+        with self._stepping("note_report"), translated():
             pass_reports.write_report(self._connection, self._lease, self._pass_id, report)
 
     def count_listed(self) -> int:
@@ -175,10 +175,14 @@ class PostgresEvidence:
 
     @contextmanager
     def _writing(self, step: str) -> Iterator[None]:
-        self._step(step)
-        with translated(), self._connection.transaction():
+        with self._stepping(step), translated(), self._connection.transaction():
             check_lease(self._connection, self._lease)
             yield
+
+    @contextmanager
+    def _stepping(self, step: str) -> Iterator[None]:
+        self._step(step)
+        yield
         self._step(f"{step}_committed")
 
     def _step(self, step: str) -> None:

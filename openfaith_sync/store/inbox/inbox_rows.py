@@ -10,7 +10,7 @@ from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, InboxEvent, RecordStatus, Wait
 from openfaith_sync.store.inbox import inbox_sql
-from openfaith_sync.store.passes.leases import check_lease
+from openfaith_sync.store.passes.leases import lease_parameters
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.record_tables import find_table, on_table, table_of
 
@@ -77,15 +77,11 @@ def load_parent(
 def postpone_events(connection: Connection, lease: Lease, waits: Mapping[str, Wait]) -> None:
     """Postpone events to a later time."""
     parameters = {
-        "org": lease.key.org,
-        "adapter": lease.key.adapter,
         "ids": list(waits),
         "seconds": [wait.seconds for wait in waits.values()],
         "reasons": [wait.reason for wait in waits.values()],
     }
-    with connection.transaction():
-        check_lease(connection, lease)
-        connection.execute(inbox_sql.POSTPONE, parameters)
+    connection.execute(inbox_sql.POSTPONE, lease_parameters(lease) | parameters)
 
 
 def count_waiting(connection: Connection, key: SyncKey) -> int:

@@ -4,6 +4,7 @@ from functools import cache
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.records.merges import ReferenceColumn
+from openfaith_sync.store.passes.leases import LEASED
 from openfaith_sync.store.schema.record_tables import EntityTable, on_table
 
 RECEIVE = """
@@ -57,13 +58,14 @@ SELECT external_id, max(event_time), max(event_time) FILTER (WHERE action IN ('d
 FROM sync.webhook_events {_OF_THESE} AND done_at IS NOT NULL GROUP BY external_id
 """  # noqa: S608  every part is a constant of this file
 
-POSTPONE = """
+POSTPONE = f"""
+WITH {LEASED}
 UPDATE sync.webhook_events event
 SET not_before = now() + waits.seconds * interval '1 second', attempts = event.attempts + 1, outcome = waits.reason
-FROM unnest(%(ids)s::text[], %(seconds)s::int[], %(reasons)s::text[]) AS waits (event_id, seconds, reason)
+FROM leased, unnest(%(ids)s::text[], %(seconds)s::int[], %(reasons)s::text[]) AS waits (event_id, seconds, reason)
 WHERE event.org_id = %(org)s AND event.adapter = %(adapter)s AND event.event_id = waits.event_id
   AND event.done_at IS NULL
-"""
+"""  # noqa: S608  every part is a constant
 
 _PARENT = """
 SELECT parent.external_id

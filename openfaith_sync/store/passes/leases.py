@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 
@@ -21,20 +22,25 @@ from openfaith_sync.domain.errors import LeaseHeld, LeaseLost, SyncError, Transi
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.store.postgres.error_translation import translated
-from openfaith_sync.store.postgres.statements import Connection, fetch_one
+from openfaith_sync.store.postgres.statements import Connection
 
 # A database that was migrated meanwhile refuses this process before it asks its source for anything.
-_TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0)) FROM sync.check_revision()"
-_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 _TAKE = """
-INSERT INTO sync.leases AS lease (org_id, adapter, entity, token, holder) VALUES (%s, %s, %s, 1, %s)
+WITH tried AS MATERIALIZED (SELECT pg_try_advisory_lock(hashtextextended(%(lock)s, 0)) AS is_ours
+                            FROM sync.check_revision())
+INSERT INTO sync.leases AS lease (org_id, adapter, entity, token, holder)
+SELECT %(org)s, %(adapter)s, %(entity)s, 1, %(holder)s FROM tried WHERE is_ours
 ON CONFLICT (org_id, adapter, entity) DO UPDATE
   SET token = lease.token + 1, holder = EXCLUDED.holder, held_since = now(), released_at = NULL
 RETURNING token
 """
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%(lock)s, 0))"
+# The next holder's token differs, so that this changes nothing where it comes after that one's.
 _RELEASE = """
-UPDATE sync.leases SET released_at = now() WHERE org_id = %s AND adapter = %s AND entity = %s AND token = %s
+UPDATE sync.leases SET released_at = now()
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND token = %(token)s
 """
+_RELEASE_AND_UNLOCK = f"WITH released AS ({_RELEASE}) {_UNLOCK}"
 _WHO = "SELECT holder, held_since, token FROM sync.leases WHERE org_id = %s AND adapter = %s AND entity = %s"
 # The server's own record of a session's last activity costs the holder no heartbeat. A session that
 # executes a statement, however long, is not waiting for its client.
@@ -48,6 +54,8 @@ WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
   AND greatest(session.query_start, session.state_change) < clock_timestamp() - %s
 """
 _CHECK = "SELECT sync.check_lease(%s, %s, %s, %s)"
+LEASED = "leased AS MATERIALIZED (SELECT sync.check_lease(%(org)s, %(adapter)s, %(entity)s, %(token)s))"
+"""What a statement that writes by itself begins with: one that reads ``FROM leased`` fails if the lease was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +78,11 @@ def hold_lease(connection: Connection, key: SyncKey, holder: str, terms: LeaseTe
         LeaseLost: The session broke inside the block, and another worker has the lease now.
     """
     with translated():
-        if not _try(connection, key, terms.lasts):
+        token = _take(connection, key, holder, terms.lasts)
+        if token is None:
             who = _load_holder(connection, key)
             raise LeaseHeld(f"{key} is being synced by {who or 'another worker'}; try again later")
-    token = 0
     try:
-        with translated():
-            token = int(fetch_one(connection, _TAKE, (*key_parameters(key), holder))[0])
         yield Lease(key, token)
     except TransientError as error:
         if connection.closed and terms.reconnect and (successor := _find_successor(terms.reconnect, key, token)):
@@ -111,24 +117,53 @@ def check_lease(connection: Connection, lease: Lease) -> None:
     connection.execute(_CHECK, (*key_parameters(lease.key), lease.token))
 
 
+def lease_parameters(lease: Lease) -> dict[str, Any]:
+    """Return the parameters of ``LEASED``."""
+    return {"org": lease.key.org, "adapter": lease.key.adapter, "entity": lease.key.entity, "token": lease.token}
+
+
 def key_parameters(key: SyncKey) -> tuple[str, str, str]:
     """Return a key as statement parameters, the org first."""
     return key.org, key.adapter, key.entity
 
 
 def _release(connection: Connection, key: SyncKey, token: int) -> None:
+    parameters = _parameters(key) | {"token": token}
     with translated():
-        try:
-            connection.execute(_RELEASE, (*key_parameters(key), token))
-        finally:
-            if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
-                connection.execute(_UNLOCK, (str(key),))
+        if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            with _unlocking_on_errors(connection, key):
+                connection.execute(_RELEASE_AND_UNLOCK, parameters)
+        else:
+            connection.execute(_RELEASE, parameters)
 
 
-def _try(connection: Connection, key: SyncKey, lasts: timedelta) -> bool:
-    if fetch_one(connection, _TRY, (str(key),))[0]:
-        return True
-    return end_silent_session(connection, str(key), lasts) and bool(fetch_one(connection, _TRY, (str(key),))[0])
+def _take(connection: Connection, key: SyncKey, holder: str, lasts: timedelta) -> int | None:
+    """Return the token of the lease, or ``None`` if another session that is not silent holds it."""
+    token = _try(connection, key, holder)
+    if token is None and end_silent_session(connection, str(key), lasts):
+        token = _try(connection, key, holder)
+    return token
+
+
+def _try(connection: Connection, key: SyncKey, holder: str) -> int | None:
+    with _unlocking_on_errors(connection, key):
+        row = connection.execute(_TAKE, _parameters(key) | {"holder": holder}).fetchone()
+    return int(row[0]) if row else None
+
+
+@contextmanager
+def _unlocking_on_errors(connection: Connection, key: SyncKey) -> Iterator[None]:
+    """Give the lock back if a statement fails: it belongs to the session, whatever became of the statement."""
+    try:
+        yield
+    except psycopg.Error:
+        if connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+            connection.execute(_UNLOCK, _parameters(key))
+        raise
+
+
+def _parameters(key: SyncKey) -> dict[str, str]:
+    return {"lock": str(key), "org": key.org, "adapter": key.adapter, "entity": key.entity}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,15 @@ from psycopg.types.json import Jsonb
 
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
-from openfaith_sync.store.passes.leases import check_lease
+from openfaith_sync.store.passes.leases import LEASED, lease_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 _LOAD = "SELECT COALESCE(report, '{}') FROM sync.passes WHERE org_id = %s AND pass_id = %s"
-_WRITE = """
-UPDATE sync.passes SET report = COALESCE(report, '{}') || %s WHERE org_id = %s AND pass_id = %s
-"""
+_WRITE = f"""
+WITH {LEASED}
+UPDATE sync.passes SET report = COALESCE(report, '{{}}') || %(report)s FROM leased
+WHERE org_id = %(org)s AND pass_id = %(pass)s
+"""  # noqa: S608  every part is a constant
 
 
 def load_report(connection: Connection, key: SyncKey, pass_id: PassId) -> Report:
@@ -23,6 +25,4 @@ def load_report(connection: Connection, key: SyncKey, pass_id: PassId) -> Report
 
 def write_report(connection: Connection, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
     """Add to what a pass reports; a figure replaces the one of the same name."""
-    with connection.transaction():
-        check_lease(connection, lease)
-        connection.execute(_WRITE, (Jsonb(dict(report)), lease.key.org, pass_id))
+    connection.execute(_WRITE, lease_parameters(lease) | {"pass": pass_id, "report": Jsonb(dict(report))})

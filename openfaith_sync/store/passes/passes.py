@@ -1,6 +1,8 @@
 """Passes and checkpoints: where a walk is, and what its end means."""
 
+from contextlib import nullcontext
 from datetime import datetime
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -21,24 +23,24 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
-from openfaith_sync.store.passes.leases import check_lease, key_parameters
+from openfaith_sync.store.passes.leases import LEASED, check_lease, key_parameters, lease_parameters
 from openfaith_sync.store.passes.table_statistics import analyze_what_grew
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 _CHECKPOINT = """
-SELECT watermark, completed_at, manifest_version FROM sync.checkpoints
-WHERE org_id = %s AND adapter = %s AND entity = %s
-"""
-_OPEN = """
-SELECT pass_id, mode, trigger, manifest_version, run_id, watermark_from, watermark_to, place,
-       created, updated, unchanged, tombstoned, dead, pages, requests, newest
-FROM sync.passes
-WHERE org_id = %s AND adapter = %s AND entity = %s AND status = 'open' AND parent_pass_id IS NULL
-"""
-_RIDERS = """
-SELECT entity, watermark_to, manifest_version FROM sync.passes
-WHERE org_id = %s AND parent_pass_id = %s ORDER BY pass_id
+SELECT held.watermark, held.completed_at, held.manifest_version, walk.pass_id, walk.mode, walk.trigger,
+       walk.manifest_version, walk.run_id, walk.watermark_from, walk.watermark_to, walk.place,
+       walk.created, walk.updated, walk.unchanged, walk.tombstoned, walk.dead, walk.pages, walk.requests, walk.newest,
+       riders.entities, riders.newest, riders.manifests
+FROM (SELECT %(org)s AS org_id, %(adapter)s AS adapter, %(entity)s AS entity) AS asked
+LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
+LEFT JOIN sync.passes walk ON (walk.org_id, walk.adapter, walk.entity) = (asked.org_id, asked.adapter, asked.entity)
+  AND walk.status = 'open' AND walk.parent_pass_id IS NULL
+LEFT JOIN LATERAL (
+  SELECT array_agg(entity ORDER BY pass_id) AS entities, array_agg(watermark_to ORDER BY pass_id) AS newest,
+         array_agg(manifest_version ORDER BY pass_id) AS manifests
+  FROM sync.passes rider WHERE rider.org_id = walk.org_id AND rider.parent_pass_id = walk.pass_id) riders ON true
 """
 _ABANDON = """
 UPDATE sync.passes SET status = 'abandoned', ended_at = now()
@@ -51,48 +53,74 @@ WHERE org_id = %(org)s AND status = 'open' AND parent_pass_id = %(pass)s
 _RESET_WATERMARK = """
 UPDATE sync.checkpoints SET watermark = NULL WHERE org_id = %s AND adapter = %s AND entity = %s
 """
-_INSERT = """
-INSERT INTO sync.passes (org_id, adapter, entity, parent_pass_id, mode, trigger, manifest_version, run_id,
-                         watermark_from, watermark_to, place)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING pass_id
-"""
-_CLOSE = """
-UPDATE sync.passes
-SET status = 'complete', ended_at = now(), requests = requests + %(requests)s,
-    watermark_to = COALESCE(%(watermark)s, watermark_to)
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id = %(pass)s AND status = 'open'
-RETURNING manifest_version, COALESCE(
-    (SELECT parent.mode FROM sync.passes parent
-     WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode),
-  created + updated + tombstoned
-"""
+# An earlier open pass ends first: a key has one open pass.
+_BEGIN = f"""
+WITH {LEASED},
+earlier AS (
+  SELECT pass_id FROM leased, sync.passes
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+    AND status = 'open' AND parent_pass_id IS NULL),
+abandoned AS (
+  UPDATE sync.passes SET status = 'abandoned', ended_at = now() FROM earlier
+  WHERE passes.org_id = %(org)s AND passes.status = 'open' AND earlier.pass_id IN (passes.pass_id, parent_pass_id)
+  RETURNING 1),
+begun AS (
+  INSERT INTO sync.passes (org_id, adapter, entity, mode, trigger, manifest_version, run_id, watermark_from,
+                           watermark_to, place)
+  SELECT %(org)s, %(adapter)s, %(entity)s, %(mode)s, %(trigger)s, %(manifest)s, %(run)s, %(from)s::timestamptz,
+         %(to)s::timestamptz, %(place)s
+  FROM leased, (SELECT count(*) FROM abandoned) ended
+  RETURNING pass_id),
+riding AS (
+  INSERT INTO sync.passes (org_id, adapter, entity, parent_pass_id, mode, trigger, manifest_version, run_id,
+                           watermark_to, place)
+  SELECT %(org)s, %(adapter)s, rider.entity, begun.pass_id, 'sideload', %(trigger)s, rider.manifest, %(run)s,
+         rider.newest, %(no_place)s
+  FROM begun, unnest(%(riders)s::text[], %(rider_manifests)s::text[], %(rider_newest)s::timestamptz[])
+    AS rider (entity, manifest, newest))
+SELECT pass_id FROM begun
+"""  # noqa: S608  every part is a constant
 # After a full listing its manifest version has mapped everything stored. A delta keeps
-# that true only with the same version.
-_ADVANCE = """
-INSERT INTO sync.checkpoints AS held
-  (org_id, adapter, entity, watermark, completed_at, completed_pass_id, changed_at,
-   source_count, stored_count, set_aside_count, counted_at, manifest_version)
-VALUES (%(org)s, %(adapter)s, %(entity)s, %(watermark)s, now(), %(pass)s, CASE WHEN %(written)s > 0 THEN now() END,
-  %(source)s, %(stored)s, %(set_aside)s, CASE WHEN %(source)s::int IS NOT NULL THEN now() END,
-  CASE WHEN %(is_full)s THEN %(manifest)s END)
-ON CONFLICT (org_id, adapter, entity) DO UPDATE
-SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now(),
-    changed_at = COALESCE(EXCLUDED.changed_at, held.changed_at),
-    source_count = COALESCE(EXCLUDED.source_count, held.source_count),
-    stored_count = COALESCE(EXCLUDED.stored_count, held.stored_count),
-    set_aside_count = COALESCE(EXCLUDED.set_aside_count, held.set_aside_count),
-    counted_at = COALESCE(EXCLUDED.counted_at, held.counted_at),
-    completed_pass_id = GREATEST(held.completed_pass_id, EXCLUDED.completed_pass_id),
-    manifest_version = CASE WHEN %(is_full)s OR held.manifest_version = %(manifest)s THEN %(manifest)s END
-"""
-# What was sideloaded before a complete pass of the child is part of that pass, or older.
-_ABANDON_STALE_RIDERS = """
-UPDATE sync.passes rider SET status = 'abandoned', ended_at = now()
-WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id < %(pass)s
-  AND status = 'open' AND parent_pass_id IS NOT NULL
-  AND NOT EXISTS (SELECT FROM sync.passes parent WHERE parent.org_id = rider.org_id
-                  AND parent.pass_id = rider.parent_pass_id AND parent.status = 'open')
-"""
+# that true only with the same version. What was sideloaded before a complete pass of the child is part of that pass,
+# or older.
+_CLOSE = f"""
+WITH {LEASED},
+closed AS (
+  UPDATE sync.passes
+  SET status = 'complete', ended_at = now(), requests = requests + %(requests)s,
+      watermark_to = COALESCE(%(watermark)s::timestamptz, watermark_to)
+  FROM leased
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id = %(pass)s AND status = 'open'
+  RETURNING manifest_version, created + updated + tombstoned AS written, COALESCE(
+    (SELECT parent.mode FROM sync.passes parent
+     WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode) AS mode),
+advanced AS (
+  INSERT INTO sync.checkpoints AS held
+    (org_id, adapter, entity, watermark, completed_at, completed_pass_id, changed_at,
+     source_count, stored_count, set_aside_count, counted_at, manifest_version)
+  SELECT %(org)s, %(adapter)s, %(entity)s, %(watermark)s::timestamptz, now(), %(pass)s,
+         CASE WHEN written > 0 THEN now() END,
+         %(source)s::int, %(stored)s::int, %(set_aside)s::int, CASE WHEN %(source)s::int IS NOT NULL THEN now() END,
+         CASE WHEN mode = 'full' THEN manifest_version END
+  FROM closed
+  ON CONFLICT (org_id, adapter, entity) DO UPDATE
+  SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now(),
+      changed_at = COALESCE(EXCLUDED.changed_at, held.changed_at),
+      source_count = COALESCE(EXCLUDED.source_count, held.source_count),
+      stored_count = COALESCE(EXCLUDED.stored_count, held.stored_count),
+      set_aside_count = COALESCE(EXCLUDED.set_aside_count, held.set_aside_count),
+      counted_at = COALESCE(EXCLUDED.counted_at, held.counted_at),
+      completed_pass_id = GREATEST(held.completed_pass_id, EXCLUDED.completed_pass_id),
+      manifest_version = COALESCE(EXCLUDED.manifest_version,
+        CASE WHEN held.manifest_version = (SELECT manifest_version FROM closed) THEN held.manifest_version END)),
+outdated AS (
+  UPDATE sync.passes rider SET status = 'abandoned', ended_at = now() FROM closed
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id < %(pass)s
+    AND status = 'open' AND parent_pass_id IS NOT NULL
+    AND NOT EXISTS (SELECT FROM sync.passes parent WHERE parent.org_id = rider.org_id
+                    AND parent.pass_id = rider.parent_pass_id AND parent.status = 'open'))
+SELECT written FROM leased LEFT JOIN closed ON true
+"""  # noqa: S608  every part is a constant
 _RIDER = """
 SELECT rider.pass_id, rider.watermark_to, rider.created, rider.updated, rider.unchanged, rider.tombstoned, rider.dead,
        (parent.place #>> ARRAY['counted_children', rider.entity])::bigint
@@ -135,16 +163,16 @@ SELECT (SELECT count(*) FROM sync.dead_letters
 
 def load_checkpoint(connection: Connection, key: SyncKey) -> Checkpoint:
     """Return the durable place to resume from; an empty one for a new key."""
-    row = connection.execute(_CHECKPOINT, key_parameters(key)).fetchone() or (None, None, None)
-    return Checkpoint(row[0], row[1], row[2], _load_open(connection, key))
+    org, adapter, entity = key_parameters(key)
+    parameters = {"org": org, "adapter": adapter, "entity": entity}
+    watermark, completed_at, manifest, *opened = fetch_one(connection, _CHECKPOINT, parameters)
+    return Checkpoint(watermark, completed_at, manifest, None if opened[0] is None else _read_open(*opened))
 
 
-def _load_open(connection: Connection, key: SyncKey) -> OpenPass | None:
-    row = connection.execute(_OPEN, key_parameters(key)).fetchone()
-    if row is None:
-        return None
-    pass_id, mode, trigger, manifest, run_id, watermark_from, watermark_to, place, *figures = row
-    riders = connection.execute(_RIDERS, (key.org, pass_id)).fetchall()
+def _read_open(pass_id: int, *columns: Any) -> OpenPass:
+    mode, trigger, manifest, run_id, watermark_from, watermark_to, place, *figures, entities, newest_of, versions = (
+        columns
+    )
     start = PassStart(
         mode=SyncMode(mode),
         trigger=trigger,
@@ -152,7 +180,7 @@ def _load_open(connection: Connection, key: SyncKey) -> OpenPass | None:
         run_id=run_id,
         watermark_from=watermark_from,
         watermark_to=watermark_to,
-        riders=tuple(Rider(EntityName(entity), newest, version) for entity, newest, version in riders),
+        riders=tuple(map(Rider, map(EntityName, entities or ()), newest_of or (), versions or ())),
     )
     *counts, pages, requests, newest = figures
     return OpenPass(PassId(pass_id), start, WalkPlace.from_json(place), Counts(*counts), pages, requests, newest)
@@ -165,39 +193,30 @@ def open_pass(connection: Connection, lease: Lease, start: PassStart, place: Wal
     is still there comes back with its page.
     """
     key = lease.key
-    with connection.transaction():
-        check_lease(connection, lease)
-        held = _load_open(connection, key)
-        if held is not None:
-            connection.execute(_ABANDON, {"org": key.org, "pass": held.pass_id})
-        if start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}:
+    is_listed_anew = start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}
+    with connection.transaction() if is_listed_anew else nullcontext():
+        pass_id = PassId(fetch_one(connection, _BEGIN, lease_parameters(lease) | _start_parameters(start, place))[0])
+        if is_listed_anew:
             entities = [key.entity, *(rider.entity for rider in start.riders)]
             parameters = {"org": key.org, "adapter": key.adapter, "entities": entities, "unidentified": UNIDENTIFIED}
             connection.execute(_FORGET_UNIDENTIFIED, parameters)
-        pass_id = _insert(connection, key, start, place, None)
-        for rider in start.riders:
-            ridden = PassStart(
-                mode=SyncMode.SIDELOAD,
-                trigger=start.trigger,
-                manifest_version=rider.manifest_version,
-                run_id=start.run_id,
-                watermark_to=rider.watermark_to,
-            )
-            _insert(connection, SyncKey(key.org, key.adapter, rider.entity), ridden, WalkPlace(()), pass_id)
     return OpenPass(pass_id, start, place, Counts(), pages=0, requests=0, newest=None)
 
 
-def _insert(connection: Connection, key: SyncKey, start: PassStart, place: WalkPlace, parent: PassId | None) -> PassId:
-    parameters = (
-        start.mode,
-        start.trigger,
-        start.manifest_version,
-        start.run_id,
-        start.watermark_from,
-        start.watermark_to,
-    )
-    row = fetch_one(connection, _INSERT, (*key_parameters(key), parent, *parameters, Jsonb(place.to_json())))
-    return PassId(row[0])
+def _start_parameters(start: PassStart, place: WalkPlace) -> dict[str, Any]:
+    return {
+        "mode": start.mode,
+        "trigger": start.trigger,
+        "manifest": start.manifest_version,
+        "run": start.run_id,
+        "from": start.watermark_from,
+        "to": start.watermark_to,
+        "place": Jsonb(place.to_json()),
+        "riders": [rider.entity for rider in start.riders],
+        "rider_manifests": [rider.manifest_version for rider in start.riders],
+        "rider_newest": [rider.watermark_to for rider in start.riders],
+        "no_place": Jsonb(WalkPlace(()).to_json()),
+    }
 
 
 def close_pass(
@@ -212,24 +231,17 @@ def close_pass(
 
     What the source counted stays with the checkpoint until a later pass is counted.
     """
-    org, adapter, entity = key_parameters(lease.key)
-    given = {"org": org, "adapter": adapter, "entity": entity, "pass": pass_id}
-    with connection.transaction():
-        check_lease(connection, lease)
-        row = connection.execute(_CLOSE, given | {"watermark": watermark, "requests": requests}).fetchone()
-        if row is None:
-            raise DefinitionError(f"{lease.key} has no open pass {pass_id} to close")
-        manifest, mode, written = row
-        is_full = mode == SyncMode.FULL
-        figures = {
-            "written": written,
-            "source": counted and counted.source,
-            "stored": counted and counted.stored,
-            "set_aside": counted and counted.set_aside,
-        }
-        advance = given | figures | {"watermark": watermark, "manifest": manifest, "is_full": is_full}
-        connection.execute(_ADVANCE, advance)
-        connection.execute(_ABANDON_STALE_RIDERS, given)
+    parameters = {
+        "pass": pass_id,
+        "watermark": watermark,
+        "requests": requests,
+        "source": counted and counted.source,
+        "stored": counted and counted.stored,
+        "set_aside": counted and counted.set_aside,
+    }
+    (written,) = fetch_one(connection, _CLOSE, lease_parameters(lease) | parameters)
+    if written is None:
+        raise DefinitionError(f"{lease.key} has no open pass {pass_id} to close")
     analyze_what_grew(connection, lease.key, written)
 
 

@@ -172,7 +172,8 @@ END $$
 def upgrade() -> None:
     op.execute(LOCK.format(tables=", ".join(f'openfaith."{table}"' for table in TABLES)))
     op.execute(OWNED)
-    columns = dict(iter(op.get_bind().execute(sa.text(COLUMN_NAMES), {"tables": list(TABLES)})))
+    found = op.get_bind().execute(sa.text(COLUMN_NAMES), {"tables": list(TABLES)})
+    columns: dict[str, list[str]] = dict(found.all())
     for table, indexed in TABLES.items():
         move_links(table, columns[table], indexed)
     for table in TABLES:
