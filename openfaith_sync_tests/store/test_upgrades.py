@@ -27,6 +27,7 @@ from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.forking import PipedFork, fork_server
 from openfaith_sync_tests.store.former_links import Connection, fill
 from openfaith_sync_tests.store.upgraded_rows import (
+    load_book_columns,
     load_books,
     load_commented,
     load_former_rows,
@@ -107,7 +108,8 @@ class Held:
         with connecting(url) as connection:
             self.rows = load_former_rows(connection)
             self.survivors = load_survivors(connection, is_former=True)
-            self.books = load_books(connection)
+            self.columns = load_book_columns(connection)
+            self.books = load_books(connection, self.columns)
             self.commented = load_commented(connection)
 
     def assert_untouched(self) -> None:
@@ -115,7 +117,7 @@ class Held:
         with connecting(self.url) as connection:
             assert connection.execute("SELECT version_num FROM sync.alembic_version").fetchall() == [(FORMER,)]
             assert load_former_rows(connection) == self.rows
-            assert load_books(connection) == self.books
+            assert load_books(connection, self.columns) == self.books
 
     def assert_upgraded(self) -> None:
         """Check that everything is found again after the upgrade."""
@@ -124,8 +126,7 @@ class Held:
             assert found.keys() == self.rows.keys()
             assert found == self.rows
             assert load_survivors(connection, is_former=False) == self.survivors
-            found_books = load_books(connection)
-            assert {name: found_books[name] for name in self.books} == self.books
+            assert load_books(connection, self.columns) == self.books
             assert {one for one in self.commented - load_commented(connection) if one[0] != LINKS} == DROPPED
             assert has_row_level_security(connection)
 

@@ -1,5 +1,6 @@
 """What a database of revision 0013 holds, what must be found of it after the upgrade, and what is found."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import psycopg
@@ -23,8 +24,11 @@ _BOOKS = """
 SELECT relname FROM pg_class WHERE relnamespace = 'sync'::regnamespace AND relkind = 'r'
   AND relname NOT IN ('alembic_version', 'external_links', 'record_tables') ORDER BY relname
 """
-_CHANGED = "{canonical_table,survivor_id,survivor_entity_id,dead_letter_id,is_whole,parent_id,pass_id,page,read_since}"
-"""Columns of bookkeeping tables that come or go."""
+_COLUMNS = """
+SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+"""
+_GONE = {"canonical_table"}
+"""The columns of bookkeeping tables that go."""
 _COMMENTS = """
 SELECT attrelid::regclass::text, attname::text FROM pg_attribute
 WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN ('sync'::regnamespace, 'openfaith'::regnamespace))
@@ -105,13 +109,22 @@ def load_survivors(connection: Connection, *, is_former: bool) -> set[tuple[Any,
     return set(connection.execute(question.encode() if is_former else b"SELECT * FROM sync.redirects"))
 
 
-def load_books(connection: Connection) -> dict[str, tuple[int, str]]:
-    """Return how many rows each bookkeeping table has, and a digest of them, without the columns that come or go."""
-    row = f"(to_jsonb(t) - '{_CHANGED}'::text[])::text"
-    digest = f"count(*), md5(COALESCE(string_agg({row}, ',' ORDER BY {row} COLLATE \"C\"), ''))"
+def load_book_columns(connection: Connection) -> dict[str, list[str]]:
+    """Return the columns of each bookkeeping table that stay."""
+    tables = [name for (name,) in connection.execute(_BOOKS).fetchall()]
+    found = {table: {name for (name,) in connection.execute(_COLUMNS, (f"sync.{table}",))} for table in tables}
+    return {table: sorted(names - _GONE) for table, names in found.items()}
+
+
+def load_books(connection: Connection, columns: Mapping[str, list[str]]) -> dict[str, tuple[int, str]]:
+    """Return how many rows each bookkeeping table has, and a digest of these columns of them."""
+    row = "(SELECT jsonb_object_agg(key, value) FROM jsonb_each(to_jsonb(t)) WHERE key = ANY (%s))::text"
+    digest = "count(*), md5(COALESCE(string_agg(one, ',' ORDER BY one COLLATE \"C\"), ''))"
     return {
-        name: connection.execute(f"SELECT {digest} FROM sync.{name} t".encode()).fetchall()[0]
-        for (name,) in connection.execute(_BOOKS).fetchall()
+        table: connection.execute(
+            f"SELECT {digest} FROM (SELECT {row} AS one FROM sync.{table} t) rows".encode(), (names,)
+        ).fetchall()[0]
+        for table, names in columns.items()
     }
 
 
