@@ -135,3 +135,5 @@ def test_an_inbox_whose_records_are_all_set_aside_fails_with_every_event_settled
         assert drain(church).counts[PERSON].dead == 1
     assert fetch(church.database, "SELECT count(*) FROM sync.webhook_events WHERE done_at IS NULL") == [(0,)]
     assert (waiting(church), drain(church).events) == (announced, 0)
+    versions = fetch(church.database, "SELECT DISTINCT manifest_version, page, is_whole FROM sync.dead_letters")
+    assert versions == [(church.manifest.entity_fingerprint(PERSON), None, True)]

@@ -291,6 +291,24 @@ def test_one_or_a_reason_is_replayed_alone(church: Church, pco_manifest: Manifes
     assert replay(grace, chosen=LetterFilter(reason="person: expected a reference")).created == 2
 
 
+def test_what_the_database_refused_is_replayed_from_its_raw_record(church: Church, pco_manifest: Manifest) -> None:
+    grace, refused = church(), "refused@example.org"
+    with grace.database.connect_fleet() as connection:
+        refuse = f"ALTER TABLE openfaith.emails ADD CONSTRAINT refused CHECK (address <> '{refused}')"
+        connection.execute(refuse.encode())
+        grace.commit(email(1), email(2, address=refused))
+        assert (set(grace.rows()), grace.waiting()) == ({"1"}, {"2"})
+        assert grace.fetch("SELECT raw -> 'attributes' ->> 'address' FROM sync.dead_letters") == [(refused,)]
+        grace.commit(email(3, address=refused), manifest=mistaken(pco_manifest))
+        assert replay(grace) == ReplayCounts(failed=2, pages=1)
+        connection.execute(b"ALTER TABLE openfaith.emails DROP CONSTRAINT refused")
+    assert grace.fetch("SELECT DISTINCT field, reason FROM sync.dead_letters") == [
+        ("refused", "the database refuses it: CheckViolation")
+    ]
+    assert replay(grace) == ReplayCounts(created=2, pages=1)
+    assert (len(grace.rows()), grace.waiting()) == (3, set())
+
+
 def test_a_letter_says_where_it_came_from(church: Church, pco_manifest: Manifest) -> None:
     grace, wrong = church(), mistaken(pco_manifest)
     grace.commit(email(1), manifest=wrong)

@@ -70,10 +70,10 @@ def _explain_id(entity: Entity, org: OrgId, adapter: AdapterName, raw: RawRecord
 def _explain_attributes(
     entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str], raw: RawRecord
 ) -> Iterator[ExplainedField]:
-    alone = raw._replace(external_id=_READABLE, references={}, members=None, oddities=None)
-    # Without relationships none can be missing, and nothing else rejects a record.
-    mapper = build_mapper(entity.model_copy(update={"relationships": {}}), org, adapter, entities)
-    record = mapper(alone)
+    # With an id and every reference that it needs, nothing rejects a record.
+    references = {name: Reference(_READABLE, next(iter(part.targets))) for name, part in entity.relationships.items()}
+    mapper = build_mapper(entity, org, adapter, entities)
+    record = mapper(raw._replace(external_id=_READABLE, references=references, members=None, oddities=None))
     values = dict(zip([column.name for column in mapper.table.columns], record.values, strict=True))
     custom = _custom_fields(record)
     names = [name for name in entity.attributes if name in raw.attributes or entity.attributes[name].to]

@@ -53,6 +53,18 @@ class _Shape(NamedTuple):
     """The other attributes, with their names among the custom fields."""
 
 
+class _MappedRaws(NamedTuple):
+    """The raw records of one batch; implements ``RawBatch``."""
+
+    mapper: "Mapper"
+    raws: tuple[RawRecord, ...]
+
+    def reject(self, external_id: ExternalId, damage: Damage) -> Rejection | None:
+        """Return the rejection of the last record of this id; the source may show one twice."""
+        raw = next((raw for raw in reversed(self.raws) if raw.external_id == external_id), None)
+        return None if raw is None else self.mapper.reject(raw, damage)
+
+
 class Mapper:
     """Maps the records of one entity of one org."""
 
@@ -208,6 +220,7 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
     """Map every record; each is in the batch once, as a record or as a rejection."""
     records: list[Record] = []
     rejected: list[Rejection] = []
+    raws = tuple(raws)
     for raw in raws:
         if raw.damage is not None:
             rejected.append(mapper.reject(raw, raw.damage))
@@ -216,7 +229,9 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
             records.append(mapper(raw))
         except RecordRejected as error:
             rejected.append(mapper.reject(raw, Damage(error.field, error.value_type, error.reason)))
-    return MappedBatch(entity_name, tuple(records), tuple(rejected), mapper.table, mapper.described)
+    return MappedBatch(
+        entity_name, tuple(records), tuple(rejected), mapper.table, mapper.described, (_MappedRaws(mapper, raws),)
+    )
 
 
 def _build_fields(entity: Entity, prefix: str, chosen: set[str]) -> dict[str, _Field]:

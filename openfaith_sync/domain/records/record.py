@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityId, EntityName, ExternalId
 from openfaith_sync.domain.record_tables import RecordTable
@@ -99,6 +99,14 @@ class Described(NamedTuple):
     """The custom fields that do."""
 
 
+class RawBatch(Protocol):
+    """The raw records of a batch, which the database may still refuse once they are mapped."""
+
+    def reject(self, external_id: ExternalId, damage: Damage) -> Rejection | None:
+        """Return the rejection of one of these records; ``None`` if it is none of them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MappedBatch:
     """The records of one entity that one page brought."""
@@ -109,10 +117,17 @@ class MappedBatch:
     table: RecordTable | None = None
     """The table of ``records``; may be missing where there are none."""
     described: tuple[Described, ...] = ()
+    raws: tuple[RawBatch, ...] = field(default=(), repr=False, compare=False)
+    """What ``records`` were mapped from, and the records of the page that were left out."""
 
     def __len__(self) -> int:
         """Count the records that came, stored or set aside."""
         return len(self.records) + len(self.rejected)
+
+    def reject(self, external_id: ExternalId, damage: Damage) -> Rejection:
+        """Return the rejection of one of the records, with its raw record."""
+        found = (rejection for raws in reversed(self.raws) if (rejection := raws.reject(external_id, damage)))
+        return next(found, Rejection(external_id, *damage, {"id": external_id}, is_whole=False))
 
 
 def unreadable_values(batch: MappedBatch) -> dict[str, int]:
@@ -130,4 +145,5 @@ def join_batches(batches: Sequence[MappedBatch]) -> MappedBatch:
         batches[0],
         records=tuple(record for batch in batches for record in batch.records),
         rejected=tuple(bad for batch in batches for bad in batch.rejected),
+        raws=tuple(raws for batch in batches for raws in batch.raws),
     )

@@ -18,7 +18,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
 from openfaith_sync.domain.passes.passes import Counts, Lease, PageCommit, PassId, PassStart, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
-from openfaith_sync.domain.records.record import MappedBatch, Record, Rejection
+from openfaith_sync.domain.records.record import RawRecord, Rejection, join_batches
 from openfaith_sync.engine.passes.merges import follow
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.source import KeptRecords
@@ -104,21 +104,18 @@ class _PageBuilder:
 
     def build(self, letters: Sequence[WaitingLetter]) -> PageCommit:
         """Return the page of these letters."""
-        records: list[Record] = []
-        rejected: list[Rejection] = []
+        mapped = [map_batch(self._mapper, self._entity, (self._parse(letter),)) for letter in letters]
         became: dict[ExternalId, tuple[ExternalId, ...]] = {}
-        for letter in letters:
-            raw = self._kept.parse_stored(self._entity, letter.raw, letter.parent_id)
-            mapped = map_batch(self._mapper, self._entity, (raw,))
-            for record in mapped.records:
-                records.append(record)
+        rejected: list[Rejection] = []
+        for letter, one in zip(letters, mapped, strict=True):
+            for record in one.records:
                 became[record.external_id] = (*became.get(record.external_id, ()), letter.external_id)
-            # By the id of the letter: a record without an id of its own is given another one each time it changes.
-            rejected += [replace(bad, external_id=letter.external_id) for bad in mapped.rejected]
+            # By the id of the letter: a record without an id of its own has another one each time its content changes.
+            rejected += [replace(bad, external_id=letter.external_id) for bad in one.rejected]
         return PageCommit(
             pass_id=self._pass_id,
             place=WalkPlace(()),
-            batches=(MappedBatch(self._entity, tuple(records), tuple(rejected), self._mapper.table),),
+            batches=(replace(join_batches(mapped), rejected=tuple(rejected)),),
             requests=0,
             replayed=ReplayedLetters(
                 read_since=min(letter.read_since for letter in letters),
@@ -126,3 +123,6 @@ class _PageBuilder:
                 became=became,
             ),
         )
+
+    def _parse(self, letter: WaitingLetter) -> RawRecord:
+        return self._kept.parse_stored(self._entity, letter.raw, letter.parent_id)

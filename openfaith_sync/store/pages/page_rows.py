@@ -14,7 +14,7 @@ from openfaith_sync.domain.dead_letters.replays import ReplayedLetters
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text
 from openfaith_sync.domain.passes.passes import Lease, PageCommit
 from openfaith_sync.domain.record_tables import RecordTable
-from openfaith_sync.domain.records.record import Record, Rejection
+from openfaith_sync.domain.records.record import Damage, Record, Rejection
 
 Parameters = dict[str, Any]
 
@@ -73,16 +73,11 @@ def kept_parameters(rejected: Iterable[Rejection], replayed: ReplayedLetters) ->
     }
 
 
-def refused_record(record: Record, table: RecordTable, error: Exception) -> Rejection:
-    """Return the rejection of a record that the database refused, in canonical shape: the raw one is not known here."""
+def describe_refusal(table: RecordTable, error: Exception) -> Damage:
+    """Return why the database refuses a record, without any value."""
     diagnosis = error.diag if isinstance(error, psycopg.Error) else None
     field = (diagnosis and (diagnosis.column_name or diagnosis.constraint_name)) or "record"
-    names = [column.name for column in table.columns]
-    body = {name: _shown(value) for name, value in zip(names, record.values, strict=True)}
-    body["custom_fields"] = record.custom_fields.decode(errors="replace")
-    reason = f"the database refuses it: {type(error).__name__}"
-    shown = {"id": record.external_id, "canonical": body}
-    return Rejection(record.external_id, field, table.name, reason, shown, is_whole=False)
+    return Damage(field, table.name, f"the database refuses it: {type(error).__name__}")
 
 
 def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
@@ -99,10 +94,6 @@ def progress_parameters(lease: Lease, page: PageCommit) -> Parameters:
         "newest": max(versions, default=None),
         "place": orjson.dumps(page.place.to_json()).decode(),
     }
-
-
-def _shown(value: object) -> object:
-    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def _is_newer(record: Record, kept: Record) -> bool:

@@ -21,8 +21,8 @@ from openfaith_sync.store.pages import page_sql
 from openfaith_sync.store.pages.evidence_rows import evidence_of, listing_of
 from openfaith_sync.store.pages.page_rows import (
     Parameters,
+    describe_refusal,
     progress_parameters,
-    refused_record,
 )
 from openfaith_sync.store.pages.page_statements import (
     count_changes,
@@ -304,7 +304,7 @@ class PageWriter:
                 return count_changes(len(records), store_records(batch, records, known, self._send_alone)), []
         except _RECORDS_OWN_FAULT as error:
             if len(records) == 1 and batch.table is not None:
-                return Counts(), [refused_record(records[0], batch.table, error)]
+                return Counts(), [batch.reject(records[0].external_id, describe_refusal(batch.table, error))]
         middle = len(records) // 2
         first, first_bad = self._store_some(batch, records[:middle], known)
         second, second_bad = self._store_some(batch, records[middle:], known)

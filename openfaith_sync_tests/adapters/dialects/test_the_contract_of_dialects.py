@@ -1,5 +1,6 @@
 """What every dialect must do over real HTTP: page while rows move, prove, bear damage, read one, keep a budget."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -7,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from openfaith_sync.adapters.dialects.port import RecordSource
-from openfaith_sync.adapters.dialects.registry import DIALECTS
+from openfaith_sync.adapters.dialects.registry import DIALECTS, open_dialect
 from openfaith_sync.adapters.ratelimit.budget_share import BudgetExhausted
 from openfaith_sync.adapters.sources import open_source
 from openfaith_sync.domain.connections.connection import Connection
@@ -22,6 +23,7 @@ from openfaith_sync.domain.errors import (
 from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper
+from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.walk_place import Slice
 from openfaith_sync.engine.passes.page_reading import PageReader
@@ -223,6 +225,21 @@ def test_a_damaged_row_costs_one_record(fake: FakeSource) -> None:
     assert page.records[1].is_unidentified
     assert page.records[1].body["place"]["after"] == fake.people[0]
     assert [record.external_id for record in page.records[2:]] == fake.people[2:SIZE]
+
+
+def test_what_was_kept_of_a_row_is_read_as_the_row_was(fake: FakeSource) -> None:
+    fake.unreadable = fake.people[1]
+    with opened(fake) as source:
+        rows = source.read_page(ListingQuery(PERSON)).records
+        single = source.read_record(PERSON, ExternalId(fake.people[0]))
+    assert single is not None
+    kept = open_dialect(fake.manifest).kept
+    for row in (*rows, single.record):
+        # As the database gives it back.
+        body = json.loads(storable_json(row.body))
+        again = kept.parse_stored(PERSON, body)
+        assert again._replace(body={}) == row._replace(body={})
+    assert [row.damage is None for row in rows] == [True, False, True, True]
 
 
 def test_only_a_number_is_an_id_where_ids_are_numbers(fake: FakeSource) -> None:
