@@ -11,7 +11,6 @@ from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.connections.unavailable_entities import load_refusals
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.incidents import list_incidents
 
 Refusals = Mapping[tuple[str, str], Refusal]
 """By org, and by adapter and entity as they are displayed."""
@@ -49,20 +48,14 @@ def with_access(rows: Iterable[dict[str, Any]], refusals: Refusals) -> list[dict
     return [access_rows[key] for key in sorted(access_rows)]
 
 
-def describe_access(database: Database, refusals: Refusals) -> Iterator[str]:
-    """Yield one line for each refusal, and one for each incident that affects many orgs."""
+def describe_access(refusals: Refusals) -> Iterator[str]:
+    """Yield one line for each entity that is not available, and one for those that an org did not select.
+
+    What an org could read before is a problem, and told as one.
+    """
     for (org, entity), refusal in refusals.items():
-        if not refusal.is_incident and not refusal.is_chosen:
-            prefix = "not available: " if refusal.is_unavailable else ""
-            yield f"{org} {entity} is {prefix}{refusal}"
+        if refusal.is_unavailable and not refusal.is_chosen:
+            yield f"{org} {entity} is not available: {refusal}"
     for org, count in Counter(org for (org, _), refusal in refusals.items() if refusal.is_chosen).items():
         entities = "1 entity is" if count == 1 else f"{count} entities are"
         yield f"{org}: {entities} not selected, and not synced; see openfaith-sync org set {org}"
-    adapters = {entity.partition("/")[0] for (_, entity) in refusals}
-    for incident in list_incidents(database):
-        if incident.adapter in adapters:
-            yield (
-                f"{incident.adapter}/{incident.entity} has been refused to many orgs since "
-                f"{incident.since:%Y-%m-%d %H:%M:%S} UTC ({incident.reason}); only probes request it, "
-                f"next at {incident.probe_at:%H:%M:%S} UTC"
-            )

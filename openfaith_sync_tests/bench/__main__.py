@@ -23,7 +23,7 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
-from openfaith_sync_tests.bench import crowd, growth, joining, latency, memory, sharing, webhooks
+from openfaith_sync_tests.bench import crowd, fleet, growth, joining, latency, memory, sharing, webhooks
 from openfaith_sync_tests.bench.peers import contest, showing
 from openfaith_sync_tests.bench.peers.contenders import CONTENDERS, Case
 from openfaith_sync_tests.bench.processes import measured
@@ -73,6 +73,7 @@ ALONE = {
     "joining": "joining people to their source ids right after a sync",
     "growth": "peak memory of client and server from 20,000 to 2,000,000 records",
     "crowd": "records a second into an empty database and into one with ten million rows",
+    "fleet": "status over 5,000 orgs, as a whole process",
     "peers": "this engine beside a bare script, dlt and Singer (docs/benchmarks.md)",
 }
 USUAL = ("sideload", "plain", "bare")
@@ -210,6 +211,7 @@ def main() -> None:
             "joining": lambda: joining.show(joining.measure(database), console),
             "growth": lambda: growth.show(growth.measure(url, home), console),
             "crowd": lambda: crowd.show(crowd.measure(url, home), console),
+            "fleet": lambda: fleet.show(fleet.measure(url, home), console),
             "peers": lambda: show_peers(arguments, url, home, console),
         }
         for name, show in alone.items():

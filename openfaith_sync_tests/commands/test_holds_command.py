@@ -50,11 +50,12 @@ def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, h
 
 def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator) -> None:
     answer = run_stored("status", "grace", "--json")
-    assert [row["hold"] for row in json.loads(answer.stdout)] == [1]
-    assert "deletions are held for a decision: openfaith-sync holds show 1" in answer.stderr
+    assert [row["problems"] for row in json.loads(answer.stdout)] == ["deletions_held"]
+    assert "15 deletions of household wait for a decision: " in answer.stderr
+    assert "needs a person; openfaith-sync holds show 1" in answer.stderr
     assert run_stored("holds", "reject", "1").exit_code == 0
     answer = run_stored("status", "grace", "--json")
-    assert ([row["hold"] for row in json.loads(answer.stdout)], answer.stderr) == ([None], "")
+    assert ([row["problems"] for row in json.loads(answer.stdout)], answer.stderr) == ([None], "")
 
 
 def test_an_approved_hold_lets_the_next_reconciliation_delete(run_stored: Run, held: RunningSimulator) -> None:

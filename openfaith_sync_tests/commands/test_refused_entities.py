@@ -64,7 +64,8 @@ def test_what_was_readable_and_is_refused_is_a_failure(run_stored: Run, simulato
     assert (code, results) == (1, {"campus": "failed", "household": "complete"})
     assert "though it could be read at" in said
     status = run_stored("status", "grace")
-    assert "grace pco/campus is refused since" in status.stderr
+    assert "grace pco connection since" in status.stderr
+    assert "campus is refused: Planning Center Online answered 403" in status.stderr
     simulator.clear_faults()
     assert sync(run_stored, "--entity", "campus")[0] == 0
     assert "refused" not in run_stored("status", "grace").stderr

@@ -4,11 +4,9 @@ import signal
 import pytest
 
 from openfaith_sync.adapters.client import http_client as http
-from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import Fault, RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import close_alert, raise_alert
 from openfaith_sync_tests.commands.conftest import Run, Start
 from openfaith_sync_tests.store.making import run as execute
 
@@ -34,23 +32,7 @@ def test_a_sync_stores_what_the_source_has_and_says_so(run_stored: Run, church: 
 
     status = {row["entity"]: row for row in json.loads(run_stored("status", "grace", "--json").stdout)}
     assert {name: row["live"] for name, row in status.items()} == {f"pco/{name}": counts[name] for name in rows}
-    assert all(row["completed"] and row["open_pass"] is None for row in status.values())
-
-
-def test_the_status_tells_of_an_alert_while_it_lasts(
-    run_stored: Run, church: RunningSimulator, database: Database
-) -> None:
-    connect(run_stored, church)
-    run_stored("sync", "grace", "--entity", "campus")
-    raise_alert(database, AdapterName("pco"), "outage", None, "it does not answer")
-    told = run_stored("status", "grace", "--json")
-    assert [row["alert"] for row in json.loads(told.stdout)] == ["outage"]
-    assert "pco outage since" in told.stderr
-    assert "UTC for every org: it does not answer" in told.stderr
-    close_alert(database, AdapterName("pco"), "outage", None)
-    over = run_stored("status", "grace", "--json")
-    assert [row["alert"] for row in json.loads(over.stdout)] == [None]
-    assert over.stderr == ""
+    assert all(row["completed"] and row["asked"] and row["open_pass"] is None for row in status.values())
 
 
 def test_only_the_named_entities_are_synced_in_the_order_of_the_graph(
@@ -78,13 +60,6 @@ def test_a_failed_entity_stops_only_its_dependents_and_is_no_success(
     assert "event: skipped, because group was not synced" in answer.stderr
 
 
-def test_an_org_that_was_never_synced_is_told_how(run_stored: Run, church: RunningSimulator) -> None:
-    connect(run_stored, church)
-    answer = run_stored("status")
-    assert answer.exit_code == 0
-    assert answer.stderr == "grace has never been synced; sync it with: openfaith-sync sync grace\n"
-
-
 def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
     run_stored: Run, start: Start, pco_manifest: Manifest, database: Database
 ) -> None:
@@ -101,8 +76,13 @@ def test_an_interrupted_sync_ends_cleanly_and_goes_on_from_there(
         assert rest.splitlines()[-1] == "openfaith-sync: interrupted"
         assert "Traceback" not in rest
 
-        (row,) = [row for row in json.loads(run_stored("status", "--json").stdout) if row["entity"] == "pco/person"]
+        (row,) = [r for r in json.loads(run_stored("status", "grace", "--json").stdout) if r["entity"] == "pco/person"]
         assert row["open_pass"].startswith("full: ")
+        assert row["open_pass"].endswith("; the next sync resumes it")
+        (org,) = json.loads(run_stored("status", "--json").stdout)
+        assert (org["state"], org["entity"], org["total"]) == ("interrupted", "person", 1500)
+        assert 0 < org["records"] < 1500
+        assert org["finish_at"] is None
         simulator.set_latency(0)
         answer = run_stored("sync", "grace", "--entity", "person", "--json")
         assert json.loads(answer.stdout)[0]["result"] == "resumed, complete"

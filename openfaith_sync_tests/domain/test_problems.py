@@ -150,7 +150,7 @@ def test_a_paused_connection_is_no_problem_and_a_revoked_one_needs_the_org() -> 
 def test_the_first_refusal_may_be_over_by_itself() -> None:
     first, second = (refusal_problem(PEOPLE, NOW, "answered 403", "give access", NOW, times) for times in (1, 2))
     assert (first.is_red, second.is_red) == (False, True)
-    assert second.detail.endswith("answered 403; give access")
+    assert second.detail.startswith("person is refused: answered 403; ")
     assert second.entity == PERSON
 
 

@@ -36,12 +36,13 @@ def test_the_status_says_what_is_held_and_what_the_last_pass_did(database: Datab
         walk.commit(batch([email("1", org=OTHER_ORG)]))
     address, person, other = status_rows(database)
     assert (address.org, address.entity, address.live, address.dead_letters) == (ORG, EMAIL, 1, 1)
-    assert (address.watermark, address.last_pass, address.open_pass_id) == (None, None, None)
-    assert (person.entity, person.watermark, person.open_pass_id) == (PERSON, at(5), None)
+    assert (address.watermark, address.last_pass, address.asked_at) == (None, None, None)
+    assert (person.entity, person.watermark) == (PERSON, at(5))
     assert person.last_pass is not None
+    assert person.asked_at == person.last_pass.ended_at
     assert (person.last_pass.mode, person.last_pass.counts) == (SyncMode.FULL, Counts())
     assert person.last_pass.duration.total_seconds() >= 0
-    assert (other.org, other.live, other.last_pass, other.open_pass_id) == (OTHER_ORG, 1, None, walk.opened.pass_id)
+    assert (other.org, other.live, other.last_pass) == (OTHER_ORG, 1, None)
     assert status_rows(database, OTHER_ORG) == [other]
 
 

@@ -144,9 +144,9 @@ def _describe(lateness: Lateness, work: LateWork, entities: Sequence[EntityName]
         case Lateness.FAILING:
             return f"{what} failed {work.attempts} times in a row: {work.reason}"
         case Lateness.STUCK:
-            return f"{what}: the run requested at {work.requested_at:%Y-%m-%d %H:%M} UTC has not ended"
+            return f"{what} does not end: its run was requested at {work.requested_at:%Y-%m-%d %H:%M} UTC"
         case Lateness.OVERDUE:
-            return f"{what}: the source was last asked at {work.since:%Y-%m-%d %H:%M} UTC ({work.reason})"
+            return f"{what} overdue: the source was last asked at {work.since:%Y-%m-%d %H:%M} UTC ({work.reason})"
 
 
 def _listed(entities: Sequence[EntityName]) -> str:
@@ -161,7 +161,7 @@ def _nobody_asks(adapter: AdapterName, orgs: frozenset[OrgId], works: Sequence[L
         adapter=adapter,
         severity=Severity.NEEDS_PERSON,
         since=since,
-        detail="nothing asks the source, and every org is overdue: Dagster's daemon, or its sensors, are not running",
+        detail="nothing asks the source, and every org is overdue: Dagster's daemon or its sensors are not running",
         command="dagster-daemon run",
         orgs=orgs,
     )

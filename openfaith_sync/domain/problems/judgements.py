@@ -79,8 +79,8 @@ def refusal_problem(
         adapter=key.adapter,
         severity=Severity.NEEDS_PERSON if needs_person else Severity.HEALS,
         since=since,
-        detail=f"{key.entity} is refused, though it could be read at {read_until:%Y-%m-%d %H:%M} UTC: "
-        + "; ".join(filter(None, (reason, remedy))),
+        detail=f"{key.entity} is refused: "
+        + "; ".join(filter(None, (reason, f"it could be read at {read_until:%Y-%m-%d %H:%M} UTC", remedy))),
         command=_sync(key),
         org=key.org,
         entities=(key.entity,),
@@ -94,7 +94,7 @@ def ungranted_problem(key: SyncKey, asked_at: datetime, reason: str, auth_method
         adapter=key.adapter,
         severity=Severity.NEEDS_PERSON,
         since=asked_at,
-        detail=f"{key.entity} could be read before, and is not asked for any more: {reason}",
+        detail=f"{key.entity} is not asked for any more, though it could be read: {reason}",
         command=reconnect_command(key.org, key.adapter, method=auth_method),
         org=key.org,
         entities=(key.entity,),
@@ -111,7 +111,7 @@ def outage_problem(
         adapter=adapter,
         severity=Severity.HEALS,
         since=since,
-        detail=f"{whose} ({reason}); it is probed until it does, and everything that waited is then due",
+        detail=f"{whose}: {reason}; it is probed until it does, and everything that waited is then due",
         command="openfaith-sync status --problems" if org is None else f"openfaith-sync status {org}",
         org=org,
         orgs=frozenset(orgs) if org is None else frozenset(),
@@ -127,7 +127,7 @@ def incident_problem(
         adapter=adapter,
         severity=Severity.HEALS,
         since=since,
-        detail=f"{entity} is refused to many orgs that could read it before ({reason}); "
+        detail=f"{entity} is refused to many orgs that could read it before: {reason}; "
         "this is a problem of the source, which is probed until it is over",
         command="openfaith-sync status --problems",
         orgs=frozenset(orgs),
@@ -146,8 +146,8 @@ def completeness_problem(key: SyncKey, counted: CountedRecords, since: datetime)
         adapter=key.adapter,
         severity=Severity.HEALS if is_small else Severity.NEEDS_PERSON,
         since=since,
-        detail=f"the source counted {counted.source:,} of {key.entity}, of which {counted.stored:,} are stored and "
-        f"{counted.set_aside:,} set aside: {counted.missing:,} are missing",
+        detail=f"{counted.missing:,} of {key.entity} are missing: the source counted {counted.source:,}, of which "
+        f"{counted.stored:,} are stored and {counted.set_aside:,} set aside",
         command=f"{_sync(key)} --mode reconciliation",
         org=key.org,
         entities=(key.entity,),
@@ -162,8 +162,8 @@ def references_problem(key: SyncKey, dangling: int, since: datetime) -> Problem:
         adapter=key.adapter,
         severity=Severity.HEALS,
         since=since,
-        detail=f"{dangling:,} references of {key.entity} lead to records that the source does not list; "
-        "they heal when it does",
+        detail=f"{dangling:,} references of {key.entity} lead to no record: the source does not list these records; "
+        "the references heal when it does",
         command=f"openfaith-sync sync {key.org} --adapter {key.adapter} --mode reconciliation",
         org=key.org,
         entities=(key.entity,),

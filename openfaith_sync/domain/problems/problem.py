@@ -50,7 +50,7 @@ class Problem:
     severity: Severity
     since: datetime
     detail: str
-    """What is wrong, in one line, without the command."""
+    """What is wrong, in one line without the command; up to its first colon, in a few words."""
     command: str
     """The complete command that helps."""
     org: OrgId | None = None
@@ -66,6 +66,11 @@ class Problem:
     def entity(self) -> EntityName | None:
         """The affected entity, if there is exactly one."""
         return self.entities[0] if len(self.entities) == 1 else None
+
+    @property
+    def summary(self) -> str:
+        """What is wrong in a few words."""
+        return self.detail.partition(": ")[0]
 
     @property
     def is_red(self) -> bool:

@@ -28,15 +28,14 @@ SELECT key.org_id, key.adapter, key.entity,
        COALESCE(stored.live, 0),
        (SELECT count(*) FROM sync.dead_letters
         WHERE (org_id, adapter, entity) = (key.org_id, key.adapter, key.entity) AND resolved_at IS NULL),
-       held.watermark, done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
-       done.ended_at, done.ended_at - done.started_at, going.pass_id, going.started_at
+       held.watermark, greatest(held.checked_at, held.completed_at),
+       done.mode, done.created, done.updated, done.unchanged, done.tombstoned, done.dead,
+       done.ended_at, done.ended_at - done.started_at
 FROM (SELECT DISTINCT org_id, adapter, entity FROM sync.passes
       WHERE (%(org)s::text IS NULL OR org_id = %(org)s) AND NOT starts_with(entity, '$')) key
 LEFT JOIN ({live}) stored USING (org_id, adapter, entity)
 LEFT JOIN sync.checkpoints held USING (org_id, adapter, entity)
 LEFT JOIN sync.passes done ON done.org_id = held.org_id AND done.pass_id = held.completed_pass_id
-LEFT JOIN sync.passes going ON (going.org_id, going.adapter, going.entity) = (key.org_id, key.adapter, key.entity)
-  AND going.status = 'open' AND going.parent_pass_id IS NULL
 ORDER BY key.org_id, key.adapter, key.entity
 """
 _LIVE = """
@@ -94,9 +93,9 @@ class EntityStatus:
     dead_letters: int
     """Unresolved dead letters."""
     watermark: datetime | None
+    asked_at: datetime | None
+    """When the source was last asked for changes, or completely read."""
     last_pass: CompletedPass | None
-    open_pass_id: int | None
-    open_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,9 @@ def status_rows(database: Database, org: OrgId | None = None) -> list[EntityStat
 
 
 def _status(row: tuple[Any, ...]) -> EntityStatus:
-    org, adapter, entity, live, dead, watermark, mode, *counts, ended_at, duration, open_id, open_since = row
+    org, adapter, entity, live, dead, watermark, asked_at, mode, *counts, ended_at, duration = row
     last = CompletedPass(SyncMode(mode), Counts(*counts), ended_at, duration) if mode else None
-    return EntityStatus(org, adapter, entity, live, dead, watermark, last, open_id, open_since)
+    return EntityStatus(org, adapter, entity, live, dead, watermark, asked_at, last)
 
 
 def run_query(
