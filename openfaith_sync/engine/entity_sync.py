@@ -145,6 +145,9 @@ class EntitySync:
         opened = checkpoint.open_pass
         if opened is None or opened.start.manifest_version != self._session.version:
             return None
+        if {rider.entity for rider in opened.start.riders} - set(map(EntityName, self._entity.sideload.values())):
+            # The org does not choose a child any more that began to ride along.
+            return None
         is_wanted = opened.start.mode is mode or self._mode is SyncMode.AUTO
         return opened if is_wanted and opened.start.mode is not SyncMode.SIDELOAD else None
 
@@ -249,8 +252,7 @@ class EntitySync:
             self._report["page_size"] = fetcher.reader.reduced_size
         if not children:
             return
-        # Those that the org did not choose any more, or not yet, when it began were on some pages only.
-        if fetcher.reader.is_without_children or set(children) - set(self._entity.sideload.values()):
+        if fetcher.reader.is_without_children:
             self._report["not_included"] = ", ".join(children)
         found = {**self._report, **self._session.store.load_report(self._session.lease, opened.pass_id)}
         if found.keys() & {"not_included", "places_stepped_over"}:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
-from openfaith_sync_tests.store.making import PCO, fetch, run
+from openfaith_sync_tests.store.making import PCO, PERSON, fetch, run
 
 GRACE = OrgId("grace")
 EMAIL_UPDATED = "people.v2.events.email.updated"
@@ -108,3 +109,28 @@ def test_an_event_of_what_is_not_chosen_is_done_without_a_request(
 def test_a_name_that_the_manifest_lacks_changes_nothing(connected: Run, database: Database) -> None:
     expect_line(connected("org", "set", "grace", "--only", "peple"), FAILED, "'peple'", "groups, people")
     assert fetch(database, "SELECT FROM sync.selections") == []
+
+
+def test_children_of_pages_that_were_read_without_them_are_read_by_themselves(
+    run_stored: Run, database: Database, pco_manifest: Manifest
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stop(_: object) -> None:
+        raise Stopped
+
+    with running_simulator(SimulatorSettings(people=230, rate=None), pco_manifest) as church:
+        run_stored("org", "add", "grace", "--basic", "demo:demo", "--base-url", church.base_url)
+        whole = connection_of(database)
+        with open_session(database, pco_manifest, whole) as session, pytest.raises(Stopped):
+            run_entity(session, PERSON, on_progress=stop)
+        assert 0 < count(database, "emails") < church.counts()["email"]
+        # Chosen without its children, it begins again; then they are chosen again.
+        with open_session(database, pco_manifest, replace(whole, only=("person",))) as session:
+            assert not run_entity(session, PERSON).resumed
+        assert count(database, "people") == 230
+        assert count(database, "emails") < church.counts()["email"]
+        with open_session(database, pco_manifest, whole) as session:
+            run_entity(session, EntityName("email"))
+        assert count(database, "emails") == church.counts()["email"]

@@ -288,3 +288,15 @@ def test_a_public_url_that_is_none_is_refused_before_anything_is_asked(
     with pytest.raises(UsageError, match="OPENFAITH_PUBLIC_URL"):
         ensure(source, store, given)
     assert source.calls == []
+
+
+def test_events_of_what_an_org_did_not_choose_are_not_subscribed_to(
+    source: SubscribedSource, store: KeptSubscriptions
+) -> None:
+    ensure(source, store)
+    report = ensure_subscriptions(PCO, source, store, PUBLIC, {EntityName("email")})
+    emails = {name for name in WANTED if ".email." in name}
+    assert emails
+    assert set(report.removed) == emails
+    assert {one.name for one in source.held.values()} == set(store.known) == set(WANTED) - emails
+    assert set(ensure(source, store).created) == emails

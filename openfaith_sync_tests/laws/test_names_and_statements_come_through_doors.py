@@ -30,6 +30,7 @@ HOSTILE = (
 COMMANDS = (
     ("org", "add", "ORG", "--basic", "a:b"), ("org", "connect", "ORG", "--paste"), ("org", "pause", "ORG"),
     ("org", "resume", "ORG"), ("org", "remove", "ORG", "--yes"), ("org", "set", "ORG", "--time-zone", "UTC"),
+    ("org", "invite", "ORG"), ("org", "confirm", "ORG"),
     ("status", "ORG"), ("sync", "ORG"), ("holds", "list", "ORG"), ("webhooks", "status", "ORG"),
     ("webhooks", "ensure", "ORG"), ("webhooks", "rotate", "ORG"), ("webhooks", "remove", "ORG"),
 )  # fmt: skip
