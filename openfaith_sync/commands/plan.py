@@ -1,6 +1,6 @@
 """``plan``: what will run, when, why, and what it will cost and delete."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ from openfaith_sync.commands.connection_lookup import load_listed_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.commands.plan_facts import OrgPlan, plan_org
-from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.domain.ids import AdapterName, parse_org
 from openfaith_sync.domain.planning.deletion_forecast import DeletionForecast, SafetyStopForecast
 from openfaith_sync.domain.planning.pass_forecast import PassForecast
 from openfaith_sync.domain.planning.ranges import Range
@@ -19,8 +19,10 @@ from openfaith_sync.domain.planning.run_forecast import RunForecast
 from openfaith_sync.domain.planning.run_time import Pace
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.planned_work import NextRun, count_unseen, load_next_runs
 
 COLUMNS = ("what", "due", "why", "requests", "minutes", "deletes")
+ALL_COLUMNS = ("org", "adapter", "what", "due", "state", "last_outcome", "requests_last_time")
 PASS_COLUMNS = ("entity", "mode", "records", "requests", "missing", "deletes", "note")
 
 _TITLES = {
@@ -33,34 +35,81 @@ _TITLES = {
 
 
 @click.command()
-@click.argument("org")
+@click.argument("org", required=False)
 @adapter_option
 @click.option("--offline", is_flag=True, help="Predict from what is stored; send no request.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Without ORG: show at most this many runs."
+)
 @as_json
 @pass_deployment
-def plan(deployment: Deployment, org: str, adapter: str | None, offline: bool, as_json: bool) -> None:
+def plan(
+    deployment: Deployment, org: str | None, adapter: str | None, offline: bool, limit: int, as_json: bool
+) -> None:
     """Predict the syncs of ORG: what runs when and why, its requests, its time and its deletions.
 
     The source is asked for its counts and newest records, which takes about one
     request per entity; nothing is stored. Deletions are a range: at least what the
     counts prove, at most what they leave open.
 
+    Without ORG, list the next runs of all orgs, with the requests that such a run
+    took last time; no source is asked.
+
     \b
-    requests   that the run sends
+    requests   that the run most likely sends, and at most
     minutes    at the connection's present request budget
     missing    records that are stored and missing at the source
     deletes    of these, the ones that are marked deleted without a person's approval
     Example: openfaith-sync plan grace --json
     """  # noqa: D301  click's marker for lines that are not rewrapped
-    with open_database(deployment.settings) as database:
-        name = find_adapter(database, parse_org(org), adapter)
-        manifest = read_manifest(deployment.settings.manifests, name)
-        connection = load_listed_connection(database, org, name)
-        found = plan_org(database, manifest, connection, is_offline=offline)
-    runs = [run for run in found.runs if run.mode is not WorkMode.SUBSCRIPTIONS or deployment.settings.public_url]
-    if as_json:
-        print_json(_json(org, name, found, runs))
+    if org is None:
+        with open_database(deployment.settings) as database:
+            name = None if adapter is None else AdapterName(adapter)
+            runs, unseen = load_next_runs(database, name, limit), count_unseen(database, name)
+        _print_all(runs, unseen, as_json=as_json)
         return
+    with open_database(deployment.settings) as database:
+        chosen = find_adapter(database, parse_org(org), adapter)
+        manifest = read_manifest(deployment.settings.manifests, chosen)
+        connection = load_listed_connection(database, org, chosen)
+        found = plan_org(database, manifest, connection, is_offline=offline)
+    planned = [run for run in found.runs if run.mode is not WorkMode.SUBSCRIPTIONS or deployment.settings.public_url]
+    if as_json:
+        print_json(_json(org, chosen, found, planned))
+        return
+    _print_org(found, planned)
+
+
+def _print_all(runs: Sequence[NextRun], unseen: int, *, as_json: bool) -> None:
+    """Print the next runs of all orgs."""
+    rows = [
+        {
+            "org": run.org,
+            "adapter": run.adapter,
+            "what": _TITLES[run.mode],
+            "due": run.due,
+            "state": "in progress"
+            if run.is_under_way
+            else f"attempt {run.attempts + 1}"
+            if run.attempts
+            else "planned",
+            "last_outcome": run.reason,
+            "requests_last_time": run.requests,
+        }
+        for run in runs
+    ]
+    if as_json or rows:
+        print_rows(rows, ALL_COLUMNS, as_json=as_json)
+    if unseen:
+        click.echo(
+            f"{unseen:,} connected orgs are not planned yet: the Dagster daemon plans them when it runs", err=True
+        )
+    elif not rows:
+        click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
+
+
+def _print_org(found: OrgPlan, runs: Sequence[RunForecast]) -> None:
+    """Print the plan of one org."""
     print_rows([_row(run, found.pace) for run in runs], COLUMNS, as_json=False)
     for run in runs:
         if run.passes:
@@ -76,7 +125,7 @@ def _row(run: RunForecast, pace: Pace) -> dict[str, Any]:
         "what": _TITLES[run.mode],
         "due": "in progress" if run.is_under_way else run.due or "when requested",
         "why": run.why,
-        "requests": _text(run.requests),
+        "requests": _requests(run),
         "minutes": None if seconds is None else _minutes(*seconds),
         "deletes": _text(run.deletions),
     }
@@ -97,6 +146,13 @@ def _pass_row(one: PassForecast) -> dict[str, Any]:
 
 def _missing(deletions: DeletionForecast) -> str:
     return str(deletions.missing) if deletions.is_counted else "not counted"
+
+
+def _requests(run: RunForecast) -> str | None:
+    requests, likely = run.requests, run.likely_requests
+    if requests is None or likely is None:
+        return None
+    return f"{likely:,}" if requests.least == requests.most else f"{likely:,}, at most {requests.most:,}"
 
 
 def _text(found: Range | None) -> str | None:
@@ -148,7 +204,7 @@ def _run_json(run: RunForecast, pace: Pace) -> dict[str, Any]:
         "due": run.due,
         "in_progress": run.is_under_way,
         "why": run.why,
-        "requests": _range_json(run.requests),
+        "requests": run.requests and {**(_range_json(run.requests) or {}), "likely": run.likely_requests},
         "seconds": None if seconds is None else {"from": round(seconds[0], 1), "to": round(seconds[1], 1)},
         "deletes": _range_json(run.deletions),
         "entities": [

@@ -68,8 +68,14 @@ class EntityFacts:
         source = self.source and replace(
             self.source, new=NOTHING, differing=NOTHING, since_watermark=NOTHING, is_changing=False
         )
-        applied = self.merges
-        return replace(self, source=source, merges_applied=applied, is_current=True, is_full_sync_done=True)
+        return replace(
+            self,
+            check=self.check and replace(self.check, live=self.counted or 0),
+            source=source,
+            merges_applied=self.merges,
+            is_current=True,
+            is_full_sync_done=True,
+        )
 
     @property
     def stored(self) -> int:

@@ -1,5 +1,7 @@
 """How many requests a listing of so many records takes (docs/decisions/0016)."""
 
+import math
+
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.paging import Paging
@@ -28,7 +30,7 @@ def count_full_listing(entity: Entity, paging: Paging, rows: int) -> int:
     if entity.delta.by is not DeltaCapability.FILTER:
         return count_whole_listing(entity, paging, rows)
     pages = _anchored_pages(rows, paging.size)
-    return min(pages, round(CUT_LISTING_SHARE * rows / paging.size)) if is_cut(paging, rows) else pages
+    return min(pages, math.ceil(CUT_LISTING_SHARE * rows / paging.size)) if is_cut(paging, rows) else pages
 
 
 def count_parent_list(paging: Paging, rows: int) -> int:

@@ -37,6 +37,8 @@ class PassForecast:
     """How many records it reads; ``None`` if that is unknown."""
     requests: Range | None
     """``None`` if nothing is known of the entity's size."""
+    likely_further: int = 0
+    """Of the requests beyond the least, those that are likely."""
     rounds: float = 0.0
     """How many of the requests, at least, are sent one after the other."""
     deep_requests: int = 0
@@ -171,19 +173,31 @@ class _Run:
         forecast = predict_deletions(facts, gone_parents, is_readable=entity.endpoints.get is not None)
         if mode is SyncMode.DELTA:
             lists = self._changed_lists(entity, facts, above)
+            # Nothing leaves a list that is not read.
+            members = sum(facts.nested.lists[: lists.most])
+            forecast = replace(forecast, deletions=forecast.deletions.at_most(members))
         else:
             further = sum(count_parent_list(self._paging, rows) - 1 for rows in facts.nested.lists)
             lists = Range.exactly(above.records + further)
         reads = self._count_reads(entity, forecast)
+        likely = min(max(self._count_likely_losses(entity, facts), reads.least), reads.most)
         return PassForecast(
             entity=entity.name,
             mode=mode,
             records=facts.stored or None,
             requests=lists + reads,
+            likely_further=likely - reads.least,
             rounds=(lists.least + reads.least) / self._in_flight,
-            deletions=forecast,
+            # How many a first full sync will store is not known before.
+            deletions=None if facts.is_full_sync_done else forecast,
             note=f"one list for each {entity.parent}{' that changed' if mode is SyncMode.DELTA else ''}",
         )
+
+    def _count_likely_losses(self, entity: Entity, facts: EntityFacts) -> int:
+        """Return how many nested records went with what they refer to, if as large a share of them went."""
+        targets = {EntityName(link.target) for link in entity.relationships.values() if link.cardinality == "one"}
+        shares = (self._gone[name].least / max(1, self._facts[name].stored) for name in targets & self._gone.keys())
+        return round(sum(shares) * facts.stored)
 
     def _changed_lists(self, entity: Entity, facts: EntityFacts, above: EntityFacts) -> Range:
         differing = (above.source.differing if above.source else None) or NOTHING

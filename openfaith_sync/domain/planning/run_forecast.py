@@ -13,8 +13,17 @@ from openfaith_sync.domain.planning.entity_facts import EntityFacts
 from openfaith_sync.domain.planning.pass_forecast import Facts, PassForecast, predict_passes
 from openfaith_sync.domain.planning.ranges import NOTHING, Range
 from openfaith_sync.domain.planning.run_time import Pace, predict_seconds
+from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.companions import with_companions
 from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkKey, WorkMode, next_night
+
+_LANES = {
+    WorkMode.FULL: Lane.BACKFILL,
+    WorkMode.DELTA: Lane.DELTA,
+    WorkMode.RECONCILIATION: Lane.RECONCILIATION,
+    WorkMode.RECORDS: Lane.WEBHOOK,
+    WorkMode.SUBSCRIPTIONS: Lane.WEBHOOK,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,12 @@ class RunForecast:
         return found
 
     @property
+    def likely_requests(self) -> int | None:
+        """Return how many requests the run most likely takes."""
+        requests = self.requests
+        return None if requests is None else requests.least + sum(one.likely_further for one in self.passes)
+
+    @property
     def deletions(self) -> Range | None:
         """Return how many records the run marks deleted; ``None`` for a run that compares nothing."""
         compared = [one.deletions.deletions for one in self.passes if one.deletions is not None]
@@ -58,9 +73,10 @@ class RunForecast:
         checks = self.checks or NOTHING
         seconds = checks.least * pace.latency_seconds + sum(one.busy_seconds(pace) for one in self.passes)
         deep = sum(one.deep_requests for one in self.passes)
-        shortest = predict_seconds(pace, requests.least, seconds, deep)
+        lane = _LANES[self.mode]
+        shortest = predict_seconds(pace, lane, requests.least, seconds, deep)
         further = (requests.most - requests.least) * pace.latency_seconds / max(1, pace.in_flight)
-        return shortest, predict_seconds(pace, requests.most, seconds + further, deep)
+        return shortest, predict_seconds(pace, lane, requests.most, seconds + further, deep)
 
 
 def predict_runs(

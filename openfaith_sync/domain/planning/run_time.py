@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.ratelimit.budget import Budget
-from openfaith_sync.domain.ratelimit.spending import GROWTH
+from openfaith_sync.domain.ratelimit.lanes import Lane, keep_back
+from openfaith_sync.domain.ratelimit.spending import ACTIVE_PERIODS, GROWTH
 
 USUAL_LATENCY_SECONDS = 0.25
 """A request and the commit of its page, where no pass has shown how long they take."""
+
+STEPS = 20
+"""In which the shrinking reserve of a period is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Pace:
     in_flight: int = 1
     deep_requests: int = 1
     deep_period: float = 0.0
+    active: frozenset[Lane] = frozenset()
+    """The lanes that asked lately: more is kept for them."""
 
     @classmethod
     def of(cls, budget: Budget, now: float, latency_seconds: float, paging: Paging) -> "Pace":
@@ -41,6 +47,9 @@ class Pace:
             in_flight=paging.pages_in_flight,
             deep_requests=deep.requests if deep else 1,
             deep_period=deep.period_seconds if deep else 0.0,
+            active=frozenset(
+                lane for lane, asked in budget.lanes.items() if now - asked < ACTIVE_PERIODS * budget.period
+            ),
         )
 
     @property
@@ -49,11 +58,8 @@ class Pace:
         return max(1, int(self.limit * self.share))
 
 
-def predict_seconds(pace: Pace, requests: int, busy_seconds: float, deep_requests: int = 0) -> float:
-    """Return how long so many requests take, which without any limit would take ``busy_seconds``.
-
-    Lanes decide who goes first and leave none of the budget unused, so they cost a lone run nothing.
-    """
+def predict_seconds(pace: Pace, lane: Lane, requests: int, busy_seconds: float, deep_requests: int = 0) -> float:
+    """Return how long so many requests take, which without any limit would take ``busy_seconds``."""
     if not requests:
         return 0.0
     last = min(requests, max(0, pace.allowed - pace.used))
@@ -64,6 +70,15 @@ def predict_seconds(pace: Pace, requests: int, busy_seconds: float, deep_request
         last = min(left, max(1, int(pace.limit * share)))
         left -= last
     # Those of the last period take their own time. Those before it fit into their periods, or are what takes longest.
-    by_budget = waited + busy_seconds * last / requests
+    allowed = max(1, int(pace.limit * share))
+    by_budget = waited + max(busy_seconds * last / requests, _wait_for_reserve(pace, lane, allowed, last))
     deep = deep_requests * pace.deep_period / pace.deep_requests
     return max(by_budget, pace.closed_seconds + busy_seconds) + deep
+
+
+def _wait_for_reserve(pace: Pace, lane: Lane, allowed: int, wanted: int) -> float:
+    """Return when in its period a lane gets so many requests: the reserve of the lanes above it shrinks until then."""
+    for step in range(STEPS):
+        if wanted <= allowed - keep_back(lane, allowed, 1 - step / STEPS, pace.active):
+            return pace.period * step / STEPS
+    return pace.period
