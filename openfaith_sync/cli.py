@@ -10,6 +10,7 @@ from openfaith_sync.commands.one_line_errors import OneLineErrors
 
 COMMANDS = {
     "alerts": "openfaith_sync.commands.alerts",
+    "data-dictionary": "openfaith_sync.commands.data_dictionary",
     "db": "openfaith_sync.commands.database",
     "dead-letters": "openfaith_sync.commands.dead_letters",
     "demo": "openfaith_sync.commands.demo",

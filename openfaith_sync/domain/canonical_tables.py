@@ -1,5 +1,7 @@
 """The canonical tables: few, designed, and the same whatever the source."""
 
+from collections.abc import Mapping
+
 from openfaith_sync.domain.record_tables import Column, ColumnType, RecordTable
 from openfaith_sync.domain.sensitivity import Sensitivity
 
@@ -179,3 +181,12 @@ _TABLES = (
 )
 
 CANONICAL_TABLES: dict[str, RecordTable] = {table.name: table for table in _TABLES}
+
+REFERRED_TABLES: Mapping[str, str] = {
+    "primary_campus_id": "campuses",
+    "primary_contact_id": "people",
+    "household_id": "households",
+    "person_id": "people",
+    "group_id": "groups",
+}
+"""The canonical table that each reference leads to; ``group_type_id`` leads to none yet."""

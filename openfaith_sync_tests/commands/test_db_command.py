@@ -1,8 +1,10 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from openfaith_sync.commands.database import _shipped_psql, _split_password
 from openfaith_sync.store.database.database import Database
@@ -87,3 +89,16 @@ def test_a_role_is_granted_orgs_and_loses_them_again(run_stored: Run, database: 
     with database.connect_fleet() as connection:
         for name in (role, *load_reader_roles(connection).names):
             connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
+
+
+def test_the_data_dictionary_is_printed_and_written_in_each_format(run: Run, tmp_path: Path) -> None:
+    assert run("data-dictionary").stdout.startswith("# Data dictionary\n")
+    relations = json.loads(run("data-dictionary", "--format", "json").stdout)["relations"]
+    path = tmp_path / "sources.yml"
+    assert run("data-dictionary", "--format", "dbt", "-o", str(path)).stdout == f"wrote {path}\n"
+    yaml = YAML(typ="safe")
+    yaml.version = (1, 1)  # as dbt reads it
+    sources = yaml.load(path)["sources"]
+    assert sum(len(source["tables"]) for source in sources) == len(relations) > 40
+    assert all(isinstance(table["name"], str) for source in sources for table in source["tables"])
+    assert run("data-dictionary", "-o", str(tmp_path / "none" / "x")).exit_code == 1

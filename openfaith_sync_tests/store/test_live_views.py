@@ -3,14 +3,18 @@
 import re
 from pathlib import Path
 
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import SYNC_COLUMNS
 from openfaith_sync.store.admin.reports import run_query
-from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync.store.manifests.source_tables import is_applied
 from openfaith_sync.store.manifests.source_views import view_columns
-from openfaith_sync_tests.added_entity import NOTE, read_with_note
+from openfaith_sync.store.postgres.database_url import DatabaseUrl
+from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
+from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 from openfaith_sync_tests.store.test_source_tables import (
     apply,
@@ -140,3 +144,25 @@ def test_a_live_view_of_a_canonical_table_keeps_columns_that_left_or_changed_the
     )
     assert fetch(database, "SELECT * FROM public.mine") == [("1", True)]
     assert fetch(database, "SELECT church_center_enabled_as_text FROM pco_live.campuses") == [("true",)]
+
+
+def test_what_one_adapter_hides_of_a_shared_table_the_other_shows_no_more(
+    empty_url: DatabaseUrl, pco_manifest: Manifest
+) -> None:
+    database = open_database(settings_for(empty_url))
+    breeze = read_manifest(SHIPPED, "breeze")
+    apply(database, breeze)
+    before = columns_of(database, "breeze_live.people")
+    run(
+        database,
+        "INSERT INTO openfaith.people (id, org_id, external_id, adapter, type, content_hash, custom_fields)"
+        " VALUES ('person_1', %s, '1', 'breeze', 'person', '', '{\"breeze_path\": \"x\"}')",
+        ORG,
+    )
+    assert fetch(database, "SELECT path FROM breeze_live.people") == [("x",)]
+    apply(database, pco_manifest)
+    with database.connect_fleet() as connection:
+        assert not is_applied(connection, breeze)
+    assert apply(database, breeze) == ["view breeze_live.people"]
+    assert columns_of(database, "breeze_live.people") == before
+    assert fetch(database, "SELECT path FROM breeze_live.people") == [(None,)]

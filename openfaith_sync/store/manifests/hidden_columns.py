@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.record_tables import CANONICAL_SCHEMA
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.catalogue import Relation
 from openfaith_sync.store.schema.physical_columns import physical_table, superseded
@@ -21,11 +22,15 @@ _SHOW = """
 DELETE FROM sync.hidden_columns held USING unnest(%s::text[], %s::text[], %s::text[]) AS given (schema, name, own)
 WHERE held.adapter = %s
   AND (held.table_schema, held.table_name, held.column_name) = (given.schema, given.name, given.own)
+RETURNING held.table_schema
 """
 _HIDE = """
 INSERT INTO sync.hidden_columns (table_schema, table_name, column_name, adapter)
 SELECT given.*, %s FROM unnest(%s::text[], %s::text[], %s::text[]) AS given ON CONFLICT DO NOTHING
+RETURNING table_schema
 """
+_APPLY_AGAIN = "UPDATE sync.applied_manifests SET applied_at = NULL WHERE adapter <> %s"
+"""Several adapters may fill one canonical table, and the live views of each leave out what any of them hides."""
 
 
 def privacy_fingerprint(manifest: Manifest) -> str:
@@ -46,8 +51,18 @@ def load_hidden(connection: Connection, manifest: Manifest, relations: Mapping[s
     return {table_name: frozenset(columns) for table_name, columns in found.items()}
 
 
+def hidden_columns(manifests: Sequence[Manifest]) -> HiddenColumns:
+    """Return the columns that any of these manifests hides, by table, in a new database."""
+    found: dict[TableName, set[str]] = {}
+    for manifest in manifests:
+        for table, columns in _named(manifest, {}).items():
+            found.setdefault(table, set()).update(name for name, is_hidden in columns.items() if is_hidden)
+    return {table: frozenset(columns) for table, columns in found.items()}
+
+
 def store_hidden(connection: Connection, manifest: Manifest, relations: Mapping[str, Relation]) -> None:
-    """Remember which columns a manifest hides."""
+    """Store which columns a manifest hides; what that changes for other adapters is done by their next sync."""
+    changed: set[str] = set()
     for is_hidden in (False, True):
         rows = [
             (*table, column)
@@ -57,9 +72,12 @@ def store_hidden(connection: Connection, manifest: Manifest, relations: Mapping[
         ]
         arrays: Sequence[list[str]] = [[row[place] for row in rows] for place in range(3)]
         if is_hidden:
-            connection.execute(_HIDE, (manifest.adapter, *arrays))
+            answer = connection.execute(_HIDE, (manifest.adapter, *arrays))
         else:
-            connection.execute(_SHOW, (*arrays, manifest.adapter))
+            answer = connection.execute(_SHOW, (*arrays, manifest.adapter))
+        changed.update(schema for (schema,) in answer)
+    if CANONICAL_SCHEMA in changed:
+        connection.execute(_APPLY_AGAIN, (manifest.adapter,))
 
 
 def _named(manifest: Manifest, relations: Mapping[str, Relation]) -> Mapping[TableName, Mapping[str, bool]]:

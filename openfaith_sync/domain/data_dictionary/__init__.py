@@ -1,0 +1,1 @@
+"""The data dictionary: what every table and column holds, as values and as documents."""
