@@ -23,7 +23,8 @@ class AlertReceiver:
 
     @property
     def url(self) -> str:
-        return f"json://user:{SECRET}@127.0.0.1:{self.port}/{SECRET}"
+        # Apprise waits 4 s by itself, which a busy machine may need.
+        return f"json://user:{SECRET}@127.0.0.1:{self.port}/{SECRET}?cto=60&rto=60"
 
     @property
     def titles(self) -> list[str]:

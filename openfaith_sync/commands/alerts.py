@@ -10,13 +10,15 @@ from openfaith_sync.adapters.alert_targets.apprise_sender import AppriseSender
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.one_line_errors import FAILED
 from openfaith_sync.commands.output import as_json, print_json, print_rows
-from openfaith_sync.domain.alerts.announcing import AlertSeverity, MessageKind
+from openfaith_sync.domain.alerts.announcing import MessageKind
+from openfaith_sync.domain.alerts.causes import AlertSeverity
 from openfaith_sync.domain.alerts.messages import Message
 from openfaith_sync.domain.alerts.targets import AlertTarget, build_target
 from openfaith_sync.domain.connections.deployment_settings import ALERT_URLS
+from openfaith_sync.store.admin.alert_detection import update_alerts
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.outages.alert_messages import TargetState, list_target_states
-from openfaith_sync.store.outages.alert_reports import AlertReport, list_alert_reports
+from openfaith_sync.store.outages.alerts import AlertReport, list_alert_reports
 
 COLUMNS = ("alert", "severity", "adapter", "cause", "since", "until", "orgs", "told", "command")
 TARGET_COLUMNS = ("target", "status", "last_sent", "waiting", "given_up", "failure", "next_at")
@@ -46,6 +48,7 @@ def list_(deployment: Deployment, is_all: bool, as_json: bool) -> None:
     """  # noqa: D301  click's marker for lines that are not rewrapped
     targets = [build_target(url) for url in deployment.settings.alert_urls]
     with open_database(deployment.settings) as database:
+        update_alerts(database)
         reports = list_alert_reports(database, is_all=is_all)
         states = list_target_states(database)
     target_rows = _target_rows(targets, states)

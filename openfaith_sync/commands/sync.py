@@ -21,6 +21,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.records.record import UNREADABLE_VALUES
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
+from openfaith_sync.sessions.alerting import telling_afterwards
 from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import open_database
@@ -66,8 +67,9 @@ def sync(
       openfaith-sync sync grace
       openfaith-sync sync grace --entity person --entity email --mode full
     """  # noqa: D301  click's marker for lines that are not rewrapped
-    with open_database(deployment.settings) as database:
-        adapter = find_adapter(database, parse_org(org), adapter)
+    urls, name = deployment.settings.alert_urls, parse_org(org)
+    with open_database(deployment.settings) as database, telling_afterwards(database, urls, name):
+        adapter = find_adapter(database, name, adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
         graph = manifest.graph
         _require_known(graph, manifest, entities)

@@ -8,9 +8,9 @@ import pytest
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.sensors.alert_sensor import build_alert_sensor
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import OUTAGE, raise_alert
 from openfaith_sync_tests.alert_receiver import AlertReceiver, alert_receiver
-from openfaith_sync_tests.store.making import ORG, PCO, run
+from openfaith_sync_tests.store.making import ORG, run
+from openfaith_sync_tests.store.present_alerts import revoke
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def tick(database: Database, urls: list[str]) -> str:
 
 
 def test_a_tick_sends_what_is_due_and_says_so(database: Database, receiver: AlertReceiver) -> None:
+    revoke(database, [ORG])
     assert tick(database, []) == "nobody is told: OPENFAITH_ALERT_URLS is not set"
-    raise_alert(database, PCO, OUTAGE, ORG, "down")
     run(database, "UPDATE sync.alerts SET first_seen_at = first_seen_at - interval '1 minute'")
     assert tick(database, [receiver.url]) == "sent messages to 1 of 1 targets"
-    assert receiver.titles == ["CRITICAL: pco outage"]
-    assert tick(database, [receiver.url]) == "nothing new"
+    assert receiver.titles == [f"CRITICAL: pco access refused for {ORG}"]
+    assert tick(database, [receiver.url]) == "nothing new to tell"

@@ -4,18 +4,19 @@ import json
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from apprise import Apprise
 
 from openfaith_sync.domain.connections.deployment_settings import Settings
-from openfaith_sync.sessions.alerting import send_alerts
+from openfaith_sync.sessions.alerting import watch_alerts
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync_tests.laws.jobs import JobProcess
 
 KILLED = -signal.SIGKILL
-STEPS = ("written", "claimed", "sent", "recorded")
+STEPS = ("compared", "written", "claimed", "sent", "recorded")
 
 
 def tell(job: dict[str, Any]) -> None:
@@ -24,7 +25,7 @@ def tell(job: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     database = open_database(Settings(Path(job["home"]), Path(), job["database_url"], ()))
-    send_alerts(database, job["urls"], on_step=on_step)
+    watch_alerts(database, job["urls"], calm_for=timedelta(), patience_seconds=120, on_step=on_step)
 
 
 def main() -> None:

@@ -27,11 +27,11 @@ from openfaith_sync.store.connections.accounts import ConnectionAccount, load_ac
 from openfaith_sync.store.connections.authorizations import begin_authorization, load_progress
 from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync.web.oauth_completion import complete_authorization
 from openfaith_sync_tests.laws.bound_church import GRACE, OTHER, OTHER_SEED, OWN, BoundChurch
 from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import PCO, fetch, run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 from openfaith_sync_tests.web.making import body, headers, part, subscribe
 from openfaith_sync_tests.web.receiver import running_receiver
 
@@ -61,9 +61,9 @@ def assert_stopped(church: BoundChurch) -> None:
     assert church.connection.status is ConnectionStatus.RECONNECT_NEEDED
     with pytest.raises(ReconnectRequired, match=f"answers for its account {OTHER}, but grace is connected to.*{OWN}"):
         church.connection.require_usable()
-    (alert,) = list_alerts(church.database)
-    assert alert.cause == ConnectionStatus.RECONNECT_NEEDED
-    assert f"openfaith-sync org add grace --adapter {PCO}" in alert.detail
+    (alert,) = present_alerts(church.database)
+    assert alert.cause == "connection"
+    assert alert.command.startswith(f"openfaith-sync org add grace --adapter {PCO}")
     assert f"openfaith-sync org move grace --adapter {PCO}" in alert.detail
     assert load_account(church.database, GRACE, PCO) == OWN
 
@@ -93,7 +93,7 @@ def test_a_token_that_answers_for_another_church_in_the_middle_of_a_walk_stores_
     assert_stopped(church)
     church.simulator.answer_for(None)
     church.add()
-    assert list_alerts(church.database) == []
+    assert present_alerts(church.database) == []
     church.sync("person", SyncMode.FULL)
     assert {row[1] for row in church.rows() if row[0] == "person"} == set(church.simulator.truth("person"))
 

@@ -18,11 +18,11 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.connections.connections import add_connection, load_connection
 from openfaith_sync.store.connections.unavailable_entities import load_refusals
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync.store.schedule.work import make_due
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.sharing import CLIENT
 from openfaith_sync_tests.store.making import PCO, fetch, run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 GRACE = OrgId("grace")
 
@@ -118,7 +118,7 @@ def test_a_refusal_that_only_the_source_knows_of(deployment: Ticking, church: Ru
     assert synced(deployment) == everything - in_groups(deployment.manifest)
     connection = load_connection(deployment.database, GRACE, PCO)
     assert connection.status is ConnectionStatus.ACTIVE
-    assert list_alerts(deployment.database) == []
+    assert present_alerts(deployment.database) == []
     refusal = load_refusals(deployment.database, deployment.manifest)[GRACE][EntityName("group")]
     assert refusal.is_unavailable
     assert "lacks the scope" in str(refusal)

@@ -14,10 +14,10 @@ from openfaith_sync.simulator.server.server import (
     OAuthBehaviour,
 )
 from openfaith_sync.store.connections.tokens import REFRESH_STEPS
-from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync_tests.laws.consenting_church import HOURS, PEOPLE, SOON, Church, connect
 from openfaith_sync_tests.laws.refresher import KILLED, RECONNECT, Refreshers
 from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 NOTHING_SENT = ("wait", "look", "begin")
 MAY_BE_SPENT = ("send", "answered", "store")
@@ -48,7 +48,7 @@ def test_killed_at_every_step_of_a_refresh(church: Church, refreshers: Refresher
     # Whatever it was: connected again, it goes on.
     connect(church, HOURS)
     assert refreshers.run(church.job) == [0]
-    assert church.org not in {org for alert in list_alerts(church.database) for org in alert.orgs}
+    assert church.org not in {org for alert in present_alerts(church.database) for org in alert.orgs}
 
 
 def test_every_step_is_one_or_the_other() -> None:

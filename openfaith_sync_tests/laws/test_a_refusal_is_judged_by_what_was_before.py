@@ -12,11 +12,11 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import REFUSED, list_alerts
 from openfaith_sync.store.outages.incidents import list_incidents
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import running
 from openfaith_sync_tests.store.making import run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 ORGS = ("first", "second", "third", "fourth", "fifth")
 EMAIL = EntityName("email")
@@ -97,8 +97,8 @@ def test_what_was_readable_fails_once_is_asked_again_soon_and_turns_green_by_its
     pass_time(plan, 3 * MINUTE)
     assert not plan.tick("delta").run_requests
     assert asked_for_emails(church) == 1
-    (alert,) = list_alerts(plan.database)
-    assert (alert.cause, alert.orgs) == (REFUSED, frozenset({org}))
+    (alert,) = present_alerts(plan.database)
+    assert (alert.cause, alert.orgs) == ("connection", (org,))
 
     # Readable again, though nothing changed: a run takes back the red one.
     church.clear_faults()
@@ -106,7 +106,7 @@ def test_what_was_readable_fails_once_is_asked_again_soon_and_turns_green_by_its
     (request,) = plan.tick("delta").run_requests or ()
     assert plan.execute("pco_delta_sync", request).success
     assert plan.fetch("SELECT FROM sync.disabled_entities") == []
-    assert list_alerts(plan.database) == []
+    assert present_alerts(plan.database) == []
 
 
 def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_answer(
@@ -119,8 +119,8 @@ def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_
     church.fault(DENIED)
     plan.tick("delta")
     assert [incident.entity for incident in list_incidents(plan.database)] == [EMAIL]
-    (alert,) = list_alerts(plan.database)
-    assert (alert.cause, alert.is_general) == (REFUSED, True)
+    (alert,) = present_alerts(plan.database)
+    assert (alert.cause, set(alert.orgs)) == ("outage", set(orgs))
     assert "give" not in alert.detail
 
     # Whatever is due, one probe goes out for all of them.
@@ -144,4 +144,4 @@ def test_an_incident_is_one_probe_and_one_alert_and_ends_for_all_with_the_first_
         pass_time(plan, MINUTE)
     assert asked == set(orgs)
     assert list_incidents(plan.database) == []
-    assert list_alerts(plan.database) == []
+    assert present_alerts(plan.database) == []

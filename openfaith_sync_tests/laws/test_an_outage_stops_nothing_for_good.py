@@ -21,13 +21,13 @@ from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.outages.breakers import RULES, SharedBreaker, list_unreachable
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.defs.ticking import PCO, Ticking, ticking
 from openfaith_sync_tests.laws.synced_church import GRACE, running
 from openfaith_sync_tests.store.making import run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 ORGS = ("first", "second", "third", "fourth")
 MINUTE = timedelta(minutes=1)
@@ -76,8 +76,8 @@ def test_from_the_first_failure_to_the_first_answer(
         plan.tick("delta")
         let_a_minute_pass(plan)
     plan.tick("delta")
-    (alert,) = list_alerts(plan.database)
-    assert (alert.cause, alert.is_general) == (OUTAGE, True)
+    (alert,) = present_alerts(plan.database)
+    assert (alert.cause, alert.is_general) == ("outage", True)
     whole = list_unreachable(plan.database)[0]
     assert whole.org is None
 
@@ -96,7 +96,7 @@ def test_from_the_first_failure_to_the_first_answer(
     plan.tick("delta")
     assert len(church.requests()) == 1
     assert list_unreachable(plan.database)[0].probes == whole.probes + 1
-    assert len([line for line in caplog.records if OUTAGE in line.message]) == 1
+    assert len([line for line in caplog.records if "pco: outage" in line.message]) == 1
 
     # The source is back, and changed meanwhile.
     person = min(church.truth("person"))
@@ -104,7 +104,7 @@ def test_from_the_first_failure_to_the_first_answer(
     church.clear_faults()
     plan_probe(plan, timedelta())
     answer = plan.tick("delta")
-    assert list_alerts(plan.database) == []
+    assert present_alerts(plan.database) == []
     assert list_unreachable(plan.database) == []
     # However few of them one tick reaches, all are asked again.
     assert answer.run_requests
@@ -161,7 +161,7 @@ def test_one_listing_that_always_fails_is_no_outage(
     for _ in range(3):
         outcomes = sync(database, pco_manifest, church, SharedBreaker(database, GRACE, PCO, AT_ONCE))
         assert [name for name, outcome in outcomes.items() if outcome.error] == ["campus"]
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     assert list_unreachable(database) == []
 
 

@@ -33,12 +33,12 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.schedule.work import make_due
 from openfaith_sync_tests.defs.ticking import Ticking, ticking
 from openfaith_sync_tests.laws.sharing import CLIENT, watch
 from openfaith_sync_tests.store.making import PCO, fetch, run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 ORGS = 500
 PEOPLE = 230
@@ -98,12 +98,12 @@ def test_500_grants_that_are_revoked_at_once(
         for _ in range(10):
             tick = deployment.tick("delta")
             assert not tick.run_requests
+            (alert,) = present_alerts(database)
             if statuses(database) == {ConnectionStatus.RECONNECT_NEEDED}:
                 break
     assert statuses(database) == {ConnectionStatus.RECONNECT_NEEDED}
     # One alert, told once, for all of them.
-    (alert,) = list_alerts(database)
-    assert (alert.cause, alert.orgs) == ("reconnect_needed", frozenset(orgs))
+    assert (alert.cause, set(alert.orgs)) == ("connection", set(orgs))
     assert len([record for record in caplog.records if record.name == "openfaith_sync.alerts"]) == 1
     assert all("revoked" in str(connection.status_reason) for connection in list_connections(database))
     # Each org asked once and tried to refresh once; nobody asks again.
@@ -118,7 +118,7 @@ def test_500_grants_that_are_revoked_at_once(
     assert simulator.requests() == []
     # Connected again, all go on: each is asked about, in one request, and found as it was.
     connect(database, simulator, orgs)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     for _ in range(10):
         deployment.tick("delta")
         if not waiting(database):
@@ -185,8 +185,8 @@ def test_a_run_ends_as_such_without_a_retry(
     assert len(simulator.requests()) == 2
     failure = next(event for event in ended.all_events if event.is_step_failure)
     assert "the org must reconnect" in str(failure.event_specific_data)
-    (alert,) = list_alerts(database)
-    assert alert.orgs == {org}
+    (alert,) = present_alerts(database)
+    assert alert.orgs == (org,)
     connect(database, simulator, [org])
     assert deployment.execute("pco_full_sync", dg.RunRequest(run_key="second", partition_key=org)).success
 
@@ -234,5 +234,5 @@ def test_basic_credentials_that_are_refused_are_the_same_alert(
         ):
             source.read_account()
         assert load_connection(database, org, PCO).status is ConnectionStatus.RECONNECT_NEEDED
-    (alert,) = list_alerts(database)
-    assert alert.orgs == {"old-0", "old-1"}
+    (alert,) = present_alerts(database)
+    assert alert.orgs == ("old-0", "old-1")

@@ -21,7 +21,6 @@ from openfaith_sync.domain.ratelimit.budget import Grant
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import OUTAGE, list_alerts
 from openfaith_sync.store.outages.breakers import (
     RULES,
     BreakerRules,
@@ -32,6 +31,7 @@ from openfaith_sync.store.outages.breakers import (
 from openfaith_sync_tests.adapters.clients import unguarded
 from openfaith_sync_tests.adapters.credentials import anybody
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 AT_ONCE = replace(RULES, lasting=timedelta())
 """As in life, but that nobody has to wait for it."""
@@ -75,7 +75,7 @@ def test_one_request_that_fails_alone_closes_nothing(database: Database) -> None
     found = breaker(database)
     assert [found.note_failure("the same", "nobody there", NOW) for _ in range(5)] == [True] * 5
     assert not is_away(breaker(database))
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def test_two_that_fail_in_a_row_open_it_for_every_process(database: Database) -> None:
@@ -92,8 +92,8 @@ def test_two_that_fail_in_a_row_open_it_for_every_process(database: Database) ->
     # Whoever found it there before is not asked to look at the database again.
     knows_nothing.admit()
     assert not is_away(breaker(database, OTHER_ORG))
-    (alert,) = list_alerts(database)
-    assert (alert.cause, alert.orgs, alert.is_general) == (OUTAGE, frozenset({ORG}), False)
+    (alert,) = present_alerts(database)
+    assert (alert.cause, alert.orgs, alert.is_general) == ("outage", (ORG,), False)
 
 
 def test_an_answer_in_between_begins_the_count_anew(database: Database) -> None:
@@ -191,7 +191,7 @@ def test_a_probe_that_is_answered_whatever_is_said_closes_it(
     let_time_pass(database, "16 seconds")
     ask(pco_manifest, breaker(database), status)
     assert not is_away(breaker(database))
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def test_a_probe_that_was_answered_by_nobody_leaves_it_open(database: Database, pco_manifest: Manifest) -> None:
@@ -234,7 +234,7 @@ def test_an_answer_ends_it_for_all_and_what_waited_is_due(database: Database) ->
     found.admit()
     found.note_answer()
     assert not is_away(breaker(database))
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     assert list_unreachable(database) == []
     assert fetch(database, "SELECT attempts, not_before <= now() FROM sync.work") == [(0, True)]
 
@@ -250,16 +250,16 @@ def test_when_several_orgs_find_nobody_it_is_the_provider_and_one_alert(
     assert is_away(breaker(database, ORGS[5]))
     for org in ORGS[3:5]:
         fail(database, org)
-    (alert,) = list_alerts(database)
+    (alert,) = present_alerts(database)
     assert alert.is_general
-    assert len([record for record in caplog.records if OUTAGE in record.message]) == 1
+    assert len([record for record in caplog.records if "pco: outage" in record.message]) == 1
     let_time_pass(database, "16 seconds")
     found = breaker(database, ORGS[5])
     found.admit()
     assert is_away(breaker(database, ORGS[0]))
     found.note_answer()
     assert not any(is_away(breaker(database, org)) for org in ORGS)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     assert fetch(database, "SELECT count(*) FROM sync.breakers") == [(0,)]
 
 
@@ -305,19 +305,19 @@ def test_three_sick_churches_among_many_that_are_answered_meanwhile_are_not_the_
             found.note_failure(f"request {number}", "nobody there", timedelta(minutes=1))
     assert {away.org for away in list_unreachable(database)} == {*ORGS[:3], *([None] if is_provider else [])}
     assert is_away(breaker(database, healthy[0])) is is_provider
-    (alert,) = list_alerts(database)
-    assert alert.orgs == set(ORGS[:3])
+    (alert,) = present_alerts(database)
+    assert (alert.is_general, set(alert.orgs)) == (is_provider, set() if is_provider else set(ORGS[:3]))
 
 
 def test_a_removed_org_leaves_no_breaker(database: Database) -> None:
     fail(database)
     disconnect_org(database, ORG)
     assert list_unreachable(database) == []
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     # Nor does a run of its own that goes on.
     fail(database)
     assert list_unreachable(database) == []
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def test_many_fail_and_heal_at_once_without_a_deadlock(database: Database) -> None:

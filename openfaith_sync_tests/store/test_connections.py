@@ -18,7 +18,7 @@ from openfaith_sync.domain.connections.connection import (
     ConnectionStatus,
     OAuthTokens,
 )
-from openfaith_sync.domain.errors import DefinitionError, SyncError, UsageError
+from openfaith_sync.domain.errors import DefinitionError, UsageError
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import (
@@ -27,10 +27,8 @@ from openfaith_sync.store.connections.connections import (
     load_connection,
     set_connection_status,
 )
-from openfaith_sync.store.connections.tokens import ConnectionTokens
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.database.secrets import SecretKeys
-from openfaith_sync.store.outages.alerts import list_alerts
 from openfaith_sync_tests.processes import read_line, write_line
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
 
@@ -86,19 +84,6 @@ def test_an_org_that_was_removed_and_added_has_no_version_that_it_had_before(dat
     disconnect_org(database, ORG)
     add_connection(database, CONNECTION)
     assert load_connection(database, ORG, PCO).version > before
-
-
-def test_credentials_and_the_end_of_their_alert_are_one_step(database: Database) -> None:
-    add_connection(database, CONNECTION)
-    before = load_connection(database, ORG, PCO)
-    ConnectionTokens(database, before).refuse(before.version, "refused")
-    run(database, "ALTER TABLE sync.alert_orgs RENAME TO gone")
-    with pytest.raises(SyncError):
-        add_connection(database, CONNECTION)
-    assert load_connection(database, ORG, PCO).status is ConnectionStatus.RECONNECT_NEEDED
-    run(database, "ALTER TABLE sync.gone RENAME TO alert_orgs")
-    add_connection(database, CONNECTION)
-    assert list_alerts(database) == []
 
 
 def test_adding_again_replaces_it_and_makes_it_active(database: Database) -> None:

@@ -10,14 +10,14 @@ import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus, OAuthTokens
 from openfaith_sync.domain.errors import AccessDenied, TransientError
-from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection, list_connections, load_connection
 from openfaith_sync.store.connections.tokens import ConnectionTokens
 from openfaith_sync.store.connections.unavailable_entities import note_refusal
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import list_alerts, raise_alert
-from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, fetch, run
+from openfaith_sync_tests.store.making import ORG, PCO, fetch, run
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 CONNECTION = Connection(ORG, PCO, "https://pco.example", BasicCredentials("a", "b"))
 TOKENS = OAuthTokens("access", "refresh", timedelta(hours=2), frozenset({"people"}))
@@ -49,12 +49,12 @@ def meet(database: Database, rows: str, first: Callable[[], object], second: Cal
             done.result()
 
 
-@pytest.mark.parametrize("told", [(), (OTHER_ORG,), (ORG, OTHER_ORG)], ids=["nobody", "another", "both"])
-def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database, told: tuple[OrgId, ...]) -> None:
+def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database) -> None:
     add_connection(database, CONNECTION)
     held = load_connection(database, ORG, PCO)
-    for org in told:
-        raise_alert(database, PCO, ConnectionStatus.RECONNECT_NEEDED, org, "connect again")
+    ConnectionTokens(database, held).refuse(held.version, "refused")
+    (alert,) = present_alerts(database)
+    assert alert.orgs == (ORG,)
     meet(
         database,
         CONNECTIONS,
@@ -62,7 +62,7 @@ def test_removed_while_it_is_marked_it_is_nobodys_trouble(database: Database, to
         lambda: disconnect_org(database, ORG),
     )
     assert list_connections(database) == []
-    assert [alert.orgs for alert in list_alerts(database)] == ([{OTHER_ORG}] if told else [])
+    assert present_alerts(database) == []
 
 
 def test_removed_while_it_is_connected_again_it_is_new(database: Database) -> None:
@@ -84,10 +84,15 @@ def test_removed_while_its_new_tokens_are_stored_it_has_none(database: Database)
     past = "INSERT INTO sync.token_refreshes (org_id, adapter, version, holder) SELECT %s, %s, %s - n, '' "
     run(database, past + "FROM generate_series(1, 30) AS n", ORG, PCO, held.version)
 
+    def wait_until_removed(step: str) -> None:
+        while step == "stored" and list_connections(database):
+            pass
+
     def refresh() -> None:
         # They are stored, and gone when they are about to be used.
+        tokens = ConnectionTokens(database, held, on_step=wait_until_removed)
         with pytest.raises(TransientError, match="was changed; start again"):
-            ConnectionTokens(database, held).refresh(held.version, lambda _: TOKENS, is_refused=False)
+            tokens.refresh(held.version, lambda _: TOKENS, is_refused=False)
 
     meet(database, CONNECTIONS, refresh, lambda: disconnect_org(database, ORG))
     assert list_connections(database) == []

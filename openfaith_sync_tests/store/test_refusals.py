@@ -14,10 +14,10 @@ from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.connections.unavailable_entities import load_refused, note_readable, note_refusal
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import REFUSED, list_alerts
 from openfaith_sync.store.outages.incidents import PROBE_AFTER, claim_probes, list_incidents, note_probe_in_vain
 from openfaith_sync.store.schedule.work import load_now
 from openfaith_sync_tests.store.making import EMAIL, ORG, PCO, PERSON, batch, email, fetch, riders, run, walking
+from openfaith_sync_tests.store.present_alerts import present_alerts
 
 MINUTE = timedelta(minutes=1)
 DENIED = AccessDenied("the source answered 403", "give the user access")
@@ -67,7 +67,7 @@ def test_what_never_was_readable_is_not_available_and_asked_for_after_a_day(data
     assert refusal.is_unavailable
     assert wait_of(database) == ASK_AGAIN_FOR_NEVER_READ
     assert "give the user access" in str(refusal)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def test_what_was_readable_is_asked_for_again_soon_and_later_each_time(database: Database) -> None:
@@ -115,14 +115,14 @@ def test_what_came_along_with_a_parent_was_not_asked_for(database: Database) -> 
 def test_a_lasting_refusal_is_one_alert_with_the_remedy_and_closes_by_itself(database: Database) -> None:
     let_read(database)
     refuse(database)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     let_time_pass(database, 6 * MINUTE)
     refuse(database)
-    (alert,) = list_alerts(database)
-    assert (alert.cause, alert.orgs, alert.is_general) == (REFUSED, frozenset({ORG}), False)
+    (alert,) = present_alerts(database)
+    assert (alert.cause, alert.orgs, alert.is_general) == ("connection", (ORG,), False)
     assert "give the user access" in alert.detail
     note_readable(database, connection(), EMAIL)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def test_an_alert_lasts_as_long_as_any_entity_is_refused(database: Database) -> None:
@@ -132,9 +132,9 @@ def test_an_alert_lasts_as_long_as_any_entity_is_refused(database: Database) -> 
         let_time_pass(database, 6 * MINUTE)
         refuse(database, entity=entity)
     note_readable(database, connection(), EMAIL)
-    assert list_alerts(database)
+    assert present_alerts(database)
     note_readable(database, connection(), PERSON)
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
 
 
 def incident(database: Database, orgs: int = 4) -> list[Refusal]:
@@ -149,11 +149,11 @@ def test_many_orgs_refused_at_once_are_one_incident_one_alert_and_no_advice(
 ) -> None:
     refusals = incident(database)
     assert [refusal.is_incident for refusal in refusals] == [False, False, True, True]
-    (alert,) = list_alerts(database)
-    assert (alert.cause, alert.is_general) == (REFUSED, True)
+    (alert,) = present_alerts(database)
+    assert (alert.cause, set(alert.orgs)) == ("outage", set(ORGS[:4]))
     assert "give the user access" not in alert.detail
     assert "give the user access" not in str(refusals[-1])
-    assert len([line for line in caplog.records if REFUSED in line.message]) == 1
+    assert len([line for line in caplog.records if "pco: outage" in line.message]) == 1
     # Whoever was not refused yet is spared the asking, too.
     refused = load_refused(database, pco_manifest, load_now(database))
     assert all(refused[org][EMAIL].is_incident for org in ORGS)
@@ -228,7 +228,7 @@ def test_the_first_org_that_may_read_again_ends_it_for_all(database: Database, p
     )
     note_readable(database, connection(ORGS[0]), EMAIL)
     assert list_incidents(database) == []
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []
     assert load_refused(database, pco_manifest, load_now(database)) == {}
     due = fetch(database, "SELECT org_id FROM sync.work WHERE not_before <= now() ORDER BY org_id")
     assert due == [(org,) for org in ORGS[:4]]
@@ -250,7 +250,7 @@ def test_one_of_two_incidents_that_ends_leaves_the_alert(database: Database) -> 
         refuse(database, org, PERSON)
     note_readable(database, connection(ORGS[0]), EMAIL)
     assert [one.entity for one in list_incidents(database)] == [PERSON]
-    assert [alert.is_general for alert in list_alerts(database)] == [True]
+    assert [alert.cause for alert in present_alerts(database)] == ["outage"]
 
 
 def test_when_nobody_probes_anybody_may_ask(database: Database, pco_manifest: Manifest) -> None:
@@ -266,4 +266,4 @@ def test_an_incident_ends_with_the_last_org_that_was_part_of_it(database: Databa
     let_time_pass(database, 6 * MINUTE)
     assert claim_probes(database, PCO, {}) == []
     assert list_incidents(database) == []
-    assert list_alerts(database) == []
+    assert present_alerts(database) == []

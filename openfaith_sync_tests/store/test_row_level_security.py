@@ -29,14 +29,12 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
   SELECT FROM pg_attribute own WHERE own.attrelid = held.oid AND own.attname = 'org_id' AND NOT own.attisdropped)
 """
 FLEET = {
-    "store/outages/alerts.py": 3,  # an alert is one for all whom it concerns
+    "store/outages/alerts.py": 2,  # an alert is one for all whom it concerns
     "store/outages/alert_messages.py": 5,  # a message is about all orgs that an alert affects
-    "store/outages/alert_reports.py": 1,
     "store/outages/breakers.py": 5,  # a provider is away for all
     "defs/instance/storage.py": 1,  # makes Dagster's schema
-    "store/connections/connections.py": 1,  # ends an alert
     "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
-    "store/admin/erase.py": 1,  # ends alerts
+    "store/admin/alert_detection.py": 1,
     "store/admin/readers.py": 3,  # who may read which orgs
     "store/inbox/due_records.py": 1,  # whose turn it is
     "store/deletions/hold_decisions.py": 1,  # a hold is named by its number

@@ -4,7 +4,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from openfaith_sync.domain.alerts.announcing import AlertSeverity, MessageKind
+from openfaith_sync.domain.alerts.announcing import MessageKind
+from openfaith_sync.domain.alerts.causes import AlertSeverity
 from openfaith_sync.domain.alerts.messages import Message
 from openfaith_sync.domain.alerts.targets import AlertTarget
 

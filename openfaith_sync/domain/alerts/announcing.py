@@ -1,11 +1,13 @@
 """When a target is told of an alert: once when it opens, at most hourly while more orgs join, once when it is over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from openfaith_sync.domain.alerts.causes import AlertSeverity
 from openfaith_sync.domain.ids import AdapterName, OrgId
+from openfaith_sync.domain.problems.problem import ProblemKind
 
 SETTLES_AFTER = timedelta(seconds=10)
 """What begins for many orgs at once is found for one after another; waiting makes it one message."""
@@ -21,32 +23,34 @@ class MessageKind(StrEnum):
     RECOVERED = "recovered"
 
 
-class AlertSeverity(StrEnum):
-    """How much an alert matters."""
-
-    CRITICAL = "critical"
-    """Syncs of at least one org stand still."""
-    WARNING = "warning"
-
-
 @dataclass(frozen=True, slots=True)
 class AlertState:
     """An alert, and whom it affects now."""
 
     alert_id: int
     adapter: AdapterName
-    cause: str
+    cause: ProblemKind
     severity: AlertSeverity
     detail: str
-    """What happened, and what to do."""
-    command: str | None
-    """The command that helps."""
+    """What is wrong with the org that is affected most, or with all."""
+    command: str
+    """The command that helps there."""
     is_general: bool
     """Whether it affects every org of the adapter."""
     opened_at: datetime
     closed_at: datetime | None
     orgs: Mapping[OrgId, datetime]
     """The affected orgs, and since when."""
+
+    @property
+    def ordered_orgs(self) -> Sequence[OrgId]:
+        """The affected orgs, the first affected ones first."""
+        return sorted(self.orgs, key=lambda org: (self.orgs[org], org))
+
+    @property
+    def is_present(self) -> bool:
+        """Return whether it affects anybody now; an alert that does not closes soon."""
+        return self.is_general or bool(self.orgs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Told:
     messages: int
     last_kind: MessageKind
     last_at: datetime
+    severity: AlertSeverity
     was_general: bool
     orgs: int
     """The number of orgs that the messages counted."""
@@ -67,14 +72,16 @@ class Told:
         return since <= self.last_at
 
 
-def choose_message(alert: AlertState, told: Told | None, now: datetime) -> MessageKind | None:
+def choose_message(
+    alert: AlertState, told: Told | None, now: datetime, settles_after: timedelta = SETTLES_AFTER
+) -> MessageKind | None:
     """Return the message that is due to a target, if any.
 
     An alert that is over before a target was told of it is not worth a message.
     """
     if told is None:
-        is_settled = now - alert.opened_at >= SETTLES_AFTER
-        return MessageKind.OPENED if alert.closed_at is None and is_settled else None
+        is_due = alert.closed_at is None and alert.is_present and now - alert.opened_at >= settles_after
+        return MessageKind.OPENED if is_due else None
     if told.last_kind is MessageKind.RECOVERED:
         return None
     if alert.closed_at is not None:
@@ -82,15 +89,17 @@ def choose_message(alert: AlertState, told: Told | None, now: datetime) -> Messa
     # What a target that accepts nothing would be told is told at once when it does again.
     if not told.is_done:
         return None
-    # That it affects everybody is another thing to know than that it affects one more.
-    if alert.is_general and not told.was_general:
+    if _is_worse(alert, told):
         return MessageKind.JOINED
-    has_joined = any(not told.has_heard_of(since) for since in alert.orgs.values())
-    return MessageKind.JOINED if has_joined and now - told.last_at >= DIGEST_EVERY else None
+    return MessageKind.JOINED if find_untold(alert, told) and now - told.last_at >= DIGEST_EVERY else None
 
 
-def count_orgs(alert: AlertState, told: Told | None) -> int:
-    """Return how many orgs the messages count, together with the one that is written now."""
-    if told is None:
-        return len(alert.orgs)
-    return told.orgs + sum(not told.has_heard_of(since) for since in alert.orgs.values())
+def find_untold(alert: AlertState, told: Told | None) -> Sequence[OrgId]:
+    """Return the affected orgs that no message to a target has counted, the first affected ones first."""
+    return [org for org in alert.ordered_orgs if told is None or not told.has_heard_of(alert.orgs[org])]
+
+
+def _is_worse(alert: AlertState, told: Told) -> bool:
+    """Return whether waiting is wrong: it affects everybody now, or syncs stand still now."""
+    is_critical = alert.severity is AlertSeverity.CRITICAL and told.severity is not AlertSeverity.CRITICAL
+    return is_critical or (alert.is_general and not told.was_general)

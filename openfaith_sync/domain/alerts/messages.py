@@ -5,13 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from openfaith_sync.domain.alerts.announcing import AlertSeverity, AlertState, MessageKind, Told
+from openfaith_sync.domain.alerts.announcing import AlertState, MessageKind, Told, find_untold
+from openfaith_sync.domain.alerts.causes import AlertSeverity
+from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.problems.problem import ProblemKind
 
 NAMED = 5
 """The number of orgs that a message names."""
-SHOW_ALL = "openfaith-sync alerts list"
-MOST_DETAIL = 500
-"""Characters; some places cut or refuse long messages."""
+EXPLAINED = 3
+"""The number of orgs whose problem a message describes."""
+SHOW_ALL = "openfaith-sync status --problems"
+MOST_DETAIL = 300
+"""Characters of one description; some places cut or refuse long messages."""
+
+HEADLINES = {
+    ProblemKind.CONNECTION: "access refused",
+    ProblemKind.OUTAGE: "source down",
+    ProblemKind.FRESHNESS: "syncs behind",
+    ProblemKind.DELETIONS_HELD: "deletions held for approval",
+    ProblemKind.COMPLETENESS: "records missing",
+    ProblemKind.DEAD_LETTERS: "records set aside",
+    ProblemKind.REFERENCES: "references without a record",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,44 +48,75 @@ class Message:
         return f"{self.body}\nMessage {self.message_id}"
 
 
-def write_message(kind: MessageKind, alert: AlertState, told: Told | None, now: datetime) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is wrong with one org, and the command that helps."""
+
+    org: OrgId
+    detail: str
+    command: str
+
+
+def choose_explained(alert: AlertState, told: Told | None) -> Sequence[OrgId]:
+    """Return the orgs whose problem the next message describes."""
+    return _named(alert, told)[:EXPLAINED]
+
+
+def write_message(
+    kind: MessageKind, alert: AlertState, told: Told | None, explained: Sequence[Explanation], now: datetime
+) -> tuple[str, str]:
     """Return the title and the body of a message about an alert as it is now."""
-    match kind:
-        case MessageKind.OPENED:
-            title, lines = f"{alert.severity.upper()}: {_name(alert)}", [_whom(alert), *_what_to_do(alert)]
-        case MessageKind.JOINED:
-            title = f"{alert.severity.upper()}: {_name(alert)} for more orgs"
-            lines = [_whom(alert, told), *_what_to_do(alert)]
-        case MessageKind.RECOVERED:
-            title, lines = f"RECOVERED: {_name(alert)}", [_how_long(alert, told, now)]
-    return title, "\n".join(lines)
+    if kind is MessageKind.RECOVERED:
+        return f"RECOVERED: {_name(alert)}", _how_long(alert, told, now)
+    title = f"{alert.severity.upper()}: {_name(alert)} for {_whom(alert, told)}"
+    return title, "\n".join([_names(alert, told), *_what_to_do(alert, explained), f"Everything: {SHOW_ALL}"])
+
+
+def count_told(alert: AlertState, told: Told | None) -> int:
+    """Return how many orgs the messages count, together with the one that is written now."""
+    return len(find_untold(alert, told)) + (told.orgs if told else 0)
 
 
 def _name(alert: AlertState) -> str:
-    return f"{alert.adapter} {alert.cause.replace('_', ' ')}"
+    return f"{alert.adapter} {HEADLINES[alert.cause]}"
 
 
-def _whom(alert: AlertState, told: Told | None = None) -> str:
+def _named(alert: AlertState, told: Told | None) -> Sequence[OrgId]:
+    """Return the orgs that a message is about: those that joined, or all if it only became worse."""
+    return find_untold(alert, told) or alert.ordered_orgs
+
+
+def _whom(alert: AlertState, told: Told | None) -> str:
+    orgs = _named(alert, told)
+    if alert.is_general:
+        return "every org"
+    if told and find_untold(alert, told):
+        return f"{_count(len(orgs))} more"
+    return orgs[0] if len(orgs) == 1 else _count(len(orgs))
+
+
+def _names(alert: AlertState, told: Told | None) -> str:
     since = f"since {_moment(alert.opened_at)}"
     if alert.is_general:
         return f"Every org of {alert.adapter}, {since}."
-    orgs = sorted(alert.orgs, key=lambda org: (alert.orgs[org], org))
-    if told is None:
-        return f"{_count(len(orgs))}, {since}: {_names(orgs)}."
-    joined = [org for org in orgs if not told.has_heard_of(alert.orgs[org])]
-    return f"{_count(len(joined))} more: {_names(joined)}. Now {_count(len(orgs))} in all, {since}."
+    orgs = _named(alert, told)
+    rest = len(orgs) - NAMED
+    names = ", ".join(orgs[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+    if told and find_untold(alert, told):
+        return f"{_count(len(orgs))} more: {names}. Now {_count(len(alert.orgs))} in all, {since}."
+    return f"{_count(len(orgs))}, {since}: {names}."
 
 
-def _what_to_do(alert: AlertState) -> list[str]:
-    lines = [f"What happened: {_shortened(alert.detail)}"]
-    if alert.command:
-        lines.append(f"What to do: {alert.command}")
-    return [*lines, f"All open alerts: {SHOW_ALL}"]
+def _what_to_do(alert: AlertState, explained: Sequence[Explanation]) -> list[str]:
+    if alert.is_general or not explained:
+        return [f"- {_shortened(alert.detail)}", f"  {alert.command}"]
+    return [line for one in explained for line in (f"- {one.org}: {_shortened(one.detail)}", f"  {one.command}")]
 
 
 def _how_long(alert: AlertState, told: Told | None, now: datetime) -> str:
     closed_at = alert.closed_at or now
-    whom = f"every org of {alert.adapter}" if alert.is_general else _count(told.orgs if told else len(alert.orgs))
+    is_general = bool(told and told.was_general)
+    whom = f"every org of {alert.adapter}" if is_general else _count(told.orgs if told else len(alert.orgs))
     return (
         f"Over for {whom}: from {_moment(alert.opened_at)} to {_moment(closed_at)}, "
         f"for {_duration(closed_at - alert.opened_at)}."
@@ -79,11 +125,6 @@ def _how_long(alert: AlertState, told: Told | None, now: datetime) -> str:
 
 def _count(orgs: int) -> str:
     return "1 org" if orgs == 1 else f"{orgs:,} orgs"
-
-
-def _names(orgs: Sequence[str]) -> str:
-    rest = len(orgs) - NAMED
-    return ", ".join(orgs[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _moment(at: datetime) -> str:

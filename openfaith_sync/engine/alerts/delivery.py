@@ -42,7 +42,7 @@ class Sender(Protocol):
 
 
 def deliver(
-    outbox: Outbox, sender: Sender, targets: Sequence[AlertTarget], patience_seconds: float, on_step: OnStep | None
+    outbox: Outbox, sender: Sender, targets: Sequence[AlertTarget], patience_seconds: float, on_step: OnStep
 ) -> None:
     """Send what is due to all targets, side by side: a slow one delays no other.
 
@@ -51,8 +51,7 @@ def deliver(
     if not targets:
         return
     threads = ThreadPoolExecutor(len(targets), thread_name_prefix="alerts")
-    done = on_step or (lambda _: None)
-    futures = [threads.submit(partial(_deliver_to, outbox, sender, target, done)) for target in targets]
+    futures = [threads.submit(partial(_deliver_to, outbox, sender, target, on_step)) for target in targets]
     finished = wait(futures, timeout=patience_seconds).done
     threads.shutdown(wait=False)
     for future in finished:

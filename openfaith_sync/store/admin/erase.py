@@ -7,7 +7,6 @@ from psycopg import sql
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import close_alerts_of
 from openfaith_sync.store.passes.leases import hold_lease
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.adapter_schemas import OURS
@@ -25,8 +24,7 @@ ORDER BY (room.nspname, held.relname) = ('sync', 'accounts'), room.nspname, held
 """  # noqa: S608  our own constants
 _SETTINGS = frozenset({"sync.orgs", "sync.cadences", "sync.selections"})
 # In the order in which all transactions that change several of these lock their rows, so that none deadlock: tokens,
-# the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and alerts, which orgs
-# share, at the very end.
+# the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and what alerts say of it.
 _FORGET = (
     "DELETE FROM sync.work WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
@@ -37,6 +35,7 @@ _FORGET = (
     "DELETE FROM sync.breakers WHERE org_id = %s",
 )
 _DISCONNECT = "DELETE FROM sync.connections WHERE org_id = %s"
+_FORGET_ALERTS = "DELETE FROM sync.alert_orgs WHERE org_id = %s"
 _FORGET_REFUSALS = "DELETE FROM sync.disabled_entities WHERE org_id = %s"
 _KEYS = "SELECT adapter, entity FROM sync.leases WHERE org_id = %s ORDER BY adapter, entity"
 _COUNT = "SELECT count(*) FROM {table} WHERE org_id = %s"
@@ -45,13 +44,12 @@ _DELETE = "DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} 
 
 def disconnect_org(database: Database, org: OrgId) -> bool:
     """Delete an org's credentials and planned work, keep its data, and return whether it was connected."""
-    # Whether an alert closes depends on the other orgs that it affects, so all orgs must be visible.
-    with database.connect_fleet() as session, session.transaction():
+    with database.connect(org) as session, session.transaction():
         for statement in _FORGET:
             session.execute(statement, (org,))
         was_connected = session.execute(_DISCONNECT, (org,)).rowcount > 0
         session.execute(_FORGET_REFUSALS, (org,))
-        close_alerts_of(session, org)
+        session.execute(_FORGET_ALERTS, (org,))
     return was_connected
 
 

@@ -16,7 +16,6 @@ from openfaith_sync.store.connections.accounts import require_account_on
 from openfaith_sync.store.connections.credentials import read, sealed
 from openfaith_sync.store.connections.invitations import InvitedConsent, use_invitation_on
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on
 from openfaith_sync.store.postgres.statements import fetch_one
 
 # The first version is a timestamp, so that an org that was removed and added again reuses no version.
@@ -133,16 +132,13 @@ def add_connection(
         "organization": organization,
         "unconfirmed": invited is not None and connection.account is None,
     }
-    # Whether an alert closes depends on the other orgs that it affects, so all orgs must be visible.
-    with database.connect_fleet() as session, session.transaction():
+    with database.connect(connection.org) as session, session.transaction():
         if invited is not None:
             use_invitation_on(session, connection.org, connection.adapter, invited)
         if connection.account is not None:
             require_account_on(session, connection.org, connection.adapter, connection.account)
         is_new = bool(fetch_one(session, _ADD, parameters)[0])
         session.execute(_ENABLE, (connection.org, connection.adapter))
-        for cause in (ConnectionStatus.RECONNECT_NEEDED, REFUSED):
-            close_alert_on(session, connection.adapter, cause, connection.org)
     return is_new
 
 

@@ -23,7 +23,6 @@ from openfaith_sync.domain.errors import AnswerLost, ReconnectRequired, SyncErro
 from openfaith_sync.store.connections import tokens_sql as sql
 from openfaith_sync.store.connections.credentials import read, sealed
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import close_alert, raise_alert
 from openfaith_sync.store.passes.leases import end_silent_session
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection as Session
@@ -63,7 +62,6 @@ class ConnectionTokens:
         """Serve one connection while its URL stays the same."""
         self._database, self._base_url = database, connection.base_url
         self._org, self._adapter = self._key = (connection.org, connection.adapter)
-        self._remedy = connection.how_to_reconnect
         self._on_step, self._pause = on_step, pause
 
     def refresh(self, version: int, exchange: Exchange, *, is_refused: bool) -> HeldCredentials:
@@ -189,8 +187,7 @@ class ConnectionTokens:
         }
         assert method == "oauth2"
         self._on_step("store")
-        if self._write(session, sql.STORE, parameters) > 0:
-            close_alert(self._database, self._adapter, ConnectionStatus.RECONNECT_NEEDED, self._org)
+        self._write(session, sql.STORE, parameters)
 
     def _write(self, session: Session, statement: LiteralString, parameters: dict[str, Any]) -> int:
         """Write the outcome, in another session if this one broke during the call, and return the number of rows."""
@@ -213,14 +210,11 @@ class ConnectionTokens:
         raise error
 
     def _mark(self, version: int, reason: str) -> None:
-        """Record that the org must reconnect, and raise one alert for all such orgs."""
+        """Record that the org must reconnect."""
         with self._database.connect(self._org) as session, session.transaction():
             row = session.execute(sql.HOLD, (*self._key, version)).fetchone()
             if row is None or row[0] not in {ConnectionStatus.ACTIVE, ConnectionStatus.UNCONFIRMED}:
                 return
-            # First, so that if this ends in between, the next process comes here again.
-            cause, detail = ConnectionStatus.RECONNECT_NEEDED, f"{self._org}: {reason}; {self._remedy}"
-            raise_alert(self._database, self._adapter, cause, self._org, detail)
             session.execute(sql.REFUSE, (reason, *self._key))
 
 

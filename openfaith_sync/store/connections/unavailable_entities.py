@@ -11,7 +11,6 @@ from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.connections.refusals import (
     ASK_AGAIN_AFTER,
     ASK_AGAIN_FOR_NEVER_READ,
-    REFUSALS_BEFORE_AN_ALERT,
     Refusal,
 )
 from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN, find_ungranted
@@ -21,7 +20,6 @@ from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import REFUSED, close_alert, raise_alert
 from openfaith_sync.store.outages.incidents import end_incident_with, join_incident, list_incidents
 from openfaith_sync.store.postgres.statements import fetch_one
 
@@ -51,14 +49,11 @@ ON CONFLICT (org_id, adapter, entity) DO UPDATE SET
     WHEN EXCLUDED.read_until IS NULL THEN EXCLUDED.ask_again_at
     WHEN held.ask_again_at > now() THEN held.ask_again_at
     ELSE now() + (%(waits)s::interval[])[least(held.refusals + 1, cardinality(%(waits)s::interval[]))] END
-RETURNING since, ask_again_at, read_until, refusals, is_shown
+RETURNING since, ask_again_at, read_until, is_shown
 """  # noqa: S608  joined of our own constants
 _FORGET = """
 DELETE FROM sync.disabled_entities WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
-RETURNING since, refusals >= %(alert)s AND NOT EXISTS (
-  SELECT FROM sync.disabled_entities other
-  WHERE other.org_id = %(org)s AND other.adapter = %(adapter)s AND other.entity <> %(entity)s
-    AND other.read_until IS NOT NULL AND other.refusals >= %(alert)s)
+RETURNING since
 """
 _LOAD = """
 SELECT org_id, entity, reason, remedy, since, ask_again_at, read_until, is_shown FROM sync.disabled_entities
@@ -88,15 +83,11 @@ def note_refusal(
         "waits": list(ASK_AGAIN_AFTER),
     }
     with database.connect(connection.org) as session:
-        since, ask_again_at, read_until, refusals, shown = fetch_one(session, _NOTE, parameters)
+        since, ask_again_at, read_until, shown = fetch_one(session, _NOTE, parameters)
     incident = join_incident(database, connection.adapter, entity, error.fact)
     if incident is not None:
         return Refusal(error.fact, "", incident.since, incident.probe_at, read_until, shown, is_incident=True)
-    refusal = Refusal(error.fact, error.remedy, since, ask_again_at, read_until, shown)
-    if read_until is not None and refusals >= REFUSALS_BEFORE_AN_ALERT:
-        detail = f"{connection.org} {connection.adapter}/{entity} is {refusal}"
-        raise_alert(database, connection.adapter, REFUSED, connection.org, detail)
-    return refusal
+    return Refusal(error.fact, error.remedy, since, ask_again_at, read_until, shown)
 
 
 def judge_ungranted(database: Database, connection: Connection, entity: EntityName, error: AccessDenied) -> Refusal:
@@ -111,15 +102,10 @@ def judge_ungranted(database: Database, connection: Connection, entity: EntityNa
 def note_readable(database: Database, connection: Connection, entity: EntityName) -> None:
     """Record that the org can read an entity, which ends the refusal and the incident that it was part of."""
     org, adapter = connection.org, connection.adapter
-    parameters = _key(org, adapter, entity) | {"alert": REFUSALS_BEFORE_AN_ALERT}
     with database.connect(org) as session:
-        found = session.execute(_FORGET, parameters).fetchone()
-    if found is None:
-        return
-    since, is_last_alerted = found
-    if is_last_alerted:
-        close_alert(database, adapter, REFUSED, org)
-    end_incident_with(database, adapter, entity, org, since)
+        found = session.execute(_FORGET, _key(org, adapter, entity)).fetchone()
+    if found is not None:
+        end_incident_with(database, adapter, entity, org, found[0])
 
 
 def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = None) -> Refused:

@@ -9,26 +9,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from openfaith_sync.domain.alerts.announcing import (
-    AlertSeverity,
-    AlertState,
-    MessageKind,
-    Told,
-    choose_message,
-    count_orgs,
-)
-from openfaith_sync.domain.alerts.messages import Message, write_message
+from openfaith_sync.domain.alerts.announcing import SETTLES_AFTER, AlertState, MessageKind, Told, choose_message
+from openfaith_sync.domain.alerts.causes import AlertSeverity
+from openfaith_sync.domain.alerts.messages import Explanation, Message, choose_explained, count_told, write_message
 from openfaith_sync.domain.alerts.retrying import GIVE_UP_AFTER, wait_after
 from openfaith_sync.domain.alerts.targets import AlertTarget, TargetKey
 from openfaith_sync.domain.ids import AdapterName
+from openfaith_sync.domain.problems.problem import ProblemKind
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 CLAIM_LASTS = timedelta(minutes=2)
 """Longer than the sending of one message may take: after this its process is taken for dead."""
 
-# Only one process at a time decides what is due, so that no message is written twice.
-_ALONE = "SELECT now() FROM pg_advisory_xact_lock(hashtextextended('openfaith alert messages', 0))"
+# Only one process at a time changes alerts and decides what is due, so that no message is written twice.
+ALONE = "SELECT now() FROM pg_advisory_xact_lock(hashtextextended('openfaith alert messages', 0))"
 _ALERTS = """
 SELECT alert.alert_id, alert.adapter, alert.cause, alert.severity, alert.detail, alert.command, alert.is_general,
        alert.first_seen_at, alert.closed_at, concerned.orgs, concerned.since
@@ -44,10 +39,14 @@ WHERE alert.closed_at IS NULL OR EXISTS (
 ORDER BY alert.first_seen_at, alert.alert_id
 """
 _TOLD = """
-SELECT DISTINCT ON (alert_id, target) alert_id, target, number, kind, created_at, is_general, orgs,
+SELECT DISTINCT ON (alert_id, target) alert_id, target, number, kind, created_at, severity, is_general, orgs,
        sent_at IS NOT NULL OR gave_up_at IS NOT NULL
 FROM sync.alert_messages WHERE alert_id = ANY (%(alerts)s) AND target = ANY (%(targets)s)
 ORDER BY alert_id, target, number DESC
+"""
+_EXPLAIN = """
+SELECT org_id, detail, command FROM sync.alert_orgs WHERE alert_id = %s AND org_id = ANY (%s)
+ORDER BY since, org_id
 """
 _WRITE = """
 INSERT INTO sync.alert_messages
@@ -113,7 +112,9 @@ class TargetState:
     next_at: datetime | None
 
 
-def write_due_messages(database: Database, targets: Sequence[AlertTarget]) -> list[AlertTarget]:
+def write_due_messages(
+    database: Database, targets: Sequence[AlertTarget], settles_after: timedelta = SETTLES_AFTER
+) -> list[AlertTarget]:
     """Write the messages that are due to these targets, and return the targets that have any to be sent now.
 
     What is due follows from the alerts and from what was written before, so this may be killed and repeated.
@@ -121,12 +122,14 @@ def write_due_messages(database: Database, targets: Sequence[AlertTarget]) -> li
     by_key = {target.key: target for target in targets}
     parameters = {"targets": list(by_key)}
     with database.connect_fleet() as session, session.transaction():
-        (now,) = fetch_one(session, _ALONE, ())
+        (now,) = fetch_one(session, ALONE, ())
         alerts = [_alert(row) for row in session.execute(_ALERTS, parameters)]
         told = _load_told(session, {**parameters, "alerts": [alert.alert_id for alert in alerts]})
         for alert in alerts:
             for target in targets:
-                _write(session, alert, target, told.get((alert.alert_id, target.key)), now)
+                known = told.get((alert.alert_id, target.key))
+                if kind := choose_message(alert, known, now, settles_after):
+                    _write(session, kind, alert, target, known, now)
         due = session.execute(_DUE_TARGETS, parameters).fetchall()
     return [by_key[row[0]] for row in due]
 
@@ -165,11 +168,11 @@ class PostgresOutbox:
             session.execute(_FAILED, {**parameters, "give_up": GIVE_UP_AFTER})
 
 
-def _write(session: Connection, alert: AlertState, target: AlertTarget, told: Told | None, now: datetime) -> None:
-    kind = choose_message(alert, told, now)
-    if kind is None:
-        return
-    title, body = write_message(kind, alert, told, now)
+def _write(
+    session: Connection, kind: MessageKind, alert: AlertState, target: AlertTarget, told: Told | None, now: datetime
+) -> None:
+    explained = session.execute(_EXPLAIN, (alert.alert_id, list(choose_explained(alert, told)))).fetchall()
+    title, body = write_message(kind, alert, told, [Explanation(*row) for row in explained], now)
     parameters = {
         "id": uuid4(),
         "alert": alert.alert_id,
@@ -181,7 +184,7 @@ def _write(session: Connection, alert: AlertState, target: AlertTarget, told: To
         "title": title,
         "body": body,
         "is_general": alert.is_general or bool(told and told.was_general),
-        "orgs": count_orgs(alert, told),
+        "orgs": count_told(alert, told),
     }
     session.execute(_WRITE, parameters)
 
@@ -189,15 +192,15 @@ def _write(session: Connection, alert: AlertState, target: AlertTarget, told: To
 def _load_told(session: Connection, parameters: dict[str, Any]) -> dict[tuple[int, TargetKey], Told]:
     rows = session.execute(_TOLD, parameters).fetchall()
     return {
-        (alert_id, TargetKey(target)): Told(number, MessageKind(kind), *rest)
-        for alert_id, target, number, kind, *rest in rows
+        (alert_id, TargetKey(target)): Told(number, MessageKind(kind), at, AlertSeverity(severity), *rest)
+        for alert_id, target, number, kind, at, severity, *rest in rows
     }
 
 
 def _alert(row: tuple[Any, ...]) -> AlertState:
     alert_id, adapter, cause, severity, *rest, orgs, since = row
     affected = dict(zip(orgs, since, strict=True))
-    values: list[Any] = [alert_id, AdapterName(adapter), cause, AlertSeverity(severity), *rest, affected]
+    values: list[Any] = [alert_id, AdapterName(adapter), ProblemKind(cause), AlertSeverity(severity), *rest, affected]
     return AlertState(*values)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from openfaith_sync.domain.errors import SourceAway
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import OUTAGE, close_alert_on, log_alert, raise_alert_on
 from openfaith_sync.store.postgres.statements import Connection
 
 
@@ -200,7 +199,6 @@ class SharedBreaker:
         """Count a request without a response for this long, and return whether to retry to find the cause."""
         parameters = self._parameters() | {"request": request, "reason": reason, "lasted": lasted}
         is_probe = self._prober == threading.get_ident()
-        news = None
         with self._turn, self._database.connect_fleet() as session, session.transaction():
             session.execute(_ALONE, parameters)
             found = session.execute(_FAIL, parameters).fetchone()
@@ -212,11 +210,9 @@ class SharedBreaker:
                 self._probe_later(session, parameters)
                 self._prober = None
             elif is_several and is_lasting:
-                news = self._open(session, parameters, was_open=is_open)
+                self._open(session, parameters, was_open=is_open)
                 is_open = True
             self._has_failed, self._is_closed = True, self._is_closed and not is_open
-        if news:
-            log_alert(self._adapter, OUTAGE, news)
         # A failed probe only confirms what is already known.
         return not is_several and not is_probe
 
@@ -239,16 +235,11 @@ class SharedBreaker:
             retry_after=wait,
         )
 
-    def _open(self, session: Connection, parameters: dict[str, Any], *, was_open: bool) -> str | None:
-        """Open the breaker, and the adapter's if enough orgs are affected; return the new alert, if any."""
-        detail = f"the source does not respond; it is probed until it does ({parameters['reason']})"
-        news = False
+    def _open(self, session: Connection, parameters: dict[str, Any], *, was_open: bool) -> None:
+        """Open the breaker, and the adapter's if enough orgs are affected."""
         if not was_open:
             session.execute(_OPEN, parameters)
-            news = raise_alert_on(session, self._adapter, OUTAGE, self._org, detail)
-        if session.execute(_OPEN_ADAPTER, parameters).rowcount:
-            news = raise_alert_on(session, self._adapter, OUTAGE, None, detail) or news
-        return detail if news else None
+        session.execute(_OPEN_ADAPTER, parameters)
 
     def _probe_later(self, session: Connection, parameters: dict[str, Any]) -> None:
         if not session.execute(_PROBED_IN_VAIN, parameters).rowcount:
@@ -262,11 +253,8 @@ class SharedBreaker:
                 was_general = session.execute(_HEAL_ADAPTER, parameters).rowcount > 0
                 healed = session.execute(_HEAL_ALL if was_general else _HEAL, parameters).fetchall()
                 was_open = was_general or healed == [(True,)]
-                healed_org = None if was_general else self._org
-                if was_open:
-                    close_alert_on(session, self._adapter, OUTAGE, healed_org)
             if was_open:
-                session.execute(_RESUME, parameters | {"org": healed_org})
+                session.execute(_RESUME, parameters | {"org": None if was_general else self._org})
 
     def _parameters(self) -> dict[str, Any]:
         rules = self._rules

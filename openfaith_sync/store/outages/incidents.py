@@ -11,7 +11,6 @@ from typing import Any
 from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.outages.alerts import REFUSED, close_alert_on, log_alert, raise_alert_on
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.record_tables import on_table, table_of
 
@@ -86,7 +85,6 @@ _RELEASE = """
 UPDATE sync.disabled_entities SET ask_again_at = now()
 WHERE adapter = %(adapter)s AND entity = %(entity)s AND since > %(opened)s - %(span)s
 """
-_IS_OVER = "SELECT NOT EXISTS (SELECT FROM sync.refusal_incidents WHERE adapter = %(adapter)s)"
 _RESUME = """
 UPDATE sync.work SET not_before = now()
 WHERE work.adapter = %(adapter)s AND work.entity = %(entity)s AND work.run_key IS NULL AND work.not_before > now()
@@ -130,15 +128,8 @@ def join_incident(database: Database, adapter: AdapterName, entity: EntityName, 
     parameters = _parameters(adapter, entity) | {"reason": reason}
     with database.connect_fleet() as session, session.transaction():
         session.execute(_ALONE, parameters)
-        row = session.execute(_FIND, parameters).fetchone()
-        is_new = row is None
-        row = row or session.execute(_OPEN, parameters).fetchone()
-        incident = Incident(*row) if row else None
-        if incident and is_new:
-            raise_alert_on(session, adapter, REFUSED, None, _describe(incident))
-    if incident and is_new:
-        log_alert(adapter, REFUSED, _describe(incident))
-    return incident
+        row = session.execute(_FIND, parameters).fetchone() or session.execute(_OPEN, parameters).fetchone()
+    return Incident(*row) if row else None
 
 
 def list_incidents(database: Database, adapter: AdapterName | None = None) -> list[Incident]:
@@ -191,8 +182,6 @@ def _end(
             return
         parameters["opened"] = ended[0]
         session.execute(_RELEASE, parameters)
-        if session.execute(_IS_OVER, parameters).fetchone() == (True,):
-            close_alert_on(session, adapter, REFUSED, None)
     session.execute(_RESUME, parameters)
 
 
@@ -206,10 +195,3 @@ def _parent(session: Connection, adapter: AdapterName, org: OrgId, parent: Entit
 
 def _parameters(adapter: AdapterName, entity: EntityName) -> dict[str, Any]:
     return {"adapter": adapter, "entity": entity, "orgs": ORGS, "span": SPAN, "waits": list(PROBE_AFTER)}
-
-
-def _describe(incident: Incident) -> str:
-    return (
-        f"{incident.entity} is refused to many orgs that could read it before ({incident.reason}); "
-        "this is a problem of the source, which is probed until it is over"
-    )

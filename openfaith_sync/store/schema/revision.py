@@ -25,6 +25,7 @@ REVISIONS = (
     "0022",
     "0023",
     "0024",
+    "0025",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
