@@ -153,7 +153,7 @@ def _try(connection: Connection, key: SyncKey, holder: str) -> int | None:
 
 @contextmanager
 def _unlocking_on_errors(connection: Connection, key: SyncKey) -> Iterator[None]:
-    """Give the lock back if a statement fails: it belongs to the session, whatever became of the statement."""
+    """Release the lock if a statement fails: it belongs to the session, whatever became of the statement."""
     try:
         yield
     except psycopg.Error:
