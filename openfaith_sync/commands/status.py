@@ -16,6 +16,7 @@ from openfaith_sync.domain.problems.problem import Problem
 from openfaith_sync.store.admin.org_facts import list_org_facts
 from openfaith_sync.store.admin.problems import list_problems
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.outages.alert_messages import list_failing_targets
 
 
 @click.command()
@@ -49,6 +50,7 @@ def status(
     with open_database(deployment.settings) as database:
         facts, now = list_org_facts(database, selected)
         problems = list_problems(database, selected)
+        failing = list_failing_targets(database) if selected is None else []
         if selected is not None and not (check or only_problems):
             # Reading manifests takes as long as everything else here.
             from openfaith_sync.commands.entity_status import print_entities  # noqa: PLC0415
@@ -60,13 +62,15 @@ def status(
     if check or only_problems:
         shown = [problem for problem in problems if problem.is_red or not check]
         _print_problems(shown, facts, as_json=as_json)
-        context.exit(1 if check and shown else 0)
+        _print_failing(failing)
+        context.exit(1 if check and (shown or failing) else 0)
     statuses = judge_orgs(facts, problems, now)
     if as_json:
         print_json([org_row(one) for one in statuses])
     elif statuses:
         click.echo("\n".join(org_lines(statuses, now)))
         click.echo(summary_line(statuses), err=True)
+    _print_failing(failing)
     if not statuses:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
 
@@ -89,3 +93,8 @@ def _print_problems(problems: Sequence[Problem], facts: Sequence[OrgFacts], *, a
     else:
         orgs = len({one.org for one in facts})
         click.echo(f"nothing is wrong with {orgs:,} {'org' if orgs == 1 else 'orgs'}", err=True)
+
+
+def _print_failing(targets: Iterable[tuple[str, str]]) -> None:
+    for target, reason in targets:
+        click.echo(f"alerts do not reach {target}: {reason}; openfaith-sync alerts list", err=True)

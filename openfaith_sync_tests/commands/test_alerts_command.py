@@ -70,6 +70,16 @@ def test_a_target_that_fails_or_is_no_longer_set_is_seen(
     listed = run_stored("alerts", "list", OPENFAITH_ALERT_URLS=receiver.url)
     assert "failing" in listed.stdout
     assert "the answer was HTTP 500" in listed.stdout
+    assert run_stored("status", "--problems").stderr == ""
+    run_statement(database, "UPDATE sync.alert_messages SET attempts = 3")
+    checked = run_stored("status", "--check")
+    assert checked.exit_code == 1
+    shown = f"alerts do not reach json://127.0.0.1:{receiver.port} #"
+    assert shown in checked.stderr
+    assert "the answer was HTTP 500; openfaith-sync alerts list" in checked.stderr
+    # Nobody tries a target that is no longer set.
+    run_statement(database, "UPDATE sync.alert_messages SET not_before = now() - interval '3 hours'")
+    assert shown not in run_stored("status", "--check").stderr
     unset = run_stored("alerts", "list")
     assert "no longer set" in unset.stdout
     assert "nobody is told: set OPENFAITH_ALERT_URLS" in unset.stderr

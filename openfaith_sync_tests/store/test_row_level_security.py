@@ -30,7 +30,7 @@ WHERE room.nspname IN ('openfaith', 'sync') AND held.relkind IN ('r', 'p') AND E
 """
 FLEET = {
     "store/outages/alerts.py": 2,  # an alert is one for all whom it concerns
-    "store/outages/alert_messages.py": 5,  # a message is about all orgs that an alert affects
+    "store/outages/alert_messages.py": 6,  # a message is about all orgs that an alert affects
     "store/outages/breakers.py": 5,  # a provider is away for all
     "defs/instance/storage.py": 1,  # makes Dagster's schema
     "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all

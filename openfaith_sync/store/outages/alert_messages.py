@@ -12,7 +12,7 @@ from uuid import uuid4
 from openfaith_sync.domain.alerts.announcing import SETTLES_AFTER, AlertState, MessageKind, Told, choose_message
 from openfaith_sync.domain.alerts.causes import AlertSeverity
 from openfaith_sync.domain.alerts.messages import Explanation, Message, choose_explained, count_told, write_message
-from openfaith_sync.domain.alerts.retrying import GIVE_UP_AFTER, wait_after
+from openfaith_sync.domain.alerts.retrying import GIVE_UP_AFTER, LONGEST_WAIT, TROUBLE_AFTER, wait_after
 from openfaith_sync.domain.alerts.targets import AlertTarget, TargetKey
 from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.problems.problem import ProblemKind
@@ -94,6 +94,12 @@ SELECT target, max(place), max(sent_at), count(*) FILTER (WHERE sent_at IS NULL 
          FILTER (WHERE sent_at IS NULL AND gave_up_at IS NULL AND failure IS NOT NULL))[1]
 FROM sync.alert_messages GROUP BY target ORDER BY 2, 1
 """
+# A target that is no longer set is not tried any more, and no trouble.
+_FAILING = """
+SELECT DISTINCT ON (target) place, failure FROM sync.alert_messages
+WHERE sent_at IS NULL AND gave_up_at IS NULL AND attempts >= %s AND failure IS NOT NULL AND not_before > now() - %s
+ORDER BY target, attempts DESC
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,12 @@ def list_target_states(database: Database) -> list[TargetState]:
     with database.connect_fleet() as session:
         rows = session.execute(_STATES).fetchall()
     return [_state(row) for row in rows]
+
+
+def list_failing_targets(database: Database) -> list[tuple[str, str]]:
+    """Return the targets that accept no messages for a while, and why."""
+    with database.connect_fleet() as session:
+        return [(place, reason) for place, reason in session.execute(_FAILING, (TROUBLE_AFTER, 2 * LONGEST_WAIT))]
 
 
 @dataclass(frozen=True, slots=True)
