@@ -1,4 +1,4 @@
-"""Whatever a stranger asks of ``serve``: three doors, each with its proof, and bounds that hold at all of them."""
+"""Whatever a stranger asks of ``serve``: a few doors, each with its proof, and bounds that hold at all of them."""
 
 import socket
 import time
@@ -19,6 +19,7 @@ from openfaith_sync_tests.web.receiver import MANIFESTS, Receiver, running_recei
 DOORS = {
     ("/webhooks/{adapter}/{org}", frozenset({"POST"})): 401,  # a signature
     ("/oauth/callback", frozenset({"GET", "HEAD"})): 400,  # a state
+    ("/invite/{link}", frozenset({"GET", "HEAD", "POST"})): 400,  # an invitation's link
     ("/health", frozenset({"GET", "HEAD"})): 200,  # nothing: it says nothing
 }
 """Every way in, and what it answers to somebody who proves nothing."""
@@ -59,12 +60,12 @@ def test_there_is_no_other_way_in(standing: tuple[Database, Receiver]) -> None:
 @pytest.mark.parametrize(("door", "status"), DOORS.items(), ids=lambda given: given[0] if type(given) is tuple else "")
 def test_who_proves_nothing_is_told_nothing(receiver: Receiver, door: tuple[str, frozenset[str]], status: int) -> None:
     path, methods = door
-    url = receiver.url + path.format(adapter="pco", org=ORG)
+    url = receiver.url + path.format(adapter="pco", org=ORG, link="x")
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
         answer = httpx.request(method, url, trust_env=False)
         assert answer.status_code == (status if method in methods else 405)
         assert_guarded(answer)
-        assert len(answer.content) < 400
+        assert len(answer.content) < 500
         assert ORG not in answer.text
 
 
@@ -75,6 +76,8 @@ def test_what_cannot_be_an_org_is_nobody(receiver: Receiver, org: str) -> None:
     assert answer.content == b""
     answer = httpx.get(f"{receiver.url}/oauth/callback?code=x&state=pco.{org}.x", trust_env=False)
     assert answer.status_code in (400, 429)
+    answer = httpx.get(f"{receiver.url}/invite/pco.{org}.{'x' * 43}", trust_env=False)
+    assert answer.status_code in (400, 404, 429)
 
 
 def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver: Receiver) -> None:
@@ -88,7 +91,7 @@ def test_every_answer_is_guarded_also_those_to_what_is_no_request(receiver: Rece
         assert "server:" not in head
 
 
-@pytest.mark.parametrize("path", ["/webhooks/pco/grace", "/oauth/callback", "/health", "/nothing"])
+@pytest.mark.parametrize("path", ["/webhooks/pco/grace", "/oauth/callback", "/invite/x", "/health", "/nothing"])
 def test_a_head_that_does_not_end_is_cut_off_at_every_door(small: Receiver, path: str) -> None:
     began = time.monotonic()
     for drip in (b"", b"x: " + b"y" * 8000):
@@ -105,21 +108,19 @@ def ended(line: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("path", ["/oauth/callback?state=pco.grace.x&code=x", "/health"])
-def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small: Receiver, path: str) -> None:
-    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+@pytest.mark.parametrize("door", ["GET /oauth/callback?state=pco.grace.x&code=x", "GET /health", "POST /invite/x"])
+def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small: Receiver, door: str) -> None:
+    head = f"{door} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
     with closing(socket.create_connection(("127.0.0.1", small.port), timeout=10)) as line:
         line.sendall(head.encode() + b"x" * 100_000)
         assert line.recv(4096).startswith(b"HTTP/1.1 ")
 
 
-def test_guessing_states_is_slowed_down(standing: tuple[Database, Receiver]) -> None:
+def test_guessing_states_and_links_is_slowed_down(standing: tuple[Database, Receiver]) -> None:
     with running_receiver(standing[0], {"refused_burst": 3}) as receiver:
-        statuses = [
-            httpx.get(f"{receiver.url}/oauth/callback?state=pco.grace.x{n}&code=x", trust_env=False).status_code
-            for n in range(5)
-        ]
-    assert statuses == [400, 400, 400, 429, 429]
+        for guess in ("/oauth/callback?state=pco.grace.x&code=x", f"/invite/pco.grace.{'x' * 43}"):
+            statuses = [httpx.get(receiver.url + guess, trust_env=False).status_code for _ in range(5)]
+            assert statuses == [400, 400, 400, 429, 429]
 
 
 def assert_guarded(answer: httpx.Response) -> None:
