@@ -23,6 +23,7 @@ from openfaith_sync.domain.records.record import UNREADABLE_VALUES
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
 from openfaith_sync.sessions.alerting import telling_afterwards
 from openfaith_sync.sessions.opening import open_session
+from openfaith_sync.store.admin.dagster_reports import MATERIALIZATION, UNREPORTED, ReportKey, store_reports
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import open_database
 
@@ -102,6 +103,10 @@ def sync(
         for outcome in finished:
             if outcome.result is not None:
                 note_readable(database, connection, outcome.entity)
+        # Dagster's daemon writes the materializations: importing Dagster takes longer than a sync without changes.
+        synced = [outcome.entity for outcome in finished if outcome.result is not None]
+        keys = [ReportKey(connection.org, entity, MATERIALIZATION) for entity in synced]
+        store_reports(database, adapter, dict.fromkeys(keys, UNREPORTED), connection.org)
     print_rows([_row(outcome) for outcome in finished], COLUMNS, as_json=as_json)
     if any(outcome.has_failed for outcome in finished):
         context.exit(1)

@@ -12,23 +12,23 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 RESOURCES = {"database": dg.ResourceDefinition.none_resource(), FRAMES: dg.mem_io_manager}
 
 PCO = """
-pco/campus               people
-pco/household            people
-pco/person               people
-pco/household_membership people  after pco/household
-pco/address              people  after pco/person
-pco/email                people  after pco/person
-pco/phone_number         people  after pco/person
-pco/group                groups
-pco/group_membership     groups  after pco/group
-pco/event                groups  after pco/group
+pco/campus               pco_people
+pco/household            pco_people
+pco/person               pco_people
+pco/household_membership pco_people  after pco/household
+pco/address              pco_people  after pco/person
+pco/email                pco_people  after pco/person
+pco/phone_number         pco_people  after pco/person
+pco/group                pco_groups
+pco/group_membership     pco_groups  after pco/group
+pco/event                pco_groups  after pco/group
 """
 
 
 def draw(spec: dg.AssetSpec) -> str:
     after = sorted(dep.asset_key.to_user_string() for dep in spec.deps)
-    line = f"{spec.key.to_user_string():<24} {spec.group_name}"
-    return f"{line:<32} after {', '.join(after)}" if after else line
+    line = f"{spec.key.to_user_string():<24} {spec.group_name:<10}"
+    return f"{line}  after {', '.join(after)}" if after else line.rstrip()
 
 
 def test_the_graph_is_what_the_manifest_says(pco_manifest: Manifest) -> None:
@@ -49,7 +49,7 @@ def test_several_adapters_live_in_one_definitions(pco_manifest: Manifest) -> Non
     other_file = pco_manifest.adapter_file.model_copy(update={"adapter": "ccb", "title": "Church Community Builder"})
     other = pco_manifest.model_copy(update={"adapter_file": other_file})
     both = dg.Definitions.merge(build_adapter(pco_manifest), build_adapter(other), dg.Definitions(resources=RESOURCES))
-    assert len(both.resolve_asset_graph().get_all_asset_keys()) == 2 * len(pco_manifest.entities)
+    assert len(both.resolve_asset_graph().get_all_asset_keys()) == 2 * (len(pco_manifest.entities) + 1)
     assert {"pco_full_sync", "ccb_full_sync"} <= {job.name for job in both.resolve_all_job_defs()}
 
 

@@ -98,7 +98,7 @@ def test_dev_shows_the_assets_and_materializes_one_partition(deployment: Deploym
     org = deployment.add_org("dev", church)
     with dagster_dev(deployment) as webserver:
         nodes = webserver.ask(ASSETS)["assetNodes"]
-        assert {"assetKey": {"path": ["pco", "phone_number"]}, "groupName": "people"} in nodes
+        assert {"assetKey": {"path": ["pco", "phone_number"]}, "groupName": "pco_people"} in nodes
         params = {
             "selector": {**LOCATION, "assetSelection": [{"path": ["pco", "campus"]}]},
             "runConfigData": {},

@@ -48,8 +48,9 @@ def test_no_preview_holds_what_a_source_may_put_anything_into(table: str, pco_ma
 
 def test_a_column_says_where_its_value_comes_from(pco_manifest: Manifest) -> None:
     columns = {c.name: c for c in column_schema(pco_manifest.entities[EntityName("phone_number")]).columns}
-    assert columns["number"].description == "PhoneNumber.e164, else PhoneNumber.number"
-    assert columns["person_id"].description == "PhoneNumber.person: the id of a person"
+    assert str(columns["number"].description).endswith(" From PhoneNumber.e164, else PhoneNumber.number.")
+    assert str(columns["number"].description).startswith(CANONICAL_TABLES["phone_numbers"].own[1].comment)
+    assert columns["person_id"].description == "Whose number it is. From PhoneNumber.person: the id of a person."
 
 
 def test_an_asset_names_its_table_its_source_and_its_owner(pco_manifest: Manifest) -> None:

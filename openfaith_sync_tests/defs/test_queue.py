@@ -7,7 +7,7 @@ from dagster import DagsterRun
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from ruamel.yaml import YAML
 
-from openfaith_sync.defs.jobs.jobs import BULK_TAG, RECORDS_TAG
+from openfaith_sync.defs.resources.run_tags import BULK_TAG, RECORDS_TAG
 from openfaith_sync_tests.defs.conftest import ROOT
 
 

@@ -127,7 +127,5 @@ def test_a_persons_run_shows_each_entity_whether_it_changed_or_not(
             (event,) = result.get_asset_materialization_events()
             assert event.materialization.partition == OrgId("grace")
             assert event.materialization.metadata["mode"].value == "full"
-            (output,) = (
-                one for one in result.all_events if one.event_type_value == "STEP_OUTPUT" and one.step_key == PCO
-            )
-            assert output.step_output_data.metadata == {}
+            outputs = [event.step_output_data for event in result.all_events if event.is_successful_output]
+            assert [output.metadata for output in outputs] == [{}] * 3  # one entity and its two checks

@@ -9,10 +9,13 @@ from pydantic import Field
 from openfaith_sync.defs.assets.entity_metadata import entity_metadata
 from openfaith_sync.defs.assets.org_sync import sync_org
 from openfaith_sync.defs.assets.run_reports import RunEvent
+from openfaith_sync.defs.checks.check_names import ENTITY_CHECKS
+from openfaith_sync.defs.checks.org_checks import build_check_specs
 from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.defs.resources.partitions import org_partitions
+from openfaith_sync.domain.manifest.dependency_graph import Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
@@ -47,6 +50,9 @@ def build_entity_assets(manifest: Manifest) -> dg.AssetsDefinition:
         name=manifest.adapter,
         specs=specs,
         can_subset=True,
+        check_specs=[
+            check for name in manifest.entities for check in build_check_specs(manifest.adapter, name, ENTITY_CHECKS)
+        ],
         description=f"Syncs the entities of one org from {manifest.adapter_file.title}, in the recommended order.",
     )
     def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> Iterator[RunEvent]:
@@ -61,8 +67,8 @@ def _build_spec(manifest: Manifest, entity: Entity) -> dg.AssetSpec:
         asset_key(manifest.adapter, entity.name),
         deps=[asset_key(manifest.adapter, dependency) for dependency in sorted(graph.hard[entity.name])],
         partitions_def=org_partitions,
-        group_name=entity.module,
-        description=f"{entity.description}\n\n{entity.resource} in {manifest.adapter_file.title}, partitioned by org.",
+        group_name=f"{manifest.adapter}_{entity.module}",
+        description=_describe(manifest, entity),
         kinds={"python", "postgres", manifest.adapter},
         owners=[OWNER],
         tags={"openfaith/adapter": manifest.adapter, "openfaith/delta": entity.delta.by.value},
@@ -71,3 +77,14 @@ def _build_spec(manifest: Manifest, entity: Entity) -> dg.AssetSpec:
         # An entity that a connection could never read has no output, and neither has one that did not change.
         skippable=True,
     ).with_io_manager_key(FRAMES)
+
+
+def _describe(manifest: Manifest, entity: Entity) -> str:
+    """Return what the entity is, and what is synced before it: Dagster draws no soft dependencies."""
+    lines = [entity.description, f"{entity.resource} in {manifest.adapter_file.title}, partitioned by org."]
+    edges = manifest.graph.edges_of(entity.name)
+    for strength, said in ((Strength.HARD, "Synced only after"), (Strength.SOFT, "Synced after, where possible:")):
+        names = [f"`{manifest.adapter}/{edge.dependency}`" for edge in edges if edge.strength is strength]
+        if names:
+            lines.append(f"{said} {', '.join(names)}.")
+    return "\n\n".join(lines)

@@ -64,8 +64,8 @@ def _store_column(name: str, tags: _Tags) -> dg.TableColumn:
 
 
 def _column(column: Column, source: str | None, tags: _Tags) -> dg.TableColumn:
-    described = source or "Not filled by this source."
-    return dg.TableColumn(column.name, SQL_TYPES[column.type], description=described, tags=tags[column.name])
+    described = f"{column.comment} From {source}." if source else f"{column.comment} Not filled by this source."
+    return dg.TableColumn(column.name, SQL_TYPES[column.type], description=described.strip(), tags=tags[column.name])
 
 
 def _tags(sensitivity: Sensitivity) -> Mapping[str, str]:

@@ -47,5 +47,7 @@ def sync_org(
                     yield from reports.of(outcome)
         finally:
             reports.store()
+    with dagster_failures(context.retry_number):
+        yield from reports.check()
     if failed:
         raise failed.summarize() from failed.cause

@@ -7,9 +7,9 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import AssetMaterializationPlannedData, DagsterEvent
 
-from openfaith_sync.defs.assets.asset_checks import run_checks
 from openfaith_sync.defs.assets.materialization import materialization_metadata
 from openfaith_sync.defs.assets.preview import read_preview
+from openfaith_sync.defs.checks.org_checks import run_checks
 from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.run_tags import is_quiet
 from openfaith_sync.domain.connections.refusals import Refusal
@@ -20,6 +20,7 @@ from openfaith_sync.domain.passes.passes import PassResult
 from openfaith_sync.engine.org_sync import EntityOutcome
 from openfaith_sync.store.admin.dagster_reports import (
     MATERIALIZATION,
+    NOT_AVAILABLE,
     Report,
     ReportKey,
     Reports,
@@ -28,9 +29,7 @@ from openfaith_sync.store.admin.dagster_reports import (
 )
 from openfaith_sync.store.database.database import Database
 
-RunEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation
-
-NOT_AVAILABLE = "not available"
+RunEvent = dg.MaterializeResult[Any] | dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckResult
 
 
 class RunReports:
@@ -76,6 +75,12 @@ class RunReports:
         event = DagsterEvent.build_asset_materialization_planned_event(run.job_name, step, planned)
         self._context.instance.report_dagster_event(event, run.run_id)
 
+    def check(self) -> Iterator[RunEvent]:
+        """Yield the results of the selected checks; of a quiet run, a sensor writes them when they change."""
+        if not self._is_quiet:
+            selected = self._context.selected_asset_check_keys
+            yield from run_checks(self._database, self._manifest.adapter, self._org, selected)
+
     def store(self) -> None:
         """Store what Dagster was told; if that fails, it is told again by the next run."""
         with suppress(SyncError):
@@ -96,7 +101,6 @@ class RunReports:
             # materialization.
             self._context.add_asset_metadata(metadata, asset_key=asset, partition_key=self._org)
             yield dg.MaterializeResult(asset_key=asset)
-        yield from run_checks(self._database, result.key)
 
     def _observe(self, entity: EntityName, error: SyncError, refusal: Refusal | None) -> Iterator[RunEvent]:
         key = self._key(entity, NOT_AVAILABLE)

@@ -39,6 +39,7 @@ USED_BY_RUNS = (
     "dagster._core.storage.noop_compute_log_manager",
     "openfaith_sync.defs.instance.storage",
     "openfaith_sync.defs.instance.launcher",
+    "openfaith_sync.defs.instance.run_coordinator",
 )
 
 

@@ -1,6 +1,5 @@
 """The jobs that sync an org: everything, what has changed, a reconciliation, or single records."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -9,12 +8,9 @@ from dagster import AssetsDefinition
 from openfaith_sync.defs.jobs.record_sync import sync_records
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.partitions import org_partitions
+from openfaith_sync.defs.resources.run_tags import bulk_tags, record_tags
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-
-BULK_TAG = "openfaith/bulk"
-RECORDS_TAG = "openfaith/records"
-"""Its value is the org; ``dagster.yaml`` runs one run of each kind per org at a time."""
 
 PRIORITY_OF_RECORDS = "10"
 
@@ -41,7 +37,7 @@ def build_bulk_jobs(manifest: Manifest, assets: AssetsDefinition) -> dict[str, J
             f"{manifest.adapter}_{name}",
             # Sensors write the results of checks; in a run each would be a row more.
             selection=dg.AssetSelection.assets(assets).without_checks(),
-            config=_for_each_org(run_config(manifest.adapter, mode)),
+            config=_for_each_org(manifest.adapter, mode),
             description=description,
         )
         for mode, (name, description) in descriptions.items()
@@ -61,7 +57,7 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
         config=dg.PartitionedConfig(
             org_partitions,
             run_config_for_partition_key_fn=lambda _org: {},
-            tags_for_partition_key_fn=lambda org: {RECORDS_TAG: org},
+            tags_for_partition_key_fn=lambda org: record_tags(OrgId(org), manifest.adapter),
         ),
         tags={"dagster/priority": PRIORITY_OF_RECORDS},
         description=f"Reads the records that webhook events of {manifest.adapter_file.title} name, each by its id.",
@@ -77,9 +73,10 @@ def run_config(adapter: AdapterName, mode: str) -> dict[str, Any]:
     return {"ops": {adapter: {"config": {"mode": mode}}}}
 
 
-def _for_each_org(config: Mapping[str, Any]) -> dg.PartitionedConfig:
+def _for_each_org(adapter: AdapterName, mode: str) -> dg.PartitionedConfig:
+    config = run_config(adapter, mode)
     return dg.PartitionedConfig(
         org_partitions,
         run_config_for_partition_key_fn=lambda _org: config,
-        tags_for_partition_key_fn=lambda org: {BULK_TAG: OrgId(org)},
+        tags_for_partition_key_fn=lambda org: bulk_tags(OrgId(org), adapter, mode),
     )

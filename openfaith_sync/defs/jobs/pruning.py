@@ -10,6 +10,7 @@ import dagster as dg
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
 
+from openfaith_sync.defs.checks.evaluation_events import prune_evaluations
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.error_translation import dagster_failures
 from openfaith_sync.store.admin.dagster_reports import REPORT_AGAIN_AFTER
@@ -20,6 +21,8 @@ from openfaith_sync.store.outages.alerts import prune_alerts
 PASSES, EVENTS, ALERTS = timedelta(days=90), timedelta(days=30), timedelta(days=90)
 AUTHORIZATIONS = timedelta(days=1)
 RECORD_RUNS, BULK_RUNS = timedelta(days=3), timedelta(days=30)
+EVALUATIONS = timedelta(days=14)
+"""Of checks, written without a run: seven a day of each org, of 2 KB each."""
 RUNS_PER_PAGE = 200
 DAILY = "30 5 * * *"
 
@@ -44,6 +47,7 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
                     "authorizations": prune_authorizations(opened, AUTHORIZATIONS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
                     "asset_runs": prune_asset_runs(context.instance, names, now - BULK_RUNS),
+                    "evaluations": prune_evaluations(context.instance, now - EVALUATIONS),
                     "bulk_runs": prune_bulk_runs(context.instance, names, now - BULK_RUNS),
                 }
             )

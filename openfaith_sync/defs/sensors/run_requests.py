@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus
 
 from openfaith_sync.defs.resources.partitions import ORG_PARTITIONS_NAME, org_partitions
-from openfaith_sync.defs.resources.run_tags import QUIET_TAGS
+from openfaith_sync.defs.resources.run_tags import QUIET_TAGS, TRIGGER_TAG
 from openfaith_sync.defs.sensors.outage_probes import describe_incidents, describe_unreachable
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode, make_run_key
@@ -26,6 +26,10 @@ LOST_AFTER = timedelta(minutes=2)
 
 REQUESTED_TAGS = {"dagster/max_retries": "0", **QUIET_TAGS}
 """Dagster would retry a run that died, and so would the plan."""
+
+TRIGGERS = {WorkMode.DELTA: "change", WorkMode.RECORDS: "webhook"}
+"""What started a run, for its tag; every other run is due at its time."""
+SCHEDULE = "schedule"
 
 _RUN_KEY = "dagster/run_key"
 
@@ -115,7 +119,7 @@ def request_runs(
                 # Without this, a run of some assets would include their checks.
                 asset_check_keys=[] if request.assets else None,
                 run_config=request.run_config,
-                tags=REQUESTED_TAGS,
+                tags={**REQUESTED_TAGS, TRIGGER_TAG: TRIGGERS.get(request.works[0].key.mode, SCHEDULE)},
             )
             for request in ours
         ],
@@ -127,8 +131,9 @@ def skip(database: Database, plan: Plan, mode: WorkMode, *notes: str) -> dg.Skip
     """Return a skip reason that says why no run is requested, and when the next one is due."""
     following = load_next_time(database, plan.adapter, mode)
     outages = (describe_unreachable(database, plan.adapter), describe_incidents(database, plan.adapter))
-    notes_with_outages = [part for part in (*notes, *outages) if part]
-    return dg.SkipReason("; ".join([*notes_with_outages, f"next {mode} {_format_time(following)}"]))
+    # The worst first: it explains the rest.
+    parts = [part for part in (*outages, *notes) if part]
+    return dg.SkipReason("; ".join([*parts, f"next {mode} {_format_time(following)}"]))
 
 
 def _format_time(moment: datetime | None) -> str:

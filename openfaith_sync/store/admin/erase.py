@@ -27,6 +27,7 @@ _SETTINGS = frozenset({"sync.orgs", "sync.cadences", "sync.selections"})
 # the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and what alerts say of it.
 _FORGET = (
     "DELETE FROM sync.work WHERE org_id = %s",
+    "DELETE FROM sync.dagster_reports WHERE org_id = %s",
     "DELETE FROM sync.webhook_subscriptions WHERE org_id = %s",
     "DELETE FROM sync.authorizations WHERE org_id = %s",
     "DELETE FROM sync.invitations WHERE org_id = %s",

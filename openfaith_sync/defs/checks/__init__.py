@@ -1,0 +1,1 @@
+"""Asset checks: what is wrong with each church, shown on its partition."""

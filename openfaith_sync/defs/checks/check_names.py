@@ -1,0 +1,36 @@
+"""Which checks there are, and on which assets."""
+
+from collections.abc import Mapping
+
+from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.problems.problem import ProblemKind
+
+CONNECTION = EntityName("connection")
+"""The last part of the key of the asset that stands for each org's connection to an adapter."""
+
+CONNECTION_CHECKS: Mapping[ProblemKind, str] = {
+    ProblemKind.CONNECTION: "The source accepts the org's credentials, and lets it read what it could read before.",
+    ProblemKind.OUTAGE: "The source responds.",
+    ProblemKind.FRESHNESS: "The source was asked for changes as often as it should be.",
+    ProblemKind.DELETIONS_HELD: "No deletions or older versions wait for a person's approval.",
+    ProblemKind.COMPLETENESS: "Of every entity, the source counts as many records as are stored or set aside.",
+    ProblemKind.DEAD_LETTERS: "No record was set aside because it could not be stored.",
+    ProblemKind.REFERENCES: "All references lead to stored records.",
+}
+"""Every org has these checks on its connection, whatever the number of entities: one place to look at, worst first."""
+
+ENTITY_CHECKS: Mapping[ProblemKind, str] = {
+    ProblemKind.DELETIONS_HELD: "No deletions or older versions of this entity wait for a person's approval.",
+    ProblemKind.DEAD_LETTERS: "No record of this entity was set aside because it could not be stored.",
+}
+"""Every entity has these checks too: here a person decides about its records."""
+
+ALL_IS_WELL: Mapping[ProblemKind, str] = {
+    ProblemKind.CONNECTION: "the source accepts the org's credentials",
+    ProblemKind.OUTAGE: "the source responds",
+    ProblemKind.FRESHNESS: "the source was asked on time",
+    ProblemKind.DELETIONS_HELD: "nothing waits for approval",
+    ProblemKind.COMPLETENESS: "nothing is missing",
+    ProblemKind.DEAD_LETTERS: "no record is set aside",
+    ProblemKind.REFERENCES: "no reference leads nowhere",
+}
