@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_lines import ManifestLines
-from openfaith_sync.commands.output import print_rows
+from openfaith_sync.commands.output import print_json, print_rows
 from openfaith_sync.domain.dead_letters.dead_letter import DeadLetter, Origin, describe_reason
 from openfaith_sync.domain.dead_letters.explanation import ExplainedField, explain_mapping
 from openfaith_sync.domain.mapping.parsing import json_type
@@ -54,7 +54,9 @@ def print_letter(shown: Mapping[str, Any]) -> None:
     click.echo("\n".join(_heading(shown)))
     if shown["fields"]:
         print_rows(shown["fields"], FIELD_COLUMNS, as_json=False)
-    if any(field["is_hidden"] for field in shown["fields"]):
+    if "raw" in shown:
+        print_json(shown["raw"])
+    elif any(field["is_hidden"] for field in shown["fields"]):
         click.echo(f"values are hidden: openfaith-sync dead-letters show {shown['id']} --values", err=True)
     click.echo(f"next: {shown['next']}", err=True)
 
@@ -66,8 +68,9 @@ def _heading(shown: Mapping[str, Any]) -> Iterator[str]:
     state = "the present one" if shown["rejected_by_manifest"] == present else f"the present one is {present}"
     yield f"  manifest  rejected by {shown['rejected_by_manifest']}; {state}"
     yield f"  from      {shown['origin']}"
-    first, last = shown["first_seen_at"], shown["last_seen_at"]
-    yield f"  seen      {shown['occurrences']:,} times, {first:%F %T} to {last:%F %T} UTC"
+    first, last, times = shown["first_seen_at"], shown["last_seen_at"], shown["occurrences"]
+    seen = f"{first:%F %T}" if times == 1 else f"{times:,} times, {first:%F %T} to {last:%F %T}"
+    yield f"  seen      {seen} UTC"
     if shown["resolved_at"]:
         yield f"  resolved  {shown['resolved_at']:%F %T} UTC"
 

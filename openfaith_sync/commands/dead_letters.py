@@ -10,8 +10,8 @@ from openfaith_sync.commands.dead_letter_view import letter_json, print_letter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.dead_letters.dead_letter import DeadLetterGroup, LetterFilter
-from openfaith_sync.domain.dead_letters.replays import ReplayCounts
-from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey, parse_org
+from openfaith_sync.domain.errors import UsageError
+from openfaith_sync.domain.ids import AdapterName, EntityName, SyncKey, parse_org
 from openfaith_sync.sessions.opening import open_replay
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.dead_letters.dead_letters import list_dead_letter_groups, load_dead_letter
@@ -131,7 +131,10 @@ def replay(
     with open_database(deployment.settings) as database:
         if is_one:
             letter = load_dead_letter(database, int(target))
-            rows = [_replay(deployment, database, letter.key, LetterFilter(letter_id=letter.letter_id))]
+            if letter.resolved_at is not None:
+                click.echo(f"dead letter {letter.letter_id} is resolved already", err=True)
+            lost = int(letter.resolved_at is None and not letter.is_replayable)
+            rows = [_replay(deployment, database, letter.key, LetterFilter(letter.letter_id), lost)]
         else:
             groups = list_dead_letter_groups(database, parse_org(target), _named(adapter), _entity_name(entity), reason)
             rows = list(_replay_groups(deployment, database, groups, reason))
@@ -151,17 +154,18 @@ def _replay_groups(
     for group in groups:
         lost[group.key] = lost.get(group.key, 0) + group.count - group.replayable
     for key, count in lost.items():
-        yield _replay(deployment, database, key, LetterFilter(reason=reason), not_replayable=count)
+        yield _replay(deployment, database, key, LetterFilter(reason=reason), count)
 
 
 def _replay(
-    deployment: Deployment, database: Database, key: SyncKey, chosen: LetterFilter, not_replayable: int = 0
+    deployment: Deployment, database: Database, key: SyncKey, chosen: LetterFilter, not_replayable: int
 ) -> dict[str, Any]:
     manifest = read_manifest(deployment.settings.manifests, key.adapter)
-    counts = ReplayCounts()
-    if key.entity in manifest.entities:
-        with open_replay(database, manifest, OrgId(key.org)) as replay:
-            counts = replay.run(key.entity, chosen)
+    if key.entity not in manifest.entities:
+        known = ", ".join(manifest.entities)
+        raise UsageError(f"{key} cannot be replayed: the {key.adapter} manifest has no such entity now; it has {known}")
+    with open_replay(database, manifest, key.org) as replay:
+        counts = replay.run(key.entity, chosen)
     return {
         "org": key.org,
         "entity": f"{key.adapter}/{key.entity}",

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,11 +110,24 @@ def test_the_command_that_a_group_names_replays_it_and_nothing_else(run_shared: 
         json.loads(run_shared("dead-letters", "list", grace.org, "--json").stdout), key=lambda row: int(row["count"])
     )
     assert nobodys["reason"] == others["reason"]
-    words = others["replay"].replace("openfaith-sync ", "", 1)
-    reason = words.split("--reason ")[1].strip("'")
-    answer = run_shared(*words.split(" --reason ")[0].split(), "--reason", reason, "--json")
-    assert json.loads(answer.stdout)[0]["created"] == 2
+    answer = run_shared(*shlex.split(others["replay"])[1:], "--json")
+    (row,) = json.loads(answer.stdout)
+    assert (answer.exit_code, row["replayed"], row["created"]) == (0, 2, 2)
     assert grace.waiting() == {"3"}
+
+
+def test_what_has_no_whole_raw_record_is_said_and_left_to_a_full_sync(run_shared: Run, church: Church) -> None:
+    grace = church(broken(1))
+    ((letter,),) = grace.fetch("SELECT dead_letter_id FROM sync.dead_letters")
+    grace.fetch("UPDATE sync.dead_letters SET is_whole = false RETURNING 1")
+    read_again = f"openfaith-sync sync {grace.org} --adapter pco --entity email --mode full"
+    for words in (["list", grace.org], ["show", str(letter)], ["replay", str(letter)], ["replay", grace.org, "--all"]):
+        answer = run_shared("dead-letters", *words)
+        assert read_again in answer.stderr
+        assert answer.exit_code == (words[0] == "replay")
+    grace.fetch("UPDATE sync.dead_letters SET resolved_at = now() RETURNING 1")
+    answer = run_shared("dead-letters", "replay", str(letter))
+    assert (answer.exit_code, answer.stderr) == (0, f"dead letter {letter} is resolved already\n")
 
 
 def test_a_manifest_with_the_mistake_leaves_them_where_they_are(

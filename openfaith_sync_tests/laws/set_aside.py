@@ -88,6 +88,14 @@ class Down:
         return open_dialect(self.manifest).kept.parse_stored(entity, body, parent)
 
 
+class Empty(Down):
+    """A source that lists nothing."""
+
+    def read_page(self, query: ListingQuery) -> Page:
+        self.asked += 1
+        return Page((), total_count=0, has_next=False)
+
+
 @dataclass
 class SetAside:
     """One org of a database."""

@@ -22,6 +22,7 @@ from openfaith_sync.domain.ids import (
     replays_of,
 )
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.pass_notes import remarks
 from openfaith_sync.domain.passes.passes import PageCommit, Tombstone
 from openfaith_sync.domain.records.merges import Merge, MergeCommit, references_to
 from openfaith_sync.domain.records.record import Rejection
@@ -30,7 +31,7 @@ from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.probe import probe_entity
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.laws.set_aside import EMAIL, MEMBER, Down, SetAside, altered, email, member, mistaken
+from openfaith_sync_tests.laws.set_aside import EMAIL, MEMBER, Down, Empty, SetAside, altered, email, member, mistaken
 
 PERSON = EntityName("person")
 ALL = LetterFilter()
@@ -98,6 +99,22 @@ def test_a_sync_under_a_changed_manifest_replays_before_it_asks_the_source(
         with pytest.raises(SourceFailed):
             run_entity(session, EMAIL)
     assert (grace.waiting(), set(grace.rows())) == (set(), {"1"})
+
+
+def test_a_sync_says_what_it_replayed(church: Church, pco_manifest: Manifest) -> None:
+    grace, source = church(), Empty(pco_manifest)
+    nobodys = email(2)
+    nobodys["relationships"]["person"]["data"] = None
+    grace.commit(email(1), nobodys, manifest=mistaken(pco_manifest))
+    with grace.open() as store:
+        session = Session(pco_manifest, source, store, grace.org)
+        first = run_entity(session, EMAIL)
+        assert run_entity(session, EMAIL).report.keys().isdisjoint(first.report)
+    assert list(remarks(first.report)) == [
+        "2 dead letters mapped again, since the manifest changed",
+        "1 of them stored",
+    ]
+    assert (first.stored_count, grace.waiting()) == (1, {"2"})
 
 
 def test_what_a_changed_manifest_cannot_map_either_is_replayed_once(church: Church, pco_manifest: Manifest) -> None:

@@ -16,5 +16,7 @@ class ManifestLines:
         """Return ``file:line`` of a key of an entity, or of the nearest key above it; ``None`` for another entity."""
         for path, text in self._texts:
             if entity in (text.found.get("entities") or {}):
-                return f"{path}:{text.line(('entities', entity, *key))}"
+                here = Path.cwd()
+                shown = path.relative_to(here) if path.is_relative_to(here) else path
+                return f"{shown}:{text.line(('entities', entity, *key))}"
         return None

@@ -79,8 +79,8 @@ class DeadLetterGroup:
         org, adapter, entity = self.key.org, self.key.adapter, self.key.entity
         if not self.replayable:
             return f"openfaith-sync sync {org} --adapter {adapter} --entity {entity} --mode full"
-        reason = quote(f"{self.field}: {self.reason}")
-        return f"openfaith-sync dead-letters replay {org} --adapter {adapter} --entity {entity} --reason {reason}"
+        chosen = f"--adapter {adapter} --entity {entity} --reason {quote(self.described)}"
+        return f"openfaith-sync dead-letters replay {org} {chosen}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ _COUNTED: Mapping[str, str] = {
     "unreadable": "{} listed, but not served by id",
     "places_stepped_over": "{} not served by the source and stepped over",
     "stamps_out_of_bounds": "{} dated before 1970 or after the source's clock",
+    "dead_letters_replayed": "{} dead letters mapped again, since the manifest changed",
+    "dead_letters_resolved": "{} of them stored",
     "listed_again_for": "listed again, since {} were missing after the first reading",
 }
 _SAID: Mapping[str, str] = {
