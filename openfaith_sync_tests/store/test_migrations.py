@@ -65,7 +65,7 @@ def test_ids_sort_by_their_bytes_everywhere(database: Database) -> None:
     assert {row[:3] for row in found if row[3] != "C"} == WORDS
 
 
-def test_every_bookkeeping_table_says_what_it_is_for(database: Database) -> None:
+def test_every_bookkeeping_table_and_column_says_what_it_is_for(database: Database) -> None:
     found = fetch(
         database,
         "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class"
@@ -73,6 +73,13 @@ def test_every_bookkeeping_table_says_what_it_is_for(database: Database) -> None
     )
     assert len(found) > 20
     assert [name for name, comment in found if not comment] == []
+    silent = fetch(
+        database,
+        "SELECT held.relname, own.attname FROM pg_class held JOIN pg_attribute own ON own.attrelid = held.oid"
+        " WHERE held.relnamespace = 'sync'::regnamespace AND held.relkind = 'r' AND own.attnum > 0"
+        " AND NOT own.attisdropped AND col_description(held.oid, own.attnum) IS NULL",
+    )
+    assert silent == []
 
 
 def test_the_known_revisions_are_the_files() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.error_translation import translate
+from openfaith_sync.store.schema.bookkeeping_comments import usual_comments
 
 # Any number will do if every process uses the same one.
 _LOCK = 0x0FA17_5C4E
@@ -31,6 +32,8 @@ def migrate(url: DatabaseUrl, target: str = "head") -> None:
             connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             connection.commit()
             command.upgrade(alembic_config(connection), target)
+            if target == "head":
+                connection.execute(text(usual_comments()))
             connection.commit()
     except DBAPIError as error:
         cause = error.orig

@@ -1,14 +1,11 @@
 """The living rows of each canonical table, in views of their own schema, and which columns only few may read."""
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0018"
 down_revision = "0017"
 branch_labels = None
 depends_on = None
-
-ID = sa.Text(collation="C")
 
 # Later migrations make the live view of a new table, or add a new column to one, with: SELECT sync.make_live_view(...)
 MAKE = """
@@ -43,18 +40,25 @@ COMMENT ON FUNCTION sync.make_live_view(text) IS 'Makes the live view of a canon
 """
 
 
+HIDDEN = """
+CREATE TABLE sync.hidden_columns (
+  adapter text COLLATE "C" NOT NULL,
+  table_schema text COLLATE "C" NOT NULL,
+  table_name text COLLATE "C" NOT NULL,
+  column_name text COLLATE "C" NOT NULL,
+  CONSTRAINT hidden_columns_pkey PRIMARY KEY (adapter, table_schema, table_name, column_name)
+);
+COMMENT ON TABLE sync.hidden_columns IS
+  'The columns that no live view shows, and that no reader may read without asking for them.';
+COMMENT ON COLUMN sync.hidden_columns.adapter IS 'The adapter whose manifest calls the column sensitive.';
+COMMENT ON COLUMN sync.hidden_columns.table_schema IS 'The schema of a table of records.';
+COMMENT ON COLUMN sync.hidden_columns.table_name IS 'The table.';
+COMMENT ON COLUMN sync.hidden_columns.column_name IS 'Its column.';
+CREATE SCHEMA openfaith_live;
+COMMENT ON SCHEMA openfaith_live IS 'The living rows of schema openfaith: a view of each table.';
+"""
+
+
 def upgrade() -> None:
-    op.create_table(
-        "hidden_columns",
-        sa.Column("adapter", ID, nullable=False, comment="The adapter whose manifest calls the column sensitive."),
-        sa.Column("table_schema", ID, nullable=False, comment="The schema of a table of records."),
-        sa.Column("table_name", ID, nullable=False, comment="The table."),
-        sa.Column("column_name", ID, nullable=False, comment="Its column."),
-        sa.PrimaryKeyConstraint("adapter", "table_schema", "table_name", "column_name", name="hidden_columns_pkey"),
-        schema="sync",
-        comment="The columns that no live view shows, and that no reader may read without asking for them.",
-    )
-    op.execute("CREATE SCHEMA openfaith_live")
-    op.execute("COMMENT ON SCHEMA openfaith_live IS 'The living rows of schema openfaith: a view of each table.'")
-    op.execute(MAKE)
+    op.execute(HIDDEN + MAKE)
     op.execute("SELECT sync.make_live_view(tablename) FROM pg_tables WHERE schemaname = 'openfaith' ORDER BY tablename")
