@@ -7,6 +7,8 @@ import click
 
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.commands.one_line_errors import OneLineErrors
+from openfaith_sync.domain.connections.deployment_settings import LogFormat
+from openfaith_sync.sessions.log_output import configure_logging
 
 COMMANDS = {
     "alerts": "openfaith_sync.commands.alerts",
@@ -69,8 +71,11 @@ def main(context: click.Context) -> None:
       OPENFAITH_PUBLIC_URL     the URL at which sources reach `serve`; without it, no webhooks
       OPENFAITH_ALERT_URLS     the Apprise URLs that alerts are sent to; without it, nobody is told
       OPENFAITH_OPERATOR       the organization that runs this, as `org invite` names it to churches
+      OPENFAITH_LOG_FORMAT     text (default) or json: one object a line on standard error
       OPENFAITH_PCO_CLIENT_ID, OPENFAITH_PCO_CLIENT_SECRET
                                the OAuth client that `org connect` and `org invite` use
     """  # noqa: D301  click's marker for lines that are not rewrapped
     context.obj = deployment = Deployment.from_environment(os.environ)
+    if deployment.settings.log_format is LogFormat.JSON:
+        configure_logging(deployment.settings.log_format)
     context.default_map = {"simulate": {"manifests": str(deployment.settings.manifests)}}

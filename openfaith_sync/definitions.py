@@ -10,9 +10,12 @@ from openfaith_sync.defs.jobs.pruning import build_pruning
 from openfaith_sync.defs.resources.database_resource import build_database
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES, CanonicalFrameIOManager
 from openfaith_sync.defs.sensors.alert_sensor import build_alert_sensor
-from openfaith_sync.domain.connections.deployment_settings import Settings
+from openfaith_sync.domain.connections.deployment_settings import LogFormat, Settings
+from openfaith_sync.sessions.log_output import configure_logging
 
 settings = Settings.from_environment(os.environ)
+if settings.log_format is LogFormat.JSON:
+    configure_logging(settings.log_format)
 manifests = [read_manifest(settings.manifests, name) for name in list_adapters(settings.manifests)]
 database = build_database(settings)
 

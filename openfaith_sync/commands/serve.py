@@ -1,13 +1,11 @@
 """``serve``: the webhook receiver."""
 
-import logging
-import sys
-
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.domain.webhooks.subscription import parse_public_url
+from openfaith_sync.sessions.log_output import configure_logging
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.web.server import Address
 from openfaith_sync.web.server import serve as run_server
@@ -40,8 +38,7 @@ def serve(deployment: Deployment, host: str, port: int, proxies: str) -> None:
     settings = deployment.settings
     public_url = parse_public_url(settings.public_url) if settings.public_url else None
     manifests = [read_manifest(settings.manifests, adapter) for adapter in list_adapters(settings.manifests)]
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
-    logging.getLogger("openfaith_sync.web").setLevel(logging.INFO)
+    configure_logging(settings.log_format, ["openfaith_sync.web"])
 
     def say(url: str) -> None:
         reached = f"public URL: {public_url}" if public_url else "OPENFAITH_PUBLIC_URL is not set"

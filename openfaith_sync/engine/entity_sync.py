@@ -40,6 +40,7 @@ from openfaith_sync.engine.passes.merges import follow_up, poll_merges
 from openfaith_sync.engine.passes.newest_version import NewestVersion, read_newest_version
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.pass_log import log_result, logged_sync
 from openfaith_sync.engine.passes.pass_runner import PassRunner
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
@@ -59,6 +60,13 @@ def run_entity(
     Raises:
         SyncError: See ``domain/errors.py`` for what to do about each kind.
     """
+    with logged_sync(session.key(entity), mode, session.run_id):
+        result = _run_entity(session, entity, mode, on_progress)
+        log_result(result)
+        return result
+
+
+def _run_entity(session: Session, entity: EntityName, mode: SyncMode, on_progress: OnProgress) -> PassResult:
     manifest = session.manifest
     if entity not in manifest.entities:
         known = ", ".join(manifest.entities)
@@ -222,6 +230,7 @@ class EntitySync:
         found = store.load_report(session.lease, opened.pass_id)
         store.close_pass(session.lease, opened.pass_id, None if missing else watermark, self._requests, counted)
         result = session.build_result(
+            opened.pass_id,
             mode,
             progress.counts,
             pages=progress.pages,
@@ -302,6 +311,7 @@ class EntitySync:
         counted = CountedRecords(held, stored, set_aside)
         self._session.store.close_pass(self._session.lease, rider.pass_id, rider.watermark_to, self._requests, counted)
         return self._session.build_result(
+            rider.pass_id,
             SyncMode.SIDELOAD,
             rider.counts,
             pages=0,

@@ -25,6 +25,7 @@ from openfaith_sync.web.inbox_writer import InboxWriter, OnStep
 from openfaith_sync.web.invitation_page import PATH as INVITATION_PATH
 from openfaith_sync.web.invitation_page import InvitationPage
 from openfaith_sync.web.limits import DEFAULT_LIMITS, ServerLimits
+from openfaith_sync.web.metrics import Metrics
 from openfaith_sync.web.oauth_callback import PATH as CALLBACK_PATH
 from openfaith_sync.web.oauth_callback import OAuthCallback
 from openfaith_sync.web.signing_secrets import Secrets, SigningSecrets
@@ -76,11 +77,14 @@ def build_app(
         delivery_counts.log()
         await asyncio.to_thread(calls.close)
 
+    health = Health(calls)
     routes = [
         Route("/webhooks/{adapter}/{org}", receiver.receive, methods=["POST"]),
         Route(CALLBACK_PATH, callback.respond, methods=["GET"]),
         Route(f"{INVITATION_PATH}/{{link}}", invitation.respond, methods=["GET", "POST"]),
-        Route("/health", Health(calls).respond, methods=["GET"]),
+        Route("/health", health.respond, methods=["GET"]),
+        Route("/ready", health.respond_ready, methods=["GET"]),
+        Route("/metrics", Metrics(database, delivery_counts, limits.metrics_seconds).respond, methods=["GET"]),
     ]
     app = Starlette(
         routes=routes,

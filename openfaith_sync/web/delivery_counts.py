@@ -14,10 +14,13 @@ class DeliveryCounts:
     def __init__(self) -> None:
         """Start at zero."""
         self._counts: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
+        """Since the process started."""
 
     def count(self, outcome: str) -> None:
         """Count one outcome."""
         self._counts[outcome] += 1
+        self.totals[outcome] += 1
 
     async def run(self) -> None:
         """Log the counts of each minute that has any."""

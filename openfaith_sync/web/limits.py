@@ -23,6 +23,8 @@ class ServerLimits:
     """Deliveries waiting for the database: if it hangs, more of them would exhaust the memory."""
     secrets_seconds: float = 30
     """How long cached secrets are used before they are loaded again."""
+    metrics_seconds: float = 5
+    """However many scrapers there are, the database is queried at most this often for metrics."""
     # One org: 900 deliveries at once, three times over, and then 200 per second.
     org_burst: int = 3000
     org_per_second: float = 200

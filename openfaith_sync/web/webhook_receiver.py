@@ -92,6 +92,7 @@ class WebhookReceiver:
         adapter, org = _parse_path(request)
         reader = self._readers.get(adapter, self._any_reader)
         if not await self._is_signed(request, body, adapter, org, reader):
+            _LOG.info("refused a delivery to %s/%s: it has no valid signature", org, adapter)
             return self._respond("refused", REFUSED)
         key = (org, adapter)
         wait_seconds = self._orgs.seconds_until_free(key)
@@ -105,7 +106,7 @@ class WebhookReceiver:
             except NotSubscribed:
                 # Its secrets were still cached for a moment.
                 return self._respond("refused", REFUSED)
-        _log_unprocessed(org, delivery)
+        _log_delivery(org, adapter, delivery)
         return self._respond("stored", STORED)
 
     async def _is_signed(
@@ -141,8 +142,14 @@ async def _run_by_size(body: bytes, call: Callable[P, T], *arguments: P.args, **
     return await asyncio.to_thread(call, *arguments, **named)
 
 
-def _log_unprocessed(org: OrgId, delivery: Delivery) -> None:
-    """Log the events that will not be processed. Their names come from the source, as the signature proves."""
+def _log_delivery(org: OrgId, adapter: AdapterName, delivery: Delivery) -> None:
+    """Log a stored delivery, and its events that will not be processed.
+
+    The names of events come from the source, as the signature proves.
+    """
+    count = len(delivery.events)
+    of_org = {"org": org, "adapter": adapter, "events": count}
+    _LOG.info("stored a delivery of %s/%s with %d event(s)", org, adapter, count, extra=of_org)
     for name in sorted({name for name in delivery.ignored if _NAME.fullmatch(name)}):
         _LOG.info("%s: ignored %d event(s) named %s", org, delivery.ignored.count(name), name)
     for item in delivery.unreadable:

@@ -99,3 +99,28 @@ def test_a_sync_that_sets_most_records_aside_is_no_success(
     (row,) = json.loads(answer.stdout)
     assert row["result"] == "failed"
     assert "40 of the 40 records of grace/pco/person" in row["reason"]
+
+
+def test_each_line_of_a_json_log_says_which_sync_it_is_of(
+    start: Start, run_stored: Run, church: RunningSimulator, deployment: dict[str, str]
+) -> None:
+    connect(run_stored, church)
+    deployment["OPENFAITH_LOG_FORMAT"] = "json"
+    with start("sync", "grace", "--entity", "campus", "--entity", "person", "--json") as running:
+        printed, logged = running.communicate(timeout=60)
+    assert running.returncode == 0, logged
+    assert {row["entity"]: row["result"] for row in json.loads(printed)} == {"campus": "complete", "person": "complete"}
+    lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
+    found = {line["entity"]: line for line in lines if line["logger"] == "openfaith_sync.passes"}
+    assert set(found) == {"campus", "person"}
+    person = found["person"]
+    assert (person["org"], person["adapter"], person["mode"], person["level"]) == ("grace", "pco", "full", "INFO")
+    assert person["counts"]["created"] == church.counts()["person"]
+    assert person["pass_id"] > found["campus"]["pass_id"]
+    assert person["message"] == f"grace/pco/person: full pass complete: {person['counts']['created']} created"
+
+
+def test_a_log_format_that_there_is_not_is_named(run: Run) -> None:
+    answer = run("status", OPENFAITH_LOG_FORMAT="yaml")
+    assert answer.exit_code == 1
+    assert "OPENFAITH_LOG_FORMAT is 'yaml'; expected text or json" in answer.stderr

@@ -193,7 +193,9 @@ def test_a_key_that_is_missing_is_no_refusal(database: Database) -> None:
     assert answer.headers["retry-after"]
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/webhooks", "/webhooks/pco", "/webhooks/pco/grace/more", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/webhooks", "/webhooks/pco", "/webhooks/pco/grace/more", "/metrics/pco"]
+)
 def test_there_is_no_other_endpoint(receiver: Receiver, path: str) -> None:
     answer = httpx.get(receiver.url + path, trust_env=False)
     assert (answer.status_code, answer.content) == (404, b"")

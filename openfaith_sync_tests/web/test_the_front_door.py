@@ -21,8 +21,12 @@ DOORS = {
     ("/oauth/callback", frozenset({"GET", "HEAD"})): 400,  # a state
     ("/invite/{link}", frozenset({"GET", "HEAD", "POST"})): 400,  # an invitation's link
     ("/health", frozenset({"GET", "HEAD"})): 200,  # nothing: it says nothing
+    ("/ready", frozenset({"GET", "HEAD"})): 200,  # nothing: it says nothing
+    ("/metrics", frozenset({"GET", "HEAD"})): 404,  # a request that no proxy forwarded
 }
 """Every way in, and what it answers to somebody who proves nothing."""
+FORWARDED = {"X-Forwarded-For": "192.0.2.1"}
+"""What the proxy says of every stranger."""
 HOSTILE = (
     "..",
     "../grace",
@@ -62,7 +66,7 @@ def test_who_proves_nothing_is_told_nothing(receiver: Receiver, door: tuple[str,
     path, methods = door
     url = receiver.url + path.format(adapter="pco", org=ORG, link="x")
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"):
-        answer = httpx.request(method, url, trust_env=False)
+        answer = httpx.request(method, url, headers=FORWARDED, trust_env=False)
         assert answer.status_code == (status if method in methods else 405)
         assert_guarded(answer)
         assert len(answer.content) < 500

@@ -3,15 +3,24 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from openfaith_sync.domain.connections.connection import OAuthClient
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName
 
 ALERT_URLS = "OPENFAITH_ALERT_URLS"
 
 _NEXT_URL = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _CLIENT_ID = re.compile(r"OPENFAITH_([A-Z][A-Z0-9_]*)_CLIENT_ID")
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class Settings:
     """The Apprise URLs that alerts are sent to; they hold secrets."""
     operator: str | None = None
     """The organization that runs this deployment, as invitations name it."""
+    log_format: LogFormat = LogFormat.TEXT
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -50,6 +60,7 @@ class Settings:
             oauth_clients=dict(_clients(environment)),
             alert_urls=_urls(environment.get(ALERT_URLS, "")),
             operator=" ".join(environment.get("OPENFAITH_OPERATOR", "").split()) or None,
+            log_format=_log_format(environment.get("OPENFAITH_LOG_FORMAT")),
         )
 
 
@@ -72,6 +83,13 @@ def _clients(environment: Mapping[str, str]) -> Iterator[tuple[AdapterName, OAut
             client_id, secret = (environment.get(variable) for variable in client_variables(adapter))
             if client_id and secret:
                 yield adapter, OAuthClient(client_id, secret)
+
+
+def _log_format(given: str | None) -> LogFormat:
+    try:
+        return LogFormat(given or LogFormat.TEXT)
+    except ValueError:
+        raise UsageError(f"OPENFAITH_LOG_FORMAT is {given!r}; expected text or json") from None
 
 
 def _manifests(given: str | None) -> Path:

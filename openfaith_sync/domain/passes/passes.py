@@ -233,6 +233,7 @@ class PassResult:
     resumed: bool = False
     report: Mapping[str, object] = field(default_factory=dict)
     """What the pass found beside its counts."""
+    pass_id: PassId | None = None
 
     def followed_by(self, later: "PassResult") -> "PassResult":
         """Return one result for this pass and the one that completed it."""

@@ -120,6 +120,8 @@ class Budget:
     refused_at: float = 0.0
     refusals: int = 0
     """In a row."""
+    refused: int = 0
+    """All 429 answers ever, those of concurrent requests each."""
     closed_until: float = 0.0
     counted: Counted | None = None
     is_count_proven: bool = False

@@ -93,6 +93,7 @@ def _refused(budget: Budget, refusal: RateRefusal, now: float) -> Budget:
 
     Concurrent requests are refused together and count as one refusal.
     """
+    budget = replace(budget, refused=budget.refused + 1)
     if refusal.sent > budget.refused_at:
         budget = replace(budget, share=budget.share / 2, share_since=now, refused_at=now, refusals=budget.refusals + 1)
     wait = wait_after(refusal.retry_after, budget.period, budget.refusals)

@@ -10,7 +10,17 @@ from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.counted_records import CountedRecords
-from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PassResult, PassStart, Report, Rider, SyncMode
+from openfaith_sync.domain.passes.passes import (
+    Counts,
+    Lease,
+    OpenPass,
+    PassId,
+    PassResult,
+    PassStart,
+    Report,
+    Rider,
+    SyncMode,
+)
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
@@ -120,6 +130,7 @@ class EntitySession:
         self.store.close_pass(self.lease, opened.pass_id, watermark, requests, self.count_records(source_count))
         evidence.forget_listed()
         return self.build_result(
+            opened.pass_id,
             opened.start.mode,
             walked.counts,
             pages=walked.pages,
@@ -137,6 +148,7 @@ class EntitySession:
 
     def build_result(
         self,
+        pass_id: PassId,
         mode: SyncMode,
         counts: Counts,
         *,
@@ -159,4 +171,5 @@ class EntitySession:
             duration=timedelta(seconds=monotonic() - self.began),
             resumed=resumed,
             report=report,
+            pass_id=pass_id,
         )

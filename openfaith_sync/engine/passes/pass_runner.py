@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from openfaith_sync.domain.errors import DefinitionError, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, is_place
+from openfaith_sync.domain.log_context import current_log_context, enter_log_context, log_context
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
@@ -37,8 +38,9 @@ StartThreads = Callable[[int], Executor]
 
 
 def start_threads(count: int) -> Executor:
-    """Return the threads that fetch pages."""
-    return ThreadPoolExecutor(count, thread_name_prefix="fetch")
+    """Return the threads that fetch pages; what they log is about the same sync as what this one logs."""
+    context = current_log_context()
+    return ThreadPoolExecutor(count, "fetch", initializer=enter_log_context, initargs=(context,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,11 @@ class PassRunner:
                 later walk goes on from there.
         """
         failure: Exception | None = None
-        with tuned_for_pages(), self._threads(self._paging.pages_in_flight) as threads:
+        with (
+            log_context(pass_id=self._pass_id),
+            tuned_for_pages(),
+            self._threads(self._paging.pages_in_flight) as threads,
+        ):
             self._start(threads)
             while self._under_way or self._committing:
                 failed = self._go_on()

@@ -41,6 +41,7 @@ from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
 from openfaith_sync.engine.deletions.withheld_deletions import RequestedDeletion, allow_deletions
 from openfaith_sync.engine.passes.merges import run_merges
 from openfaith_sync.engine.passes.page_fetching import RecordMapper
+from openfaith_sync.engine.passes.pass_log import log_records, logged_sync
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.webhooks.event_payloads import (
     is_behind,
@@ -79,8 +80,11 @@ def run_records(
         SafetyStop: So many records were deleted that a person must review it. Everything else is done.
         SyncError: No record of a batch could be read; their events are postponed.
     """
-    with session.hold_lease(RECORDS) as lease:
-        return _InboxRun(session, lease, on_progress).run(most_seconds)
+    key = session.key(RECORDS)
+    with logged_sync(key, SyncMode.RECORD, session.run_id), session.hold_lease(RECORDS) as lease:
+        result = _InboxRun(session, lease, on_progress).run(most_seconds)
+        log_records(key, result)
+        return result
 
 
 class _InboxRun:
