@@ -1,6 +1,8 @@
 """What Prometheus is told: the state of all orgs, what was done, and nothing that names an org."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from openfaith_sync_tests.web.conftest import Send
 from openfaith_sync_tests.web.making import ORG, body, part, subscribe
 from openfaith_sync_tests.web.receiver import Receiver, running_receiver
 
+PROJECT = Path(__file__).parents[2]
 CHURCHES = 20
 FILL = f"""
 INSERT INTO sync.connections (org_id, adapter, base_url, auth_method, secret, status, created_at)
@@ -132,3 +135,17 @@ def test_it_is_ready_while_the_database_has_the_tables_of_this_version(stored: D
         fetch(stored, "UPDATE sync.alembic_version SET version_num = %s RETURNING 1", HEAD)
     while httpx.get(f"{receiver.url}/ready", trust_env=False).status_code != 200:
         fetch(stored, "SELECT pg_sleep(0.1)")
+
+
+def test_the_dashboard_and_the_documentation_name_the_metrics_that_there_are(filled: Database) -> None:
+    run(filled, ENDED)
+    with running_receiver(filled) as receiver:
+        exported = {family.name for family in text_string_to_metric_families(scrape(receiver))}
+        exported |= {f"{name}_total" for name in exported}
+    for path in ("deploy/grafana/openfaith-sync.json", "docs/monitoring.md"):
+        named = set(re.findall(r"\bopenfaith_[a-z_]+\b", (PROJECT / path).read_text()))
+        assert named - exported == set(), path
+    documented = set(re.findall(r"\bopenfaith_[a-z_]+\b", (PROJECT / "docs/monitoring.md").read_text()))
+    assert {name for name in exported if not name.endswith("_total")} <= {
+        name.removesuffix("_total") for name in documented
+    }
