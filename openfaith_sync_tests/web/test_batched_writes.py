@@ -38,13 +38,17 @@ class OneConnection:
     def transaction(self) -> Iterator[None]:
         yield
 
-    def execute(self, _: str, told: Any, **more: Any) -> "OneConnection":
-        if isinstance(told, dict):
+    def execute(self, statement: str | bytes, told: Any, **more: Any) -> "OneConnection":
+        # Nothing was erased.
+        self.row = None if "erasure" in str(statement) else (True,)
+        if isinstance(told, dict) and "ids" in told:
             self.stored.append((told["org"], told["ids"]))
         return self
 
-    def fetchone(self) -> tuple[bool]:
-        return (True,)
+    def fetchone(self) -> tuple[bool] | None:
+        return self.row
+
+    keys = None
 
     rowcount = 1
 

@@ -121,7 +121,7 @@ def test_a_body_that_nobody_asked_for_keeps_nobody_waiting(small: Receiver, door
 
 
 def test_guessing_states_and_links_is_slowed_down(standing: tuple[Database, Receiver]) -> None:
-    with running_receiver(standing[0], {"refused_burst": 3}) as receiver:
+    with running_receiver(standing[0], {"refused_burst": 3, "refused_per_second": 0.001}) as receiver:
         for guess in ("/oauth/callback?state=pco.grace.x&code=x", f"/invite/pco.grace.{'x' * 43}"):
             statuses = [httpx.get(receiver.url + guess, trust_env=False).status_code for _ in range(5)]
             assert statuses == [400, 400, 400, 429, 429]

@@ -16,7 +16,7 @@ _LOG = logging.getLogger("openfaith_sync.passes")
 
 @contextmanager
 def logged_sync(key: SyncKey, mode: SyncMode, run_id: str | None) -> Iterator[None]:
-    """Say in each line that is logged inside the block which sync it is of, and log the error that ends it."""
+    """Add the sync to each line that is logged inside the block, and log the error that ends it."""
     with log_context(org=key.org, adapter=key.adapter, entity=key.entity, run_id=run_id):
         try:
             yield

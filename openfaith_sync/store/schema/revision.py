@@ -26,6 +26,7 @@ REVISIONS = (
     "0023",
     "0024",
     "0025",
+    "0026",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
