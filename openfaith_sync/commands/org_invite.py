@@ -20,7 +20,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.connections.invitations import invite as make_invitation
 from openfaith_sync.store.connections.invitations import list_invitations, revoke_invitations
-from openfaith_sync.store.connections.selections import load_selection, select_only
+from openfaith_sync.store.connections.selections import load_selection, load_sensitive, select_only
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.web.invitation_page import PATH
 from openfaith_sync.web.oauth_callback import PATH as CALLBACK_PATH
@@ -82,14 +82,15 @@ def invite(
             select_only(database, name, manifest.adapter, chosen)
         sent = send_invitation(deployment, database, manifest, name, who=who, days=days, base_url=url)
         selected = load_selection(database, name, manifest.adapter)
+        sensitive = load_sensitive(database, name, manifest.adapter)
     if as_json:
-        entities = list(select_entities(manifest, selected))
+        entities = list(select_entities(manifest, selected, sensitive))
         facts = {"org": name, "adapter": manifest.adapter, "url": sent.url, "expires": sent.expires_at}
         print_json({**facts, "asked_by": who, "entities": entities})
         return
     click.echo(sent.url)
     click.echo(f"valid until {sent.expires_at:%Y-%m-%d %H:%M} UTC, for one connection of {name}", err=True)
-    click.echo(f"{who} asks for it; {describe_selection(manifest, selected)}", err=True)
+    click.echo(f"{who} asks for it; {describe_selection(manifest, selected, sensitive)}", err=True)
     click.echo(f"once they have connected: openfaith-sync org confirm {name}", err=True)
 
 
@@ -167,6 +168,8 @@ def send_invitation(
         if listed.adapter == manifest.adapter and listed.status is ConnectionStatus.UNCONFIRMED:
             raise UsageError(f"{org} is connected already, and waits for you: {listed.how_to_confirm}")
     public_url = require_public_url(deployment)
+    only = load_selection(database, org, manifest.adapter)
+    selected = select_entities(manifest, only, load_sensitive(database, org, manifest.adapter))
     made = make_invitation(
         database,
         org,
@@ -174,7 +177,7 @@ def send_invitation(
         asked_by=who,
         base_url=choose_base_url(database, org, manifest, base_url),
         redirect_uri=public_url + CALLBACK_PATH,
-        scopes=required_scopes(manifest, select_entities(manifest, load_selection(database, org, manifest.adapter))),
+        scopes=required_scopes(manifest, selected),
         good_for=timedelta(days=days),
     )
     return Sent(f"{public_url}{PATH}/{made.link}", made.expires_at)

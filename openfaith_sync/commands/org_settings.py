@@ -11,12 +11,17 @@ from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import require_connections
 from openfaith_sync.commands.output import as_json, print_json
-from openfaith_sync.domain.connections.selection import describe_selection, parse_selection, select_entities
+from openfaith_sync.domain.connections.selection import (
+    describe_selection,
+    parse_selection,
+    parse_sensitive,
+    select_entities,
+)
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.passes.rejections import FEW
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
-from openfaith_sync.store.connections.selections import load_selection, select_only
+from openfaith_sync.store.connections.selections import load_selection, load_sensitive, select_only, turn_on
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.work import replan_nights
 
@@ -65,6 +70,11 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
     metavar="NAME,...",
     help="Sync only these modules and entities, such as people,group, and what they require; all undoes it.",
 )
+@click.option(
+    "--sensitive",
+    metavar="ENTITY,...",
+    help="Sync these sensitive entities, such as background_check, and no others of them; none turns all off.",
+)
 @adapter_option
 @as_json
 @pass_deployment
@@ -80,6 +90,7 @@ def set_(
     delta: timedelta | None,
     reconciliation: timedelta | None,
     only: str | None,
+    sensitive: str | None,
     adapter: str | None,
     as_json: bool,
 ) -> None:
@@ -100,6 +111,7 @@ def set_(
         adapter = find_adapter(database, org, adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
         chosen = None if only is None else parse_selection(manifest, only)
+        turned_on = None if sensitive is None else parse_sensitive(manifest, sensitive)
         settings = set_org(
             database,
             org,
@@ -116,7 +128,10 @@ def set_(
                 set_cadence(database, org, adapter, mode, every)
         if only is not None:
             select_only(database, org, adapter, chosen)
+        if turned_on is not None:
+            turn_on(database, org, adapter, turned_on)
         selected = load_selection(database, org, adapter)
+        shown = load_sensitive(database, org, adapter)
         if time_zone is not None:
             replan_nights(database, org, settings.time_zone)
         cadences = load_cadences(database, org, adapter)
@@ -130,7 +145,8 @@ def set_(
         "adapter": adapter,
         **chosen_cadences,
         "only": selected and list(selected),
-        "entities": list(select_entities(manifest, selected)),
+        "sensitive": list(shown),
+        "entities": list(select_entities(manifest, selected, shown)),
     }
     if as_json:
         print_json(values)
@@ -140,7 +156,7 @@ def set_(
             f"{settings.deletion_share:.0%} are deleted without approval; "
             f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
             f"{adapter} is checked for changes every {_format(chosen_cadences['delta_every'])} and reconciled every "
-            f"{_format(chosen_cadences['reconcile_every'])}; {describe_selection(manifest, selected)}"
+            f"{_format(chosen_cadences['reconcile_every'])}; {describe_selection(manifest, selected, shown)}"
         )
 
 

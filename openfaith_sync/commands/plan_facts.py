@@ -50,7 +50,7 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
         SyncError: The source refuses the credentials.
     """
     org, adapter = connection.org, connection.adapter
-    unselected = find_unselected(manifest, connection.only)
+    unselected = find_unselected(manifest, connection.only, connection.sensitive)
     synced = ensure_tables(database, manifest).without_sideloads(unselected)
     planned = load_planned(database, Plan.of(synced, synced.graph.entities), org)
     facts = _load_facts(database, synced, connection, planned.now)
@@ -92,7 +92,7 @@ def _load_facts(
     return {
         name: one if name in readable else replace(one, refusal=reasons.get(name, "what it depends on is not synced"))
         for name, one in load_stored_facts(database, manifest, connection.org).items()
-        if name in select_entities(manifest, connection.only)
+        if name in select_entities(manifest, connection.only, connection.sensitive)
     }
 
 

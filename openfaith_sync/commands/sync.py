@@ -75,7 +75,11 @@ def sync(
         graph = manifest.graph
         _require_known(graph, manifest, entities)
         connection = load_usable_connection(database, org, adapter)
-        order = [name for name in graph.entities if name in (entities or select_entities(manifest, connection.only))]
+        order = [
+            name
+            for name in graph.entities
+            if name in (entities or select_entities(manifest, connection.only, connection.sensitive))
+        ]
         unread = find_unread(manifest, connection)
 
         def judge(entity: EntityName, error: AccessDenied) -> Refusal:

@@ -50,7 +50,7 @@ def status(context: click.Context, deployment: Deployment, org: str, adapter: st
         adapter = find_adapter(database, name, adapter)
         manifest = read_manifest(deployment.settings.manifests, adapter)
         connection = load_connection(database, name, adapter)
-        wanted = announcements(manifest, find_unselected(manifest, connection.only))
+        wanted = announcements(manifest, find_unselected(manifest, connection.only, connection.sensitive))
         rows_by_event = {row.name: row for row in load_webhook_status(database, name, adapter)}
     rows = [_row(event, rows_by_event.get(event)) for event in sorted({*wanted, *rows_by_event})]
     print_rows(rows, COLUMNS, as_json=as_json)
@@ -123,7 +123,7 @@ def _change(deployment: Deployment, org: str, adapter: str | None, change: Chang
             open_shared_subscriptions(database, manifest, connection) as source,
             open_subscriptions(database, connection.org, manifest.adapter) as store,
         ):
-            return change(find_unselected(manifest, connection.only), manifest, source, store)
+            return change(find_unselected(manifest, connection.only, connection.sensitive), manifest, source, store)
 
 
 def _row(event: str, status_row: WebhookStatus | None) -> dict[str, Any]:

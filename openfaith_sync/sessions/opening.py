@@ -45,7 +45,7 @@ def open_session(
     ``lane`` may be a function that chooses a lane from the store. ``attempts`` is how often a request is
     attempted; ``patience`` is how long it may take with all its retries.
     """
-    unselected = find_unselected(manifest, connection.only)
+    unselected = find_unselected(manifest, connection.only, connection.sensitive)
     manifest = ensure_tables(database, manifest).without_sideloads(unselected)
     with open_store(database, connection.org) as store:
         chosen = lane if isinstance(lane, Lane) else lane(store)

@@ -7,7 +7,7 @@ valid gets the same response whether it never existed, was used or withdrawn, or
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,7 +20,7 @@ from openfaith_sync.domain.ids import AdapterName
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.connections.authorizations import begin_authorization
 from openfaith_sync.store.connections.invitations import Invitation, find_invitation
-from openfaith_sync.store.connections.selections import load_selection
+from openfaith_sync.store.connections.selections import load_selection, load_sensitive
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.limits import ServerLimits
 from openfaith_sync.web.page_visits import PageVisits
@@ -86,7 +86,12 @@ class InvitationPage:
             asked_by=invitation.asked_by,
             org=invitation.org,
             system=manifest.adapter_file.title,
-            modules=describe_request(manifest, invitation.scopes, only),
+            modules=describe_request(
+                manifest,
+                invitation.scopes,
+                only,
+                load_sensitive(self._database, invitation.org, invitation.adapter),
+            ),
             has_webhooks=manifest.adapter_file.has_webhooks,
             expires=f"{invitation.expires_at:%Y-%m-%d %H:%M}",
         )
@@ -109,12 +114,12 @@ class InvitationPage:
 
 
 def describe_request(
-    manifest: Manifest, scopes: frozenset[str], only: tuple[str, ...] | None
+    manifest: Manifest, scopes: frozenset[str], only: tuple[str, ...] | None, sensitive: Collection[str] = ()
 ) -> list[tuple[str, list[str]]]:
     """Return what would be read with these scopes, in words: the modules, and what they hold."""
     modules: dict[str, list[str]] = {}
     ungranted = find_ungranted(manifest, scopes)
-    for name in select_entities(manifest, only):
+    for name in select_entities(manifest, only, sensitive):
         if name not in ungranted:
             entity = manifest.entities[name]
             modules.setdefault(entity.module, []).append(entity.source_name.replace("_", " "))

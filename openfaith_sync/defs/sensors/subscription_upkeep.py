@@ -56,6 +56,8 @@ def _keep(database: Database, manifest: Manifest, work: Work, public_url: str) -
         open_shared_subscriptions(database, manifest, connection, attempts=ATTEMPTS, patience=TIMEOUT) as source,
         open_subscriptions(database, work.key.org, manifest.adapter) as store,
     ):
-        report = ensure_subscriptions(manifest, source, store, public_url, find_unselected(manifest, connection.only))
+        report = ensure_subscriptions(
+            manifest, source, store, public_url, find_unselected(manifest, connection.only, connection.sensitive)
+        )
     refused = ", ".join(sorted(report.refused))
     return f"subscribed, except {refused}" if refused else "subscribed"

@@ -123,6 +123,8 @@ class Connection:
     """The org's, for times that its source writes without one."""
     only: tuple[str, ...] | None = None
     """The modules and entities that the org chose to sync; ``None`` for all."""
+    sensitive: tuple[str, ...] = ()
+    """The sensitive entities that the org turned on."""
 
     def require_usable(self) -> None:
         """Return when the connection may be used.

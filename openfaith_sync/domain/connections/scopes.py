@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 from openfaith_sync.domain.connections.connection import Connection, OAuthTokens
-from openfaith_sync.domain.connections.selection import find_unselected, not_selected
+from openfaith_sync.domain.connections.selection import explain_unselected
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -48,9 +48,7 @@ def find_unread(manifest: Manifest, connection: Connection) -> dict[EntityName, 
         name: AccessDenied(f"{manifest.adapter}/{name} is not read: {reason}", CONNECT_AGAIN)
         for name, reason in find_ungranted(manifest, granted_scopes(connection)).items()
     }
-    unselected = find_unselected(manifest, connection.only)
-    org, adapter, only = connection.org, connection.adapter, connection.only
-    return ungranted | {name: not_selected(org, adapter, only, name) for name in unselected}
+    return ungranted | explain_unselected(manifest, connection.org, connection.only, connection.sensitive)
 
 
 def require_granted(manifest: Manifest, connection: Connection, entity: EntityName) -> None:

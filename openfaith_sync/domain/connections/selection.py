@@ -1,13 +1,17 @@
 """The entities that an org chooses to sync: modules and entities by name, and what these require.
 
-A module stays a name until it is used, so that an entity that is added to it later is chosen too.
+A module stays a name until it is used, so that an entity that is added to it later is chosen too. A sensitive entity is
+synced only if it is turned on by its own name, whatever else is chosen.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from openfaith_sync.domain.errors import NotSelected, UsageError
-from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+
+NONE = "none"
+"""In place of names: no sensitive entity."""
 
 ALL = "all"
 """In place of names: every entity, including those that the manifest gains later."""
@@ -33,20 +37,57 @@ def parse_selection(manifest: Manifest, text: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def select_entities(manifest: Manifest, only: Sequence[str] | None) -> tuple[EntityName, ...]:
-    """Return the entities to sync, in their order: the chosen ones, and those that they cannot be synced without."""
-    if only is None:
-        return manifest.graph.entities
-    chosen = {name for name in manifest.entities if _is_named(manifest, name, only)}
+def parse_sensitive(manifest: Manifest, text: str) -> tuple[EntityName, ...]:
+    """Return the sensitive entities in a list separated by commas; none for ``none``.
+
+    Raises:
+        UsageError: The manifest has no such entity, or it is not sensitive.
+    """
+    names = list(dict.fromkeys(EntityName(part.strip()) for part in text.split(",") if part.strip()))
+    sensitive = [name for name, entity in manifest.entities.items() if not entity.sensitivity.is_granted]
+    if names == [NONE]:
+        return ()
+    unknown = [name for name in names if name not in sensitive]
+    if unknown or not names:
+        found = f"{unknown[0]!r}" if unknown else "nothing"
+        has = f"it has {', '.join(sorted(sensitive))}" if sensitive else "it has none"
+        raise UsageError(
+            f"expected {NONE}, or sensitive entities of the {manifest.adapter} manifest; found {found}; {has}"
+        )
+    return tuple(names)
+
+
+def find_off(manifest: Manifest, sensitive: Collection[str]) -> dict[EntityName, EntityName]:
+    """Return the entities that are not synced until a sensitive one is turned on, each with that one."""
+    off: dict[EntityName, EntityName] = {}
+    for name in manifest.graph.entities:
+        if not manifest.entities[name].sensitivity.is_granted and name not in sensitive:
+            off[name] = name
+        elif needed := sorted(manifest.graph.hard[name] & off.keys()):
+            off[name] = off[needed[0]]
+    return off
+
+
+def select_entities(
+    manifest: Manifest, only: Sequence[str] | None, sensitive: Collection[str]
+) -> tuple[EntityName, ...]:
+    """Return the entities to sync, in their order: the chosen ones, and those that they cannot be synced without.
+
+    ``sensitive`` are the sensitive entities that are turned on.
+    """
+    chosen = {name for name in manifest.entities if only is None or _is_named(manifest, name, only)}
     for name in reversed(manifest.graph.entities):
         if name in chosen:
             chosen |= manifest.graph.hard[name]
-    return tuple(name for name in manifest.graph.entities if name in chosen)
+    off = find_off(manifest, sensitive)
+    return tuple(name for name in manifest.graph.entities if name in chosen and name not in off)
 
 
-def find_required(manifest: Manifest, only: Sequence[str] | None) -> dict[EntityName, list[EntityName]]:
+def find_required(
+    manifest: Manifest, only: Sequence[str] | None, sensitive: Collection[str]
+) -> dict[EntityName, list[EntityName]]:
     """Return the entities that nobody chose, each with the selected ones that require it."""
-    selected = select_entities(manifest, only)
+    selected = select_entities(manifest, only, sensitive)
     return {
         name: [other for other in selected if name in manifest.graph.hard[other]]
         for name in selected
@@ -54,24 +95,44 @@ def find_required(manifest: Manifest, only: Sequence[str] | None) -> dict[Entity
     }
 
 
-def find_unselected(manifest: Manifest, only: Sequence[str] | None) -> frozenset[EntityName]:
-    """Return the entities that are not synced, because the org chose others."""
-    return frozenset(manifest.entities) - set(select_entities(manifest, only)) if only is not None else frozenset()
+def find_unselected(
+    manifest: Manifest, only: Sequence[str] | None, sensitive: Collection[str]
+) -> frozenset[EntityName]:
+    """Return the entities that are not synced, because the org chose others or did not turn them on."""
+    return frozenset(manifest.entities) - set(select_entities(manifest, only, sensitive))
 
 
-def not_selected(org: OrgId, adapter: AdapterName, only: Sequence[str] | None, entity: EntityName) -> NotSelected:
-    """Return the error for an entity that the org did not choose."""
-    fact = f"{adapter}/{entity} is not selected: {org} syncs only {', '.join(only or ())}"
-    return NotSelected(fact, f"change it with: openfaith-sync org set {org} --adapter {adapter} --only all")
+def explain_unselected(
+    manifest: Manifest, org: OrgId, only: Sequence[str] | None, sensitive: Collection[str]
+) -> dict[EntityName, NotSelected]:
+    """Return each entity that is not synced, and the error that says why and what changes it."""
+    off = find_off(manifest, sensitive)
+    change = f"openfaith-sync org set {org} --adapter {manifest.adapter}"
+    found = {}
+    for name in find_unselected(manifest, only, sensitive):
+        label = f"{manifest.adapter}/{name}"
+        if name in off:
+            also = "" if off[name] == name else f" requires {off[name]}, which"
+            fact = f"{label}{also} is sensitive and {org} has not turned it on"
+            found[name] = NotSelected(
+                fact, f"turn it on with: {change} --sensitive {','.join([*sensitive, off[name]])}"
+            )
+        else:
+            fact = f"{label} is not selected: {org} syncs only {', '.join(only or ())}"
+            found[name] = NotSelected(fact, f"change it with: {change} --only all")
+    return found
 
 
-def describe_selection(manifest: Manifest, only: Sequence[str] | None) -> str:
+def describe_selection(manifest: Manifest, only: Sequence[str] | None, sensitive: Collection[str]) -> str:
     """Return what is synced, in words for a person."""
-    if only is None:
+    selected, off = select_entities(manifest, only, sensitive), find_off(manifest, sensitive)
+    required = find_required(manifest, only, sensitive).items()
+    also = "".join(f"; {name}, which {_list(by)} requires" for name, by in required)
+    also += f"; sensitive ones are off: {', '.join(off)}" if off else ""
+    if only is None and not off:
         return f"all {len(manifest.entities)} entities are synced"
-    selected = select_entities(manifest, only)
-    also = "".join(f"; {name}, which {_list(by)} requires" for name, by in find_required(manifest, only).items())
-    return f"only {', '.join(only)}: {len(selected)} of {len(manifest.entities)} entities are synced{also}"
+    which = "all" if only is None else f"only {', '.join(only)}"
+    return f"{which}: {len(selected)} of {len(manifest.entities)} entities are synced{also}"
 
 
 def _is_named(manifest: Manifest, name: EntityName, only: Sequence[str]) -> bool:

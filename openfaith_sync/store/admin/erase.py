@@ -22,7 +22,7 @@ JOIN pg_attribute own ON own.attrelid = held.oid AND own.attname = 'org_id' AND 
 WHERE {OURS} AND held.relkind IN ('r', 'p')
 ORDER BY (room.nspname, held.relname) = ('sync', 'accounts'), room.nspname, held.relname
 """  # noqa: S608  our own constants
-_SETTINGS = frozenset({"sync.orgs", "sync.cadences", "sync.selections"})
+_SETTINGS = frozenset({"sync.orgs", "sync.cadences", "sync.selections", "sync.sensitive_entities"})
 # In the order in which all transactions that change several of these lock their rows, so that none deadlock: tokens,
 # the newest first (a refresh deletes old ones last), breakers, the connection, its refusals, and what alerts say of it.
 _FORGET = (

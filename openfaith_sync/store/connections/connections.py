@@ -40,7 +40,10 @@ RETURNING xmax = 0
 _ENABLE = "DELETE FROM sync.disabled_entities WHERE org_id = %s AND adapter = %s"
 _LIST = """
 SELECT org_id, adapter, base_url, auth_method, status, status_reason, status_since, created_at, scopes, account_id,
-       only_these, organization, awaits_confirmation
+       only_these, ARRAY(
+         SELECT entity FROM sync.sensitive_entities own
+         WHERE (own.org_id, own.adapter) = (connections.org_id, connections.adapter) ORDER BY entity),
+       organization, awaits_confirmation
 FROM sync.connections
 LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING (org_id, adapter)
 WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
@@ -48,7 +51,9 @@ WHERE %(org)s::text IS NULL OR org_id = %(org)s ORDER BY org_id, adapter
 _LOAD = """
 SELECT base_url, auth_method, secret, status, status_reason, status_since, credentials_version, expires_at - now(),
        account_id, coalesce((SELECT time_zone FROM sync.orgs WHERE orgs.org_id = connections.org_id), 'UTC'),
-       only_these
+       only_these, ARRAY(
+         SELECT entity FROM sync.sensitive_entities own
+         WHERE (own.org_id, own.adapter) = (connections.org_id, connections.adapter) ORDER BY entity)
 FROM sync.connections
 LEFT JOIN sync.accounts USING (org_id, adapter) LEFT JOIN sync.selections USING (org_id, adapter)
 WHERE org_id = %s AND adapter = %s
@@ -86,6 +91,8 @@ class ListedConnection:
     """The source's account that it belongs to; ``None`` until the source states it."""
     only: tuple[str, ...] | None
     """The modules and entities that the org chose to sync; ``None`` for all."""
+    sensitive: tuple[str, ...]
+    """The sensitive entities that the org turned on."""
     organization: str | None
     """What the source calls the organization; ``None`` if it never said."""
     awaits_confirmation: bool
@@ -159,9 +166,10 @@ def list_connections(database: Database, org: OrgId | None = None) -> list[Liste
             None if scopes is None else frozenset(scopes),
             account,
             None if only is None else tuple(only),
+            tuple(sensitive),
             *last,
         )
-        for org, adapter, url, method, status, why, since, created, scopes, account, only, *last in rows
+        for org, adapter, url, method, status, why, since, created, scopes, account, only, sensitive, *last in rows
     ]
 
 
@@ -178,9 +186,9 @@ def load_connection(database: Database, org: OrgId, adapter: AdapterName) -> Con
         raise NotConnected(
             f"{org} is not connected to {adapter}; connect it with: openfaith-sync org add {org} --adapter {adapter}"
         )
-    base_url, method, encrypted, status, *rest, only = row
+    base_url, method, encrypted, status, *rest, only, sensitive = row
     secret = database.keys.decrypt(encrypted, f"{org}/{adapter}")
-    rest.append(None if only is None else tuple(only))
+    rest += [None if only is None else tuple(only), tuple(sensitive)]
     return Connection(org, adapter, base_url, read(method, secret), ConnectionStatus(status), *rest)
 
 

@@ -14,7 +14,7 @@ from openfaith_sync.domain.connections.refusals import (
     Refusal,
 )
 from openfaith_sync.domain.connections.scopes import CONNECT_AGAIN, find_ungranted
-from openfaith_sync.domain.connections.selection import find_unselected, not_selected
+from openfaith_sync.domain.connections.selection import explain_unselected
 from openfaith_sync.domain.errors import AccessDenied, NotSelected
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -130,8 +130,7 @@ def load_refusals(database: Database, manifest: Manifest, org: OrgId | None = No
             if known is None or known.ask_again_at is not None:
                 of_org[incident.entity] = incident.refusal_of(known)
     for one in connections:
-        for entity in find_unselected(manifest, one.only):
-            error = not_selected(one.org, adapter, one.only, entity)
+        for entity, error in explain_unselected(manifest, one.org, one.only, one.sensitive).items():
             refused.setdefault(one.org, {})[entity] = Refusal(error.fact, error.remedy, is_chosen=True)
     return refused
 

@@ -27,6 +27,7 @@ REVISIONS = (
     "0024",
     "0025",
     "0026",
+    "0027",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
