@@ -16,7 +16,6 @@ from openfaith_sync.domain.planning.deletion_forecast import DeletionForecast, S
 from openfaith_sync.domain.planning.pass_forecast import PassForecast
 from openfaith_sync.domain.planning.ranges import Range
 from openfaith_sync.domain.planning.run_forecast import RunForecast
-from openfaith_sync.domain.planning.run_time import Pace
 from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.planned_work import NextRun, count_unseen, load_next_runs
@@ -110,7 +109,7 @@ def _print_all(runs: Sequence[NextRun], unseen: int, *, as_json: bool) -> None:
 
 def _print_org(found: OrgPlan, runs: Sequence[RunForecast]) -> None:
     """Print the plan of one org."""
-    print_rows([_row(run, found.pace) for run in runs], COLUMNS, as_json=False)
+    print_rows([_row(run, found.predict_seconds(run)) for run in runs], COLUMNS, as_json=False)
     for run in runs:
         if run.passes:
             click.echo(f"\n{_TITLES[run.mode]}, by entity:")
@@ -119,8 +118,7 @@ def _print_org(found: OrgPlan, runs: Sequence[RunForecast]) -> None:
         click.echo(line, err=True)
 
 
-def _row(run: RunForecast, pace: Pace) -> dict[str, Any]:
-    seconds = run.predict_seconds(pace)
+def _row(run: RunForecast, seconds: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "what": _TITLES[run.mode],
         "due": "in progress" if run.is_under_way else run.due or "when requested",
@@ -193,12 +191,11 @@ def _json(org: str, adapter: str, found: OrgPlan, runs: Iterable[RunForecast]) -
         "requests_taken": found.requests,
         "remark": found.remark,
         "budget": {"limit": pace.limit, "allowed": pace.allowed, "used": pace.used, "period_seconds": pace.period},
-        "runs": [_run_json(run, pace) for run in runs],
+        "runs": [_run_json(run, found.predict_seconds(run)) for run in runs],
     }
 
 
-def _run_json(run: RunForecast, pace: Pace) -> dict[str, Any]:
-    seconds = run.predict_seconds(pace)
+def _run_json(run: RunForecast, seconds: tuple[float, float] | None) -> dict[str, Any]:
     return {
         "what": run.mode.value,
         "due": run.due,

@@ -39,8 +39,15 @@ class OrgPlan:
     requests: int
     """The requests that this plan took."""
     is_source_asked: bool
+    planned_at: datetime
+    """By the database's clock."""
     remark: str | None = None
     """Why nothing runs, or why the source was not asked."""
+
+    def predict_seconds(self, run: RunForecast) -> tuple[float, float] | None:
+        """Return the shortest and the longest time that a run is expected to take; ``None`` if unknown."""
+        is_later = run.due is not None and run.due > self.planned_at + timedelta(seconds=self.pace.period)
+        return run.predict_seconds(self.pace.at_rest() if is_later else self.pace)
 
 
 def plan_org(database: Database, manifest: Manifest, connection: Connection, *, is_offline: bool) -> OrgPlan:
@@ -71,6 +78,7 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
         pace=Pace.of(budget, now, latency, manifest.adapter_file.paging),
         requests=requests,
         is_source_asked=is_asked,
+        planned_at=planned.now,
         remark=remark,
     )
 

@@ -125,7 +125,8 @@ def test_a_run_takes_as_long_as_the_ledger_lets_it(requests: int, latency: float
 def test_what_is_used_and_what_is_closed_cost_time() -> None:
     idle = Pace(limit=100, period=20.0)
     assert predict_seconds(idle, Lane.DELTA, 90, 1.0) < 2
-    assert predict_seconds(replace(idle, used=50), Lane.DELTA, 90, 1.0) > 20
+    used = replace(idle, used=50)
+    assert predict_seconds(used, Lane.DELTA, 90, 1.0) > 20 > predict_seconds(used.at_rest(), Lane.DELTA, 90, 1.0)
     assert predict_seconds(replace(idle, closed_seconds=30.0), Lane.DELTA, 10, 1.0) > 30
     assert predict_seconds(replace(idle, share=0.5), Lane.DELTA, 200, 1.0) > predict_seconds(idle, Lane.DELTA, 200, 1.0)
     assert predict_seconds(idle, Lane.DELTA, 0, 0.0) == 0

@@ -1,6 +1,6 @@
 """Predict how long a run takes: by the connection's request budget, and by the time that a request takes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.ratelimit.budget import Budget
@@ -51,6 +51,10 @@ class Pace:
                 lane for lane, asked in budget.lanes.items() if now - asked < ACTIVE_PERIODS * budget.period
             ),
         )
+
+    def at_rest(self) -> "Pace":
+        """Return the pace once nothing of the present period matters any more."""
+        return replace(self, used=0, closed_seconds=0.0, active=frozenset())
 
     @property
     def allowed(self) -> int:
