@@ -54,6 +54,17 @@ def test_every_connection_has_its_rows_once(planned: Database, plan: Plan) -> No
     assert rows == [(org, len(plan.rows)) for org in (ORG, OTHER_ORG)]
 
 
+def test_an_entity_that_left_the_manifest_is_planned_no_more(planned: Database, plan: Plan) -> None:
+    run(planned, "UPDATE sync.work SET entity = 'former' WHERE entity = 'campus'")
+    run(planned, "UPDATE sync.work SET run_key = 'k' WHERE entity = 'former' AND org_id = %s", ORG)
+    # What a run has is left to it; the row goes when the run has ended.
+    assert add_missing_work(planned, plan) == 2
+    assert fetch(planned, "SELECT org_id FROM sync.work WHERE entity = 'former'") == [(ORG,)]
+    run(planned, "UPDATE sync.work SET run_key = NULL")
+    assert add_missing_work(planned, plan) == 0
+    assert fetch(planned, "SELECT FROM sync.work WHERE entity = 'former'") == []
+
+
 def test_only_active_connections_are_planned(database: Database, plan: Plan) -> None:
     add_connection(database, Connection(ORG, PCO, "https://example.org", BasicCredentials("a", "b")))
     set_connection_status(database, ORG, PCO, ConnectionStatus.PAUSED)

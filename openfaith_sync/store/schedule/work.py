@@ -29,6 +29,11 @@ WHERE connection.adapter = %(adapter)s AND connection.status = 'active' AND NOT 
   WHERE (work.org_id, work.adapter, work.entity, work.mode)
       = (connection.org_id, connection.adapter, wanted.entity, wanted.mode))
 """
+# A later manifest may bring an entity back: its rows are then added anew.
+_DELETE_UNKNOWN = """
+DELETE FROM sync.work
+WHERE adapter = %(adapter)s AND mode = 'delta' AND run_key IS NULL AND entity <> ALL(%(entities)s::text[])
+"""
 _INSERT = """
 INSERT INTO sync.work (org_id, adapter, entity, mode, not_before, reason)
 SELECT org_id, %(adapter)s, entity, mode, not_before, 'newly connected'
@@ -155,11 +160,13 @@ def add_missing_work(database: Database, plan: Plan) -> int:
     """Add every active connection to the plan, a full sync first, and return how many rows are new.
 
     An org whose entities were all synced before, such as one that was removed and added again
-    with its data, resumes from its watermarks instead.
+    with its data, resumes from its watermarks instead. The rows of entities that the manifest has no more go, since
+    they would be overdue for ever.
     """
     entities, modes = zip(*plan.rows, strict=True)
     with database.connect_fleet() as session, session.transaction():
         wanted = {"adapter": plan.adapter, "entities": list(entities), "modes": [mode.value for mode in modes]}
+        session.execute(_DELETE_UNKNOWN, wanted)
         missing = session.execute(_MISSING, wanted).fetchall()
         if not missing:
             return 0
