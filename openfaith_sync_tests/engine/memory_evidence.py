@@ -28,6 +28,7 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.domain.records.record import Record
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
@@ -184,6 +185,9 @@ class MemoryEvidence:
 
     def note_findings(self) -> Report:
         return dict(self.report)
+
+    def note_dangling(self, references: Sequence[ReferenceColumn]) -> None:
+        assert all(reference.column for reference in references)
 
     def forget_listed(self) -> None:
         self.listed = set()

@@ -9,7 +9,9 @@ from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.counted_records import CountedRecords
+from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.problems.problem import Problem, ProblemKind, Severity
+from openfaith_sync.domain.records.merges import references_of
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.admin.problems import list_problems
 from openfaith_sync.store.connections.connections import add_connection, set_connection_status
@@ -27,6 +29,7 @@ from openfaith_sync_tests.store.making import (
     PERSON,
     batch,
     email,
+    person,
     rejection,
     run,
     walking,
@@ -202,3 +205,31 @@ def test_a_removed_org_has_no_problems(connected: Database) -> None:
     disconnect_org(connected, ORG)
     assert list_problems(connected) == []
     assert list_problems(connected, ORG) == []
+
+
+def test_references_that_should_have_healed_are_counted_and_heal(connected: Database, pco_manifest: Manifest) -> None:
+    columns = references_of(pco_manifest, EMAIL)
+    assert [(one.column, one.target) for one in columns] == [("person_id", PERSON)]
+
+    def look() -> list[Problem]:
+        start = PassStart(mode=SyncMode.RECONCILIATION, trigger="test", manifest_version="m1")
+        with walking(connected, EMAILS, start) as walk:
+            walk.store.open_evidence(walk.lease, walk.opened.pass_id).note_dangling(columns)
+        return list_problems(connected)
+
+    with walking(connected, EMAILS) as walk:
+        walk.commit(batch([email("1"), email("2"), email("3")]))
+        walk.close()
+    run(connected, "UPDATE openfaith.emails SET deleted_at = now() WHERE external_id = '3'")
+    # Their person was not read since, and may be next.
+    assert look() == []
+    with walking(connected, PEOPLE) as walk:
+        walk.commit(batch([], entity=PERSON))
+        walk.close()
+    (found,) = look()
+    assert (found.kind, found.entity, found.count, found.is_red) == (ProblemKind.REFERENCES, EMAIL, 2, False)
+    with walking(connected, PEOPLE) as walk:
+        walk.commit(batch([person("1")], entity=PERSON))
+        walk.close()
+    run(connected, "UPDATE openfaith.people SET deleted_at = now()")
+    assert look() == []

@@ -89,6 +89,11 @@ def references_to(manifest: Manifest, target: EntityName) -> tuple[ReferenceColu
     )
 
 
+def references_of(manifest: Manifest, entity: EntityName) -> tuple[ReferenceColumn, ...]:
+    """Return the columns of an entity that refer to entities of the manifest."""
+    return tuple(dict.fromkeys(_references(manifest, entity, set(manifest.entities))))
+
+
 def merging_references(manifest: Manifest, entities: Iterable[EntityName]) -> tuple[ReferenceColumn, ...]:
     """Return the columns of these entities that refer to records which can become part of each other."""
     merging = {name for name, part in manifest.entities.items() if part.merges}

@@ -22,6 +22,7 @@ from openfaith_sync.domain.passes.passes import (
     SyncMode,
 )
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import references_of
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
 from openfaith_sync.engine.passes.session import Session
@@ -128,6 +129,8 @@ class EntitySession:
         count = findings.get("source_count")
         source_count = count if isinstance(count, int) else None
         self.store.close_pass(self.lease, opened.pass_id, watermark, requests, self.count_records(source_count))
+        if opened.start.mode is not SyncMode.DELTA:
+            evidence.note_dangling(references_of(self.manifest, self.key.entity))
         evidence.forget_listed()
         return self.build_result(
             opened.pass_id,

@@ -9,6 +9,7 @@ from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hol
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 
 
@@ -140,6 +141,10 @@ class Evidence(Protocol):
 
     def note_findings(self) -> Report:
         """Store what was undeleted and what had changed unseen, and return the whole report."""
+        ...
+
+    def note_dangling(self, references: Sequence[ReferenceColumn]) -> None:
+        """Store how many of the entity's references lead to records that are not stored, though they should be."""
         ...
 
     def forget_listed(self) -> None:

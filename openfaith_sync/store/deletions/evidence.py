@@ -9,11 +9,13 @@ from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hol
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.store.database.org_connection import OnStep
 from openfaith_sync.store.deletions import holds
 from openfaith_sync.store.deletions import listing_comparison as comparison
 from openfaith_sync.store.deletions import older_versions as older
+from openfaith_sync.store.deletions.dangling_references import note_dangling
 from openfaith_sync.store.passes import nested_parents as parents
 from openfaith_sync.store.passes import pass_reports
 from openfaith_sync.store.passes.leases import check_lease
@@ -167,6 +169,11 @@ class PostgresEvidence:
             found = comparison.load_findings(self._connection, self._key, self._pass_id)
             pass_reports.write_report(self._connection, self._lease, self._pass_id, found)
         return self.load_report()
+
+    def note_dangling(self, references: Sequence[ReferenceColumn]) -> None:
+        """Store how many of the entity's references lead to records that are not stored, though they should be."""
+        with self._writing("note_dangling"):
+            note_dangling(self._connection, self._key, references)
 
     def forget_listed(self) -> None:
         """Delete the listed ids of finished passes."""
