@@ -112,10 +112,16 @@ def test_the_worst_is_said_first_with_the_orgs() -> None:
     ]
 
 
-@pytest.fixture
-def own_church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
+@pytest.fixture(scope="module")
+def church_process(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
     with running_simulator(SimulatorSettings(people=12, rate=None), pco_manifest) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def own_church(church_process: RunningSimulator) -> Iterator[RunningSimulator]:
+    yield church_process
+    church_process.clear_faults()
 
 
 @pytest.fixture
