@@ -44,6 +44,8 @@ def list_(deployment: Deployment, is_all: bool, as_json: bool) -> None:
     given up    messages that were over for three days before a target accepted them
 
     Of a target, only what is no secret is shown.
+
+    \b
     Example: openfaith-sync alerts list --json
     """  # noqa: D301  click's marker for lines that are not rewrapped
     targets = [build_target(url) for url in deployment.settings.alert_urls]

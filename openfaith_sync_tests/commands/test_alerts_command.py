@@ -13,6 +13,7 @@ from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.admin.alert_detection import update_alerts
 from openfaith_sync.store.connections.connections import set_connection_status
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.outages.alert_messages import list_target_states
 from openfaith_sync_tests.alert_receiver import SECRET, AlertReceiver, alert_receiver
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.store.making import PCO
@@ -70,6 +71,9 @@ def test_a_target_that_fails_or_is_no_longer_set_is_seen(
     listed = run_stored("alerts", "list", OPENFAITH_ALERT_URLS=receiver.url)
     assert "failing" in listed.stdout
     assert "the answer was HTTP 500" in listed.stdout
+    (state,) = list_target_states(database)
+    assert state.next_at is not None
+    assert (state.failures, state.next_at.tzinfo is not None, state.last_sent_at) == (1, True, None)
     assert run_stored("status", "--problems").stderr == ""
     run_statement(database, "UPDATE sync.alert_messages SET attempts = 3")
     checked = run_stored("status", "--check")

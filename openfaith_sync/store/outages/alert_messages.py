@@ -87,19 +87,20 @@ UPDATE sync.alert_messages SET claimed_until = NULL, failure = %(reason)s, not_b
     SELECT FROM sync.alerts WHERE alerts.alert_id = alert_messages.alert_id AND closed_at IS NOT NULL) THEN now() END
 WHERE message_id = %(id)s AND sent_at IS NULL
 """
-_STATES = """
+_IS_FAILING = "sent_at IS NULL AND gave_up_at IS NULL AND failure IS NOT NULL"
+_STATES = f"""
 SELECT target, max(place), max(sent_at), count(*) FILTER (WHERE sent_at IS NULL AND gave_up_at IS NULL),
        count(*) FILTER (WHERE gave_up_at IS NOT NULL),
-       (array_agg((failure, attempts, not_before) ORDER BY attempts DESC)
-         FILTER (WHERE sent_at IS NULL AND gave_up_at IS NULL AND failure IS NOT NULL))[1]
+       (array_agg(failure ORDER BY attempts DESC) FILTER (WHERE {_IS_FAILING}))[1],
+       COALESCE(max(attempts) FILTER (WHERE {_IS_FAILING}), 0), min(not_before) FILTER (WHERE {_IS_FAILING})
 FROM sync.alert_messages GROUP BY target ORDER BY 2, 1
-"""
+"""  # noqa: S608
 # A target that is no longer set is not tried any more, and no trouble.
-_FAILING = """
+_FAILING = f"""
 SELECT DISTINCT ON (target) place, failure FROM sync.alert_messages
-WHERE sent_at IS NULL AND gave_up_at IS NULL AND attempts >= %s AND failure IS NOT NULL AND not_before > now() - %s
+WHERE {_IS_FAILING} AND attempts >= %s AND not_before > now() - %s
 ORDER BY target, attempts DESC
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,7 @@ def write_due_messages(
 def list_target_states(database: Database) -> list[TargetState]:
     """Return what became of the messages to every target that any was written to."""
     with database.connect_fleet() as session:
-        rows = session.execute(_STATES).fetchall()
-    return [_state(row) for row in rows]
+        return [TargetState(*row) for row in session.execute(_STATES)]
 
 
 def list_failing_targets(database: Database) -> list[tuple[str, str]]:
@@ -214,9 +214,3 @@ def _alert(row: tuple[Any, ...]) -> AlertState:
     affected = dict(zip(orgs, since, strict=True))
     values: list[Any] = [alert_id, AdapterName(adapter), ProblemKind(cause), AlertSeverity(severity), *rest, affected]
     return AlertState(*values)
-
-
-def _state(row: tuple[Any, ...]) -> TargetState:
-    *known, last_failure = row
-    values: list[Any] = [*known, *(last_failure or (None, 0, None))]
-    return TargetState(*values)
