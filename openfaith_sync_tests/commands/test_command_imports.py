@@ -8,7 +8,14 @@ import pytest
 
 from openfaith_sync.cli import COMMANDS, main
 
-OF_OTHERS = ("openfaith_sync.simulator", "openfaith_sync.web", "openfaith_sync.commands.demo", "uvicorn", "dagster")
+OF_OTHERS = (
+    "openfaith_sync.simulator",
+    "openfaith_sync.web",
+    "openfaith_sync.commands.demo",
+    "uvicorn",
+    "dagster",
+    "apprise",
+)
 IMPORTED = """
 import sys
 from openfaith_sync.cli import main
