@@ -15,9 +15,9 @@ SELECT org_id, max(greatest(checked_at, completed_at)),
 FROM sync.checkpoints WHERE adapter = %s AND org_id = ANY (%s) AND NOT starts_with(entity, '$') GROUP BY org_id
 """
 _DEAD_IDS = """
-SELECT external_id FROM sync.dead_letters
+SELECT dead_letter_id::text FROM sync.dead_letters
 WHERE (org_id, adapter) = (%s, %s) AND (%s::text IS NULL OR entity = %s) AND resolved_at IS NULL
-ORDER BY first_seen_at DESC, external_id LIMIT %s
+ORDER BY first_seen_at DESC, dead_letter_id DESC LIMIT %s
 """
 
 
@@ -45,6 +45,6 @@ def load_figures(database: Database, adapter: AdapterName, orgs: Collection[OrgI
 def load_dead_letter_ids(
     database: Database, org: OrgId, adapter: AdapterName, entity: EntityName | None, most: int
 ) -> list[str]:
-    """Return the source's ids of the newest dead letters."""
+    """Return the numbers of the newest dead letters, by which ``dead-letters show`` names them."""
     with database.connect(org) as session:
         return [row[0] for row in session.execute(_DEAD_IDS, (org, adapter, entity, entity, most))]
