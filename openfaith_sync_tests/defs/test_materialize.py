@@ -56,6 +56,18 @@ def test_the_preview_shows_rows_and_nobody(deployment: Deployment, synced: OrgId
     assert not [value for row in names for value in row if value and f" {value} " in preview]
 
 
+def test_dagster_stores_nothing_personal(deployment: Deployment, synced: OrgId) -> None:
+    """What is erased here is not left there: no table of Dagster's holds an address of anybody."""
+    database = open_database(deployment.settings)
+    addresses = "SELECT address FROM openfaith.emails WHERE address IS NOT NULL"
+    assert run_query(database, f"SELECT count(*) > 50 FROM ({addresses}) held").rows[0][0]
+    for (table,) in fetch(database, "SELECT tablename FROM pg_tables WHERE schemaname = 'dagster'"):
+        query = (
+            f'SELECT count(*) FROM dagster."{table}" held, ({addresses}) known WHERE strpos(held::text, address) > 0'
+        )
+        assert fetch(database, query) == [(0,)], table
+
+
 def test_dagster_keeps_its_tables_in_a_schema_of_their_own(deployment: Deployment, synced: OrgId) -> None:
     query = "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_name IN ('runs', 'event_logs')"
     assert fetch(open_database(deployment.settings), query) == [("dagster",)]
