@@ -36,6 +36,9 @@ FLEET = {
     "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
     "store/admin/alert_detection.py": 1,
     "store/admin/readers.py": 3,  # who may read which orgs
+    "store/admin/dagster_reports.py": 3,  # what Dagster was told of whom
+    "store/admin/metrics.py": 3,  # figures over all orgs
+    "store/admin/org_figures.py": 1,  # figures of several orgs at once
     "store/inbox/due_records.py": 1,  # whose turn it is
     "store/deletions/hold_decisions.py": 1,  # a hold is named by its number
     "store/dead_letters/dead_letters.py": 1,  # so is a dead letter
