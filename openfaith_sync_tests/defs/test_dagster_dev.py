@@ -34,6 +34,8 @@ mutation Launch($params: ExecutionParams!) {
 }
 """
 STATUS = "query Status($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+PATIENCE = 240
+"""Seconds within which anything here happens, also on a machine that does much else; most of it takes a tenth."""
 LOCATION = {"repositoryLocationName": "openfaith_sync", "repositoryName": "__repository__", "jobName": "__ASSET_JOB"}
 
 
@@ -80,7 +82,7 @@ def dagster_dev(deployment: Deployment) -> Iterator[Webserver]:
     )
     try:
         webserver = Webserver(port)
-        wait_for(60, webserver.answers)
+        wait_for(PATIENCE, webserver.answers)
         yield webserver
     finally:
         process.send_signal(signal.SIGINT)
@@ -107,7 +109,7 @@ def test_dev_shows_the_assets_and_materializes_one_partition(deployment: Deploym
         launched = webserver.ask(LAUNCH, params=params)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         run_id = launched["run"]["runId"]
-        wait_for(60, lambda: webserver.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"})
+        wait_for(PATIENCE, lambda: webserver.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"})
         assert webserver.status(run_id) == "SUCCESS"
 
 
@@ -147,19 +149,19 @@ def test_an_org_is_taken_up_by_itself_and_goes_on_after_its_process_was_killed(
     pages = f"SELECT coalesce(max(pages), 0) FROM sync.passes WHERE org_id = '{org}' AND entity = 'person'"
     plan = f"FROM sync.work WHERE org_id = '{org}' AND mode = 'full'"
     with dagster_dev(deployment):
-        wait_for(90, lambda: ask(pages) >= 1)
+        wait_for(PATIENCE, lambda: ask(pages) >= 1)
         first = run_of("+00:00")
         assert first is not None
         worker = Worker.parse(first.tags[WORKER_TAG])
         assert worker is not None
         os.kill(worker.pid, signal.SIGKILL)
         slow_church.set_latency(0)
-        wait_for(60, lambda: ask(f"SELECT attempts {plan}") == 1)
+        wait_for(PATIENCE, lambda: ask(f"SELECT attempts {plan}") == 1)
         assert ask(f"SELECT reason {plan}") == "its run failed"
         with database.connect_fleet() as session:
             # Its backoff is a minute; the test has less time.
             session.execute("UPDATE sync.work SET not_before = now() WHERE org_id = %s AND mode = 'full'", [org])
-        wait_for(90, lambda: ask(f"SELECT reason {plan}") == "done")
+        wait_for(PATIENCE, lambda: ask(f"SELECT reason {plan}") == "done")
         assert run_of("/1") is not None
     truth = slow_church.truth("person")
     assert ask(f"SELECT count(*) FROM openfaith.people WHERE org_id = '{org}'") == len(truth)
