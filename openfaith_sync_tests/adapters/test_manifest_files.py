@@ -12,6 +12,7 @@ from openfaith_sync.domain.ids import EntityName
 SHIPPED = Path(__file__).parents[2] / "manifests"
 
 Mistaken = Callable[[], list[str]]
+GRADE = "      grade: {type: integer, sensitivity: sensitive}\n"
 
 
 @pytest.fixture
@@ -84,7 +85,8 @@ def test_an_unknown_key_is_answered_with_the_known_ones(root: Path, mistakes: Mi
     assert mistakes() == [
         (
             f"people.yaml:{line}: entities.person.attributes.first_name.too: found an unknown key, "
-            "expected one of the keys type, to, parse, prefer, extension, sparse, wire, at, format, empty"
+            "expected one of the keys type, to, parse, prefer, extension, sparse, wire, at, format, empty, "
+            "sensitivity, describes"
         )
     ]
 
@@ -112,7 +114,7 @@ def test_wrong_types(root: Path, mistakes: Mistaken) -> None:
 
 
 def test_a_value_outside_a_closed_set(root: Path, mistakes: Mistaken) -> None:
-    line = spoil(root, "people.yaml", "child: {type: boolean}", "child: {type: bool}")
+    line = spoil(root, "people.yaml", "child: {type: boolean,", "child: {type: bool,")
     (mistake,) = mistakes()
     assert mistake.startswith(
         f"people.yaml:{line}: entities.person.attributes.child.type: found 'bool', "
@@ -233,8 +235,7 @@ def test_a_time_zone_that_nobody_knows(root: Path, mistakes: Mistaken) -> None:
 
 
 def test_a_key_that_stands_twice_would_win_in_silence(root: Path, mistakes: Mistaken) -> None:
-    grade = "      grade: {type: integer}\n"
-    line = spoil(root, "people.yaml", grade, grade + grade)
+    line = spoil(root, "people.yaml", GRADE, GRADE + GRADE)
     assert mistakes() == [
         (
             f"people.yaml:{line + 1}: entities.person.attributes.grade: "
@@ -244,7 +245,7 @@ def test_a_key_that_stands_twice_would_win_in_silence(root: Path, mistakes: Mist
 
 
 def test_text_that_is_not_yaml(root: Path, mistakes: Mistaken) -> None:
-    line = spoil(root, "people.yaml", "      grade: {type: integer}\n", "      grade: {type: integer\n")
+    line = spoil(root, "people.yaml", GRADE, GRADE.replace("}", ""))
     (mistake,) = mistakes()
     file, where, rest = mistake.split(":", 2)
     assert file == "people.yaml"
