@@ -88,7 +88,7 @@ def test_an_entry_in_the_manifest_is_enough(
     spec = build_entity_assets(manifest).specs_by_key[asset_key(PCO, NOTE)]
     assert spec.metadata["dagster/table_name"] == "pco.notes"
     told = {column.name: column.description for column in spec.metadata["dagster/column_schema"].columns}
-    assert told["note"] == "Note.note"
+    assert told["note"] == "Note.note (string)."
     assert told.keys() == {
         row[0]
         for row in fetch(database, "SELECT column_name FROM information_schema.columns WHERE table_name = 'notes'")

@@ -64,8 +64,10 @@ def _store_column(name: str, tags: _Tags) -> dg.TableColumn:
 
 
 def _column(column: Column, source: str | None, tags: _Tags) -> dg.TableColumn:
-    described = f"{column.comment} From {source}." if source else f"{column.comment} Not filled by this source."
-    return dg.TableColumn(column.name, SQL_TYPES[column.type], description=described.strip(), tags=tags[column.name])
+    origin = f"From {source}." if source else "Not filled by this source."
+    # The comment of a source table's column names the attribute already.
+    described = column.comment if source and source in column.comment else f"{column.comment} {origin}".strip()
+    return dg.TableColumn(column.name, SQL_TYPES[column.type], description=described, tags=tags[column.name])
 
 
 def _tags(sensitivity: Sensitivity) -> Mapping[str, str]:
