@@ -35,6 +35,12 @@ def load_listed_connection(database: Database, name: str, adapter: AdapterName) 
     return load_connection(database, org, adapter)
 
 
+def unknown_org(database: Database, org: OrgId) -> UsageError:
+    """Return the error for an org that is neither connected nor has any data."""
+    known = ", ".join(sorted({listed.org for listed in list_connections(database)})) or "none"
+    return UsageError(f"there is no org {org!r}; known orgs: {known}")
+
+
 def choose_base_url(database: Database, org: OrgId, manifest: Manifest, given: str | None) -> str:
     """Return where the org's source answers: as given, as before, or at the adapter's usual address.
 

@@ -6,13 +6,15 @@ from typing import Any
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.commands.connection_lookup import unknown_org
 from openfaith_sync.commands.dead_letter_view import letter_json, print_letter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.dead_letters.dead_letter import DeadLetterGroup, LetterFilter
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import AdapterName, EntityName, SyncKey, parse_org
+from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey, parse_org
 from openfaith_sync.sessions.opening import open_replay
+from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.dead_letters.dead_letters import list_dead_letter_groups, load_dead_letter
 
@@ -53,12 +55,13 @@ def list_(
     """  # noqa: D301  click's marker for lines that are not rewrapped
     wanted = None if org is None else parse_org(org)
     with open_database(deployment.settings) as database:
-        groups = list_dead_letter_groups(database, wanted, _named(adapter), _entity_name(entity), reason)
+        groups = _load_groups(database, wanted, adapter, entity, reason)
     if as_json:
         print_json([_group_json(group) for group in groups])
         return
     if not groups:
-        click.echo("there are no dead letters", err=True)
+        chosen = any((adapter, entity, reason))
+        click.echo(f"there are no {'such ' if chosen else ''}dead letters", err=True)
         return
     print_rows([_group_row(group) for group in groups], GROUP_COLUMNS, as_json=False)
     for group in groups:
@@ -78,10 +81,12 @@ def list_(
 def show(deployment: Deployment, letter_id: int, values: bool, as_json: bool) -> None:
     """Show a dead letter: its raw record, and field by field what the present manifest makes of it.
 
-    Values that may be personal are hidden without --values: those of private
-    columns, and of everything that has no column.
+    Values that may be personal are hidden without --values: those of personal and
+    sensitive columns, and of everything that has no column.
+
+    \b
     Example: openfaith-sync dead-letters show 12
-    """
+    """  # noqa: D301  click's marker for lines that are not rewrapped
     with open_database(deployment.settings) as database:
         letter = load_dead_letter(database, letter_id)
         manifests = deployment.settings.manifests
@@ -136,7 +141,7 @@ def replay(
             lost = int(letter.resolved_at is None and not letter.is_replayable)
             rows = [_replay(deployment, database, letter.key, LetterFilter(letter.letter_id), lost)]
         else:
-            groups = list_dead_letter_groups(database, parse_org(target), _named(adapter), _entity_name(entity), reason)
+            groups = _load_groups(database, parse_org(target), adapter, entity, reason)
             rows = list(_replay_groups(deployment, database, groups, reason))
     if as_json or rows:
         print_rows(rows, REPLAY_COLUMNS, as_json=as_json)
@@ -145,6 +150,19 @@ def replay(
     _report(rows)
     if any(row["still_failing"] or row["not_replayable"] for row in rows):
         context.exit(1)
+
+
+def _load_groups(
+    database: Database, org: OrgId | None, adapter: str | None, entity: str | None, reason: str | None
+) -> list[DeadLetterGroup]:
+    """Return the dead letters that are chosen; an org that is mistyped is an error and not one without any."""
+    name = None if adapter is None else AdapterName(adapter)
+    groups = list_dead_letter_groups(database, org, name, None if entity is None else EntityName(entity), reason)
+    # An org that was disconnected keeps its dead letters.
+    is_known = org is None or groups or list_connections(database, org)
+    if org is not None and not is_known and not list_dead_letter_groups(database, org, None, None, None):
+        raise unknown_org(database, org)
+    return groups
 
 
 def _replay_groups(
@@ -189,14 +207,6 @@ def _report(rows: Sequence[Mapping[str, Any]]) -> None:
                 f"openfaith-sync sync {row['org']} --adapter {adapter} --entity {entity} --mode full",
                 err=True,
             )
-
-
-def _named(adapter: str | None) -> AdapterName | None:
-    return None if adapter is None else AdapterName(adapter)
-
-
-def _entity_name(entity: str | None) -> EntityName | None:
-    return None if entity is None else EntityName(entity)
 
 
 def _group_row(group: DeadLetterGroup) -> dict[str, Any]:

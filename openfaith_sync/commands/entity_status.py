@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from openfaith_sync.commands.connection_lookup import unknown_org
 from openfaith_sync.commands.deployment import Deployment
 from openfaith_sync.commands.output import print_rows
 from openfaith_sync.commands.refused_entities import Refusals, describe_access, load_access, with_access
 from openfaith_sync.commands.status_text import org_lines, problem_lines
-from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.problems.org_status import OrgStatus, PassUnderWay
 from openfaith_sync.store.admin.reports import EntityStatus, status_rows
@@ -43,8 +43,7 @@ def print_entities(
     entities = status_rows(database, org)
     connections = list_connections(database, org)
     if not statuses and not entities:
-        known = ", ".join(sorted({connection.org for connection in list_connections(database)})) or "none"
-        raise UsageError(f"there is no org {org!r}; known orgs: {known}")
+        raise unknown_org(database, org)
     passes = {(one.facts.adapter, part.entity): part for one in statuses for part in one.facts.passes}
     refusals = load_access(deployment, database, org)
     rows = with_access([_row(entity, statuses, passes) for entity in entities], refusals)

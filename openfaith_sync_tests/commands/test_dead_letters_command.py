@@ -58,7 +58,7 @@ def test_dead_letters_are_listed_by_reason_without_any_value(run_shared: Run, ch
     (row,) = (row for row in json.loads(run_shared(*null).stdout) if row["org"] == grace.org)
     assert row["count"] == 1
     none = run_shared("dead-letters", "list", grace.org, "--entity", "person")
-    assert (none.exit_code, none.stderr) == (0, "there are no dead letters\n")
+    assert (none.exit_code, none.stderr) == (0, "there are no such dead letters\n")
 
 
 def test_one_is_shown_beside_its_mapping_with_personal_values_only_on_request(run_shared: Run, church: Church) -> None:
@@ -152,6 +152,13 @@ def test_a_manifest_with_the_mistake_leaves_them_where_they_are(
 def test_what_is_replayed_must_be_said(run: Run, words: str) -> None:
     answer = run("dead-letters", "replay", *words.split())
     assert answer.exit_code == 2
+
+
+@pytest.mark.parametrize("words", ["list nobody", "list nobody --json", "replay nobody --all"])
+def test_an_org_that_is_not_there_is_an_error_and_not_one_without_dead_letters(run_shared: Run, words: str) -> None:
+    answer = run_shared("dead-letters", *words.split())
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("openfaith-sync: there is no org 'nobody'; known orgs: ")
 
 
 def test_a_dead_letter_that_is_not_there_is_said_in_a_line(run_shared: Run) -> None:
