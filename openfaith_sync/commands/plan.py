@@ -59,6 +59,8 @@ def plan(
     minutes    at the connection's present request budget
     missing    records that are stored and missing at the source
     deletes    of these, the ones that are marked deleted without a person's approval
+
+    \b
     Example: openfaith-sync plan grace --json
     """  # noqa: D301  click's marker for lines that are not rewrapped
     if org is None:
@@ -101,7 +103,9 @@ def _print_all(runs: Sequence[NextRun], unseen: int, *, as_json: bool) -> None:
         print_rows(rows, ALL_COLUMNS, as_json=as_json)
     if unseen:
         click.echo(
-            f"{unseen:,} connected orgs are not planned yet: the Dagster daemon plans them when it runs", err=True
+            f"{unseen:,} connected {'org is' if unseen == 1 else 'orgs are'} not planned yet: "
+            "the Dagster daemon plans what is connected when it runs",
+            err=True,
         )
     elif not rows:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)

@@ -60,7 +60,8 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
     unselected = find_unselected(manifest, connection.only, connection.sensitive)
     synced = ensure_tables(database, manifest).without_sideloads(unselected)
     planned = load_planned(database, Plan.of(synced, synced.graph.entities), org)
-    facts = _load_facts(database, synced, connection, planned.now)
+    stored = load_stored_facts(database, synced, org)
+    facts = _load_facts(database, synced, connection, stored, planned.now)
     remark, requests, latency = _why_not_asked(connection), 0, USUAL_LATENCY_SECONDS
     is_asked = not is_offline and remark is None
     if is_asked:
@@ -71,7 +72,8 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
     rate = manifest.adapter_file.rate_limit
     assumed = Budget(rate.assumed_limit, rate.assumed_period_seconds)
     budget, now = load_budget(database, org, adapter, COMMON, assumed)
-    works = planned.works or plan_unseen_org(org, adapter, planned.now, planned.time_zone)
+    is_synced = all(one.checkpoint.completed_at is not None for one in stored.values())
+    works = planned.works or plan_unseen_org(org, adapter, planned.now, planned.time_zone, is_synced=is_synced)
     waiting = sum(inbox.waiting for inbox in list_inboxes(database, org) if inbox.adapter == adapter)
     return OrgPlan(
         runs=tuple(predict_runs(synced, facts, works, waiting)),
@@ -90,7 +92,11 @@ def _why_not_asked(connection: Connection) -> str | None:
 
 
 def _load_facts(
-    database: Database, manifest: Manifest, connection: Connection, now: datetime
+    database: Database,
+    manifest: Manifest,
+    connection: Connection,
+    stored: Mapping[EntityName, EntityFacts],
+    now: datetime,
 ) -> dict[EntityName, EntityFacts]:
     """Return what is stored of each entity that the org chose, with a reason for one that cannot be synced."""
     refused = load_refused(database, manifest, now, connection.org).get(connection.org, {})
@@ -99,7 +105,7 @@ def _load_facts(
     reasons = {name: f"{refusal.title}: {refusal}" for name, refusal in refused.items()}
     return {
         name: one if name in readable else replace(one, refusal=reasons.get(name, "what it depends on is not synced"))
-        for name, one in load_stored_facts(database, manifest, connection.org).items()
+        for name, one in stored.items()
         if name in select_entities(manifest, connection.only, connection.sensitive)
     }
 

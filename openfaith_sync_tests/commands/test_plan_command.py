@@ -71,8 +71,12 @@ def test_a_plan_stores_nothing_and_offline_it_asks_nothing(
     run_stored: Run, church: RunningSimulator, database: Database
 ) -> None:
     connect(run_stored, church)
-    assert plan(run_stored, "--offline")["runs"]["full"]["requests"] is None
+    unseen = plan(run_stored, "--offline")["runs"]
+    assert (unseen["full"]["requests"], unseen["full"]["due"] is None) == (None, False)
+    assert (unseen["reconciliation"]["requests"], unseen["reconciliation"]["deletes"]) == (None, None)
     run_stored("sync", "grace")
+    # The daemon, which has not seen the org yet, resumes from what this sync stored.
+    assert plan(run_stored, "--offline")["runs"]["full"]["due"] is None
     counts = "SELECT count(*), max(checked_at), max(completed_at) FROM sync.checkpoints"
     before = fetch(database, counts)
     church.clear_requests()
@@ -121,7 +125,7 @@ def test_without_an_org_the_next_runs_of_all_orgs_are_listed(
 ) -> None:
     assert "no org is connected" in run_stored("plan").stderr
     connect(run_stored, church)
-    assert "1 connected orgs are not planned yet" in run_stored("plan").stderr
+    assert "1 connected org is not planned yet" in run_stored("plan").stderr
     planned = Plan.of(pco_manifest, pco_manifest.graph.entities)
     add_missing_work(database, planned)
     sync = json.loads(run_stored("sync", "grace", "--json").stdout)

@@ -15,7 +15,7 @@ from openfaith_sync.domain.planning.ranges import NOTHING, Range
 from openfaith_sync.domain.planning.run_time import Pace, predict_seconds
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.companions import with_companions
-from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkKey, WorkMode, next_night
+from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkKey, WorkMode, first_due
 
 _LANES = {
     WorkMode.FULL: Lane.BACKFILL,
@@ -87,12 +87,14 @@ def predict_runs(
     Before its first full sync nothing else runs; what comes later is predicted from what that will store.
     """
     is_new = not any(one.is_synced for one in facts.values())
+    is_unknown = all(one.records is None for one in facts.values())
     later = {name: one.after_full_sync() for name, one in facts.items()} if is_new else facts
     runs = []
     for mode in WorkMode:
         of_mode = [work for work in works if work.key.mode is mode]
         if of_mode and (mode is not WorkMode.RECORDS or waiting_events):
-            known = facts if mode is WorkMode.FULL else later
+            # How much a reconciliation compares is as unknown as how much the full sync before it stores.
+            known = facts if mode is WorkMode.FULL or (is_unknown and mode is WorkMode.RECONCILIATION) else later
             runs.append(_predict_run(manifest, known, of_mode, waiting_events))
     yield from sorted(runs, key=lambda run: (run.due is None, run.due))
 
@@ -107,18 +109,15 @@ def predict_reconciliation(manifest: Manifest, facts: Facts) -> tuple[PassForeca
     return tuple(predict_passes(manifest, facts, SyncMode.RECONCILIATION, list(facts)))
 
 
-def plan_unseen_org(org: OrgId, adapter: AdapterName, now: datetime, time_zone: str) -> tuple[Work, ...]:
+def plan_unseen_org(
+    org: OrgId, adapter: AdapterName, now: datetime, time_zone: str, *, is_synced: bool
+) -> tuple[Work, ...]:
     """Return the work that the daemon will plan for an org that it has not seen yet."""
-    times = {
-        WorkMode.FULL: now,
-        WorkMode.DELTA: now,
-        WorkMode.RECONCILIATION: next_night(org, time_zone, now),
-        WorkMode.SUBSCRIPTIONS: now,
-    }
+    modes = (WorkMode.FULL, WorkMode.DELTA, WorkMode.RECONCILIATION, WorkMode.SUBSCRIPTIONS)
     return tuple(
         Work(
             key=WorkKey(org, adapter, ALL, mode),
-            not_before=due,
+            not_before=first_due(mode, org, time_zone, now, is_synced=is_synced),
             reason="newly connected",
             run_key=None,
             asked_at=None,
@@ -129,7 +128,7 @@ def plan_unseen_org(org: OrgId, adapter: AdapterName, now: datetime, time_zone: 
             is_complete=False,
             is_held=False,
         )
-        for mode, due in times.items()
+        for mode in modes
     )
 
 

@@ -129,6 +129,16 @@ def next_time(work: Work, now: datetime) -> datetime | None:
             return now
 
 
+def first_due(mode: WorkMode, org: OrgId, time_zone: str, now: datetime, *, is_synced: bool) -> datetime | None:
+    """Return when work of a connection that is new to the plan is due; ``None`` if only a request makes it due.
+
+    An org whose entities were all synced before resumes from its watermarks, without a full sync.
+    """
+    if mode is WorkMode.RECONCILIATION:
+        return next_night(org, time_zone, now)
+    return None if mode is WorkMode.FULL and is_synced else now
+
+
 def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
     """Return the org's own minute of its next night."""
     zone = find_zone(time_zone)

@@ -12,7 +12,7 @@ from typing import Any
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkChange, WorkKey, WorkMode, next_night
+from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkChange, WorkKey, WorkMode, first_due, next_night
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import LEFT_ALONE
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
@@ -248,10 +248,7 @@ def _now(session: Connection) -> datetime:
 
 def _first_time(plan: Plan, row: tuple[Any, ...]) -> datetime | None:
     org, _, mode, time_zone, now, synced = row
-    if mode == WorkMode.RECONCILIATION:
-        return next_night(OrgId(org), time_zone, now)
-    is_known = mode == WorkMode.FULL and synced >= len(plan.entities)
-    return None if is_known else now
+    return first_due(WorkMode(mode), OrgId(org), time_zone, now, is_synced=synced >= len(plan.entities))
 
 
 def plan_parameters(plan: Plan) -> dict[str, Any]:
