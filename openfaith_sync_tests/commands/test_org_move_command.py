@@ -31,7 +31,7 @@ def add(run_stored: Run, church: RunningSimulator) -> Result:
 def test_credentials_of_another_church_are_refused_and_nothing_changes(
     run_stored: Run, church: RunningSimulator, other_church: RunningSimulator, database: Database
 ) -> None:
-    assert "(account 400001, user 1)" in add(run_stored, church).stdout
+    assert "(Church of the Demonstration, account 400001, user 1)" in add(run_stored, church).stdout
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     before = fetch(database, "SELECT * FROM sync.connections"), fetch(database, "SELECT * FROM openfaith.campuses")
     answer = add(run_stored, other_church)
@@ -72,7 +72,7 @@ def test_a_move_says_what_it_erases_asks_and_keeps_the_settings(
     assert fetch(database, "SELECT count(*) FROM openfaith.campuses") == [(0,)]
     assert load_account(database, GRACE, PCO) is None
 
-    assert "(account 400002, user 1)" in add(run_stored, other_church).stdout
+    assert "(Church of the Demonstration, account 400002, user 1)" in add(run_stored, other_church).stdout
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     assert fetch(database, "SELECT count(*) FROM openfaith.campuses") == [(len(other_church.truth("campus")),)]
     assert json.loads(run_stored("org", "set", "grace", "--json").stdout)["time_zone"] == "America/Chicago"

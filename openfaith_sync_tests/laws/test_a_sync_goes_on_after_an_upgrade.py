@@ -14,6 +14,7 @@ from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.schema.migrate import migrate
@@ -57,7 +58,10 @@ def upgraded(church: Synced, url: DatabaseUrl) -> Synced:
         psycopg.connect(url.libpq) as former,
     ):
         copy_to_former(current, former)
-    return replace(church, database=open_database(settings_for(url)))
+    database = open_database(settings_for(url))
+    # As every session does: entities without a record are not known yet.
+    ensure_tables(database, church.manifest)
+    return replace(church, database=database)
 
 
 def test_a_walk_that_was_interrupted_before_the_upgrade_goes_on(

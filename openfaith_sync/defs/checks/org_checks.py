@@ -19,26 +19,46 @@ from openfaith_sync.domain.schedule.due_work import ALL
 from openfaith_sync.store.admin.dagster_reports import Report, ReportKey, store_reports
 from openfaith_sync.store.admin.org_figures import OrgFigures, load_dead_letter_ids, load_figures
 from openfaith_sync.store.admin.problems import list_problems
+from openfaith_sync.store.connections.connections import list_connections, load_connection
 from openfaith_sync.store.database.database import Database
 
 IDS_SHOWN = 10
 
 
-def build_connection_asset(manifest: Manifest) -> dg.AssetSpec:
-    """Return the asset whose partition shows what is wrong with an org; nothing materializes it."""
-    title = manifest.adapter_file.title
-    return dg.AssetSpec(
-        asset_key(manifest.adapter, CONNECTION),
+def build_connection_asset(manifest: Manifest) -> dg.AssetsDefinition:
+    """Return the asset whose partition shows what is wrong with an org.
+
+    Sensors never materialize it. A person may: that fails unless the org's connection can be used.
+    """
+    adapter, title = manifest.adapter, manifest.adapter_file.title
+
+    @dg.asset(
+        key=asset_key(adapter, CONNECTION),
         partitions_def=org_partitions,
-        group_name=manifest.adapter,
+        group_name=adapter,
         description=(
             f"Each org's connection to {title}. Its checks say what is wrong with the org, and which command helps. "
             "They are written when that changes, and once a day, without a run."
         ),
-        kinds={"postgres", manifest.adapter},
+        kinds={"postgres", adapter},
         owners=["team:openfaith"],
-        tags={"openfaith/adapter": manifest.adapter},
+        tags={"openfaith/adapter": adapter},
+        # An org that uses other adapters only has no connection to this one.
+        output_required=False,
     )
+    def connection(
+        context: dg.AssetExecutionContext, database: DatabaseResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with dagster_failures(context.retry_number):
+            opened, org = database.open(), OrgId(context.partition_key)
+            connected = {found.adapter for found in list_connections(opened, org)}
+            if connected and adapter not in connected:
+                return
+            found = load_connection(opened, org, adapter)
+            found.require_usable()
+        yield dg.MaterializeResult(metadata={"source": dg.MetadataValue.url(found.base_url)})
+
+    return connection
 
 
 def build_check_specs(
