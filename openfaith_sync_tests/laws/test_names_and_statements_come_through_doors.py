@@ -37,8 +37,14 @@ COMMANDS = (
 TEXT_OF_OURS = {
     ("defs/instance/storage.py", "CREATE SCHEMA IF NOT EXISTS"),
     ("store/admin/reports.py", "SET LOCAL statement_timeout"),
+    ("store/admin/readers.py", "f'CREATE ROLE {quoted(role)} LOGIN'"),
+    ("store/admin/readers.py", "f'GRANT {quoted(name)} TO {quoted(role)}{options}'"),
+    ("store/admin/readers.py", "f'REVOKE {quoted(name)} FROM {quoted(role)}'"),
+    ("store/schema/reader_roles.py", "f'CREATE ROLE {quoted(name)} NOLOGIN NOSUPERUSER NOBYPASSRLS'"),
+    ("defs/checks/evaluations.py", "', '.join(dead_letter_ids)"),
 }
-"""Statements that are joined where they are sent: of constants, where the server takes no parameter."""
+"""What is joined where it is sent: constants and quoted names, where the server takes no parameter, and one text that
+goes to Dagster and to no database."""
 
 
 @dataclass(frozen=True)
