@@ -7,7 +7,7 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.output import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows, require_yes
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -58,10 +58,12 @@ def erase(
             records = allow_person(database, manifest, found, requested_by)
             _print_allowed(found, records, as_json=as_json)
             return
+        if found.external_id is None:
+            click.echo(f"{found.entity_id} of {found.org} was erased before; its rows are empty already", err=True)
         if not yes:
             counts = list_rows(database, manifest, found)
             click.echo(f"{found.entity_id} of {found.org} has {_counted(counts)}", err=True)
-            click.confirm("Erase all of it? This cannot be undone.", abort=True, err=True)
+            require_yes("Erase all of it? This cannot be undone.")
         erased = erase_person(database, manifest, found, requested_by)
     if as_json:
         person_json = {"org": found.org, "adapter": found.adapter, "person": found.entity_id}

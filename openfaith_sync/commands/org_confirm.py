@@ -7,7 +7,7 @@ from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import require_connections
-from openfaith_sync.commands.output import as_json, print_json
+from openfaith_sync.commands.output import as_json, print_json, require_yes
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
@@ -64,7 +64,7 @@ def confirm(deployment: Deployment, name: str, adapter: str | None, *, yes: bool
         called = f"{identity.organization!r}" if identity.organization else "an organization without a name"
         click.echo(f"{title} calls it {called} (account {identity.account or 'unknown'})", err=True)
         if not yes:
-            click.confirm(f"Is this {org}?", abort=True, err=True)
+            require_yes(f"Is this {org}?")
         with open_partitions(deployment) as partitions:
             confirm_connection(database, org, system, identity.organization)
             partitions.register(org)

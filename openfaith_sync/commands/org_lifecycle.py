@@ -5,7 +5,7 @@ import click
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.dagster_partitions import open_partitions
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.output import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, print_json, print_rows, require_yes
 from openfaith_sync.domain.connections.connection import ConnectionStatus
 from openfaith_sync.domain.errors import SyncError, TransientError, UsageError
 from openfaith_sync.domain.ids import OrgId, parse_org
@@ -86,7 +86,7 @@ def remove(deployment: Deployment, name: str, *, erase: bool, force: bool, yes: 
             raise UsageError(f"there is no org {org!r}{hint}")
         if erase and not yes:
             click.echo(f"{org} has {sum(row_counts.values()):,} rows in {len(row_counts)} tables", err=True)
-            click.confirm("Delete all of them permanently?", abort=True, err=True)
+            require_yes("Delete all of them permanently?")
         with open_partitions(deployment) as partitions:
             removed = [unsubscribe(deployment, database, connection, force=force) for connection in connections]
             disconnect_org(database, org)

@@ -5,7 +5,7 @@ import click
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_lifecycle import unsubscribe
-from openfaith_sync.commands.output import as_json, print_json
+from openfaith_sync.commands.output import as_json, print_json, require_yes
 from openfaith_sync.domain.errors import SyncError, UsageError
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.store.admin.erase import count_rows, disconnect_org, erase_org
@@ -48,7 +48,7 @@ def move(deployment: Deployment, name: str, adapter: str | None, *, yes: bool, a
         summary = f"{records:,} records from account {account} of {system} ({sum(row_counts.values()):,} rows in all)"
         if not yes:
             click.echo(f"{org} has {summary}; they will be erased here; nothing changes at the source", err=True)
-            click.confirm("Erase them permanently?", abort=True, err=True)
+            require_yes("Erase them permanently?")
         for connection in connections:
             try:
                 unsubscribe(deployment, database, connection, force=True)

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from openfaith_sync.domain.errors import UsageError
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 _PIPE_WIDTH = 200
@@ -68,3 +70,20 @@ def _json_value(value: Any) -> Any:
             return value.total_seconds()
         case _:
             return str(value)
+
+
+def require_yes(question: str) -> None:
+    """Ask on standard error, and return if the answer is yes.
+
+    Raises:
+        UsageError: The answer is no, or nobody is there to answer.
+    """
+    try:
+        is_confirmed = click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise UsageError("nothing was done, since nobody answered; --yes does not ask") from None
+    if not is_confirmed:
+        raise UsageError("nothing was done")

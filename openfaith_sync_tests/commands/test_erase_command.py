@@ -32,6 +32,8 @@ def test_an_id_that_several_orgs_use_needs_the_org(run_stored: Run, database: Da
     done = run_stored("erase", person("1").entity_id, "--yes")
     assert "1 row in 1 table; 1 records stay out" in done.output
     assert fetch(database, NAMES) == []
+    # Whoever erases twice is not told that there was somebody left.
+    assert "was erased before; its rows are empty already" in run_stored("erase", told["person"], "--yes").stderr
 
 
 def test_it_asks_before_it_erases(run_stored: Run, database: Database) -> None:

@@ -26,7 +26,7 @@ from openfaith_sync_tests.store.making import PCO, fetch
 
 GRACE = OrgId("grace")
 ABLE = CLIENT | {"OPENFAITH_PUBLIC_URL": "https://sync.example.org", "OPENFAITH_OPERATOR": "Northside  Data"}
-ABORTED = 130
+DECLINED = 1
 NAME = "Church of the Demonstration"
 
 
@@ -69,7 +69,7 @@ def test_an_invited_church_is_synced_once_a_person_confirmed_its_name(
     assert f"the source calls it '{NAME}'" in run_stored("status", "grace").stderr
 
     declined = run_stored("org", "confirm", "grace", stdin="n\n", **ABLE)
-    assert declined.exit_code == ABORTED
+    assert declined.exit_code == DECLINED
     assert list_connections(database)[0].status is ConnectionStatus.UNCONFIRMED
     confirmed = run_stored("org", "confirm", "grace", stdin="y\n", **ABLE)
     assert confirmed.exit_code == 0, confirmed.stderr

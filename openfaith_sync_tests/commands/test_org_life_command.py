@@ -145,8 +145,12 @@ def test_erasing_asks_first(run_stored: Run, add: Add, church: RunningSimulator,
     add("grace", church)
     assert run_stored("sync", "grace", "--entity", "campus").exit_code == 0
     answer = run_stored("org", "remove", "grace", "--erase", stdin="n\n")
-    assert answer.exit_code == 130
+    assert answer.exit_code == 1
     assert "rows in" in answer.stderr
+    assert answer.stderr.endswith("openfaith-sync: nothing was done\n")
+    answer = run_stored("org", "remove", "grace", "--erase", stdin="")
+    assert answer.exit_code == 1
+    assert answer.stderr.endswith("openfaith-sync: nothing was done, since nobody answered; --yes does not ask\n")
     assert [connection.org for connection in list_connections(database)] == ["grace"]
 
 

@@ -61,7 +61,7 @@ def test_a_move_says_what_it_erases_asks_and_keeps_the_settings(
     assert run_stored("org", "set", "grace", "--time-zone", "America/Chicago").exit_code == 0
     campuses = len(church.truth("campus"))
     refused = run_stored("org", "move", "grace", stdin="n\n")
-    assert refused.exit_code == 130
+    assert refused.exit_code == 1
     assert f"grace has {campuses} records from account 400001 of pco" in refused.stderr
     assert fetch(database, "SELECT count(*) FROM openfaith.campuses") == [(campuses,)]
 
