@@ -173,6 +173,9 @@ def test_orgs_come_and_go_and_nobody_is_shown_an_empty_table_for_want_of_one(ana
     assert list_readers(database) == []
     grant_reader(database, role, [GRACE])
     assert grant_reader(database, role, [ZION]).orgs == (GRACE, ZION)
+    # A mistyped name must not look as if the org was taken back.
+    with pytest.raises(UsageError, match="does not read graze; it reads grace, zion"):
+        revoke_reader(database, role, [OrgId("graze")])
     left = revoke_reader(database, role, [GRACE])
     assert left is not None
     assert left.orgs == (ZION,)

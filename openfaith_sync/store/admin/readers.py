@@ -126,7 +126,7 @@ def revoke_reader(
     """Take from a role what it may read of these orgs, or what is sensitive, or else everything; return what is left.
 
     Raises:
-        UsageError: The role is no reader.
+        UsageError: The role is no reader, or does not read one of the orgs.
     """
     with database.connect_fleet() as connection:
         roles = load_reader_roles(connection)
@@ -135,6 +135,9 @@ def revoke_reader(
             raise UsageError(f"{role} was granted nothing; openfaith-sync db grants shows all readers")
         if orgs and found[role].reads_all:
             raise UsageError(f"{role} reads all orgs; to restrict it, grant it the orgs that it may read")
+        unread = sorted(set(orgs) - set(found[role].orgs))
+        if unread:
+            raise UsageError(f"{role} does not read {unread[0]}; it reads {', '.join(found[role].orgs) or 'no org'}")
         with connection.transaction():
             if orgs:
                 connection.execute(_FORGET_ORGS, (role, list(orgs)))
