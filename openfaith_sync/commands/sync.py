@@ -88,7 +88,7 @@ def sync(
 
         with (
             open_session(database, manifest, connection) as session,
-            open_display() as display,
+            open_display(deployment.settings.log_format) as display,
         ):
             finished = list(
                 _displayed(

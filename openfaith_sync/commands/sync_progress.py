@@ -1,5 +1,6 @@
 """Show a sync's progress on standard error: bars for people, lines for logs."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, T
 from rich.progress import Progress as ProgressBars
 from rich.text import Text
 
+from openfaith_sync.domain.connections.deployment_settings import LogFormat
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.pass_notes import remarks
 from openfaith_sync.engine.org_sync import EntityOutcome
@@ -33,8 +35,11 @@ class ProgressDisplay(Protocol):
 
 
 @contextmanager
-def open_display() -> Iterator[ProgressDisplay]:
-    """Yield progress bars on a terminal, and lines elsewhere."""
+def open_display(log_format: LogFormat) -> Iterator[ProgressDisplay]:
+    """Yield progress bars on a terminal, and lines elsewhere; lines of the log where that is JSON."""
+    if log_format is LogFormat.JSON:
+        yield LineDisplay(logging.getLogger(__name__).info)
+        return
     if not sys.stderr.isatty():
         yield LineDisplay()
         return
