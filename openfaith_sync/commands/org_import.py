@@ -94,7 +94,7 @@ def import_(
 
     \b
     Examples:
-      openfaith-sync org import churches.csv --dry-run
+      openfaith-sync org import churches.csv --invite --dry-run
       openfaith-sync org import churches.csv --invite --days 14
     """  # noqa: D301  click's marker for lines that are not rewrapped
     folder = deployment.settings.manifests
@@ -105,7 +105,8 @@ def import_(
         if mistakes:
             for mistake in sorted(mistakes, key=lambda found: found.line):
                 click.echo(f"{file}:{mistake}", err=True)
-            raise UsageError(f"{file} has {len(mistakes)} mistakes; nothing was done")
+            count = f"{len(mistakes):,} {'mistake' if len(mistakes) == 1 else 'mistakes'}"
+            raise UsageError(f"{file} has {count}; nothing was done")
         database.keys.require()
         invited = [one for one in lines if one.credentials is None and _key(one) not in known.connections]
         who = {one.manifest.adapter: require_invitable(deployment, one.manifest, asked_by) for one in invited}

@@ -155,14 +155,16 @@ def set_(
             f"{org}: time zone {settings.time_zone}; up to {settings.deletion_count} records or "
             f"{settings.deletion_share:.0%} are deleted without approval; "
             f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
-            f"{adapter} is checked for changes every {_format(chosen_cadences['delta_every'])} and reconciled every "
+            f"{adapter} is checked for changes {_format(chosen_cadences['delta_every'])} and reconciled "
             f"{_format(chosen_cadences['reconcile_every'])}; {describe_selection(manifest, selected, shown)}"
         )
 
 
 def _format(every: timedelta | None) -> str:
-    """Format a duration as a person writes it."""
+    """Return how often something is done, in words."""
     if every is None:
-        return f"{USUAL} time"
+        return "as often as usual"
     minutes = every // timedelta(minutes=1)
-    return next(f"{minutes // size}{unit}" for unit, size in (("d", 1440), ("h", 60), ("m", 1)) if minutes % size == 0)
+    return next(
+        f"every {minutes // size}{unit}" for unit, size in (("d", 1440), ("h", 60), ("m", 1)) if minutes % size == 0
+    )
