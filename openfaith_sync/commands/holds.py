@@ -78,6 +78,11 @@ def show(deployment: Deployment, hold_id: int, limit: int | None, names: bool, a
     print_rows(rows, (*RECORD_COLUMNS, *(("name",) if names else ())), as_json=False)
     if len(rows) < hold.missing:
         click.echo(f"{len(rows):,} of {hold.missing:,} records shown; use --json for all of them", err=True)
+    if hold.status is HoldStatus.OPEN:
+        click.echo(
+            f"next: openfaith-sync holds approve {hold_id}, or to keep them: openfaith-sync holds reject {hold_id}",
+            err=True,
+        )
 
 
 @holds.command()

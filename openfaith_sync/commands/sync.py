@@ -20,12 +20,14 @@ from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.domain.records.record import UNREADABLE_VALUES
+from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.engine.org_sync import EntityOutcome, run_org
 from openfaith_sync.sessions.alerting import telling_afterwards
 from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.admin.dagster_reports import MATERIALIZATION, UNREPORTED, ReportKey, store_reports
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.work import note_synced
 
 COLUMNS = (
     "entity", "result", "mode", "source", "stored", "created", "updated", "unchanged", "tombstoned",
@@ -111,9 +113,22 @@ def sync(
         synced = [outcome.entity for outcome in finished if outcome.result is not None]
         keys = [ReportKey(connection.org, entity, MATERIALIZATION) for entity in synced]
         store_reports(database, adapter, dict.fromkeys(keys, UNREPORTED), connection.org)
+        is_whole = not entities and not any(outcome.has_failed for outcome in finished)
+        note_synced(database, connection.org, adapter, synced, _whole_modes(SyncMode(mode)) if is_whole else ())
     print_rows([_row(outcome) for outcome in finished], COLUMNS, as_json=as_json)
     if any(outcome.has_failed for outcome in finished):
         context.exit(1)
+
+
+def _whole_modes(mode: SyncMode) -> tuple[WorkMode, ...]:
+    """Return the work of a whole org that a sync of this mode does."""
+    match mode:
+        case SyncMode.RECONCILIATION:
+            return (WorkMode.RECONCILIATION,)
+        case SyncMode.AUTO | SyncMode.FULL:
+            return (WorkMode.FULL,)
+        case _:
+            return ()
 
 
 def _require_known(graph: DependencyGraph, manifest: Manifest, entities: tuple[str, ...]) -> None:

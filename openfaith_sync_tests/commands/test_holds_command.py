@@ -46,6 +46,7 @@ def test_a_hold_is_listed_and_shows_its_records_without_names(run_stored: Run, h
     for_people = run_stored("holds", "show", "1", "--limit", "2")
     assert "15 of " in for_people.stdout
     assert "2 of 15 records shown" in for_people.stderr
+    assert "next: openfaith-sync holds approve 1, or to keep them: openfaith-sync holds reject 1" in for_people.stderr
 
 
 def test_the_status_names_a_hold(run_stored: Run, held: RunningSimulator) -> None:

@@ -110,6 +110,20 @@ def test_an_org_that_is_behind_is_one_problem_with_its_entities() -> None:
     assert long_ago.command == "openfaith-sync sync grace --adapter pco --entity person"
 
 
+@pytest.mark.parametrize(
+    ("mode", "asked_at", "option"),
+    [
+        (WorkMode.RECONCILIATION, NOW - HOUR, " --mode reconciliation"),
+        (WorkMode.FULL, NOW - HOUR, " --mode full"),
+        # A first sync is a full one, and resumes where it failed.
+        (WorkMode.FULL, None, ""),
+    ],
+)
+def test_the_command_does_the_work_that_failed(mode: WorkMode, asked_at: datetime | None, option: str) -> None:
+    (found,) = problems(replace(WHOLE, mode=mode, asked_at=asked_at, attempts=3))
+    assert found.command == f"openfaith-sync sync grace --adapter pco{option}"
+
+
 def test_of_an_org_whose_runs_fail_only_that_is_told() -> None:
     (found,) = problems(OVERDUE, replace(WHOLE, attempts=4, reason="its run failed"))
     assert found.severity is Severity.NEEDS_PERSON

@@ -12,13 +12,14 @@ from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.problems.problem import Problem, ProblemKind, Severity
 from openfaith_sync.domain.records.merges import references_of
+from openfaith_sync.domain.schedule.due_work import WorkMode
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.admin.problems import list_problems
 from openfaith_sync.store.connections.connections import add_connection, set_connection_status
 from openfaith_sync.store.connections.unavailable_entities import note_refusal
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import BreakerRules, SharedBreaker
-from openfaith_sync.store.schedule.work import Plan, add_missing_work
+from openfaith_sync.store.schedule.work import Plan, add_missing_work, note_synced
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -157,6 +158,21 @@ def test_runs_that_fail_again_and_again_need_a_person(connected: Database) -> No
     found = only(connected)
     assert (found.kind, found.org, found.severity) == (ProblemKind.FRESHNESS, ORG, Severity.NEEDS_PERSON)
     assert found.detail == "the reconciliation sync failed 3 times in a row: its run failed"
+    note_synced(connected, ORG, PCO, [EMAIL], [WorkMode.FULL])
+    assert only(connected) == found
+    note_synced(connected, ORG, PCO, [], [WorkMode.RECONCILIATION])
+    assert list_problems(connected) == []
+
+
+def test_what_was_synced_otherwise_fails_no_more_unless_a_run_is_at_it(connected: Database) -> None:
+    run(connected, "UPDATE sync.work SET attempts = 3 WHERE mode = 'delta' AND org_id = %s", ORG)
+    failing = only(connected).entities
+    assert EMAIL in failing
+    note_synced(connected, ORG, PCO, [EMAIL], [])
+    assert set(only(connected).entities) == set(failing) - {EMAIL}
+    run(connected, "UPDATE sync.work SET run_key = 'k', asked_at = now() WHERE mode = 'delta'")
+    note_synced(connected, ORG, PCO, failing, [])
+    assert set(only(connected).entities) == set(failing) - {EMAIL}
 
 
 def test_a_count_that_is_not_met_stays_until_the_next_count(connected: Database) -> None:

@@ -25,6 +25,7 @@ from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.connections.connections import list_connections, load_connection
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.work import note_synced
 
 SECONDS_BEFORE_SECOND_ATTEMPT = 5
 """An unexpected exception is retried once, from the checkpoint; after that it is a bug that people must look at."""
@@ -111,6 +112,8 @@ class EntityCalls:
                 return EntityOutcome(entity, error=shown, is_unavailable=True, refusal=refusal)
             raise AccessDenied(f"{entity} is {refusal}") from error
         note_readable(self._database, connection, entity)
+        # A run that a person started is in no plan; one that is planned changes its row when it ends.
+        note_synced(self._database, connection.org, connection.adapter, (entity,), ())
         return EntityOutcome(entity, result=result)
 
     def _load_connection(self) -> Connection:

@@ -125,7 +125,7 @@ def _behind(lateness: Lateness, works: Sequence[LateWork], now: datetime) -> Pro
     since = min(work.since for work in works)
     entities = () if first.entity == ALL else tuple(sorted(work.entity for work in works))
     needs_person = lateness is Lateness.FAILING or now - since > PERSON_AFTER
-    option = "" if len(entities) != 1 else f" --entity {entities[0]}"
+    option = _mode_option(first) if len(entities) != 1 else f" --entity {entities[0]}"
     return Problem(
         kind=ProblemKind.FRESHNESS,
         adapter=first.adapter,
@@ -136,6 +136,12 @@ def _behind(lateness: Lateness, works: Sequence[LateWork], now: datetime) -> Pro
         org=first.org,
         entities=entities,
     )
+
+
+def _mode_option(work: LateWork) -> str:
+    """Return the option without which a sync would not do this work."""
+    is_usual = work.mode is WorkMode.DELTA or (work.mode is WorkMode.FULL and work.asked_at is None)
+    return "" if is_usual else f" --mode {work.mode}"
 
 
 def _describe(lateness: Lateness, work: LateWork, entities: Sequence[EntityName]) -> str:

@@ -116,6 +116,12 @@ UPDATE sync.work SET not_before = now(), reason = %(reason)s, attempts = 0
 WHERE org_id = %(org)s AND adapter = %(adapter)s AND run_key IS NULL
   AND (mode = ANY(%(modes)s) OR (attempts > 0 AND not_before IS NOT NULL))
 """
+# The next try stays planned: it finds out whether the cause is gone for the daemon too.
+_NOTE_SYNCED = """
+UPDATE sync.work SET attempts = 0, reason = 'synced meanwhile'
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND attempts > 0 AND run_key IS NULL
+  AND ((mode = 'delta' AND entity = ANY(%(entities)s)) OR (entity = '*' AND mode = ANY(%(whole)s)))
+"""
 _WEEKLY = """
 UPDATE sync.work SET reason = 'weekly', not_before = %(begin)s
   + %(span)s::interval * ((hashtextextended(work.org_id, 0) & 1048575) / 1048576.0)
@@ -219,6 +225,15 @@ def make_due(database: Database, org: OrgId, adapter: AdapterName, modes: Collec
     parameters = {"org": org, "adapter": adapter, "modes": [mode.value for mode in modes], "reason": reason}
     with database.connect(org) as session:
         return session.execute(_RAISE, parameters).rowcount
+
+
+def note_synced(
+    database: Database, org: OrgId, adapter: AdapterName, entities: Collection[EntityName], whole: Collection[WorkMode]
+) -> None:
+    """Forget the failures in a row of what was synced otherwise: these entities, and these modes of the whole org."""
+    modes = [mode.value for mode in whole]
+    with database.connect(org) as session:
+        session.execute(_NOTE_SYNCED, {"org": org, "adapter": adapter, "entities": list(entities), "whole": modes})
 
 
 def replan_nights(database: Database, org: OrgId, time_zone: str) -> int:
