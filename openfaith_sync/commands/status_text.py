@@ -11,7 +11,7 @@ from openfaith_sync.domain.problems.problem import Problem
 _UNITS = ((timedelta(days=2), timedelta(days=1), "days"), (timedelta(minutes=90), timedelta(hours=1), "h"))
 _SHORT = timedelta(minutes=1)
 _GAP = "  "
-_CALM = frozenset({OrgState.UP_TO_DATE, OrgState.SYNCING, OrgState.WAITING})
+_CALM = frozenset({OrgState.UP_TO_DATE, OrgState.SYNCING, OrgState.WAITING, OrgState.PAUSED})
 
 
 def org_lines(statuses: Sequence[OrgStatus], now: datetime) -> Iterator[str]:

@@ -115,6 +115,8 @@ def test_the_worst_problem_is_the_state_with_what_to_do(problems: list[Problem],
 def test_a_paused_org_is_paused_since_and_why() -> None:
     paused = replace(WELL, status=ConnectionStatus.PAUSED, status_reason="moving house", next=None)
     assert line(judge(paused)).endswith("-     paused since 2026-01-31 12:00 UTC: moving house")
+    # Somebody paused it, so there is no problem to look up.
+    assert summary_line([judge(paused)]) == "1 org: 1 paused"
 
 
 def test_the_worst_orgs_come_first_and_are_counted() -> None:
