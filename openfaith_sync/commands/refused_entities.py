@@ -1,4 +1,4 @@
-"""Describe the entities that sources refuse: unavailable, refused for now, or refused to many orgs at once."""
+"""Describe the entities that sources refuse: unavailable, refused to one org, or refused to many orgs at once."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

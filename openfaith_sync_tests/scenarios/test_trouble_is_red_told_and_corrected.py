@@ -121,7 +121,7 @@ def difference(instance: dg.DagsterInstance, wanted: dict[OrgId, set[Check]]) ->
 
 
 def make_trouble(churches: TroubledChurches) -> None:
-    """Let something else happen to each church, and the daemon look at what it would look at sooner or later."""
+    """Cause a different trouble at each church, and make what the daemon checks due at once."""
     simulators = churches.simulators
     simulators[REVOKED].revoke_grants()
     simulators[AWAY].fault(Fault(kind="outage"))

@@ -29,5 +29,5 @@ def revoke(database: Database, orgs: Sequence[OrgId]) -> None:
 
 
 def reconnect(database: Database, orgs: Sequence[OrgId]) -> None:
-    """Let these orgs be connected again, by a person who then pauses them, so that nothing else is due."""
+    """Reconnect these orgs and pause them, so that nothing else is due."""
     run(database, "UPDATE sync.connections SET status = 'paused' WHERE org_id = ANY (%s)", list(orgs))

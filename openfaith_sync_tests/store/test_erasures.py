@@ -128,7 +128,7 @@ def test_a_row_that_only_mentions_a_person_stays(database: Database, pco_manifes
 
 
 def test_every_column_of_json_is_known_to_the_eraser(database: Database) -> None:
-    """Whoever adds one says whether it can hold what a source sent of a person, in ``store/erasures/erasing.py``."""
+    """A new JSON column must be classified in ``store/erasures/erasing.py``: can it hold what a source sent?"""
     found = fetch(
         database,
         "SELECT table_name, column_name FROM information_schema.columns"

@@ -1,4 +1,4 @@
-"""Normalises a source's values before mapping: placeholders become null, and times get a time zone."""
+"""Normalises values before mapping: what a source sends for "no value" becomes null; times get a time zone."""
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
