@@ -18,6 +18,11 @@ class AttributeType(StrEnum):
     FLOAT = "float"
     DATE = "date"
     DATE_TIME = "date_time"
+    LOCAL_DATE_TIME = "local_date_time"
+    """A local time of the church, whatever time zone the text states."""
+    CURRENCY = "currency"
+    """An ISO 4217 code."""
+    ARRAY = "array"
     JSON = "json"
     PRIMARY_KEY = "primary_key"
 

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.manifest.attribute import Parse
+from openfaith_sync.domain.manifest.cadence_keys import NEVER
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
+from openfaith_sync.domain.manifest.nested_keys import Nested, placeholders
 from openfaith_sync.domain.manifest.privacy import privacy_problems
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import RecordTable
@@ -36,13 +38,23 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
         if attribute.extension and (attribute.parse is not Parse.PHONE or (entity.table and attribute.to is None))
     ]
     problems += [
-        ManifestProblem(("sideload", include), f"one of includes: {', '.join(entity.includes)}", repr(include))
-        for include in entity.sideload
-        if include not in entity.includes
+        ManifestProblem((key, include), f"one of includes: {', '.join(entity.includes)}", repr(include))
+        for key, names in (("sideload", entity.sideload), ("include", entity.include))
+        for include in names
+        if include.split(".")[0] not in entity.includes
+    ]
+    problems += _variant_problems(entity)
+    problems += _cadence_problems(entity)
+    problems += [
+        ManifestProblem(("drop", name), "an attribute that is in drop only", repr(name))
+        for name in entity.drop
+        if name in entity.attributes
     ]
     problems += _delta_problems(entity)
     problems += privacy_problems(entity)
-    problems += _nested_problems(entity)
+    problems += _path_problems(entity)
+    if entity.nested is not None:
+        problems += _nested_problems(entity, entity.nested)
     get = entity.endpoints.get
     if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):
         problems.append(ManifestProblem(("endpoints", "get"), "a path with {id}", repr(get)))
@@ -67,7 +79,7 @@ def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Mani
         filled[column] = key
 
 
-def _nested_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+def _path_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     nested = entity.nested
     read_by = {"list": (entity.endpoints.list, entity.parameters)}
     if entity.endpoints.get is not None:
@@ -76,20 +88,47 @@ def _nested_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
         has_parent = any("{parent}" in text for text in (path, *parameters.values()))
         if nested and not has_parent:
             yield ManifestProblem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
-        if not nested and has_parent:
+        if not nested and (has_parent or any(placeholders(path))):
             yield ManifestProblem(("endpoints", name), "no {parent}, since the entity is not nested", repr(path))
-    if nested is None:
-        return
+
+
+def _nested_problems(entity: EntityKeys, nested: Nested) -> Iterator[ManifestProblem]:
+    for key in ("singleton", "variants"):
+        if getattr(entity, key):
+            yield ManifestProblem((key,), "none, since the entity is nested")
     under = entity.relationships.get(nested.under)
     if under is None or under.cardinality == "many" or under.nullable:
         expected = "a required to-one relationship of this entity"
         yield ManifestProblem(("nested", "under"), expected, repr(nested.under))
-    if (nested.members is None) != (nested.member is None):
-        yield ManifestProblem(("nested",), "both or neither", "one of members and member")
+    if nested.members is None and (nested.member is not None or nested.rides):
+        yield ManifestProblem(("nested", "members"), "the parent's relationship that names the members")
     if nested.member is not None and nested.member not in entity.relationships:
         yield ManifestProblem(("nested", "member"), "a relationship of this entity", repr(nested.member))
-    if entity.delta.by is not DeltaCapability.NONE:
-        yield ManifestProblem(("delta", "by"), "none, since the entity is nested", repr(entity.delta.by.value))
+    if nested.rides and entity.delta.by is not DeltaCapability.NONE:
+        yield ManifestProblem(("delta", "by"), "none, since it rides along", repr(entity.delta.by.value))
+
+
+def _variant_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+    if len(entity.variants) == 1:
+        yield ManifestProblem(("variants",), "at least two sets; a single one belongs into parameters")
+    for place, variant in enumerate(entity.variants):
+        for name in variant.keys() & entity.parameters.keys():
+            yield ManifestProblem(("variants", str(place), name), "a parameter that is not in parameters")
+
+
+def _cadence_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+    cadence = entity.cadence
+    for key, window in (("delta_window", cadence.delta_window), ("reconcile_window", cadence.reconcile_window)):
+        if window is None:
+            continue
+        if window.attribute not in entity.filters or window.attribute not in entity.attributes:
+            yield ManifestProblem(("cadence", key, "attribute"), "an attribute that is one of filters")
+        if window.from_days is None and window.to_days is None:
+            yield ManifestProblem(("cadence", key), "from_days, to_days or both")
+    if cadence.delta_window is not None and entity.delta.by is not DeltaCapability.NONE:
+        yield ManifestProblem(("cadence", "delta_window"), "none, since the source can be asked for changes")
+    if cadence.full != NEVER and cadence.reconcile_window is None:
+        yield ManifestProblem(("cadence", "full"), "never, since reconcile covers everything")
 
 
 def _delta_problems(entity: EntityKeys) -> list[ManifestProblem]:

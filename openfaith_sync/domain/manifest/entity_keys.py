@@ -8,7 +8,9 @@ from pydantic import Field
 
 from openfaith_sync.domain.defaults import OVERLAP
 from openfaith_sync.domain.manifest.attribute import Attribute, Relationship
-from openfaith_sync.domain.manifest.model import KeyPath, ManifestModel, SnakeCase, UrlPath
+from openfaith_sync.domain.manifest.cadence_keys import Cadence
+from openfaith_sync.domain.manifest.model import IncludePath, KeyPath, ManifestModel, SnakeCase, UrlPath
+from openfaith_sync.domain.manifest.nested_keys import Nested
 from openfaith_sync.domain.sensitivity import Sensitivity
 
 
@@ -65,17 +67,6 @@ class Dependencies(ManifestModel):
     soft: tuple[SnakeCase, ...] = ()
 
 
-class Nested(ManifestModel):
-    """How an entity that exists only below another one is listed."""
-
-    under: SnakeCase
-    """The relationship to the parent: its id fills `{parent}` in the endpoints."""
-    members: SnakeCase | None = None
-    """The parent's to-many relationship that lists the members, if it has one."""
-    member: SnakeCase | None = None
-    """This entity's relationship whose targets the parent's list contains."""
-
-
 class Merges(ManifestModel):
     """Where the source lists merges of one record into another."""
 
@@ -119,6 +110,15 @@ class EntityKeys(ManifestModel):
     parameters: dict[str, str] = Field(default_factory=dict)
     """Query parameters of every listing, such as `where[archive_status]: include` for records that
     the source would otherwise omit. `{parent}` is the parent's id."""
+    variants: tuple[dict[str, str], ...] = ()
+    """Several sets of further parameters, such as `filter: archived` and `filter: not_archived`, whose listings
+    together are the whole one."""
+    fieldset: bool = False
+    """Whether requests name the attributes and relationships that they want, including `sparse` ones."""
+    page_size: int | None = Field(default=None, ge=1, le=1_000)
+    """The page size of its listing, if it differs from other entities."""
+    singleton: bool = False
+    """Whether its path gives one record and no list, such as the church's own."""
     delta: Delta
     total_count: Literal["exact", "unreliable", "none"] = "exact"
     """Whether the source states the number of records in a listing, and whether it is reliable."""
@@ -135,8 +135,17 @@ class EntityKeys(ManifestModel):
     id_format: Literal["text", "number"] = "text"
     """The format of ids; other ids are neither used in paths nor stored."""
     blind_spots: tuple[BlindSpot, ...] = ()
-    sideload: dict[SnakeCase, SnakeCase] = Field(default_factory=dict)
-    """Child entities that are sideloaded with this one, by include name."""
+    include: tuple[SnakeCase, ...] = ()
+    """Relationships that are included in every request for the ids they refer to; the included records are not
+    stored."""
+    sideload: dict[IncludePath, SnakeCase] = Field(default_factory=dict)
+    """Child entities that are sideloaded with this one, by include name; `refund.designation_refunds` are
+    children of a sideloaded child."""
+    drop: tuple[SnakeCase, ...] = ()
+    """Attributes that are never stored, logged or kept, such as signed links and secrets."""
+    optional: bool = Field(default=False, exclude=True)
+    """Whether only an org that names it has it synced."""
+    cadence: Cadence = Field(default=Cadence(), exclude=True)
     nested: Nested | None = None
     """Set if it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
     merges: Merges | None = None

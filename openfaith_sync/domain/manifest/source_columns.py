@@ -29,6 +29,9 @@ COLUMN_TYPES: Mapping[AttributeType, ColumnType] = {
     AttributeType.FLOAT: ColumnType.FLOAT,
     AttributeType.DATE: ColumnType.DATE,
     AttributeType.DATE_TIME: ColumnType.TIMESTAMP,
+    AttributeType.LOCAL_DATE_TIME: ColumnType.TIMESTAMP,
+    AttributeType.CURRENCY: ColumnType.TEXT,
+    AttributeType.ARRAY: ColumnType.JSON,
     AttributeType.JSON: ColumnType.JSON,
 }
 _COMMON = {column.name: column.type for column in MAPPED_COMMON}

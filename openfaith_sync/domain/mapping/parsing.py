@@ -245,5 +245,7 @@ _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.FLOAT, "string", ColumnType.FLOAT): Parser(_number_text(_parse_float, float), is_same),
     (AttributeType.DATE, None, ColumnType.DATE): Parser(_parse_date, _is_plain_date),
     (AttributeType.DATE_TIME, None, ColumnType.TIMESTAMP): Parser(parse_time, _is_plain_time),
+    (AttributeType.CURRENCY, None, ColumnType.TEXT): _TEXT,
+    (AttributeType.ARRAY, None, ColumnType.JSON): Parser(_parse_json, _is_whole),
     (AttributeType.JSON, None, ColumnType.JSON): Parser(_parse_json, _is_whole),
 }

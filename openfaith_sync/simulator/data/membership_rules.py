@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from openfaith_sync.domain.manifest.entity_keys import Nested
+from openfaith_sync.domain.manifest.nested_keys import Nested
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 from openfaith_sync.simulator.data.validation import numbers
