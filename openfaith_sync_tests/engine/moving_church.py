@@ -14,7 +14,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.counted_records import CountedRecords
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
     Checkpoint,
     Counts,
@@ -110,7 +110,11 @@ class MovingChurch(NoMergesOrEvents):
         return page
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         assert entity == self.entity
         assert parent is None

@@ -10,7 +10,7 @@ from openfaith_sync.domain.errors import AccessDenied, SafetyStop, TransientErro
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.deletions import DeletionLimits
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.deletions import deletion_confirmation as settling
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
@@ -49,7 +49,11 @@ class ReadChurch(MovingChurch):
         return number not in self.unlisted and super()._matches(number, query)
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         assert entity == self.entity
         assert parent is None

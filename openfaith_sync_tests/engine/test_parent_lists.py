@@ -7,7 +7,7 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import Lease
 from openfaith_sync.domain.records.nesting import ParentPlace
 from openfaith_sync.domain.records.record import RawRecord, Reference
@@ -35,7 +35,11 @@ class OneList(NoMergesOrEvents):
     """What reading the parent itself gives."""
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         assert parent is None
         assert (entity, external_id) in {("household", "9"), ("group", "9")}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 from openfaith_sync.engine.ports.source import Source
 
@@ -19,9 +19,13 @@ class AlteredSource:
         return self.inner.read_page(query)
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
-        return self.inner.read_record(entity, external_id, parent)
+        return self.inner.read_record(entity, external_id, parent, ancestors)
 
     def read_merges(self, query: ListingQuery) -> Page:
         return self.inner.read_merges(query)

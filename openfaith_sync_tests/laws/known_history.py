@@ -9,7 +9,7 @@ from openfaith_sync.adapters.dialects.json_api.resource_objects import read_reso
 from openfaith_sync.domain.errors import SyncError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.records.record import RawRecord, Reference
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 
@@ -121,7 +121,11 @@ class KnownHistory:
         return replace(page, children={child: self._children(child, shown) for child in query.children})
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         self.read.append((entity, external_id, parent))
         if (refusal := self.before_read(entity, external_id)) is not None:

@@ -9,7 +9,7 @@ from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.domain.errors import SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, SyncKey
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import PageCommit, PassStart, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
@@ -74,7 +74,11 @@ class Down:
         raise SourceFailed(f"no answer about {query.entity}")
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         raise AssertionError(f"{entity} {external_id} of {parent} was asked for")
 

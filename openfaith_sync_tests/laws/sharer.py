@@ -18,7 +18,7 @@ from openfaith_sync.domain.connections.connection import BasicCredentials, Conne
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
@@ -53,11 +53,15 @@ class TimedReadings(AlteredSource):
     waits: list[float]
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         began = time.monotonic()
         try:
-            return super().read_record(entity, external_id, parent)
+            return super().read_record(entity, external_id, parent, ancestors)
         finally:
             self.waits.append(time.monotonic() - began)
 

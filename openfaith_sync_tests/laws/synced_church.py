@@ -10,7 +10,7 @@ from openfaith_sync.domain.connections.connection import BasicCredentials, Conne
 from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
@@ -114,10 +114,14 @@ class Hiding(AlteredSource):
         return Page(tuple(shown[query.offset : end]), total_count=len(shown), has_next=end < len(shown))
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         if external_id not in self.hidden or self.answers == "alive":
-            return self.inner.read_record(entity, external_id, parent)
+            return self.inner.read_record(entity, external_id, parent, ancestors)
         if self.answers == "denied":
             raise AccessDenied("the token's user may not read this")
         return None

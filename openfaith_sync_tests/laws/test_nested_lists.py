@@ -7,7 +7,7 @@ import pytest
 
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop, SourceFailed, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.admin.org_settings import set_org
@@ -212,10 +212,14 @@ class Losing(AlteredSource):
         return with_records(page, kept, hidden=1)
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         is_lost = self.parent in {external_id, parent}
-        return None if is_lost else self.inner.read_record(entity, external_id, parent)
+        return None if is_lost else self.inner.read_record(entity, external_id, parent, ancestors)
 
 
 def test_a_third_of_the_members_gone_waits_for_a_person(synced: Callable[..., Synced]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from openfaith_sync.domain.errors import AccessDenied, SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.deletions import HoldKind, HoldStatus
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.records.record import RawRecord
@@ -113,13 +113,17 @@ class Lagging(AlteredSource):
         return with_records(page, map(self._old, kept) if self.listings else kept, hidden=len(self.hidden))
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         if external_id in self.hidden:
             return None
         if self.denied and external_id in self.shown:
             raise AccessDenied("the token's user may not read this")
-        fresh = self.inner.read_record(entity, external_id, parent)
+        fresh = self.inner.read_record(entity, external_id, parent, ancestors)
         return replace(fresh, record=self._old(fresh.record)) if fresh and self.readings else fresh
 
 
@@ -252,9 +256,13 @@ class Overtaken(AlteredSource):
     identity: ExternalId
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
-        fresh = self.inner.read_record(entity, external_id, parent)
+        fresh = self.inner.read_record(entity, external_id, parent, ancestors)
         if external_id == self.identity:
             run(
                 self.church.database,

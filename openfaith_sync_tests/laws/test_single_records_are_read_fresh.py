@@ -10,7 +10,7 @@ import pytest
 from openfaith_sync.domain.errors import AccessDenied, ReconnectRequired, SyncError, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord
 from openfaith_sync.domain.passes.passes import Counts
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.passes.session import Session
@@ -338,9 +338,12 @@ def test_a_record_found_gone_by_another_while_it_was_read_does_not_come_back(cas
     read = case.source.read_record
 
     def read_and_lose(
-        entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
-        shown = read(entity, external_id, parent)
+        shown = read(entity, external_id, parent, ancestors)
         if case.source.reached == 0:
             case.run("UPDATE openfaith.people SET deleted_at = clock_timestamp() WHERE org_id = %s")
             case.source.reached = 1

@@ -14,7 +14,7 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 
-_PLACEHOLDER = re.compile(r"\{(?:id|parent)\}")
+_PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_]*\}")
 _ID_PATTERNS = {"text": "[^/]+", "number": "[0-9]+"}
 
 

@@ -17,7 +17,7 @@ from openfaith_sync.adapters.ports.answer_reader import AnswerReader
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 from openfaith_sync.domain.webhooks.delivery import Delivery
 from openfaith_sync.domain.webhooks.inbox import InboxEvent
@@ -64,7 +64,13 @@ class Dialect(AnswerReader, Protocol[D]):
         ...
 
     def record_request(
-        self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        ancestors: Ancestors,
+        *,
+        with_children: bool,
     ) -> Request:
         """Return the request for one record, including its children if asked."""
         ...
@@ -112,7 +118,11 @@ class RecordSource(StoredRecords, Protocol):
         ...
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         """Return one record fresh from the source; ``None`` if the source proves that it does not exist."""
         ...

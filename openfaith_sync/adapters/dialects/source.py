@@ -16,7 +16,7 @@ from openfaith_sync.domain.errors import AccessDenied, DefinitionError, NotFound
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 D = TypeVar("D")
@@ -56,17 +56,23 @@ class DialectSource(DialectRecords[D]):
         return self._read_listing(merge_listing, query)
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         """Return one record fresh from the source, with its sideloaded children; ``None`` if it does not exist."""
         definition = self._manifest.entities[entity]
         try:
-            return self._read_single(definition, external_id, parent, with_children=bool(definition.sideload))
+            return self._read_single(
+                definition, external_id, parent, ancestors, with_children=bool(definition.sideload)
+            )
         except (AccessDenied, PageNotServed):
             # The included children may be what is denied, or what makes the source fail.
             if not definition.sideload:
                 raise
-        return self._read_single(definition, external_id, parent, with_children=False)
+        return self._read_single(definition, external_id, parent, ancestors, with_children=False)
 
     def parse_payload(self, entity: EntityName, payload: JsonObject, parent: ExternalId | None = None) -> RawRecord:
         """Return the record in an event's payload; without attributes if the event contains none.
@@ -103,9 +109,15 @@ class DialectSource(DialectRecords[D]):
         return replace(page, requests=stats.requests, waited=stats.waited, answered_at=answered_at)
 
     def _read_single(
-        self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        ancestors: Ancestors,
+        *,
+        with_children: bool,
     ) -> FreshRecord | None:
-        request = self._dialect.record_request(entity, external_id, parent, with_children=with_children)
+        request = self._dialect.record_request(entity, external_id, parent, ancestors, with_children=with_children)
 
         def build(document: D) -> FreshRecord:
             return self._dialect.parse_record(entity, external_id, parent, document, with_children=with_children)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.walk_place import version_key
@@ -14,6 +16,11 @@ from openfaith_sync.domain.records.record import RawRecord
 _WIRE_FORM = re.compile(
     r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 )
+
+Ancestors: TypeAlias = Mapping[str, ExternalId]
+"""The external ids that fill a path's placeholders beyond ``{parent}``, by relationship of the parent."""
+
+NO_ANCESTORS: Ancestors = MappingProxyType({})
 
 MOST_PROBED_PAGES = 5
 """Of a listing that can only be read whole, to find out whether it changed; a longer one is left to a run."""
@@ -44,6 +51,8 @@ class ListingQuery:
     """Sideloaded child entities to include."""
     parent: ExternalId | None = None
     """The parent whose records are listed, for nested entities."""
+    ancestors: Ancestors = field(default_factory=dict)
+    """What fills the other placeholders of the parent's path."""
     is_sparse: bool = False
     """Whether ids and versions suffice: the records then have no other attribute and no relationship."""
     token: str | None = None
@@ -52,6 +61,11 @@ class ListingQuery:
     """The ``total_count`` that proves the answer's place, where the request leaves out the anchor."""
     is_reducible: bool = False
     """Whether the caller requests a smaller page when this one is not served."""
+
+    @property
+    def ids(self) -> Mapping[str, ExternalId | None]:
+        """Return the ids that fill the placeholders of the listing's path."""
+        return {**self.ancestors, "parent": self.parent}
 
 
 @dataclass(frozen=True, slots=True)

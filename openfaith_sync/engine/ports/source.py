@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 
@@ -31,12 +31,16 @@ class Source(KeptRecords, Protocol):
         ...
 
     def read_record(
-        self, entity: EntityName, external_id: ExternalId, parent: ExternalId | None = None
+        self,
+        entity: EntityName,
+        external_id: ExternalId,
+        parent: ExternalId | None = None,
+        ancestors: Ancestors = NO_ANCESTORS,
     ) -> FreshRecord | None:
         """Return one record fresh from the source, its sideloaded children with it.
 
         ``None`` only when the source answers 404 or 410, which is the only evidence that it is gone.
-        ``parent`` is needed for nested entities.
+        ``parent`` is needed for nested entities, and ``ancestors`` where their paths have further placeholders.
 
         Raises:
             AccessDenied: The token may not read it, which does not say whether it exists.

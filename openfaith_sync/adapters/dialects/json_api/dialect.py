@@ -10,7 +10,13 @@ from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts, stated_name
 from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_nonempty, prove_page
-from openfaith_sync.adapters.dialects.pages.rows import fill_path, parse_identity, stored_row, with_parent
+from openfaith_sync.adapters.dialects.pages.rows import (
+    fill_parameter,
+    fill_path,
+    parse_identity,
+    stored_row,
+    with_parent,
+)
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
 from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
@@ -18,7 +24,7 @@ from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.dialect_files import JsonApiKeys
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Order, Page
+from openfaith_sync.domain.passes.listing import Ancestors, FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.walk_place import version_key
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
@@ -66,7 +72,10 @@ class JsonApiDialect:
     def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
         paging = self._paging
-        parameters: dict[str, str | int] = {**entity.parameters, paging.size_parameter: query.size or paging.size}
+        parameters: dict[str, str | int] = {
+            **{name: fill_parameter(text, **query.ids) for name, text in entity.parameters.items()},
+            paging.size_parameter: query.size or paging.size,
+        }
         if query.offset:
             parameters[paging.offset_parameter] = query.offset
         version = entity.delta.attribute
@@ -82,13 +91,13 @@ class JsonApiDialect:
         if included := ",".join(include for include, child in entity.sideload.items() if child in query.children):
             parameters["include"] = included
         is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
-        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        path = entity.path + fill_path(entity.endpoints.list, **query.ids)
         return Request(path, parameters, entity.version, is_deep, query.is_reducible)
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: JsonObject) -> Page:
         """Return the page for a query, after all checks."""
         meta, links = _expect(document, "meta", dict), _links(document)
-        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        path = entity.path + fill_path(entity.endpoints.list, **query.ids)
         rows = _rows(document, meta, links)
         records = read_rows(rows, entity.resource, path, query.offset, is_whole=not query.is_sparse)
         if query.parent is not None:
@@ -106,12 +115,18 @@ class JsonApiDialect:
         return prove_page(entity, query, page)
 
     def record_request(
-        self, entity: Entity, external_id: ExternalId, parent: ExternalId | None, *, with_children: bool
+        self,
+        entity: Entity,
+        external_id: ExternalId,
+        parent: ExternalId | None,
+        ancestors: Ancestors,
+        *,
+        with_children: bool,
     ) -> Request:
         """Return the request for one record, including its children if asked."""
         if entity.endpoints.get is None:
             raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
-        path = entity.path + fill_path(entity.endpoints.get, id=external_id, parent=parent)
+        path = entity.path + fill_path(entity.endpoints.get, **{**ancestors, "id": external_id, "parent": parent})
         parameters = {"include": ",".join(entity.sideload)} if with_children else {}
         return Request(path, parameters, entity.version, is_reducible=with_children)
 

@@ -15,6 +15,7 @@ from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, 
 # Ids become keys, paths and array elements: no white space, control characters or text that PostgreSQL rejects.
 MAX_ID_CHARACTERS = 200
 _ID = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_ID_CHARACTERS}}}")
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 def parse_identity(found: object) -> ExternalId | None:
@@ -28,15 +29,16 @@ def parse_identity(found: object) -> ExternalId | None:
     return ExternalId(found) if is_number or _ID.fullmatch(found) else None
 
 
-def fill_path(path: str, **ids: ExternalId | None) -> str:
-    """Return a path with its ids filled in, each quoted as one segment."""
-    for name, identity in ids.items():
-        if f"{{{name}}}" in path:
-            path = path.replace(f"{{{name}}}", quote(_require(path, name, identity), safe=""))
-    return path
+def fill_path(path: str, /, **ids: ExternalId | None) -> str:
+    """Return a path with an id for each of its placeholders, quoted as one segment.
+
+    Raises:
+        DefinitionError: A placeholder has no id.
+    """
+    return _PLACEHOLDER.sub(lambda found: quote(_require(path, found[1], ids.get(found[1])), safe=""), path)
 
 
-def fill_parameter(text: str, **ids: ExternalId | None) -> str:
+def fill_parameter(text: str, /, **ids: ExternalId | None) -> str:
     """Return a query parameter with its ids filled in; the transport quotes it."""
     for name, identity in ids.items():
         if f"{{{name}}}" in text:

@@ -25,7 +25,7 @@ from openfaith_sync.domain.ids import AccountId, ExternalId
 from openfaith_sync.domain.manifest.dialect_files import PlainKeys, StatedErrors
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import FreshRecord, ListingQuery, Page
+from openfaith_sync.domain.passes.listing import Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 D = TypeVar("D")
@@ -114,11 +114,12 @@ class PlainDialect(Generic[D]):
         entity: Entity,
         external_id: ExternalId,
         parent: ExternalId | None,
+        ancestors: Ancestors,
         *,
         with_children: bool,  # noqa: ARG002
     ) -> Request:
         """Return the request for one record."""
-        return self._requests.single(entity, external_id, parent)
+        return self._requests.single(entity, {**ancestors, "id": external_id, "parent": parent})
 
     def parse_record(
         self,
@@ -149,9 +150,7 @@ class PlainDialect(Generic[D]):
     def _read_rows(self, entity: Entity, query: ListingQuery, rows: list[object]) -> tuple[RawRecord, ...]:
         reader = self._readers[entity.name]
         records = tuple(with_parent(entity, query.parent, reader.read(row)) for row in rows)
-        return with_positions(
-            records, entity.path + fill_path(entity.endpoints.list, parent=query.parent), query.offset
-        )
+        return with_positions(records, entity.path + fill_path(entity.endpoints.list, **query.ids), query.offset)
 
     def _has_next(self, document: D, query: ListingQuery, rows: int, size: int) -> bool:
         last_page = self._count_at(document, self._keys.last_page)

@@ -1,5 +1,6 @@
 """Builds requests whose paging, order and filters are query parameters that the manifest declares."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
@@ -26,18 +27,18 @@ class PlainRequests:
     def listing(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
         parameters: dict[str, str | int] = {
-            name: fill_parameter(text, parent=query.parent) for name, text in entity.parameters.items()
+            name: fill_parameter(text, **query.ids) for name, text in entity.parameters.items()
         }
         if entity.is_paged:
             parameters |= self._page(query)
         parameters |= self._ordered(entity, query)
         if self._changes is not None and (query.version_from or query.version_before):
             parameters = self._narrowed(entity, query, self._changes, parameters)
-        path = entity.path + fill_path(entity.endpoints.list, parent=query.parent)
+        path = entity.path + fill_path(entity.endpoints.list, **query.ids)
         return Request(path, parameters, entity.version, is_reducible=query.is_reducible)
 
-    def single(self, entity: Entity, external_id: ExternalId, parent: ExternalId | None) -> Request:
-        """Return the request for one record.
+    def single(self, entity: Entity, ids: Mapping[str, ExternalId | None]) -> Request:
+        """Return the request for one record; ``ids`` fill the placeholders.
 
         Raises:
             DefinitionError: The manifest has no endpoint for single records.
@@ -45,10 +46,8 @@ class PlainRequests:
         endpoints = entity.endpoints
         if endpoints.get is None:
             raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
-        path = entity.path + fill_path(endpoints.get, id=external_id, parent=parent)
-        parameters = {
-            name: fill_parameter(text, id=external_id, parent=parent) for name, text in endpoints.get_parameters.items()
-        }
+        path = entity.path + fill_path(endpoints.get, **ids)
+        parameters = {name: fill_parameter(text, **ids) for name, text in endpoints.get_parameters.items()}
         return Request(path, parameters, entity.version)
 
     def _page(self, query: ListingQuery) -> dict[str, str | int]:
