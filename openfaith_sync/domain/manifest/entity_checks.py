@@ -85,10 +85,11 @@ def _path_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     if entity.endpoints.get is not None:
         read_by["get"] = (entity.endpoints.get, entity.endpoints.get_parameters)
     for name, (path, parameters) in read_by.items():
-        has_parent = any("{parent}" in text for text in (path, *parameters.values()))
+        # A parent that is the only one below its own parent may be in no path: /donations/{donation}/refund/….
+        has_parent = any("{parent}" in text for text in (path, *parameters.values())) or any(placeholders(path))
         if nested and not has_parent:
             yield ManifestProblem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
-        if not nested and (has_parent or any(placeholders(path))):
+        if not nested and has_parent:
             yield ManifestProblem(("endpoints", name), "no {parent}, since the entity is not nested", repr(path))
 
 
@@ -100,7 +101,7 @@ def _nested_problems(entity: EntityKeys, nested: Nested) -> Iterator[ManifestPro
     if under is None or under.cardinality == "many" or under.nullable:
         expected = "a required to-one relationship of this entity"
         yield ManifestProblem(("nested", "under"), expected, repr(nested.under))
-    if nested.members is None and (nested.member is not None or nested.rides):
+    if nested.members is None and nested.member is not None:
         yield ManifestProblem(("nested", "members"), "the parent's relationship that names the members")
     if nested.member is not None and nested.member not in entity.relationships:
         yield ManifestProblem(("nested", "member"), "a relationship of this entity", repr(nested.member))

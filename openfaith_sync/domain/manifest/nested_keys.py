@@ -47,6 +47,9 @@ class Triggers(ManifestModel):
     """A webhook event for the parent too, even if the parent's record did not change."""
     watch: SnakeCase | None = None
     """A changed record of this entity that refers to the parent too."""
+    poll: tuple[ParentCondition, ...] = ()
+    """Whether the lists of some parents are due at every delta: of those for which all these conditions hold, since
+    nothing of their records shows a change below them."""
 
 
 class Nested(ManifestModel):
