@@ -24,6 +24,8 @@ _AS_STORED: dict[AttributeType, Callable[[Any], object]] = {
     AttributeType.INTEGER: int,
     AttributeType.DATE: date.fromisoformat,
     AttributeType.DATE_TIME: datetime.fromisoformat,
+    AttributeType.LOCAL_DATE_TIME: lambda text: datetime.fromisoformat(text).replace(tzinfo=None),
+    AttributeType.CURRENCY: str,
 }
 
 

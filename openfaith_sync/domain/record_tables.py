@@ -25,6 +25,8 @@ class ColumnType(StrEnum):
     FLOAT = "float"
     DATE = "date"
     TIMESTAMP = "timestamp"
+    LOCAL_TIMESTAMP = "local_timestamp"
+    """A time on the church's clock, without a time zone."""
     JSON = "json"
     REFERENCE = "reference"
     """An entity id of another record, in TypeID form."""
@@ -38,6 +40,7 @@ SQL_TYPES: Mapping[ColumnType, str] = {
     ColumnType.FLOAT: "double precision",
     ColumnType.DATE: "date",
     ColumnType.TIMESTAMP: "timestamp with time zone",
+    ColumnType.LOCAL_TIMESTAMP: "timestamp without time zone",
     ColumnType.JSON: "jsonb",
     ColumnType.REFERENCE: "text",
 }

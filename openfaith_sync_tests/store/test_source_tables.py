@@ -1,7 +1,6 @@
 """A manifest makes its tables: from an entry alone, whatever is there already and whoever is writing."""
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,14 @@ from openfaith_sync.domain.errors import DefinitionError, TransientError
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.record_tables import ColumnType, RecordTable
+from openfaith_sync.domain.record_tables import RecordTable
 from openfaith_sync.store.admin.erase import count_rows, erase_org
 from openfaith_sync.store.admin.reports import run_query
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.manifests import source_tables
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.manifests.source_tables import apply_manifest, is_applied
-from openfaith_sync.store.schema.catalogue import FoundColumn
-from openfaith_sync.store.schema.physical_columns import CATALOGUE_TYPES, has_type, physical_manifest
+from openfaith_sync.store.schema.physical_columns import physical_manifest
 from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 
@@ -81,25 +79,6 @@ def test_an_entity_without_a_canonical_table_has_one_of_its_own(database: Databa
     looked_up = [f"(org_id, {column}) WHERE ({column} IS NOT NULL)" for column in ("id", "created_by_id", "person_id")]
     found = [row[0].partition(" USING btree ")[2] for row in indexes]
     assert found == [*looked_up, "(org_id, external_id, type, adapter)"]
-
-
-def test_every_type_has_a_column_that_the_catalogue_calls_so(database: Database, tmp_path: Path) -> None:
-    types = {"a": "string", "b": "boolean", "c": "integer", "d": "float", "e": "date", "f": "date_time", "g": "json"}
-    manifest = read_with_note(tmp_path, **{name: f"{{type: {kind}}}" for name, kind in types.items()})
-    apply(database, manifest)
-    found = {
-        name: FoundColumn(kind, is_by_bytes, None)
-        for name, kind, is_by_bytes in fetch(
-            database,
-            """SELECT attname, format_type(atttypid, atttypmod), COALESCE(collname = 'C', false)
-               FROM pg_attribute LEFT JOIN pg_collation sorted ON sorted.oid = attcollation
-               WHERE attrelid = 'pco.notes'::regclass AND attnum > 0""",
-        )
-    }
-    own = note_table(manifest).own
-    assert {column.type for column in own} == set(ColumnType) - {ColumnType.INTEGER}
-    assert all(has_type(found[column.name], column.type) for column in own)
-    assert CATALOGUE_TYPES.keys() == set(ColumnType)
 
 
 def test_every_table_view_and_column_says_what_it_holds(database: Database, tmp_path: Path) -> None:
@@ -373,28 +352,3 @@ def test_a_view_shows_custom_fields_in_their_types_and_survives_any_value(
         connection.execute(PEOPLE, (ORG, f'{{"pco_{column}": {value}}}'))
         found = connection.execute(f"SELECT first_name, {column} FROM pco.people".encode()).fetchall()
     assert found == [("Anna", shown)]
-
-
-@pytest.mark.parametrize(
-    ("value", "date", "moment"),
-    [
-        ('"2024-02-29"', datetime(2024, 2, 29).date(), None),  # noqa: DTZ001
-        ('"2023-02-29"', None, None),
-        ('"0000-00-00"', None, None),
-        ('"tomorrow"', None, None),
-        ('"infinity"', None, None),
-        ("20240229", None, None),
-        ("[]", None, None),
-        ('"2024-02-29T01:02:03Z"', None, datetime(2024, 2, 29, 1, 2, 3, tzinfo=UTC)),
-        ('"2024-02-29T01:02:03+02:00"', None, datetime(2024, 2, 28, 23, 2, 3, tzinfo=UTC)),
-        ('"2024-02-30T01:02:03Z"', None, None),
-        ('"2024-02-29T01:02:03"', None, None),
-        ('"2024-02-29T25:02:03Z"', None, None),
-    ],
-)
-def test_dates_and_times_in_custom_fields_are_read_or_null(
-    module_database: Database, value: str, date: object, moment: object
-) -> None:
-    with module_database.connect_fleet() as connection:
-        found = connection.execute("SELECT sync.json_date(%s), sync.json_timestamp(%s)", (value, value)).fetchall()
-    assert found == [(date, moment)]

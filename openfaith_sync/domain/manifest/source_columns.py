@@ -29,7 +29,7 @@ COLUMN_TYPES: Mapping[AttributeType, ColumnType] = {
     AttributeType.FLOAT: ColumnType.FLOAT,
     AttributeType.DATE: ColumnType.DATE,
     AttributeType.DATE_TIME: ColumnType.TIMESTAMP,
-    AttributeType.LOCAL_DATE_TIME: ColumnType.TIMESTAMP,
+    AttributeType.LOCAL_DATE_TIME: ColumnType.LOCAL_TIMESTAMP,
     AttributeType.CURRENCY: ColumnType.TEXT,
     AttributeType.ARRAY: ColumnType.JSON,
     AttributeType.JSON: ColumnType.JSON,

@@ -90,6 +90,16 @@ def parse_time(value: Any) -> datetime:
     raise Refused("expected a date and time with its zone, in the years 1 to 9999")
 
 
+def _parse_local_time(value: Any) -> datetime:
+    """Return the time that a clock on the wall shows; the time zone in the text is not that of the clock."""
+    if type(value) is str and len(value) > len("YYYY-MM-DD"):
+        try:
+            return datetime.fromisoformat(value).replace(tzinfo=None)
+        except ValueError:
+            pass
+    raise Refused("expected a date and time, in the years 1 to 9999")
+
+
 def _text_parser(parse: Callable[[str], str | None]) -> ParseValue:
     def parse_one(value: Any) -> str | None:
         return parse(parse_text(value))
@@ -245,6 +255,7 @@ _PARSERS: dict[tuple[AttributeType, str | None, ColumnType], Parser] = {
     (AttributeType.FLOAT, "string", ColumnType.FLOAT): Parser(_number_text(_parse_float, float), is_same),
     (AttributeType.DATE, None, ColumnType.DATE): Parser(_parse_date, _is_plain_date),
     (AttributeType.DATE_TIME, None, ColumnType.TIMESTAMP): Parser(parse_time, _is_plain_time),
+    (AttributeType.LOCAL_DATE_TIME, None, ColumnType.LOCAL_TIMESTAMP): Parser(_parse_local_time, _is_plain_time),
     (AttributeType.CURRENCY, None, ColumnType.TEXT): _TEXT,
     (AttributeType.ARRAY, None, ColumnType.JSON): Parser(_parse_json, _is_whole),
     (AttributeType.JSON, None, ColumnType.JSON): Parser(_parse_json, _is_whole),

@@ -11,7 +11,13 @@ from typing import Any
 from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.timestamps import to_seconds
 
-NUMERIC_TYPES = frozenset(AttributeType) - {AttributeType.STRING, AttributeType.JSON}
+NUMERIC_TYPES = frozenset(AttributeType) - {
+    AttributeType.STRING,
+    AttributeType.JSON,
+    AttributeType.ARRAY,
+    AttributeType.CURRENCY,
+}
+_TIMES = frozenset({AttributeType.DATE_TIME, AttributeType.LOCAL_DATE_TIME, AttributeType.DATE})
 _NULL = -math.inf
 LEAST = -1e18
 """Less than every number that is not null."""
@@ -58,7 +64,7 @@ def fold(text: str) -> str:
 
 def to_number(kind: AttributeType, value: Any) -> float | None:
     """Return the number that a value of a numeric type compares as; nothing if it is not of that type."""
-    if isinstance(value, str) and kind in (AttributeType.DATE_TIME, AttributeType.DATE):
+    if isinstance(value, str) and kind in _TIMES:
         return to_seconds(value)
     if kind is AttributeType.BOOLEAN:
         return {"true": 1, "1": 1, "false": 0, "0": 0}.get(str(value).lower())

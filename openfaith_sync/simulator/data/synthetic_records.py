@@ -58,14 +58,16 @@ def _value(name: str, attribute: Attribute, rng: random.Random) -> Any:  # noqa:
             return f"{whole / 10}" if attribute.wire == "string" else whole / 10
         case AttributeType.DATE:
             return to_date_text(moment)
-        case AttributeType.DATE_TIME:
+        case AttributeType.DATE_TIME | AttributeType.LOCAL_DATE_TIME:
             return to_text(moment)
         case AttributeType.JSON:
             return {}
+        case AttributeType.ARRAY:
+            return [str(whole)] if whole % 3 else []
         case AttributeType.PRIMARY_KEY:
             return whole if attribute.wire == "number" else str(whole)
-        case AttributeType.STRING:
-            return _text(name, whole, rng)
+        case AttributeType.STRING | AttributeType.CURRENCY:
+            return "USD" if attribute.type is AttributeType.CURRENCY else _text(name, whole, rng)
 
 
 def _text(name: str, whole: int, rng: random.Random) -> str | None:

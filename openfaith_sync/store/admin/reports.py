@@ -68,6 +68,7 @@ _DTYPES = {
     "double precision": "Float64",
     "date": "datetime64[us]",
     "timestamp with time zone": "datetime64[us, UTC]",
+    "timestamp without time zone": "datetime64[us]",
 }
 
 

@@ -30,6 +30,7 @@ _FROM_JSON: Mapping[ColumnType, str] = {
     ColumnType.FLOAT: "sync.json_float({})",
     ColumnType.DATE: "sync.json_date({})",
     ColumnType.TIMESTAMP: "sync.json_timestamp({})",
+    ColumnType.LOCAL_TIMESTAMP: "sync.json_local_timestamp({})",
     ColumnType.JSON: "{}",
 }
 _COMMON = frozenset(column.name for column in MAPPED_COMMON)

@@ -17,6 +17,7 @@ _ARRAYS = {
     ColumnType.FLOAT: "double precision[]",
     ColumnType.DATE: "date[]",
     ColumnType.TIMESTAMP: "timestamptz[]",
+    ColumnType.LOCAL_TIMESTAMP: "timestamp[]",
     ColumnType.REFERENCE: "text[]",
     # As text: an array of JSON would have to be escaped twice.
     ColumnType.JSON: "text[]",

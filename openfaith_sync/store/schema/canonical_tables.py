@@ -11,6 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     Double,
     Index,
     Integer,
@@ -37,6 +38,7 @@ _TYPES: dict[ColumnType, TypeEngine[Any]] = {
     ColumnType.FLOAT: Double(),
     ColumnType.DATE: Date(),
     ColumnType.TIMESTAMP: MOMENT,
+    ColumnType.LOCAL_TIMESTAMP: DateTime(),
     ColumnType.REFERENCE: ID,
 }
 

@@ -26,6 +26,7 @@ _SUFFIXES = {
     ColumnType.FLOAT: "num",
     ColumnType.DATE: "date",
     ColumnType.TIMESTAMP: "time",
+    ColumnType.LOCAL_TIMESTAMP: "wall",
     ColumnType.JSON: "json",
     ColumnType.REFERENCE: "ref",
 }

@@ -28,6 +28,7 @@ REVISIONS = (
     "0025",
     "0026",
     "0027",
+    "0028",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

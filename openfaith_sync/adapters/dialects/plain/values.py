@@ -46,6 +46,8 @@ class AttributeReader:
             return None
         if attribute.type is AttributeType.DATE_TIME:
             return _moment(value, attribute.format, self._zone) or value
+        if attribute.type is AttributeType.LOCAL_DATE_TIME and attribute.format:
+            return _local_time(value, attribute.format) or value
         if attribute.type is AttributeType.DATE and attribute.format:
             return _day(value, attribute.format) or value
         return value
@@ -63,6 +65,13 @@ def _moment(text: str, form: str | None, zone: ZoneInfo | None) -> str | None:
         zoned = found if found.tzinfo else found.replace(tzinfo=zone or UTC)
         return zoned.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
+        return None
+
+
+def _local_time(text: str, form: str) -> str | None:
+    try:
+        return datetime.strptime(text, form).isoformat()  # noqa: DTZ007  a clock on the wall shows no zone
+    except ValueError:
         return None
 
 
