@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import click
 
-from openfaith_sync.adapters.alert_targets.apprise_sender import AppriseSender
+from openfaith_sync.adapters.alert_targets.apprise_sender import NOT_A_URL, AppriseSender, understands
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.one_line_errors import FAILED
 from openfaith_sync.commands.output import as_json, print_json, print_rows
@@ -126,9 +126,13 @@ def _target_rows(targets: Sequence[AlertTarget], states: Sequence[TargetState]) 
     """Return a row for each target that is set, and for each other one that messages still wait for."""
     by_key = {state.key: state for state in states}
     known = {target.key for target in targets}
-    rows = [_target_row(target.name, by_key.get(target.key), is_set=True) for target in targets]
+    rows = [_target_row(target.name, by_key.get(target.key), is_set=True) | _unusable(target) for target in targets]
     left = [state for state in states if state.key not in known and (state.waiting or state.given_up)]
     return [*rows, *(_target_row(state.place, state, is_set=False) for state in left)]
+
+
+def _unusable(target: AlertTarget) -> dict[str, Any]:
+    return {} if understands(target) else {"status": "failing", "failure": NOT_A_URL}
 
 
 def _target_row(name: str, state: TargetState | None, *, is_set: bool) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def data_dictionary(deployment: Deployment, kind: str, output: Path | None) -> N
         click.echo(text.rstrip("\n"))
         return
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.FileError(str(output), error.strerror or str(error)) from None

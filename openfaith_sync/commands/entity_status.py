@@ -8,7 +8,7 @@ import click
 
 from openfaith_sync.commands.connection_lookup import unknown_org
 from openfaith_sync.commands.deployment import Deployment
-from openfaith_sync.commands.output import print_rows
+from openfaith_sync.commands.output import counted, print_rows
 from openfaith_sync.commands.refused_entities import Refusals, describe_access, load_access, with_access
 from openfaith_sync.commands.status_text import org_lines, problem_lines
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
@@ -104,4 +104,4 @@ def _row(entity: EntityStatus, statuses: Sequence[OrgStatus], passes: _Passes) -
 def _describe(under_way: PassUnderWay) -> str:
     of = "" if under_way.total is None else f" of {under_way.total:,}"
     waits = "" if under_way.is_alive else "; the next sync resumes it"
-    return f"{under_way.mode}: {under_way.records:,}{of} records, {under_way.pages:,} pages{waits}"
+    return f"{under_way.mode}: {under_way.records:,}{of} records, {counted(under_way.pages, 'page')}{waits}"

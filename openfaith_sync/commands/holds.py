@@ -6,7 +6,7 @@ import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.output import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, counted, print_json, print_rows
 from openfaith_sync.domain.ids import EntityName, parse_org
 from openfaith_sync.domain.passes.deletions import HeldRecord, Hold, HoldKind, HoldStatus
 from openfaith_sync.store.database.database import Database, open_database
@@ -114,9 +114,8 @@ def approve(deployment: Deployment, hold_id: int | None, org: str | None, is_all
         print_json(rows if is_all else rows[0])
         return
     for hold in approved.values():
-        click.echo(
-            f"approved: up to {hold.approved_up_to:,} records of {hold.key.entity} of {hold.key.org} {_MAY[hold.kind]}"
-        )
+        most = counted(hold.approved_up_to or 0, "record")
+        click.echo(f"approved: up to {most} of {hold.key.entity} of {hold.key.org} {_MAY[hold.kind]}")
         click.echo(f"next: openfaith-sync sync {hold.key.org} --entity {hold.key.entity} --mode reconciliation")
     if not approved:
         click.echo("there are no open holds", err=True)
@@ -143,7 +142,7 @@ def reject(deployment: Deployment, hold_id: int, as_json: bool) -> None:
     if as_json:
         print_json(_row(hold))
         return
-    click.echo(f"rejected: {hold.missing:,} records of {hold.key.entity} of {hold.key.org} are unchanged")
+    click.echo(f"rejected: {counted(hold.missing, 'record')} of {hold.key.entity} of {hold.key.org} are unchanged")
 
 
 def _row(hold: Hold) -> dict[str, Any]:

@@ -107,7 +107,10 @@ def add(
 @as_json
 @pass_deployment
 def list_(deployment: Deployment, as_json: bool) -> None:
-    """List the connections: org, system, and whether each is usable."""
+    """List the connections: org, system, and whether each is usable.
+
+    Example: openfaith-sync org list --json
+    """
     with open_database(deployment.settings) as database:
         rows = [
             {
@@ -125,7 +128,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
             for connection in list_connections(database)
         ]
     columns = ("org", "adapter", "base_url", "account", "organization", "method", "status", "since", "reason", "only")
-    print_rows(rows, columns, as_json=as_json)
+    print_rows(rows, columns, as_json=as_json, otherwise="no org is connected; see: openfaith-sync org add --help")
 
 
 for command in (confirm, connect, import_, invite, invites, move, pause, resume, remove, set_):

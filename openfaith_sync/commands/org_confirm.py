@@ -14,7 +14,8 @@ from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.sessions.opening import open_shared_source
 from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.accounts import forget_account
-from openfaith_sync.store.connections.connections import confirm_connection, load_connection
+from openfaith_sync.store.connections.connections import confirm_connection, list_connections, load_connection
+from openfaith_sync.store.connections.invitations import InvitationState, list_invitations
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.work import make_due
 
@@ -41,8 +42,13 @@ def confirm(deployment: Deployment, name: str, adapter: str | None, *, yes: bool
     """  # noqa: D301  click's marker for lines that are not rewrapped
     org = parse_org(name)
     with open_database(deployment.settings) as database:
-        system = find_adapter(database, org, adapter)
-        listed = next((one for one in require_connections(database, org) if one.adapter == system), None)
+        invited = [
+            one.adapter for one in list_invitations(database) if one.org == org and one.state is InvitationState.OPEN
+        ]
+        system = find_adapter(database, org, adapter, invited)
+        listed = next((one for one in list_connections(database, org) if one.adapter == system), None)
+        if listed is None and system in invited:
+            raise UsageError(f"{org} has not used its invitation yet: there is nothing to confirm")
         if listed is None or not listed.awaits_confirmation:
             raise UsageError(f"no connection of {org} to {system} waits to be confirmed")
         if reject:

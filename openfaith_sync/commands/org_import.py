@@ -14,7 +14,7 @@ from openfaith_sync.commands.dagster_partitions import Partitions, open_partitio
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.org_file import FileMistake, OrgLine, read_orgs
 from openfaith_sync.commands.org_invite import DAYS, MOST_DAYS, require_invitable, send_invitation
-from openfaith_sync.commands.output import as_json, print_json
+from openfaith_sync.commands.output import as_json, counted, print_json
 from openfaith_sync.domain.connections.connection import Connection, ConnectionStatus
 from openfaith_sync.domain.connections.selection import parse_selection
 from openfaith_sync.domain.errors import SyncError, UsageError
@@ -103,10 +103,11 @@ def import_(
         known = _load_known(database)
         mistakes += _find_unusable(lines, known, is_inviting=is_inviting)
         if mistakes:
+            if as_json:
+                print_json({"mistakes": [asdict(mistake) for mistake in mistakes]})
             for mistake in sorted(mistakes, key=lambda found: found.line):
                 click.echo(f"{file}:{mistake}", err=True)
-            count = f"{len(mistakes):,} {'mistake' if len(mistakes) == 1 else 'mistakes'}"
-            raise UsageError(f"{file} has {count}; nothing was done")
+            raise UsageError(f"{file} has {counted(len(mistakes), 'mistake')}; nothing was done")
         database.keys.require()
         invited = [one for one in lines if one.credentials is None and _key(one) not in known.connections]
         who = {one.manifest.adapter: require_invitable(deployment, one.manifest, asked_by) for one in invited}

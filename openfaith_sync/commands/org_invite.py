@@ -103,7 +103,10 @@ def invites() -> None:
 @as_json
 @pass_deployment
 def list_(deployment: Deployment, as_json: bool) -> None:
-    """List the newest invitation of each org: open, used, revoked or expired."""
+    """List the newest invitation of each org: open, used, revoked or expired.
+
+    Example: openfaith-sync org invites list --json
+    """
     with open_database(deployment.settings) as database:
         rows = [
             {
@@ -115,7 +118,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
             }
             for one in list_invitations(database)
         ]
-    print_rows(rows, COLUMNS, as_json=as_json)
+    print_rows(rows, COLUMNS, as_json=as_json, otherwise="nobody was invited; see: openfaith-sync org invite --help")
 
 
 @invites.command()
@@ -123,7 +126,10 @@ def list_(deployment: Deployment, as_json: bool) -> None:
 @adapter_option
 @pass_deployment
 def revoke(deployment: Deployment, name: str, adapter: str | None) -> None:
-    """Withdraw an org's open invitations: their links, and consents that are under way, connect nothing any more."""
+    """Withdraw an org's open invitations: their links, and consents that are under way, connect nothing any more.
+
+    Example: openfaith-sync org invites revoke grace
+    """
     org = parse_org(name)
     with open_database(deployment.settings) as database:
         if not revoke_invitations(database, org, None if adapter is None else AdapterName(adapter)):

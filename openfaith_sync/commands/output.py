@@ -19,10 +19,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _PIPE_WIDTH = 200
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, as_json: bool) -> None:
-    """Print rows as a table, or as a JSON list of objects."""
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Iterable[str], *, as_json: bool, otherwise: str | None = None
+) -> None:
+    """Print rows as a table, or as a JSON list of objects; without rows, say ``otherwise`` instead of a table."""
     if as_json:
         print_json([dict(row) for row in rows])
+        return
+    if otherwise is not None and not rows:
+        click.echo(otherwise, err=True)
         return
     table = Table(box=SIMPLE, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
@@ -70,6 +75,11 @@ def _json_value(value: Any) -> Any:
             return value.total_seconds()
         case _:
             return str(value)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun: `1 request`, `1,200 requests`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def require_yes(question: str) -> None:

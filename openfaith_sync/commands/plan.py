@@ -9,7 +9,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connection_lookup import load_listed_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
-from openfaith_sync.commands.output import as_json, print_json, print_rows
+from openfaith_sync.commands.output import as_json, counted, print_json, print_rows
 from openfaith_sync.commands.plan_facts import OrgPlan, plan_org
 from openfaith_sync.domain.ids import AdapterName, parse_org
 from openfaith_sync.domain.planning.deletion_forecast import DeletionForecast, SafetyStopForecast
@@ -169,7 +169,11 @@ def _minutes(shortest: float, longest: float) -> str:
 def _remarks(found: OrgPlan, runs: Iterable[RunForecast]) -> Iterable[str]:
     """Yield what a person should know beside the tables."""
     pace = found.pace
-    asked = f"asked the source with {found.requests} requests" if found.is_source_asked else "did not ask the source"
+    asked = (
+        f"asked the source with {counted(found.requests, 'request')}"
+        if found.is_source_asked
+        else "did not ask the source"
+    )
     yield (
         f"budget: {pace.allowed} of {pace.limit} requests in {pace.period:.0f} s may be used, {pace.used} are; {asked}"
     )

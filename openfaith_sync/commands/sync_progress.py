@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, T
 from rich.progress import Progress as ProgressBars
 from rich.text import Text
 
+from openfaith_sync.commands.output import counted
 from openfaith_sync.domain.connections.deployment_settings import LogFormat
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.pass_notes import remarks
@@ -66,7 +67,9 @@ class LineDisplay:
         if self._last[0] == entity and now - self._last[1] < SECONDS_BETWEEN_LINES:
             return
         self._last = (entity, now)
-        self._say(f"{entity}: {_of_total(progress)} records, {progress.requests} requests{_waited(progress)}")
+        self._say(
+            f"{entity}: {_of_total(progress)} records, {counted(progress.requests, 'request')}{_waited(progress)}"
+        )
 
     def end(self, outcome: EntityOutcome) -> None:
         """Print an entity's outcome."""
@@ -83,7 +86,7 @@ class BarDisplay:
 
     def show(self, entity: EntityName, progress: PassProgress) -> None:
         """Advance the entity's bar."""
-        text = f"{progress.requests} requests{_waited(progress)}"
+        text = f"{counted(progress.requests, 'request')}{_waited(progress)}"
         self._bars.update(self._task(entity), completed=progress.records, total=progress.total, text=text)
 
     def end(self, outcome: EntityOutcome) -> None:
@@ -142,6 +145,6 @@ def _ending(outcome: EntityOutcome) -> str:
     return (
         f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, "
         f"{tombstoned}{older}{waiting}{counts.dead:,} rejected; "
-        f"{result.requests} requests, {result.duration.total_seconds():.1f} s"
+        f"{counted(result.requests, 'request')}, {result.duration.total_seconds():.1f} s"
         + "".join(f"; {remark}" for remark in remarks(result.report))
     )

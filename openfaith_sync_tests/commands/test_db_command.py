@@ -101,4 +101,5 @@ def test_the_data_dictionary_is_printed_and_written_in_each_format(run: Run, tmp
     sources = yaml.load(path)["sources"]
     assert sum(len(source["tables"]) for source in sources) == len(relations) > 40
     assert all(isinstance(table["name"], str) for source in sources for table in source["tables"])
-    assert run("data-dictionary", "-o", str(tmp_path / "none" / "x")).exit_code == 1
+    assert run("data-dictionary", "-o", str(tmp_path / "new" / "folder.md")).exit_code == 0
+    assert run("data-dictionary", "-o", str(path / "below a file")).exit_code == 1

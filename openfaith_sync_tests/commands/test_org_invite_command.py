@@ -55,7 +55,7 @@ def test_an_invited_church_is_synced_once_a_person_confirmed_its_name(
     url = invite(run_stored, church)
     (listed,) = json.loads(run_stored("org", "invites", "list", "--json").stdout)
     assert (listed["org"], listed["state"], listed["asked_by"]) == ("grace", "open", "Northside Data")
-    expect_line(run_stored("org", "confirm", "grace", "--yes"), FAILED, "there is no org 'grace'")
+    expect_line(run_stored("org", "confirm", "grace", "--yes"), FAILED, "has not used its invitation yet")
     accept(database, church, url)
     (listed,) = json.loads(run_stored("org", "list", "--json").stdout)
     assert (listed["status"], listed["organization"]) == ("unconfirmed", NAME)

@@ -69,7 +69,7 @@ def test_every_connected_org_has_a_line_the_worst_first(
         assert (syncing["state"], syncing["records"], syncing["total"]) == ("syncing", 1, 10)
         assert "syncing: email: 1 of 10 records, done in about 18 min" in run_stored("status").stdout
         (row,) = json.loads(run_stored("status", "zion", "--json").stdout)
-        assert row["open_pass"] == "full: 1 of 10 records, 1 pages"
+        assert row["open_pass"] == "full: 1 of 10 records, 1 page"
     assert "interrupted: email: 1 of 10 records" in run_stored("status").stdout
 
 

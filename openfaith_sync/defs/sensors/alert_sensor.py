@@ -8,7 +8,7 @@ from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.domain.connections.deployment_settings import ALERT_URLS
 from openfaith_sync.sessions.alerting import watch_alerts
 
-EVERY_SECONDS = 20
+EVERY_SECONDS = 10
 
 
 def build_alert_sensor(urls: Sequence[str]) -> dg.SensorDefinition:

@@ -40,7 +40,7 @@ def build_problem_sensor(manifest: Manifest) -> dg.SensorDefinition:
     return dg.SensorDefinition(
         name=f"{manifest.adapter}_problems",
         evaluation_fn=evaluate,
-        minimum_interval_seconds=20,
+        minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Writes the results of the asset checks when they change, and once a day, without a run. The reason of "
