@@ -116,6 +116,12 @@ def test_a_token_in_the_place_of_a_host_is_not_shown(run_stored: Run) -> None:
     assert "T0KEN" not in shown.output
 
 
+def test_the_list_shows_a_url_that_can_tell_nobody(run_stored: Run) -> None:
+    listed = json.loads(run_stored("alerts", "list", "--json", OPENFAITH_ALERT_URLS="nonsense://secretsecret").stdout)
+    (target,) = listed["targets"]
+    assert (target["status"], target["failure"]) == ("failing", "Apprise does not understand this URL")
+
+
 def test_a_sync_by_hand_tells_what_it_finds_and_what_is_over(
     run_stored: Run, database: Database, receiver: AlertReceiver, church: RunningSimulator
 ) -> None:

@@ -81,4 +81,6 @@ def test_with_a_mistake_nothing_is_done(
         f"openfaith-sync: {path} has 3 mistakes; nothing was done",
     ]
     assert WRONG not in answer.output
+    found = json.loads(run_stored("org", "import", str(path), "--json").stdout)["mistakes"]
+    assert [(one["line"], one["column"]) for one in found] == [(3, "credentials"), (4, "base_url"), (5, "credentials")]
     assert list_connections(database) == []
