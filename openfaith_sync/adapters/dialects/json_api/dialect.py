@@ -99,7 +99,7 @@ class JsonApiDialect:
         meta, links = _expect(document, "meta", dict), _links(document)
         path = entity.path + fill_path(entity.endpoints.list, **query.ids)
         rows = _rows(document, meta, links)
-        records = read_rows(rows, entity.resource, path, query.offset, is_whole=not query.is_sparse)
+        records = read_rows(rows, entity, path, query.offset, is_whole=not query.is_sparse)
         if query.parent is not None:
             records = tuple(with_parent(entity, query.parent, record) for record in records)
         children = self._children_by_type(child for child in entity.sideload.values() if child in query.children)
@@ -141,7 +141,7 @@ class JsonApiDialect:
     ) -> FreshRecord:
         """Return the requested record."""
         found = _require(document, "data")
-        record = read_resource(found, entity.resource)
+        record = read_resource(found, entity.resource, drop=entity.drop)
         if record.is_unidentified and _named(found) in {None, external_id}:
             # It can only be the requested record, so that one still exists, however damaged.
             record = record._replace(external_id=external_id)
@@ -152,30 +152,29 @@ class JsonApiDialect:
 
     def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
         """Return the record in an event's payload."""
-        record = read_resource(dict(payload), is_whole=False)
+        record = read_resource(dict(payload), is_whole=False, drop=entity.drop)
         if record.damage is not None:
             raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
         return with_parent(entity, parent, record)
 
     def parse_stored(self, entity: Entity, body: JsonObject, parent: ExternalId | None) -> RawRecord:
         """Return the record of a resource object that was kept."""
-        return with_parent(entity, parent, read_resource(stored_row(body), entity.resource))
+        return with_parent(entity, parent, read_resource(stored_row(body), entity.resource, drop=entity.drop))
 
-    def _children_by_type(self, children: Iterable[str]) -> dict[str, EntityName]:
-        return {self._entities[EntityName(child)].resource: EntityName(child) for child in children}
+    def _children_by_type(self, children: Iterable[str]) -> dict[str, Entity]:
+        found = (self._entities[EntityName(child)] for child in children)
+        return {child.resource: child for child in found}
 
 
-def _read_children(
-    body: Mapping[str, Any], children: Mapping[str, EntityName]
-) -> dict[EntityName, tuple[RawRecord, ...]]:
-    found: dict[EntityName, list[RawRecord]] = {entity: [] for entity in children.values()}
+def _read_children(body: Mapping[str, Any], children: Mapping[str, Entity]) -> dict[EntityName, tuple[RawRecord, ...]]:
+    found: dict[EntityName, list[RawRecord]] = {child.name: [] for child in children.values()}
     # The source may omit the key when nothing is included (docs/pco.md 1.2).
     for resource in _expect(body, "included", list) if body.get("included") else ():
         kind = resource.get("type") if isinstance(resource, dict) else None
         # A resource without a type matches no entity; the children's own count then shows that one is missing.
-        if isinstance(kind, str) and (entity := children.get(kind)) is not None:
-            found[entity].append(read_resource(resource))
-    return {entity: tuple(records) for entity, records in found.items()}
+        if isinstance(kind, str) and (child := children.get(kind)) is not None:
+            found[child.name].append(read_resource(resource, drop=child.drop))
+    return {name: tuple(records) for name, records in found.items()}
 
 
 def _links(body: Mapping[str, Any]) -> Mapping[str, Any]:

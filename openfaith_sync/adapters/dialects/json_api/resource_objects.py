@@ -1,22 +1,34 @@
 """Reads JSON:API resource objects as raw records; a damaged object affects only its own record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified_record, with_positions
+from openfaith_sync.adapters.dialects.pages.rows import (
+    WITHHELD,
+    parse_identity,
+    unidentified_record,
+    with_positions,
+    without_dropped,
+)
 from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
 
 
-def read_resource(found: object, resource: str | None = None, *, is_whole: bool = True) -> RawRecord:
+def read_resource(
+    found: object, resource: str | None = None, *, is_whole: bool = True, drop: Collection[str] = ()
+) -> RawRecord:
     """Return the record of a resource object, marked as damaged if it is malformed or not of type ``resource``.
 
     An object without a usable id gets one derived from its content, so that it is recognised the next time.
     With ``is_whole``, an object without attributes is damaged: storing a stub would empty every column.
+    Neither the record nor its body contains the attributes in ``drop``.
     """
     if not isinstance(found, dict):
-        return unidentified_record(found, "record", found, "expected a resource object")
+        return unidentified_record(found, "record", found, "expected a resource object", is_withheld=bool(drop))
+    if drop:
+        found = without_dropped_attributes(found, drop)
     external_id, kind = parse_identity(found.get("id")), found.get("type")
     if external_id is None:
         return unidentified_record(
@@ -35,11 +47,20 @@ def read_resource(found: object, resource: str | None = None, *, is_whole: bool 
     return _read_related(external_id, attributes, relationships, found)
 
 
+def without_dropped_attributes(found: Mapping[str, Any], drop: Collection[str]) -> dict[str, Any]:
+    """Return a resource object without the attributes that are never kept, whatever stands in their place."""
+    attributes = found.get("attributes")
+    if isinstance(attributes, dict):
+        return {**found, "attributes": without_dropped(attributes, drop)}
+    return {**found, "attributes": [WITHHELD]} if attributes else dict(found)
+
+
 def read_rows(
-    rows: Sequence[object], resource: str, listing: str, offset: int, *, is_whole: bool
+    rows: Sequence[object], entity: Entity, listing: str, offset: int, *, is_whole: bool
 ) -> tuple[RawRecord, ...]:
     """Return the record of every row of a page, in order; unidentified ones include their position."""
-    return with_positions(tuple(read_resource(row, resource, is_whole=is_whole) for row in rows), listing, offset)
+    records = (read_resource(row, entity.resource, is_whole=is_whole, drop=entity.drop) for row in rows)
+    return with_positions(tuple(records), listing, offset)
 
 
 def _read_related(

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import quote
 
 from openfaith_sync.domain.errors import DefinitionError
@@ -15,6 +15,7 @@ from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, 
 # Ids become keys, paths and array elements: no white space, control characters or text that PostgreSQL rejects.
 MAX_ID_CHARACTERS = 200
 _ID = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_ID_CHARACTERS}}}")
+WITHHELD = "withheld: attributes that are never kept could not be told from the others"
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
@@ -46,17 +47,27 @@ def fill_parameter(text: str, /, **ids: ExternalId | None) -> str:
     return text
 
 
-def unidentified_record(found: object, field: str, value: object, reason: str, attributes: object = None) -> RawRecord:
-    """Return the damaged record of a row without a usable id; its own id is derived from its content."""
+def unidentified_record(
+    found: object, field: str, value: object, reason: str, attributes: object = None, *, is_withheld: bool = False
+) -> RawRecord:
+    """Return the damaged record of a row without a usable id; its own id is derived from its content.
+
+    The body of a row that is withheld does not contain it.
+    """
     digest = hashlib.sha256(storable_json(found)).hexdigest()[:32]
     return RawRecord(
         ExternalId(f"{UNIDENTIFIED}{digest}"),
         # Its version shows its position in an ordered listing.
         attributes if isinstance(attributes, dict) else {},
         {},
-        {"row": found},
+        {"row": WITHHELD if is_withheld else found},
         damage=Damage(field, json_type(value), reason),
     )
+
+
+def without_dropped(row: JsonObject, drop: Collection[str]) -> JsonObject:
+    """Return a row without the values that are never kept."""
+    return row if row.keys().isdisjoint(drop) else {name: value for name, value in row.items() if name not in drop}
 
 
 def stored_row(body: JsonObject) -> object:

@@ -15,8 +15,8 @@ from typing import Any
 
 from openfaith_sync.adapters.client.lenient_json import parse_json
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
-from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
-from openfaith_sync.adapters.dialects.pages.rows import parse_identity
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, without_dropped_attributes
+from openfaith_sync.adapters.dialects.pages.rows import WITHHELD, parse_identity
 from openfaith_sync.adapters.dialects.pco.webhook_keys import require_webhooks
 from openfaith_sync.domain.ids import AccountId, ExternalId
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -52,13 +52,14 @@ class WebhookReader:
         try:
             parts = _parts(body)
         except _NotAnEvent as error:
-            return Delivery(unreadable=(_unreadable(name, str(error), body),))
+            return Delivery(unreadable=(_unreadable(name, str(error), body, is_withheld=self._may_hold_dropped(name)),))
         events, ignored, unreadable = [], [], []
         for part in parts:
             try:
                 found = self._read_part(part, time)
             except _NotAnEvent as error:
-                unreadable.append(_unreadable(name, str(error), storable_json(part)))
+                is_withheld = self._may_hold_dropped(_name_of(part) or name)
+                unreadable.append(_unreadable(name, str(error), storable_json(part), is_withheld=is_withheld))
                 continue
             if isinstance(found, InboxEvent):
                 events.append(found)
@@ -77,9 +78,8 @@ class WebhookReader:
 
     def _read_part(self, part: object, time: datetime | None) -> InboxEvent | str:
         """Return the event, or its name if that is not in the manifest."""
-        attributes = part.get("attributes") if isinstance(part, dict) else None
-        name = attributes.get("name") if isinstance(attributes, dict) else None
-        if not isinstance(part, dict) or not isinstance(attributes, dict) or not isinstance(name, str):
+        attributes, name = part.get("attributes") if isinstance(part, dict) else None, _name_of(part)
+        if not isinstance(part, dict) or not isinstance(attributes, dict) or name is None:
             raise _NotAnEvent("the event has no name")
         announcement = self.announced.get(name)
         if announcement is None:
@@ -89,18 +89,25 @@ class WebhookReader:
         resource = payload.get("data")
         if not isinstance(resource, dict):
             raise _NotAnEvent("the payload contains no record")
-        meta = payload.get("meta")
+        meta, drop = payload.get("meta"), self._entities[announcement.entity].drop
         event = InboxEvent(
             event_id=event_id,
             name=name,
             entity=announcement.entity,
             external_id=self._external_id(announcement, resource),
             action=announcement.action,
-            payload=resource,
+            payload=without_dropped_attributes(resource, drop) if drop else resource,
             event_time=(_parse_time(meta.get("event_time")) if isinstance(meta, dict) else None) or time,
             account=self._stated_account(part, payload),
         )
         return replace(event, parent_id=self._parent_id(event, resource))
+
+    def _may_hold_dropped(self, name: str) -> bool:
+        """Return whether an event of this name may hold attributes that are never kept; unknown names always may."""
+        announcement = self.announced.get(name)
+        if announcement is None:
+            return any(entity.drop for entity in self._entities.values())
+        return bool(self._entities[announcement.entity].drop)
 
     def _stated_account(self, part: Mapping[str, Any], payload: Mapping[str, Any]) -> AccountId | None:
         declared = self._account
@@ -168,6 +175,13 @@ def _parse_time(text: object) -> datetime | None:
         return None
 
 
-def _unreadable(name: str, reason: str, content: bytes) -> Unreadable:
+def _name_of(part: object) -> str | None:
+    attributes = part.get("attributes") if isinstance(part, dict) else None
+    name = attributes.get("name") if isinstance(attributes, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _unreadable(name: str, reason: str, content: bytes, *, is_withheld: bool) -> Unreadable:
     digest = hashlib.sha256(content).hexdigest()[:32]
-    return Unreadable(f"unreadable:{digest}", name[:200], reason, content.decode(errors="replace"))
+    kept = storable_json(WITHHELD).decode() if is_withheld else content.decode(errors="replace")
+    return Unreadable(f"unreadable:{digest}", name[:200], reason, kept)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
-from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified_record
+from openfaith_sync.adapters.dialects.pages.rows import parse_identity, unidentified_record, without_dropped
 from openfaith_sync.adapters.dialects.plain.documents import value_below
 from openfaith_sync.adapters.dialects.plain.values import AttributeReader
 from openfaith_sync.domain.ids import ExternalId
@@ -17,6 +17,7 @@ class RowReader:
     def __init__(self, entity: Entity, zone: ZoneInfo | None, *, blank_is_missing: bool) -> None:
         """Prepare to read the rows of an entity, as its manifest describes them."""
         self._id_path, self._is_number = entity.id, entity.id_format == "number"
+        self._drop = entity.drop
         self._attributes = AttributeReader(entity, zone, blank_is_missing=blank_is_missing)
         self._references = [
             (name, part.at or name, part.resource or part.target)
@@ -27,7 +28,9 @@ class RowReader:
     def read(self, row: object) -> RawRecord:
         """Return the record of a row, marked as damaged if it is malformed."""
         if not isinstance(row, Mapping):
-            return unidentified_record(row, "record", row, "expected a record")
+            return unidentified_record(row, "record", row, "expected a record", is_withheld=bool(self._drop))
+        if self._drop:
+            row = without_dropped(row, self._drop)
         external_id = self._identity(value_below(row, self._id_path))
         if external_id is None:
             expected = "a number" if self._is_number else "an id, as text or number"
