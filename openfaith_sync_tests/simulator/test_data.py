@@ -34,7 +34,7 @@ def column(world: World) -> Callable[[str, str], list[Any]]:
 
 
 def text(world: World) -> bytes:
-    return b"\n".join(line for table in world.tables.values() for line in truth_lines(table))
+    return b"\n".join(line for table in world.tables.values() for line in truth_lines(world, table))
 
 
 def test_a_seed_always_makes_the_same_church(manifest: Manifest) -> None:

@@ -22,7 +22,7 @@ Truth = dict[str, dict[str, TrueRecord]]
 def filled(manifest: Manifest) -> Truth:
     """Return the truth of a church of four thousand, by entity."""
     world = populate(manifest, 4000, seed=1)
-    return {name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()}
+    return {name: parse_truth(b"\n".join(truth_lines(world, table))) for name, table in world.tables.items()}
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_memberships_agree_with_what_households_and_groups_say(filled: Truth) ->
 @pytest.mark.parametrize("people", [0, 1, 2, 7, 41])
 def test_they_agree_in_small_churches_too(manifest: Manifest, people: int) -> None:
     world = populate(manifest, people, seed=2)
-    check_agreement({name: parse_truth(b"\n".join(truth_lines(table))) for name, table in world.tables.items()})
+    check_agreement({name: parse_truth(b"\n".join(truth_lines(world, table))) for name, table in world.tables.items()})
 
 
 def test_memberships_are_lifelike(filled: Truth) -> None:

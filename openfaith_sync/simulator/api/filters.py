@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.api.query import Where
+from openfaith_sync.simulator.api.scopes import is_archived, scope_tests
 from openfaith_sync.simulator.api.searches import find_search
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.ordering import LEAST, NUMERIC_TYPES, after, to_number
@@ -33,7 +33,7 @@ def _nothing(_row: Row) -> bool:
     return False
 
 
-def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Condition]:
+def conditions(world: World, table: Table, wheres: tuple[Where, ...], scopes: tuple[str, ...] = ()) -> list[Condition]:
     """Return the conditions that apply.
 
     A filter that the entity does not have is ignored. Archived records are hidden unless the request asks for
@@ -42,7 +42,9 @@ def conditions(world: World, table: Table, wheres: tuple[Where, ...]) -> list[Co
     known = table.entity.filters
     if _ARCHIVE_STATUS in known and not any(where.name == _ARCHIVE_STATUS for where in wheres):
         wheres = (*wheres, Where(_ARCHIVE_STATUS, "", "not_archived"))
-    return [condition for where in wheres if where.name in known for condition in _condition(world, table, where)]
+    named = [condition for where in wheres if where.name in known for condition in _condition(world, table, where)]
+    asked = frozenset(where.name for where in wheres)
+    return named + [Condition(test) for test in scope_tests(table, scopes, asked, world.now())]
 
 
 def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
@@ -96,10 +98,7 @@ def _equals_text(place: int, value: str) -> Test:
 
 
 def _archive_condition(table: Table, value: str) -> Iterator[Condition]:
-    def archived(row: Row) -> Any:
-        return table.value(row, "archived_at")
-
     if value == "only":
-        yield Condition(lambda row: archived(row) is not None)
+        yield Condition(lambda row: is_archived(table, row))
     elif value == "not_archived":
-        yield Condition(lambda row: archived(row) is None)
+        yield Condition(lambda row: not is_archived(table, row))

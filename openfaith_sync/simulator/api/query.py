@@ -29,6 +29,8 @@ class Query:
     order: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     wheres: tuple[Where, ...] = ()
+    scopes: tuple[str, ...] = ()
+    """The named selections of ``filter=``."""
     fields: tuple[tuple[str, frozenset[str]], ...] = field(default=())
     """The wire types, each with the requested names."""
 
@@ -63,6 +65,7 @@ def parse_query(text: str, most: int) -> Query:
     per_page, offset = DEFAULT_PAGE, 0
     order: list[str] = []
     include: list[str] = []
+    scopes: list[str] = []
     wheres: list[Where] = []
     fields: dict[str, frozenset[str]] = {}
     for key, value in pairs:
@@ -74,6 +77,8 @@ def parse_query(text: str, most: int) -> Query:
             order += _names(value)
         elif key in ("include", "include[]"):
             include += _names(value)
+        elif key in ("filter", "filter[]"):
+            scopes += _names(value)
         elif key.startswith("where[") and key.endswith("]"):
             name, _, operator = key[6:-1].partition("][")
             wheres.append(Where(name, operator, value))
@@ -86,6 +91,7 @@ def parse_query(text: str, most: int) -> Query:
         order=tuple(order),
         include=tuple(dict.fromkeys(include)),
         wheres=tuple(wheres),
+        scopes=tuple(scopes),
         fields=tuple(sorted(fields.items(), key=lambda item: item[0])),
     )
 

@@ -44,6 +44,12 @@ class Form:
             renderer.relationships.way(table, n) for n in always if n not in branches and self._is_sent(n)
         ]
         self._linked_relationships = [renderer.relationships.way(table, n) for n in branches if self._is_sent(n)]
+        self._deep_relationships = [
+            renderer.relationships.deep_way(table, name, further)
+            for name, deeper in branches.items()
+            for further in dict.fromkeys(path.split(".")[0] for path in deeper)
+            if self._is_sent(further)
+        ]
         self._leads: list[tuple[RelationshipEdge, Form, bool]] = []
         for name, deeper in branches.items():
             edge = renderer.world.edge(table, name)
@@ -69,7 +75,7 @@ class Form:
             if is_joined:
                 bodies += filter(None, [self._joined(edge, target, number) for number in ids])
         found: Found = {}
-        self._collect(ids, found)
+        self._collect(ids, found, is_joined_apart=True)
         return bodies + list(found.values())
 
     def forget(self, number: int) -> None:
@@ -105,10 +111,10 @@ class Form:
             self._renderer.kept_bytes += len(joined)
         return joined
 
-    def _collect(self, ids: Iterable[int], found: Found) -> None:
+    def _collect(self, ids: Iterable[int], found: Found, *, is_joined_apart: bool = False) -> None:
         ids = list(ids)
         for edge, target, is_joined in self._leads:
-            if is_joined:
+            if is_joined and is_joined_apart:
                 continue
             rows = self._table.rows
             children = list(dict.fromkeys(child for number in ids for child in edge.visible(rows[number])))
@@ -130,8 +136,11 @@ class Form:
                 found.setdefault((declared.resource, str(identity)), orjson.dumps(resource))
 
     def _render(self, row: Row) -> bytes:
-        body = self._bodies[row.id] = self.body(row)
-        self._renderer.kept_bytes += len(body)
+        body = self.body(row)
+        # What an include of two levels shows changes with rows that are two steps away.
+        if not self._deep_relationships:
+            self._bodies[row.id] = body
+            self._renderer.kept_bytes += len(body)
         return body
 
     def _render_with(self, row: Row, links: dict[str, str | None]) -> bytes:
@@ -141,6 +150,10 @@ class Form:
             own = self._url(row)
             for way in self._linked_relationships:
                 relationships[way.name] = {"links": {"related": way.link(row, own)}, "data": way.data(row)}
+            for way in self._deep_relationships:
+                data = way.data(row)
+                if data:
+                    relationships[way.name] = {"links": {"related": None}, "data": data}
         record: dict[str, Any] = {
             "type": self._wire_type,
             "id": str(row.id),
@@ -167,6 +180,7 @@ class Renderer:
         self.left_out = frozenset(left_out)
         self.world, self.relationships = world, RelationshipViews(world, base_url)
         self._forms: dict[tuple[object, ...], Form] = {}
+        self._of_table: dict[str, list[Form]] = {name: [] for name in world.tables}
         self.kept_bytes = 0
         for table in world.tables.values():
             table.watchers.append(self._watcher(table))
@@ -177,27 +191,29 @@ class Renderer:
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = Form(self, table, wire_type, includes, fields)
+            self._of_table[table.entity.name].append(form)
         return form
 
     def trim(self) -> None:
         """Drop everything rendered if it grows too large: only between requests, since forms reference each other."""
         if len(self._forms) > _KEPT_FORMS or self.kept_bytes > _KEPT_BYTES:
             self._forms.clear()
+            for forms in self._of_table.values():
+                forms.clear()
             self.kept_bytes = 0
 
     def _watcher(self, table: Table) -> Any:
         def forget(row: Row) -> None:
-            self._forget(table, row.id)
-            for edge in self.world.edges(table):
-                for number in edge.follow(row):
-                    self._forget(edge.target, number)
+            for form in own:
+                form.forget(row.id)
+            for edge in edges:
+                forms = self._of_table[edge.target.entity.name]
+                for number in edge.follow(row) if forms else ():
+                    for form in forms:
+                        form.forget(number)
 
+        own, edges = self._of_table[table.entity.name], list(self.world.edges(table))
         return forget
-
-    def _forget(self, table: Table, number: int) -> None:
-        for key, form in self._forms.items():
-            if key[0] == table.entity.name:
-                form.forget(number)
 
 
 def _unnamed_parent(table: Table) -> set[str]:

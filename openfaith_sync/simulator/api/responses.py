@@ -46,6 +46,7 @@ class SimulatedResponse:
 _TITLES = {
     400: ("Bad Request", "Your request could not be processed"),
     401: ("Unauthorized", "This request could not be authenticated. Error Code Hint: (CAPUCHIN)"),
+    402: ("Payment Required", "Your subscription does not include this product"),
     403: ("Forbidden", "You do not have access to this resource"),
     404: ("Not Found", "The resource you requested could not be found"),
     410: ("Gone", "The resource you requested is gone"),
@@ -66,6 +67,11 @@ def error(status: int, detail: str | None = None, code: str | None = None, **hea
     title, usual = _TITLES.get(status, ("Error", "Error"))
     problem = {"status": str(status), "title": title} | ({"code": code} if code else {}) | {"detail": detail or usual}
     return SimulatedResponse(status, orjson.dumps({"errors": [problem]}), JSON, headers=headers)
+
+
+def hint(code: str) -> SimulatedResponse:
+    """Return the response to a valid credential that does not suffice, with the word that says why."""
+    return error(401, f"This request could not be authenticated. Error Code Hint: ({code})", "unauthorized")
 
 
 def refused_credentials() -> SimulatedResponse:

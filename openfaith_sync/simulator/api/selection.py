@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from openfaith_sync.simulator.api.filters import Condition, conditions
-from openfaith_sync.simulator.api.query import Query, Where
+from openfaith_sync.simulator.api.query import Query
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.ordering import LEAST, NUMERIC_TYPES, Index, OrderKey, after
 from openfaith_sync.simulator.data.tables import Table
@@ -82,28 +82,30 @@ class Selector:
 
     def _select(self, table: Table, query: Query) -> Selection:
         order = order_keys(table, query.order)
-        wanted = conditions(self._world, table, query.wheres)
+        wanted = conditions(self._world, table, query.wheres, query.scopes)
         if not wanted:
             index = table.index(order)
             return IndexRange(index, 0, len(index))
         if _spans(table, order, wanted):
             return _span(table.index(order), order[0], wanted)
-        return self._choose(table, order, query.wheres, wanted)
+        return self._choose(table, order, (query.wheres, query.scopes), wanted)
 
     def select_among(self, table: Table, query: Query, ids: Collection[int]) -> Selection:
         """Return the rows with these ids that match the query."""
-        wanted = conditions(self._world, table, query.wheres)
+        wanted = conditions(self._world, table, query.wheres, query.scopes)
         place = table.placer(order_keys(table, query.order))
         rows = [table.rows[number] for number in ids]
         kept = [row for row in rows if all(condition.test(row) for condition in wanted)]
         return FilteredRows([row.id for row in sorted(kept, key=place)])
 
     def _choose(
-        self, table: Table, order: tuple[OrderKey, ...], wheres: tuple[Where, ...], wanted: list[Condition]
+        self, table: Table, order: tuple[OrderKey, ...], asked: tuple[object, ...], wanted: list[Condition]
     ) -> FilteredRows:
         # Searches read other tables too, so a change to any table invalidates the cache.
         versions = sum(other.version for other in self._world.tables.values())
-        key = (table.entity.name, versions, order, wheres)
+        # What is past or future changes with the clock alone.
+        minute = self._world.now() // 60 if asked[-1] else 0
+        key = (table.entity.name, versions, order, asked, minute)
         filtered = self._kept.get(key)
         if filtered is None:
             tests = [condition.test for condition in wanted]

@@ -2,14 +2,16 @@
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.manifest.paging import DeepOffset
-from openfaith_sync.simulator.api.responses import SimulatedResponse, refused_credentials
+from openfaith_sync.simulator.api.responses import SimulatedResponse, error, hint, refused_credentials
 from openfaith_sync.simulator.auth.oauth import OAuthServer
 from openfaith_sync.simulator.settings.rate_limit import RateRule, RateWindows, WindowCount
-from openfaith_sync.simulator.settings.settings import SimulatorSettings
+from openfaith_sync.simulator.settings.settings import ProductRefusal, SimulatorSettings
 
 _OLDEST_VERSION = "2018-08-01"
 
@@ -34,6 +36,19 @@ class AccessControl:
         self._windows = RateWindows()
         self.rate = settings.rate
         self._oauth = oauth
+        self._paths = {name: product.path for name, product in manifest.adapter_file.products.items() if product.path}
+        self.refuse_products(settings.refused_products)
+
+    def refuse_products(self, refused: Mapping[str, ProductRefusal]) -> None:
+        """Refuse these products of the manifest from now on, and no others.
+
+        Raises:
+            UsageError: The manifest has no product of that name.
+        """
+        unknown = sorted(set(refused) - set(self._paths))
+        if unknown:
+            raise UsageError(f"there is no product {', '.join(unknown)}; the known ones: {', '.join(self._paths)}")
+        self._refused = {self._paths[name]: refusal for name, refusal in refused.items()}
 
     def set_rate(self, rate: RateRule | None) -> None:
         """Set another limit and discard the counts."""
@@ -41,7 +56,14 @@ class AccessControl:
         self._windows.clear()
 
     def authenticate(self, authorization: str, path: str) -> Client | SimulatedResponse:
-        """Return the authenticated client, or the response to an invalid credential."""
+        """Return the authenticated client, or the response to an invalid credential or a product out of its reach."""
+        client = self._authenticate(authorization, path)
+        refusal = self._refused.get("/".join(path.split("/")[:3])) if isinstance(client, Client) else None
+        if refusal is None:
+            return client
+        return error(int(refusal)) if refusal.isdecimal() else hint(refusal)
+
+    def _authenticate(self, authorization: str, path: str) -> Client | SimulatedResponse:
         method = self._methods.get(authorization)
         if method is not None:
             return Client(authorization, method)

@@ -77,11 +77,11 @@ class OAuthServer:
             return self._refuse("BABOON")
         wanted = self._scope_below.get("/".join(path.split("/")[:3]))
         if wanted is not None and wanted not in token.grant.scopes:
-            return _hint("PELICAN")
+            return responses.hint("PELICAN")
         return token.grant.number
 
     def _refuse(self, hint: str) -> SimulatedResponse:
-        return responses.refused_credentials() if self.behaviour.refusal == "basic" else _hint(hint)
+        return responses.refused_credentials() if self.behaviour.refusal == "basic" else responses.hint(hint)
 
     def _authorize(self, parameters: dict[str, str]) -> SimulatedResponse:
         redirect_uri, challenge = parameters.get("redirect_uri", ""), parameters.get("code_challenge", "")
@@ -163,7 +163,3 @@ def _gone() -> SimulatedResponse:
 def _refused(status: int, error: str, description: str) -> SimulatedResponse:
     body = {"error": error, "error_description": description}
     return SimulatedResponse(status, orjson.dumps(body), JSON, headers=_NO_STORE)
-
-
-def _hint(hint: str) -> SimulatedResponse:
-    return responses.error(401, f"This request could not be authenticated. Error Code Hint: ({hint})", "unauthorized")

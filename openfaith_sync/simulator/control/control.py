@@ -24,12 +24,13 @@ from openfaith_sync.simulator.events.event_publisher import EventPublisher
 from openfaith_sync.simulator.settings.delivery_faults import DeliveryFaults
 from openfaith_sync.simulator.settings.faults import KINDS, ArmedFaults, parse_faults
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
-from openfaith_sync.simulator.settings.settings import SimulatorSettings
+from openfaith_sync.simulator.settings.settings import ProductRefusal, SimulatorSettings
 
 NDJSON = "application/x-ndjson"
 _MUTATION: TypeAdapter[Mutation] = TypeAdapter(Mutation)
 _IGNORED = TypeAdapter(tuple[IgnoredParameters, ...])
 _SCRIPT = TypeAdapter(list[ScriptStep])
+_PRODUCTS = TypeAdapter(dict[str, ProductRefusal])
 _MUTATIONS = frozenset({"create", "change", "delete", "merge", "move", "random"})
 
 
@@ -75,6 +76,7 @@ class Control:
             ("POST", "script"): self._set_script,
             ("POST", "rate"): self._set_rate,
             ("POST", "latency"): self._set_latency,
+            ("POST", "products"): lambda body: access_control.refuse_products(_PRODUCTS.validate_python(body)),
             ("POST", "ignored"): self._set_ignored,
             ("POST", "answer_for"): lambda body: church_switch.answer_for(body, self.log.last_sequence),
             ("GET", "webhooks"): lambda _: self._webhooks(),
@@ -116,7 +118,7 @@ class Control:
 
     def _truth(self, query_string: str) -> SimulatedResponse:
         entity = parse_qs(query_string).get("entity", [""])[0]
-        return SimulatedResponse(200, b"\n".join(truth_lines(self._church.table(entity))), NDJSON)
+        return SimulatedResponse(200, b"\n".join(truth_lines(self._church.world, self._church.table(entity))), NDJSON)
 
     def _counts(self) -> dict[str, int]:
         return {name: len(table.rows) for name, table in self._church.world.tables.items()}

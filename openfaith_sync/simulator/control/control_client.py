@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from openfaith_sync.simulator.control.request_log import WindowUse, read_window_
 from openfaith_sync.simulator.data.ground_truth import TrueRecord, parse_truth
 from openfaith_sync.simulator.settings.delivery_faults import DeliveryFaults
 from openfaith_sync.simulator.settings.faults import Fault
+from openfaith_sync.simulator.settings.settings import ProductRefusal
 
 Json = dict[str, Any]
 _POLL_SECONDS = 0.01
@@ -124,6 +126,10 @@ class ControlClient:
     def set_latency(self, latency_ms: int) -> None:
         """Delay every response by this long."""
         self._call("POST", "latency", json={"latency_ms": latency_ms})
+
+    def refuse_products(self, refused: Mapping[str, ProductRefusal]) -> None:
+        """Refuse these products of the manifest, and no others: ``{"giving": "TRASH_PANDA"}``."""
+        self._call("POST", "products", json=dict(refused))
 
     def ignore(self, *ignored: IgnoredParameters) -> None:
         """Ignore these parameters and no others; without any, ignore none."""

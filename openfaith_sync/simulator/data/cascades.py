@@ -7,6 +7,8 @@ from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 
+# A person is stamped for a change to a contact, and for nothing else (docs/pco.md 5.3): neither a note nor a field.
+_STAMPING = frozenset({"address", "email", "phone_number", "social_profile"})
 _NAME_PARTS = {"first_name", "last_name", "nickname"}
 
 
@@ -57,8 +59,8 @@ def demote_others(table: Table, row: Row) -> None:
 
 
 def owners(world: World, table: Table, row: Row) -> Iterator[tuple[Table, Row]]:
-    """Yield the records that this record cannot exist without."""
-    for name, declared in table.entity.relationships.items():
+    """Yield the records that are stamped when this record changes."""
+    for name, declared in table.entity.relationships.items() if table.entity.name in _STAMPING else ():
         owner = table.reference(row, name)
         if not declared.nullable and declared.target in world.tables and isinstance(owner, int):
             others = world.tables[declared.target]

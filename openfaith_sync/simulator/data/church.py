@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.attribute import Relationship
@@ -32,7 +32,8 @@ from openfaith_sync.simulator.data.validation import (
 
 _TOUCHED = "updated_at"
 
-Action = Literal["created", "updated", "destroyed"]
+Action = str
+"""What happened to a record: ``created``, ``updated``, ``destroyed``, or a word of its own such as ``refreshed``."""
 Announce = Callable[[Action, Table, Row], None]
 
 
@@ -70,6 +71,7 @@ class SimulatedChurch:
         self._clock = clock
         self._membership_rules = MembershipRules(world, self.create, self.delete, self._set)
         self._newest_seconds = BASE_SECONDS
+        world.now = lambda: int(clock())
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 
     def now(self) -> str:

@@ -11,6 +11,15 @@ from openfaith_sync.simulator.data.validation import numbers
 Membership = tuple[int, int | None]
 """The parent of a membership row, and the member if the parent lists its members."""
 
+# The counts that are not called like the listing.
+_COUNTS = {
+    "plan_person": "plan_people_count",
+    "plan_note": "plan_notes_count",
+    "form_submission": "submission_count",
+    "list_result": "total_people",
+    "workflow_card": "total_cards_count",
+}
+
 _Create = Callable[[str, dict[str, Any], dict[str, Any]], object]
 _Delete = Callable[[str, int], None]
 _Set = Callable[[Table, Row, dict[str, Any], dict[str, Reference]], None]
@@ -28,7 +37,7 @@ class MembershipRules:
         """Change records through these callables."""
         self._world, self._create, self._delete, self._assign = world, create, delete, assign
         self._below = {
-            name: [t for t in world.tables.values() if t.entity.nested and _parents(world, t) is table]
+            name: [t for t in world.tables.values() if t.entity.nested and world.parents(t) is table]
             for name, table in world.tables.items()
         }
 
@@ -54,7 +63,7 @@ class MembershipRules:
     def update_parents(self, table: Table, before: Membership | None, after: Membership | None) -> None:
         """Update the parents' lists and counts after a row was created, changed or deleted."""
         nested = table.entity.nested
-        parents = _parents(self._world, table)
+        parents = self._world.parents(table)
         if nested is None or parents is None or before == after:
             return
         affected = {
@@ -98,13 +107,16 @@ class MembershipRules:
 
     @staticmethod
     def _count(table: Table, parents: Table, parent: Row) -> None:
-        nested, name = table.entity.nested, table.entity.endpoints.list.rsplit("/", 1)[-1] + "_count"
-        if nested and name in parents.position:
+        nested, name = table.entity.nested, count_name(table, parents)
+        if nested and name:
             parents.change(parent, {name: len(table.back[nested.under].get(parent.id, ()))}, {})
 
 
-def _parents(world: World, table: Table) -> Table | None:
-    return world.tables.get(table.entity.parent) if table.entity.parent else None
+def count_name(table: Table, parents: Table) -> str | None:
+    """Return the attribute in which a parent counts the rows of a table below it, if it has one."""
+    listed = table.entity.endpoints.list.rsplit("/", 1)[-1]
+    names = [f"{listed}_count", _COUNTS.get(table.entity.name, "")]
+    return next((name for name in names if name in parents.position), None)
 
 
 def _members(parents: Table, parent: Row, nested: Nested) -> list[int]:

@@ -11,13 +11,9 @@ from typing import Any
 from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.timestamps import to_seconds
 
-NUMERIC_TYPES = frozenset(AttributeType) - {
-    AttributeType.STRING,
-    AttributeType.JSON,
-    AttributeType.ARRAY,
-    AttributeType.CURRENCY,
-}
-_TIMES = frozenset({AttributeType.DATE_TIME, AttributeType.LOCAL_DATE_TIME, AttributeType.DATE})
+_TIMES = frozenset({AttributeType.DATE, AttributeType.DATE_TIME, AttributeType.LOCAL_DATE_TIME})
+_TEXTS = frozenset({AttributeType.STRING, AttributeType.JSON, AttributeType.CURRENCY, AttributeType.ARRAY})
+NUMERIC_TYPES = frozenset(AttributeType) - _TEXTS
 _NULL = -math.inf
 LEAST = -1e18
 """Less than every number that is not null."""

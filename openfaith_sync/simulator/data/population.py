@@ -76,10 +76,28 @@ def _refer(world: World, seed: int) -> None:
     made |= {HOUSEHOLD_MEMBERSHIP: {"household", "person"}, GROUP_MEMBERSHIP: {"group", "person"}}
     made |= {"event": {"group", "location", "repeating_event", "attendance_submitter"}}
     for name, table in world.tables.items():
-        rest = set(table.links) - made.get(name, set())
+        _keep_one_below(world, table)
+        # A list of what is below a record is no reference of its own.
+        rest = {link for link in table.links if not world.is_mirror(table, link)} - made.get(name, set())
+        rest -= {table.entity.nested.under} if table.entity.nested and table.entity.nested.one else set()
         rng = random.Random(f"{seed}:{name}:references")  # noqa: S311  nothing secret
         for row in list(table.rows.values()) if rest else ():
             table.change(row, {}, invent_references(table.entity, rest, known, rng))
+
+
+def _keep_one_below(world: World, table: Table) -> None:
+    """Assign each record of an entity that a parent has at most once to a parent of its own; drop what is left over."""
+    nested, parents = table.entity.nested, world.parents(table)
+    if nested is None or not nested.one or parents is None:
+        return
+    free = iter(list(parents.rows))
+    for row in list(table.rows.values()):
+        if table.reference(row, nested.under) is None:
+            parent = next(free, None)
+            if parent is None:
+                table.remove(row)
+            else:
+                table.change(row, {}, {nested.under: parent})
 
 
 def _merger_entity(person: Entity) -> Entity:

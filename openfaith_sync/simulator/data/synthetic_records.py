@@ -46,28 +46,35 @@ def invent_references(
     return references
 
 
-def _value(name: str, attribute: Attribute, rng: random.Random) -> Any:  # noqa: PLR0911  one for each type
+def _value(name: str, attribute: Attribute, rng: random.Random) -> Any:
+    # Drawn for every type alike, so that an attribute more leaves the others as they are.
     moment = BASE_SECONDS - int(rng.random() * 2000 * DAY_SECONDS)
     whole = int(rng.random() * 1000)
     match attribute.type:
-        case AttributeType.BOOLEAN:
-            return whole % 2 == 0
-        case AttributeType.INTEGER:
-            return whole
-        case AttributeType.FLOAT:
-            return f"{whole / 10}" if attribute.wire == "string" else whole / 10
         case AttributeType.DATE:
             return to_date_text(moment)
         case AttributeType.DATE_TIME | AttributeType.LOCAL_DATE_TIME:
             return to_text(moment)
-        case AttributeType.JSON:
-            return {}
-        case AttributeType.ARRAY:
-            return [str(whole)] if whole % 3 else []
+        case AttributeType.STRING:
+            return _text(name, whole, rng)
+        case _:
+            return _plain_value(attribute, whole)
+
+
+def _plain_value(attribute: Attribute, whole: int) -> Any:
+    match attribute.type:
+        case AttributeType.BOOLEAN:
+            return whole % 2 == 0
+        case AttributeType.FLOAT:
+            return f"{whole / 10}" if attribute.wire == "string" else whole / 10
+        case AttributeType.JSON | AttributeType.ARRAY:
+            return {} if attribute.type is AttributeType.JSON else [str(whole)] if whole % 3 else []
+        case AttributeType.CURRENCY:
+            return "USD"
         case AttributeType.PRIMARY_KEY:
             return whole if attribute.wire == "number" else str(whole)
-        case AttributeType.STRING | AttributeType.CURRENCY:
-            return "USD" if attribute.type is AttributeType.CURRENCY else _text(name, whole, rng)
+        case _:
+            return whole
 
 
 def _text(name: str, whole: int, rng: random.Random) -> str | None:

@@ -1,13 +1,29 @@
 """Tables: live rows, with indexes and back references that are always current."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.simulator.data.ordering import Index, OrderKey, comparer
 
 Reference = int | str | list[int] | None
 """The id that a relationship references, several for a to-many, None when unset."""
+
+
+class TextId(int):
+    """The id of a record that the source calls by a word, such as ``unique``; shown as that word."""
+
+    text: str
+
+    def __new__(cls, number: int, text: str) -> Self:
+        """Return the number, with the word that it is shown as."""
+        made = super().__new__(cls, number)
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        """Return the word."""
+        return self.text
 
 
 class Row:
@@ -46,11 +62,19 @@ class Table:
         self.hidden: set[int] = set()
         """Live rows that reads do not show yet."""
         self._indexes: dict[tuple[OrderKey, ...], Index] = {}
+        self._words: dict[str, int] = {}
+
+    def find(self, identity: str) -> Row | None:
+        """Return the live row with this id as clients write it."""
+        number = int(identity) if identity.isdecimal() else self._words.get(identity)
+        return None if number is None else self.rows.get(number)
 
     def add(self, number: int, attributes: dict[str, Any], references: dict[str, Reference]) -> Row:
         """Add a row; values that are not passed are null."""
         row = Row(number, [attributes.get(n) for n in self.names], [references.get(n) for n in self.links])
         self.rows[number] = row
+        if isinstance(number, TextId):
+            self._words[number.text] = number
         self._enter(row)
         return row
 

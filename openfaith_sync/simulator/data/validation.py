@@ -52,13 +52,13 @@ def read_references(world: World, table: Table, relationships: dict[str, Any]) -
     unknown = sorted(set(relationships) - set(table.link_position))
     if unknown:
         raise UsageError(f"{table.entity.name} has no relationship {', '.join(unknown)}")
-    references = {name: _reference(value) for name, value in relationships.items()}
+    references = {name: _reference(world, table, name, value) for name, value in relationships.items()}
     for name, reference in references.items():
         target = table.entity.relationships[name].target
         # A merge references a person who no longer exists.
         if target in world.tables and table.entity.name != PERSON_MERGER:
             for number in reference if isinstance(reference, list) else [reference]:
-                if number is not None:
+                if number is not None and not _is_of_another(world, table, name, number):
                     find_row(world, target, int(number))
     return references
 
@@ -82,7 +82,7 @@ def find_twin(table: Table, references: Mapping[str, Reference]) -> int | None:
     """Return the record with the same references, for entities that allow only one."""
     nested = table.entity.nested
     parent = references.get(nested.under) if nested else None
-    if nested is None or not isinstance(parent, int):
+    if nested is None or not isinstance(parent, int) or not links_two(table):
         return None
     for number in table.back[nested.under].get(parent, ()):
         if all(table.reference(table.rows[number], name) == references.get(name) for name in table.links):
@@ -95,7 +95,16 @@ def is_needed(table: Table, name: str) -> bool:
 
     A record that only links two others is deleted with either of them, although it could be left with one.
     """
-    return not table.entity.relationships[name].nullable or table.entity.nested is not None
+    nested = table.entity.nested
+    is_nested = nested is not None and (name == nested.under or links_two(table))
+    return is_nested or not table.entity.relationships[name].nullable
+
+
+def links_two(table: Table) -> bool:
+    """Return whether the records of a table only link a person to what they are listed below."""
+    nested, declared = table.entity.nested, table.entity.relationships
+    others = [name for name in declared if nested and name != nested.under]
+    return len(others) == 1 and (declared[others[0]].target == "person" or (nested and nested.member) == others[0])
 
 
 def numbers(reference: Reference) -> list[int]:
@@ -103,9 +112,21 @@ def numbers(reference: Reference) -> list[int]:
     return reference if isinstance(reference, list) else []
 
 
-def _reference(value: Any) -> Reference:
+def _is_of_another(world: World, table: Table, name: str, number: int | str) -> bool:
+    """Return whether a reference of several possible targets leads to a record of another than the first."""
+    others = [
+        world.tables[entity] for entity in table.entity.relationships[name].others.values() if entity in world.tables
+    ]
+    return any(other.find(str(number)) is not None for other in others)
+
+
+def _reference(world: World, table: Table, name: str, value: Any) -> Reference:
     if isinstance(value, list):
         return [int(number) for number in value]
+    target = world.tables.get(table.entity.relationships[name].target)
+    named = target.find(value) if target and isinstance(value, str) else None
+    if named is not None:
+        return named.id
     if isinstance(value, str) and value.isdigit():
         return int(value)
     return value if isinstance(value, int | str) else None

@@ -13,7 +13,8 @@ from openfaith_sync.simulator.data.tables import Row, Table
 
 _PLAIN = Query(pairs=(), per_page=1, offset=0)
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
-_NAME_PARTS = 5
+# The resources that events call otherwise than the API does.
+_CALLED = {"item": "plan_item", "giving_person": "profile", "event_resource_request": "event_request"}
 
 
 class EventNames:
@@ -22,28 +23,38 @@ class EventNames:
     def __init__(self, tables: Iterable[Table]) -> None:
         """Collect the names of all entities; an entity may list those of another one of its product."""
         self.known = sorted({name for table in tables for name in table.entity.webhooks})
-        self._by_meaning = {(p[0], p[-2], p[-1]): name for name in self.known for p in [name.split(".")]}
+        self._by_meaning = {
+            (app, resource, action): name for name in self.known for app, _, resource, action in [_split(name)]
+        }
 
     def name_of(self, action: Action, table: Table) -> str | None:
         """Return the event name for a change; nothing if the source does not announce it."""
-        product = table.entity.path.split("/")[1]
-        resource = _WORD_START.sub("_", table.entity.resource).lower()
-        return self._by_meaning.get((product, resource, action))
+        app, entity = table.entity.path.split("/")[1], table.entity
+        resource = _CALLED.get(entity.name) or _WORD_START.sub("_", entity.resource).lower()
+        return self._by_meaning.get((app, resource, action))
 
 
 def describe(name: str) -> dict[str, str]:
     """Return the parts of an event's name as the source lists them."""
-    parts = name.split(".")
+    app, version, resource, action = _split(name)
     # The extra parts of a longer name belong to the resource: plan.live.updated.
-    resource = ".".join(parts[_NAME_PARTS - 2 : -1])
+    *further, last = action.split(".")
     return {
-        "action": parts[-1],
-        "app": parts[0],
+        "action": last,
+        "app": app,
         "name": name,
-        "resource": resource,
-        "type": parts[2],
-        "version": parts[1],
+        "resource": ".".join([resource, *further]),
+        "type": "events",
+        "version": version,
     }
+
+
+def _split(name: str) -> tuple[str, str, str, str]:
+    """Return the app, version, resource and action of a name; an app's part may have a word of its own before it."""
+    before, _, after = name.partition(".events.")
+    resource, _, action = after.partition(".")
+    parts = before.split(".")
+    return parts[0], parts[-1], resource, action
 
 
 def write_payload(builder: DocumentBuilder, action: Action, table: Table, row: Row, event_time: str) -> str:

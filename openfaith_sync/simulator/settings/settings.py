@@ -1,11 +1,17 @@
 """The settings of a simulator."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 from openfaith_sync.simulator.api.ignored_parameters import IgnoredParameters
 from openfaith_sync.simulator.settings.delivery_faults import NO_DELIVERY_FAULTS, DeliveryFaults
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import DEFAULT_RATE, RateRule
+
+ProductRefusal = Literal["TRASH_PANDA", "PELICAN", "402", "403"]
+"""How the source refuses a whole product: the token's user has no access to it, the token lacks its scope, the church
+has not bought it, or the user may not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,8 @@ class SimulatorSettings:
     latency_ms: int = 0
     rate: RateRule | None = DEFAULT_RATE
     faults: tuple[Fault, ...] = ()
+    refused_products: Mapping[str, ProductRefusal] = field(default_factory=dict)
+    """Products of the manifest that no credential may read, and how they are refused."""
     ignored: tuple[IgnoredParameters, ...] = ()
     """Parameters that the source ignores."""
     left_out: tuple[str, ...] = ("included",)
