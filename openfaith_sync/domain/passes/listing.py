@@ -35,6 +35,18 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """A part of a listing: the records whose attribute lies in a span of time."""
+
+    attribute: str
+    """One that the source can filter by."""
+    begin: datetime | None = None
+    """The first moment."""
+    end: datetime | None = None
+    """The first moment after it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListingQuery:
     """One request for one page of one entity."""
 
@@ -53,6 +65,8 @@ class ListingQuery:
     """The parent whose records are listed, for nested entities."""
     ancestors: Ancestors = field(default_factory=dict)
     """What fills the other placeholders of the parent's path."""
+    within: Within | None = None
+    """The part of the listing that is asked for; ``None`` for all of it."""
     is_sparse: bool = False
     """Whether ids and versions suffice: the records then have no other attribute and no relationship."""
     token: str | None = None

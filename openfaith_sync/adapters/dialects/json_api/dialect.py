@@ -88,6 +88,10 @@ class JsonApiDialect:
             parameters[f"where[{version}][gte]"] = version_key(query.version_from)
         if query.version_before:
             parameters[f"where[{version}][lt]"] = version_key(query.version_before)
+        if query.within is not None and query.within.begin is not None:
+            parameters[f"where[{query.within.attribute}][gte]"] = version_key(query.within.begin)
+        if query.within is not None and query.within.end is not None:
+            parameters[f"where[{query.within.attribute}][lt]"] = version_key(query.within.end)
         if included := ",".join(include for include, child in entity.sideload.items() if child in query.children):
             parameters["include"] = included
         is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
