@@ -49,7 +49,7 @@ dev: $(READY) ## Open the Dagster UI on http://localhost:3000
 
 clean: ## Stop the embedded PostgreSQL; remove .venv, .openfaith (its data too) and caches
 	-@test ! -x $(BIN)/python || $(BIN)/python -m openfaith_sync.store.embedded stop
-	rm -rf $(VENV) .openfaith .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
+	rm -rf $(VENV) .openfaith .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist build
 	rm -rf storage history schedules logs .logs_queue .nux .telemetry
 	find openfaith_sync openfaith_sync_tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

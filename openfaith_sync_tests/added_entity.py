@@ -1,4 +1,4 @@
-"""A manifest with an entity more: a copy of the shipped one, to which an entry is added and nothing else."""
+"""A manifest with an entity more: a copy of the one with ten, to which an entry is added and nothing else."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-SHIPPED = Path(__file__).parents[1] / "manifests"
 NOTE = EntityName("note")
 ENTRY = """
   note:
@@ -34,13 +34,13 @@ ENTRY = """
 
 
 def add_note(folder: Path, **replaced: str) -> Path:
-    """Copy the shipped manifests to a folder, add notes to PCO's people, and return the folder.
+    """Copy the manifests to a folder, add notes to PCO's people, and return the folder.
 
     ``replaced`` names lines of attributes that are written otherwise: ``note="{type: json}"``.
     """
     root = folder / "manifests"
     shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(SHIPPED, root)
+    shutil.copytree(MANIFESTS, root)
     entry = ENTRY
     for name, text in replaced.items():
         lines = entry.splitlines()

@@ -5,7 +5,6 @@ numbers and countries, a tenth into a manifest.
 """
 
 from importlib import import_module
-from pathlib import Path
 
 import dagster as dg
 
@@ -13,8 +12,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters
 from openfaith_sync.cli import COMMANDS
 from openfaith_sync.domain.mapping.phone_numbers import parse_phone
 from openfaith_sync.domain.mapping.vocabulary import parse_country
-
-MANIFESTS = Path(__file__).parents[1] / "manifests"
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 IMPORTED_LATE = (
     *COMMANDS.values(),

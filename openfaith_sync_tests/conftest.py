@@ -26,8 +26,8 @@ from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.forking import fork_server
 from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.ordering import begin_with_long
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[1] / "manifests"
 # A deployment with a database of its own has keys of its own.
 SECRET_KEY = "dGhlLWtleS1vZi1hbGwtdGVzdHMtMzItYnl0ZXMtbG8="
 MEMORY_NEEDED_BYTES = 2 << 30
@@ -136,7 +136,7 @@ def empty_url(postgres_url: str, administering: Connection) -> Iterator[Database
 
 @pytest.fixture(scope="session")
 def pco_manifest() -> Manifest:
-    """Planning Center's manifest as it is shipped."""
+    """Ten entities of Planning Center's manifest."""
     return read_manifest(MANIFESTS, "pco")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE, DELTA_EVERY, REJECTED_SHARE
 from openfaith_sync.domain.manifest.graph_drawing import draw_svg
-from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.rejections import FEW
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -46,14 +46,15 @@ def names_in_code() -> set[str]:
 
 
 @pytest.mark.long
-def test_the_readmes_commands_work_in_their_order(tmp_path: Path, pco_manifest: Manifest) -> None:
+def test_the_readmes_commands_work_in_their_order(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     for name in ("dagster.yaml", "workspace.yaml", "manifests", ".venv"):
         (tmp_path / name).symlink_to(ROOT / name)
     unset = {"OPENFAITH_DATABASE_URL", "OPENFAITH_SECRET_KEYS", "OPENFAITH_HOME", "OPENFAITH_MANIFESTS", "DAGSTER_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     ran = []
-    with running_simulator(SimulatorSettings(people=120, rate=parse_rate("1000000/20")), pco_manifest) as simulator:
+    settings = SimulatorSettings(people=120, rate=parse_rate("1000000/20"))
+    with running_simulator(settings, read_manifest(ROOT / "manifests", "pco")) as simulator:
         for command in commands((ROOT / "README.md").read_text()):
             if command.startswith("make "):
                 # CI runs these two themselves; here it counts that they are there.
@@ -97,8 +98,8 @@ def test_a_document_names_only_make_targets_paths_and_links_that_exist(document:
         assert (document.parent / path).exists(), path
 
 
-def test_the_readmes_drawing_is_that_of_the_manifest(pco_manifest: Manifest) -> None:
-    drawn = draw_svg(pco_manifest.graph)
+def test_the_readmes_drawing_is_that_of_the_manifest() -> None:
+    drawn = draw_svg(read_manifest(ROOT / "manifests", "pco").graph)
     assert (ROOT / "docs/images/dependencies.svg").read_text() == drawn, "draw it again; see CONTRIBUTING.md"
 
 

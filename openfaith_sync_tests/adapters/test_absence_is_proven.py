@@ -1,7 +1,6 @@
 """Only the source's own "not found" says that a record is gone; every other 404 is a failure."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -15,8 +14,9 @@ from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 PERSON, MEMBERSHIP = EntityName("person"), EntityName("group_membership")
 OWN = b'{"errors":[{"status":"404","title":"Not Found"}]}'
 JSON = "application/json"

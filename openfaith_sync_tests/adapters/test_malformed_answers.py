@@ -3,7 +3,6 @@
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,8 +27,9 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 Body = dict[str, Any]
 EMAILS = ListingQuery(EntityName("email"))
 

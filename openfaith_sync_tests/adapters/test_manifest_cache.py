@@ -7,15 +7,15 @@ import pytest
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.domain.errors import UsageError
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-SHIPPED = Path(__file__).parents[2] / "manifests"
 TITLE, OTHER_TITLE = "title: Planning Center Online", "title: Planning Centre Online"
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the shipped manifests, to be changed."""
-    shutil.copytree(SHIPPED, tmp_path / "manifests")
+    """A copy of manifests, to be changed."""
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
     return tmp_path / "manifests"
 
 
@@ -32,7 +32,7 @@ def change(path: Path, old: str, new: str) -> None:
 def test_files_that_are_the_same_are_parsed_once(root: Path) -> None:
     first = read_manifest(root, "pco")
     assert read_manifest(root, "pco") is first
-    assert read_manifest(SHIPPED, "pco") is first
+    assert read_manifest(MANIFESTS, "pco") is first
 
 
 def test_a_changed_file_is_read_again_even_if_its_size_and_time_are_the_same(root: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_changed_file_is_read_again_even_if_its_size_and_time_are_the_same(roo
     change(root / "pco" / "adapter.yaml", TITLE, OTHER_TITLE)
     changed = read_manifest(root, "pco")
     assert changed.adapter_file.title == "Planning Centre Online"
-    assert read_manifest(SHIPPED, "pco").adapter_file.title == "Planning Center Online"
+    assert read_manifest(MANIFESTS, "pco").adapter_file.title == "Planning Center Online"
     assert read_manifest(root, "pco") == changed
 
 

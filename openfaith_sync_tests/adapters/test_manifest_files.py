@@ -8,8 +8,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName
-
-SHIPPED = Path(__file__).parents[2] / "manifests"
+from openfaith_sync_tests.ten_entities import MANIFESTS, SHIPPED
 
 Mistaken = Callable[[], list[str]]
 GRADE = "      grade: {type: integer, sensitivity: sensitive}\n"
@@ -17,8 +16,8 @@ GRADE = "      grade: {type: integer, sensitivity: sensitive}\n"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of the shipped manifests, to be spoiled."""
-    shutil.copytree(SHIPPED, tmp_path / "manifests")
+    """A copy of manifests, to be spoiled."""
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
     return tmp_path / "manifests"
 
 
@@ -174,7 +173,7 @@ def test_a_column_filled_twice(root: Path, mistakes: Mistaken) -> None:
 def test_unknown_entities_in_references(root: Path, mistakes: Mistaken) -> None:
     rides = spoil(root, "people.yaml", "addresses: address,", "addresses: adress,")
     needs = spoil(root, "people.yaml", "depends_on: {soft: [household]}", "depends_on: {soft: [household, family]}")
-    names = ", ".join(sorted(read_manifest(SHIPPED, "pco").entities))
+    names = ", ".join(sorted(read_manifest(MANIFESTS, "pco").entities))
     assert mistakes() == [
         (
             f"people.yaml:{rides}: entities.person.sideload.addresses: found 'adress', "

@@ -1,7 +1,5 @@
 """A client sends what the manifest reads and nothing else: some sources write by GET."""
 
-from pathlib import Path
-
 import httpx
 import pytest
 
@@ -12,8 +10,9 @@ from openfaith_sync.adapters.dialects.registry import open_dialect
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync_tests.adapters.credentials import anybody
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 READS = [
     Request("/current/v2/me", {"include": "organization"}),
     Request("/people/v2/people", {"per_page": 100}),

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,8 +16,9 @@ from openfaith_sync.adapters.ratelimit.pacing import RateLimiter
 from openfaith_sync.adapters.ratelimit.rate_limit_headers import StatedLimit, parse_limit, parse_retry_after
 from openfaith_sync.domain.ratelimit.budget import COMMON, DEEP, Budget, Grant, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco").adapter_file
+PCO = read_manifest(MANIFESTS, "pco").adapter_file
 PERIOD = timedelta(seconds=20)
 LIMITS = {COMMON: Budget(100, 20), DEEP: Budget(10, 20)}
 

@@ -18,8 +18,9 @@ from openfaith_sync.domain.records.record import JsonObject
 from openfaith_sync.domain.webhooks.subscription import Subscription
 from openfaith_sync_tests.adapters.clients import guarded
 from openfaith_sync_tests.adapters.credentials import anybody
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 PATH = "/webhooks/v2/subscriptions"
 NAME = "people.v2.events.email.updated"
 RECORDED = Path(os.environ.get("OPENFAITH_RECORDINGS", "nowhere"), "mortarstone/webhooks_v2_subscriptions_200.json")

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.webhooks.delivery import Delivery
 from openfaith_sync.domain.webhooks.inbox import EventAction
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 READER = WebhookReader(PCO)
 HEADERS = {
     "X-PCO-Webhooks-Name": "people.v2.events.email.updated",

@@ -27,8 +27,8 @@ from openfaith_sync_tests.bench import crowd, fleet, growth, joining, latency, m
 from openfaith_sync_tests.bench.peers import contest, showing
 from openfaith_sync_tests.bench.peers.contenders import CONTENDERS, Case
 from openfaith_sync_tests.bench.processes import measured
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 SIDELOAD = {"addresses": "address", "emails": "email"}
 ENTITIES = (EntityName("person"), EntityName("address"), EntityName("email"))
 COLUMNS = (

@@ -20,10 +20,11 @@ from openfaith_sync.simulator.server.server import SimulatorSettings, running_si
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
-from openfaith_sync_tests.bench.growth import MANIFESTS, SIDELOAD
+from openfaith_sync_tests.bench.growth import SIDELOAD
 from openfaith_sync_tests.bench.our_tables import ENTITIES, multiply_org
 from openfaith_sync_tests.bench.peers.running import DatabaseProcesses
 from openfaith_sync_tests.bench.processes import measured
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 PEOPLE, ROUNDS, ROWS = 15_000, 3, 10_000_000
 

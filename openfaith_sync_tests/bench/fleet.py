@@ -21,9 +21,9 @@ from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.store.admin.org_facts import list_org_facts
 from openfaith_sync.store.admin.problems import list_problems
 from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ORGS, ENTITIES, PASSES, ROUNDS = 5_000, 10, 20, 5
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
 COMMANDS = ((), ("--json",), ("--problems",), ("--check",), ("org-7",))
 

@@ -19,8 +19,8 @@ from openfaith_sync.simulator.server.server import SimulatorSettings, running_si
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync_tests.bench.our_tables import ENTITIES
 from openfaith_sync_tests.bench.processes import measured
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 PEOPLE = (5_100, 51_000, 510_000)
 """About four records each: 20,000, 200,000 and 2,000,000."""
 SIDELOAD = {table: entity for table, entity in ENTITIES.items() if table != "people"}

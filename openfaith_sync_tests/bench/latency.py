@@ -13,7 +13,6 @@ from rich.console import Console
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database.database import Database, open_database
-from openfaith_sync_tests.defs.conftest import ROOT
 from openfaith_sync_tests.scenarios.churches import Churches, calm_churches
 from openfaith_sync_tests.scenarios.running import dagster_service, free_port, receiver_service
 from openfaith_sync_tests.scenarios.test_churches_live_for_minutes import (
@@ -23,6 +22,7 @@ from openfaith_sync_tests.scenarios.test_churches_live_for_minutes import (
     new_deployment,
     wait_for,
 )
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ORGS = 8
 PEOPLE = 200
@@ -44,7 +44,7 @@ class Measured:
 
 
 def measure() -> Measured:
-    manifest = read_manifest(ROOT / "manifests", "pco")
+    manifest = read_manifest(MANIFESTS, "pco")
     port = free_port()
     with new_deployment() as deployment:
         database = open_database(deployment.settings)

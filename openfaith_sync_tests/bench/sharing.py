@@ -16,7 +16,8 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.simulator.control.request_log import WindowUse
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
-from openfaith_sync_tests.laws.sharer import MANIFESTS, Sharer
+from openfaith_sync_tests.laws.sharer import Sharer
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 LIMIT, PERIOD, WINDOWS, LATENCY_MS = 100, 20, 6, 100
 JOBS = (

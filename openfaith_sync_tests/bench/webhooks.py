@@ -17,9 +17,10 @@ from rich.table import Table
 
 from openfaith_sync.domain.connections.deployment_settings import Settings
 from openfaith_sync.store.database.database import Database, open_database
+from openfaith_sync_tests.ten_entities import MANIFESTS
 from openfaith_sync_tests.web.flood import Answer, flood, request_bytes
 from openfaith_sync_tests.web.making import ORG, body, headers, part, subscribe
-from openfaith_sync_tests.web.receiver import MANIFESTS, running_receiver
+from openfaith_sync_tests.web.receiver import running_receiver
 
 SECONDS = 20
 RATES = (25, 100, 200)

@@ -17,6 +17,7 @@ from openfaith_sync.store.database.database import DAGSTER_SCHEMA, Database
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync_tests.conftest import SECRET_KEY
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
@@ -41,7 +42,7 @@ def deployment(tmp_path: Path) -> dict[str, str]:
     shutil.copy(PROJECT / "dagster.yaml", tmp_path)
     return {
         "OPENFAITH_HOME": str(tmp_path / "home"),
-        "OPENFAITH_MANIFESTS": str(PROJECT / "manifests"),
+        "OPENFAITH_MANIFESTS": str(MANIFESTS),
         "OPENFAITH_DATABASE_URL": "",
         "OPENFAITH_SECRET_KEYS": "",
         "DAGSTER_HOME": str(tmp_path),

@@ -11,7 +11,8 @@ from cryptography.fernet import Fernet
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.commands.conftest import PROJECT, Run
+from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 FAILED, WRONG_USAGE = 1, 2
 
@@ -110,7 +111,7 @@ def test_an_unreachable_source(run_stored: Run, database: Database) -> None:
 
 def test_a_manifest_with_mistakes(run: Run, tmp_path: Path) -> None:
     manifests = tmp_path / "spoiled"
-    shutil.copytree(PROJECT / "manifests", manifests)
+    shutil.copytree(MANIFESTS, manifests)
     path = manifests / "pco" / "people.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("table: campuses", "table: sites"), encoding="utf-8")
     answer = run("sync", "grace", "--adapter", "pco", OPENFAITH_MANIFESTS=str(manifests))

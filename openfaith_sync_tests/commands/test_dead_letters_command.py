@@ -13,8 +13,9 @@ import pytest
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.commands.conftest import PROJECT, Run
+from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.laws.set_aside import SetAside, email, mistaken
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ADDRESS = "anna.secret@example.org"
 _numbers = itertools.count()
@@ -134,7 +135,7 @@ def test_a_manifest_with_the_mistake_leaves_them_where_they_are(
     run_shared: Run, church: Church, tmp_path: Path
 ) -> None:
     grace = church(email(1))
-    shutil.copytree(PROJECT / "manifests", tmp_path / "manifests")
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
     people = tmp_path / "manifests" / "pco" / "people.yaml"
     text = people.read_text()
     right = "      person: {target: person, resource: Person, nullable: false, to: person_id, always: true}"

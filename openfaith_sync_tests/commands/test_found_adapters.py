@@ -12,7 +12,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.commands.conftest import PROJECT
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 GRACE = OrgId("grace")
 
@@ -22,7 +22,7 @@ def two(tmp_path: Path) -> Path:
     """Two adapters' manifests, alike but for their names; only one connects by OAuth."""
     root = tmp_path / "manifests"
     for name in ("pco", "other"):
-        shutil.copytree(PROJECT / "manifests" / "pco", root / name)
+        shutil.copytree(MANIFESTS / "pco", root / name)
     file = root / "other" / "adapter.yaml"
     text = file.read_text(encoding="utf-8").replace("adapter: pco", "adapter: other")
     # Without the method, and without the mapping below its key.

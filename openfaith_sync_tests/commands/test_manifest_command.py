@@ -6,13 +6,12 @@ import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync_tests.commands.conftest import Run
-
-SHIPPED = Path(__file__).parents[2] / "manifests"
+from openfaith_sync_tests.ten_entities import MANIFESTS, SHIPPED
 
 
 @pytest.fixture
 def manifests(tmp_path: Path) -> Path:
-    shutil.copytree(SHIPPED, tmp_path / "manifests")
+    shutil.copytree(MANIFESTS, tmp_path / "manifests")
     return tmp_path / "manifests"
 
 

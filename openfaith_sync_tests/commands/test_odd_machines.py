@@ -28,6 +28,7 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.commands.conftest import PROGRAM, PROJECT
 from openfaith_sync_tests.forking import command_line
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 FAR = "https://church.invalid"
 DEAD = "http://anna:hidden@127.0.0.1:1"
@@ -48,7 +49,7 @@ class Machine:
         self.folder = folder
         self.environment = {
             "OPENFAITH_HOME": str(folder / "home"),
-            "OPENFAITH_MANIFESTS": str(PROJECT / "manifests"),
+            "OPENFAITH_MANIFESTS": str(MANIFESTS),
             "DAGSTER_HOME": str(folder / "dagster"),
         }
         self.database: Database = open_database(Settings.from_environment(self.environment))
@@ -132,7 +133,7 @@ def folder() -> Iterator[Path]:
 def test_a_first_run_through_dagster_works_on_the_oddest_of_machines(folder: Path) -> None:
     (folder / "dagster.yaml").write_bytes((PROJECT / "dagster.yaml").read_bytes())
     odd = ODD_PG | ODD_LOCALE | ODD_PROXIES | ODD_CERTIFICATES | {"PATH": os.environ["PATH"]}
-    environment = odd | {"OPENFAITH_MANIFESTS": str(PROJECT / "manifests"), "OPENFAITH_HOME": str(folder / "home")}
+    environment = odd | {"OPENFAITH_MANIFESTS": str(MANIFESTS), "OPENFAITH_HOME": str(folder / "home")}
     done = subprocess.run(
         [PROGRAM, "demo", "--people", "10"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

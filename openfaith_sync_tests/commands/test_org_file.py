@@ -8,7 +8,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.org_file import FileMistake, OrgLine, read_orgs
 from openfaith_sync.domain.connections.connection import BasicCredentials, BearerToken
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync_tests.conftest import MANIFESTS
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 BOTH = {name: read_manifest(MANIFESTS, name) for name in ("pco", "breeze")}
 SECRET = "5ecret-of-nobody"

@@ -20,9 +20,9 @@ from openfaith_sync.web.oauth_completion import complete_authorization
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, WRONG_USAGE, expect_line
 from openfaith_sync_tests.commands.test_connect_command import CLIENT
-from openfaith_sync_tests.conftest import MANIFESTS
 from openfaith_sync_tests.laws.sharing import CLIENT as OAUTH_CLIENT
 from openfaith_sync_tests.store.making import PCO, fetch
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 GRACE = OrgId("grace")
 ABLE = CLIENT | {"OPENFAITH_PUBLIC_URL": "https://sync.example.org", "OPENFAITH_OPERATOR": "Northside  Data"}

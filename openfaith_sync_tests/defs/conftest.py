@@ -23,6 +23,7 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 PCO = AdapterName("pco")
@@ -38,7 +39,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("OPENFAITH_", "DAGSTER_"))}
-        return {**ours, "DAGSTER_HOME": str(self.folder), "OPENFAITH_MANIFESTS": str(ROOT / "manifests")}
+        return {**ours, "DAGSTER_HOME": str(self.folder), "OPENFAITH_MANIFESTS": str(MANIFESTS)}
 
     @property
     def settings(self) -> Settings:

@@ -17,7 +17,7 @@ from dagster._serdes import serialize_value
 from openfaith_sync.defs.instance.launcher import CAN_FORK
 from openfaith_sync.defs.instance.warm_parent import ParentGone, WarmParent
 from openfaith_sync.defs.instance.worker_process import Worker
-from openfaith_sync_tests.defs.conftest import ROOT
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="only Linux forks")
 
@@ -27,7 +27,7 @@ SECONDS = 20
 @pytest.fixture
 def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "manifests"
-    shutil.copytree(ROOT / "manifests", folder)
+    shutil.copytree(MANIFESTS, folder)
     monkeypatch.setenv("OPENFAITH_MANIFESTS", str(folder))
     monkeypatch.chdir(tmp_path)
     return folder

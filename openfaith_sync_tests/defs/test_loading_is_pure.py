@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from openfaith_sync_tests.ten_entities import MANIFESTS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 GUARDED = """
@@ -33,7 +35,7 @@ def test_loading_touches_nothing_and_is_quick(tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "OPENFAITH_DATABASE_URL": "postgresql://nobody:secret@192.0.2.1:5432/none",
-        "OPENFAITH_MANIFESTS": str(ROOT / "manifests"),
+        "OPENFAITH_MANIFESTS": str(MANIFESTS),
     }
     answer = subprocess.run(
         [sys.executable, "-c", GUARDED], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

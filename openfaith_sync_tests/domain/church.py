@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
@@ -12,6 +11,7 @@ from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper
 from openfaith_sync.domain.records.record import RawRecord, Record, Reference
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ORG, PCO = OrgId("grace"), AdapterName("pco")
 ENTITIES = (
@@ -23,7 +23,7 @@ UPDATED_AT = "2024-05-06T07:08:09Z"
 
 @cache
 def manifest() -> Manifest:
-    return read_manifest(Path(__file__).parents[2] / "manifests", PCO)
+    return read_manifest(MANIFESTS, PCO)
 
 
 @cache

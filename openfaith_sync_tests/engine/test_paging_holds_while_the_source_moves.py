@@ -27,9 +27,10 @@ from openfaith_sync.engine.passes.version_walk import VersionWalk
 from openfaith_sync.engine.ports.pages import PendingCommit
 from openfaith_sync_tests.engine.memory_evidence import DeletingStore
 from openfaith_sync_tests.engine.moving_church import EagerThreads, MovingChurch, Sent, at, small_pages
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ROOT = Path(__file__).parents[2]
-PCO = read_manifest(ROOT / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 CAMPUS = EntityName("campus")
 CAMPUS_PART = PCO.entities[CAMPUS]
 

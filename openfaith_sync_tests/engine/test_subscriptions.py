@@ -1,7 +1,6 @@
 """What the source announces becomes what the manifest wants to hear, from wherever it begins and however it is cut."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,9 @@ from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.domain.webhooks.subscription import SubscriptionReport
 from openfaith_sync.engine.webhooks.subscriptions import ensure_subscriptions, remove_subscriptions, rotate_secrets
 from openfaith_sync_tests.engine.subscribed_source import KeptSubscriptions, Killed, SubscribedSource, failing
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-PCO = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+PCO = read_manifest(MANIFESTS, "pco")
 WANTED = sorted(announcements(PCO))
 PUBLIC = "https://sync.example.org/"
 URL = "https://sync.example.org/webhooks/pco/grace"

@@ -24,9 +24,9 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.jobs import JobProcess
 from openfaith_sync_tests.laws.sharing import watch
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 TRANSIENT, RECONNECT, KILLED = 75, 77, -signal.SIGKILL
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
 
 

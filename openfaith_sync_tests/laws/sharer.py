@@ -30,8 +30,8 @@ from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync_tests.laws.altered_source import AlteredSource
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 PCO = AdapterName("pco")
 PERSON = EntityName("person")
 

@@ -18,7 +18,8 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
-from openfaith_sync_tests.laws.victim import MANIFESTS, Victims
+from openfaith_sync_tests.laws.victim import Victims
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 SIGKILLED = -9
 GRACE = OrgId("grace")

@@ -15,7 +15,8 @@ from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
 from openfaith_sync_tests.laws.rows import all_rows, counts, erase, watermarks
-from openfaith_sync_tests.laws.victim import MANIFESTS, TRANSIENT, Victims
+from openfaith_sync_tests.laws.victim import TRANSIENT, Victims
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 PEOPLE = 230
 SIGKILLED = -9

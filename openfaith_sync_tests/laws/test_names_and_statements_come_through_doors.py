@@ -19,9 +19,10 @@ from openfaith_sync.defs.resources.frame_io_manager import CanonicalFrameIOManag
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
+from openfaith_sync_tests.conftest import SECRET_KEY
+from openfaith_sync_tests.ten_entities import MANIFESTS, ROOT
 
-PACKAGE = MANIFESTS.parent / "openfaith_sync"
+PACKAGE = ROOT / "openfaith_sync"
 HOSTILE = (
     "'; DROP TABLE openfaith.people; --", "%s", "%(org)s", "../../etc/passwd", "grace/../hope", "grace\nhope", "", " ",
     "*", "-", "Grace", "gr\N{LATIN SMALL LETTER A WITH DIAERESIS}ce", "\N{ZERO WIDTH SPACE}grace", "g" * 64, "{org}",

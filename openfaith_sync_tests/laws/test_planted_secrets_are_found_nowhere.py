@@ -45,11 +45,10 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.database.secrets import SecretKeys
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
-from openfaith_sync_tests.conftest import MANIFESTS
 from openfaith_sync_tests.forking import command_line
 from openfaith_sync_tests.store.making import PCO
+from openfaith_sync_tests.ten_entities import MANIFESTS, ROOT
 
-ROOT = MANIFESTS.parent
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
 GRACE, HOPE = OrgId("grace"), OrgId("hope")
 BASIC, WRONG, PASSWORD, CLIENT = (f"planted-{name}-7f3a9c" for name in ("basic", "wrong", "password", "client"))

@@ -32,12 +32,12 @@ from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.garbage import expect_little_garbage
 from openfaith_sync_tests.laws.jobs import JobProcess
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 TRANSIENT = 75
 HELD = 76
 NOWHERE = "http://127.0.0.1:9"
 """Where nobody listens."""
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 ENTITIES = ("campus", "household", "person", "address", "email", "phone_number", "group", "event")
 
 

@@ -25,9 +25,10 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync_tests.alert_receiver import AlertReceiver
-from openfaith_sync_tests.defs.conftest import ROOT, Deployment
+from openfaith_sync_tests.defs.conftest import Deployment
 from openfaith_sync_tests.forking import TextFork, command_line
 from openfaith_sync_tests.scenarios.churches import PCO
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 REVOKED, AWAY, EMPTIED, MISREAD, FAILING = map(OrgId, ("revoked", "away", "emptied", "misread", "failing"))
 ORGS = (REVOKED, AWAY, EMPTIED, MISREAD, FAILING)
@@ -80,7 +81,7 @@ class TroubledChurches:
 
     def mistake(self) -> None:
         """Copy the manifests, with a mistake."""
-        shutil.copytree(ROOT / "manifests", self.manifests)
+        shutil.copytree(MANIFESTS, self.manifests)
         self._rewrite(RIGHT, WRONG)
 
     def correct(self) -> None:

@@ -1,5 +1,4 @@
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
@@ -8,8 +7,8 @@ import pytest
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RateRule, RunningSimulator, SimulatorSettings, running_simulator
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 PEOPLE = 230
 
 Get = Callable[..., httpx.Response]

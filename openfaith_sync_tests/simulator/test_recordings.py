@@ -12,6 +12,7 @@ import pytest
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync_tests.simulator.conftest import Get
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 RECORDINGS = os.environ.get("OPENFAITH_RECORDINGS")
 pytestmark = pytest.mark.skipif(not RECORDINGS, reason="OPENFAITH_RECORDINGS names no folder of recorded answers")
@@ -25,7 +26,7 @@ UNKNOWN_HEADERS = {
 }  # fmt: skip
 
 
-MANIFEST = read_manifest(Path(__file__).parents[2] / "manifests", "pco")
+MANIFEST = read_manifest(MANIFESTS, "pco")
 SERVED = {entity.path + entity.endpoints.list for entity in MANIFEST.entities.values()}
 
 

@@ -13,7 +13,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.faults import Fault
-from openfaith_sync_tests.simulator.conftest import MANIFESTS
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 PARENT = """
 import sys, time

@@ -15,10 +15,11 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.manifests.described_tables import describe_tables
-from openfaith_sync_tests.added_entity import SHIPPED, read_with_note
+from openfaith_sync_tests.added_entity import read_with_note
 from openfaith_sync_tests.domain.church import ENTITIES, entity, mapper, raw_record
 from openfaith_sync_tests.store.making import fetch
 from openfaith_sync_tests.store.test_source_tables import apply
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 CATALOGUE = """
 SELECT room.nspname, held.relname, held.relkind::text, obj_description(held.oid, 'pg_class'), own.attname,
@@ -35,7 +36,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
     """The shipped manifests, with an entity that has a source table."""
     folder: Path = tmp_path_factory.mktemp("dictionary")
     likes = "{type: integer, sensitivity: sensitive}"
-    return [read_with_note(folder, likes=likes), read_manifest(SHIPPED, "breeze")]
+    return [read_with_note(folder, likes=likes), read_manifest(MANIFESTS, "breeze")]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.manifests.source_tables import is_applied
 from openfaith_sync.store.manifests.source_views import view_columns
 from openfaith_sync.store.postgres.database_url import DatabaseUrl
-from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
+from openfaith_sync_tests.added_entity import NOTE, read_with_note
 from openfaith_sync_tests.conftest import settings_for
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 from openfaith_sync_tests.store.test_source_tables import (
@@ -23,6 +23,7 @@ from openfaith_sync_tests.store.test_source_tables import (
     insert,
     planned,
 )
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = """
@@ -150,7 +151,7 @@ def test_what_one_adapter_hides_of_a_shared_table_the_other_shows_no_more(
     empty_url: DatabaseUrl, pco_manifest: Manifest
 ) -> None:
     database = open_database(settings_for(empty_url))
-    breeze = read_manifest(SHIPPED, "breeze")
+    breeze = read_manifest(MANIFESTS, "breeze")
     apply(database, breeze)
     before = columns_of(database, "breeze_live.people")
     run(

@@ -20,8 +20,9 @@ from openfaith_sync.store.manifests import source_tables
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.manifests.source_tables import apply_manifest, is_applied
 from openfaith_sync.store.schema.physical_columns import physical_manifest
-from openfaith_sync_tests.added_entity import NOTE, SHIPPED, read_with_note
+from openfaith_sync_tests.added_entity import NOTE, read_with_note
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 INSERT = """
 INSERT INTO pco.notes (id, org_id, external_id, adapter, type, content_hash, note, display_date)
@@ -201,7 +202,7 @@ def test_a_table_of_somebody_else_is_left_alone(database: Database, tmp_path: Pa
 def test_a_schema_of_somebody_else_is_left_alone(database: Database, tmp_path: Path) -> None:
     run(database, "CREATE SCHEMA breeze")
     run(database, "CREATE TABLE breeze.wind (id integer)")
-    manifest = read_manifest(SHIPPED, "breeze")
+    manifest = read_manifest(MANIFESTS, "breeze")
     with pytest.raises(DefinitionError, match="'breeze' already holds tables that are not ours"):
         apply(database, manifest)
     run(database, "DROP TABLE breeze.wind")

@@ -24,8 +24,8 @@ from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.web.limits import ServerLimits
 from openfaith_sync.web.server import Address, serve
 from openfaith_sync_tests.forking import Fork, fork_server
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-MANIFESTS = Path(__file__).parents[2] / "manifests"
 STOP_SECONDS = 40
 
 

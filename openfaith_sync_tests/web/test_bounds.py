@@ -16,9 +16,10 @@ from openfaith_sync.store.postgres.embedded_server import start_embedded, stop_e
 from openfaith_sync.web.token_buckets import TokenBuckets, address_key
 from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.ten_entities import MANIFESTS
 from openfaith_sync_tests.web.flood import flood
 from openfaith_sync_tests.web.making import ORG, body, headers, part, subscribe
-from openfaith_sync_tests.web.receiver import MANIFESTS, Receiver, running_receiver
+from openfaith_sync_tests.web.receiver import Receiver, running_receiver
 
 SOON = {"head_seconds": 0.5, "body_seconds": 0.5}
 

@@ -24,8 +24,9 @@ from openfaith_sync.simulator.server.server import (
     running_simulator,
 )
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.conftest import MANIFESTS, SECRET_KEY
+from openfaith_sync_tests.conftest import SECRET_KEY
 from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.ten_entities import MANIFESTS, ROOT
 
 PROGRAM = Path(sys.executable).with_name("openfaith-sync")
 QUICK_RETRIES = 0.000002
@@ -43,7 +44,7 @@ def church(pco_manifest: Manifest) -> Iterator[RunningSimulator]:
 
 @pytest.fixture
 def environment(database: Database, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "dagster.yaml").symlink_to(MANIFESTS.parent / "dagster.yaml")
+    (tmp_path / "dagster.yaml").symlink_to(ROOT / "dagster.yaml")
     return {
         **os.environ,
         "OPENFAITH_HOME": str(database.keys.home),

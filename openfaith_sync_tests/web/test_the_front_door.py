@@ -13,8 +13,9 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.web.app import HEADERS, build_app
 from openfaith_sync.web.server import Address
+from openfaith_sync_tests.ten_entities import MANIFESTS
 from openfaith_sync_tests.web.making import ORG
-from openfaith_sync_tests.web.receiver import MANIFESTS, Receiver, running_receiver
+from openfaith_sync_tests.web.receiver import Receiver, running_receiver
 
 DOORS = {
     ("/webhooks/{adapter}/{org}", frozenset({"POST"})): 401,  # a signature

@@ -15,8 +15,8 @@ import orjson
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.connections.connection import BasicCredentials, BearerToken, Credentials
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-SHIPPED = Path(__file__).parents[3] / "manifests"
 SIZE = 4
 KEY = "right"
 
@@ -101,7 +101,7 @@ def _json(found: object, status: int = 200) -> Reply:
 class PcoSource(FakeSource):
     """JSON:API as Planning Center serves it: by id, with a total."""
 
-    full_manifest = read_manifest(SHIPPED, "pco")
+    full_manifest = read_manifest(MANIFESTS, "pco")
     manifest = _smaller(full_manifest)
     takes_new_people = "at the end"
     not_found = _json({"errors": [{"status": "404"}]}, 404)
@@ -142,7 +142,7 @@ class PcoSource(FakeSource):
 class BreezeSource(FakeSource):
     """Bare JSON lists by last name, without a total; everything is text."""
 
-    full_manifest = read_manifest(SHIPPED, "breeze")
+    full_manifest = read_manifest(MANIFESTS, "breeze")
     manifest = _smaller(full_manifest)
     not_found = _json({"success": False, "errors": ["no such person"]}, 404)
     refusals = (SUCCESS_FALSE, ERRORS)

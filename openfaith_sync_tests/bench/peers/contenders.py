@@ -18,7 +18,8 @@ from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync_tests.bench.our_tables import ENTITIES
-from openfaith_sync_tests.bench.peers.environments import ROOT, SCRIPTS, python_of
+from openfaith_sync_tests.bench.peers.environments import SCRIPTS, python_of
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 ORG = OrgId("church")
 _KEY = Fernet.generate_key().decode()
@@ -133,7 +134,7 @@ def _singer_environment(_: Job) -> dict[str, str]:
 def _engine_begin(job: Job) -> None:
     """Write the manifests of this case, migrate the database and connect the church: once in a deployment's life."""
     manifests = job.folder / "manifests"
-    shutil.copytree(ROOT / "manifests", manifests)
+    shutil.copytree(MANIFESTS, manifests)
     if job.case is Case.LISTED:
         people = manifests / "pco" / "people.yaml"
         lines = people.read_text().splitlines(keepends=True)

@@ -24,8 +24,8 @@ from openfaith_sync_tests.bench.peers.contenders import (
     Phase,
     environment_of,
 )
-from openfaith_sync_tests.bench.peers.environments import ROOT
 from openfaith_sync_tests.bench.peers.running import DatabaseProcesses, Figures, Server, run, running_server
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 PEOPLE = 15_000
 """With their addresses, e-mails and phone numbers about 59,000 records."""
@@ -150,7 +150,7 @@ def measure(
     """
     for name in contenders:
         CONTENDERS[name].prepare()
-    manifest = read_manifest(ROOT / "manifests", "pco")
+    manifest = read_manifest(MANIFESTS, "pco")
     settings = SimulatorSettings(people=people, rate=parse_rate(UNLIMITED))
     with (
         without_autovacuum(database_url),
