@@ -10,9 +10,9 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Relationship
 from openfaith_sync.domain.manifest.entity_keys import Delta, DeltaCapability, Endpoints
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.ground_truth import truth_lines
-from openfaith_sync.simulator.data.population import populate
 from openfaith_sync.simulator.data.synthetic_records import invent
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_seconds, to_text
 

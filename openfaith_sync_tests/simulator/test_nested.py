@@ -7,8 +7,8 @@ import pytest
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.ground_truth import TrueRecord, parse_truth, truth_lines
-from openfaith_sync.simulator.data.population import populate
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_text
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync_tests.simulator.conftest import Ask, Status

@@ -43,22 +43,27 @@ def known_scopes(entity: Entity) -> frozenset[str]:
 
 def is_archived(table: Table, row: Row) -> bool:
     """Return whether a record is archived."""
-    return bool(table.value(row, "archived_at")) or table.value(row, "archived") is True
+    is_said = bool(table.value(row, "archived_at")) or table.value(row, "archived") is True
+    return is_said or row.id in table.archived
 
 
 def _test(table: Table, scope: str, now_seconds: int) -> Test | None:
-    if scope in _ARCHIVED:
-        return lambda row: is_archived(table, row)
-    if scope in _NOT_ARCHIVED:
-        return lambda row: not is_archived(table, row)
+    if scope in _ARCHIVED | _NOT_ARCHIVED:
+        return lambda row: is_archived(table, row) == (scope in _ARCHIVED)
     if scope in _DELETED:
         return lambda row: table.value(row, "deleted_at") is not None
     if scope in ("future", "upcoming", "past"):
         return _by_time(table, now_seconds, is_past=scope == "past")
     if scope == "has_donated":
         return lambda row: table.value(row, "first_donated_at") is not None
-    name = {"waitlist": "waitlisted"}.get(scope, scope)
-    return (lambda row: table.value(row, name) is True) if name in table.position else None
+    return _by_state(table, {"waitlist": "waitlisted"}.get(scope, scope))
+
+
+def _by_state(table: Table, name: str) -> Test | None:
+    if name in table.position:
+        return lambda row: table.value(row, name) is True
+    status = next((status for status in ("payment_status", "status") if status in table.position), None)
+    return (lambda row: table.value(row, status) == name) if status else None
 
 
 def _by_time(table: Table, now_seconds: int, *, is_past: bool) -> Test | None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.api.document_builders import DocumentBuilders
 from openfaith_sync.simulator.api.routes import Router
-from openfaith_sync.simulator.data.population import populate
+from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.unmodelled_resources import organization_id
 from openfaith_sync.simulator.events.event_publisher import EventPublisher
 from openfaith_sync.simulator.events.webhook_api import WebhookApi

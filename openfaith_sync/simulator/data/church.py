@@ -16,9 +16,9 @@ from openfaith_sync.simulator.data.cascades import (
 )
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.membership_rules import MembershipRules
-from openfaith_sync.simulator.data.population import PERSON_MERGER
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
 from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, to_seconds, to_text
+from openfaith_sync.simulator.data.unmodelled_resources import PERSON_MERGER
 from openfaith_sync.simulator.data.validation import (
     check_attributes,
     check_needs,
@@ -63,14 +63,14 @@ class SimulatedChurch:
     that are only stamped or set as a consequence are not.
     """
 
-    def __init__(self, world: World, clock: Callable[[], float] = time.time) -> None:
-        """Manage this world."""
+    def __init__(self, world: World, clock: Callable[[], float] = time.time, newest: int = BASE_SECONDS) -> None:
+        """Manage this world, whose newest stamp is before this time."""
         self.world = world
         self.announce: Announce = lambda _action, _table, _row: None
         """Called for each announced change: after it was made, or just before a record is deleted."""
         self._clock = clock
         self._membership_rules = MembershipRules(world, self.create, self.delete, self._set)
-        self._newest_seconds = BASE_SECONDS
+        self._newest_seconds = newest
         world.now = lambda: int(clock())
         self._last_ids = {name: max(table.rows, default=1000) for name, table in world.tables.items()}
 

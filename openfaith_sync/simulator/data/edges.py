@@ -122,16 +122,30 @@ def is_below(entity: Entity, relationship: str) -> bool:
 
 
 def mirror_name(parent: Entity, entity: Entity) -> str | None:
-    """Return the parent's relationship that names the records of the entity below it, if it has one.
+    """Return the parent's relationship that only names the records of the entity that belong to it, if it has one.
 
-    A list of members, such as a household's people, is not one: it names others.
+    A list of members, such as a household's people, is not one: it names others, and the source keeps it.
     """
-    nested = entity.nested
-    if nested is None or entity.parent != parent.name or nested.member is not None:
+    back, nested = belonging(entity, parent.name), entity.nested
+    is_nested = nested is not None and entity.parent == parent.name
+    if back is None or (is_nested and nested is not None and nested.member is not None):
         return None
     includes = [name for name, child in parent.sideload.items() if child == entity.name]
-    names = [nested.members, *includes, entity.endpoints.list.rsplit("/", 1)[-1]]
-    return next((n for n in names if n in parent.relationships and parent.relationships[n].target == entity.name), None)
+    names = [*includes, entity.endpoints.list.rsplit("/", 1)[-1]]
+    if is_nested and nested is not None and nested.members:
+        names.insert(0, nested.members)
+    return next((name for name in names if _is_mirror(parent, name, entity, back)), None)
+
+
+def _is_mirror(parent: Entity, name: str, entity: Entity, back: str) -> bool:
+    declared = parent.relationships.get(name)
+    if declared is None or declared.target != entity.name:
+        return False
+    if is_below(entity, back):
+        return True
+    other = entity.relationships[back]
+    # Of two lists that name each other, the source keeps the one that it always sends.
+    return declared.cardinality == "many" and (other.cardinality == "one" or (other.always and not declared.always))
 
 
 def _is_one(entity: Entity) -> bool:

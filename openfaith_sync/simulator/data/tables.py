@@ -61,6 +61,8 @@ class Table:
         """Called with a row before and after it changes."""
         self.hidden: set[int] = set()
         """Live rows that reads do not show yet."""
+        self.archived: set[int] = set()
+        """Rows that are archived although no attribute says so."""
         self._indexes: dict[tuple[OrderKey, ...], Index] = {}
         self._words: dict[str, int] = {}
 
@@ -78,6 +80,14 @@ class Table:
         self._enter(row)
         return row
 
+    def load(self, row: Row) -> None:
+        """Add a complete row while the church is made: there are neither indexes nor watchers yet."""
+        self.rows[row.id] = row
+        if isinstance(row.id, TextId):
+            self._words[row.id.text] = row.id
+        for back, number in self._pointed(row):
+            back.setdefault(number, []).append(row.id)
+
     def change(self, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
         """Change a row's values."""
         self._leave(row)
@@ -92,6 +102,7 @@ class Table:
         self._leave(row)
         del self.rows[row.id]
         self.hidden.discard(row.id)
+        self.archived.discard(row.id)
 
     def hide(self, row: Row) -> None:
         """Hide a live row from reads."""

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.simulator.data.timestamps import to_text
 
 ORGANIZATION = "Organization"
+PERSON_MERGER = EntityName("person_merger")
+"""The merges of people, which clients read although no manifest syncs them as an entity."""
 _FOUNDED_SECONDS = 1_300_000_000
 
 _NAMES = {

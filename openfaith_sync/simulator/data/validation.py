@@ -5,8 +5,8 @@ from typing import Any
 
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.data.edges import World
-from openfaith_sync.simulator.data.population import PERSON_MERGER
 from openfaith_sync.simulator.data.tables import Reference, Row, Table
+from openfaith_sync.simulator.data.unmodelled_resources import PERSON_MERGER
 
 
 def find_table(world: World, entity: str) -> Table:

@@ -27,8 +27,8 @@ from openfaith_sync.simulator.auth.oauth import OAuthServer
 from openfaith_sync.simulator.control.control import Control
 from openfaith_sync.simulator.control.request_log import LoggedRequest
 from openfaith_sync.simulator.control.second_church import ChurchSwitch, ServedChurch
+from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.church import SimulatedChurch
-from openfaith_sync.simulator.data.population import populate
 from openfaith_sync.simulator.data.unmodelled_resources import organization_id
 from openfaith_sync.simulator.events import webhook_api
 from openfaith_sync.simulator.events.event_publisher import EventPublisher
@@ -57,9 +57,9 @@ class SimulatorApp:
         adapter_file = manifest.adapter_file
         if not isinstance(adapter_file, PcoFile):
             raise DefinitionError(f"{adapter_file.dialect} is not simulated; only manifests of the dialect pco are")
-        world = populate(manifest, settings.people, settings.seed)
+        world = populate(manifest, settings.people, settings.seed, settings.as_of_seconds)
         offset = settings.clock_offset_seconds
-        self._church = SimulatedChurch(world, lambda: time.time() + offset)
+        self._church = SimulatedChurch(world, lambda: time.time() + offset, settings.as_of_seconds)
         self._document_builders = DocumentBuilders(world, settings.seed, settings.left_out)
         self._oauth = OAuthServer(manifest.adapter_file, settings, Grants(lambda: time.time() + offset))
         self._access_control = AccessControl(manifest, settings, self._oauth)

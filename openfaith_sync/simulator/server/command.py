@@ -1,11 +1,13 @@
 """The ``simulate`` command."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import DefinitionError
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS
 from openfaith_sync.simulator.server.server import serve
 from openfaith_sync.simulator.settings.faults import KINDS, read_faults
 from openfaith_sync.simulator.settings.rate_limit import RateRule, parse_rate
@@ -24,6 +26,11 @@ GET /_sim/faults lists them too, with the armed faults."""
 @click.argument("adapter")
 @click.option("--people", type=click.IntRange(min=0), default=1000, show_default=True, help="Number of people.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed makes the same church.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day around which gifts, plans and check-ins lie.  [default: 2026-06-01]",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, show_default=True, help="0 picks a free port.")
 @click.option("--latency-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Added to each response.")
@@ -50,6 +57,7 @@ def simulate(
     adapter: str,
     people: int,
     seed: int,
+    as_of: datetime | None,
     host: str,
     port: int,
     latency_ms: int,
@@ -65,6 +73,7 @@ def simulate(
         settings = SimulatorSettings(
             people=people,
             seed=seed,
+            as_of_seconds=int(as_of.replace(tzinfo=UTC).timestamp()) if as_of else BASE_SECONDS,
             host=host,
             port=port,
             latency_ms=latency_ms,

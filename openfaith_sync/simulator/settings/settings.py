@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from openfaith_sync.simulator.api.ignored_parameters import IgnoredParameters
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS
 from openfaith_sync.simulator.settings.delivery_faults import NO_DELIVERY_FAULTS, DeliveryFaults
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.simulator.settings.rate_limit import DEFAULT_RATE, RateRule
@@ -38,6 +39,8 @@ class SimulatorSettings:
     """Multiplies the source's waits between delivery attempts, the first of which is 30 s."""
     clock_offset_seconds: float = 0
     """How far the source's clock is ahead of this machine's; negative if behind."""
+    as_of_seconds: int = BASE_SECONDS
+    """The time, in seconds since 1970, around which gifts, plans, meetings and check-ins lie."""
     application_id: str = "demo"
     secret: str = "demo"  # noqa: S105  the demonstration's own, printed when it starts
     client_id: str = "demo-client"

@@ -8,23 +8,30 @@ from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, R
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import Delta, DeltaCapability, Endpoints
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.simulator.data.apps.whole_church import fill_apps
 from openfaith_sync.simulator.data.edges import World
+from openfaith_sync.simulator.data.filling import Filling
 from openfaith_sync.simulator.data.gatherings import make_campuses, make_groups
 from openfaith_sync.simulator.data.households import Families
 from openfaith_sync.simulator.data.memberships import GROUP_MEMBERSHIP, HOUSEHOLD_MEMBERSHIP, make_memberships
 from openfaith_sync.simulator.data.record_makers import NewRecord
 from openfaith_sync.simulator.data.synthetic_records import invent, invent_references, invent_values
 from openfaith_sync.simulator.data.tables import Table
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS
+from openfaith_sync.simulator.data.unmodelled_resources import PERSON_MERGER
+from openfaith_sync.simulator.data.validation import is_needed
 
-PERSON_MERGER = EntityName("person_merger")
 REALISTIC = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
     HOUSEHOLD_MEMBERSHIP,
     GROUP_MEMBERSHIP,
 }
 
 
-def populate(manifest: Manifest, people: int, seed: int) -> World:
-    """Return the world for this seed and number of people; the same arguments always return the same world."""
+def populate(manifest: Manifest, people: int, seed: int, as_of_seconds: int = BASE_SECONDS) -> World:
+    """Return the world for this seed and number of people; the same arguments always return the same world.
+
+    What has its place in time, such as gifts, plans and check-ins, lies around ``as_of_seconds``.
+    """
     entities = dict(manifest.entities)
     if "person" in entities:
         entities.setdefault(PERSON_MERGER, _merger_entity(entities[EntityName("person")]))
@@ -35,11 +42,14 @@ def populate(manifest: Manifest, people: int, seed: int) -> World:
             fillers[record.entity].add(record)
     for record in make_memberships(world, seed):
         fillers[record.entity].add(record)
+    filled = fill_apps(Filling(world, people, seed, as_of_seconds)) if people else frozenset()
     for name, entity in manifest.entities.items():
-        if name not in REALISTIC and name != PERSON_MERGER:
+        if name not in REALISTIC and name != PERSON_MERGER and name not in filled:
             for record in invent(entity, people, seed):
                 fillers[name].add(record)
-    _refer(world, seed)
+    for table in world.tables.values():
+        _resolve_words(world, table)
+    _refer(world, seed, filled)
     return world
 
 
@@ -67,7 +77,7 @@ class _Filler:
         self._table.add(record.id, record.attributes | rest if rest else record.attributes, record.references)
 
 
-def _refer(world: World, seed: int) -> None:
+def _refer(world: World, seed: int, filled: frozenset[str]) -> None:
     """Fill the relationships that no maker sets, now that all records exist."""
     known = {name: list(table.rows) for name, table in world.tables.items()}
     made = {"campus": {"organization"}, "household": {"people", "primary_contact"}, "person": {"primary_campus"}}
@@ -80,9 +90,23 @@ def _refer(world: World, seed: int) -> None:
         # A list of what is below a record is no reference of its own.
         rest = {link for link in table.links if not world.is_mirror(table, link)} - made.get(name, set())
         rest -= {table.entity.nested.under} if table.entity.nested and table.entity.nested.one else set()
+        if name in filled:
+            rest = {link for link in rest if is_needed(table, link) and not any(table.back[link].values())}
         rng = random.Random(f"{seed}:{name}:references")  # noqa: S311  nothing secret
         for row in list(table.rows.values()) if rest else ():
             table.change(row, {}, invent_references(table.entity, rest, known, rng))
+
+
+def _resolve_words(world: World, table: Table) -> None:
+    """Replace ids that makers write as texts, since no table need hold the record, by those of the table that does."""
+    for name, declared in table.entity.relationships.items():
+        target = world.tables.get(declared.target)
+        place = table.link_position[name]
+        for row in table.rows.values() if target else ():
+            reference = row.references[place]
+            found = target.find(reference) if target and isinstance(reference, str) else None
+            if found is not None:
+                table.change(row, {}, {name: found.id})
 
 
 def _keep_one_below(world: World, table: Table) -> None:

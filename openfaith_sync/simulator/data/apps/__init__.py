@@ -1,0 +1,1 @@
+"""What each app of a whole church holds: one file per app."""
