@@ -30,9 +30,11 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
+from openfaith_sync.domain.records.riding import rides
 from openfaith_sync.engine.dead_letters.replay import replay_outdated
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
 from openfaith_sync.engine.nested.nested_sync import NestedSync
+from openfaith_sync.engine.nested.rider_sync import RiderSync
 from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
@@ -76,7 +78,9 @@ def _run_entity(session: Session, entity: EntityName, mode: SyncMode, on_progres
     with session.hold_lease(entity) as lease:
         entity_session = EntitySession(session, lease, on_progress)
         replayed = replay_outdated(session, entity)
-        if entity_session.entity.nested is not None:
+        if rides(entity_session.entity):
+            result = RiderSync(entity_session, mode).run()
+        elif entity_session.entity.nested is not None:
             result = NestedSync(entity_session, mode).run()
         elif entity_session.wants_reconciliation(mode):
             # Merged records are not missing.
@@ -146,6 +150,9 @@ class EntitySync:
             return SyncMode.FULL
         if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._session.version:
             # Another manifest version mapped what is stored; only a full listing maps it again.
+            return SyncMode.FULL
+        if self._session.has_new_riders:
+            # Those of unchanged records come with a full listing only: a hundredth of the requests of their lists.
             return SyncMode.FULL
         return SyncMode.DELTA
 

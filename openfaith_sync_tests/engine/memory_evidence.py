@@ -118,6 +118,15 @@ class MemoryEvidence:
     def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
         raise NotImplementedError
 
+    def compare_riders(self, nesting: Nesting) -> None:
+        raise NotImplementedError
+
+    def count_lacked_riders(self, nesting: Nesting) -> int:
+        raise NotImplementedError
+
+    def count_living_parents(self, nesting: Nesting) -> int:
+        raise NotImplementedError
+
     def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         assert parent is None
         standing = [hold for hold in self.holds if hold.status in {HoldStatus.OPEN, HoldStatus.APPROVED}]
@@ -145,11 +154,11 @@ class MemoryEvidence:
         return [Candidate(ExternalId(one), self.missed[one].times) for one in found], EPOCH
 
     def load_without_address(
-        self, parent: EntityName, after: ExternalId | None, limit: int
+        self, parent: EntityName, after: ExternalId | None, limit: int, *, is_readable: bool
     ) -> tuple[Sequence[Candidate], datetime | None]:
         raise NotImplementedError
 
-    def count_unproven(self, parent: EntityName | None) -> Unproven:
+    def count_unproven(self, parent: EntityName | None, *, is_readable: bool) -> Unproven:
         answers = [known.answer for known in self.missed.values()]
         return Unproven(answers.count(None), answers.count(CandidateAnswer.REFUSED), len(answers))
 

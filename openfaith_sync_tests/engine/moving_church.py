@@ -281,6 +281,9 @@ class MemoryStore(NoRedirects, NoDeadLetters, EmptyInbox):
         assert key
         return None
 
+    def has_ridden(self, key: SyncKey, manifest_version: str) -> bool:
+        raise NotImplementedError
+
     def count_live(self, key: SyncKey) -> int:
         assert key
         return len(self.rows)

@@ -1,6 +1,6 @@
 """Explain field by field what the mapping makes of a raw record, past the first field that rejects it."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from openfaith_sync.domain.mapping.mapping import build_mapper
 from openfaith_sync.domain.mapping.parsing import Refused, build_parser, json_type
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.records.record import RawRecord, Record, Reference
+from openfaith_sync.domain.records.riding import Entities
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class ExplainedField:
 
 
 def explain_mapping(
-    entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str], raw: RawRecord
+    entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities, raw: RawRecord
 ) -> list[ExplainedField]:
     """Return what the mapping makes of each field of a record, those that reject it first."""
     if raw.damage is not None:
@@ -68,7 +69,7 @@ def _explain_id(entity: Entity, org: OrgId, adapter: AdapterName, raw: RawRecord
 
 
 def _explain_attributes(
-    entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str], raw: RawRecord
+    entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities, raw: RawRecord
 ) -> Iterator[ExplainedField]:
     # With an id and every reference that it needs, nothing rejects a record.
     references = {name: Reference(_READABLE, next(iter(part.targets))) for name, part in entity.relationships.items()}
@@ -108,7 +109,7 @@ def _why_unreadable(entity: Entity, name: str, value: object) -> str:
 
 
 def _explain_relationships(
-    entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str], raw: RawRecord
+    entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities, raw: RawRecord
 ) -> Iterator[ExplainedField]:
     sent: dict[str, object] = {name: _shown(found) for name, found in raw.references.items()}
     sent |= {name: [_shown(one) for one in found] for name, found in (raw.members or {}).items()}

@@ -8,7 +8,7 @@ Attributes without a column are not checked: there is nothing that they could br
 """
 
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
 from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import Damage, JsonObject, MappedBatch, RawRecord, Record, Rejection
+from openfaith_sync.domain.records.riding import NO_ENTITIES, Entities
 
 MAX_SHAPES = 256
 """How many sets of attribute names are remembered per entity; a source that sends more is only slower."""
@@ -86,7 +87,7 @@ class Mapper:
         "table",
     )
 
-    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> None:
+    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities = NO_ENTITIES) -> None:
         """Compile what the manifest says of the entity; see ``build_mapper``."""
         columns = entity.record_table.columns
         self.table = entity.record_table
@@ -199,7 +200,7 @@ class Mapper:
             custom.setdefault(self._prefix + name, None)
 
 
-def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str] = ()) -> Mapper:
+def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities = NO_ENTITIES) -> Mapper:
     """Return the mapper of one entity of one org.
 
     Args:

@@ -5,7 +5,7 @@ does not name, or a value of an unexpected shape, is kept unchanged in the custo
 made from it would point to the wrong record or to none.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from openfaith_sync.domain.errors import RecordRejected
@@ -16,6 +16,7 @@ from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestPr
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.record_tables import ColumnType
 from openfaith_sync.domain.records.record import RawRecord, Reference
+from openfaith_sync.domain.records.riding import Entities, naming_relationships
 
 
 class _Target(NamedTuple):
@@ -39,9 +40,9 @@ class _Column(NamedTuple):
 class ReferenceMapper:
     """Maps the relationships of one entity's records."""
 
-    __slots__ = ("_columns", "_filled", "_included", "_lists", "_ones", "_prefix", "_types")
+    __slots__ = ("_columns", "_filled", "_included", "_lists", "_named", "_ones", "_prefix", "_types")
 
-    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Container[str]) -> None:
+    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities) -> None:
         """Compile what the manifest says of relationships; a row leads back to those in ``entities``."""
         self._prefix = f"{adapter}_"
         relationships = entity.relationships
@@ -58,8 +59,12 @@ class ReferenceMapper:
         self._filled = frozenset(column.name for column in self._columns)
         self._ones = frozenset(name for name, part in relationships.items() if part.cardinality == "one")
         self._lists = frozenset(name for name, part in relationships.items() if part.cardinality == "many")
+        naming = naming_relationships(entities, entity.name)
         # Relationships sent only on request must not change a record's content hash.
-        self._included = frozenset(entity.includes) - {name for name, part in relationships.items() if part.always}
+        sent = {name for name, part in relationships.items() if part.always} | naming | set(entity.include)
+        self._included = frozenset(entity.includes) - sent
+        # With a column alone, one that was not sent could not be told from one that is unset.
+        self._named = naming & self._ones & self._filled
         self._types = {name: frozenset(part.targets) for name, part in relationships.items()}
 
     def __call__(self, raw: RawRecord, values: list[object], custom: dict[str, object]) -> list[str]:
@@ -75,6 +80,8 @@ class ReferenceMapper:
         for name, found in references.items():
             if name not in self._filled:
                 self._keep_one(name, found, custom)
+            elif name in self._named:
+                self._keep(name, None if found is None else found.external_id, custom)
         if raw.members is not None:
             unreadable += self._keep_members(raw.members, custom)
         if raw.oddities is not None:
@@ -176,7 +183,7 @@ def _kind_of(raw: RawRecord, name: str) -> str:
     return "null" if raw.references[name] is None else "a reference of another type"
 
 
-def _targets_of(part: Relationship, org: OrgId, adapter: AdapterName, entities: Container[str]) -> dict[str, _Target]:
+def _targets_of(part: Relationship, org: OrgId, adapter: AdapterName, entities: Entities) -> dict[str, _Target]:
     return {
         wire_type: _Target(IdDeriver(org, adapter, EntityName(target)), target in entities)
         for wire_type, target in part.targets.items()

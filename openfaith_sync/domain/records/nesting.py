@@ -7,6 +7,7 @@ from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.domain.records.riding import Riding, build_riding, rides
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Nesting:
     member: str | None = None
     """The column that names the member."""
     member_entity: EntityName | None = None
+    riding: Riding | None = None
+    """What names its records, if they come with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +63,5 @@ def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:
         members_key=f"{manifest.adapter}_{nested.members}_ids" if is_named else None,
         member=member.to if member and is_named else None,
         member_entity=EntityName(member.target) if member and is_named else None,
+        riding=build_riding(manifest, entity) if rides(entity) else None,
     )

@@ -1,14 +1,14 @@
 """Confirm deletions: tombstone the records that a complete listing lacks and that are proven gone (law 4)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes.deletions import READS_A_PASS, Candidate, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
-from openfaith_sync.engine.deletions.single_reads import read_records
+from openfaith_sync.engine.deletions.single_reads import join_children, read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.ports.evidence import Evidence
@@ -42,6 +42,8 @@ class DeletionConfirmation:
         self._evidence = evidence
         self._opened = opened
         self._parent = session.entity.parent if session.entity.nested else None
+        # A nested entity may have no path for single records. Another one that has none is never deleted.
+        self._is_readable = session.entity.endpoints.get is not None or self._parent is None
         self._read = 0
         self._refusals: list[Exception] = []
 
@@ -83,7 +85,7 @@ class DeletionConfirmation:
         commit = PageCommit(
             pass_id=self._opened.pass_id,
             place=self._opened.place,
-            batches=(self._fetcher.map_records(alive),),
+            batches=(self._fetcher.map_records(alive), *self._fetcher.map_riders(join_children(reads))),
             requests=len(reads),
             tombstones=self._tombstones([one for one in batch if one.external_id in gone], loaded_at, check),
             answers={
@@ -104,20 +106,26 @@ class DeletionConfirmation:
         lists less, again and again; and a row without an id is a record that the listing seems to lack.
         """
         is_contradicted = bool(self._refusals) or bool(self._evidence.load_report().get("alive_after_all"))
-        is_unproven = self._evidence.count_unproven(self._parent).total > 0
+        is_unproven = self._evidence.count_unproven(self._parent, is_readable=self._is_readable).total > 0
         return is_contradicted or is_unproven or self._evidence.count_unidentified() > 0
 
     def _believe_second_listing(self, check: DeletionCheck) -> None:
-        """Tombstone records that cannot be read by id and that two complete listings in a row lack."""
+        """Tombstone records that cannot be read by id and that two complete listings in a row lack.
+
+        Where no path leads to single records, the proof that the parent is gone is the proof for what was below it.
+        """
         if self._parent is None or self._is_listing_doubted():
             return
         after: ExternalId | None = None
         while True:
-            batch, loaded_at = self._evidence.load_without_address(self._parent, after, TOMBSTONES_AT_ONCE)
+            batch, loaded_at = self._evidence.load_without_address(
+                self._parent, after, TOMBSTONES_AT_ONCE, is_readable=self._is_readable
+            )
             if not batch:
                 return
             after = batch[-1].external_id
-            twice = [one for one in batch if one.times_missed > 1]
+            gone = self._gone_parents(batch)
+            twice = [one for one in batch if one.times_missed > 1 or one.parent_id in gone]
             if twice:
                 commit = PageCommit(
                     pass_id=self._opened.pass_id,
@@ -128,6 +136,13 @@ class DeletionConfirmation:
                     findings={"confirmed_by_second_listing": len(twice)},
                 )
                 self._session.store.commit_page(self._session.lease, commit)
+
+    def _gone_parents(self, batch: Sequence[Candidate]) -> frozenset[ExternalId]:
+        """Return the parents that are proven gone, where nothing else can prove what becomes of what was below them."""
+        parents = sorted({one.parent_id for one in batch if one.parent_id is not None})
+        if self._is_readable or self._parent is None or not parents:
+            return frozenset()
+        return frozenset(self._session.store.load_gone(replace(self._session.key, entity=self._parent), parents))
 
     def _tombstones(
         self, gone: Sequence[Candidate], proven_at: datetime | None, check: DeletionCheck
@@ -161,7 +176,7 @@ class DeletionConfirmation:
             return f"the source refused to show {len(self._refusals)} of them: {self._refusals[0]}"
         if unidentified := self._evidence.count_unidentified():
             return f"{unidentified} listed rows have no id and may be any of them; only reads by id count"
-        unproven = self._evidence.count_unproven(self._parent)
+        unproven = self._evidence.count_unproven(self._parent, is_readable=self._is_readable)
         if unproven.unread:
             return f"{unproven.unread:,} wait to be read by id: one pass reads at most {READS_A_PASS}"
         return "they cannot be read by id; the next complete listing confirms them unless something contradicts it"

@@ -16,7 +16,7 @@ from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import Rejection
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
-from openfaith_sync.engine.deletions.single_reads import SingleRead, read_records
+from openfaith_sync.engine.deletions.single_reads import SingleRead, join_children, read_records
 from openfaith_sync.engine.deletions.version_rollback import VersionRollback
 from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.entity_session import EntitySession
@@ -86,7 +86,8 @@ class Reconciliation:
             evidence.note_report({"counted_before": self._count()})
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
-        walk = whole_listing_walk(entity, session.manifest.adapter_file.paging, is_sparse=is_sparse)
+        riders = () if is_sparse else self._fetcher.riders
+        walk = whole_listing_walk(entity, session.manifest.adapter_file.paging, riders, is_sparse=is_sparse)
         walking = session.build_runner(walk, self._fetcher, opened)
         walking.progress = replace(walking.progress, records=evidence.count_listed())
         walking.run()
@@ -172,7 +173,10 @@ class Reconciliation:
             commit = PageCommit(
                 pass_id=opened.pass_id,
                 place=opened.place,
-                batches=(replace(batch, rejected=(*batch.rejected, *failed)),),
+                batches=(
+                    replace(batch, rejected=(*batch.rejected, *failed)),
+                    *self._fetcher.map_riders(join_children(reads)),
+                ),
                 requests=len(reads),
                 findings={"fetched": len(found), "unreadable": len(refused)},
             )

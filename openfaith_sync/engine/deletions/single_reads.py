@@ -1,11 +1,11 @@
 """Read single records by id in parallel, and report each as alive, gone or unknown."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from openfaith_sync.domain.errors import AccessDenied, TransientError
-from openfaith_sync.domain.ids import ExternalId
+from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.passes.entity_session import EntitySession
 
@@ -22,6 +22,8 @@ class SingleRead:
     """``None`` when the record is gone, or when the source refused to show it."""
     refusal: AccessDenied | TransientError | None = None
     """Why the source refused; this is evidence of nothing."""
+    children: Mapping[EntityName, Sequence[RawRecord]] = field(default_factory=dict)
+    """What came with the record."""
 
     @property
     def is_gone(self) -> bool:
@@ -52,4 +54,13 @@ def _read(session: EntitySession, external_id: ExternalId, parent: ExternalId | 
         fresh = session.source.read_record(session.key.entity, external_id, parent)
     except (AccessDenied, TransientError) as refusal:
         return SingleRead(external_id, refusal=refusal)
-    return SingleRead(external_id, fresh.record if fresh else None)
+    return SingleRead(external_id, fresh.record, children=fresh.children) if fresh else SingleRead(external_id)
+
+
+def join_children(reads: Iterable[SingleRead]) -> dict[EntityName, list[RawRecord]]:
+    """Return what came with several records, by entity."""
+    found: dict[EntityName, list[RawRecord]] = {}
+    for read in reads:
+        for entity, records in read.children.items():
+            found.setdefault(entity, []).extend(records)
+    return found

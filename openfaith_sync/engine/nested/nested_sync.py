@@ -58,17 +58,25 @@ class NestedSync:
         evidence = session.store.open_evidence(session.lease, opened.pass_id)
         self._walk(opened, evidence, is_full=is_full)
         self._prove_endpoint(opened, evidence)
-        evidence.compare_parents(self._nesting, is_full=is_full)
+        self._compare(evidence, is_full=is_full)
         if "missing" not in evidence.load_report():
             evidence.note_report(
                 {"listed": evidence.count_listed(), "missing": evidence.check_deletions(session.entity.parent).missing}
             )
         confirmed = DeletionConfirmation(session, self._fetcher, evidence, opened).run()
         report = {**confirmed.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
+        self._end(evidence)
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
         if confirmed.stop is not None:
             raise confirmed.stop
         return result
+
+    def _compare(self, evidence: Evidence, *, is_full: bool) -> None:
+        """Make what the lists lack candidates for deletion."""
+        evidence.compare_parents(self._nesting, is_full=is_full)
+
+    def _end(self, evidence: Evidence) -> None:
+        """Note what else is true when the pass ends."""
 
     def _decide_mode(self) -> SyncMode:
         checkpoint = self._session.store.load_checkpoint(self._session.key)
@@ -83,7 +91,7 @@ class NestedSync:
 
     def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:
         """Read the lists that are due in parallel, and commit each when it is complete."""
-        total, done = evidence.count_parents(self._nesting, is_full=is_full)
+        total, done = self._count_parents(evidence, is_full=is_full)
         self._progress = PassProgress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
         in_flight = self._session.manifest.adapter_file.paging.pages_in_flight
         under_way: set[Future[ParentRead]] = set()
@@ -102,6 +110,10 @@ class NestedSync:
             raise self._refused[0]
         if self._unlisted and is_full and not self._progress.records:
             raise self._endpoint_failure(len(self._unlisted))
+
+    def _count_parents(self, evidence: Evidence, *, is_full: bool) -> tuple[int, int]:
+        """Return how many parents this pass looks at, and at how many it has looked."""
+        return evidence.count_parents(self._nesting, is_full=is_full)
 
     def _prove_endpoint(self, opened: OpenPass, evidence: Evidence) -> None:
         """Raise where every list and every parent answered 404 although the source still lists parents."""
@@ -147,7 +159,7 @@ class NestedSync:
         commit = PageCommit(
             pass_id=opened.pass_id,
             place=opened.place,
-            batches=(read.batch,),
+            batches=(read.batch, *read.riders),
             requests=read.requests,
             waited=read.waited,
             listed=read.listed,

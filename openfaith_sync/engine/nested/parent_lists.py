@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeAlias
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId, is_place
@@ -19,6 +20,10 @@ MAX_STEPS = 1_000
 """A list of 100,000 records in full pages; more steps mean that it moves faster than it can be read."""
 
 
+Riders: TypeAlias = dict[EntityName, list[RawRecord]]
+"""What came with the records of a list, by entity."""
+
+
 @dataclass(frozen=True, slots=True)
 class ParentRead:
     """One parent's complete list, mapped, or why there is none."""
@@ -26,6 +31,8 @@ class ParentRead:
     parent: ParentPlace
     batch: MappedBatch
     listed: tuple[ExternalId, ...] = ()
+    riders: tuple[MappedBatch, ...] = ()
+    """What came with the list's records."""
     requests: int = 1
     waited: timedelta = timedelta()
     is_gone: bool = False
@@ -58,7 +65,7 @@ class ParentLists:
         self._parent = EntityName(session.entity.parent or "")
         self._fetcher = fetcher
         self._page_size = session.manifest.adapter_file.paging.size
-        self._walk = whole_listing_walk(session.entity, session.manifest.adapter_file.paging)
+        self._walk = whole_listing_walk(session.entity, session.manifest.adapter_file.paging, fetcher.riders)
 
     def read(self, parent: ParentPlace) -> ParentRead:
         """Return one parent's complete list.
@@ -67,13 +74,13 @@ class ParentLists:
             TransientError: The source failed, or the list did not reach a proven end.
         """
         try:
-            records, requests, waited = self._gather(parent)
+            records, riders, requests, waited = self._gather(parent)
         except NotFoundAtSource:
             return self._judge_missing_list(parent)
         except AccessDenied as refusal:
             return ParentRead(parent, self._fetcher.map_records(()), refusal=refusal)
         batch = self._fetcher.map_records(records.values())
-        return ParentRead(parent, batch, tuple(records), requests, waited)
+        return ParentRead(parent, batch, tuple(records), self._fetcher.map_riders(riders), requests, waited)
 
     def _judge_missing_list(self, parent: ParentPlace) -> ParentRead:
         """Return whether the parent is gone with its list; a 404 of the list alone proves nothing."""
@@ -84,21 +91,24 @@ class ParentLists:
             return ParentRead(parent, nothing, requests=2, refusal=refusal)
         return ParentRead(parent, nothing, requests=2, is_gone=found is None, is_unlisted=found is not None)
 
-    def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], int, timedelta]:
+    def _gather(self, parent: ParentPlace) -> tuple[dict[ExternalId, RawRecord], Riders, int, timedelta]:
         records: dict[ExternalId, RawRecord] = {}
+        riders: Riders = {}
         slice_, rows, requests, waited, before = Slice(), 0, 0, timedelta(), -1
         for _ in range(MAX_STEPS):
             page = self._reader.read(replace(self._walk.query(slice_), parent=parent.external_id))
             requests, waited = requests + page.requests, waited + page.waited
             step = self._walk.advance(slice_, page)
             records.update((page.records[i].external_id, page.records[i]) for i in step.fresh)
+            for entity, found in page.children.items():
+                riders.setdefault(entity, []).extend(found)
             slice_, rows = step.slice, rows + len(step.fresh)
             if self._is_whole(rows, page, is_done=slice_.done):
-                return records, requests, waited
+                return records, riders, requests, waited
             if slice_.done:
                 # The list ended too early: rows moved, or a response did not match its request.
                 if len(records) == before:
-                    return self._twice_the_same(records, page), requests, waited
+                    return self._twice_the_same(records, page), riders, requests, waited
                 before, records, rows, slice_ = len(records), {}, 0, Slice()
         raise TransientError(f"a list of {self._entity.name} did not end within {MAX_STEPS:,} requests")
 

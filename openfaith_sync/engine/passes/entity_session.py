@@ -1,7 +1,7 @@
 """One entity's sync with its lease held: everything that its algorithms share."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import references_of
+from openfaith_sync.domain.records.riding import riders_of
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
 from openfaith_sync.engine.passes.session import Session
@@ -86,11 +87,29 @@ class EntitySession:
         return mode is SyncMode.RECONCILIATION or (is_begun and is_current)
 
     def open_pass(self, mode: SyncMode, place: WalkPlace) -> tuple[OpenPass, bool]:
-        """Resume the open pass of this mode and this manifest, or begin one; return whether it was resumed."""
-        opened = self.store.load_checkpoint(self.key).open_pass
-        if opened is not None and opened.start.mode is mode and opened.start.manifest_version == self.version:
+        """Resume the open pass of this mode and this manifest, or begin one; return whether it was resumed.
+
+        The entity's riders come with whatever it stores.
+        """
+        opened, start = self.store.load_checkpoint(self.key).open_pass, self.build_start(mode, riders=self.riders)
+        if opened is not None and _is_alike(opened.start, start):
             return opened, True
-        return self.store.open_pass(self.lease, self.build_start(mode), place), False
+        return self.store.open_pass(self.lease, start, place), False
+
+    @property
+    def riders(self) -> tuple[Rider, ...]:
+        """Return the riders that come with the entity's records; the org may have chosen fewer than there are."""
+        names = riders_of(self.manifest, self.key.entity)
+        return tuple(Rider(name, None, self.manifest.entity_fingerprint(name)) for name in names)
+
+    @property
+    def has_new_riders(self) -> bool:
+        """Return whether a rider was never read with all of the entity's records, as the manifest maps it now."""
+        key = self.key
+        return any(
+            not self.store.has_ridden(replace(key, entity=rider.entity), rider.manifest_version)
+            for rider in self.riders
+        )
 
     def build_start(
         self,
@@ -176,3 +195,9 @@ class EntitySession:
             report=report,
             pass_id=pass_id,
         )
+
+
+def _is_alike(opened: PassStart, wanted: PassStart) -> bool:
+    """Return whether a pass that was begun is one that is wanted now; the org may choose other riders meanwhile."""
+    riders = [{rider.entity for rider in start.riders} for start in (opened, wanted)]
+    return (opened.mode, opened.manifest_version, riders[0]) == (wanted.mode, wanted.manifest_version, riders[1])

@@ -9,6 +9,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper, map_batch
 from openfaith_sync.domain.passes.listing import ListingQuery, Page, parse_version
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
+from openfaith_sync.domain.records.riding import riders_of
 from openfaith_sync.engine.passes.page_reading import PageReader
 from openfaith_sync.engine.passes.watermarks import believed_until, is_plausible
 from openfaith_sync.engine.ports.source import Source
@@ -35,7 +36,9 @@ class Fetcher:
     ) -> None:
         """Compile the mappers once. With ``notes_ids``, keep every id that a page lists."""
         declared = manifest.entities[entity]
-        names = [entity, *(EntityName(child) for child in declared.sideload.values())]
+        names = list(dict.fromkeys((entity, *map(EntityName, declared.sideload.values()))))
+        self.riders = riders_of(manifest, entity)
+        """Riders, which come with every whole record of the entity."""
         self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
         self._entity = entity
         self._overlap = declared.delta.overlap
@@ -44,7 +47,7 @@ class Fetcher:
         self._mappers: Mapping[EntityName, Mapper] = {
             name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
         }
-        self._parent_reference = {name: _reference_to(manifest, name, entity) for name in names[1:]}
+        self._parent_references = {name: _parent_references(manifest, name, names) for name in names[1:]}
 
     def fetch(self, query: ListingQuery) -> MappedPage:
         """Return the page that answers a query, mapped."""
@@ -76,6 +79,10 @@ class Fetcher:
         """Return records of the entity, mapped."""
         return map_batch(self._mappers[self._entity], self._entity, raws)
 
+    def map_riders(self, children: Mapping[EntityName, Iterable[RawRecord]]) -> tuple[MappedBatch, ...]:
+        """Return the riders among children that came with records, mapped."""
+        return tuple(map_batch(self._mappers[name], name, children[name]) for name in self.riders if children.get(name))
+
     def listed(self, fetched: MappedPage) -> tuple[ExternalId, ...]:
         """Return the ids of a page to keep: all of them, including those that were read before."""
         return tuple(record.external_id for record in fetched.page.records) if self.notes_ids else ()
@@ -94,13 +101,19 @@ class Fetcher:
         if len(fresh) == len(records):
             return (fetched.batch, *fetched.children)
         skipped = {records[i].external_id for i in set(range(len(records))).difference(fresh)}
-        children = (self._without_children_of(fetched, child, skipped) for child in fetched.children)
+        left_out: dict[EntityName, set[str]] = {self._entity: set(skipped)}
+        children: list[MappedBatch] = []
+        # Children of children come after these: what came with a refund that was read before was read as well.
+        for child in fetched.children:
+            raws = fetched.page.children.get(child.entity, ())
+            left_out[child.entity] = {
+                raw.external_id
+                for raw in raws
+                for parent, name in self._parent_references[child.entity]
+                if _refers_to(raw, name, left_out.get(parent, ()))
+            }
+            children.append(_without(child, left_out[child.entity]))
         return (_without(fetched.batch, skipped), *children)
-
-    def _without_children_of(self, fetched: MappedPage, child: MappedBatch, parents: Collection[str]) -> MappedBatch:
-        reference = self._parent_reference[child.entity]
-        raws = fetched.page.children.get(child.entity, ())
-        return _without(child, {raw.external_id for raw in raws if _refers_to(raw, reference, parents)})
 
 
 class RecordMapper:
@@ -141,6 +154,10 @@ def _refers_to(raw: RawRecord, name: str, external_ids: Collection[str]) -> bool
     return reference is not None and reference.external_id in external_ids
 
 
-def _reference_to(manifest: Manifest, child: EntityName, parent: EntityName) -> str:
+def _parent_references(
+    manifest: Manifest, child: EntityName, parents: Collection[EntityName]
+) -> tuple[tuple[EntityName, str], ...]:
+    """Return the references of a child to what it comes with; one that several records share may have none."""
     relationships = manifest.entities[child].relationships.items()
-    return next(name for name, one in relationships if one.target == parent and one.cardinality == "one")
+    ones = ((EntityName(one.target), name) for name, one in relationships if one.cardinality == "one")
+    return tuple((target, name) for target, name in ones if target in parents)

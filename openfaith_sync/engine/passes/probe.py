@@ -13,6 +13,7 @@ from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import MOST_PROBED_PAGES, ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
+from openfaith_sync.domain.records.riding import riders_of, rides
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
@@ -43,11 +44,16 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
     probed, key = manifest.entities[entity], session.key(entity)
     checkpoint = store.load_checkpoint(key)
     unfinished = _unfinished(store, key, checkpoint, manifest.entity_fingerprint(entity))
+    if unfinished is None and _has_new_riders(session, entity):
+        unfinished = "its riders were not read with all of its records yet"
     if unfinished is None and _has_outdated_letters(session, entity):
         unfinished = "dead letters wait to be mapped by the present manifest"
     if unfinished:
         return Probe(has_work=True, reason=unfinished, requests=0)
-    if probed.parent is not None:
+    if rides(probed):
+        # What its carriers' pages brought, and nothing else, makes it differ from what they name.
+        probe = Probe(has_work=False, reason="nothing new came with other records", requests=0)
+    elif probed.parent is not None:
         has_work = store.has_changed_parents(key, probed.parent)
         probe = Probe(has_work, f"a {probed.parent} changed" if has_work else "nothing new", requests=0)
     elif probed.delta.by is DeltaCapability.NONE:
@@ -85,6 +91,13 @@ def _unfinished(store: Passes, key: SyncKey, checkpoint: Checkpoint, version: st
     return "its records were sideloaded" if store.load_rider(key) else None
 
 
+def _has_new_riders(session: Session, entity: EntityName) -> bool:
+    """Return whether a rider of the entity waits for a full walk."""
+    manifest, store = session.manifest, session.store
+    riders = riders_of(manifest, entity)
+    return any(not store.has_ridden(session.key(one), manifest.entity_fingerprint(one)) for one in riders)
+
+
 def _has_outdated_letters(session: Session, entity: EntityName) -> bool:
     """Return whether dead letters wait that the present manifest was not tried on: a sync replays them."""
     outdated = LetterFilter(not_mapped_by=session.manifest.entity_fingerprint(entity))
@@ -94,9 +107,10 @@ def _has_outdated_letters(session: Session, entity: EntityName) -> bool:
 def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> Probe:
     is_filtered, watermark = entity.delta.by is DeltaCapability.FILTER, checkpoint.watermark
     lower = look_back(watermark, entity.delta.overlap) if watermark and is_filtered else None
-    query = ListingQuery(entity.name, Order.VERSION_DESCENDING, version_from=lower)
     key = session.key(entity.name)
     fetcher = Fetcher(session.manifest, session.source, session.org, entity.name)
+    # A record names its riders only where they are asked for; without these names each would differ from ours.
+    query = ListingQuery(entity.name, Order.VERSION_DESCENDING, version_from=lower, children=fetcher.riders)
     fetched = fetcher.fetch(query)
     page, requests = fetched.page, fetched.page.requests
     if is_ahead(watermark, page.answered_at):
@@ -122,11 +136,12 @@ def _probe_whole(session: Session, entity: Entity) -> Probe:
     """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
     fetcher, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0
     is_by_token = session.manifest.adapter_file.paging.is_by_token and entity.is_paged
-    query = ListingQuery(entity.name, token="" if is_by_token else None)
+    query = ListingQuery(entity.name, token="" if is_by_token else None, children=fetcher.riders)
     for _ in range(MOST_PROBED_PAGES):
         fetched = fetcher.fetch(query)
         requests += fetched.page.requests
-        changed = session.store.count_changes(session.key(entity.name), fetched.batch)
+        batches = (fetched.batch, *fetched.children)
+        changed = sum(session.store.count_changes(session.key(batch.entity), batch) for batch in batches)
         if changed or not fetched.page.has_next:
             return _probe_of(changed, requests)
         query = (

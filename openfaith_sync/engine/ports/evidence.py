@@ -65,6 +65,21 @@ class Evidence(Protocol):
         """Make records in no parent's list candidates; after a delta, records that left the lists that were read."""
         ...
 
+    def compare_riders(self, nesting: Nesting) -> None:
+        """Make riders candidates that no living record names, where a list read by this pass lacks them.
+
+        Those below parents that are gone too, unless another record names them.
+        """
+        ...
+
+    def count_lacked_riders(self, nesting: Nesting) -> int:
+        """Count the riders that living records name, that are neither stored nor set aside, and that no list denies."""
+        ...
+
+    def count_living_parents(self, nesting: Nesting) -> int:
+        """Count the parents that are stored and no tombstones."""
+        ...
+
     def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         """Return the missing and live records, recent losses, the limits, and the open or approved hold.
 
@@ -94,13 +109,16 @@ class Evidence(Protocol):
         ...
 
     def load_without_address(
-        self, parent: EntityName, after: ExternalId | None, limit: int
+        self, parent: EntityName, after: ExternalId | None, limit: int, *, is_readable: bool
     ) -> tuple[Sequence[Candidate], datetime | None]:
-        """Return nested candidates whose parent is unknown, in the order of their ids, after this one."""
+        """Return nested candidates that cannot be read by id, in the order of their ids, after this one.
+
+        Those whose parent is unknown; all of them where ``is_readable`` is false.
+        """
         ...
 
-    def count_unproven(self, parent: EntityName | None) -> Unproven:
-        """Count the candidates that can be read by id and are not proven gone."""
+    def count_unproven(self, parent: EntityName | None, *, is_readable: bool) -> Unproven:
+        """Count the candidates that can be read by id and are not proven gone: none if ``is_readable`` is false."""
         ...
 
     def compare_versions(self) -> None:

@@ -64,6 +64,10 @@ class Passes(Protocol):
         """Return the open rider pass of a child whose parent's pass is complete, the newest one."""
         ...
 
+    def has_ridden(self, key: SyncKey, manifest_version: str) -> bool:
+        """Return whether a full walk of its carrier has brought a rider, as this manifest version maps it."""
+        ...
+
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
         """Add to the report of a pass."""
         ...

@@ -17,7 +17,7 @@ from openfaith_sync.store.deletions import listing_comparison as comparison
 from openfaith_sync.store.deletions import older_versions as older
 from openfaith_sync.store.deletions.dangling_references import note_dangling
 from openfaith_sync.store.passes import nested_parents as parents
-from openfaith_sync.store.passes import pass_reports
+from openfaith_sync.store.passes import pass_reports, riders
 from openfaith_sync.store.passes.leases import check_lease
 from openfaith_sync.store.postgres.error_translation import translated
 from openfaith_sync.store.postgres.statements import Connection
@@ -92,6 +92,21 @@ class PostgresEvidence:
         with self._writing("compare_parents"):
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
 
+    def compare_riders(self, nesting: Nesting) -> None:
+        """Make riders that no living record names candidates, where a list read by this pass lacks them."""
+        with self._writing("compare_riders"):
+            riders.compare_riders(self._connection, self._key, nesting, self._pass_id)
+
+    def count_lacked_riders(self, nesting: Nesting) -> int:
+        """Count the riders that are named by living records, neither stored nor set aside, and not denied by a list."""
+        with translated():
+            return riders.count_lacked(self._connection, self._key, nesting)
+
+    def count_living_parents(self, nesting: Nesting) -> int:
+        """Count the parents that are stored and no tombstones."""
+        with translated():
+            return riders.count_living_parents(self._connection, self._key, nesting)
+
     def check_deletions(self, parent: EntityName | None) -> DeletionCheck:
         """Return the missing share, the allowed share and the standing hold."""
         with translated():
@@ -118,17 +133,17 @@ class PostgresEvidence:
             return comparison.load_candidates(self._connection, self._key, self._pass_id, parent, limit)
 
     def load_without_address(
-        self, parent: EntityName, after: ExternalId | None, limit: int
+        self, parent: EntityName, after: ExternalId | None, limit: int, *, is_readable: bool
     ) -> tuple[Sequence[Candidate], datetime | None]:
-        """Return nested candidates whose parent is unknown, in id order, after this one."""
+        """Return nested candidates that cannot be read by id, in id order, after this one."""
         arguments = (self._connection, self._key, self._pass_id, parent)
         with translated():
-            return comparison.load_without_address(*arguments, after or "", limit)
+            return comparison.load_without_address(*arguments, after or "", limit, is_readable=is_readable)
 
-    def count_unproven(self, parent: EntityName | None) -> Unproven:
+    def count_unproven(self, parent: EntityName | None, *, is_readable: bool) -> Unproven:
         """Count the candidates that can be read by id and are not proven gone."""
         with translated():
-            return comparison.count_unproven(self._connection, self._key, parent)
+            return comparison.count_unproven(self._connection, self._key, parent, is_readable=is_readable)
 
     def compare_versions(self) -> None:
         """Record which records the complete listing shows in an older version than stored."""

@@ -83,8 +83,8 @@ WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_
 ORDER BY listed.external_id LIMIT %(limit)s
 """
 _OF_THE_KEY = "known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s"
-# A nested record without a known parent has no URL to read it at.
-_HAS_ADDRESS = "(%(parent)s::text IS NULL OR known.parent_id IS NOT NULL)"
+# A nested record without a known parent has no URL to read it at, and some entities have none for single records.
+_HAS_ADDRESS = "(%(readable)s AND (%(parent)s::text IS NULL OR known.parent_id IS NOT NULL))"
 # The longest waiting candidate is read first, so that none starves behind candidates that are reread.
 _CANDIDATES = f"""
 SELECT known.external_id, known.times_missed, known.parent_id, {{explained}}, clock_timestamp()
@@ -93,7 +93,7 @@ WHERE {_OF_THE_KEY} AND {_HAS_ADDRESS} AND known.read_pass_id IS DISTINCT FROM %
 ORDER BY known.read_at NULLS FIRST, known.external_id LIMIT %(limit)s
 """  # noqa: S608  joined of our own constants
 _WITHOUT_ADDRESS = f"""
-SELECT known.external_id, known.times_missed, known.parent_id, false, clock_timestamp()
+SELECT known.external_id, known.times_missed, known.parent_id, {{explained}}, clock_timestamp()
 FROM sync.deletion_candidates known
 WHERE {_OF_THE_KEY} AND NOT {_HAS_ADDRESS} AND known.external_id > %(after)s
 ORDER BY known.external_id LIMIT %(limit)s
@@ -149,22 +149,33 @@ def load_candidates(
 ) -> tuple[list[Candidate], datetime | None]:
     """Return candidates that this pass has not read yet, never-read ones first, with the database's time."""
     tables = table_of(connection, key), table_of(connection, key, parent) if parent else None
-    parameters = {**_parameters(key, pass_id), "parent": parent, "limit": limit}
+    parameters = {**_parameters(key, pass_id), "parent": parent, "readable": True, "limit": limit}
     return _candidates(connection, with_explained(_CANDIDATES, *tables), parameters)
 
 
 def load_without_address(
-    connection: Connection, key: SyncKey, pass_id: PassId, parent: EntityName, after: str, limit: int
+    connection: Connection,
+    key: SyncKey,
+    pass_id: PassId,
+    parent: EntityName,
+    after: str,
+    limit: int,
+    *,
+    is_readable: bool,
 ) -> tuple[list[Candidate], datetime | None]:
-    """Return nested candidates whose parent is unknown, in id order, with the database's time."""
-    parameters = {**_parameters(key, pass_id), "parent": parent, "after": after, "limit": limit}
-    return _candidates(connection, _WITHOUT_ADDRESS.encode(), parameters)
+    """Return nested candidates that cannot be read by id, in id order, with the database's time."""
+    tables = table_of(connection, key), table_of(connection, key, parent)
+    parameters = {**_parameters(key, pass_id), "parent": parent, "readable": is_readable}
+    statement = with_explained(_WITHOUT_ADDRESS, *tables)
+    return _candidates(connection, statement, {**parameters, "after": after, "limit": limit})
 
 
-def count_unproven(connection: Connection, key: SyncKey, parent: EntityName | None) -> Unproven:
+def count_unproven(
+    connection: Connection, key: SyncKey, parent: EntityName | None, *, is_readable: bool = True
+) -> Unproven:
     """Count the candidates that can be read and are not proven gone."""
     org, adapter, entity = key_parameters(key)
-    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent, "readable": is_readable}
     return Unproven(*(connection.execute(_COUNT_UNPROVEN.encode(), parameters).fetchone() or (0, 0, 0)))
 
 

@@ -6,6 +6,7 @@ from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.store.passes.leases import key_parameters
+from openfaith_sync.store.passes.riders import differing_parents
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.record_tables import on_table
 
@@ -124,7 +125,7 @@ def count_parents(
     connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool
 ) -> tuple[int, int]:
     """Count the parents whose lists this pass reads, and those that it has already read."""
-    query = on_table(_COUNT.replace("{is_due}", _IS_DUE[is_full]), nesting.table, nesting.parent_table)
+    query = on_table(_COUNT.replace("{is_due}", _is_due(nesting, is_full)), nesting.table, nesting.parent_table)
     row = connection.execute(query, _parameters(key, nesting, pass_id)).fetchone() or (0, 0)
     return int(row[0]), int(row[1])
 
@@ -142,11 +143,19 @@ def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass
 
 
 @cache
+def _is_due(nesting: Nesting, is_full: bool) -> str:
+    if nesting.riding is None:
+        return _IS_DUE[is_full]
+    differing = differing_parents(nesting.riding).replace("{under}", nesting.under)
+    return f"{_IS_DUE[is_full]} AND parent.id IN ({differing})"
+
+
+@cache
 def _to_read(nesting: Nesting, is_full: bool) -> bytes:
     named, held = "NULL", "ARRAY[]::text[]"
     if not is_full and nesting.members_key is not None and nesting.member is not None:
         named, held = _NAMED, _HELD.replace("{member}", nesting.member).replace("{under}", nesting.under)
-    query = _TO_READ.replace("{named}", named).replace("{held}", held).replace("{is_due}", _IS_DUE[is_full])
+    query = _TO_READ.replace("{named}", named).replace("{held}", held).replace("{is_due}", _is_due(nesting, is_full))
     return on_table(query, nesting.table, nesting.parent_table)
 
 

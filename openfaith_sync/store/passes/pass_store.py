@@ -59,6 +59,11 @@ class PassStore(OrgConnection):
         with self._using(key) as connection:
             return passes.load_rider(connection, key)
 
+    def has_ridden(self, key: SyncKey, manifest_version: str) -> bool:
+        """Return whether a full walk of its carrier has brought a rider, as this manifest version maps it."""
+        with self._using(key) as connection:
+            return passes.has_ridden(connection, key, manifest_version)
+
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
         """Add to the report of a pass."""
         with self._using(lease.key) as connection:

@@ -132,6 +132,18 @@ WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = 
                                 WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s), 0)
 ORDER BY rider.pass_id DESC LIMIT 1
 """
+# Of a walk that the source served without them too: what its records name then differs from what is stored.
+_HAS_RIDDEN = """
+SELECT EXISTS (
+  SELECT FROM sync.checkpoints
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND manifest_version = %(version)s
+) OR EXISTS (
+  SELECT FROM sync.passes rider
+  JOIN sync.passes carrier ON carrier.org_id = rider.org_id AND carrier.pass_id = rider.parent_pass_id
+  WHERE rider.org_id = %(org)s AND rider.adapter = %(adapter)s AND rider.entity = %(entity)s
+    AND rider.manifest_version = %(version)s AND carrier.mode = 'full' AND carrier.status = 'complete'
+)
+"""
 # A full listing meets again every row that still has no id, and every place that is still not served;
 # the others were repaired or removed.
 _FORGET_UNIDENTIFIED = """
@@ -271,6 +283,13 @@ def load_rider(connection: Connection, key: SyncKey) -> RiderPass | None:
     org, adapter, entity = key_parameters(key)
     row = connection.execute(_RIDER, {"org": org, "adapter": adapter, "entity": entity}).fetchone()
     return RiderPass(PassId(row[0]), row[1], Counts(*row[2:7]), row[7]) if row else None
+
+
+def has_ridden(connection: Connection, key: SyncKey, manifest_version: str) -> bool:
+    """Return whether a full walk of a rider's carrier was completed with it, as this manifest version maps it."""
+    org, adapter, entity = key_parameters(key)
+    parameters = {"org": org, "adapter": adapter, "entity": entity, "version": manifest_version}
+    return bool(fetch_one(connection, _HAS_RIDDEN, parameters)[0])
 
 
 def count_live(connection: Connection, key: SyncKey) -> int:
