@@ -225,7 +225,7 @@ def _make_recurring(books: _Books) -> None:
 
 
 def _make_people(books: _Books) -> None:
-    """Give a row to everybody who gave, and to some who only looked at the app."""
+    """Add everybody who gave, and some who only looked at the app."""
     filling = books.filling
     others = [number for number in books.givers if number not in books.first]
     for place, number in enumerate([*books.first, *others]):
