@@ -298,7 +298,7 @@ class EntitySync:
         return self._entity.delta.by is DeltaCapability.FILTER
 
     def _build_walk(self, mode: SyncMode, children: tuple[EntityName, ...]) -> Walk:
-        paging = self._session.manifest.adapter_file.paging
+        paging = self._session.manifest.paging_of(self._entity.name)
         if self._walks_by_version:
             furthest = paging.deep_offset.above if paging.deep_offset else 10**9
             return VersionWalk(self._entity, children, furthest, paging.size)
@@ -330,7 +330,7 @@ class EntitySync:
     def _source_count(self) -> int | None:
         if self._entity.total_count != "exact":
             return None
-        reader = PageReader(self._session.source.read_page, self._session.manifest.adapter_file.paging.size)
+        reader = PageReader(self._session.source.read_page, self._session.manifest.paging_of(self._entity.name).size)
         page = reader.read(ListingQuery(self._entity.name, size=1))
         self._requests += page.requests
         return page.total_count

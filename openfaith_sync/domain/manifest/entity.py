@@ -56,6 +56,11 @@ class Entity(EntityPart):
         return EntityName(self.relationships[self.nested.under].target) if self.nested else None
 
     @property
+    def has_one_record(self) -> bool:
+        """Return whether its path gives one record and no list."""
+        return self.singleton or (self.nested is not None and self.nested.one)
+
+    @property
     def merge_listing(self) -> "Entity | None":
         """Return the listing of its merges, as an entity of the same name with ``created_at`` as its version."""
         if self.merges is None:
@@ -63,7 +68,8 @@ class Entity(EntityPart):
         endpoints = self.endpoints.model_copy(update={"list": self.merges.list})
         delta = self.delta.model_copy(update={"by": DeltaCapability.FILTER, "attribute": "created_at"})
         listing = {"resource": self.merges.resource, "endpoints": endpoints, "delta": delta, "sideload": {}}
-        return self.model_copy(update={**listing, "parameters": {}, "total_count": "exact"})
+        plain = {"parameters": {}, "variants": (), "include": (), "fieldset": False, "page_size": None, "drop": ()}
+        return self.model_copy(update={**listing, **plain, "total_count": "exact"})
 
     @property
     def source_name(self) -> str:

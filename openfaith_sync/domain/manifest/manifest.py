@@ -17,6 +17,7 @@ from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph, bui
 from openfaith_sync.domain.manifest.dialect_files import AnyAdapterFile
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.model import ManifestModel
+from openfaith_sync.domain.manifest.paging import Paging
 
 
 class Manifest(ManifestModel):
@@ -25,6 +26,11 @@ class Manifest(ManifestModel):
     adapter_file: AnyAdapterFile
     entities: dict[EntityName, Entity]
     _fingerprints: dict[EntityName, tuple[AnyAdapterFile, Entity, str]] = PrivateAttr(default_factory=dict)
+
+    def paging_of(self, entity: EntityName) -> Paging:
+        """Return how the listing of an entity is paged."""
+        paging, size = self.adapter_file.paging, self.entities[entity].page_size
+        return paging if size is None else paging.model_copy(update={"size": size})
 
     @property
     def adapter(self) -> AdapterName:
@@ -62,11 +68,7 @@ class Manifest(ManifestModel):
         Its fingerprints stay: an org that chooses fewer children has nothing to read again.
         """
         changed = {
-            name: entity.model_copy(
-                update={
-                    "sideload": {include: child for include, child in entity.sideload.items() if child not in children}
-                }
-            )
+            name: entity.model_copy(update={"sideload": _without(entity.sideload, children)})
             for name, entity in self.entities.items()
             if children and set(children) & set(map(EntityName, entity.sideload.values()))
         }
@@ -99,3 +101,12 @@ class Manifest(ManifestModel):
             known = (adapter_file, entity, hashlib.sha256(text.encode()).hexdigest()[:16])
             self._fingerprints[name] = known
         return known[2]
+
+
+def _without(sideload: Mapping[str, str], children: Collection[str]) -> dict[str, str]:
+    """Return what is sideloaded without these children, and without what would come with them."""
+    return {
+        path: child
+        for path, child in sideload.items()
+        if child not in children and sideload.get(path.partition(".")[0]) not in children
+    }

@@ -87,7 +87,7 @@ class Reconciliation:
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
         riders = () if is_sparse else self._fetcher.riders
-        walk = whole_listing_walk(entity, session.manifest.adapter_file.paging, riders, is_sparse=is_sparse)
+        walk = whole_listing_walk(entity, session.manifest.paging_of(entity.name), riders, is_sparse=is_sparse)
         walking = session.build_runner(walk, self._fetcher, opened)
         walking.progress = replace(walking.progress, records=evidence.count_listed())
         walking.run()

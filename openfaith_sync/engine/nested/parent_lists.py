@@ -64,8 +64,8 @@ class ParentLists:
         self._entity = session.entity
         self._parent = EntityName(session.entity.parent or "")
         self._fetcher = fetcher
-        self._page_size = session.manifest.adapter_file.paging.size
-        self._walk = whole_listing_walk(session.entity, session.manifest.adapter_file.paging, fetcher.riders)
+        self._page_size = session.manifest.paging_of(session.entity.name).size
+        self._walk = whole_listing_walk(session.entity, session.manifest.paging_of(session.entity.name), fetcher.riders)
 
     def read(self, parent: ParentPlace) -> ParentRead:
         """Return one parent's complete list.

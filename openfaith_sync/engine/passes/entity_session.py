@@ -128,7 +128,7 @@ class EntitySession:
 
     def build_runner(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> PassRunner:
         """Return the walk of an open pass, from its place on."""
-        paging = self.manifest.adapter_file.paging
+        paging = self.manifest.paging_of(self.key.entity)
         return PassRunner(walk, fetcher, self.store, self.lease, opened, paging, self.on_progress, self.threads)
 
     def close_pass(

@@ -25,7 +25,7 @@ def read_newest_version(session: EntitySession, entity: Entity) -> NewestVersion
     """Return the newest version of an entity that the source shows, and the number of records that it counts."""
     if entity.delta.by is DeltaCapability.NONE:
         return NewestVersion()
-    reader = PageReader(session.source.read_page, session.manifest.adapter_file.paging.size)
+    reader = PageReader(session.source.read_page, session.manifest.paging_of(entity.name).size)
     query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
     page = reader.read(query)
     requests = page.requests

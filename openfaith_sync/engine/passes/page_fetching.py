@@ -39,7 +39,7 @@ class Fetcher:
         names = list(dict.fromkeys((entity, *map(EntityName, declared.sideload.values()))))
         self.riders = riders_of(manifest, entity)
         """Riders, which come with every whole record of the entity."""
-        self.reader = PageReader(source.read_page, manifest.adapter_file.paging.size)
+        self.reader = PageReader(source.read_page, manifest.paging_of(entity).size)
         self._entity = entity
         self._overlap = declared.delta.overlap
         self.notes_ids = notes_ids

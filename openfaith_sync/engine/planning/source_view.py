@@ -38,7 +38,7 @@ class SourceLook:
         """Look at this entity; nothing is requested yet."""
         self._session = session
         self._entity = session.manifest.entities[entity]
-        self._paging = session.manifest.adapter_file.paging
+        self._paging = session.manifest.paging_of(entity)
         self._key = session.key(entity)
         self._checkpoint = session.store.load_checkpoint(self._key)
         self.requests = 0

@@ -1,6 +1,6 @@
 """The JSON:API dialect: turns a listing query into a request, and its response into a checked page."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -8,14 +8,16 @@ import httpx
 from openfaith_sync.adapters.client.response_bodies import parse_json_object
 from openfaith_sync.adapters.client.transport import Request
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts, stated_name
-from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, read_rows
+from openfaith_sync.adapters.dialects.json_api.included import Inclusion, read_children, shape_of
+from openfaith_sync.adapters.dialects.json_api.requests import JsonApiRequests
+from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
 from openfaith_sync.adapters.dialects.pages.page_proofs import prove_advance, prove_nonempty, prove_page
 from openfaith_sync.adapters.dialects.pages.rows import (
-    fill_parameter,
     fill_path,
     parse_identity,
     stored_row,
     with_parent,
+    with_positions,
 )
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
@@ -24,8 +26,7 @@ from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.dialect_files import JsonApiKeys
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.listing import Ancestors, FreshRecord, ListingQuery, Order, Page
-from openfaith_sync.domain.passes.walk_place import version_key
+from openfaith_sync.domain.passes.listing import Ancestors, FreshRecord, ListingQuery, Page
 from openfaith_sync.domain.records.record import JsonObject, RawRecord
 
 
@@ -43,8 +44,7 @@ class JsonApiDialect:
         adapter_file = manifest.adapter_file
         if not isinstance(adapter_file, JsonApiKeys):
             raise DefinitionError(f"the {manifest.adapter} manifest does not use the JSON:API dialect")
-        self._entities = manifest.entities
-        self._paging = adapter_file.paging
+        self._requests = JsonApiRequests(adapter_file.paging, manifest.entities)
         self._account = adapter_file.account
 
     def parse_document(self, response: httpx.Response) -> JsonObject:
@@ -71,47 +71,23 @@ class JsonApiDialect:
 
     def listing_request(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
-        paging = self._paging
-        parameters: dict[str, str | int] = {
-            **{name: fill_parameter(text, **query.ids) for name, text in entity.parameters.items()},
-            paging.size_parameter: query.size or paging.size,
-        }
-        if query.offset:
-            parameters[paging.offset_parameter] = query.offset
-        version = entity.delta.attribute
-        if query.is_sparse:
-            # An unknown attribute selects nothing, which is intended for entities without a version.
-            parameters[f"fields[{entity.resource}]"] = version or "id"
-        if query.order is not Order.ID:
-            parameters["order"] = f"-{version}" if query.order is Order.VERSION_DESCENDING else str(version)
-        if query.version_from:
-            parameters[f"where[{version}][gte]"] = version_key(query.version_from)
-        if query.version_before:
-            parameters[f"where[{version}][lt]"] = version_key(query.version_before)
-        if query.within is not None and query.within.begin is not None:
-            parameters[f"where[{query.within.attribute}][gte]"] = version_key(query.within.begin)
-        if query.within is not None and query.within.end is not None:
-            parameters[f"where[{query.within.attribute}][lt]"] = version_key(query.within.end)
-        if included := ",".join(include for include, child in entity.sideload.items() if child in query.children):
-            parameters["include"] = included
-        is_deep = paging.deep_offset is not None and query.offset > paging.deep_offset.above
-        path = entity.path + fill_path(entity.endpoints.list, **query.ids)
-        return Request(path, parameters, entity.version, is_deep, query.is_reducible)
+        return self._requests.listing(entity, query)
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: JsonObject) -> Page:
         """Return the page for a query, after all checks."""
-        meta, links = _expect(document, "meta", dict), _links(document)
+        inclusion = self._requests.inclusion(entity, query.children)
         path = entity.path + fill_path(entity.endpoints.list, **query.ids)
-        rows = _rows(document, meta, links)
-        records = read_rows(rows, entity, path, query.offset, is_whole=not query.is_sparse)
-        if query.parent is not None:
-            records = tuple(with_parent(entity, query.parent, record) for record in records)
-        children = self._children_by_type(child for child in entity.sideload.values() if child in query.children)
+        if entity.has_one_record:
+            rows: list[object] = [_expect(document, "data", dict)][query.offset :]
+            records = self._read_rows(inclusion, query, rows, path)
+            return Page(records, 1, has_next=False, children=_read_children(inclusion, document, records, query.parent))
+        meta, links = _expect(document, "meta", dict), _links(document)
+        records = self._read_rows(inclusion, query, _rows(document, meta, links), path)
         page = Page(
             records=records,
             total_count=_expect(meta, "total_count", int),
             has_next=links.get("next") is not None,
-            children=_read_children(document, children) if children else {},
+            children=_read_children(inclusion, document, records, query.parent),
         )
         following = meta.get("next")
         prove_nonempty(page, query)
@@ -128,11 +104,8 @@ class JsonApiDialect:
         with_children: bool,
     ) -> Request:
         """Return the request for one record, including its children if asked."""
-        if entity.endpoints.get is None:
-            raise DefinitionError(f"the manifest does not say where a single {entity.name} is read")
-        path = entity.path + fill_path(entity.endpoints.get, **{**ancestors, "id": external_id, "parent": parent})
-        parameters = {"include": ",".join(entity.sideload)} if with_children else {}
-        return Request(path, parameters, entity.version, is_reducible=with_children)
+        ids = {**ancestors, "id": external_id, "parent": parent}
+        return self._requests.single(entity, ids, with_children=with_children)
 
     def parse_record(
         self,
@@ -145,40 +118,42 @@ class JsonApiDialect:
     ) -> FreshRecord:
         """Return the requested record."""
         found = _require(document, "data")
-        record = read_resource(found, entity.resource, drop=entity.drop)
+        inclusion = self._requests.single_inclusion(entity, with_children=with_children)
+        record = read_resource(found, inclusion.shape())
         if record.is_unidentified and _named(found) in {None, external_id}:
             # It can only be the requested record, so that one still exists, however damaged.
             record = record._replace(external_id=external_id)
         if record.external_id != external_id:
             raise MalformedAnswer(f"the source sent another {entity.resource} than the one requested")
-        children = self._children_by_type(entity.sideload.values()) if with_children else {}
-        return FreshRecord(with_parent(entity, parent, record), _read_children(document, children) if children else {})
+        record = with_parent(entity, parent, record)
+        return FreshRecord(record, _read_children(inclusion, document, (record,), parent))
 
     def parse_payload(self, entity: Entity, payload: JsonObject, parent: ExternalId | None) -> RawRecord:
         """Return the record in an event's payload."""
-        record = read_resource(dict(payload), is_whole=False, drop=entity.drop)
+        record = read_resource(dict(payload), shape_of(entity, is_whole=False)._replace(resource=None))
         if record.damage is not None:
             raise MalformedAnswer(f"the record in the event has an invalid {record.damage.field}")
         return with_parent(entity, parent, record)
 
     def parse_stored(self, entity: Entity, body: JsonObject, parent: ExternalId | None) -> RawRecord:
         """Return the record of a resource object that was kept."""
-        return with_parent(entity, parent, read_resource(stored_row(body), entity.resource, drop=entity.drop))
+        return with_parent(entity, parent, read_resource(stored_row(body), shape_of(entity, entity.includes)))
 
-    def _children_by_type(self, children: Iterable[str]) -> dict[str, Entity]:
-        found = (self._entities[EntityName(child)] for child in children)
-        return {child.resource: child for child in found}
+    @staticmethod
+    def _read_rows(inclusion: Inclusion, query: ListingQuery, rows: list[object], path: str) -> tuple[RawRecord, ...]:
+        shape = inclusion.shape(is_whole=not query.is_sparse)
+        records = with_positions(tuple(read_resource(row, shape) for row in rows), path, query.offset)
+        if query.parent is None:
+            return records
+        return tuple(with_parent(inclusion.entity, query.parent, record) for record in records)
 
 
-def _read_children(body: Mapping[str, Any], children: Mapping[str, Entity]) -> dict[EntityName, tuple[RawRecord, ...]]:
-    found: dict[EntityName, list[RawRecord]] = {child.name: [] for child in children.values()}
+def _read_children(
+    inclusion: Inclusion, body: Mapping[str, Any], records: Sequence[RawRecord], parent: ExternalId | None
+) -> dict[EntityName, tuple[RawRecord, ...]]:
     # The source may omit the key when nothing is included (docs/pco.md 1.2).
-    for resource in _expect(body, "included", list) if body.get("included") else ():
-        kind = resource.get("type") if isinstance(resource, dict) else None
-        # A resource without a type matches no entity; the children's own count then shows that one is missing.
-        if isinstance(kind, str) and (child := children.get(kind)) is not None:
-            found[child.name].append(read_resource(resource, drop=child.drop))
-    return {name: tuple(records) for name, records in found.items()}
+    included = _expect(body, "included", list) if inclusion.children and body.get("included") else []
+    return read_children(inclusion, included, records, parent)
 
 
 def _links(body: Mapping[str, Any]) -> Mapping[str, Any]:

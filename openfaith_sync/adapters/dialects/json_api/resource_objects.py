@@ -1,35 +1,50 @@
 """Reads JSON:API resource objects as raw records; a damaged object affects only its own record."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from openfaith_sync.adapters.dialects.pages.rows import (
     WITHHELD,
     parse_identity,
     unidentified_record,
-    with_positions,
     without_dropped,
 )
 from openfaith_sync.domain.ids import ExternalId
-from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.parsing import json_type
 from openfaith_sync.domain.records.record import Damage, JsonObject, RawRecord, Reference
 
 
-def read_resource(
-    found: object, resource: str | None = None, *, is_whole: bool = True, drop: Collection[str] = ()
-) -> RawRecord:
-    """Return the record of a resource object, marked as damaged if it is malformed or not of type ``resource``.
+class ResourceShape(NamedTuple):
+    """What the resource objects of an entity are in one response."""
+
+    resource: str | None = None
+    """Their type; ``None`` for any."""
+    drop: frozenset[str] = frozenset()
+    """Attributes that neither the record nor its body contains."""
+    needs_attributes: bool = True
+    """Whether an object without attributes is damaged: storing a stub would empty every column."""
+    unasked: frozenset[str] = frozenset()
+    """Relationships that were not included: none of them is read as unset or empty."""
+    ignored: frozenset[str] = frozenset()
+    """Relationships that say nothing of the record."""
+
+
+ANY = ResourceShape()
+
+
+def read_resource(found: object, shape: ResourceShape = ANY) -> RawRecord:
+    """Return the record of a resource object, marked as damaged if it is malformed or of another type.
 
     An object without a usable id gets one derived from its content, so that it is recognised the next time.
-    With ``is_whole``, an object without attributes is damaged: storing a stub would empty every column.
-    Neither the record nor its body contains the attributes in ``drop``.
     """
     if not isinstance(found, dict):
-        return unidentified_record(found, "record", found, "expected a resource object", is_withheld=bool(drop))
-    if drop:
-        found = without_dropped_attributes(found, drop)
-    external_id, kind = parse_identity(found.get("id")), found.get("type")
+        is_withheld = bool(shape.drop)
+        return unidentified_record(found, "record", found, "expected a resource object", is_withheld=is_withheld)
+    if shape.drop:
+        found = without_dropped_attributes(found, shape.drop)
+    if shape.unasked or shape.ignored:
+        found = _without_unsaid(found, shape)
+    external_id, kind, resource = parse_identity(found.get("id")), found.get("type"), shape.resource
     if external_id is None:
         return unidentified_record(
             found, "id", found.get("id"), "expected an id, as text or number", found.get("attributes")
@@ -42,7 +57,7 @@ def read_resource(
     if not (isinstance(attributes, dict) and isinstance(relationships, dict)):
         name, part = ("relationships", relationships) if isinstance(attributes, dict) else ("attributes", attributes)
         return RawRecord(external_id, {}, {}, found, damage=Damage(name, json_type(part), "expected an object"))
-    if is_whole and not attributes:
+    if shape.needs_attributes and not attributes:
         return RawRecord(external_id, {}, {}, found, damage=Damage("attributes", "nothing", "expected attributes"))
     return _read_related(external_id, attributes, relationships, found)
 
@@ -55,12 +70,20 @@ def without_dropped_attributes(found: Mapping[str, Any], drop: Collection[str]) 
     return {**found, "attributes": [WITHHELD]} if attributes else dict(found)
 
 
-def read_rows(
-    rows: Sequence[object], entity: Entity, listing: str, offset: int, *, is_whole: bool
-) -> tuple[RawRecord, ...]:
-    """Return the record of every row of a page, in order; unidentified ones include their position."""
-    records = (read_resource(row, entity.resource, is_whole=is_whole, drop=entity.drop) for row in rows)
-    return with_positions(tuple(records), listing, offset)
+def _without_unsaid(found: dict[str, Any], shape: ResourceShape) -> dict[str, Any]:
+    """Return a resource object without the relationships that its response says nothing about."""
+    relationships = found.get("relationships")
+    if not isinstance(relationships, dict):
+        return found
+    unsaid = {
+        name
+        for name, part in relationships.items()
+        if name in shape.ignored
+        or (name in shape.unasked and isinstance(part, dict) and part.get("data", part) in (None, []))
+    }
+    if not unsaid:
+        return found
+    return {**found, "relationships": {name: part for name, part in relationships.items() if name not in unsaid}}
 
 
 def _read_related(

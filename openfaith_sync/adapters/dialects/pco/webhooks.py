@@ -15,7 +15,11 @@ from typing import Any
 
 from openfaith_sync.adapters.client.lenient_json import parse_json
 from openfaith_sync.adapters.dialects.json_api.accounts import stated_accounts
-from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource, without_dropped_attributes
+from openfaith_sync.adapters.dialects.json_api.resource_objects import (
+    ResourceShape,
+    read_resource,
+    without_dropped_attributes,
+)
 from openfaith_sync.adapters.dialects.pages.rows import WITHHELD, parse_identity
 from openfaith_sync.adapters.dialects.pco.webhook_keys import require_webhooks
 from openfaith_sync.domain.ids import AccountId, ExternalId
@@ -130,7 +134,7 @@ class WebhookReader:
         part = self._entities[event.entity]
         if part.nested is None:
             return None
-        parent = read_resource(resource, is_whole=False).references.get(part.nested.under)
+        parent = read_resource(resource, ResourceShape(needs_attributes=False)).references.get(part.nested.under)
         targets = part.relationships[part.nested.under].targets
         return parent.external_id if parent is not None and parent.type in targets else None
 
