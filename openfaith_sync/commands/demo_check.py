@@ -97,7 +97,7 @@ def _compared(entity: Entity) -> dict[str, str]:
     columns = {
         attribute.to: name for name, attribute in entity.attributes.items() if attribute.to and _is_plain(attribute)
     }
-    return columns | {part.to: name for name, part in entity.relationships.items() if part.to}
+    return columns | {part.to: name for name, part in entity.relationships.items() if part.to and not part.columns}
 
 
 def _is_plain(attribute: Attribute) -> bool:

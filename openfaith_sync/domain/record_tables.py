@@ -57,6 +57,8 @@ class Column:
     """Who may see it."""
     is_owner: bool = False
     """Whether it refers to what the row belongs to: the row is erased with that."""
+    is_severed: bool = False
+    """Whether it is emptied when what it refers to is erased: the row stays, without it."""
     comment: str = field(default="", compare=False)
     """What it holds, for readers of the database."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters, read_manifest
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync_tests.ten_entities import MANIFESTS, SHIPPED
@@ -148,8 +149,7 @@ def test_an_unknown_table(root: Path, mistakes: Mistaken) -> None:
     assert mistakes() == [
         (
             f"people.yaml:{line}: entities.campus.table: found 'sites', expected one of "
-            "addresses, campuses, emails, events, group_memberships, groups, household_memberships, households, "
-            "people, phone_numbers; without this key it has a source table"
+            f"{', '.join(sorted(CANONICAL_TABLES))}; without this key it has a source table"
         )
     ]
 

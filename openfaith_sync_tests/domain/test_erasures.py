@@ -2,21 +2,24 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openfaith_sync.domain.ids import ExternalId, OrgId, derive_entity_id
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId, derive_entity_id
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.mapping import build_mapper, map_batch
 from openfaith_sync.domain.passes.erasures import ERASED, WITHHELD, Erasures
 from openfaith_sync.domain.passes.passes import Membership, PageCommit, ParentListing, PassId, Tombstone
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord, Reference
+from openfaith_sync_tests.canonical_entities import read_canonical
 from openfaith_sync_tests.laws.erased_church import EMAIL, HOUSEHOLD, PERSON
 from openfaith_sync_tests.store.making import PCO
 
 ORG = OrgId("grace")
+DONATION = EntityName("donation")
 GONE = derive_entity_id(ORG, PCO, PERSON, "1")
 
 
@@ -94,6 +97,21 @@ def test_what_another_record_tells_of_an_erased_one_is_left_out(erasures: Erasur
     assert changed.values == batch.records[0].values
     assert changed.content_hash not in {record.content_hash for record in batch.records}
     assert same == batch.records[1]
+
+
+def test_a_gift_stays_without_its_erased_giver(erasures: Erasures, tmp_path: Path) -> None:
+    manifest = read_canonical(tmp_path)
+    gift = {"amount_cents": 5000, "memo": "In memory of Anna"}
+    batch = mapped(manifest, DONATION, raw("5", gift, person="1"), raw("6", gift, person="2"))
+    page_left, erased = erasures.without(page(batch), DONATION)
+    changed, same = page_left.batches[0].records
+    columns = [column.name for column in manifest.entities[DONATION].record_table.columns]
+    values = dict(zip(columns, changed.values, strict=True))
+    assert (values["person_id"], values["amount_cents"]) == (None, 5000)
+    assert json.loads(changed.custom_fields) == {}
+    assert changed.content_hash not in {record.content_hash for record in batch.records}
+    assert same == batch.records[1]
+    assert erased == ()
 
 
 def test_listings_name_an_erased_record_by_its_hash(erasures: Erasures, pco_manifest: Manifest) -> None:

@@ -73,7 +73,11 @@ def counts(database: Database) -> list[tuple[Any, ...]]:
 
 def erase(database: Database) -> None:
     """Leave an empty database behind."""
-    tables = [sql.Identifier("openfaith", name) for name in CANONICAL_TABLES]
-    tables += [sql.Identifier("sync", name) for name in BOOKKEEPING]
+    names = [f"openfaith.{name}" for name in CANONICAL_TABLES] + [f"sync.{name}" for name in BOOKKEEPING]
     with psycopg.connect(database.libpq_url) as connection:
-        connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
+        # Emptying a table that is empty takes as long as another.
+        filled = connection.execute(
+            "SELECT name FROM unnest(%s::text[]) AS given (name) WHERE pg_relation_size(name::regclass) > 0", (names,)
+        )
+        if tables := [sql.Identifier(*name.split(".")) for (name,) in filled.fetchall()]:
+            connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))

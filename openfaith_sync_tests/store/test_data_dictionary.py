@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, REFERRED_TABLES
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, REFERRED_SOURCES, REFERRED_TABLES
 from openfaith_sync.domain.data_dictionary.dbt_sources import dbt_sources
 from openfaith_sync.domain.data_dictionary.described import DataDictionary, RelationKind
 from openfaith_sync.domain.data_dictionary.markdown import markdown_document
@@ -67,20 +67,21 @@ def test_each_reference_leads_to_the_table_that_the_manifests_refer_to(manifests
     known = set()
     for manifest in manifests:
         for one in manifest.entities.values():
-            for relationship in one.relationships.values():
-                named = map(EntityName, relationship.targets.values())
-                targets = {manifest.entities[name].table for name in named if name in manifest.entities}
-                if one.table and relationship.to and targets:
-                    assert targets == {REFERRED_TABLES[relationship.to]}, relationship.to
-                    known.add(relationship.to)
-    assert known == REFERRED_TABLES.keys()
+            for relationship in one.relationships.values() if one.table else ():
+                for column, found in relationship.by_column.items():
+                    named = map(EntityName, found.values())
+                    for target in {manifest.entities[name].table for name in named if name in manifest.entities}:
+                        assert (column in REFERRED_SOURCES) if target is None else REFERRED_TABLES[column] == target
+                        known.add(column)
+    assert known >= {"person_id", "primary_campus_id", "household_id", "group_id"}
     references = {
         column.name
         for table in CANONICAL_TABLES.values()
         for column in table.own
         if column.type is ColumnType.REFERENCE
     }
-    assert references - REFERRED_TABLES.keys() == {"group_type_id"}
+    assert references == REFERRED_TABLES.keys() | REFERRED_SOURCES
+    assert set(REFERRED_TABLES.values()) <= CANONICAL_TABLES.keys()
 
 
 def test_columns_say_where_they_come_from_and_how_sensitive_they_are(dictionary: DataDictionary) -> None:

@@ -21,7 +21,7 @@ from openfaith_sync_tests.store.test_source_tables import apply, columns_of, ins
 from openfaith_sync_tests.store.test_who_makes_source_tables import find_gaps
 
 NOTES = RecordTable(
-    "notes",
+    "jottings",
     (
         Column("person_id", ColumnType.REFERENCE),
         Column("author_id", ColumnType.REFERENCE),
@@ -35,7 +35,7 @@ RENAMED = {"created_by_id": "author_id", "note": "text"}
 @pytest.fixture
 def promoted(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A database in which notes had a source table with rows and then got a canonical one, as a migration does it."""
-    monkeypatch.setitem(CANONICAL_TABLES, "notes", NOTES)
+    monkeypatch.setitem(CANONICAL_TABLES, "jottings", NOTES)
     apply(database, read_with_note(tmp_path, likes="{type: integer}"))
     insert(database, ORG, 2)
     insert(database, OTHER_ORG, 1)
@@ -53,28 +53,28 @@ def test_rows_keep_their_ids_and_all_that_they_held(promoted: Database) -> None:
         promoted,
         "SELECT new.id = old.id, new.text = old.note, new.person_id, new.display_date, new.tags, new.status,"
         " new.synced_at = old.synced_at, new.custom_fields - 'pco_display_date', new.custom_fields ? 'pco_display_date'"
-        " FROM openfaith.notes new JOIN pco.notes_before_notes old USING (org_id, external_id)",
+        " FROM openfaith.jottings new JOIN pco.notes_before_jottings old USING (org_id, external_id)",
     )
     assert rows == [(True, True, "person_1", None, [1], "inactive", True, {"pco_likes": 7}, True)] * 3
     assert fetch(promoted, "SELECT table_schema, table_name FROM sync.record_tables WHERE entity = 'note'") == [
-        ("openfaith", "notes")
+        ("openfaith", "jottings")
     ]
 
 
 def test_a_view_in_its_place_shows_what_the_table_showed(promoted: Database) -> None:
-    assert columns_of(promoted, "pco.notes") == columns_of(promoted, "pco.notes_before_notes")
+    assert columns_of(promoted, "pco.notes") == columns_of(promoted, "pco.notes_before_jottings")
     compared = "id, org_id, note, likes, person_id, created_by_id, display_date, status, tags, synced_at"
     new, old = (
         fetch(promoted, f"SELECT {compared} FROM pco.{table} ORDER BY org_id, id")
-        for table in ("notes", "notes_before_notes")
+        for table in ("notes", "notes_before_jottings")
     )
     assert new == old
     assert find_gaps(promoted) == []
-    run(promoted, "UPDATE openfaith.notes SET deleted_at = now() WHERE external_id = '1'")
+    run(promoted, "UPDATE openfaith.jottings SET deleted_at = now() WHERE external_id = '1'")
     living = "SELECT note, likes, person_id, created_by_id FROM pco_live.notes"
     assert fetch(promoted, living) == [("Note 2", 7, "person_1", None)]
     with promoted.connect(ORG) as connection:
-        assert connection.execute("SELECT DISTINCT org_id FROM openfaith.notes").fetchall() == [(ORG,)]
+        assert connection.execute("SELECT DISTINCT org_id FROM openfaith.jottings").fetchall() == [(ORG,)]
 
 
 def test_the_manifest_that_names_the_table_replaces_the_view(promoted: Database, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_the_manifest_that_names_the_table_replaces_the_view(promoted: Database,
     attributes["note"] = attributes["note"].model_copy(update={"to": "text"})
     created_by = note.relationships["created_by"].model_copy(update={"to": "author_id"})
     relationships = {**note.relationships, "created_by": created_by}
-    update = {"table": "notes", "attributes": attributes, "relationships": relationships}
+    update = {"table": "jottings", "plural": "notes", "attributes": attributes, "relationships": relationships}
     canonical = note.model_copy(update=update)
     changed = manifest.model_copy(update={"entities": {**manifest.entities, NOTE: canonical}})
     assert apply(promoted, changed) == ["view pco.notes", "view pco_live.notes"]

@@ -81,5 +81,7 @@ def _column_sources(entity: Entity) -> Iterator[tuple[str, str]]:
             preferred = f"{entity.resource}.{attribute.prefer}, else " if attribute.prefer else ""
             yield attribute.to, f"{preferred}{entity.resource}.{name}"
     for name, relationship in entity.relationships.items():
-        if relationship.to:
-            yield relationship.to, f"{entity.resource}.{name}: the id of a {relationship.target}"
+        for column, targets in relationship.by_column.items():
+            yield column, f"{entity.resource}.{name}: the id of a {' or '.join(dict.fromkeys(targets.values()))}"
+    for column in entity.constants:
+        yield column, "the manifest, the same for all"

@@ -8,6 +8,7 @@ import orjson
 
 from openfaith_sync.domain.errors import RecordRejected
 from openfaith_sync.domain.ids import AdapterName, ExternalId, IdDeriver, OrgId
+from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.mapping.mapping import build_mapper
 from openfaith_sync.domain.mapping.parsing import Refused, build_parser, json_type
@@ -99,7 +100,7 @@ def _explain_attributes(
 def _why_unreadable(entity: Entity, name: str, value: object) -> str:
     """Return why a value cannot fill its column."""
     attribute, expected = entity.attributes[name], "expected text"
-    if attribute.parse is None and attribute.prefer is None:
+    if attribute.parse is not Parse.PHONE and attribute.prefer is None:
         column = next(column for column in entity.record_table.columns if column.name == attribute.to)
         try:
             build_parser((entity.name, "attributes", name), attribute, column.type).parse(value)
@@ -126,7 +127,10 @@ def _explain_relationships(
                 problem = f"expected a reference to a {' or '.join(part.targets)}" if part else None
         except RecordRejected as error:
             problem, rejects = _described(error), True
-        is_custom = part is None or part.to is None or problem is not None
+        columns_of = {kind: to for to, kinds in part.by_column.items() for kind in kinds} if part else {}
+        found = raw.references.get(name)
+        column = columns_of.get(found.type, part.to) if part and found else part.to if part else None
+        is_custom = column is None or problem is not None
         key = next(iter(custom), None)
         own = f"custom_fields.{key}" if key else None
         yield ExplainedField(
@@ -134,8 +138,8 @@ def _explain_relationships(
             "relationship",
             sent.get(name),
             name in sent,
-            own if is_custom or part is None else f"{entity.record_table.name}.{part.to}",
-            custom.get(key or "") if is_custom or part is None else values[columns.index(str(part.to))],
+            own if is_custom else f"{entity.record_table.name}.{column}",
+            custom.get(key or "") if is_custom else values[columns.index(str(column))],
             problem,
             rejects=rejects,
             # An id says nothing of a person; any other shape may.

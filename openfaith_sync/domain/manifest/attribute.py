@@ -34,6 +34,11 @@ class Parse(StrEnum):
     STATUS = "status"
     PHONE = "phone"
     COUNTRY = "country"
+    FIELD_TYPE = "field_type"
+    ATTENDANCE_KIND = "attendance_kind"
+    RESPONSE = "response"
+    NEGATIVE = "negative"
+    """Minus the absolute value of a whole number, such as a refund's that the source may send as positive."""
 
 
 class Attribute(ManifestModel):
@@ -89,6 +94,8 @@ class Relationship(ManifestModel):
     """The canonical column for the target's entity id; without one, the external id of a
     to-one relationship goes to `custom_fields` as `<adapter>_<name>_id`. In a source table, the column's
     name; by default `<name>_id` if the target is an entity of the manifest."""
+    columns: dict[str, SnakeCase] = Field(default_factory=dict)
+    """The canonical columns of references of the `others` types that do not fill the column of `to`."""
     always: bool = False
     """Sent with every record, and not only with `include`."""
     belongs: bool | None = Field(default=None, exclude=True)
@@ -99,3 +106,12 @@ class Relationship(ManifestModel):
     def targets(self) -> dict[str, str]:
         """Return the entities it may refer to, by type on the wire."""
         return {self.resource or self.target: self.target, **self.others}
+
+    @property
+    def by_column(self) -> dict[str, dict[str, str]]:
+        """Return the entities that each column it fills may refer to, by type on the wire."""
+        found: dict[str, dict[str, str]] = {}
+        for wire_type, target in self.targets.items():
+            if (column := self.columns.get(wire_type, self.to)) is not None:
+                found.setdefault(column, {})[wire_type] = target
+        return found

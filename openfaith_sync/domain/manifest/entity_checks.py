@@ -9,7 +9,7 @@ from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKe
 from openfaith_sync.domain.manifest.nested_keys import Nested, placeholders
 from openfaith_sync.domain.manifest.privacy import privacy_problems
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
-from openfaith_sync.domain.record_tables import RecordTable
+from openfaith_sync.domain.record_tables import ColumnType, RecordTable
 
 
 def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
@@ -20,6 +20,10 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
             ManifestProblem(("table",), f"one of {known}; without this key it has a source table", repr(entity.table))
         ]
     problems = list(_canonical_problems(entity, CANONICAL_TABLES[entity.table])) if entity.table else []
+    if entity.table is None:
+        canonical: list[Key] = [("constants",)] if entity.constants else []
+        canonical += [("relationships", name, "columns") for name, one in entity.relationships.items() if one.columns]
+        problems += [ManifestProblem(key, "no such key, since it fills no canonical table") for key in canonical]
     for name, relationship in entity.relationships.items():
         if relationship.to and relationship.cardinality == "many":
             problems.append(
@@ -67,7 +71,8 @@ def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Mani
     filled: dict[str, Key] = {}
     targets: list[tuple[Key, str | None]] = [(("attributes", n, "to"), a.to) for n, a in entity.attributes.items()]
     targets += [(("attributes", n, "extension"), a.extension) for n, a in entity.attributes.items()]
-    targets += [(("relationships", n, "to"), r.to) for n, r in entity.relationships.items()]
+    targets += [(("relationships", n, "to"), to) for n, r in entity.relationships.items() for to in r.by_column]
+    targets += [(("constants", name), name) for name in entity.constants]
     for key, column in targets:
         if column is None:
             continue
@@ -77,6 +82,20 @@ def _canonical_problems(entity: EntityKeys, table: RecordTable) -> Iterator[Mani
             expected = f"another column: {'.'.join(filled[column])} already fills this one"
             yield ManifestProblem(key, expected, repr(column))
         filled[column] = key
+    yield from _constant_problems(entity, table)
+    for name, relationship in entity.relationships.items():
+        for wire_type in relationship.columns:
+            if relationship.to is None or wire_type not in relationship.others:
+                key = ("relationships", name, "columns", wire_type)
+                yield ManifestProblem(key, "one of 'others', with 'to'", repr(wire_type))
+
+
+def _constant_problems(entity: EntityKeys, table: RecordTable) -> Iterator[ManifestProblem]:
+    types = {column.name: column.type for column in table.own}
+    for name, value in entity.constants.items():
+        wanted = ColumnType.BOOLEAN if isinstance(value, bool) else ColumnType.TEXT
+        if types.get(name, wanted) is not wanted:
+            yield ManifestProblem(("constants", name), f"a value of type {types[name].value}", repr(value))
 
 
 def _path_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:

@@ -150,6 +150,8 @@ class EntityKeys(ManifestModel):
     """Set if it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
     merges: Merges | None = None
     depends_on: Dependencies = Dependencies()
+    constants: dict[SnakeCase, str | bool] = Field(default_factory=dict)
+    """Canonical columns with the same value in all of its records, such as `kind: meeting`."""
     attributes: dict[SnakeCase, Attribute]
     relationships: dict[SnakeCase, Relationship] = Field(default_factory=dict)
     webhooks: tuple[str, ...] = ()

@@ -57,6 +57,9 @@ def privacy_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     if table is not None and table.sensitivity.is_granted and not entity.sensitivity.is_granted:
         expected = f"no key 'table', since {table.name} is granted to readers"
         yield ManifestProblem(("sensitivity",), expected, repr(entity.sensitivity.value))
+    if table is not None and not table.sensitivity.is_granted and entity.sensitivity.is_granted:
+        expected = f"sensitive, since {table.name} is"
+        yield ManifestProblem(("sensitivity",), expected, repr(entity.sensitivity.value))
     for name, part in entity.attributes.items():
         column = _column_of(entity, part)
         stated = part.sensitivity

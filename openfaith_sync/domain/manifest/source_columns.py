@@ -166,4 +166,4 @@ def _reference_columns(entity: EntityKeys) -> Iterator[Column]:
     for name, part in entity.relationships.items():
         if part.to:
             described = f"{entity.resource}.{name}: our id of a {' or '.join(dict.fromkeys(part.targets.values()))}."
-            yield Column(part.to, ColumnType.REFERENCE, sensitivity, belongs(name, part), described)
+            yield Column(part.to, ColumnType.REFERENCE, sensitivity, belongs(name, part), comment=described)

@@ -70,6 +70,7 @@ class Mapper:
     """Maps the records of one entity of one org."""
 
     __slots__ = (
+        "_blank",
         "_choices",
         "_derive",
         "_fields",
@@ -81,7 +82,6 @@ class Mapper:
         "_status_attribute",
         "_under",
         "_version",
-        "_width",
         "described",
         "owners_of",
         "table",
@@ -98,7 +98,7 @@ class Mapper:
         self._choices = build_choices(entity, self._prefix)
         self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
         self._shapes: dict[tuple[str, ...], _Shape] = {}
-        self._width = len(columns)
+        self._blank: tuple[object, ...] = tuple(entity.constants.get(column.name) for column in columns)
         self.described = build_described(entity, self._prefix)
         self.owners_of = OwnerReader(entity, org, adapter)
         self._status, self._inactivated = places["status"], places["inactivated_at"]
@@ -113,7 +113,7 @@ class Mapper:
             RecordRejected: A required reference is missing, or the id cannot be stored.
         """
         entity_id = derive_id(self._derive, "id", raw.external_id)
-        values: list[object] = [None] * self._width
+        values = list(self._blank)
         custom: dict[str, object] = {}
         unreadable = self._map_attributes(raw.attributes, values, custom)
         for choice in self._choices:

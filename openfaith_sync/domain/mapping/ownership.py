@@ -17,11 +17,16 @@ class OwnerReader:
     def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName) -> None:
         """Compile which relationships lead to owners."""
         owners = {column.name for column in entity.record_table.own if column.is_owner}
-        self._targets = {
-            name: {kind: IdDeriver(org, adapter, EntityName(target)) for kind, target in part.targets.items()}
+        by_relationship = {
+            name: {
+                kind: IdDeriver(org, adapter, EntityName(target))
+                for column, targets in part.by_column.items()
+                if column in owners
+                for kind, target in targets.items()
+            }
             for name, part in entity.relationships.items()
-            if part.to in owners
         }
+        self._targets = {name: targets for name, targets in by_relationship.items() if targets}
 
     def __call__(self, raw: RawRecord) -> tuple[EntityId, ...]:
         """Return the entity ids of the owners that the record names."""
@@ -38,17 +43,23 @@ class OwnerReader:
 
 
 def build_described(entity: Entity, prefix: str) -> tuple[Described, ...]:
-    """Return what an entity's records tell of the records that they refer to; see the manifest's ``describes``."""
+    """Return what an entity's records tell of the records that they refer to; see the manifest's ``describes``.
+
+    A reference that is severed when its target is erased is itself among what they tell.
+    """
     places = {column.name: place for place, column in enumerate(entity.record_table.columns)}
-    told: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
+    severed = {places[column.name] for column in entity.record_table.own if column.is_severed}
+    told: dict[int, list[tuple[str, str | None]]] = defaultdict(list, {place: [] for place in sorted(severed)})
     for name, attribute in entity.attributes.items():
-        column = entity.relationships[attribute.describes].to if attribute.describes else None
-        if column is not None:
+        for column in entity.relationships[attribute.describes].by_column if attribute.describes else ():
             told[places[column]].append((name, attribute.to))
     return tuple(
         Described(
             place,
-            tuple(places[column] for _, column in attributes if column is not None),
+            (
+                *(places[column] for _, column in attributes if column is not None),
+                *((place,) if place in severed else ()),
+            ),
             # A value that its column does not hold exactly lies in the custom fields too.
             tuple(prefix + name for name, _ in attributes),
         )

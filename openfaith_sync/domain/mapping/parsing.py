@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from openfaith_sync.domain.errors import SyncError
-from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, Key, ManifestProblem
 from openfaith_sync.domain.mapping.unstorable_text import storable_json
 from openfaith_sync.domain.mapping.vocabulary import TEXT_PARSERS
@@ -56,7 +56,10 @@ def build_parser(key: Key, attribute: Attribute, column: ColumnType) -> Parser:
     Raises:
         ImpossibleMapping: No value of the attribute can fill such a column.
     """
-    if attribute.parse is not None:
+    if attribute.parse is Parse.NEGATIVE:
+        if attribute.type is not AttributeType.INTEGER:
+            raise ImpossibleMapping(ManifestProblem((*key, "parse"), "a whole number", repr(attribute.type.value)))
+    elif attribute.parse is not None:
         if attribute.type is not AttributeType.STRING or column is not ColumnType.TEXT or attribute.wire:
             raise ImpossibleMapping(ManifestProblem((*key, "parse"), "text to text", repr(attribute.parse.value)))
         return Parser(_text_parser(TEXT_PARSERS[attribute.parse]), is_same)
@@ -65,7 +68,7 @@ def build_parser(key: Key, attribute: Attribute, column: ColumnType) -> Parser:
         wire = f" sent as {attribute.wire}" if attribute.wire else ""
         expected = f"a type that can fill a column of type {column.value!r}"
         raise ImpossibleMapping(ManifestProblem((*key, "type"), expected, f"{attribute.type.value!r}{wire}"))
-    return parser
+    return Parser(_negative(parser.parse), is_same) if attribute.parse is Parse.NEGATIVE else parser
 
 
 def parse_text(value: Any) -> str:
@@ -142,6 +145,15 @@ def _integer_parser(bits: int) -> ParseValue:
                 return value
             raise Refused(f"expected a whole number of at most {bits} bits")
         raise Refused("expected a whole number")
+
+    return parse_one
+
+
+def _negative(parse: ParseValue) -> ParseValue:
+    def parse_one(value: Any) -> int:
+        number = parse(value)
+        assert isinstance(number, int)
+        return -abs(number)
 
     return parse_one
 

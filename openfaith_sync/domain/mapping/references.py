@@ -28,10 +28,11 @@ class _Target(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """A to-one relationship that fills a column."""
+    """A to-one relationship that fills a column, or one of several by the type of what it refers to."""
 
     name: str
-    place: int
+    places: Mapping[str, int]
+    """By wire type."""
     targets: Mapping[str, _Target]
     """By wire type."""
     is_required: bool
@@ -49,12 +50,12 @@ class ReferenceMapper:
         self._columns = tuple(
             _Column(
                 name,
-                _place_of(entity, name, part.to),
+                {kind: _place_of(entity, name, to) for to, kinds in part.by_column.items() for kind in kinds},
                 _targets_of(part, org, adapter, entities),
                 is_required=part.always and not part.nullable,
             )
             for name, part in relationships.items()
-            if part.to is not None
+            if part.by_column
         )
         self._filled = frozenset(column.name for column in self._columns)
         self._ones = frozenset(name for name, part in relationships.items() if part.cardinality == "one")
@@ -99,11 +100,11 @@ class ReferenceMapper:
     ) -> list[str]:
         """Fill the columns, and return the relationships to types that the manifest does not name."""
         unreadable: list[str] = []
-        for name, place, targets, is_required in self._columns:
+        for name, places, targets, is_required in self._columns:
             found = references.get(name)
             target = None if found is None else targets.get(found.type)
             if found is not None and target is not None:
-                values[place] = target.derive(found.external_id)
+                values[places[found.type]] = target.derive(found.external_id)
                 if not target.is_stored:
                     self._keep(name, found.external_id, custom)
             elif is_required:

@@ -103,10 +103,10 @@ def merging_references(manifest: Manifest, entities: Iterable[EntityName]) -> tu
 def _references(manifest: Manifest, entity: EntityName, targets: set[EntityName]) -> list[ReferenceColumn]:
     part = manifest.entities[entity]
     return [
-        ReferenceColumn(part.record_table, relationship.to, EntityName(target))
+        ReferenceColumn(part.record_table, column, EntityName(target))
         for relationship in part.relationships.values()
-        if relationship.to is not None
-        for target in relationship.targets.values()
+        for column, found in relationship.by_column.items()
+        for target in found.values()
         if target in targets
     ]
 

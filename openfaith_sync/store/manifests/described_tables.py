@@ -21,7 +21,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.manifest.source_columns import shape_of
 from openfaith_sync.domain.record_tables import SQL_TYPES, SYNC_COLUMNS, RecordTable, live_schema
 from openfaith_sync.domain.sensitivity import Sensitivity, strictest
-from openfaith_sync.store.manifests.hidden_columns import HiddenColumns, hidden_columns
+from openfaith_sync.store.manifests.hidden_columns import HiddenColumns, hidden_columns, hidden_of
 from openfaith_sync.store.manifests.live_views import LiveView, live_view_of_entity, live_view_of_table
 from openfaith_sync.store.manifests.source_views import ViewColumn, view_columns
 from openfaith_sync.store.schema.canonical_tables import build_table
@@ -78,7 +78,7 @@ def _canonical(manifests: Sequence[Manifest]) -> Iterator[DescribedRelation]:
 def _of_adapter(manifest: Manifest, hidden: HiddenColumns) -> Iterator[DescribedRelation]:
     for entity in manifest.entities.values():
         table = entity.record_table
-        of_it = hidden[table.schema, table.name] if entity.sensitivity.is_granted else frozenset()
+        of_it = hidden_of(entity, hidden)
         types = {name: kind for name, kind, _ in _built(table)}
         if entity.table is None:
             columns = [ViewColumn(name, name, None, comment, name) for name, _, comment in _built(table)]
@@ -174,8 +174,8 @@ def _sources(entity: Entity) -> Mapping[str, list[str]]:
             names = [name, attribute.prefer] if attribute.prefer and column == attribute.to else [name]
             found.setdefault(str(column), []).extend(f"{entity.adapter} {entity.resource}.{one}" for one in names)
     for name, relationship in entity.relationships.items():
-        if relationship.to:
-            found.setdefault(relationship.to, []).append(f"{entity.adapter} {entity.resource}.{name}")
+        for column in relationship.by_column:
+            found.setdefault(column, []).append(f"{entity.adapter} {entity.resource}.{name}")
     return found
 
 

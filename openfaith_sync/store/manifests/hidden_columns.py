@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import CANONICAL_SCHEMA
 from openfaith_sync.store.postgres.statements import Connection
@@ -58,6 +59,15 @@ def hidden_columns(manifests: Sequence[Manifest]) -> HiddenColumns:
         for table, columns in _named(manifest, {}).items():
             found.setdefault(table, set()).update(name for name, is_hidden in columns.items() if is_hidden)
     return {table: frozenset(columns) for table, columns in found.items()}
+
+
+def hidden_of(entity: Entity, hidden: HiddenColumns) -> frozenset[str]:
+    """Return the columns of its table that an entity's live view leaves out.
+
+    Of what is sensitive as a whole, the whole view is hidden, and shows everything to the few.
+    """
+    table = entity.record_table
+    return hidden[table.schema, table.name] if entity.sensitivity.is_granted else frozenset()
 
 
 def store_hidden(connection: Connection, manifest: Manifest, relations: Mapping[str, Relation]) -> None:

@@ -6,7 +6,7 @@ from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import live_schema
-from openfaith_sync.store.manifests.hidden_columns import load_hidden
+from openfaith_sync.store.manifests.hidden_columns import hidden_of, load_hidden
 from openfaith_sync.store.manifests.source_views import (
     VIEW_COST,
     ViewColumn,
@@ -40,17 +40,16 @@ def plan_changes(connection: Connection, manifest: Manifest) -> list[SchemaChang
     planned = list(schema_changes(schema, schema_of_views, manifest.adapter, manifest.adapter_file.title))
     for entity in manifest.entities.values():
         table, relation, live = entity.record_table, relations.get(entity.source_name), living.get(entity.source_name)
-        # Of what is sensitive as a whole, the whole view is hidden, and shows everything to the few.
-        of_it = hidden[table.schema, table.name] if entity.sensitivity.is_granted else frozenset()
+        of_it = hidden_of(entity, hidden)
         if entity.table is None:
             made = table_changes.table_changes(table, relation, schema.owner, schema.engine, today)
             view = live_views.live_view_of_table(table, relation, live, of_it, today)
             planned += live_views.with_live_view(connection, tuple(made), view, live, schema.engine)
     for entity in manifest.entities.values():
-        table, live = entity.record_table, living.get(entity.source_name)
+        live = living.get(entity.source_name)
         if entity.table is not None:
             planned += _view_changes(connection, entity, relations, schema)
-            view = live_views.live_view_of_entity(entity, live, hidden[table.schema, table.name])
+            view = live_views.live_view_of_entity(entity, live, hidden_of(entity, hidden))
             planned += live_views.with_live_view(connection, (), view, live, schema.engine)
     return planned
 

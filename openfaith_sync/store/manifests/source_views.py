@@ -144,7 +144,8 @@ def _reference_columns(entity: Entity) -> Iterator[ViewColumn]:
         if part.to is not None and name in shape.relationships:
             targets = " or ".join(dict.fromkeys(part.targets.values()))
             comment = f"{entity.resource}.{name}: our id of a {targets}."
-            value = _of_column(part.to, ColumnType.REFERENCE)
+            values = [_of_column(column, ColumnType.REFERENCE) for column in part.by_column]
+            value = values[0] if len(values) == 1 else f"COALESCE({', '.join(values)})"
             yield ViewColumn(shape.relationships[name], value, ColumnType.REFERENCE, comment, part.to)
 
 

@@ -29,6 +29,7 @@ REVISIONS = (
     "0026",
     "0027",
     "0028",
+    "0029",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
