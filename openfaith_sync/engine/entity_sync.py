@@ -89,6 +89,7 @@ def _run_entity(session: Session, entity: EntityName, mode: SyncMode, on_progres
         else:
             result = EntitySync(entity_session, mode).run()
         result = _with_replayed(follow_up(session, result), replayed)
+        entity_session.note_drift(is_whole=result.mode is SyncMode.FULL)
         require_mostly_stored(entity_session.key, result.counts, session.store.count_rejected(entity_session.key))
         return result
 
@@ -210,7 +211,7 @@ class EntitySync:
     def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
         session, store, mode = self._session, self._session.store, opened.start.mode
         children = tuple(rider.entity for rider in opened.start.riders)
-        fetcher = Fetcher(session.manifest, session.source, session.key.org, self._entity.name)
+        fetcher = Fetcher(session.manifest, session.source, session.key.org, self._entity.name, drift=session.drift)
         walking = session.build_runner(self._build_walk(mode, children), fetcher, opened)
         progress = walking.run()
         if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):

@@ -1,7 +1,7 @@
 """A source in memory that moves between requests, and a store that keeps what was committed."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +13,7 @@ from openfaith_sync.adapters.dialects.pages.page_proofs import prove_order
 from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.mapping.drift import Drift
 from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import (
@@ -271,6 +272,10 @@ class MemoryStore(NoRedirects, NoDeadLetters, EmptyInbox):
         assert lease
         assert pass_id
         self.reports.append(dict(report))
+
+    def note_drift(self, lease: Lease, found: Sequence[Drift], listed: Collection[EntityName]) -> None:
+        assert lease
+        assert listed or found
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
         assert lease

@@ -103,10 +103,17 @@ class DialectSource(DialectRecords[D]):
 
         def parse(response: httpx.Response) -> tuple[Page, datetime]:
             page = self._checked_parser(lambda document: self._dialect.parse_page(entity, query, document))(response)
-            return page, parse_answered_at(response.headers)
+            return replace(page, versions=self._other_version(entity, response)), parse_answered_at(response.headers)
 
         (page, answered_at), stats = self._client.read(request, parse)
         return replace(page, requests=stats.requests, waited=stats.waited, answered_at=answered_at)
+
+    def _other_version(self, entity: Entity, response: httpx.Response) -> tuple[str, str] | None:
+        """Return the API version asked for and the one answered in, if the response states another."""
+        header = self._manifest.adapter_file.answered_version_header
+        answered = response.headers.get(header) if header is not None else None
+        asked = entity.version
+        return None if answered is None or asked is None or answered == asked else (asked, answered)
 
     def _read_single(
         self,

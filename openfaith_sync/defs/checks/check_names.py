@@ -16,6 +16,7 @@ CONNECTION_CHECKS: Mapping[ProblemKind, str] = {
     ProblemKind.COMPLETENESS: "Of every entity, the source counts as many records as are stored or set aside.",
     ProblemKind.DEAD_LETTERS: "No record was set aside because it could not be stored.",
     ProblemKind.REFERENCES: "All references lead to stored records.",
+    ProblemKind.SCHEMA_DRIFT: "The source's records have the attributes and types that the manifest names.",
 }
 """Every org has these checks on its connection, whatever the number of entities: one place to look at, worst first."""
 
@@ -33,4 +34,5 @@ ALL_IS_WELL: Mapping[ProblemKind, str] = {
     ProblemKind.COMPLETENESS: "nothing is missing",
     ProblemKind.DEAD_LETTERS: "no record is set aside",
     ProblemKind.REFERENCES: "no reference leads nowhere",
+    ProblemKind.SCHEMA_DRIFT: "the records are as the manifest says",
 }

@@ -17,12 +17,14 @@ from openfaith_sync.store.admin.dagster_reports import REPORT_AGAIN_AFTER
 from openfaith_sync.store.admin.pruning import prune_authorizations, prune_passes
 from openfaith_sync.store.inbox.inbox import prune_events
 from openfaith_sync.store.outages.alerts import prune_alerts
+from openfaith_sync.store.passes.schema_drift import prune_drift
 
 PASSES, EVENTS, ALERTS = timedelta(days=90), timedelta(days=30), timedelta(days=90)
 AUTHORIZATIONS = timedelta(days=1)
+DRIFT = timedelta(days=90)
 RECORD_RUNS, BULK_RUNS = timedelta(days=3), timedelta(days=30)
 EVALUATIONS = timedelta(days=14)
-"""Of checks, written without a run: seven a day of each org, of 2 KB each."""
+"""Of checks, written without a run: eight a day of each org, of 2 KB each."""
 RUNS_PER_PAGE = 200
 DAILY = "30 5 * * *"
 
@@ -44,6 +46,7 @@ def build_pruning(adapters: Iterable[str]) -> dg.Definitions:
                     "passes": prune_passes(opened, PASSES),
                     "events": prune_events(opened, EVENTS),
                     "alerts": prune_alerts(opened, ALERTS),
+                    "schema_drift": prune_drift(opened, DRIFT),
                     "authorizations": prune_authorizations(opened, AUTHORIZATIONS),
                     "record_runs": prune_record_runs(context.instance, names, now - RECORD_RUNS),
                     "asset_runs": prune_asset_runs(context.instance, names, now - BULK_RUNS),

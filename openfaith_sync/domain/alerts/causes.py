@@ -38,7 +38,7 @@ def find_causes(problems: Iterable[Problem]) -> dict[AlertKey, PresentCause]:
     """Return the causes of the problems that people are told of."""
     grouped: dict[AlertKey, list[Problem]] = {}
     for problem in sorted(problems, key=sort_key):
-        if problem.is_red:
+        if problem.is_told:
             grouped.setdefault((problem.adapter, problem.kind), []).append(problem)
     return {key: _cause(found) for key, found in grouped.items()}
 

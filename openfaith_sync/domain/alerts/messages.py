@@ -26,6 +26,7 @@ HEADLINES = {
     ProblemKind.COMPLETENESS: "records missing",
     ProblemKind.DEAD_LETTERS: "records set aside",
     ProblemKind.REFERENCES: "references without a record",
+    ProblemKind.SCHEMA_DRIFT: "records differ from the manifest",
 }
 
 

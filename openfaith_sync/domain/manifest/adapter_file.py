@@ -59,6 +59,8 @@ class AdapterFile(ManifestModel):
     """The address of the source. A part in braces differs for each org: `https://{church}.example.com`."""
     version_header: str | None = None
     """The header that specifies the API version."""
+    answered_version_header: str | None = None
+    """The header of a response that states the API version it was made in."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Sent with every request."""
     time_zone: TimeZone | None = None
@@ -90,6 +92,11 @@ class AdapterFile(ManifestModel):
     def composed_parameters(self) -> frozenset[str]:
         """Return the query parameters to which each request may add to the entity's value."""
         return frozenset()
+
+    @property
+    def sends_every_attribute(self) -> bool:
+        """Return whether the source sends attributes without a value too, so that a missing one is news."""
+        return False
 
     @property
     def has_webhooks(self) -> bool:

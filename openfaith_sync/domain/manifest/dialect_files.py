@@ -41,6 +41,11 @@ class JsonApiKeys(AdapterFile):
         return self.account is not None
 
     @property
+    def sends_every_attribute(self) -> bool:
+        """Return whether the source sends attributes without a value too, as Planning Center does."""
+        return True
+
+    @property
     def states_account_in_answers(self) -> bool:
         """Return whether every response states the account."""
         return self.account is not None

@@ -156,3 +156,6 @@ class EntityKeys(ManifestModel):
     relationships: dict[SnakeCase, Relationship] = Field(default_factory=dict)
     webhooks: tuple[str, ...] = ()
     """The names of webhook events for changes to this entity."""
+    drift: Literal["evolve", "freeze", "reject"] = "evolve"
+    """What happens to attributes that the manifest does not name: they are kept in `custom_fields`, left out, or make
+    the record a dead letter until the manifest names them. In all cases they are reported."""

@@ -18,8 +18,17 @@ from openfaith_sync.domain.manifest.attribute import Parse
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.problem import ImpossibleMapping, ManifestProblem
 from openfaith_sync.domain.mapping.composed_columns import build_choices
+from openfaith_sync.domain.mapping.drift import EntityDrift
 from openfaith_sync.domain.mapping.ownership import OwnerReader, build_described
-from openfaith_sync.domain.mapping.parsing import GivesBack, ParseValue, Refused, build_parser, is_blank, parse_text
+from openfaith_sync.domain.mapping.parsing import (
+    GivesBack,
+    ParseValue,
+    Refused,
+    build_parser,
+    is_blank,
+    json_type,
+    parse_text,
+)
 from openfaith_sync.domain.mapping.references import ReferenceMapper, derive_id
 from openfaith_sync.domain.mapping.unstorable_text import storable_json, storable_text, storable_values
 from openfaith_sync.domain.record_tables import ColumnType
@@ -52,6 +61,8 @@ class _Shape(NamedTuple):
     parsed: tuple[_Field, ...]
     kept: tuple[tuple[str, str], ...]
     """The other attributes, with their names among the custom fields."""
+    unknown: tuple[str, ...]
+    """Those that the manifest does not name."""
 
 
 class _MappedRaws(NamedTuple):
@@ -73,9 +84,12 @@ class Mapper:
         "_blank",
         "_choices",
         "_derive",
+        "_drift",
+        "_drift_policy",
         "_fields",
         "_inactivated",
         "_map_references",
+        "_places",
         "_prefix",
         "_shapes",
         "_status",
@@ -87,7 +101,14 @@ class Mapper:
         "table",
     )
 
-    def __init__(self, entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities = NO_ENTITIES) -> None:
+    def __init__(
+        self,
+        entity: Entity,
+        org: OrgId,
+        adapter: AdapterName,
+        entities: Entities = NO_ENTITIES,
+        drift: EntityDrift | None = None,
+    ) -> None:
         """Compile what the manifest says of the entity; see ``build_mapper``."""
         columns = entity.record_table.columns
         self.table = entity.record_table
@@ -97,6 +118,8 @@ class Mapper:
         self._map_references = ReferenceMapper(entity, org, adapter, entities)
         self._choices = build_choices(entity, self._prefix)
         self._fields = _build_fields(entity, self._prefix, {choice.name for choice in self._choices})
+        self._places = {name: places[part.to] for name, part in entity.attributes.items() if part.to is not None}
+        self._drift, self._drift_policy = drift or EntityDrift(entity), entity.drift
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._blank: tuple[object, ...] = tuple(entity.constants.get(column.name) for column in columns)
         self.described = build_described(entity, self._prefix)
@@ -115,12 +138,17 @@ class Mapper:
         entity_id = derive_id(self._derive, "id", raw.external_id)
         values = list(self._blank)
         custom: dict[str, object] = {}
-        unreadable = self._map_attributes(raw.attributes, values, custom)
+        shape = self._shapes.get(names := tuple(raw.attributes)) or self._add_shape(names)
+        if shape.unknown:
+            self._note_unknown(shape.unknown, raw.attributes)
+        unreadable = self._map_attributes(shape, raw.attributes, values, custom)
         for choice in self._choices:
             unreadable += choice.fill(raw.attributes, values, custom)
         unreadable += self._map_references(raw, values, custom)
         if values[self._status] is None:
             self._fill_status(raw.attributes, values, custom)
+        for name in unreadable:
+            self._drift.note_unreadable(name, raw.attributes.get(name))
         version = None if self._version is None else values[self._version]
         stored, serialised = storable_values(values)
         custom_fields = storable_json(custom) if custom else b"{}"
@@ -150,9 +178,11 @@ class Mapper:
             owners=self.owners_of(raw),
         )
 
-    def _map_attributes(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> list[str]:
+    def _map_attributes(
+        self, shape: _Shape, attributes: JsonObject, values: list[object], custom: dict[str, object]
+    ) -> list[str]:
         """Fill the columns, keep the remaining attributes, and return those whose columns stay empty."""
-        texts, parsed_fields, kept = self._shapes.get(names := tuple(attributes)) or self._add_shape(names)
+        texts, parsed_fields, kept, _ = shape
         for key, name in kept:
             custom[key] = attributes[name]
         unreadable: list[str] = []
@@ -182,15 +212,38 @@ class Mapper:
     def _add_shape(self, names: tuple[str, ...]) -> _Shape:
         """Return how to map records with these attributes, and remember it."""
         fields = [self._fields[name] for name in names if name in self._fields]
+        unknown = self._drift.note_names(names)
+        left_out = unknown if self._drift_policy == "freeze" else ()
         shape = _Shape(
             texts=tuple(field for field in fields if field.parse is parse_text),
             parsed=tuple(field for field in fields if field.parse is not parse_text),
-            kept=tuple(sorted((self._prefix + name, name) for name in names if name not in self._fields)),
+            kept=tuple(
+                sorted(
+                    (self._prefix + name, name) for name in names if name not in self._fields and name not in left_out
+                )
+            ),
+            unknown=unknown,
         )
         if len(self._shapes) >= MAX_SHAPES:
             self._shapes.clear()
         self._shapes[names] = shape
         return shape
+
+    def _note_unknown(self, unknown: tuple[str, ...], attributes: JsonObject) -> None:
+        for name in unknown:
+            self._drift.note_type(name, attributes[name])
+        if self._drift_policy == "reject":
+            name = unknown[0]
+            raise RecordRejected(name, json_type(attributes[name]), "the manifest does not name this attribute")
+
+    def note_readable(self, records: Iterable[Record]) -> None:
+        """Note which attributes with unreadable values have readable ones too."""
+        places = [(name, self._places[name]) for name in self._drift.unreadable if name in self._places]
+        if places:
+            records = tuple(records)
+            self._drift.note_readable(
+                name for name, place in places if any(record.values[place] is not None for record in records)
+            )
 
     def _fill_status(self, attributes: JsonObject, values: list[object], custom: dict[str, object]) -> None:
         """Set the status of a record for which the source sent none."""
@@ -200,7 +253,13 @@ class Mapper:
             custom.setdefault(self._prefix + name, None)
 
 
-def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Entities = NO_ENTITIES) -> Mapper:
+def build_mapper(
+    entity: Entity,
+    org: OrgId,
+    adapter: AdapterName,
+    entities: Entities = NO_ENTITIES,
+    drift: EntityDrift | None = None,
+) -> Mapper:
     """Return the mapper of one entity of one org.
 
     Args:
@@ -210,11 +269,12 @@ def build_mapper(entity: Entity, org: OrgId, adapter: AdapterName, entities: Ent
         entities: The entities whose records are stored. An entity id is made by
             a hash, and only a stored record's row leads back from it, so a
             reference to any other entity keeps its external id in the custom fields.
+        drift: Collects where records differ from the manifest.
 
     Raises:
         ImpossibleMapping: The manifest asks for a mapping that cannot be.
     """
-    return Mapper(entity, org, adapter, entities)
+    return Mapper(entity, org, adapter, entities, drift)
 
 
 def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]) -> MappedBatch:
@@ -230,6 +290,7 @@ def map_batch(mapper: Mapper, entity_name: EntityName, raws: Iterable[RawRecord]
             records.append(mapper(raw))
         except RecordRejected as error:
             rejected.append(mapper.reject(raw, Damage(error.field, error.value_type, error.reason)))
+    mapper.note_readable(records)
     return MappedBatch(
         entity_name, tuple(records), tuple(rejected), mapper.table, mapper.described, (_MappedRaws(mapper, raws),)
     )

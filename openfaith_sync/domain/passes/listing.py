@@ -107,6 +107,8 @@ class Page:
     """The time of the response, by the source's clock where it states it."""
     next_token: str | None = None
     """What the next page is asked for with, where pages give that."""
+    versions: tuple[str, str] | None = None
+    """The API version that was asked for and the one that the source answered in, where they differ."""
     is_short: bool = False
     """Whether it looks like the end of the listing while the source counts more records."""
 

@@ -1,17 +1,19 @@
 """Decide of each fact that the store knows whether it is a problem, who ends it, and which command helps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from openfaith_sync.domain.connections.connection import ConnectionStatus, confirm_command, reconnect_command
 from openfaith_sync.domain.connections.refusals import REFUSALS_BEFORE_AN_ALERT
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
+from openfaith_sync.domain.mapping.drift import Drift, DriftKind
 from openfaith_sync.domain.passes.counted_records import CountedRecords, is_tolerable
 from openfaith_sync.domain.passes.deletions import HoldKind, HoldStatus
 from openfaith_sync.domain.problems.problem import Problem, ProblemKind, Severity
 
 REASONS_SHOWN = 3
+DRIFTS_SHOWN = 5
 
 _HELD = {HoldKind.DELETIONS: "deletions", HoldKind.OLDER: "older versions"}
 
@@ -212,3 +214,36 @@ def hold_problem(
 
 def _sync(key: SyncKey) -> str:
     return f"openfaith-sync sync {key.org} --adapter {key.adapter} --entity {key.entity}"
+
+
+def drift_problem(adapter: AdapterName, found: Sequence[Drift], since: datetime, orgs: Iterable[OrgId]) -> Problem:
+    """Return the problem of an adapter whose records differ from its manifest.
+
+    Only values that cannot be read any more need a person: new attributes are kept, and missing ones keep their rows.
+    """
+    is_lossy = any(drift.kind is DriftKind.RETYPED for drift in found)
+    shown = [_describe_drift(drift) for drift in found[:DRIFTS_SHOWN]]
+    more = f"; {len(found) - DRIFTS_SHOWN} more" if len(found) > DRIFTS_SHOWN else ""
+    return Problem(
+        kind=ProblemKind.SCHEMA_DRIFT,
+        adapter=adapter,
+        severity=Severity.NEEDS_PERSON if is_lossy else Severity.HEALS,
+        since=since,
+        detail=f"the source's records differ from the manifest: {'; '.join(shown)}{more}",
+        command=f"openfaith-sync manifest drift {adapter}",
+        orgs=frozenset(orgs),
+        entities=tuple(dict.fromkeys(drift.entity for drift in found)),
+        count=len(found),
+    )
+
+
+def _describe_drift(drift: Drift) -> str:
+    match drift.kind:
+        case DriftKind.APPEARED:
+            return f"{drift.entity}.{drift.name} appeared"
+        case DriftKind.VANISHED:
+            return f"{drift.entity}.{drift.name} is not sent any more"
+        case DriftKind.RETYPED:
+            return f"{drift.entity}.{drift.name} is sent as {drift.found} now"
+        case DriftKind.VERSION:
+            return f"{drift.entity} is answered in version {drift.found} instead of {drift.name}"

@@ -28,6 +28,8 @@ class ProblemKind(StrEnum):
     """Records were set aside, since they could not be stored."""
     REFERENCES = "references"
     """References lead to records that are not stored, though everything was read since."""
+    SCHEMA_DRIFT = "schema_drift"
+    """The source's records differ from what the manifest says of them."""
 
 
 class Severity(StrEnum):
@@ -76,6 +78,11 @@ class Problem:
     def is_red(self) -> bool:
         """Return whether it fails its asset check and ``status --check``, and is alerted."""
         return self.severity is Severity.NEEDS_PERSON or self.kind in TOLD_THOUGH_IT_HEALS
+
+    @property
+    def is_told(self) -> bool:
+        """Return whether people are alerted: of what is red, and of a source that changes."""
+        return self.is_red or self.kind is ProblemKind.SCHEMA_DRIFT
 
     @property
     def affected_orgs(self) -> frozenset[OrgId]:

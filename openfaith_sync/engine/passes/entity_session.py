@@ -9,6 +9,7 @@ from types import MappingProxyType
 from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.mapping.drift import DriftLog
 from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import (
     Counts,
@@ -43,6 +44,8 @@ class EntitySession:
     lease: Lease
     on_progress: OnProgress = lambda _: None
     began: float = field(default_factory=monotonic)
+    drift: DriftLog = field(default_factory=DriftLog)
+    """Where the records read in this sync differ from the manifest."""
 
     @property
     def manifest(self) -> Manifest:
@@ -124,7 +127,14 @@ class EntitySession:
 
     def build_fetcher(self) -> Fetcher:
         """Return a fetcher of the entity's pages that keeps every listed id."""
-        return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True)
+        return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True, drift=self.drift)
+
+    def note_drift(self, *, is_whole: bool) -> None:
+        """Store where the records that were read differ from the manifest; after a whole listing, only that is true."""
+        sends_all = self.manifest.adapter_file.sends_every_attribute
+        found = self.drift.found(every_attribute_is_sent=sends_all)
+        if found or is_whole:
+            self.store.note_drift(self.lease, found, self.drift.entities if is_whole else ())
 
     def build_runner(self, walk: Walk, fetcher: Fetcher, opened: OpenPass) -> PassRunner:
         """Return the walk of an open pass, from its place on."""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.mapping.drift import DriftLog
 from openfaith_sync.domain.mapping.mapping import Mapper, build_mapper, map_batch
 from openfaith_sync.domain.passes.listing import ListingQuery, Page, parse_version
 from openfaith_sync.domain.records.record import MappedBatch, RawRecord
@@ -32,9 +33,18 @@ class Fetcher:
     """Fetch and map the pages of one entity with their sideloaded children. Thread-safe."""
 
     def __init__(
-        self, manifest: Manifest, source: Source, org: OrgId, entity: EntityName, *, notes_ids: bool = False
+        self,
+        manifest: Manifest,
+        source: Source,
+        org: OrgId,
+        entity: EntityName,
+        *,
+        notes_ids: bool = False,
+        drift: DriftLog | None = None,
     ) -> None:
         """Compile the mappers once. With ``notes_ids``, keep every id that a page lists."""
+        drift = drift or DriftLog()
+        self._drift = drift.of(manifest.entities[entity])
         declared = manifest.entities[entity]
         names = list(dict.fromkeys((entity, *map(EntityName, declared.sideload.values()))))
         self.riders = riders_of(manifest, entity)
@@ -45,13 +55,18 @@ class Fetcher:
         self.notes_ids = notes_ids
         self._version_attribute = declared.delta.attribute
         self._mappers: Mapping[EntityName, Mapper] = {
-            name: build_mapper(manifest.entities[name], org, manifest.adapter, manifest.entities) for name in names
+            name: build_mapper(
+                manifest.entities[name], org, manifest.adapter, manifest.entities, drift.of(manifest.entities[name])
+            )
+            for name in names
         }
         self._parent_references = {name: _parent_references(manifest, name, names) for name in names[1:]}
 
     def fetch(self, query: ListingQuery) -> MappedPage:
         """Return the page that answers a query, mapped."""
         page = self.reader.read(query)
+        if page.versions is not None:
+            self._drift.note_version(*page.versions)
         # A record of a sparse listing has only its id, or cannot be read.
         batch = self.map_records(page.unreadable if query.is_sparse else page.records)
         if query.is_sparse and batch.rejected:

@@ -1,11 +1,12 @@
 """What the engine needs of a store to run a pass: its lease, its checkpoint and its report."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from openfaith_sync.domain.ids import SyncKey
+from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.mapping.drift import Drift
 from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -70,6 +71,10 @@ class Passes(Protocol):
 
     def write_report(self, lease: Lease, pass_id: PassId, report: Mapping[str, object]) -> None:
         """Add to the report of a pass."""
+        ...
+
+    def note_drift(self, lease: Lease, found: Sequence[Drift], listed: Collection[EntityName]) -> None:
+        """Store where records differ from the manifest; of entities that were listed whole, nothing else remains."""
         ...
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:

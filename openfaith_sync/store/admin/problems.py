@@ -18,6 +18,8 @@ from openfaith_sync.domain.problems.problem import Problem, sort_key
 from openfaith_sync.domain.schedule.due_work import WorkMode, is_refused
 from openfaith_sync.store.admin import problem_statements as statements
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.passes import schema_drift
+from openfaith_sync.store.passes.schema_drift import DriftReport
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 _Links = Mapping[tuple[OrgId, AdapterName], ConnectionFacts]
@@ -42,6 +44,7 @@ def _read(session: Connection, wanted: Mapping[str, OrgId | None]) -> Iterator[P
     yield from _lateness(session, wanted, links)
     yield from _counts(session, wanted, links)
     yield from _dead_letters(session, wanted, links)
+    yield from _drift(session, wanted, links)
     for org, adapter, entity, hold_id, kind, status, *facts in session.execute(statements.HOLDS, wanted):
         if (org, adapter) in links:
             key = SyncKey(org, adapter, entity)
@@ -112,6 +115,18 @@ def _dead_letters(session: Connection, wanted: Mapping[str, Any], links: _Links)
         if (org, adapter) in links:
             reasons[SyncKey(org, adapter, entity)].append(RejectionReason(*facts))
     yield from (judgements.dead_letters_problem(key, found) for key, found in reasons.items())
+
+
+def _drift(session: Connection, wanted: Mapping[str, Any], links: _Links) -> Iterator[Problem]:
+    found: dict[AdapterName, list[DriftReport]] = defaultdict(list)
+    for row in session.execute(schema_drift.LIST, {**wanted, "is_news": schema_drift.IS_NEWS}):
+        report = schema_drift.to_report(*row)
+        if any((org, report.adapter) in links for org in report.orgs):
+            found[report.adapter].append(report)
+    for adapter, reports in found.items():
+        orgs = {org for report in reports for org in report.orgs if (org, adapter) in links}
+        since = min(report.since for report in reports)
+        yield judgements.drift_problem(adapter, [report.drift for report in reports], since, orgs)
 
 
 def _usable(links: _Links, adapter: AdapterName) -> list[OrgId]:

@@ -1,9 +1,10 @@
 """Passes, checkpoints and reports of one org, as the engine needs them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.mapping.drift import Drift
 from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
 from openfaith_sync.domain.passes.rejections import RejectedRecords
@@ -11,7 +12,7 @@ from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.org_connection import OrgConnection
 from openfaith_sync.store.erasures.erasures import load_erasures
-from openfaith_sync.store.passes import change_detection, pass_reports, passes
+from openfaith_sync.store.passes import change_detection, pass_reports, passes, schema_drift
 
 
 class PassStore(OrgConnection):
@@ -68,6 +69,11 @@ class PassStore(OrgConnection):
         """Add to the report of a pass."""
         with self._using(lease.key) as connection:
             pass_reports.write_report(connection, lease, pass_id, report)
+
+    def note_drift(self, lease: Lease, found: Sequence[Drift], listed: Collection[EntityName]) -> None:
+        """Store where records differ from the manifest; of entities that were listed whole, nothing else remains."""
+        with self._using(lease.key) as connection:
+            schema_drift.note_drift(connection, lease.key, found, listed)
 
     def load_report(self, lease: Lease, pass_id: PassId) -> Mapping[str, object]:
         """Return the report of a pass so far."""
