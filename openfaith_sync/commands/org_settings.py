@@ -73,7 +73,7 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--sensitive",
     metavar="ENTITY,...",
-    help="Sync these sensitive entities, such as background_check, and no others of them; none turns all off.",
+    help="Sync these sensitive and optional entities, such as note, and no others of them; none turns all off.",
 )
 @adapter_option
 @as_json

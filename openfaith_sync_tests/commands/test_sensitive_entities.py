@@ -108,5 +108,7 @@ def test_what_needs_a_sensitive_entity_is_off_with_it(manifest: Manifest) -> Non
 
 @pytest.mark.parametrize("text", ["person", "nothing", ""])
 def test_only_a_sensitive_entity_can_be_turned_on(manifest: Manifest, text: str) -> None:
-    with pytest.raises(UsageError, match=r"expected none, or sensitive entities of the pco manifest.*it has note"):
+    with pytest.raises(
+        UsageError, match=r"expected none, or sensitive or optional entities of the pco manifest.*it has note"
+    ):
         parse_sensitive(manifest, text)

@@ -4,13 +4,15 @@ import pytest
 
 from openfaith_sync.domain.connections.selection import (
     describe_selection,
+    explain_unselected,
     find_required,
     find_unselected,
     parse_selection,
+    parse_sensitive,
     select_entities,
 )
 from openfaith_sync.domain.errors import UsageError
-from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 
 
@@ -59,3 +61,25 @@ def test_children_that_are_not_selected_are_not_read_with_their_parent(pco_manif
     assert cut.fingerprint == pco_manifest.fingerprint
     assert cut.entity_fingerprint(person) == pco_manifest.entity_fingerprint(person)
     assert pco_manifest.without_sideloads(()) is pco_manifest
+
+
+def test_an_optional_entity_is_synced_only_if_it_is_turned_on(pco_manifest: Manifest) -> None:
+    event, membership = EntityName("event"), EntityName("household_membership")
+    optional = {event, EntityName("household")}
+    changed = {name: pco_manifest.entities[name].model_copy(update={"optional": True}) for name in optional}
+    manifest = pco_manifest.model_copy(update={"entities": {**pco_manifest.entities, **changed}})
+    # A membership exists below a household only.
+    assert (
+        find_unselected(manifest, None, ())
+        == find_unselected(manifest, ("groups", "people"), ())
+        == {
+            *optional,
+            membership,
+        }
+    )
+    assert find_unselected(manifest, None, parse_sensitive(manifest, "event")) == {EntityName("household"), membership}
+    assert find_unselected(manifest, None, parse_sensitive(manifest, "event,household")) == frozenset()
+    why = explain_unselected(manifest, OrgId("grace"), None, ())
+    assert "pco/event is optional and grace has not turned it on" in str(why[event])
+    assert "pco/household_membership requires household, which is optional" in str(why[membership])
+    assert "optional ones are off: " in describe_selection(manifest, None, ())

@@ -1,7 +1,7 @@
 """The entities that an org chooses to sync: modules and entities by name, and what these require.
 
-A module stays a name until it is used, so that an entity that is added to it later is chosen too. A sensitive entity is
-synced only if it is turned on by its own name, whatever else is chosen.
+A module stays a name until it is used, so that an entity that is added to it later is chosen too. A sensitive or
+optional entity is synced only if it is turned on by its own name, whatever else is chosen.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -38,30 +38,29 @@ def parse_selection(manifest: Manifest, text: str) -> tuple[str, ...] | None:
 
 
 def parse_sensitive(manifest: Manifest, text: str) -> tuple[EntityName, ...]:
-    """Return the sensitive entities in a list separated by commas; none for ``none``.
+    """Return the sensitive and optional entities in a list separated by commas; none for ``none``.
 
     Raises:
-        UsageError: The manifest has no such entity, or it is not sensitive.
+        UsageError: The manifest has no such entity, or it is neither.
     """
     names = list(dict.fromkeys(EntityName(part.strip()) for part in text.split(",") if part.strip()))
-    sensitive = [name for name, entity in manifest.entities.items() if not entity.sensitivity.is_granted]
+    sensitive = [name for name in manifest.entities if _needs_turning_on(manifest, name)]
     if names == [NONE]:
         return ()
     unknown = [name for name in names if name not in sensitive]
     if unknown or not names:
         found = f"{unknown[0]!r}" if unknown else "nothing"
         has = f"it has {', '.join(sorted(sensitive))}" if sensitive else "it has none"
-        raise UsageError(
-            f"expected {NONE}, or sensitive entities of the {manifest.adapter} manifest; found {found}; {has}"
-        )
+        which = f"sensitive or optional entities of the {manifest.adapter} manifest"
+        raise UsageError(f"expected {NONE}, or {which}; found {found}; {has}")
     return tuple(names)
 
 
 def find_off(manifest: Manifest, sensitive: Collection[str]) -> dict[EntityName, EntityName]:
-    """Return the entities that are not synced until a sensitive one is turned on, each with that one."""
+    """Return the entities that are not synced until a sensitive or optional one is turned on, each with that one."""
     off: dict[EntityName, EntityName] = {}
     for name in manifest.graph.entities:
-        if not manifest.entities[name].sensitivity.is_granted and name not in sensitive:
+        if _needs_turning_on(manifest, name) and name not in sensitive:
             off[name] = name
         elif needed := sorted(manifest.graph.hard[name] & off.keys()):
             off[name] = off[needed[0]]
@@ -73,7 +72,7 @@ def select_entities(
 ) -> tuple[EntityName, ...]:
     """Return the entities to sync, in their order: the chosen ones, and those that they cannot be synced without.
 
-    ``sensitive`` are the sensitive entities that are turned on.
+    ``sensitive`` are the sensitive and optional entities that are turned on.
     """
     chosen = {name for name in manifest.entities if only is None or _is_named(manifest, name, only)}
     for name in reversed(manifest.graph.entities):
@@ -113,7 +112,8 @@ def explain_unselected(
         label = f"{manifest.adapter}/{name}"
         if name in off:
             also = "" if off[name] == name else f" requires {off[name]}, which"
-            fact = f"{label}{also} is sensitive and {org} has not turned it on"
+            kind = "optional" if manifest.entities[off[name]].sensitivity.is_granted else "sensitive"
+            fact = f"{label}{also} is {kind} and {org} has not turned it on"
             found[name] = NotSelected(
                 fact, f"turn it on with: {change} --sensitive {','.join([*sensitive, off[name]])}"
             )
@@ -128,11 +128,18 @@ def describe_selection(manifest: Manifest, only: Sequence[str] | None, sensitive
     selected, off = select_entities(manifest, only, sensitive), find_off(manifest, sensitive)
     required = find_required(manifest, only, sensitive).items()
     also = "".join(f"; {name}, which {_list(by)} requires" for name, by in required)
-    also += f"; sensitive ones are off: {', '.join(off)}" if off else ""
+    for kind, is_of_it in (("sensitive", False), ("optional", True)):
+        names = [name for name, on in off.items() if manifest.entities[on].sensitivity.is_granted is is_of_it]
+        also += f"; {kind} ones are off: {', '.join(names)}" if names else ""
     if only is None and not off:
         return f"all {len(manifest.entities)} entities are synced"
     which = "all" if only is None else f"only {', '.join(only)}"
     return f"{which}: {len(selected)} of {len(manifest.entities)} entities are synced{also}"
+
+
+def _needs_turning_on(manifest: Manifest, name: EntityName) -> bool:
+    entity = manifest.entities[name]
+    return entity.optional or not entity.sensitivity.is_granted
 
 
 def _is_named(manifest: Manifest, name: EntityName, only: Sequence[str]) -> bool:
