@@ -5,8 +5,8 @@ from pathlib import Path
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
-SHIPPED = Path(__file__).parents[2] / "manifests"
 PRODUCTS = """  services: {path: /services/v2, version: "2018-11-01"}
   giving: {path: /giving/v2, version: "2019-10-18"}
 """
@@ -133,7 +133,7 @@ entities:
 def read_deep_manifest(folder: Path) -> Manifest:
     """Return the shipped manifest with services and giving instead of the modules of that name."""
     root = folder / "manifests"
-    shutil.copytree(SHIPPED, root)
+    shutil.copytree(MANIFESTS, root)
     for module in (root / "pco").glob("*.yaml"):
         if module.stem not in ("adapter", "people"):
             module.unlink()

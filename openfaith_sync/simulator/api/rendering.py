@@ -35,6 +35,8 @@ class Form:
         self._owned: dict[tuple[str, int], bytes] = {}
         self._fields = fields.get(wire_type)
         self._shown = [(n, p) for n, p in table.position.items() if self._is_shown(n)]
+        # What the manifest never stores is sent all the same.
+        self._dropped = [n for n in table.entity.drop if n not in table.position and self._is_sent(n)]
         branches = _branches(includes, table.entity.includes)
         self._branches = branches
         self._url, self._page = renderer.relationships.row_url(table), _PAGES_FOR_PEOPLE.get(wire_type)
@@ -157,7 +159,8 @@ class Form:
         record: dict[str, Any] = {
             "type": self._wire_type,
             "id": str(row.id),
-            "attributes": {name: values[place] for name, place in self._shown},
+            "attributes": {name: values[place] for name, place in self._shown}
+            | {name: f"{name} of {row.id}" for name in self._dropped},
             "relationships": relationships,
             "links": links,
         }

@@ -19,8 +19,8 @@ from openfaith_sync.simulator.control.request_log import RequestLog
 from openfaith_sync.simulator.control.second_church import ChurchSwitch
 from openfaith_sync.simulator.data.church import SimulatedChurch
 from openfaith_sync.simulator.data.ground_truth import truth_lines
-from openfaith_sync.simulator.data.mutations import Mutation, ScriptStep
 from openfaith_sync.simulator.events.event_publisher import EventPublisher
+from openfaith_sync.simulator.life.mutations import Mutation, ScriptStep
 from openfaith_sync.simulator.settings.delivery_faults import DeliveryFaults
 from openfaith_sync.simulator.settings.faults import KINDS, ArmedFaults, parse_faults
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
@@ -31,7 +31,7 @@ _MUTATION: TypeAdapter[Mutation] = TypeAdapter(Mutation)
 _IGNORED = TypeAdapter(tuple[IgnoredParameters, ...])
 _SCRIPT = TypeAdapter(list[ScriptStep])
 _PRODUCTS = TypeAdapter(dict[str, ProductRefusal])
-_MUTATIONS = frozenset({"create", "change", "delete", "merge", "move", "random"})
+_MUTATIONS = frozenset({"act", "create", "change", "delete", "merge", "move", "random"})
 
 
 class _Rate(BaseModel):

@@ -92,6 +92,14 @@ class ControlClient:
         body = {"entity": entity, "id": identity, "relationship": relationship, "to": to, "touch": touch}
         self._call("POST", "move", json=body)
 
+    def act(self, action: str, **parameters: Any) -> Json:
+        """Do what a church does in one of its apps, and return the ids: ``act("refund", donation="12", cents=500)``.
+
+        The actions and their parameters are those of ``simulator/life/``.
+        """
+        done: Json = self._call("POST", "act", json={"action": action, "parameters": parameters}).json()
+        return done
+
     def random(self, changes: int, seed: int = 1) -> list[str]:
         """Make this many random changes, and return what they were."""
         done: list[str] = self._call("POST", "random", json={"changes": changes, "seed": seed}).json()["done"]

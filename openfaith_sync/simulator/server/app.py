@@ -36,6 +36,7 @@ from openfaith_sync.simulator.events.webhook_api import WebhookApi, WebhookReque
 from openfaith_sync.simulator.server.response_damage import OF_RECORDS, damage_response
 from openfaith_sync.simulator.server.response_delivery import Scope, Send, send_response
 from openfaith_sync.simulator.server.response_headers import HeaderWriter
+from openfaith_sync.simulator.server.side_doors import answer_side_door
 from openfaith_sync.simulator.settings.rate_limit import WindowCount, parse_rate
 from openfaith_sync.simulator.settings.settings import SimulatorSettings
 
@@ -182,6 +183,9 @@ class SimulatorApp:
         served_church = self._church_switch.at(self._control.log.last_sequence)
         if path.startswith(webhook_api.ROOT):
             return served_church.webhooks.handle(WebhookRequest(method, path, query, body, base_url))
+        aside = answer_side_door(self._church, served_church.router, method, path, body)
+        if aside is not None:
+            return aside
         route = served_church.router.find(path)
         builder = served_church.document_builders.for_base_url(base_url)
         if method != "GET":

@@ -29,7 +29,7 @@ _FUNDS = [
     "Memorial",
 ]
 _LABELS = ("online", "tithe", "matched", "event", "memorial", "campaign", "stock", "first-time")
-_AMOUNTS = (1000, 2000, 2500, 5000, 5000, 7550, 10_000, 10_000, 12_345, 20_000, 25_000, 50_000, 100_000, 250_000)
+AMOUNTS = (1000, 2000, 2500, 5000, 5000, 7550, 10_000, 10_000, 12_345, 20_000, 25_000, 50_000, 100_000, 250_000)
 _USD = "USD"
 
 
@@ -117,7 +117,7 @@ def _make_batch(books: _Books, start: int, age_weeks: int, group: int) -> int:
 def _make_gift(books: _Books, at: int, batch: int | None, status: str, repeated: tuple[int, int, int] | None) -> int:
     filling, rng = books.filling, books.rng
     is_online = batch is None
-    amount = repeated[2] if repeated else pick(rng, _AMOUNTS) + int(rng.random() < 0.1) * int(rng.random() * 99)
+    amount = repeated[2] if repeated else pick(rng, AMOUNTS) + int(rng.random() < 0.1) * int(rng.random() * 99)
     person: int | None = repeated[1] if repeated else pick(rng, books.regulars if rng.random() < 0.6 else books.givers)
     if not is_online and rng.random() < 0.06:
         person = None  # Cash without a name.
@@ -206,7 +206,7 @@ def _make_refund(books: _Books, gift: int, parts: list[tuple[int, int]], at: int
 def _make_recurring(books: _Books) -> None:
     filling, rng = books.filling, books.rng
     for giver in rng.sample(books.givers, min(len(books.givers), filling.count(160))):
-        amount = pick(rng, _AMOUNTS[:11])
+        amount = pick(rng, AMOUNTS[:11])
         began = filling.now - int(rng.random() * _WEEKS * _WEEK)
         values = {
             **_sum(amount, "amount"),
@@ -250,7 +250,7 @@ def _make_pledges(books: _Books) -> None:
         fund = books.funds[place % len(books.funds)]
         campaign = filling.sheet("pledge_campaign").add({"fund": fund}, values, began)
         for giver in rng.sample(books.givers, min(len(books.givers), filling.count(62))):
-            amount = 10 * pick(rng, _AMOUNTS)
+            amount = 10 * pick(rng, AMOUNTS)
             joint = some(rng, books.givers, 0.2)
             links: dict[str, Any] = {"person": giver, "pledge_campaign": campaign, "joint_giver": joint}
             given = {"donated_total_cents": int(amount * rng.random()), **_sum(amount, "amount")}
@@ -259,7 +259,7 @@ def _make_pledges(books: _Books) -> None:
             filling.sheet("pledge").add(links, given, began + int(rng.random() * 100) * DAY_SECONDS)
     for _ in range(filling.count(60)):
         at = filling.now - int(rng.random() * _WEEKS * _WEEK)
-        value = None if rng.random() < 0.3 else pick(rng, _AMOUNTS) * 10
+        value = None if rng.random() < 0.3 else pick(rng, AMOUNTS) * 10
         kind = {"fair_market_value_cents": value, "fair_market_value_currency": _USD, "received_on": to_date_text(at)}
         giver = pick(rng, books.givers)
         of_kind: dict[str, Any] = {"fund": pick(rng, books.funds), "person": giver, "campus": books.campus()}

@@ -21,6 +21,7 @@ from openfaith_sync.simulator.data.timestamps import BASE_SECONDS
 from openfaith_sync.simulator.data.unmodelled_resources import PERSON_MERGER
 from openfaith_sync.simulator.data.validation import is_needed
 
+_REPORT_TEMPLATE = EntityName("report_template")
 REALISTIC = frozenset({"campus", "household", "person", "address", "email", "phone_number", "group", "event"}) | {
     HOUSEHOLD_MEMBERSHIP,
     GROUP_MEMBERSHIP,
@@ -35,6 +36,8 @@ def populate(manifest: Manifest, people: int, seed: int, as_of_seconds: int = BA
     entities = dict(manifest.entities)
     if "person" in entities:
         entities.setdefault(PERSON_MERGER, _merger_entity(entities[EntityName("person")]))
+    if "service_type" in entities:
+        entities.setdefault(_REPORT_TEMPLATE, _report_template(entities[EntityName("service_type")]))
     world = World(entities.values())
     fillers = {name: _Filler(table, seed) for name, table in world.tables.items()}
     for record in _realistic(people, seed):
@@ -122,6 +125,21 @@ def _keep_one_below(world: World, table: Table) -> None:
                 table.remove(row)
             else:
                 table.change(row, {}, {nested.under: parent})
+
+
+def _report_template(service_type: Entity) -> Entity:
+    """Return the entity for report templates, which an independent client was recorded with; no manifest syncs them."""
+    text = Attribute(type=AttributeType.STRING)
+    changes = {
+        "name": _REPORT_TEMPLATE,
+        "resource": "ReportTemplate",
+        "endpoints": Endpoints(list="/report_templates", get="/report_templates/{id}"),
+        "attributes": {"body": text, "default": Attribute(type=AttributeType.BOOLEAN), "title": text, "type": text},
+    }
+    empty = ("relationships", "sideload", "include", "includes", "edges", "order_by", "filters", "scopes", "webhooks")
+    return service_type.model_copy(
+        update=changes | {name: type(getattr(service_type, name))() for name in empty} | {"table": None}
+    )
 
 
 def _merger_entity(person: Entity) -> Entity:

@@ -140,6 +140,15 @@ def make_songs(filling: Filling) -> list[tuple[int, int, int, str]]:
 
 
 def _make_media(filling: Filling) -> None:
+    """Make the library, every tenth title archived, and the templates of reports."""
+    for place in range(36):
+        template = {
+            "title": f"Report {place + 1}",
+            "body": "<html></html>",
+            "type": "PlanReport",
+            "default": place == 0,
+        }
+        filling.sheet("report_template").add({}, template)
     sheet = filling.sheet("media")
     for place in range(filling.count(80)):
         number = sheet.add({}, {"title": f"Countdown {place + 1}", "media_type": "video", "archived_at": None})

@@ -1,14 +1,21 @@
 """Mutations: the changes that the control surface can make, one at a time or at random."""
 
 import random
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.data.church import SimulatedChurch
-from openfaith_sync.simulator.data.random_mutations import apply_random_mutation
+from openfaith_sync.simulator.life.check_ins import CHECK_INS
+from openfaith_sync.simulator.life.gatherings import GATHERINGS
+from openfaith_sync.simulator.life.giving import GIVING
+from openfaith_sync.simulator.life.people import PEOPLE
+from openfaith_sync.simulator.life.random_mutations import apply_random_mutation
+from openfaith_sync.simulator.life.services import SERVICES
 
 Json = dict[str, Any]
+ACTIONS = GIVING | CHECK_INS | PEOPLE | SERVICES | GATHERINGS
 
 
 class _Mutation(BaseModel):
@@ -86,6 +93,25 @@ class Move(_Mutation):
         return {"id": str(self.id)}
 
 
+class Act(_Mutation):
+    """Do what a church does in one of its apps, such as to refund a gift."""
+
+    do: Literal["act"] = "act"
+    action: str
+    parameters: Json = Field(default_factory=dict)
+
+    def apply(self, church: SimulatedChurch) -> Json:
+        """Apply it and return its result."""
+        act = ACTIONS.get(self.action)
+        if act is None:
+            raise UsageError(f"there is no action {self.action!r}; the known ones: {', '.join(ACTIONS)}")
+        wanted = get_type_hints(act)
+        unknown = sorted(set(self.parameters) - (set(wanted) - {"church", "return"}))
+        if unknown:
+            raise UsageError(f"{self.action} takes no {', '.join(unknown)}")
+        return act(church, **{name: _read(value, wanted[name]) for name, value in self.parameters.items()})
+
+
 class Random(_Mutation):
     """Make this many random changes, determined by the seed."""
 
@@ -99,7 +125,7 @@ class Random(_Mutation):
         return {"done": [apply_random_mutation(church, rng) for _ in range(self.changes)]}
 
 
-Mutation = Annotated[Create | Change | Delete | MergePeople | Move | Random, Field(discriminator="do")]
+Mutation = Annotated[Act | Create | Change | Delete | MergePeople | Move | Random, Field(discriminator="do")]
 
 
 class ScriptStep(_Mutation):
@@ -107,3 +133,8 @@ class ScriptStep(_Mutation):
 
     at_request: int = Field(ge=1)
     actions: list[Mutation]
+
+
+def _read(value: Any, wanted: Any) -> Any:
+    """Return a parameter as its action takes it: ids as numbers, however a client writes them."""
+    return TypeAdapter(wanted).validate_python(value)

@@ -2,11 +2,15 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
 
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.simulator.data import word_lists as words
 from openfaith_sync.simulator.data.church import SimulatedChurch
 from openfaith_sync.simulator.data.record_makers import pick
 from openfaith_sync.simulator.data.validation import find_twin
+from openfaith_sync.simulator.life.random_actions import APP_CHANGES
 
 
 def _any_id(church: SimulatedChurch, rng: random.Random, entity: str) -> int | None:
@@ -159,11 +163,19 @@ _MIX: tuple[tuple[str, int, Callable[[SimulatedChurch, random.Random], None]], .
     ("create event", 4, _create_event),
     ("change event", 3, _change_event),
 )
-_WEIGHED = tuple((name, apply_random_mutation) for name, weight, apply_random_mutation in _MIX for _ in range(weight))
 
 
 def apply_random_mutation(church: SimulatedChurch, rng: random.Random) -> str:
-    """Make one random change, and return its name."""
-    name, mutate = pick(rng, _WEIGHED)
-    mutate(church, rng)
+    """Make one random change, and return its name; what the drawn records do not allow is not done."""
+    name, mutate = pick(rng, _weighed(frozenset(church.world.tables)))
+    with suppress(UsageError):
+        mutate(church, rng)
     return name
+
+
+@lru_cache(maxsize=8)
+def _weighed(entities: frozenset[str]) -> tuple[tuple[str, Callable[[SimulatedChurch, random.Random], object]], ...]:
+    """Return each kind of change as often as it is to be drawn; an app that the manifest lacks changes nothing."""
+    own = [(name, mutate) for name, weight, mutate in _MIX for _ in range(weight)]
+    apps = [(one.name, one.make) for one in APP_CHANGES if one.needs <= entities for _ in range(one.weight)]
+    return (*own, *apps)

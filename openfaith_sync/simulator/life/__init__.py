@@ -1,0 +1,1 @@
+"""What happens in a church while the simulator runs."""
