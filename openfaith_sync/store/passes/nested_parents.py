@@ -6,7 +6,7 @@ from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
 from openfaith_sync.store.passes.leases import key_parameters
-from openfaith_sync.store.passes.riders import differing_parents
+from openfaith_sync.store.passes.riders import differs_from_named
 from openfaith_sync.store.postgres.statements import Connection
 from openfaith_sync.store.schema.record_tables import on_table
 
@@ -146,8 +146,7 @@ def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass
 def _is_due(nesting: Nesting, is_full: bool) -> str:
     if nesting.riding is None:
         return _IS_DUE[is_full]
-    differing = differing_parents(nesting.riding).replace("{under}", nesting.under)
-    return f"{_IS_DUE[is_full]} AND parent.id IN ({differing})"
+    return f"{_IS_DUE[is_full]} AND {differs_from_named(nesting.riding)}".replace("{under}", nesting.under)
 
 
 @cache
