@@ -30,6 +30,7 @@ REVISIONS = (
     "0027",
     "0028",
     "0029",
+    "0030",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
