@@ -9,6 +9,7 @@ from openfaith_sync.adapters.manifest_reader.manifest_files import list_adapters
 from openfaith_sync.adapters.manifest_reader.manifest_mistakes import ManifestMistakes
 from openfaith_sync.adapters.manifest_reader.manifest_schemas import MODELS, schema_file, schema_text
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
+from openfaith_sync.commands.manifest_coverage import coverage
 from openfaith_sync.commands.manifest_drift import drift
 from openfaith_sync.commands.manifest_tables import apply, plan
 from openfaith_sync.domain.errors import DefinitionError, UsageError
@@ -22,6 +23,7 @@ def manifest() -> None:
 manifest.add_command(plan)
 manifest.add_command(apply)
 manifest.add_command(drift)
+manifest.add_command(coverage)
 
 
 @manifest.command()

@@ -1,0 +1,1 @@
+"""What becomes of each resource that a source documents."""
