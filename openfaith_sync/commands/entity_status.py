@@ -13,14 +13,16 @@ from openfaith_sync.commands.refused_entities import Refusals, describe_access, 
 from openfaith_sync.commands.status_text import org_lines, problem_lines
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.problems.org_status import OrgStatus, PassUnderWay
+from openfaith_sync.domain.schedule.chosen_intervals import format_interval
 from openfaith_sync.store.admin.reports import EntityStatus, status_rows
 from openfaith_sync.store.connections.connections import ListedConnection, list_connections
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_inboxes
+from openfaith_sync.store.schedule.intervals import CheckedEntity, load_checked
 
 COLUMNS = (
-    "entity", "live", "dead_letters", "asked", "completed", "mode", "created", "updated", "unchanged", "watermark",
-    "problems", "access", "open_pass",
+    "entity", "live", "dead_letters", "every", "asked", "compared", "completed", "mode", "created", "updated",
+    "unchanged", "watermark", "problems", "access", "open_pass",
 )  # fmt: skip
 
 _Passes = Mapping[tuple[AdapterName, EntityName], PassUnderWay]
@@ -45,8 +47,10 @@ def print_entities(
     if not statuses and not entities:
         raise unknown_org(database, org)
     passes = {(one.facts.adapter, part.entity): part for one in statuses for part in one.facts.passes}
-    refusals = load_access(deployment, database, org)
-    rows = with_access([_row(entity, statuses, passes) for entity in entities], refusals)
+    refusals, checked = load_access(deployment, database, org), load_checked(database, org)
+    rows = with_access(
+        [_row(one, checked.get((one.adapter, one.entity)), statuses, passes) for one in entities], refusals
+    )
     if statuses and not as_json:
         click.echo("\n".join(org_lines(statuses, now)) + "\n")
     if as_json or rows:
@@ -75,7 +79,9 @@ def _remarks(
         yield f"{org} is not connected; its data is kept"
 
 
-def _row(entity: EntityStatus, statuses: Sequence[OrgStatus], passes: _Passes) -> dict[str, Any]:
+def _row(
+    entity: EntityStatus, checked: CheckedEntity | None, statuses: Sequence[OrgStatus], passes: _Passes
+) -> dict[str, Any]:
     last = entity.last_pass
     kinds = [
         problem.kind.value
@@ -89,7 +95,9 @@ def _row(entity: EntityStatus, statuses: Sequence[OrgStatus], passes: _Passes) -
         "entity": f"{entity.adapter}/{entity.entity}",
         "live": entity.live,
         "dead_letters": entity.dead_letters,
+        "every": checked and format_interval(checked.every),
         "asked": entity.asked_at,
+        "compared": checked and checked.compared_at,
         "completed": last and last.ended_at,
         "mode": last and last.mode.value,
         "created": last and last.counts.created,

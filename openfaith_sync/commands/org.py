@@ -20,9 +20,11 @@ from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.schedule.chosen_intervals import format_cadences
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.store.connections.connections import add_connection, list_connections
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.intervals import load_all_intervals
 from openfaith_sync.store.schedule.work import make_due
 
 
@@ -112,6 +114,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
     Example: openfaith-sync org list --json
     """
     with open_database(deployment.settings) as database:
+        own = load_all_intervals(database)
         rows = [
             {
                 "org": connection.org,
@@ -124,6 +127,7 @@ def list_(deployment: Deployment, as_json: bool) -> None:
                 "since": connection.status_since,
                 "reason": connection.status_reason,
                 "only": connection.only and ", ".join(connection.only),
+                "cadence": format_cadences(own.get((connection.org, connection.adapter), {})),
             }
             for connection in list_connections(database)
         ]

@@ -17,12 +17,16 @@ from openfaith_sync.domain.connections.selection import (
     parse_sensitive,
     select_entities,
 )
+from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import parse_org
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.rejections import FEW
-from openfaith_sync.domain.schedule.due_work import WorkMode
-from openfaith_sync.store.admin.org_settings import load_cadences, set_cadence, set_org
+from openfaith_sync.domain.schedule.chosen_intervals import ChosenIntervals, format_cadences, parse_cadences
+from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.selections import load_selection, load_sensitive, select_only, turn_on
 from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.schedule.intervals import load_intervals, set_intervals
 from openfaith_sync.store.schedule.work import replan_nights
 
 USUAL = "usual"
@@ -66,6 +70,12 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
     "--reconcile-every", "reconciliation", type=DurationType(), help="How often to compare all ids: 1d, 7d, usual."
 )
 @click.option(
+    "--cadence",
+    metavar="ENTITY=EVERY,...",
+    help="How often to check single entities for changes, or to compare them: donation=1h,person.reconcile=7d; "
+    "also never, or default for the manifest's interval.",
+)
+@click.option(
     "--only",
     metavar="NAME,...",
     help="Sync only these modules and entities, such as people,group, and what they require; all undoes it.",
@@ -89,6 +99,7 @@ def set_(
     rejected_share: float | None,
     delta: timedelta | None,
     reconciliation: timedelta | None,
+    cadence: str | None,
     only: str | None,
     sensitive: str | None,
     adapter: str | None,
@@ -102,6 +113,7 @@ def set_(
     Examples:
       openfaith-sync org set grace --time-zone America/Chicago --delta-every 5m
       openfaith-sync org set grace --only people
+      openfaith-sync org set grace --cadence donation=1h,person.reconcile=7d
     """  # noqa: D301  click's marker for lines that are not rewrapped
     org = parse_org(name)
     if time_zone is not None and time_zone not in available_timezones():
@@ -112,6 +124,7 @@ def set_(
         manifest = read_manifest(deployment.settings.manifests, adapter)
         chosen = None if only is None else parse_selection(manifest, only)
         turned_on = None if sensitive is None else parse_sensitive(manifest, sensitive)
+        intervals = _parse_cadence(manifest, cadence)
         settings = set_org(
             database,
             org,
@@ -125,7 +138,12 @@ def set_(
             ("reconciliation", WorkMode.RECONCILIATION, reconciliation),
         ):
             if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
-                set_cadence(database, org, adapter, mode, every)
+                if every is None:
+                    intervals.usual.append((ALL, mode))
+                else:
+                    intervals.own[ALL, mode] = every
+        if intervals.own or intervals.usual:
+            set_intervals(database, org, adapter, intervals.own, intervals.usual)
         if only is not None:
             select_only(database, org, adapter, chosen)
         if turned_on is not None:
@@ -134,8 +152,10 @@ def set_(
         shown = load_sensitive(database, org, adapter)
         if time_zone is not None:
             replan_nights(database, org, settings.time_zone)
-        cadences = load_cadences(database, org, adapter)
-    chosen_cadences = {name: cadences.get(mode) for name, mode in _CADENCES.items()}
+        own = load_intervals(database, org, adapter)
+    chosen_cadences = {name: own.get((ALL, mode)) for name, mode in _CADENCES.items()}
+    of_entities = format_cadences(own)
+    further = "".join(f", {name} {every}" for name, every in of_entities.items())
     values = {
         "org": org,
         "time_zone": settings.time_zone,
@@ -144,6 +164,7 @@ def set_(
         "rejected_share": settings.rejected_share,
         "adapter": adapter,
         **chosen_cadences,
+        "cadence": of_entities,
         "only": selected and list(selected),
         "sensitive": list(shown),
         "entities": list(select_entities(manifest, selected, shown)),
@@ -156,8 +177,17 @@ def set_(
             f"{settings.deletion_share:.0%} are deleted without approval; "
             f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
             f"{adapter} is checked for changes {_format(chosen_cadences['delta_every'])} and reconciled "
-            f"{_format(chosen_cadences['reconcile_every'])}; {describe_selection(manifest, selected, shown)}"
+            f"{_format(chosen_cadences['reconcile_every'])}{further}; {describe_selection(manifest, selected, shown)}"
         )
+
+
+def _parse_cadence(manifest: Manifest, cadence: str | None) -> ChosenIntervals:
+    if cadence is None:
+        return ChosenIntervals()
+    try:
+        return parse_cadences(manifest, cadence)
+    except UsageError as error:
+        raise click.BadParameter(str(error), param_hint="--cadence") from None
 
 
 def _format(every: timedelta | None) -> str:

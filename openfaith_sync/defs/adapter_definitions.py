@@ -8,7 +8,6 @@ from openfaith_sync.defs.jobs.jobs import build_bulk_jobs, build_record_job
 from openfaith_sync.defs.sensors.bulk_sensors import (
     build_connections_sensor,
     build_reconciliation_sensor,
-    build_weekly_full,
 )
 from openfaith_sync.defs.sensors.delta_sensor import build_delta_sensor
 from openfaith_sync.defs.sensors.problem_sensor import build_problem_sensor
@@ -20,7 +19,7 @@ from openfaith_sync.store.schedule.work import Plan
 def build_adapter(
     manifest: Manifest, public_url: str | None = None, listen_seconds: float = LISTEN_SECONDS
 ) -> dg.Definitions:
-    """Return an adapter's assets, jobs, sensors and schedule. They require the resources of ``definitions.py``."""
+    """Return an adapter's assets, jobs and sensors. They require the resources of ``definitions.py``."""
     assets = build_entity_assets(manifest)
     jobs, records = build_bulk_jobs(manifest, assets), build_record_job(manifest)
     plan = Plan.of(manifest, manifest.graph.entities)
@@ -35,5 +34,4 @@ def build_adapter(
             build_webhook_sensor(manifest, plan, records.name, listen_seconds),
             build_problem_sensor(manifest),
         ],
-        schedules=[build_weekly_full(manifest, jobs["full"])],
     )

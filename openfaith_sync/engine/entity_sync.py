@@ -21,7 +21,9 @@ from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.passes.counted_records import CountedRecords, is_tolerable
 from openfaith_sync.domain.passes.listing import ListingQuery
 from openfaith_sync.domain.passes.passes import (
+    COMPARE_ALL,
     Checkpoint,
+    Comparison,
     OpenPass,
     PassResult,
     Rider,
@@ -52,7 +54,11 @@ from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start
 
 
 def run_entity(
-    session: Session, entity: EntityName, mode: SyncMode = SyncMode.AUTO, on_progress: OnProgress = lambda _: None
+    session: Session,
+    entity: EntityName,
+    mode: SyncMode = SyncMode.AUTO,
+    on_progress: OnProgress = lambda _: None,
+    comparison: Comparison = COMPARE_ALL,
 ) -> PassResult:
     """Bring one entity of the session's org up to date.
 
@@ -63,12 +69,14 @@ def run_entity(
         SyncError: See ``domain/errors.py`` for what to do about each kind.
     """
     with logged_sync(session.key(entity), mode, session.run_id):
-        result = _run_entity(session, entity, mode, on_progress)
+        result = _run_entity(session, entity, mode, on_progress, comparison)
         log_result(result)
         return result
 
 
-def _run_entity(session: Session, entity: EntityName, mode: SyncMode, on_progress: OnProgress) -> PassResult:
+def _run_entity(
+    session: Session, entity: EntityName, mode: SyncMode, on_progress: OnProgress, comparison: Comparison
+) -> PassResult:
     manifest = session.manifest
     if entity not in manifest.entities:
         known = ", ".join(manifest.entities)
@@ -85,7 +93,7 @@ def _run_entity(session: Session, entity: EntityName, mode: SyncMode, on_progres
         elif entity_session.wants_reconciliation(mode):
             # Merged records are not missing.
             poll_merges(session, entity, is_full=True)
-            result = Reconciliation(entity_session).run()
+            result = Reconciliation(entity_session, comparison=comparison).run()
         else:
             result = EntitySync(entity_session, mode).run()
         result = _with_replayed(follow_up(session, result), replayed)

@@ -10,6 +10,8 @@ from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSe
 from openfaith_sync.simulator.settings.faults import Fault
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.commands.conftest import Run
 
 PUBLIC = {"OPENFAITH_PUBLIC_URL": "https://hooks.example.org"}
@@ -202,6 +204,28 @@ def test_what_holds_for_one_org_is_set_and_shown(
     assert "time zone America/Chicago" in run_stored("org", "set", "grace").stdout
     answer = run_stored("org", "set", "grace", "--rejected-share", "0.5")
     assert "rejects more than 50% of the records" in answer.stdout
+
+
+def test_single_entities_have_intervals_of_their_own(
+    run_stored: Run, add: Add, church: RunningSimulator, database: Database, pco_manifest: Manifest
+) -> None:
+    add("grace", church)
+    plan = Plan.of(pco_manifest, pco_manifest.graph.entities)
+    add_missing_work(database, plan)
+    answer = run_stored("org", "set", "grace", "--cadence", "person.reconcile=7d,group=2h,event=never", "--json")
+    assert answer.exit_code == 0, answer.stderr
+    own = {"event.delta": "never", "group.delta": "2h", "person.reconcile": "7d"}
+    assert json.loads(answer.stdout)["cadence"] == own
+    assert json.loads(run_stored("org", "list", "--json").stdout)[0]["cadence"] == own
+    assert "event.delta never, group.delta 2h, person.reconcile 7d" in run_stored("org", "set", "grace").stdout
+    assert run_stored("sync", "grace", "--entity", "group").exit_code == 0
+    add_missing_work(database, plan)
+    (shown,) = (row for row in json.loads(run_stored("status", "grace", "--json").stdout) if "group" in row["entity"])
+    assert shown["every"] == "2h"
+    refused = run_stored("org", "set", "grace", "--cadence", "nobody=1h")
+    assert (refused.exit_code, "no entity 'nobody'" in refused.stderr) == (2, True)
+    assert run_stored("org", "set", "grace", "--cadence", "group=default").exit_code == 0
+    assert "group" not in run_stored("org", "set", "grace").stdout.partition("reconciled")[2].partition(";")[0]
 
 
 @pytest.mark.parametrize("words", [("--time-zone", "Chicago"), ("--delta-every", "5"), ("--deletion-share", "2")])

@@ -8,7 +8,8 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schedule.work import Plan, add_missing_work
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
 from openfaith_sync_tests.store.making import fetch

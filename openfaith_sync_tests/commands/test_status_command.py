@@ -13,7 +13,8 @@ from openfaith_sync.store.admin.erase import disconnect_org
 from openfaith_sync.store.connections.connections import add_connection, set_connection_status
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import BreakerRules, SharedBreaker
-from openfaith_sync.store.schedule.work import Plan, add_missing_work, make_due
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan, make_due
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.store.making import EMAIL, PCO, batch, email, rejection, run, walking
 

@@ -109,7 +109,7 @@ def test_a_quiet_org_costs_one_request_an_entity_and_no_run(plan: Ticking, own_c
     listed = [request["path"] for request in own_church.requests()]
     assert len(listed) == len(set(listed)) == len(LISTED), listed
     assert plan.instance.get_runs_count() == runs
-    assert timedelta(minutes=14) < plan.work("delta", org, "person")["due_in"] < timedelta(minutes=15)
+    assert timedelta() < plan.work("delta", org, "person")["due_in"] < timedelta(minutes=15)
     assert not plan.tick("delta").run_requests
     assert len(own_church.requests()) == len(LISTED)
 
@@ -347,24 +347,6 @@ def announce(plan: Ticking, org: str, numbers: range) -> None:
         "SELECT %s, 'pco', 'e' || lpad(n::text, 3, '0'), 'x', 'person', n::text, 'updated' FROM unnest(%s::int[]) n",
         org, list(numbers),
     )  # fmt: skip
-
-
-def test_the_weekly_full_sync_is_spread_and_planned_once(plan: Ticking, church: RunningSimulator) -> None:
-    orgs = [plan.connect(f"org-{number}", church) for number in range(8)]
-    plan.tick("connections")
-    plan.run("UPDATE sync.work SET not_before = NULL, run_key = NULL WHERE mode = 'full'")
-    schedule = plan.definitions.get_repository_def().get_schedule_def("pco_weekly_full")
-    (begin,) = plan.fetch("SELECT date_trunc('hour', now())")[0]
-    for _ in range(2):
-        context = dg.build_schedule_context(
-            instance=plan.instance, scheduled_execution_time=begin, resources={"database": plan.resource}
-        )
-        with context:
-            schedule.evaluate_tick(context)
-    due = dict(plan.fetch("SELECT org_id, not_before FROM sync.work WHERE mode = 'full'"))
-    assert set(due) == set(orgs)
-    assert len(set(due.values())) == len(orgs)
-    assert all(begin <= moment <= begin + timedelta(hours=8) for moment in due.values())
 
 
 def test_what_an_org_did_not_choose_is_neither_requested_nor_checked(

@@ -117,6 +117,8 @@ class Ticking:
     def pass_time(self, span: timedelta) -> None:
         """Advance the schedule by moving all due times back."""
         self.run("UPDATE sync.work SET not_before = not_before - %s, asked_at = asked_at - %s", span, span)
+        # What was compared today was compared in another night.
+        self.run("UPDATE sync.checkpoints SET compared_at = compared_at - interval '1 day', whole_at = now()")
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from openfaith_sync.domain.schedule.due_work import (
     WorkKey,
     WorkMode,
     make_run_key,
-    next_night,
     next_time,
 )
+from openfaith_sync.domain.schedule.slots import is_nights_turn, next_night, next_slot, night_of
 
 GRACE, PCO, PERSON = OrgId("grace"), AdapterName("pco"), EntityName("person")
 NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
@@ -62,9 +62,7 @@ def test_a_night_stays_an_orgs_own() -> None:
     ("done", "expected"),
     [
         (work(WorkMode.FULL), None),
-        (work(WorkMode.DELTA), HOUR / 4),
-        (work(WorkMode.DELTA, is_long=True), HOUR),
-        (work(WorkMode.DELTA, is_long=True, every=HOUR / 12), HOUR / 12),
+        (work(WorkMode.DELTA), None),
         (work(WorkMode.SUBSCRIPTIONS), 24 * HOUR),
         (work(WorkMode.RECORDS), 0 * HOUR),
     ],
@@ -74,10 +72,47 @@ def test_what_is_done_is_due_again_at_its_cadence(done: Work, expected: timedelt
     assert found == (None if expected is None else NOON + expected)
 
 
-def test_a_weekly_reconciliation_is_in_the_night_of_its_day() -> None:
-    night = next_night(GRACE, "UTC", NOON)
-    found = next_time(work(WorkMode.RECONCILIATION, every=timedelta(days=7)), night)
-    assert found == night + timedelta(days=7)
+@pytest.mark.parametrize("is_long", [False, True])
+def test_checks_are_as_far_apart_as_their_interval_says_however_long_each_takes(*, is_long: bool) -> None:
+    done, after = work(WorkMode.DELTA, every=HOUR / 4, is_long=is_long), NOON
+    times = []
+    for _ in range(20):
+        found = next_time(done, after)
+        assert found is not None
+        times.append(found)
+        after = found + timedelta(minutes=2)
+    assert {later - earlier for earlier, later in pairwise(times)} == {HOUR if is_long else HOUR / 4}
+
+
+@pytest.mark.parametrize("org", [f"org-{number}" for number in range(10)])
+def test_hourly_entities_are_spread_over_the_quarters_of_the_org(org: str) -> None:
+    quarter = next_slot(OrgId(org), 0, HOUR / 4, "UTC", NOON)
+    due = [next_slot(OrgId(org), position, HOUR, "UTC", NOON) for position in range(7, 47)]
+    of_quarter = [sum(moment == quarter + n * HOUR / 4 for moment in due) for n in range(4)]
+    assert of_quarter == [10, 10, 10, 10]
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago"])
+def test_nightly_weekly_and_monthly_entities_are_spread_over_as_many_nights(days: int, zone: str) -> None:
+    nights = [next_slot(GRACE, position, timedelta(days=days), zone, NOON) for position in range(3 * days)]
+    dates = sorted({night_of(night, zone) for night in nights})
+    assert len(dates) == days
+    assert dates[-1] - dates[0] == timedelta(days=days - 1)
+    assert all(1 <= night.astimezone(ZoneInfo(zone)).hour < 6 for night in nights)
+    again = [next_slot(GRACE, position, timedelta(days=days), zone, night) for position, night in enumerate(nights)]
+    assert {night_of(b, zone) - night_of(a, zone) for a, b in zip(nights, again, strict=True)} == {timedelta(days=days)}
+
+
+def test_a_comparison_that_missed_its_night_is_made_up_for_in_the_next() -> None:
+    week, first = timedelta(days=7), night_of(NOON, "UTC")
+    turns = [n for n in range(21) if is_nights_turn(GRACE, 3, week, first + timedelta(days=n), None)]
+    assert len(turns) == 3
+    turn = first + timedelta(days=turns[1])
+    after = turn + timedelta(days=1)
+    assert is_nights_turn(GRACE, 3, week, after, turn - timedelta(days=1))
+    assert not is_nights_turn(GRACE, 3, week, after, turn)
+    assert not is_nights_turn(GRACE, 3, None, turn, None)
 
 
 def test_failures_wait_longer_each_time_and_never_less_than_the_source_asks() -> None:

@@ -8,6 +8,7 @@ from openfaith_sync.domain.ids import UNIDENTIFIED, AdapterName, EntityName, Ext
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.deletions import (
     Candidate,
+    ComparedPart,
     DeletionCheck,
     DeletionLimits,
     Hold,
@@ -92,7 +93,8 @@ class MemoryEvidence:
         assert opened
         self.store.checkpoint = replace(self.store.checkpoint, open_pass=replace(opened, place=place))
 
-    def compare_listing(self) -> None:
+    def compare_listing(self, part: ComparedPart | None = None) -> None:
+        assert part is None, "parts are compared in SQL"
         held_before = {one for one, since in self.store.written_in.items() if since < self.pass_id}
         absent = (self.store.live & held_before) - self.listed
         for one in absent:
@@ -101,6 +103,9 @@ class MemoryEvidence:
                 known.times, known.last_pass = known.times + 1, self.pass_id
         for one in set(self.missed) - absent:
             del self.missed[one]
+
+    def count_within(self, part: ComparedPart) -> int:
+        raise NotImplementedError(part)
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
         listed = {one for one in self.listed if not one.startswith(UNIDENTIFIED)}

@@ -226,6 +226,10 @@ class MemoryStore(NoRedirects, NoDeadLetters, EmptyInbox):
     def note_checked(self, key: SyncKey) -> None:
         assert key
 
+    def load_now(self, key: SyncKey) -> datetime:
+        assert key
+        return EPOCH
+
     def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
         raise NotImplementedError
 

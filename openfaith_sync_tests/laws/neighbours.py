@@ -19,11 +19,11 @@ from openfaith_sync.domain.ratelimit.budget import Budget, Visit
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.records.merges import Merge, MergeCommit, ReferenceColumn
 from openfaith_sync.domain.records.record import Record
-from openfaith_sync.domain.schedule.due_work import WorkMode
+from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent, Wait
 from openfaith_sync.domain.webhooks.subscription import Subscription
 from openfaith_sync.store.admin.erase import count_rows, erase_org
-from openfaith_sync.store.admin.org_settings import set_cadence, set_org
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.admin.reports import read_frame, status_rows
 from openfaith_sync.store.admin.summaries import load_some_rows
 from openfaith_sync.store.connections.authorizations import (
@@ -44,6 +44,7 @@ from openfaith_sync.store.deletions.hold_decisions import list_holds
 from openfaith_sync.store.inbox.inbox import list_inboxes, receive
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync.store.ratelimit.budgets import PostgresLedger
+from openfaith_sync.store.schedule.intervals import set_intervals
 from openfaith_sync.store.schedule.work import make_due, replan_nights
 from openfaith_sync.store.schema.row_level_security import create_row_level_security
 from openfaith_sync.store.webhooks.subscriptions import open_subscriptions
@@ -166,9 +167,9 @@ class Neighbour:
 
     def settle(self, _: list[str], __: str, minutes: int) -> None:
         set_org(self.database, self.org, deletion_count=minutes)
-        set_cadence(
-            self.database, self.org, PCO, WorkMode.DELTA, timedelta(minutes=minutes + 1) if minutes % 2 else None
-        )
+        key = (ALL, WorkMode.DELTA)
+        own = {key: timedelta(minutes=minutes + 1)} if minutes % 2 else {}
+        set_intervals(self.database, self.org, PCO, own, [] if own else [key])
         make_due(self.database, self.org, PCO, list(WorkMode), f"{self.org} {minutes}")
         replan_nights(self.database, self.org, "Asia/Tokyo")
 

@@ -11,7 +11,7 @@ from openfaith_sync.domain.errors import AccessDenied
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Page
-from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.passes.passes import COMPARE_ALL, Comparison, PassResult, SyncMode
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.source import Source
@@ -46,13 +46,19 @@ class Synced:
     simulator: RunningSimulator
     between: Callable[[Source], Source] = lambda source: source
 
-    def sync(self, entity: EntityName, mode: SyncMode = SyncMode.RECONCILIATION) -> PassResult:
+    def sync(
+        self,
+        entity: EntityName,
+        mode: SyncMode = SyncMode.RECONCILIATION,
+        comparison: Comparison = COMPARE_ALL,
+    ) -> PassResult:
         connection = Connection(GRACE, self.manifest.adapter, self.simulator.base_url, BasicCredentials("demo", "demo"))
         with (
             open_store(self.database, GRACE) as store,
             open_source(self.manifest, connection, attempts=1) as source,
         ):
-            return run_entity(Session(self.manifest, self.between(source), store, GRACE), entity, mode)
+            session = Session(self.manifest, self.between(source), store, GRACE)
+            return run_entity(session, entity, mode, comparison=comparison)
 
     def live(self, entity: EntityName) -> set[str]:
         table = self.manifest.entities[entity].table

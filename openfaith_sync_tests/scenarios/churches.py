@@ -87,6 +87,8 @@ class Churches:
         """Make work of a mode due now, as a person does who cannot wait for the night."""
         with self.database.connect_fleet() as connection:
             connection.execute("UPDATE sync.work SET not_before = now() WHERE mode = %s AND run_key IS NULL", [mode])
+            # A night is over within a minute here.
+            connection.execute("UPDATE sync.checkpoints SET compared_at = NULL")
 
     def _rows(self, statement: str) -> list[Row]:
         found = self.looking.execute(statement.encode())

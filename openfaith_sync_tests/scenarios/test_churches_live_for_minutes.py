@@ -14,16 +14,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
 from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.postgres.embedded_server import stop_embedded
+from openfaith_sync.store.schedule.intervals import set_intervals
 from openfaith_sync_tests.defs.conftest import ROOT, Deployment
 from openfaith_sync_tests.scenarios.churches import PCO, Churches, living_churches
 from openfaith_sync_tests.scenarios.running import (
@@ -71,13 +74,8 @@ def connect_all(churches: Churches) -> None:
 
 def poll_often(churches: Churches) -> None:
     """Do what `openfaith-sync org set --delta-every 20s` does."""
-    with churches.database.connect_fleet() as connection:
-        for org in churches.simulators:
-            connection.execute(
-                "INSERT INTO sync.cadences (org_id, adapter, entity, mode, every)"
-                " VALUES (%s, %s, '*', 'delta', interval '20 seconds')",
-                [org, PCO],
-            )
+    for org in churches.simulators:
+        set_intervals(churches.database, org, PCO, {(ALL, WorkMode.DELTA): timedelta(seconds=20)})
 
 
 def wait_for(

@@ -13,7 +13,8 @@ from openfaith_sync.store.connections.connections import add_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.due_records import DUE, LINEAR, load_due_records
 from openfaith_sync.store.inbox.inbox import receive
-from openfaith_sync.store.schedule.work import Plan, add_missing_work, plan_parameters
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan, plan_parameters
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, at, fetch, run
 from openfaith_sync_tests.store.plans import explain, rows_handled
 

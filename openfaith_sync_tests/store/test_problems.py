@@ -19,7 +19,8 @@ from openfaith_sync.store.connections.connections import add_connection, set_con
 from openfaith_sync.store.connections.unavailable_entities import note_refusal
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import BreakerRules, SharedBreaker
-from openfaith_sync.store.schedule.work import Plan, add_missing_work, note_synced
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan, note_synced
 from openfaith_sync_tests.store.making import (
     EMAIL,
     EMAILS,
@@ -109,6 +110,7 @@ def test_what_was_never_readable_is_no_problem(connected: Database) -> None:
 def test_an_entity_whose_scope_is_gone_is_a_problem_of_the_connection(connected: Database) -> None:
     run(connected, "UPDATE sync.checkpoints SET checked_at = now() - interval '9 hours' WHERE entity = 'email'")
     reason = "refused: the org did not grant the scope 'people'"
+    run(connected, "UPDATE sync.work SET reason = 'changed; waiting for a free run' WHERE entity = 'email'")
     run(connected, "UPDATE sync.work SET reason = %s WHERE entity = 'email' AND org_id = %s", reason, ORG)
     lost, late = list_problems(connected)
     assert (lost.kind, lost.org, lost.entity) == (ProblemKind.CONNECTION, ORG, EMAIL)
@@ -165,7 +167,8 @@ def test_runs_that_fail_again_and_again_need_a_person(connected: Database) -> No
 
 
 def test_what_was_synced_otherwise_fails_no_more_unless_a_run_is_at_it(connected: Database) -> None:
-    run(connected, "UPDATE sync.work SET attempts = 3 WHERE mode = 'delta' AND org_id = %s", ORG)
+    failed = "UPDATE sync.work SET attempts = 3, reason = 'its run failed' WHERE mode = 'delta' AND org_id = %s"
+    run(connected, failed, ORG)
     failing = only(connected).entities
     assert EMAIL in failing
     note_synced(connected, ORG, PCO, [EMAIL], [])
@@ -249,3 +252,17 @@ def test_references_that_should_have_healed_are_counted_and_heal(connected: Data
         walk.close()
     run(connected, "UPDATE openfaith.people SET deleted_at = now()")
     assert look() == []
+
+
+def test_an_entity_is_behind_by_its_own_interval(connected: Database) -> None:
+    long_ago = (
+        "UPDATE sync.checkpoints SET (checked_at, completed_at) = (now() - interval '{0}', now() - interval '{0}')"
+    )
+    run(connected, long_ago.format("20 hours"))
+    run(connected, "UPDATE sync.work SET reason = 'changed; waiting for a free run', every = '1 day' WHERE every > '0'")
+    assert list_problems(connected) == []
+    run(connected, "UPDATE sync.work SET every = '1 hour' WHERE entity = 'email' AND org_id = %s", ORG)
+    assert (only(connected).org, only(connected).entities) == (ORG, (EMAIL,))
+    run(connected, "UPDATE sync.work SET every = '1 day' WHERE every > '0'")
+    run(connected, long_ago.format("50 hours"))
+    assert only(connected).affected_orgs == BOTH

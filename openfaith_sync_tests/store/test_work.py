@@ -7,15 +7,16 @@ import pytest
 
 from openfaith_sync.domain.connections.connection import BasicCredentials, Connection, ConnectionStatus
 from openfaith_sync.domain.defaults import DELETION_SHARE
-from openfaith_sync.domain.ids import EntityName, OrgId
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.schedule.due_work import WorkChange, WorkMode
-from openfaith_sync.store.admin.org_settings import set_cadence, set_org
+from openfaith_sync.domain.schedule.due_work import ALL, WorkChange, WorkMode
+from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.connections.connections import add_connection, set_connection_status
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.schedule.intervals import set_intervals
+from openfaith_sync.store.schedule.planning import add_missing_work
 from openfaith_sync.store.schedule.work import (
     Plan,
-    add_missing_work,
     ask_for,
     load_asked,
     load_due,
@@ -26,6 +27,7 @@ from openfaith_sync.store.schedule.work import (
 )
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, PCO, PERSON, fetch, run
 
+MINUTE = timedelta(minutes=1)
 FULL, DELTA, RECONCILIATION = WorkMode.FULL, WorkMode.DELTA, WorkMode.RECONCILIATION
 
 
@@ -51,12 +53,13 @@ def orgs_due(database: Database, plan: Plan, mode: WorkMode, most: int = 10) -> 
 def test_every_connection_has_its_rows_once(planned: Database, plan: Plan) -> None:
     assert add_missing_work(planned, plan) == 0
     rows = fetch(planned, "SELECT org_id, count(*) FROM sync.work GROUP BY org_id ORDER BY org_id")
-    assert rows == [(org, len(plan.rows)) for org in (ORG, OTHER_ORG)]
+    assert rows == [(org, len(plan.rows())) for org in (ORG, OTHER_ORG)]
 
 
 def test_an_entity_that_left_the_manifest_is_planned_no_more(planned: Database, plan: Plan) -> None:
     run(planned, "UPDATE sync.work SET entity = 'former' WHERE entity = 'campus'")
     run(planned, "UPDATE sync.work SET run_key = 'k' WHERE entity = 'former' AND org_id = %s", ORG)
+    run(planned, "UPDATE sync.connections SET planned = 'by another manifest'")
     # What a run has is left to it; the row goes when the run has ended.
     assert add_missing_work(planned, plan) == 2
     assert fetch(planned, "SELECT org_id FROM sync.work WHERE entity = 'former'") == [(ORG,)]
@@ -137,13 +140,55 @@ def test_a_listing_that_is_long_and_tells_no_changes_is_known_by_its_records(pla
     assert long == {OTHER_ORG}
 
 
-def test_a_cadence_of_one_entity_goes_before_that_of_all(planned: Database, plan: Plan) -> None:
-    set_cadence(planned, ORG, PCO, DELTA, timedelta(minutes=5))
-    set_cadence(planned, ORG, PCO, DELTA, timedelta(hours=5), EntityName("person"))
-    every = {work.key.entity: work.every for work in load_due(planned, plan, DELTA, 10) if work.key.org == ORG}
-    assert every[EntityName("person")] == timedelta(hours=5)
-    assert every[EntityName("campus")] == timedelta(minutes=5)
-    assert {work.every for work in load_due(planned, plan, DELTA, 10) if work.key.org == OTHER_ORG} == {None}
+def intervals(planned: Database, plan: Plan, org: OrgId) -> dict[str, timedelta | None]:
+    """Return the planned interval of each entity, once the daemon has planned."""
+    add_missing_work(planned, plan)
+    return dict(fetch(planned, "SELECT entity, every FROM sync.work WHERE mode = 'delta' AND org_id = %s", org))
+
+
+def test_an_interval_of_one_entity_goes_before_that_of_all(planned: Database, plan: Plan) -> None:
+    set_intervals(planned, ORG, PCO, {(ALL, DELTA): 5 * MINUTE, (PERSON, DELTA): 300 * MINUTE})
+    every = intervals(planned, plan, ORG)
+    assert (every["person"], every["campus"]) == (300 * MINUTE, 5 * MINUTE)
+    assert set(intervals(planned, plan, OTHER_ORG).values()) == {15 * MINUTE}
+    set_intervals(planned, ORG, PCO, {}, [(PERSON, DELTA), (ALL, DELTA)])
+    assert set(intervals(planned, plan, ORG).values()) == {15 * MINUTE}
+
+
+def test_another_interval_is_followed_at_once_when_it_is_shorter(planned: Database, plan: Plan) -> None:
+    due = "SELECT not_before - now() FROM sync.work WHERE mode = 'delta' AND entity = 'person' AND org_id = %s"
+    set_intervals(planned, ORG, PCO, {(PERSON, DELTA): None})
+    assert intervals(planned, plan, ORG)["person"] is None
+    assert fetch(planned, due, ORG) == [(None,)]
+    set_intervals(planned, ORG, PCO, {(PERSON, DELTA): timedelta(days=30)})
+    add_missing_work(planned, plan)
+    assert MINUTE < fetch(planned, due, ORG)[0][0] <= timedelta(days=30, hours=1)
+    set_intervals(planned, ORG, PCO, {}, [(PERSON, DELTA)])
+    add_missing_work(planned, plan)
+    assert fetch(planned, due, ORG)[0][0] <= 15 * MINUTE
+
+
+def test_an_entity_that_the_org_did_not_select_stays_so_at_another_interval(planned: Database, plan: Plan) -> None:
+    run(planned, "UPDATE sync.work SET not_before = NULL, reason = 'not selected' WHERE entity = 'person'")
+    set_intervals(planned, ORG, PCO, {(PERSON, DELTA): MINUTE})
+    add_missing_work(planned, plan)
+    row = "SELECT not_before, reason, every FROM sync.work WHERE entity = 'person' AND org_id = %s"
+    assert fetch(planned, row, ORG) == [(None, "not selected", MINUTE)]
+
+
+def test_an_upgrade_keeps_what_orgs_set_and_when_they_are_due(planned: Database, plan: Plan) -> None:
+    # Rows as an earlier version wrote them.
+    run(planned, "UPDATE sync.work SET every = NULL, not_before = now() + interval '3 minutes' WHERE mode = 'delta'")
+    run(planned, "UPDATE sync.connections SET planned = NULL")
+    run(
+        planned,
+        "INSERT INTO sync.cadences (org_id, adapter, entity, mode, every)"
+        " VALUES (%s, 'pco', '*', 'delta', interval '2 hours')", ORG,
+    )  # fmt: skip
+    assert set(intervals(planned, plan, ORG).values()) == {120 * MINUTE}
+    assert set(intervals(planned, plan, OTHER_ORG).values()) == {15 * MINUTE}
+    times = "SELECT max(not_before) - now() FROM sync.work WHERE mode = 'delta'"
+    assert fetch(planned, times)[0][0] <= 3 * MINUTE
 
 
 def test_another_time_zone_is_another_night(planned: Database) -> None:

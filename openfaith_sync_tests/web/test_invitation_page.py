@@ -41,7 +41,8 @@ from openfaith_sync.store.connections.invitations import (
 )
 from openfaith_sync.store.connections.selections import select_only
 from openfaith_sync.store.database.database import Database
-from openfaith_sync.store.schedule.work import Plan, add_missing_work
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.store.making import PCO, fetch, run
 from openfaith_sync_tests.web.receiver import Receiver
 

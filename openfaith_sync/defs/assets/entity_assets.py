@@ -15,10 +15,11 @@ from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.frame_io_manager import FRAMES
 from openfaith_sync.defs.resources.partitions import org_partitions
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.dependency_graph import Strength
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.passes import Comparison, SyncMode
 
 OWNER = "team:openfaith"
 
@@ -34,6 +35,16 @@ class SyncConfig(dg.Config):
             "reconciliation: compare all records, and resolve what is missing on either side."
         ),
     )
+    windowed: list[str] = Field(
+        default_factory=list, description="Reconciliation: the entities that are compared within their window only."
+    )
+    reread: list[str] = Field(
+        default_factory=list, description="Reconciliation: the entities whose records are read whole."
+    )
+
+    def comparison_of(self, entity: EntityName) -> Comparison:
+        """Return how much of an entity is compared."""
+        return Comparison(is_windowed=entity in self.windowed, is_reread=entity in self.reread)
 
 
 def build_entity_assets(manifest: Manifest) -> dg.AssetsDefinition:
@@ -56,7 +67,7 @@ def build_entity_assets(manifest: Manifest) -> dg.AssetsDefinition:
         description=f"Syncs the entities of one org from {manifest.adapter_file.title}, in the recommended order.",
     )
     def sync(context: dg.AssetExecutionContext, config: SyncConfig, database: DatabaseResource) -> Iterator[RunEvent]:
-        yield from sync_org(context, manifest, SyncMode(config.mode), database)
+        yield from sync_org(context, manifest, SyncMode(config.mode), database, config.comparison_of)
 
     return sync
 

@@ -1,6 +1,7 @@
 """Sync one entity of the run's org after another, over one session as long as all goes well."""
 
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -15,7 +16,7 @@ from openfaith_sync.domain.connections.scopes import require_granted
 from openfaith_sync.domain.errors import AccessDenied, NotConnected, SyncError, UnexpectedFailure
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.passes.passes import Comparison, PassResult, SyncMode
 from openfaith_sync.domain.ratelimit.lanes import Lane, lane_of
 from openfaith_sync.engine.entity_sync import run_entity
 from openfaith_sync.engine.org_sync import EntityOutcome
@@ -51,7 +52,13 @@ class EntityCalls:
     """Calls the engine for one entity at a time. Sessions are shared by entities, one for each lane."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, database: Database, manifest: Manifest, org: OrgId, mode: SyncMode
+        self,
+        context: dg.AssetExecutionContext,
+        database: Database,
+        manifest: Manifest,
+        org: OrgId,
+        mode: SyncMode,
+        comparison_of: Callable[[EntityName], Comparison],
     ) -> None:
         """Open nothing yet."""
         self._context = context
@@ -59,6 +66,7 @@ class EntityCalls:
         self._manifest = manifest
         self._org = org
         self._mode = mode
+        self._comparison_of = comparison_of
         self._opened = ExitStack()
         self._sessions: dict[Lane, Session] = {}
         self._connection: Connection | None = None
@@ -127,7 +135,8 @@ class EntityCalls:
 
     def _run(self, entity: EntityName, connection: Connection) -> PassResult:
         session = self._find_session(entity, connection)
-        return run_entity(session, entity, self._mode, ProgressLog(self._context.log, entity))
+        progress = ProgressLog(self._context.log, entity)
+        return run_entity(session, entity, self._mode, progress, self._comparison_of(entity))
 
     def _find_session(self, entity: EntityName, connection: Connection) -> Session:
         key = SyncKey(self._org, self._manifest.adapter, entity)

@@ -1,6 +1,6 @@
 """Sync the selected entities of the run's org: the body of an adapter's op."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
@@ -12,12 +12,16 @@ from openfaith_sync.defs.resources.database_resource import DatabaseResource
 from openfaith_sync.defs.resources.error_translation import dagster_failures
 from openfaith_sync.domain.ids import EntityName, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.passes.passes import Comparison, SyncMode
 from openfaith_sync.engine.org_sync import EntityOutcome, sync_in_order
 
 
 def sync_org(
-    context: dg.AssetExecutionContext, manifest: Manifest, mode: SyncMode, resource: DatabaseResource
+    context: dg.AssetExecutionContext,
+    manifest: Manifest,
+    mode: SyncMode,
+    resource: DatabaseResource,
+    comparison_of: Callable[[EntityName], Comparison] = lambda _: Comparison(),
 ) -> Iterator[RunEvent]:
     """Sync the selected entities in their recommended order, and yield what Dagster is to know of each as it ends.
 
@@ -32,7 +36,7 @@ def sync_org(
         reports = RunReports.load(context, database, manifest, org)
         not_connected = find_usable_connection(database, org, manifest.adapter)
     failed = FailedEntities(context.log, manifest.adapter, len(order))
-    with EntityCalls(context, database, manifest, org, mode) as sync:
+    with EntityCalls(context, database, manifest, org, mode, comparison_of) as sync:
         outcomes = (
             (EntityOutcome(entity, error=not_connected, is_unavailable=True) for entity in order)
             if not_connected

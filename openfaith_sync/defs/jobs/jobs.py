@@ -1,5 +1,6 @@
 """The jobs that sync an org: everything, what has changed, a reconciliation, or single records."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -68,9 +69,10 @@ def build_record_job(manifest: Manifest) -> dg.JobDefinition:
     return record_sync
 
 
-def run_config(adapter: AdapterName, mode: str) -> dict[str, Any]:
-    """Return the run configuration that sets the mode."""
-    return {"ops": {adapter: {"config": {"mode": mode}}}}
+def run_config(adapter: AdapterName, mode: str, **comparisons: Sequence[str]) -> dict[str, Any]:
+    """Return the run configuration that sets the mode, and how much of which entities is compared."""
+    covered = {name: list(entities) for name, entities in comparisons.items() if entities}
+    return {"ops": {adapter: {"config": {"mode": mode, **covered}}}}
 
 
 def _for_each_org(adapter: AdapterName, mode: str) -> dg.PartitionedConfig:

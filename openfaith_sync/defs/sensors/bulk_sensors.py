@@ -1,7 +1,6 @@
-"""Start syncs of whole orgs: the first full sync of a new org, a weekly one, and the nightly reconciliation."""
+"""Start syncs of whole orgs: the first full sync of a new org, and the nightly reconciliation."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 import dagster as dg
 
@@ -15,19 +14,18 @@ from openfaith_sync.domain.connections.refusals import Refusal
 from openfaith_sync.domain.connections.scopes import without_refused
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.schedule.due_work import Work, WorkMode
+from openfaith_sync.domain.schedule.due_work import Work, WorkChange, WorkMode
 from openfaith_sync.store.connections.connections import list_connections
 from openfaith_sync.store.connections.unavailable_entities import load_refused
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
-from openfaith_sync.store.schedule.work import Plan, add_missing_work, load_due, load_now, plan_weekly_full
+from openfaith_sync.store.schedule.comparisons import load_comparisons
+from openfaith_sync.store.schedule.planning import add_missing_work
+from openfaith_sync.store.schedule.work import Plan, load_due, load_now, store_changes
 
+NOTHING_TO_COMPARE = "nothing to compare tonight"
 MAX_ACTIVE_RUNS = 8
 """Runs of one mode, queued and running. The rest waits in the plan, where more urgent work overtakes it."""
-
-
-WEEKLY, SPREAD_OVER = "0 21 * * 0", timedelta(hours=8)
-"""From Sunday evening to Monday morning, UTC."""
 
 
 def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_url: str | None) -> dg.SensorDefinition:
@@ -44,7 +42,7 @@ def build_connections_sensor(manifest: Manifest, plan: Plan, job: Job, public_ur
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Gives each new connection a partition, its planned work, its webhook subscriptions and its first "
-            "full sync; removes the partition of a removed one. Also starts the weekly full syncs."
+            "full sync; removes the partition of a removed one."
         ),
     )
 
@@ -65,31 +63,6 @@ def keep_connections(
     return dg.SensorResult(run_requests=requested.run_requests, dynamic_partitions_requests=changes)
 
 
-def build_weekly_full(manifest: Manifest, job: Job) -> dg.ScheduleDefinition:
-    """Return the schedule of the weekly full syncs.
-
-    Its tick only writes when each org is due, spread over the night: run requests for thousands of orgs would
-    fill the queue, where nothing more urgent could overtake them, and lost ones would not be requested again.
-    """
-
-    def plan_week(context: dg.ScheduleEvaluationContext) -> dg.SkipReason:
-        database: DatabaseResource = context.resources.database
-        begin = context.scheduled_execution_time
-        planned = plan_weekly_full(database.open(), manifest.adapter, begin, SPREAD_OVER)
-        return dg.SkipReason(f"planned the full syncs of {planned} orgs until {begin + SPREAD_OVER:%Y-%m-%d %H:%M} UTC")
-
-    return dg.ScheduleDefinition(
-        name=f"{manifest.adapter}_weekly_full",
-        cron_schedule=WEEKLY,
-        execution_timezone="UTC",
-        job=job,
-        execution_fn=plan_week,
-        required_resource_keys={"database"},
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Plans full syncs of all orgs, spread over {SPREAD_OVER}; run by {manifest.adapter}_connections.",
-    )
-
-
 def build_reconciliation_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.SensorDefinition:
     """Return the sensor that starts each org's reconciliation during its own night."""
 
@@ -102,7 +75,7 @@ def build_reconciliation_sensor(manifest: Manifest, plan: Plan, job: Job) -> dg.
         job=job,
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Compares all ids once a night, between 1:00 and 5:00 in the org's time zone.",
+        description="Compares what is due with the source every night, between 1:00 and 5:00 in the org's time zone.",
     )
 
 
@@ -113,8 +86,18 @@ def request_org_syncs(
     outcomes = collect_outcomes(instance, database, plan, [mode])
     room = max(MAX_ACTIVE_RUNS - outcomes.under_way, 0)
     due = load_due(database, plan, mode, room) if room else []
-    refused = load_refused(database, manifest, load_now(database)) if due else {}
-    requests = [_ask(manifest, work, refused.get(work.key.org, {})) for work in due]
+    now = load_now(database) if due else None
+    refused = load_refused(database, manifest, now) if now else {}
+    requests: list[RunToRequest] = []
+    without: list[WorkChange] = []
+    for work in due:
+        of_org = refused.get(work.key.org, {})
+        request = _ask(manifest, work, of_org) if mode is WorkMode.FULL else _compare(database, plan, work, of_org)
+        if request is not None:
+            requests.append(request)
+        elif now:
+            without.append(WorkChange.done(work, now, NOTHING_TO_COMPARE))
+    store_changes(database, without)
     reason = "nothing is due" if room else "the limit of concurrent runs is reached"
     return request_runs(instance, database, plan, requests) or skip(database, plan, mode, reason, str(outcomes), *notes)
 
@@ -126,6 +109,29 @@ def _ask(manifest: Manifest, work: Work, refused: Mapping[EntityName, Refusal]) 
     assets = [asset_key(manifest.adapter, entity) for entity in readable]
     config = run_config(manifest.adapter, work.key.mode.value)
     return RunToRequest((work,), due_epoch([work]), assets=assets, run_config=config)
+
+
+def _compare(database: Database, plan: Plan, work: Work, refused: Mapping[EntityName, Refusal]) -> RunToRequest | None:
+    """Return a request for the entities that are compared in this night; ``None`` if there are none."""
+    tonight, graph = load_comparisons(database, plan, work), plan.manifest.graph
+    if not tonight.entities:
+        return None
+    readable = set(without_refused(graph.entities, refused.keys(), graph.hard)) or set(graph.entities)
+    entities = [entity for entity in tonight.entities if entity in readable]
+    if not entities:
+        return None
+    is_all = len(entities) == len(graph.entities)
+    return RunToRequest(
+        (work,),
+        due_epoch([work]),
+        assets=[] if is_all else [asset_key(plan.adapter, entity) for entity in entities],
+        run_config=run_config(
+            plan.adapter,
+            work.key.mode.value,
+            windowed=[entity for entity in tonight.windowed if entity in entities],
+            reread=[entity for entity in tonight.reread if entity in entities],
+        ),
+    )
 
 
 def _partition_changes(

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
-from openfaith_sync.domain.manifest.attribute import Parse
+from openfaith_sync.domain.manifest.attribute import AttributeType, Parse
 from openfaith_sync.domain.manifest.cadence_keys import NEVER
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
 from openfaith_sync.domain.manifest.nested_keys import Nested, placeholders
 from openfaith_sync.domain.manifest.privacy import privacy_problems
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import ColumnType, RecordTable
+
+_TIMES = frozenset({AttributeType.DATE, AttributeType.DATE_TIME})
 
 
 def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
@@ -145,6 +147,11 @@ def _cadence_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
             yield ManifestProblem(("cadence", key, "attribute"), "an attribute that is one of filters")
         if window.from_days is None and window.to_days is None:
             yield ManifestProblem(("cadence", key), "from_days, to_days or both")
+    compared = cadence.reconcile_window and entity.attributes.get(cadence.reconcile_window.attribute)
+    if compared and (compared.type not in _TIMES or (entity.table is not None and compared.to is None)):
+        # What lies outside the window is told by what is stored.
+        place = ("cadence", "reconcile_window", "attribute")
+        yield ManifestProblem(place, "a date_time or date that is stored in a column")
     if cadence.delta_window is not None and entity.delta.by is not DeltaCapability.NONE:
         yield ManifestProblem(("cadence", "delta_window"), "none, since the source can be asked for changes")
     if cadence.full != NEVER and cadence.reconcile_window is None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE
 from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
+from openfaith_sync.domain.passes.listing import Within
 from openfaith_sync.domain.passes.passes import PassId
 
 READS_A_PASS = 500
@@ -42,6 +43,15 @@ class Window:
 # The day catches a burst. The longer windows catch what a day never shows: ten every night. Records that
 # only exist below a parent come and go with their parents' lists, so a whole year of them says nothing.
 WINDOWS = (Window(1, 1, 1), Window(30, 3, 1), Window(365, 9, 2.5, covers_nested=False))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPart:
+    """The part of the stored records that a comparison covers."""
+
+    column: str
+    """The column with the time that decides: as stored, whatever the source has by now."""
+    within: Within
 
 
 class HoldStatus(StrEnum):

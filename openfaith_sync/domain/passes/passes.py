@@ -35,6 +35,19 @@ class SyncMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """How much of an entity a reconciliation covers."""
+
+    is_windowed: bool = False
+    """Whether it covers only the window of the entity's cadence, if that has one."""
+    is_reread: bool = False
+    """Whether it reads whole records where ids and versions would do."""
+
+
+COMPARE_ALL = Comparison()
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """The outcomes of records: every record read is counted in exactly one of these."""
 

@@ -15,7 +15,7 @@ from openfaith_sync.domain.planning.ranges import NOTHING, Range
 from openfaith_sync.domain.planning.run_time import Pace, predict_seconds
 from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.companions import with_companions
-from openfaith_sync.domain.schedule.due_work import ALL, Work, WorkKey, WorkMode, first_due
+from openfaith_sync.domain.schedule.due_work import ALL, NewWork, Work, WorkKey, WorkMode
 
 _LANES = {
     WorkMode.FULL: Lane.BACKFILL,
@@ -114,10 +114,11 @@ def plan_unseen_org(
 ) -> tuple[Work, ...]:
     """Return the work that the daemon will plan for an org that it has not seen yet."""
     modes = (WorkMode.FULL, WorkMode.DELTA, WorkMode.RECONCILIATION, WorkMode.SUBSCRIPTIONS)
+    new = [NewWork(WorkKey(org, adapter, ALL, mode), None) for mode in modes]
     return tuple(
         Work(
-            key=WorkKey(org, adapter, ALL, mode),
-            not_before=first_due(mode, org, time_zone, now, is_synced=is_synced),
+            key=row.key,
+            not_before=row.first_due(time_zone, now, is_synced=is_synced),
             reason="newly connected",
             run_key=None,
             asked_at=None,
@@ -128,7 +129,7 @@ def plan_unseen_org(
             is_complete=False,
             is_held=False,
         )
-        for mode in modes
+        for row in new
     )
 
 
@@ -201,7 +202,7 @@ def _why(work: Work) -> str:
         return f"attempt {work.attempts + 1}: {work.reason}"
     match work.key.mode:
         case WorkMode.FULL:
-            return work.reason if work.not_before is not None else "weekly, in the night to Monday, or when requested"
+            return work.reason if work.not_before is not None else "when requested"
         case WorkMode.RECONCILIATION:
             return "compares all ids at night" + ("; a safety stop waits for a person" if work.is_held else "")
         case WorkMode.DELTA:

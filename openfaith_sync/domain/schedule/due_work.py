@@ -3,21 +3,20 @@
 All times are the database's; nothing below reads a clock.
 """
 
-import hashlib
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from openfaith_sync.domain.connections.refusals import NOT_AVAILABLE, REFUSED, Refusal
 from openfaith_sync.domain.defaults import DELTA_EVERY, LONG_LISTING_EVERY, SUBSCRIPTIONS_EVERY
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.schedule.slots import next_night, next_slot
 
 ALL = EntityName("*")
 """In place of an entity: all of an adapter's."""
 
-NIGHT_BEGINS, NIGHT_LASTS = time(1), timedelta(hours=4)
-"""In the org's own time zone, when nobody works on its records."""
+NOT_CHECKED = "only compared"
+"""The reason of a delta row that is never due: its cadence has no checks for changes."""
 
 BACKOFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 """How long a run that failed or was lost is waited for, longer each time in a row."""
@@ -63,13 +62,44 @@ class Work:
     """Runs in a row that failed or were lost."""
     time_zone: str
     every: timedelta | None
-    """The org's own cadence; ``None`` for the usual one."""
+    """How often an entity is checked for changes, ``None`` for never; of other work the org's own interval."""
     is_long: bool
-    """It can only be listed whole, in more than one page."""
+    """It can only be listed whole, in more than one page, and the org chose no interval for it."""
     is_complete: bool
     """The entity was completely synced since the run was asked for."""
     is_held: bool
     """A safety stop waits for a person."""
+    position: int = 0
+    """What spreads entities with the same interval (``cadences.list_positions``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewWork:
+    """One due-work row that a connection does not have yet."""
+
+    key: WorkKey
+    every: timedelta | None
+    position: int = 0
+    is_of_known_org: bool = True
+    """Whether the org has other rows already: then the entity was added, and has no data yet."""
+
+    def first_due(self, time_zone: str, now: datetime, *, is_synced: bool) -> datetime | None:
+        """Return when it is due first; ``None`` if only a request makes it due.
+
+        An org whose entities were all synced before resumes from its watermarks, without a full sync. After a full
+        sync, what is checked less often than most waits for its usual time.
+        """
+        org = self.key.org
+        match self.key.mode:
+            case WorkMode.RECONCILIATION:
+                return next_night(org, time_zone, now)
+            case WorkMode.FULL:
+                return None if is_synced else now
+            case WorkMode.DELTA if not (is_synced or self.is_of_known_org):
+                is_soon = self.every is not None and self.every <= DELTA_EVERY
+                return now if is_soon else next_check(org, self.position, self.every, time_zone, now)
+            case _:
+                return now
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,53 +144,24 @@ def is_refused(reason: str) -> bool:
 
 def next_time(work: Work, now: datetime) -> datetime | None:
     """Return when finished work is due again; ``None`` for work that only a request makes due."""
+    org = work.key.org
     match work.key.mode:
         case WorkMode.FULL:
             return now + work.every if work.every else None
         case WorkMode.DELTA:
-            return now + (work.every or (LONG_LISTING_EVERY if work.is_long else DELTA_EVERY))
+            every = max(work.every, LONG_LISTING_EVERY) if work.every and work.is_long else work.every
+            return next_check(org, work.position, every, work.time_zone, now)
         case WorkMode.RECONCILIATION:
-            # A day less, since the following night is meant.
-            later = now + max(work.every - timedelta(days=1), timedelta()) if work.every else now
-            return next_night(work.key.org, work.time_zone, later)
+            return next_night(org, work.time_zone, now)
         case WorkMode.SUBSCRIPTIONS:
             return now + (work.every or SUBSCRIPTIONS_EVERY)
         case WorkMode.RECORDS:
             return now
 
 
-def first_due(mode: WorkMode, org: OrgId, time_zone: str, now: datetime, *, is_synced: bool) -> datetime | None:
-    """Return when work of a connection that is new to the plan is due; ``None`` if only a request makes it due.
-
-    An org whose entities were all synced before resumes from its watermarks, without a full sync.
-    """
-    if mode is WorkMode.RECONCILIATION:
-        return next_night(org, time_zone, now)
-    return None if mode is WorkMode.FULL and is_synced else now
-
-
-def next_night(org: OrgId, time_zone: str, after: datetime) -> datetime:
-    """Return the org's own minute of its next night."""
-    zone = find_zone(time_zone)
-    local = after.astimezone(zone)
-    begins = datetime.combine(local.date(), NIGHT_BEGINS) + NIGHT_LASTS * share_of(org)
-    # Added to the wall clock, then placed in the zone: a night with a changed clock is still a night.
-    tonight, tomorrow = (begins + timedelta(days=days) for days in (0, 1))
-    found = tonight.replace(tzinfo=zone).astimezone(after.tzinfo)
-    return found if found > after else tomorrow.replace(tzinfo=zone).astimezone(after.tzinfo)
-
-
-def share_of(org: OrgId) -> float:
-    """Return a number in [0, 1) derived from the org, which spreads orgs evenly over a span."""
-    return int.from_bytes(hashlib.blake2b(org.encode(), digest_size=4).digest()) / 2**32
-
-
-def find_zone(name: str) -> ZoneInfo:
-    """Return a time zone; UTC for a name unknown to this machine."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+def next_check(org: OrgId, position: int, every: timedelta | None, time_zone: str, now: datetime) -> datetime | None:
+    """Return when an entity that was checked for changes is checked again; ``None`` for never."""
+    return None if every is None else next_slot(org, position, every, time_zone, now)
 
 
 def make_run_key(org: OrgId, adapter: AdapterName, mode: WorkMode, what: str, epoch: str, attempt: int) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
-from openfaith_sync.domain.passes.deletions import READS_A_PASS, Candidate, DeletionCheck, Hold
+from openfaith_sync.domain.passes.deletions import READS_A_PASS, Candidate, ComparedPart, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
 from openfaith_sync.engine.deletions.single_reads import join_children, read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
@@ -35,8 +35,16 @@ class PhaseResult:
 class DeletionConfirmation:
     """The last phase of a pass: it decides about each candidate for deletion."""
 
-    def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
-        """Decide about the records that this pass found missing."""
+    def __init__(
+        self,
+        session: EntitySession,
+        fetcher: Fetcher,
+        evidence: Evidence,
+        opened: OpenPass,
+        compared: ComparedPart | None = None,
+    ) -> None:
+        """Decide about the records that this pass found missing, in a part of the records or in all."""
+        self._compared = compared
         self._session = session
         self._fetcher = fetcher
         self._evidence = evidence
@@ -53,15 +61,20 @@ class DeletionConfirmation:
         The limits are checked again before each batch, since webhooks may delete meanwhile.
         """
         while True:
-            check = self._evidence.check_deletions(self._session.entity.parent)
+            check = self._check()
             if check.is_over and not check.is_approved:
                 return self._hold(check)
             if not self._read_batch(check):
                 break
         self._believe_second_listing(check)
-        left = self._evidence.check_deletions(self._session.entity.parent)
+        left = self._check()
         self._close_hold(left)
         return PhaseResult({"held": None, "still_candidates": left.missing, "why": self._why(left)})
+
+    def _check(self) -> DeletionCheck:
+        """Return how much is missing, as a share of what was compared."""
+        check = self._evidence.check_deletions(self._session.entity.parent)
+        return check if self._compared is None else replace(check, live=self._evidence.count_within(self._compared))
 
     def _hold(self, check: DeletionCheck) -> PhaseResult:
         hold = self._evidence.open_hold(check, check.describe(self._session.entity.name))

@@ -11,9 +11,11 @@ from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.passes.counted_records import is_tolerable
-from openfaith_sync.domain.passes.listing import ListingQuery
-from openfaith_sync.domain.passes.passes import OpenPass, PageCommit, PassResult, SyncMode
+from openfaith_sync.domain.passes.deletions import ComparedPart
+from openfaith_sync.domain.passes.listing import ListingQuery, Within
+from openfaith_sync.domain.passes.passes import COMPARE_ALL, Comparison, OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.passes.windows import IDS, SCOPE, open_window, report_window, reported_window, stored_in
 from openfaith_sync.domain.records.record import Rejection
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
 from openfaith_sync.engine.deletions.single_reads import SingleRead, join_children, read_records
@@ -31,10 +33,14 @@ class Reconciliation:
     database what is left to do. A killed reconciliation resumes.
     """
 
-    def __init__(self, session: EntitySession, watermark: datetime | None = None) -> None:
+    def __init__(
+        self, session: EntitySession, watermark: datetime | None = None, comparison: Comparison = COMPARE_ALL
+    ) -> None:
         """Reconcile the session's entity; with a ``watermark``, complete the full pass that read up to it."""
         self._session = session
         self._watermark = watermark
+        self._comparison = comparison
+        self._within: Within | None = None
         self._fetcher = session.build_fetcher()
         self._requests = 0
 
@@ -48,12 +54,15 @@ class Reconciliation:
         """
         opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
         evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
+        self._within = self._find_window(evidence, is_resumed=is_resumed)
+        self._fetcher = self._session.build_fetcher(self._within)
         while "listed" not in evidence.load_report():
             opened = self._list(opened, evidence)
             opened = self._prove_complete(opened, evidence)
         self._prove_kept(opened, evidence)
         confirmed = self._resolve_missing(opened, evidence)
-        older = VersionRollback(self._session, self._fetcher, evidence, opened).run()
+        is_whole = self._within is None
+        older = VersionRollback(self._session, self._fetcher, evidence, opened, is_whole=is_whole).run()
         result = self._session.close_pass(
             opened,
             evidence,
@@ -64,7 +73,21 @@ class Reconciliation:
         )
         if stop := confirmed.stop or older.stop:
             raise stop
+        if not is_whole and not self._comparison.is_windowed:
+            # What was interrupted covered less than what is asked for now.
+            return result.followed_by(Reconciliation(self._session, self._watermark, self._comparison).run())
         return result
+
+    def _find_window(self, evidence: Evidence, *, is_resumed: bool) -> Within | None:
+        """Return the window that the pass covers, the same when it is resumed; ``None`` if it covers everything."""
+        if is_resumed:
+            return reported_window(evidence.load_report())
+        window = self._session.entity.cadence.reconcile_window
+        if window is None or not self._comparison.is_windowed:
+            return None
+        within = open_window(window, self._session.store.load_now(self._session.key))
+        evidence.note_report(report_window(within))
+        return within
 
     def _resolve_missing(self, opened: OpenPass, evidence: Evidence) -> PhaseResult:
         """Fetch what is missing here; confirm what is missing there, unless the listing has gaps."""
@@ -74,11 +97,14 @@ class Reconciliation:
             self._fetch_missing(opened, evidence)
             why = f"{stepped_over:,} places of the listing were not served, so no record counts as missing"
             return PhaseResult({"why": why})
-        evidence.compare_listing()
+        compared = None
+        if self._within is not None:
+            compared = ComparedPart(stored_in(self._session.entity, self._within), self._within)
+        evidence.compare_listing(compared)
         if "missing" not in evidence.load_report():
             evidence.note_report({"missing": evidence.check_deletions(None).missing})
         self._fetch_missing(opened, evidence)
-        return DeletionConfirmation(self._session, self._fetcher, evidence, opened).run()
+        return DeletionConfirmation(self._session, self._fetcher, evidence, opened, compared).run()
 
     def _list(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Walk the whole listing; store its records where deltas can miss changes."""
@@ -86,6 +112,8 @@ class Reconciliation:
             evidence.note_report({"counted_before": self._count()})
         entity, session = self._session.entity, self._session
         is_sparse = not self._reads_records(entity)
+        if is_sparse and self._within is None:
+            evidence.note_report({SCOPE: IDS})
         riders = () if is_sparse else self._fetcher.riders
         walk = whole_listing_walk(entity, session.manifest.paging_of(entity.name), riders, is_sparse=is_sparse)
         walking = session.build_runner(walk, self._fetcher, opened)
@@ -97,7 +125,8 @@ class Reconciliation:
         """Return whether deltas can miss changes, or stored records were mapped by another manifest version."""
         is_blind = any(spot.covered_by == "reconciliation" for spot in entity.blind_spots)
         mapped_by = self._session.store.load_checkpoint(self._session.key).manifest_version
-        return is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
+        is_needed = is_blind or entity.delta.by is DeltaCapability.NONE or mapped_by != self._session.version
+        return is_needed or self._comparison.is_reread
 
     def _prove_complete(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Compare the rows listed with the source's count before and after, and list again where there are fewer.

@@ -40,8 +40,11 @@ class _Comparison:
 class VersionRollback:
     """The phase of a reconciliation for records whose version at the source is older than ours."""
 
-    def __init__(self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass) -> None:
-        """Use the complete listing of this pass."""
+    def __init__(
+        self, session: EntitySession, fetcher: Fetcher, evidence: Evidence, opened: OpenPass, *, is_whole: bool = True
+    ) -> None:
+        """Use the complete listing of this pass, or of a part of it."""
+        self._is_whole = is_whole
         self._session = session
         self._fetcher = fetcher
         self._evidence = evidence
@@ -127,6 +130,9 @@ class VersionRollback:
         self._evidence.note_reads(read.agreed, read.contradicted)
 
     def _bring_back_watermark(self) -> str | None:
+        if not self._is_whole:
+            # The newest versions may lie outside.
+            return None
         moved = self._evidence.bring_back_watermark(self._session.entity.delta.overlap)
         return None if moved is None else moved.isoformat()
 

@@ -11,6 +11,7 @@ from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.mapping.drift import DriftLog
 from openfaith_sync.domain.passes.counted_records import CountedRecords
+from openfaith_sync.domain.passes.listing import Within
 from openfaith_sync.domain.passes.passes import (
     Counts,
     Lease,
@@ -29,6 +30,7 @@ from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.walk_step import Walk
+from openfaith_sync.engine.passes.windowed_source import WindowedSource
 from openfaith_sync.engine.ports.evidence import Evidence
 from openfaith_sync.engine.ports.source import Source
 from openfaith_sync.engine.ports.store import Store
@@ -125,9 +127,10 @@ class EntitySession:
         asked = self.session
         return PassStart(mode, asked.trigger, self.version, asked.run_id, watermark_from, watermark_to, riders)
 
-    def build_fetcher(self) -> Fetcher:
-        """Return a fetcher of the entity's pages that keeps every listed id."""
-        return Fetcher(self.manifest, self.source, self.key.org, self.key.entity, notes_ids=True, drift=self.drift)
+    def build_fetcher(self, within: Within | None = None) -> Fetcher:
+        """Return a fetcher of the entity's pages, all or those within a window, that keeps every listed id."""
+        source = self.source if within is None else WindowedSource(self.source, within)
+        return Fetcher(self.manifest, source, self.key.org, self.key.entity, notes_ids=True, drift=self.drift)
 
     def note_drift(self, *, is_whole: bool) -> None:
         """Store where the records that were read differ from the manifest; after a whole listing, only that is true."""

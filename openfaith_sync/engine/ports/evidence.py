@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold, HoldKind, Unproven
+from openfaith_sync.domain.passes.deletions import Candidate, ComparedPart, DeletionCheck, Hold, HoldKind, Unproven
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -40,11 +40,17 @@ class Evidence(Protocol):
         """Forget the listed ids and resume at this place; the report and stored records stay."""
         ...
 
-    def compare_listing(self) -> None:
+    def compare_listing(self, part: ComparedPart | None = None) -> None:
         """Make records that the complete listing lacks candidates, if they were stored and alive before the pass.
+
+        With a ``part``, only records of which the stored attribute lies within it.
 
         Records that were listed, written to, or resolved otherwise are no longer candidates.
         """
+        ...
+
+    def count_within(self, part: ComparedPart) -> int:
+        """Count the live records of which the stored attribute lies within a part."""
         ...
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:

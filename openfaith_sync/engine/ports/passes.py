@@ -23,6 +23,10 @@ class Passes(Protocol):
         """
         ...
 
+    def load_now(self, key: SyncKey) -> datetime:
+        """Return the store's time, which is the same for all processes."""
+        ...
+
     def load_checkpoint(self, key: SyncKey) -> Checkpoint:
         """Return the durable place to resume from; an empty one for a new key."""
         ...

@@ -1,11 +1,9 @@
-"""The settings of one org: its time zone, its deletion and rejection limits, and its sync intervals."""
+"""The settings of one org: its time zone, and its deletion and rejection limits."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from openfaith_sync.domain.defaults import DELETION_COUNT, DELETION_SHARE, REJECTED_SHARE
-from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
-from openfaith_sync.domain.schedule.due_work import ALL, WorkMode
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.store.database.database import Database
 
 _SET = """
@@ -18,12 +16,6 @@ ON CONFLICT (org_id) DO UPDATE SET time_zone = COALESCE(%(zone)s, held.time_zone
 RETURNING time_zone, deletion_count, deletion_share, rejected_share
 """
 _TIME_ZONE = "SELECT time_zone FROM sync.orgs WHERE org_id = %s"
-_CADENCE = """
-INSERT INTO sync.cadences (org_id, adapter, entity, mode, every) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (org_id, adapter, entity, mode) DO UPDATE SET every = EXCLUDED.every
-"""
-_LOAD_CADENCES = "SELECT mode, every FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s"
-_USUAL = "DELETE FROM sync.cadences WHERE org_id = %s AND adapter = %s AND entity = %s AND mode = %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +63,3 @@ def load_time_zone(database: Database, org: OrgId) -> str:
     with database.connect(org) as session:
         row = session.execute(_TIME_ZONE, (org,)).fetchone()
     return str(row[0]) if row else "UTC"
-
-
-def set_cadence(
-    database: Database,
-    org: OrgId,
-    adapter: AdapterName,
-    mode: WorkMode,
-    every: timedelta | None,
-    entity: EntityName = ALL,
-) -> None:
-    """Set the sync interval of an entity, or of all entities; ``None`` restores the default."""
-    with database.connect(org) as session:
-        if every is None:
-            session.execute(_USUAL, (org, adapter, entity, mode.value))
-        else:
-            session.execute(_CADENCE, (org, adapter, entity, mode.value, every))
-
-
-def load_cadences(
-    database: Database, org: OrgId, adapter: AdapterName, entity: EntityName = ALL
-) -> dict[WorkMode, timedelta]:
-    """Return the intervals of an entity, or of all entities, that are not the default."""
-    with database.connect(org) as session:
-        rows = session.execute(_LOAD_CADENCES, (org, adapter, entity)).fetchall()
-    return {WorkMode(mode): every for mode, every in rows}

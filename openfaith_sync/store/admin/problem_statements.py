@@ -45,29 +45,32 @@ WHERE (source_count > stored_count + set_aside_count OR dangling_references > 0)
       AND work.not_before IS NULL AND work.run_key IS NULL AND work.reason = '{NOT_SELECTED}')
 """  # noqa: S608
 # Rows of usable connections whose source can be asked. What is refused is told as that; so is what stands below it,
-# which is due again on time and never asked for.
+# which is due again on time and never asked for. Of the rows that are not due, only those are looked at whose last
+# check did not end well: all others were asked when they were due.
 LATE = f"""
-WITH planned AS MATERIALIZED (
-  SELECT work.org_id, work.adapter, work.entity, work.mode, work.not_before, work.reason, work.attempts,
+WITH candidate AS MATERIALIZED (
+  SELECT org_id, adapter, entity, mode FROM sync.work
+  WHERE mode IN ('full', 'delta', 'reconciliation') AND not_before < now() - %(overdue)s AND {_OF_ORG}
+  UNION
+  SELECT org_id, adapter, entity, mode FROM sync.work
+  WHERE (run_key IS NOT NULL OR (not_before IS NOT NULL AND reason NOT IN ('no changes', 'done')))
+    AND mode IN ('full', 'delta', 'reconciliation') AND {_OF_ORG}),
+planned AS MATERIALIZED (
+  SELECT work.org_id, work.adapter, work.entity, work.mode, work.not_before, work.reason, work.attempts, work.every,
          CASE WHEN work.run_key IS NOT NULL THEN work.asked_at END AS requested_at,
          connection.status_since AS usable_since,
          CASE WHEN work.mode = 'delta' THEN greatest(held.checked_at, held.completed_at) END AS asked_at
-  FROM sync.work
+  FROM candidate
+  JOIN sync.work USING (org_id, adapter, entity, mode)
   JOIN sync.connections connection
     ON (connection.org_id, connection.adapter) = (work.org_id, work.adapter) AND connection.status = 'active'
   LEFT JOIN sync.checkpoints held
-    ON (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)
-  WHERE work.mode IN ('full', 'delta', 'reconciliation')
-    AND (work.not_before IS NOT NULL OR work.run_key IS NOT NULL) AND {_OF_ORG.replace("org_id", "work.org_id")}),
+    ON (held.org_id, held.adapter, held.entity) = (work.org_id, work.adapter, work.entity)),
 late AS (
   SELECT planned.*, planned.mode = 'delta' AND planned.asked_at < now() - interval '3 hours'
-           AND planned.asked_at < now() - interval '1 hour' - 2 * COALESCE(own.every, usual.every, '1 hour')
+           AND planned.asked_at < now() - interval '1 hour' - 2 * greatest(planned.every, interval '1 hour')
          AS is_unasked
   FROM planned
-  LEFT JOIN sync.cadences own
-    ON (own.org_id, own.adapter, own.entity, own.mode) = (planned.org_id, planned.adapter, planned.entity, planned.mode)
-  LEFT JOIN sync.cadences usual
-    ON (usual.org_id, usual.adapter, usual.entity, usual.mode) = (planned.org_id, planned.adapter, '*', planned.mode)
   WHERE planned.attempts >= %(failures)s
      OR planned.requested_at < now() - %(run)s
      OR (planned.requested_at IS NULL AND planned.not_before < now() - %(overdue)s)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
-from openfaith_sync.domain.passes.deletions import Candidate, DeletionCheck, Hold, HoldKind, Unproven
+from openfaith_sync.domain.passes.deletions import Candidate, ComparedPart, DeletionCheck, Hold, HoldKind, Unproven
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -64,10 +64,15 @@ class PostgresEvidence:
         with self._writing("restart_listing"):
             comparison.restart_listing(self._connection, self._key, self._pass_id, place)
 
-    def compare_listing(self) -> None:
+    def compare_listing(self, part: ComparedPart | None = None) -> None:
         """Make each record missing from the complete listing a deletion candidate, if it was live before the pass."""
         with self._writing("compare_listing"):
-            comparison.compare_listing(self._connection, self._key, self._pass_id)
+            comparison.compare_listing(self._connection, self._key, self._pass_id, part)
+
+    def count_within(self, part: ComparedPart) -> int:
+        """Count the live records of which the stored attribute lies within a part."""
+        with translated():
+            return comparison.count_within(self._connection, self._key, part)
 
     def load_missing(self, after: ExternalId | None, limit: int) -> Sequence[ExternalId]:
         """Return ids that were listed but are not stored, in order, after this one."""

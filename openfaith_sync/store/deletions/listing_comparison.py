@@ -10,7 +10,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, SyncKey
-from openfaith_sync.domain.passes.deletions import Candidate, Unproven
+from openfaith_sync.domain.passes.deletions import Candidate, ComparedPart, Unproven
 from openfaith_sync.domain.passes.erasures import ERASED
 from openfaith_sync.domain.passes.passes import PassId
 from openfaith_sync.domain.passes.walk_place import WalkPlace
@@ -27,14 +27,14 @@ WITH began AS MATERIALIZED (
 ), absent AS MATERIALIZED (
   SELECT held.external_id FROM {table} held
   WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
-    AND held.synced_at < (SELECT started_at FROM began)
+    AND held.synced_at < (SELECT started_at FROM began) {and_in_part}
     AND NOT EXISTS (
       SELECT FROM sync.listed_ids listed
       WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = held.external_id)
   UNION
   SELECT dead.external_id FROM sync.dead_letters dead
   WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
-    AND dead.resolved_at IS NULL AND dead.last_seen_at < (SELECT started_at FROM began)
+    AND dead.resolved_at IS NULL AND dead.last_seen_at < (SELECT started_at FROM began) AND %(is_whole)s
     AND NOT starts_with(dead.external_id, %(unidentified)s)
     AND NOT EXISTS (
       SELECT FROM {table} held
@@ -53,12 +53,31 @@ WITH began AS MATERIALIZED (
 DELETE FROM sync.deletion_candidates known
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
   AND NOT EXISTS (SELECT FROM absent WHERE absent.external_id = known.external_id)
+  {and_not_outside}
+"""
+# In a comparison of a part, what lies outside it keeps its evidence: a live row that was not listed, and a record that
+# was set aside, of which no column says where it lies. What was read and is alive needs none.
+_NOT_OUTSIDE = """AND (known.answer = 'alive' OR NOT EXISTS (
+    SELECT FROM {table} held
+    WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s
+      AND held.external_id = known.external_id AND held.deleted_at IS NULL AND ({in_part}) IS NOT TRUE
+      AND NOT EXISTS (
+        SELECT FROM sync.listed_ids listed
+        WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s AND listed.external_id = held.external_id)))
+  AND NOT EXISTS (
+    SELECT FROM sync.dead_letters dead
+    WHERE dead.org_id = %(org)s AND dead.adapter = %(adapter)s AND dead.entity = %(entity)s
+      AND dead.external_id = known.external_id AND dead.resolved_at IS NULL)"""
+_COUNT_WITHIN = """
+SELECT count(*) FROM {table} held
+WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
+  {and_in_part}
 """
 # Erased records that the source still lists count as records that it has.
 _COMPARE_ERASED = """
 UPDATE sync.erased_records known SET is_listed = NOT known.is_listed
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
-  AND known.is_listed <> EXISTS (
+  AND (%(is_whole)s OR NOT known.is_listed) AND known.is_listed <> EXISTS (
     SELECT FROM sync.listed_ids listed
     WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
       AND listed.external_id = %(erased)s || known.record_hash)
@@ -131,10 +150,22 @@ WHERE listed.org_id = %(org)s AND walked.org_id = %(org)s AND walked.pass_id = l
 """
 
 
-def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId) -> None:
-    """Make exactly the records missing from this pass's complete listing candidates; repeatable."""
-    connection.execute(on_table(_COMPARE, table_of(connection, key)), _parameters(key, pass_id))
-    connection.execute(_COMPARE_ERASED, _parameters(key, pass_id))
+def compare_listing(connection: Connection, key: SyncKey, pass_id: PassId, part: ComparedPart | None = None) -> None:
+    """Make exactly the records missing from this pass's complete listing candidates; repeatable.
+
+    With a ``part``, only records within it are compared: those outside are neither candidates nor cleared.
+    """
+    parameters = {**_parameters(key, pass_id), **_span(part)}
+    connection.execute(on_table(_with_part(_COMPARE, part), table_of(connection, key)), parameters)
+    connection.execute(_COMPARE_ERASED, parameters)
+
+
+def count_within(connection: Connection, key: SyncKey, part: ComparedPart) -> int:
+    """Count the live records within a part."""
+    org, adapter, entity = key_parameters(key)
+    parameters = {"org": org, "adapter": adapter, "entity": entity, **_span(part)}
+    statement = on_table(_with_part(_COUNT_WITHIN, part), table_of(connection, key))
+    return int(fetch_one(connection, statement, parameters)[0])
 
 
 def load_missing(connection: Connection, key: SyncKey, pass_id: PassId, after: str, limit: int) -> list[ExternalId]:
@@ -218,6 +249,23 @@ def forget_listed(connection: Connection, key: SyncKey) -> None:
     """Delete the listed ids of this key's finished passes, never those of an open one."""
     org, adapter, entity = key_parameters(key)
     connection.execute(_FORGET, {"org": org, "adapter": adapter, "entity": entity})
+
+
+def _with_part(query: str, part: ComparedPart | None) -> str:
+    """Return a statement that compares only the rows within a part; a row without a time is in none."""
+    if part is None:
+        return query.replace("{and_in_part}", "").replace("{and_not_outside}", "")
+    in_part = (
+        f'(%(begin)s::timestamptz IS NULL OR held."{part.column}" >= %(begin)s::timestamptz)'
+        f' AND (%(end)s::timestamptz IS NULL OR held."{part.column}" < %(end)s::timestamptz)'
+    )
+    query = query.replace("{and_not_outside}", _NOT_OUTSIDE).replace("{and_in_part}", "AND {in_part}")
+    return query.replace("{in_part}", in_part)
+
+
+def _span(part: ComparedPart | None) -> dict[str, object]:
+    within = part.within if part else None
+    return {"is_whole": part is None, "begin": within and within.begin, "end": within and within.end}
 
 
 def _parameters(key: SyncKey, pass_id: PassId) -> dict[str, object]:

@@ -43,4 +43,4 @@ def load_due_records(database: Database, plan: Plan, most_orgs: int) -> list[Due
     with database.connect_fleet() as session:
         session.execute(LINEAR)
         rows = session.execute(DUE, {**plan_parameters(plan), "orgs": most_orgs}).fetchall()
-    return [DueRecords(read_work(row[:-2]), *row[-2:]) for row in rows]
+    return [DueRecords(read_work(plan, row[:-2]), *row[-2:]) for row in rows]

@@ -13,10 +13,17 @@ from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.org_connection import OrgConnection
 from openfaith_sync.store.erasures.erasures import load_erasures
 from openfaith_sync.store.passes import change_detection, pass_reports, passes, schema_drift
+from openfaith_sync.store.postgres.statements import fetch_one
 
 
 class PassStore(OrgConnection):
     """Implements ``engine.ports.passes.Passes`` but for leases, and what ``Records`` counts."""
+
+    def load_now(self, key: SyncKey) -> datetime:
+        """Return the database's time."""
+        with self._using(key) as connection:
+            found: datetime = fetch_one(connection, "SELECT now()", ())[0]
+        return found
 
     def load_checkpoint(self, key: SyncKey) -> Checkpoint:
         """Return the durable place to resume from; an empty one for a new key."""

@@ -81,8 +81,8 @@ riding AS (
 SELECT pass_id FROM begun
 """  # noqa: S608  every part is a constant
 # After a full listing its manifest version has mapped everything stored. A delta keeps
-# that true only with the same version. What was sideloaded before a complete pass of the child is part of that pass,
-# or older.
+# that true only with the same version. The first pass leaves nothing to compare. What was sideloaded
+# before a complete pass of the child is part of that pass, or older.
 _CLOSE = f"""
 WITH {LEASED},
 closed AS (
@@ -91,17 +91,17 @@ closed AS (
       watermark_to = COALESCE(%(watermark)s::timestamptz, watermark_to)
   FROM leased
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND pass_id = %(pass)s AND status = 'open'
-  RETURNING manifest_version, created + updated + tombstoned AS written, COALESCE(
+  RETURNING manifest_version, created + updated + tombstoned AS written, report ? 'scope' AS is_in_part, COALESCE(
     (SELECT parent.mode FROM sync.passes parent
      WHERE parent.org_id = passes.org_id AND parent.pass_id = passes.parent_pass_id), mode) AS mode),
 advanced AS (
   INSERT INTO sync.checkpoints AS held
     (org_id, adapter, entity, watermark, completed_at, completed_pass_id, changed_at,
-     source_count, stored_count, set_aside_count, counted_at, manifest_version)
+     source_count, stored_count, set_aside_count, counted_at, compared_at, whole_at, manifest_version)
   SELECT %(org)s, %(adapter)s, %(entity)s, %(watermark)s::timestamptz, now(), %(pass)s,
          CASE WHEN written > 0 THEN now() END,
          %(source)s::int, %(stored)s::int, %(set_aside)s::int, CASE WHEN %(source)s::int IS NOT NULL THEN now() END,
-         CASE WHEN mode = 'full' THEN manifest_version END
+         now(), now(), CASE WHEN mode = 'full' THEN manifest_version END
   FROM closed
   ON CONFLICT (org_id, adapter, entity) DO UPDATE
   SET watermark = GREATEST(held.watermark, EXCLUDED.watermark), completed_at = now(),
@@ -110,6 +110,9 @@ advanced AS (
       stored_count = COALESCE(EXCLUDED.stored_count, held.stored_count),
       set_aside_count = COALESCE(EXCLUDED.set_aside_count, held.set_aside_count),
       counted_at = COALESCE(EXCLUDED.counted_at, held.counted_at),
+      compared_at = CASE WHEN (SELECT mode FROM closed) = 'reconciliation' THEN now() ELSE held.compared_at END,
+      whole_at = CASE WHEN (SELECT mode = 'reconciliation' AND NOT is_in_part FROM closed) THEN now()
+                      ELSE held.whole_at END,
       completed_pass_id = GREATEST(held.completed_pass_id, EXCLUDED.completed_pass_id),
       manifest_version = COALESCE(EXCLUDED.manifest_version,
         CASE WHEN held.manifest_version = (SELECT manifest_version FROM closed) THEN held.manifest_version END)),

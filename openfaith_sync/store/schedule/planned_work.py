@@ -78,7 +78,7 @@ def load_planned(database: Database, plan: Plan, org: OrgId | None) -> PlannedWo
     with database.connect_reading(org) as session:
         rows = session.execute(_PLANNED, {**plan_parameters(plan), "org": org}).fetchall()
         now, time_zone = fetch_one(session, _NOW, {"org": org})
-    return PlannedWork(tuple(map(read_work, rows)), now, time_zone)
+    return PlannedWork(tuple(read_work(plan, row) for row in rows), now, time_zone)
 
 
 def load_next_runs(database: Database, adapter: AdapterName | None, most: int) -> list[NextRun]:

@@ -31,6 +31,7 @@ REVISIONS = (
     "0028",
     "0029",
     "0030",
+    "0031",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

@@ -1,0 +1,23 @@
+"""A source of which every listing is asked for within a window."""
+
+from dataclasses import replace
+
+from openfaith_sync.domain.passes.listing import ListingQuery, Page, Within
+from openfaith_sync.engine.ports.source import Source
+
+
+class WindowedSource:
+    """Lists the part of the listings that lies within a window; everything else is the source's."""
+
+    def __init__(self, source: Source, within: Within) -> None:
+        """List this part only."""
+        self._source = source
+        self._within = within
+        self.read_record = source.read_record
+        self.read_merges = source.read_merges
+        self.parse_payload = source.parse_payload
+        self.parse_stored = source.parse_stored
+
+    def read_page(self, query: ListingQuery) -> Page:
+        """Return a page of the records within the window."""
+        return self._source.read_page(replace(query, within=self._within))
