@@ -107,3 +107,14 @@ def test_a_record_belongs_to_what_it_must_refer_to_or_names_as_itself(tmp_path: 
     }
     assert "addresses.person_id" in owners
     assert {"households.primary_contact_id", "people.primary_campus_id", "groups.group_type_id"}.isdisjoint(owners)
+
+
+def test_an_entity_of_a_sensitive_table_is_sensitive_also_after_it_was_dumped(tmp_path: Path) -> None:
+    file = add_note(tmp_path, updated_at="{type: date_time, to: updated_at}") / "pco/people.yaml"
+    text = "    description: A note about a person."
+    file.write_text(file.read_text().replace(text, f"    table: notes\n{text}"))
+    with pytest.raises(ManifestMistakes, match="sensitivity: found 'personal', expected sensitive, since notes is"):
+        read_manifest(file.parents[1], "pco")
+    file.write_text(file.read_text().replace(text, f"{text}\n    sensitivity: sensitive"))
+    manifest = read_manifest(file.parents[1], "pco")
+    assert Manifest.model_validate(manifest.model_dump(mode="json")).entities[NOTE].table == "notes"

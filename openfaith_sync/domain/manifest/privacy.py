@@ -57,9 +57,6 @@ def privacy_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     if table is not None and table.sensitivity.is_granted and not entity.sensitivity.is_granted:
         expected = f"no key 'table', since {table.name} is granted to readers"
         yield ManifestProblem(("sensitivity",), expected, repr(entity.sensitivity.value))
-    if table is not None and not table.sensitivity.is_granted and entity.sensitivity.is_granted:
-        expected = f"sensitive, since {table.name} is"
-        yield ManifestProblem(("sensitivity",), expected, repr(entity.sensitivity.value))
     for name, part in entity.attributes.items():
         column = _column_of(entity, part)
         stated = part.sensitivity
@@ -71,6 +68,14 @@ def privacy_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
         if part.describes is not None and not (is_one and described and (described.to or table is None)):
             expected = "a to-one relationship of this entity that fills a column"
             yield ManifestProblem(("attributes", name, "describes"), expected, repr(part.describes))
+
+
+def granted_entity_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+    """Yield why an entity must be sensitive; only the reader asks, since a dumped entity has no privacy keys."""
+    table = CANONICAL_TABLES.get(entity.table or "")
+    if table is not None and not table.sensitivity.is_granted and entity.sensitivity.is_granted:
+        expected = f"sensitive, since {table.name} is"
+        yield ManifestProblem(("sensitivity",), expected, repr(entity.sensitivity.value))
 
 
 def _column_of(entity: EntityKeys, part: Attribute) -> Column | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType, Parse, Relationship
 from openfaith_sync.domain.manifest.entity_keys import EntityKeys
-from openfaith_sync.domain.manifest.privacy import belongs, sensitivity_of
+from openfaith_sync.domain.manifest.privacy import belongs, granted_entity_problems, sensitivity_of
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import (
     MAPPED_COMMON,
@@ -111,6 +111,7 @@ def source_table(entity: EntityKeys, name: str, adapter: str, *, has_merges: boo
 
 def source_problems(entity: EntityKeys, adapter: str, name: str) -> Iterator[ManifestProblem]:
     """Yield why an entity's source table, or its view, cannot be made."""
+    yield from granted_entity_problems(entity)
     if not NAME.fullmatch(table_name(entity, name)):
         yield ManifestProblem(("plural",), f"a shorter name than {table_name(entity, name)}: {NAME.pattern}")
     shape = shape_of(entity, adapter)
