@@ -65,6 +65,12 @@ class DurationType(click.ParamType):  # type: ignore[type-arg]
     type=click.FloatRange(0, 1),
     help=f"Fail a sync if it rejects more than this share of the records, and more than {FEW}.",
 )
+@click.option(
+    "--history-months",
+    type=click.IntRange(1, 1200),
+    metavar="N",
+    help="How far back to read records that cost a request each, such as the items of plans. Stored ones are kept.",
+)
 @click.option("--delta-every", "delta", type=DurationType(), help="How often to check for changes: 15m, 2h, usual.")
 @click.option(
     "--reconcile-every", "reconciliation", type=DurationType(), help="How often to compare all ids: 1d, 7d, usual."
@@ -97,6 +103,7 @@ def set_(
     deletion_count: int | None,
     deletion_share: float | None,
     rejected_share: float | None,
+    history_months: int | None,
     delta: timedelta | None,
     reconciliation: timedelta | None,
     cadence: str | None,
@@ -132,6 +139,7 @@ def set_(
             deletion_count=deletion_count,
             deletion_share=deletion_share,
             rejected_share=rejected_share,
+            history_months=history_months,
         )
         for option, mode, every in (
             ("delta", WorkMode.DELTA, delta),
@@ -162,6 +170,7 @@ def set_(
         "deletion_count": settings.deletion_count,
         "deletion_share": settings.deletion_share,
         "rejected_share": settings.rejected_share,
+        "history_months": settings.history_months,
         "adapter": adapter,
         **chosen_cadences,
         "cadence": of_entities,
@@ -176,6 +185,7 @@ def set_(
             f"{org}: time zone {settings.time_zone}; up to {settings.deletion_count} records or "
             f"{settings.deletion_share:.0%} are deleted without approval; "
             f"a sync fails if it rejects more than {settings.rejected_share:.0%} of the records; "
+            f"what costs a request for each parent is read {settings.history_months} months back; "
             f"{adapter} is checked for changes {_format(chosen_cadences['delta_every'])} and reconciled "
             f"{_format(chosen_cadences['reconcile_every'])}{further}; {describe_selection(manifest, selected, shown)}"
         )

@@ -1,6 +1,6 @@
 """The defaults of a deployment, each said here and nowhere else.
 
-The first three and the intervals can be set for one org (``openfaith-sync org set``). What differs between
+The first four and the intervals can be set for one org (``openfaith-sync org set``). What differs between
 sources stands in their manifests: rate limits, page sizes, retries.
 """
 
@@ -12,6 +12,9 @@ DELETION_SHARE = 0.1
 
 REJECTED_SHARE = 0.2
 """A sync fails when a larger share of an entity's records is set aside as dead letters."""
+
+HISTORY_MONTHS = 24
+"""How far back records are read that cost a request for each parent, where the manifest says `history`."""
 
 DELTA_EVERY = timedelta(minutes=15)
 LONG_LISTING_EVERY = timedelta(hours=1)

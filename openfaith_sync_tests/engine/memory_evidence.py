@@ -1,6 +1,6 @@
 """Evidence in memory, by the rules of the real one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -16,6 +16,7 @@ from openfaith_sync.domain.passes.deletions import (
     HoldStatus,
     Unproven,
 )
+from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import (
     CandidateAnswer,
@@ -30,7 +31,7 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope
 from openfaith_sync.domain.records.record import Record
 from openfaith_sync_tests.engine.moving_church import EPOCH, MemoryStore
 
@@ -113,14 +114,17 @@ class MemoryEvidence:
         return found[:limit]
 
     def load_parents(
-        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+        self, nesting: Nesting, after: ExternalId | None, limit: int, scope: ParentScope
     ) -> Sequence[ParentPlace]:
         raise NotImplementedError
 
-    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
+    def count_parents(self, nesting: Nesting, scope: ParentScope) -> ParentCounts:
         raise NotImplementedError
 
-    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
+    def compare_parents(self, nesting: Nesting, scope: ParentScope) -> None:
+        raise NotImplementedError
+
+    def load_ancestors(self, nesting: Nesting, of: Iterable[ExternalId]) -> Mapping[ExternalId, Ancestors]:
         raise NotImplementedError
 
     def compare_riders(self, nesting: Nesting) -> None:

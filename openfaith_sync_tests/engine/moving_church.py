@@ -1,7 +1,7 @@
 """A source in memory that moves between requests, and a store that keeps what was committed."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,6 +27,7 @@ from openfaith_sync.domain.passes.passes import (
     RiderPass,
 )
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentPlace, ParentScope
 from openfaith_sync.domain.records.record import Damage, JsonObject, MappedBatch, RawRecord, Record
 from openfaith_sync.engine.ports.pages import PendingCommit
 from openfaith_sync_tests.engine.unused_store import EmptyInbox, NoDeadLetters, NoRedirects
@@ -230,7 +231,15 @@ class MemoryStore(NoRedirects, NoDeadLetters, EmptyInbox):
         assert key
         return EPOCH
 
-    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
+    def has_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope) -> bool:
+        raise NotImplementedError
+
+    def load_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope, most: int) -> Sequence[ParentPlace]:
+        raise NotImplementedError
+
+    def load_ancestors(
+        self, key: SyncKey, nesting: Nesting, of: Iterable[ExternalId]
+    ) -> Mapping[ExternalId, Ancestors]:
         raise NotImplementedError
 
     def begin_commit(self, lease: Lease, page: PageCommit) -> PendingCommit:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes.passes import PassStart, SyncMode
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.database import Database
@@ -25,7 +25,6 @@ from openfaith_sync_tests.store.making import (
 )
 
 DELTA = PassStart(mode=SyncMode.DELTA, trigger="test", manifest_version="m1", watermark_from=NOON)
-MEMBERSHIPS = SyncKey(ORG, PCO, EntityName("household_membership"))
 
 
 @pytest.mark.parametrize(
@@ -103,21 +102,3 @@ def test_without_subscriptions_nothing_is_said_of_announcements(database: Databa
     with walking(database, start=DELTA) as walk:
         walk.commit(batch([email("1")]))
         assert walk.store.load_announced(walk.lease, walk.opened.pass_id) == {}
-
-
-def test_parents_count_as_changed_until_they_were_listed_as_they_are(database: Database) -> None:
-    with walking(database) as walk:
-        store = walk.store
-        assert not store.has_changed_parents(MEMBERSHIPS, EMAIL)
-        walk.commit(batch([email("1")]))
-        assert store.has_changed_parents(MEMBERSHIPS, EMAIL)
-        run(
-            database,
-            "INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id)"
-            " SELECT org_id, adapter, %s, external_id, content_hash, '{}', 1 FROM openfaith.emails",
-            MEMBERSHIPS.entity,
-        )
-        assert not store.has_changed_parents(MEMBERSHIPS, EMAIL)
-        walk.commit(batch([email("1", "moved@x.org", at(1))]))
-        assert store.has_changed_parents(MEMBERSHIPS, EMAIL)
-        assert not store.has_changed_parents(MEMBERSHIPS, PEOPLE.entity)

@@ -153,6 +153,10 @@ def _declared_edges(name: EntityName, entity: Entity) -> dict[EntityName, Edge]:
         raise DefinitionError(f"{name}.depends_on: found {both[0]!r} as hard and as soft, expected one of them")
     edges = [Edge(name, EntityName(other), Strength.HARD, "declared hard") for other in declared.hard]
     edges += [Edge(name, EntityName(other), Strength.SOFT, "declared soft") for other in declared.soft]
+    watch = entity.nested.triggers.watch if entity.nested else None
+    if watch is not None and watch not in {*declared.hard, *declared.soft}:
+        # What it watches comes first, so that one run reads the lists that changes there make due.
+        edges.append(Edge(name, EntityName(watch), Strength.SOFT, "is watched for changes"))
     return {edge.dependency: edge for edge in edges}
 
 

@@ -62,7 +62,12 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
     if entity.nested is not None:
         problems += _nested_problems(entity, entity.nested)
     get = entity.endpoints.get
-    if get is not None and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values())):
+    is_one = entity.nested is not None and entity.nested.one
+    if (
+        get is not None
+        and not is_one
+        and not any("{id}" in text for text in (get, *entity.endpoints.get_parameters.values()))
+    ):
         problems.append(ManifestProblem(("endpoints", "get"), "a path with {id}", repr(get)))
     return problems
 

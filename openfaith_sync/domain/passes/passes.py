@@ -135,12 +135,18 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class ParentListing:
-    """The complete list of one parent's nested records, as read now."""
+    """One parent's nested records, as read now: the complete list, or what changed in it."""
 
     parent_id: ExternalId
     parent_hash: bytes | None
     """The parent's content when its list was read; ``None`` when the parent is gone."""
     listed: tuple[ExternalId, ...]
+    began_at: datetime | None = None
+    """The database's time when the reading began; ``None`` for now."""
+    watermark: datetime | None = None
+    """The newest version that this reading covers, where later ones read only what changed since."""
+    is_whole: bool = True
+    """Whether what it lacks has left the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,15 @@ class Membership:
     entity: EntityName
     parent_id: ExternalId
     external_id: ExternalId
+
+
+@dataclass(frozen=True, slots=True)
+class NamedParent:
+    """A parent whose list an event makes due, whatever its record says."""
+
+    entity: EntityName
+    """The nested entity."""
+    parent_id: ExternalId
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +215,8 @@ class PageCommit:
     """Nested entities: the parents whose complete lists these are; what left a list becomes a candidate."""
     memberships: tuple[Membership, ...] = ()
     """Nested records that are on their parents' lists from now on: a list without one makes it a candidate."""
+    named_parents: tuple[NamedParent, ...] = ()
+    """Parents whose lists are due from now on."""
     tombstones: tuple[Tombstone, ...] = ()
     """Records that are proven gone (law 4). Their rows stay, with ``deleted_at``."""
     answers: Mapping[ExternalId, CandidateAnswer] = field(default_factory=dict)

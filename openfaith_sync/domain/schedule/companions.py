@@ -8,10 +8,14 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 
 
 def with_companions(manifest: Manifest, entities: Iterable[EntityName]) -> list[EntityName]:
-    """Return these entities with those that can only be synced after them: nested ones, and sideloaded children."""
+    """Return these entities with those that can only be synced after them.
+
+    Those are nested ones at any depth, those whose lists a watched entity makes due, and sideloaded children.
+    """
     chosen = set(entities)
-    for entity in list(manifest.entities.values()):
-        if entity.parent in chosen:
+    for entity in (manifest.entities[name] for name in manifest.graph.entities):
+        watch = entity.nested.triggers.watch if entity.nested else None
+        if entity.parent in chosen or watch in chosen:
             chosen.add(entity.name)
         if entity.name in chosen:
             sideloaded = (EntityName(child) for child in entity.sideload.values())

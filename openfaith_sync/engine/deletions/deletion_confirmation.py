@@ -1,6 +1,6 @@
 """Confirm deletions: tombstone the records that a complete listing lacks and that are proven gone (law 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -8,6 +8,7 @@ from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import ExternalId, derive_entity_id
 from openfaith_sync.domain.passes.deletions import READS_A_PASS, Candidate, ComparedPart, DeletionCheck, Hold
 from openfaith_sync.domain.passes.passes import CandidateAnswer, OpenPass, PageCommit, Report, Tombstone
+from openfaith_sync.domain.records.nesting import RecordPlace, build_nesting
 from openfaith_sync.engine.deletions.single_reads import join_children, read_records
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_fetching import Fetcher
@@ -52,6 +53,7 @@ class DeletionConfirmation:
         self._parent = session.entity.parent if session.entity.nested else None
         # A nested entity may have no path for single records. Another one that has none is never deleted.
         self._is_readable = session.entity.endpoints.get is not None or self._parent is None
+        self._nesting = build_nesting(session.manifest, session.entity) if session.entity.nested else None
         self._read = 0
         self._refusals: list[Exception] = []
 
@@ -83,15 +85,16 @@ class DeletionConfirmation:
 
     def _read_batch(self, check: DeletionCheck) -> bool:
         """Read a batch of candidates by id and store the results; return false when none is left to read."""
-        if self._session.entity.endpoints.get is None:
+        if not self._is_readable:
             return False
         if self._read >= READS_A_PASS or len(self._refusals) >= REFUSALS_TO_STOP:
             return False
         batch, loaded_at = self._evidence.load_candidates(self._parent, min(READS_AT_ONCE, READS_A_PASS - self._read))
         if not batch:
             return False
-        reads = read_records(self._session, ((one.external_id, one.parent_id) for one in batch))
-        self._read += len(reads)
+        places = self._find_places(batch)
+        reads = read_records(self._session, places.items())
+        self._read += len(batch)
         self._refusals += [single_read.refusal for single_read in reads if single_read.refusal]
         gone = {single_read.external_id for single_read in reads if single_read.is_gone}
         alive = [single_read.record for single_read in reads if single_read.record]
@@ -102,14 +105,30 @@ class DeletionConfirmation:
             requests=len(reads),
             tombstones=self._tombstones([one for one in batch if one.external_id in gone], loaded_at, check),
             answers={
-                single_read.external_id: CandidateAnswer.ALIVE if single_read.record else CandidateAnswer.REFUSED
-                for single_read in reads
-                if not single_read.is_gone
+                # Where it is read is unknown, which is evidence of nothing.
+                **{one.external_id: CandidateAnswer.REFUSED for one in batch if one.external_id not in places},
+                **{
+                    single_read.external_id: CandidateAnswer.ALIVE if single_read.record else CandidateAnswer.REFUSED
+                    for single_read in reads
+                    if not single_read.is_gone
+                },
             },
             findings={"confirmed_by_read": len(gone), "alive_after_all": len(alive)},
         )
         self._session.store.commit_page(self._session.lease, commit)
         return True
+
+    def _find_places(self, batch: Sequence[Candidate]) -> Mapping[ExternalId, RecordPlace]:
+        """Return where each candidate is read; without those whose parent's own path is not known."""
+        if self._nesting is None:
+            return {one.external_id: RecordPlace() for one in batch}
+        parents = [one.parent_id for one in batch if one.parent_id is not None]
+        ancestors = self._evidence.load_ancestors(self._nesting, parents)
+        return {
+            one.external_id: RecordPlace(one.parent_id, ancestors[one.parent_id])
+            for one in batch
+            if one.parent_id is not None and one.parent_id in ancestors
+        }
 
     def _is_listing_doubted(self) -> bool:
         """Return whether any evidence contradicts the listing; then two listings prove nothing.

@@ -16,6 +16,7 @@ from openfaith_sync.domain.passes.listing import ListingQuery, Within
 from openfaith_sync.domain.passes.passes import COMPARE_ALL, Comparison, OpenPass, PageCommit, PassResult, SyncMode
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.passes.windows import IDS, SCOPE, open_window, report_window, reported_window, stored_in
+from openfaith_sync.domain.records.nesting import RecordPlace
 from openfaith_sync.domain.records.record import Rejection
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
 from openfaith_sync.engine.deletions.single_reads import SingleRead, join_children, read_records
@@ -191,7 +192,7 @@ class Reconciliation:
         after: ExternalId | None = None
         while missing := evidence.load_missing(after, READS_AT_ONCE):
             after = missing[-1]
-            reads = read_records(self._session, ((external_id, None) for external_id in missing))
+            reads = read_records(self._session, ((external_id, RecordPlace()) for external_id in missing))
             found = [single_read.record for single_read in reads if single_read.record]
             refused = [single_read for single_read in reads if single_read.refusal]
             # A record that the token may not read by id is not damaged: it is reported, and read once it may be.

@@ -6,6 +6,7 @@ from functools import partial
 
 from openfaith_sync.domain.errors import AccessDenied, TransientError
 from openfaith_sync.domain.ids import EntityName, ExternalId
+from openfaith_sync.domain.records.nesting import RecordPlace
 from openfaith_sync.domain.records.record import RawRecord
 from openfaith_sync.engine.passes.entity_session import EntitySession
 
@@ -31,10 +32,8 @@ class SingleRead:
         return self.record is None and self.refusal is None
 
 
-def read_records(
-    session: EntitySession, wanted: Iterable[tuple[ExternalId, ExternalId | None]]
-) -> Sequence[SingleRead]:
-    """Read records by their ids, a nested one with its parent's id.
+def read_records(session: EntitySession, wanted: Iterable[tuple[ExternalId, RecordPlace]]) -> Sequence[SingleRead]:
+    """Read records by their ids, a nested one below its parent.
 
     Raises:
         TransientError: Many reads failed and none succeeded: the source is unreachable.
@@ -49,9 +48,9 @@ def read_records(
     return reads
 
 
-def _read(session: EntitySession, external_id: ExternalId, parent: ExternalId | None) -> SingleRead:
+def _read(session: EntitySession, external_id: ExternalId, place: RecordPlace) -> SingleRead:
     try:
-        fresh = session.source.read_record(session.key.entity, external_id, parent)
+        fresh = session.source.read_record(session.key.entity, external_id, place.parent, place.ancestors)
     except (AccessDenied, TransientError) as refusal:
         return SingleRead(external_id, refusal=refusal)
     return SingleRead(external_id, fresh.record, children=fresh.children) if fresh else SingleRead(external_id)

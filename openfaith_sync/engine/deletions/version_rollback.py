@@ -14,6 +14,7 @@ from openfaith_sync.domain.ids import ExternalId
 from openfaith_sync.domain.passes.deletions import DeletionCheck, HoldKind
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import OpenPass, PageCommit
+from openfaith_sync.domain.records.nesting import RecordPlace
 from openfaith_sync.domain.records.record import RawRecord, Record
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, REFUSALS_TO_STOP, PhaseResult
 from openfaith_sync.engine.deletions.single_reads import SingleRead, read_records
@@ -91,7 +92,9 @@ class VersionRollback:
             if not batch:
                 return
             after = batch[-1].external_id
-            self._commit(self._judge(batch, read_records(self._session, ((one.external_id, None) for one in batch))))
+            self._commit(
+                self._judge(batch, read_records(self._session, ((one.external_id, RecordPlace()) for one in batch)))
+            )
 
     def _judge(self, batch: Sequence[OlderVersion], reads: Sequence[SingleRead]) -> _Comparison:
         """Compare each single read with the listing."""

@@ -9,12 +9,26 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
 
-from openfaith_sync.domain.errors import AccessDenied, SourceFailed
+from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, SourceFailed
 from openfaith_sync.domain.ids import EntityName, ExternalId, IdDeriver
 from openfaith_sync.domain.passes.listing import ListingQuery
-from openfaith_sync.domain.passes.passes import Counts, OpenPass, PageCommit, ParentListing, PassResult, SyncMode
+from openfaith_sync.domain.passes.passes import (
+    Counts,
+    OpenPass,
+    PageCommit,
+    ParentListing,
+    PassResult,
+    Report,
+    SyncMode,
+)
 from openfaith_sync.domain.passes.walk_place import WalkPlace
-from openfaith_sync.domain.records.nesting import ParentPlace, build_nesting
+from openfaith_sync.domain.records.nesting import (
+    ParentCounts,
+    ParentPlace,
+    ParentScope,
+    RecordPlace,
+    build_nesting,
+)
 from openfaith_sync.engine.deletions.deletion_confirmation import REFUSALS_TO_STOP, DeletionConfirmation
 from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
 from openfaith_sync.engine.passes.entity_session import EntitySession
@@ -24,6 +38,12 @@ from openfaith_sync.engine.ports.evidence import Evidence
 
 PARENTS_AT_ONCE = 200
 """Loaded together from the database, or skipped together."""
+
+_SCOPES = {
+    SyncMode.FULL: ParentScope.ALL,
+    SyncMode.RECONCILIATION: ParentScope.LIVING,
+    SyncMode.DELTA: ParentScope.ASKED,
+}
 
 
 class NestedSync:
@@ -40,6 +60,10 @@ class NestedSync:
         self._derive_member = IdDeriver(session.key.org, session.key.adapter, member)
         self._refused: list[AccessDenied] = []
         self._unlisted: list[ExternalId] = []
+        self._emptied = 0
+        self._is_any_found = False
+        self._gone_below: RecordPlace | None = None
+        self._scope = ParentScope.ALL
         self._spared: list[ParentPlace] = []
         self._progress = PassProgress(0, None, 0, 0, timedelta(), Counts())
 
@@ -53,27 +77,28 @@ class NestedSync:
             SyncError: The source or the store failed; a later call resumes.
         """
         session, mode = self._session, self._decide_mode()
-        is_full = mode is not SyncMode.DELTA
+        self._scope = _SCOPES[mode]
         opened, is_resumed = session.open_pass(mode, WalkPlace(()))
         evidence = session.store.open_evidence(session.lease, opened.pass_id)
-        self._walk(opened, evidence, is_full=is_full)
+        counts = self._walk(opened, evidence)
         self._prove_endpoint(opened, evidence)
-        self._compare(evidence, is_full=is_full)
+        self._compare(evidence)
         if "missing" not in evidence.load_report():
             evidence.note_report(
                 {"listed": evidence.count_listed(), "missing": evidence.check_deletions(session.entity.parent).missing}
             )
         confirmed = DeletionConfirmation(session, self._fetcher, evidence, opened).run()
         report = {**confirmed.report, "parents_refused": len(self._refused), "parents_unlisted": len(self._unlisted)}
+        report |= _left_out(counts)
         self._end(evidence)
         result = session.close_pass(opened, evidence, report, requests=0, resumed=is_resumed)
         if confirmed.stop is not None:
             raise confirmed.stop
         return result
 
-    def _compare(self, evidence: Evidence, *, is_full: bool) -> None:
+    def _compare(self, evidence: Evidence) -> None:
         """Make what the lists lack candidates for deletion."""
-        evidence.compare_parents(self._nesting, is_full=is_full)
+        evidence.compare_parents(self._nesting, self._scope)
 
     def _end(self, evidence: Evidence) -> None:
         """Note what else is true when the pass ends."""
@@ -89,42 +114,54 @@ class NestedSync:
         # Records that another manifest version mapped are mapped again only by a full walk.
         return SyncMode.DELTA if checkpoint.manifest_version == self._session.version else SyncMode.FULL
 
-    def _walk(self, opened: OpenPass, evidence: Evidence, *, is_full: bool) -> None:
-        """Read the lists that are due in parallel, and commit each when it is complete."""
-        total, done = self._count_parents(evidence, is_full=is_full)
-        self._progress = PassProgress(done, total, opened.pages, opened.requests, timedelta(), opened.counts)
+    def _walk(self, opened: OpenPass, evidence: Evidence) -> ParentCounts:
+        """Read the lists that are due in parallel, commit each when it is complete, and count the parents."""
+        counts, is_whole = self._count_parents(evidence), self._scope.is_whole
+        self._progress = PassProgress(
+            counts.done, counts.to_read, opened.pages, opened.requests, timedelta(), opened.counts
+        )
         in_flight = self._session.manifest.adapter_file.paging.pages_in_flight
         under_way: set[Future[ParentRead]] = set()
         with tuned_for_pages(), self._session.threads(in_flight) as threads:
-            for parent in self._due(evidence, is_full=is_full):
+            for parent in self._due(evidence):
                 if self._is_spared(parent):
                     self._spare(opened, parent)
                     continue
-                under_way.add(threads.submit(self._lists.read, parent))
+                under_way.add(threads.submit(self._lists.read, parent, only_changes=not is_whole))
                 if len(under_way) >= in_flight:
                     under_way = self._take(opened, under_way)
             while under_way:
                 under_way = self._take(opened, under_way)
         self._commit_spared(opened)
-        if self._refused and is_full and not self._progress.records:
+        if self._refused and is_whole and not self._progress.records:
             raise self._refused[0]
-        if self._unlisted and is_full and not self._progress.records:
+        if self._unlisted and is_whole and not self._progress.records:
             raise self._endpoint_failure(len(self._unlisted))
+        return counts
 
-    def _count_parents(self, evidence: Evidence, *, is_full: bool) -> tuple[int, int]:
+    def _count_parents(self, evidence: Evidence) -> ParentCounts:
         """Return how many parents this pass looks at, and at how many it has looked."""
-        return evidence.count_parents(self._nesting, is_full=is_full)
+        return evidence.count_parents(self._nesting, self._scope)
 
     def _prove_endpoint(self, opened: OpenPass, evidence: Evidence) -> None:
         """Raise where every list and every parent answered 404 although the source still lists parents."""
         found = evidence.load_report()
         if not found.get("parents_gone") or found.get("parents_read") or found.get("parents_spared"):
             return
-        page = self._fetcher.reader.read(ListingQuery(self._nesting.parent, is_sparse=True))
-        if page.records:
+        if self._has_parents():
             # The next pass reads all of these lists again.
             self._session.store.abandon_pass(self._session.lease, opened.pass_id)
             raise self._endpoint_failure(int(found["parents_gone"] or 0))
+
+    def _has_parents(self) -> bool:
+        """Return whether the source lists parents; those that are nested below the parent of one that it denied."""
+        own = self._gone_below or RecordPlace()
+        query = ListingQuery(self._nesting.parent, parent=own.parent, ancestors=own.ancestors, is_sparse=True)
+        try:
+            return bool(self._fetcher.reader.read(query).records)
+        except NotFoundAtSource:
+            # Not even what is above them: whatever fails, it proves nothing of these lists.
+            return True
 
     def _endpoint_failure(self, count: int) -> SourceFailed:
         return SourceFailed(
@@ -132,9 +169,9 @@ class NestedSync:
             f"{self._nesting.parent}: the endpoint fails, and these lists are ignored"
         )
 
-    def _due(self, evidence: Evidence, *, is_full: bool) -> Iterator[ParentPlace]:
+    def _due(self, evidence: Evidence) -> Iterator[ParentPlace]:
         after: ExternalId | None = None
-        while parents := evidence.load_parents(self._nesting, after, PARENTS_AT_ONCE, is_full=is_full):
+        while parents := evidence.load_parents(self._nesting, after, PARENTS_AT_ONCE, self._scope):
             after = parents[-1].external_id
             yield from parents
 
@@ -156,6 +193,7 @@ class NestedSync:
             if len(self._unlisted) >= REFUSALS_TO_STOP and not self._progress.records:
                 raise self._endpoint_failure(len(self._unlisted))
             return
+        self._judge_absence(read)
         commit = PageCommit(
             pass_id=opened.pass_id,
             place=opened.place,
@@ -169,9 +207,18 @@ class NestedSync:
         counts = self._session.store.commit_page(self._session.lease, commit)
         self._show(1, read.requests, read.waited, counts.get(read.batch.entity, Counts()))
 
+    def _judge_absence(self, read: ParentRead) -> None:
+        """Raise where records that may be missing below their parents are missing below all that had one."""
+        if read.is_gone:
+            self._gone_below = read.parent.own
+        self._is_any_found |= bool(read.listed)
+        self._emptied += read.is_none and bool(read.parent.listed)
+        if self._emptied >= REFUSALS_TO_STOP and not self._is_any_found:
+            raise self._endpoint_failure(self._emptied)
+
     def _is_spared(self, parent: ParentPlace) -> bool:
         """Return whether the parent's own record names exactly the members that are stored."""
-        if parent.listed is None or parent.named is None:
+        if parent.listed is None or parent.named is None or parent.is_named:
             return False
         return {self._derive_member(external_id) for external_id in parent.named} == parent.held
 
@@ -184,7 +231,10 @@ class NestedSync:
         """Store for skipped parents that their lists are unchanged, without a request."""
         if not self._spared:
             return
-        listings = (ParentListing(one.external_id, one.content_hash, one.listed or ()) for one in self._spared)
+        listings = (
+            ParentListing(one.external_id, one.content_hash, one.listed or (), one.loaded_at, one.watermark)
+            for one in self._spared
+        )
         commit = PageCommit(
             pass_id=opened.pass_id,
             place=opened.place,
@@ -208,3 +258,13 @@ class NestedSync:
             counts=shown.counts + counts,
         )
         self._session.on_progress(self._progress)
+
+
+def _left_out(counts: ParentCounts) -> Report:
+    """Return how many lists were not read for what is known of their parents."""
+    found = {
+        "parents_without_path": counts.without_path,
+        "parents_excluded": counts.excluded,
+        "parents_frozen": counts.frozen,
+    }
+    return {name: count for name, count in found.items() if count}

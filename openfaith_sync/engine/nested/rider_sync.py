@@ -7,6 +7,7 @@ read is the proof of what is there and what is gone; what merely came with pages
 from dataclasses import replace
 
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
+from openfaith_sync.domain.records.nesting import ParentCounts
 from openfaith_sync.engine.nested.nested_sync import NestedSync
 from openfaith_sync.engine.ports.evidence import Evidence
 
@@ -42,14 +43,14 @@ class RiderSync(NestedSync):
             return SyncMode.FULL
         return SyncMode.FULL if have_ridden and checkpoint.manifest_version != version else SyncMode.DELTA
 
-    def _count_parents(self, evidence: Evidence, *, is_full: bool) -> tuple[int, int]:
+    def _count_parents(self, evidence: Evidence) -> ParentCounts:
         """Return the parents to compare: all of them, and those that agree are done at once."""
-        total, done = evidence.count_parents(self._nesting, is_full=is_full)
-        spared = evidence.count_living_parents(self._nesting) - total
+        counts = super()._count_parents(evidence)
+        spared = evidence.count_living_parents(self._nesting) - counts.to_read
         evidence.note_report({"parents_spared": spared})
-        return total + spared, done + spared
+        return replace(counts, to_read=counts.to_read + spared, done=counts.done + spared)
 
-    def _compare(self, evidence: Evidence, *, is_full: bool) -> None:  # noqa: ARG002  as every list proves the same
+    def _compare(self, evidence: Evidence) -> None:
         evidence.compare_riders(self._nesting)
 
     def _note_complete(self, evidence: Evidence) -> None:

@@ -11,9 +11,11 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.manifest.nested_keys import placeholders
 from openfaith_sync.domain.passes.listing import MOST_PROBED_PAGES, ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.domain.records.riding import riders_of, rides
+from openfaith_sync.engine.passes.list_probe import ListProbe
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
@@ -54,8 +56,9 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
         # What its carriers' pages brought, and nothing else, makes it differ from what they name.
         probe = Probe(has_work=False, reason="nothing new came with other records", requests=0)
     elif probed.parent is not None:
-        has_work = store.has_changed_parents(key, probed.parent)
-        probe = Probe(has_work, f"a {probed.parent} changed" if has_work else "nothing new", requests=0)
+        lists = ListProbe(session, entity)
+        work = lists.find_work()
+        probe = Probe(work is not None, work or "nothing new", lists.requests)
     elif probed.delta.by is DeltaCapability.NONE:
         probe = _probe_whole(session, probed)
     else:
@@ -68,13 +71,15 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
 def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent: ExternalId | None = None) -> bool:
     """Request one record of an entity to find out whether the source refuses it; nothing is stored.
 
-    Returns whether that was found out: a nested entity can only be asked for below a parent.
+    Returns whether that was found out: a nested entity can only be asked for below a parent, and not if its path has
+    further placeholders, or if a 404 means that a parent has no record.
 
     Raises:
         AccessDenied: It does.
         SyncError: Nothing is known.
     """
-    if manifest.entities[entity].parent is not None and parent is None:
+    probed = manifest.entities[entity]
+    if probed.nested is not None and (parent is None or probed.nested.one or any(placeholders(probed.endpoints.list))):
         return False
     source.read_page(ListingQuery(entity, size=1, parent=parent))
     return True

@@ -1,16 +1,17 @@
 """What a store must keep and compare to tell deleted records from records that were merely not listed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.deletions import Candidate, ComparedPart, DeletionCheck, Hold, HoldKind, Unproven
+from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope
 
 
 class Evidence(Protocol):
@@ -58,17 +59,24 @@ class Evidence(Protocol):
         ...
 
     def load_parents(
-        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+        self, nesting: Nesting, after: ExternalId | None, limit: int, scope: ParentScope
     ) -> Sequence[ParentPlace]:
         """Return live parents whose lists this pass still has to read, in the order of their ids, after this one."""
         ...
 
-    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
-        """Count the parents whose lists this pass reads, and those that it has already read."""
+    def count_parents(self, nesting: Nesting, scope: ParentScope) -> ParentCounts:
+        """Count the parents by what becomes of their lists in this pass."""
         ...
 
-    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
-        """Make records in no parent's list candidates; after a delta, records that left the lists that were read."""
+    def compare_parents(self, nesting: Nesting, scope: ParentScope) -> None:
+        """Make records in no parent's list candidates; after a delta, records that left the lists that were read.
+
+        A record below a living parent whose list this pass did not read is no candidate.
+        """
+        ...
+
+    def load_ancestors(self, nesting: Nesting, of: Iterable[ExternalId]) -> Mapping[ExternalId, Ancestors]:
+        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
         ...
 
     def compare_riders(self, nesting: Nesting) -> None:

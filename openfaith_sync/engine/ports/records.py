@@ -1,11 +1,13 @@
 """What the engine asks a store about the records it holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
+from openfaith_sync.domain.ids import ExternalId, SyncKey
+from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.domain.passes.rejections import RejectedRecords
+from openfaith_sync.domain.records.nesting import Nesting, ParentPlace, ParentScope
 from openfaith_sync.domain.records.record import MappedBatch
 
 
@@ -36,8 +38,18 @@ class Records(Protocol):
         """Count the records of a batch that storing would change; nothing is written."""
         ...
 
-    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
-        """Return whether a stored parent of nested records was never listed, or has changed since."""
+    def has_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope) -> bool:
+        """Return whether a new pass over this scope would read the list of a stored parent."""
+        ...
+
+    def load_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope, most: int) -> Sequence[ParentPlace]:
+        """Return the first parents whose lists a new pass over this scope would read."""
+        ...
+
+    def load_ancestors(
+        self, key: SyncKey, nesting: Nesting, of: Iterable[ExternalId]
+    ) -> Mapping[ExternalId, Ancestors]:
+        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
         ...
 
     def note_checked(self, key: SyncKey) -> None:

@@ -15,17 +15,19 @@ from openfaith_sync.domain.errors import (
     LeaseHeld,
     LeaseLost,
     ReconnectRequired,
+    SafetyStop,
     SyncError,
     TransientError,
 )
 from openfaith_sync.domain.ids import RECORDS, EntityName, ExternalId, IdDeriver
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.passes.deletions import Hold
-from openfaith_sync.domain.passes.listing import FreshRecord
+from openfaith_sync.domain.passes.listing import Ancestors, FreshRecord
 from openfaith_sync.domain.passes.passes import (
     Counts,
     Lease,
     Membership,
+    NamedParent,
     PageCommit,
     PassId,
     PassStart,
@@ -35,6 +37,7 @@ from openfaith_sync.domain.passes.passes import (
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn, Revival, merging_references, references_to
+from openfaith_sync.domain.records.nesting import RecordPlace, build_nesting
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.domain.webhooks.inbox import DueRecord, EventAction, RecordsResult, RecordStatus
 from openfaith_sync.engine.deletions.deletion_confirmation import build_stop
@@ -58,6 +61,7 @@ from openfaith_sync.engine.webhooks.event_resolution import (
     resolve_readable,
 )
 from openfaith_sync.engine.webhooks.record_batch import RecordBatch, RecordRead
+from openfaith_sync.engine.webhooks.triggered_lists import TriggeredLists, named_by_events
 
 RECORDS_A_BATCH = 100
 
@@ -95,6 +99,7 @@ class _InboxRun:
         self._manifest, self._source, self._store = session.manifest, session.source, session.store
         self._mapper = RecordMapper(session.manifest, session.org)
         self._holds: dict[EntityName, Hold] = {}
+        self._touched: set[EntityName] = set()
         self._result = RecordsResult(events=0, records=0, counts={}, waiting=0, requests=0)
 
     def run(self, most_seconds: float | None) -> RecordsResult:
@@ -109,16 +114,30 @@ class _InboxRun:
         references = merging_references(self._manifest, self._manifest.entities)
         self._store.follow_merges(self._lease.key, references)
         self._result = replace(self._result, waiting=self._store.count_waiting(self._lease.key))
+        stop = self._read_lists()
         if self._holds:
             raise build_stop(next(iter(self._holds.values())))
+        if stop is not None:
+            raise stop
         for entity, counts in self._result.counts.items():
             if counts.dead:
                 key = replace(self._lease.key, entity=entity)
                 require_mostly_stored(key, counts, self._store.count_rejected(key))
         return self._result
 
+    def _read_lists(self) -> SafetyStop | None:
+        """Read the lists that are due after these events; return why deletions in them wait for a person."""
+        lists = TriggeredLists(self._session)
+        for read in lists.run(self._touched):
+            counts = dict(self._result.counts)
+            counts[read.key.entity] = counts.get(read.key.entity, Counts()) + read.counts
+            self._result = replace(self._result, counts=counts, requests=self._result.requests + read.requests)
+            self._on_progress(self._result)
+        return lists.stop
+
     def _process(self, due_records: Sequence[DueRecord], threads: Executor) -> None:
         due_records = self._find_merged(due_records)
+        self._touched |= {due.entity for due in due_records}
         session = self._session
         start = PassStart(SyncMode.RECORD, session.trigger, session.manifest.fingerprint, session.run_id)
         opened = self._store.open_pass(self._lease, start, WalkPlace(()))
@@ -126,8 +145,7 @@ class _InboxRun:
         others: list[DueRecord] = []
         for due in due_records:
             (wanted if self._is_to_be_read(due) else others).append(due)
-        parents = [self._find_parent(due) for due in wanted]
-        reads = list(threads.map(self._read, wanted, parents))
+        reads = list(threads.map(self._read, wanted, self._find_places(wanted)))
         batch = RecordBatch()
         for due in others:
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
@@ -147,6 +165,7 @@ class _InboxRun:
             requests=requests,
             tombstones=tuple(batch.tombstones),
             memberships=tuple(batch.memberships),
+            named_parents=self._named_parents(batch, due_records),
             handled=batch.handled,
             manifest_versions={each.entity: self._manifest.entity_fingerprint(each.entity) for each in mapped},
         )
@@ -210,16 +229,34 @@ class _InboxRun:
             replace(self._lease.key, entity=entity.name), entity.parent, reference, due.external_id
         )
 
-    def _read(self, due: DueRecord, parent: ExternalId | None) -> RecordRead:
+    def _find_places(self, wanted: Sequence[DueRecord]) -> Sequence[RecordPlace | None]:
+        """Return where each record is read; ``None`` for a nested one whose parent, or that one's path, is unknown."""
+        parents = [self._find_parent(due) for due in wanted]
+        places: dict[EntityName, Mapping[ExternalId, Ancestors]] = {}
+        for name in {due.entity for due in wanted if self._is_nested(due)}:
+            below = {parent for due, parent in zip(wanted, parents, strict=True) if due.entity == name and parent}
+            nesting = build_nesting(self._manifest, self._manifest.entities[name])
+            places[name] = self._store.load_ancestors(replace(self._lease.key, entity=name), nesting, below)
+        return [
+            RecordPlace(parent, places[due.entity][parent])
+            if parent is not None and parent in places.get(due.entity, {})
+            else None
+            if self._is_nested(due)
+            else RecordPlace()
+            for due, parent in zip(wanted, parents, strict=True)
+        ]
+
+    def _read(self, due: DueRecord, place: RecordPlace | None) -> RecordRead:
         """Read one record; called in a thread."""
-        if parent is None and self._is_nested(due):
+        if place is None:
             return RecordRead(due)
         try:
-            return RecordRead(due, parent, self._source.read_record(due.entity, due.external_id, parent))
+            fresh = self._source.read_record(due.entity, due.external_id, place.parent, place.ancestors)
         except (ReconnectRequired, LeaseLost):
             raise
         except SyncError as error:
-            return RecordRead(due, parent, failure=error)
+            return RecordRead(due, place.parent, failure=error)
+        return RecordRead(due, place.parent, fresh)
 
     def _resolve(self, batch: RecordBatch, read: RecordRead) -> None:
         due, entity = read.due, self._manifest.entities[read.due.entity]
@@ -284,6 +321,15 @@ class _InboxRun:
                 event_ids = {event.event_id for event in due.events} & batch.handled.keys()
                 batch.handled |= dict.fromkeys(event_ids, f"waits for a person behind hold {hold.hold_id}")
         self._holds |= allowed.holds
+
+    def _named_parents(self, batch: RecordBatch, due_records: Sequence[DueRecord]) -> tuple[NamedParent, ...]:
+        """Return the parents whose lists the handled events make due."""
+        return tuple(
+            NamedParent(nested, due.external_id)
+            for due in due_records
+            if any(event.event_id in batch.handled for event in due.events)
+            for nested in named_by_events(self._manifest, due.entity)
+        )
 
     def _revive(self, batch: RecordBatch) -> None:
         for entity, external_ids in batch.revived.items():

@@ -6,22 +6,16 @@ from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.planning.entity_facts import EntityFacts, NestedFacts
+from openfaith_sync.domain.records.nesting import ParentScope, build_nesting
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.deletions.holds import check_deletions
 from openfaith_sync.store.passes import passes
+from openfaith_sync.store.passes.due_parents import about_parents, parent_parameters
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
-from openfaith_sync.store.schema.record_tables import on_table, table_of
 
 _LISTS = """
-SELECT COALESCE(cardinality(listing.listed), 0), listing.parent_hash IS DISTINCT FROM parent.content_hash
-FROM {table} parent
-LEFT JOIN sync.parent_listings listing
-  ON (listing.org_id, listing.adapter, listing.entity, listing.parent_id)
-   = (parent.org_id, parent.adapter, %(entity)s, parent.external_id)
-WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
-  AND parent.deleted_at IS NULL
-ORDER BY 1 DESC
+SELECT COALESCE(cardinality(listing.listed), 0), {is_due} {from} {living} AND {has_path} AND {is_wanted} ORDER BY 1 DESC
 """
 _MERGES = "SELECT count(*) FROM sync.redirects WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s"
 _ANNOUNCED = """
@@ -69,6 +63,7 @@ def _load(connection: Connection, manifest: Manifest, entity: Entity, key: SyncK
     )
     if entity.parent is None:
         return facts
-    statement = on_table(_LISTS, table_of(connection, key, entity.parent))
-    rows = connection.execute(statement, {**parameters, "parent": entity.parent}).fetchall()
+    nesting = build_nesting(manifest, entity)
+    statement = about_parents(_LISTS, nesting, ParentScope.ASKED)
+    rows = connection.execute(statement, parent_parameters(key, nesting)).fetchall()
     return replace(facts, nested=NestedFacts(tuple(row[0] for row in rows), sum(row[1] for row in rows)))

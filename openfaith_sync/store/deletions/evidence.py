@@ -1,16 +1,17 @@
 """The engine's ``Evidence``: one open pass, its lease checked in each transaction that writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import EntityName, ExternalId
 from openfaith_sync.domain.passes.deletions import Candidate, ComparedPart, DeletionCheck, Hold, HoldKind, Unproven
+from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import ReferenceColumn
-from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope
 from openfaith_sync.store.database.org_connection import OnStep
 from openfaith_sync.store.deletions import holds
 from openfaith_sync.store.deletions import listing_comparison as comparison
@@ -80,22 +81,27 @@ class PostgresEvidence:
             return comparison.load_missing(self._connection, self._key, self._pass_id, after or "", limit)
 
     def load_parents(
-        self, nesting: Nesting, after: ExternalId | None, limit: int, *, is_full: bool
+        self, nesting: Nesting, after: ExternalId | None, limit: int, scope: ParentScope
     ) -> Sequence[ParentPlace]:
         """Return live parents whose lists this pass has not read yet, in id order, after this one."""
         arguments = (self._connection, self._key, nesting, self._pass_id)
         with translated():
-            return parents.load_parents(*arguments, after or "", limit, is_full=is_full)
+            return parents.load_parents(*arguments, after or "", limit, scope)
 
-    def count_parents(self, nesting: Nesting, *, is_full: bool) -> tuple[int, int]:
-        """Count the parents whose lists this pass reads, and those that it has read already."""
+    def count_parents(self, nesting: Nesting, scope: ParentScope) -> ParentCounts:
+        """Count the parents by what becomes of their lists in this pass."""
         with translated():
-            return parents.count_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
+            return parents.count_parents(self._connection, self._key, nesting, self._pass_id, scope)
 
-    def compare_parents(self, nesting: Nesting, *, is_full: bool) -> None:
+    def compare_parents(self, nesting: Nesting, scope: ParentScope) -> None:
         """Make each record missing from all parents' lists a candidate; after a walk of some parents, only theirs."""
         with self._writing("compare_parents"):
-            parents.compare_parents(self._connection, self._key, nesting, self._pass_id, is_full=is_full)
+            parents.compare_parents(self._connection, self._key, nesting, self._pass_id, scope)
+
+    def load_ancestors(self, nesting: Nesting, of: Iterable[ExternalId]) -> Mapping[ExternalId, Ancestors]:
+        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        with translated():
+            return parents.load_ancestors(self._connection, self._key, nesting, of)
 
     def compare_riders(self, nesting: Nesting) -> None:
         """Make riders that no living record names candidates, where a list read by this pass lacks them."""

@@ -50,13 +50,17 @@ def evidence_of(lease: Lease, page: PageCommit, tables: EntityTables) -> Iterato
         yield "follow_hold", evidence_sql.FOLLOW_HOLD, common | {"entity": entity}
     for parent in page.parents:
         parameters = {"parent": parent.parent_id, "hash": parent.parent_hash, "listed": _ids(parent.listed)}
-        statement = on_table(evidence_sql.NOTE_PARENT, entity_table(tables, lease.key))
-        yield "note_parent", statement, common | parameters
+        parameters |= {"began": parent.began_at, "watermark": parent.watermark}
+        whole = on_table(evidence_sql.NOTE_PARENT, entity_table(tables, lease.key))
+        yield "note_parent", whole if parent.is_whole else evidence_sql.NOTE_CHANGES, common | parameters
     members = sorted(page.memberships, key=attrgetter("entity", "parent_id", "external_id"))
     for entity, group in groupby(members, key=attrgetter("entity")):
         joined = list(group)
         parameters = {"parents": [one.parent_id for one in joined], "ids": [one.external_id for one in joined]}
         yield "note_parent", evidence_sql.NOTE_MEMBERS, common | {"entity": entity} | parameters
+    for entity, named in groupby(sorted(page.named_parents, key=_names), key=attrgetter("entity")):
+        parents = [one.parent_id for one in named]
+        yield "note_parent", evidence_sql.MAKE_DUE, common | {"entity": entity, "parents": parents}
     if page.handled:
         events = {"ids": list(page.handled), "outcomes": list(page.handled.values())}
         yield "handle_events", evidence_sql.HANDLE_EVENTS, {"org": lease.key.org, "adapter": lease.key.adapter} | events
@@ -76,3 +80,4 @@ def _ids(listed: Iterable[ExternalId]) -> list[str]:
 
 
 _kind = attrgetter("entity", "table", "proven_at")
+_names = attrgetter("entity", "parent_id")

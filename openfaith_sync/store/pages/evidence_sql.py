@@ -88,10 +88,14 @@ LEFT JOIN LATERAL (
 ON CONFLICT DO NOTHING
 """
 
-# `before` is what the parent's list held when it was last read.
+# `before` is what the parent's list held when it was last read, and what was missing then already. What made the list
+# due while it was read makes it due again.
 NOTE_PARENT = """
 WITH before AS (
   SELECT unnest(listed) AS external_id FROM sync.parent_listings
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
+  UNION
+  SELECT external_id FROM sync.deletion_candidates
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
 ), missing AS (
   INSERT INTO sync.deletion_candidates AS known
@@ -107,10 +111,28 @@ WITH before AS (
   DELETE FROM sync.deletion_candidates
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(listed)s::text[])
 )
-INSERT INTO sync.parent_listings (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id)
-VALUES (%(org)s, %(adapter)s, %(entity)s, %(parent)s, %(hash)s, %(listed)s::text[], %(pass)s::bigint)
+INSERT INTO sync.parent_listings AS known
+  (org_id, adapter, entity, parent_id, parent_hash, listed, pass_id, listed_at, watermark)
+VALUES (%(org)s, %(adapter)s, %(entity)s, %(parent)s, %(hash)s, %(listed)s::text[], %(pass)s::bigint,
+        COALESCE(%(began)s::timestamptz, now()), %(watermark)s::timestamptz)
 ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
-SET parent_hash = EXCLUDED.parent_hash, listed = EXCLUDED.listed, pass_id = EXCLUDED.pass_id, listed_at = now()
+SET parent_hash = EXCLUDED.parent_hash, listed = EXCLUDED.listed, pass_id = EXCLUDED.pass_id,
+    listed_at = EXCLUDED.listed_at, watermark = GREATEST(known.watermark, EXCLUDED.watermark),
+    due_at = CASE WHEN known.due_at >= EXCLUDED.listed_at THEN known.due_at END
+"""
+
+# Only what changed in a list was read: nothing can be missing from it.
+NOTE_CHANGES = b"""
+WITH back AS (
+  DELETE FROM sync.deletion_candidates
+  WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND external_id = ANY (%(listed)s::text[])
+)
+UPDATE sync.parent_listings known
+SET parent_hash = %(hash)s, pass_id = %(pass)s::bigint, listed_at = %(began)s::timestamptz,
+    listed = ARRAY(SELECT unnest(known.listed) UNION SELECT unnest(%(listed)s::text[])),
+    watermark = GREATEST(known.watermark, %(watermark)s::timestamptz),
+    due_at = CASE WHEN known.due_at >= %(began)s::timestamptz THEN known.due_at END
+WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = %(parent)s
 """
 
 NOTE_REPORT = b"""
@@ -129,6 +151,16 @@ GROUP BY parent_id ORDER BY parent_id
 ON CONFLICT (org_id, adapter, entity, parent_id) DO UPDATE
 SET listed = ARRAY(SELECT unnest(known.listed) UNION SELECT unnest(EXCLUDED.listed))
 WHERE NOT known.listed @> EXCLUDED.listed
+"""
+
+# Of a list that was never read there is no row; it is due by itself. Locked in the order of their ids, as above.
+MAKE_DUE = b"""
+UPDATE sync.parent_listings listing SET due_at = now()
+FROM (SELECT parent_id FROM sync.parent_listings
+      WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND parent_id = ANY (%(parents)s::text[])
+      ORDER BY parent_id FOR UPDATE) named
+WHERE listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
+  AND listing.parent_id = named.parent_id
 """
 
 HANDLE_EVENTS = b"""

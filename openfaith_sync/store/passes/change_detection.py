@@ -1,6 +1,6 @@
 """Detect changes without writing: what is new in a page, and what webhooks had announced."""
 
-from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.ids import SyncKey
 from openfaith_sync.domain.passes.passes import Lease, PassId
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.passes.leases import key_parameters
@@ -41,16 +41,6 @@ _CHECKED = """
 UPDATE sync.checkpoints SET checked_at = now() WHERE org_id = %s AND adapter = %s AND entity = %s
 """
 
-_CHANGED_PARENTS = """
-SELECT EXISTS (
-  SELECT FROM {table} parent
-  LEFT JOIN sync.parent_listings listing
-    ON (listing.org_id, listing.adapter, listing.entity, listing.parent_id)
-     = (parent.org_id, parent.adapter, %(entity)s, parent.external_id)
-  WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
-    AND parent.deleted_at IS NULL AND listing.parent_hash IS DISTINCT FROM parent.content_hash)
-"""
-
 
 def count_changes(connection: Connection, key: SyncKey, batch: MappedBatch) -> int:
     """Count the records of a batch that storing would change, dead letters that are known left out."""
@@ -79,11 +69,3 @@ def load_announced(connection: Connection, lease: Lease, pass_id: PassId) -> dic
 def note_checked(connection: Connection, key: SyncKey) -> None:
     """Store that the source was checked for changes now."""
     connection.execute(_CHECKED, key_parameters(key))
-
-
-def has_changed_parents(connection: Connection, key: SyncKey, parent: EntityName) -> bool:
-    """Return whether a parent is stored that was never listed, or differs from what it was when it was listed."""
-    org, adapter, entity = key_parameters(key)
-    parameters = {"org": org, "adapter": adapter, "entity": entity, "parent": parent}
-    statement = on_table(_CHANGED_PARENTS, table_of(connection, key, parent))
-    return bool(fetch_one(connection, statement, parameters)[0])

@@ -1,25 +1,20 @@
 """Which parents of a nested entity are read next, and what their lists say is missing."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from openfaith_sync.domain.ids import EntityId, ExternalId, SyncKey
+from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors
 from openfaith_sync.domain.passes.passes import PassId
-from openfaith_sync.domain.records.nesting import Nesting, ParentPlace
-from openfaith_sync.store.passes.leases import key_parameters
-from openfaith_sync.store.passes.riders import differs_from_named
-from openfaith_sync.store.postgres.statements import Connection
-from openfaith_sync.store.schema.record_tables import on_table
+from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope, RecordPlace
+from openfaith_sync.store.passes.due_parents import about_parents, parent_parameters
+from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
 # `named` are the members in the parent's own record, `held` those in our records.
 _TO_READ = """
-SELECT parent.external_id, parent.content_hash, listing.listed, {named}, {held}
-FROM {parents} parent
-LEFT JOIN sync.parent_listings listing
-  ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
-  AND listing.parent_id = parent.external_id
-WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
-  AND parent.deleted_at IS NULL AND parent.external_id > %(after)s
-  AND {is_due}
+SELECT parent.external_id, {content}, listing.listed, {named}, {held}, {ancestors}, {own}, listing.watermark,
+       {is_named}, statement_timestamp()
+{from} {living} AND parent.external_id > %(after)s AND {is_due}
 ORDER BY parent.external_id LIMIT %(limit)s
 """
 _NAMED = """
@@ -31,19 +26,18 @@ ARRAY(SELECT nested."{member}" FROM {table} nested
       WHERE nested.org_id = %(org)s AND nested."{under}" = parent.id AND nested.deleted_at IS NULL)
 """
 _COUNT = """
-SELECT count(*), count(*) FILTER (WHERE listing.pass_id = %(pass)s)
-FROM {parents} parent
-LEFT JOIN sync.parent_listings listing
-  ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
-  AND listing.parent_id = parent.external_id
-WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
-  AND parent.deleted_at IS NULL AND ({is_due} OR listing.pass_id = %(pass)s)
+SELECT count(*) FILTER (WHERE {is_due} OR listing.pass_id = %(pass)s),
+       count(*) FILTER (WHERE listing.pass_id = %(pass)s), count(*) FILTER (WHERE NOT {has_path}),
+       count(*) FILTER (WHERE {has_path} AND NOT {is_wanted}),
+       count(*) FILTER (WHERE {has_path} AND {is_wanted} AND {is_frozen})
+{from} {living}
 """
-# In a full walk, parents that this pass has not read yet; else those that changed since their list was read.
-_IS_DUE = {
-    True: "listing.pass_id IS DISTINCT FROM %(pass)s",
-    False: "listing.parent_hash IS DISTINCT FROM parent.content_hash",
-}
+_HAS_DUE = "SELECT EXISTS (SELECT {from} {living} AND {is_due})"
+_ANCESTORS = """
+SELECT parent.external_id, {ancestors} {from}
+WHERE parent.org_id = %(org)s AND parent.adapter = %(adapter)s AND parent.type = %(parent)s
+  AND parent.external_id = ANY (%(ids)s::text[]) AND {has_path}
+"""
 # The list of a tombstoned parent says nothing; when the parent comes back, it is read again.
 _DROP_GONE_PARENTS = """
 WITH gone AS (
@@ -66,11 +60,15 @@ ON CONFLICT (org_id, adapter, entity, external_id) DO UPDATE
 SET times_missed = known.times_missed + 1, last_pass_id = EXCLUDED.last_pass_id, parent_id = EXCLUDED.parent_id
 WHERE known.last_pass_id < EXCLUDED.last_pass_id
 """
-# After a full walk: records in no list that were stored before the walk and not written to since.
+# After a full walk: records in no list that were stored before the walk and not written to since. What stands below a
+# living parent whose list this pass did not read proves nothing by its absence; nor does, while there is such a parent,
+# a record whose own is unknown.
 _COMPARE = """
 WITH listed AS MATERIALIZED (
   SELECT unnest(listed) AS external_id FROM sync.parent_listings
   WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s
+), unread AS MATERIALIZED (
+  SELECT parent.id {from} {living} AND listing.pass_id IS DISTINCT FROM %(pass)s
 ), absent AS (
   SELECT held.external_id, parent.external_id AS parent_id
   FROM {table} held
@@ -80,6 +78,8 @@ WITH listed AS MATERIALIZED (
   WHERE held.org_id = %(org)s AND held.adapter = %(adapter)s AND held.type = %(entity)s AND held.deleted_at IS NULL
     AND held.synced_at < (SELECT started_at FROM sync.passes WHERE org_id = %(org)s AND pass_id = %(pass)s)
     AND NOT EXISTS (SELECT FROM listed WHERE listed.external_id = held.external_id)
+    AND NOT EXISTS (SELECT FROM unread WHERE unread.id = held."{under}")
+    AND (parent.id IS NOT NULL OR NOT EXISTS (SELECT FROM unread))
 )
 INSERT INTO sync.deletion_candidates AS known
   (org_id, adapter, entity, external_id, parent_id, first_pass_id, last_pass_id)
@@ -104,11 +104,17 @@ WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = 
 
 
 def load_parents(
-    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, after: str, limit: int, *, is_full: bool
+    connection: Connection,
+    key: SyncKey,
+    nesting: Nesting,
+    pass_id: PassId | None,
+    after: str,
+    limit: int,
+    scope: ParentScope,
 ) -> list[ParentPlace]:
-    """Return parents whose lists are to be read, in the order of their ids, after this one."""
-    parameters = {**_parameters(key, nesting, pass_id), "members": nesting.members_key, "after": after, "limit": limit}
-    rows = connection.execute(_to_read(nesting, is_full), parameters)
+    """Return parents whose lists are to be read, by a new pass if none is given, in the order of their ids."""
+    wanted = {"members": nesting.members_key, "after": after, "limit": limit}
+    rows = connection.execute(_to_read(nesting, scope), parent_parameters(key, nesting, pass_id) | wanted)
     return [
         ParentPlace(
             external_id=ExternalId(external_id),
@@ -116,48 +122,71 @@ def load_parents(
             listed=None if listed is None else tuple(map(ExternalId, listed)),
             named=None if named is None else frozenset(named),
             held=frozenset(EntityId(member) for member in held),
+            ancestors=_named_ids(nesting, ancestors),
+            own=_own_place(nesting, own),
+            watermark=watermark,
+            is_named=is_named,
+            loaded_at=loaded_at,
         )
-        for external_id, content_hash, listed, named, held in rows
+        for external_id, content_hash, listed, named, held, ancestors, own, watermark, is_named, loaded_at in rows
     ]
 
 
 def count_parents(
-    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool
-) -> tuple[int, int]:
-    """Count the parents whose lists this pass reads, and those that it has already read."""
-    query = on_table(_COUNT.replace("{is_due}", _is_due(nesting, is_full)), nesting.table, nesting.parent_table)
-    row = connection.execute(query, _parameters(key, nesting, pass_id)).fetchone() or (0, 0)
-    return int(row[0]), int(row[1])
+    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, scope: ParentScope
+) -> ParentCounts:
+    """Count the parents by what becomes of their lists in this pass."""
+    query = about_parents(_COUNT, nesting, scope)
+    return ParentCounts(*fetch_one(connection, query, parent_parameters(key, nesting, pass_id)))
 
 
-def compare_parents(connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, *, is_full: bool) -> None:
+def has_due_parents(connection: Connection, key: SyncKey, nesting: Nesting, scope: ParentScope) -> bool:
+    """Return whether a parent's list would be read by a new pass."""
+    query = about_parents(_HAS_DUE, nesting, scope)
+    return bool(fetch_one(connection, query, parent_parameters(key, nesting))[0])
+
+
+def load_ancestors(
+    connection: Connection, key: SyncKey, nesting: Nesting, parents: Iterable[ExternalId]
+) -> dict[ExternalId, Ancestors]:
+    """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+    wanted = sorted(set(parents))
+    if not nesting.ancestors or not wanted:
+        return dict.fromkeys(wanted, NO_ANCESTORS)
+    rows = connection.execute(about_parents(_ANCESTORS, nesting), parent_parameters(key, nesting) | {"ids": wanted})
+    return {ExternalId(external_id): _named_ids(nesting, ids) for external_id, ids in rows}
+
+
+def compare_parents(
+    connection: Connection, key: SyncKey, nesting: Nesting, pass_id: PassId, scope: ParentScope
+) -> None:
     """Make what no parent's list holds a candidate; may be repeated.
 
     After a walk of only some parents, what these lists lost are candidates already, and
     the records below parents that are gone become some.
     """
-    parameters = _parameters(key, nesting, pass_id)
-    for query in (_DROP_GONE_PARENTS, _COMPARE, _TAKE_OFF) if is_full else (_DROP_GONE_PARENTS, _TAKE_OFF):
-        query_under = query.replace("{under}", nesting.under)
-        connection.execute(on_table(query_under, nesting.table, nesting.parent_table), parameters)
+    parameters = parent_parameters(key, nesting, pass_id)
+    for query in (_DROP_GONE_PARENTS, _COMPARE, _TAKE_OFF) if scope.is_whole else (_DROP_GONE_PARENTS, _TAKE_OFF):
+        connection.execute(about_parents(query, nesting, scope), parameters)
 
 
 @cache
-def _is_due(nesting: Nesting, is_full: bool) -> str:
-    if nesting.riding is None:
-        return _IS_DUE[is_full]
-    return f"{_IS_DUE[is_full]} AND {differs_from_named(nesting.riding)}".replace("{under}", nesting.under)
-
-
-@cache
-def _to_read(nesting: Nesting, is_full: bool) -> bytes:
+def _to_read(nesting: Nesting, scope: ParentScope) -> bytes:
     named, held = "NULL", "ARRAY[]::text[]"
-    if not is_full and nesting.members_key is not None and nesting.member is not None:
-        named, held = _NAMED, _HELD.replace("{member}", nesting.member).replace("{under}", nesting.under)
-    query = _TO_READ.replace("{named}", named).replace("{held}", held).replace("{is_due}", _is_due(nesting, is_full))
-    return on_table(query, nesting.table, nesting.parent_table)
+    if not scope.is_whole and nesting.members_key is not None and nesting.member is not None:
+        named, held = _NAMED, _HELD.replace("{member}", nesting.member)
+    return about_parents(_TO_READ.replace("{named}", named).replace("{held}", held), nesting, scope)
 
 
-def _parameters(key: SyncKey, nesting: Nesting, pass_id: PassId) -> dict[str, object]:
-    org, adapter, entity = key_parameters(key)
-    return {"org": org, "adapter": adapter, "entity": entity, "parent": nesting.parent, "pass": pass_id}
+def _named_ids(nesting: Nesting, ids: Sequence[str]) -> Ancestors:
+    return {one.name: ExternalId(found) for one, found in zip(nesting.ancestors, ids, strict=True)}
+
+
+def _own_place(nesting: Nesting, ids: Sequence[str | None]) -> RecordPlace | None:
+    """Return where a parent is read by its own id; ``None`` if something on its path is unknown."""
+    if nesting.above is None:
+        return RecordPlace()
+    known = [ExternalId(found) for found in ids if found is not None]
+    if len(known) < len(ids):
+        return None
+    return RecordPlace(known[0], _named_ids(nesting.above, known[1:]))

@@ -1,18 +1,20 @@
 """Passes, checkpoints and reports of one org, as the engine needs them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from openfaith_sync.domain.ids import EntityName, SyncKey
+from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.mapping.drift import Drift
 from openfaith_sync.domain.passes.counted_records import CountedRecords
+from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.passes import Checkpoint, Lease, OpenPass, PassId, PassStart, RiderPass
 from openfaith_sync.domain.passes.rejections import RejectedRecords
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.records.nesting import Nesting, ParentPlace, ParentScope
 from openfaith_sync.domain.records.record import MappedBatch
 from openfaith_sync.store.database.org_connection import OrgConnection
 from openfaith_sync.store.erasures.erasures import load_erasures
-from openfaith_sync.store.passes import change_detection, pass_reports, passes, schema_drift
+from openfaith_sync.store.passes import change_detection, nested_parents, pass_reports, passes, schema_drift
 from openfaith_sync.store.postgres.statements import fetch_one
 
 
@@ -100,10 +102,22 @@ class PassStore(OrgConnection):
                 connection, key, erasures.without_erased(batch) if erasures else batch
             )
 
-    def has_changed_parents(self, key: SyncKey, parent: EntityName) -> bool:
-        """Return whether a stored parent was never listed, or has changed since."""
+    def has_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope) -> bool:
+        """Return whether a new pass over this scope would read the list of a stored parent."""
         with self._using(key) as connection:
-            return change_detection.has_changed_parents(connection, key, parent)
+            return nested_parents.has_due_parents(connection, key, nesting, scope)
+
+    def load_due_parents(self, key: SyncKey, nesting: Nesting, scope: ParentScope, most: int) -> Sequence[ParentPlace]:
+        """Return the first parents whose lists a new pass over this scope would read."""
+        with self._using(key) as connection:
+            return nested_parents.load_parents(connection, key, nesting, None, "", most, scope)
+
+    def load_ancestors(
+        self, key: SyncKey, nesting: Nesting, of: Iterable[ExternalId]
+    ) -> Mapping[ExternalId, Ancestors]:
+        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        with self._using(key) as connection:
+            return nested_parents.load_ancestors(connection, key, nesting, of)
 
     def note_checked(self, key: SyncKey) -> None:
         """Store that the source was checked for changes now."""

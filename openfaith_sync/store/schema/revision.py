@@ -32,6 +32,7 @@ REVISIONS = (
     "0029",
     "0030",
     "0031",
+    "0032",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
