@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
-from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource
+from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, PageNotServed
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Order, Page
@@ -134,6 +134,8 @@ class RidingSource:
     """Whether the token may not read the lists of parents."""
     is_included: Callable[[ListingQuery], bool] = lambda _: True
     """Whether a page is served with what comes with it."""
+    heavy: set[str] = field(default_factory=set)
+    """Gifts with which the source does not serve a page that includes anything."""
     lags: set[str] = field(default_factory=set)
     """Of the parts that a page includes, those that are not there yet, though their gifts name them."""
     asked: list[str] = field(default_factory=list)
@@ -185,6 +187,8 @@ class RidingSource:
         if query.order is Order.VERSION_DESCENDING:
             rows.reverse()
         shown = rows[query.offset : query.offset + (query.size or 5)]
+        if query.children and self.heavy.intersection(shown):
+            raise PageNotServed("504")
         is_whole = bool(query.children) and self.is_included(query)
         children = self._children(shown, query.children) if is_whole else {}
         records = [self._gift(one, is_whole=is_whole) for one in shown]

@@ -150,6 +150,13 @@ def test_pages_without_their_riders_are_made_up_for_by_lists(church: RidingChurc
     assert church.source.asked == []
 
 
+def test_a_row_that_is_only_served_without_its_riders_costs_its_own_lists_alone(church: RidingChurch) -> None:
+    church.source.heavy = {"7", "8"}
+    church.sync_all()
+    assert is_true(church)
+    assert sorted(one for one in church.source.asked if one.startswith("part:")) == ["part:7", "part:8"]
+
+
 @pytest.mark.parametrize("mode", [SyncMode.DELTA, SyncMode.RECONCILIATION])
 def test_what_no_page_includes_any_more_is_not_deleted(synced: RidingChurch, mode: SyncMode) -> None:
     synced.source.is_included = lambda _: False

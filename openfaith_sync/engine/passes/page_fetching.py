@@ -49,7 +49,8 @@ class Fetcher:
         names = list(dict.fromkeys((entity, *map(EntityName, declared.sideload.values()))))
         self.riders = riders_of(manifest, entity)
         """Riders, which come with every whole record of the entity."""
-        self.reader = PageReader(source.read_page, manifest.paging_of(entity).size)
+        are_riders = len(self.riders) == len(names) - 1
+        self.reader = PageReader(source.read_page, manifest.paging_of(entity).size, is_made_up_for=are_riders)
         self._entity = entity
         self._overlap = declared.delta.overlap
         self.notes_ids = notes_ids

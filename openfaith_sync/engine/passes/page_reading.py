@@ -26,6 +26,9 @@ PAGES_BEFORE_GROWTH = 4
 MOST_STEPPED_OVER = 1_000
 """In one page; a source that serves fewer places than this in a row is not serving the listing."""
 
+MOST_WITHOUT_CHILDREN = 20
+"""So many rows that are only served alone and without their children are a listing that is not served with them."""
+
 PAGES_BEYOND = (1, 2, 4, 8, 16)
 """So many pages after the one that is not served a row is tried, where the listing has not been served yet."""
 
@@ -43,8 +46,17 @@ class _Cost:
 class PageReader:
     """Read the pages of one listing, and remember which size of page the source serves. Thread-safe."""
 
-    def __init__(self, read: ReadPage, full_size: int) -> None:
-        """Read through ``read``, in pages of ``full_size`` where the source serves them."""
+    def __init__(self, read: ReadPage, full_size: int, *, is_made_up_for: bool = False) -> None:
+        """Read through ``read``, in pages of ``full_size`` where the source serves them.
+
+        Args:
+            read: Sends one request.
+            full_size: The rows of a full page.
+            is_made_up_for: Whether children that a row is not served with are found by what it names; then those
+                of the other rows are still asked for.
+        """
+        self._is_made_up_for = is_made_up_for
+        self._rows_without_children = 0
         self._read_page = read
         self._full_size = full_size
         self._size = full_size
@@ -123,19 +135,23 @@ class PageReader:
                 if size > 1 and isinstance(failure, PageNotServed):
                     size //= 2
                     continue
-                found = self._read_without_children(query, size, cost)
+                is_one_row = size == 1 and isinstance(failure, PageNotServed)
+                found = self._read_without_children(query, size, cost, is_one_row=is_one_row)
                 if found is None:
                     raise
                 page = found
             self._note_served(query, size)
             return page
 
-    def _read_without_children(self, query: ListingQuery, size: int, cost: _Cost) -> Page | None:
+    def _read_without_children(self, query: ListingQuery, size: int, cost: _Cost, *, is_one_row: bool) -> Page | None:
         """Return a page without the children that it was not served with; ``None`` where it asked for none."""
         if not query.children or self._without_children:
             return None
         page = self._ask(replace(query, children=()), size, cost)
-        self._without_children = True
+        with self._lock:
+            self._rows_without_children += 1
+            is_rare = self._is_made_up_for and self._rows_without_children <= MOST_WITHOUT_CHILDREN
+            self._without_children = not (is_one_row and is_rare)
         return page
 
     def _step_over(self, query: ListingQuery, cost: _Cost) -> Page:
@@ -179,7 +195,8 @@ class PageReader:
             offset += page.rows
         for place, page in places:
             try:
-                again = self._ask(replace(query, offset=place), 1, cost)
+                # Only the id counts, and the row may not be served with its children.
+                again = self._ask(replace(query, offset=place, children=()), 1, cost)
             except PageNotServed:
                 if _failure(page) is not None:
                     continue
