@@ -31,7 +31,7 @@ from openfaith_sync.domain.passes.passes import (
     SyncMode,
 )
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
-from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
+from openfaith_sync.domain.passes.walk_place import version_key
 from openfaith_sync.domain.records.riding import rides
 from openfaith_sync.engine.dead_letters.replay import replay_outdated
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
@@ -48,6 +48,7 @@ from openfaith_sync.engine.passes.pass_log import log_result, logged_sync
 from openfaith_sync.engine.passes.pass_runner import PassRunner
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
+from openfaith_sync.engine.passes.variants import beginning_of, count_listing, covered_until, without_repeated
 from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, look_back
@@ -185,8 +186,8 @@ class EntitySync:
             watermark_to=own.version,
             riders=tuple(Rider(child, newest.version, fingerprint(child)) for child, newest in children.items()),
         )
-        place = WalkPlace(
-            (Slice(lower=delta_start(watermark, self._entity.delta.overlap)),),
+        place = replace(
+            beginning_of(self._entity, delta_start(watermark, self._entity.delta.overlap)),
             counted_children={k: newest.counted for k, newest in children.items() if newest.counted is not None},
         )
         return self._session.store.open_pass(self._session.lease, start, place)
@@ -230,8 +231,12 @@ class EntitySync:
         self._note_what_was_learnt(fetcher, opened, children)
         newest = self._newest_read(opened)
         covered = newest if self._walks_by_version or mode is SyncMode.DELTA else opened.start.watermark_to
-        watermark = bound_watermark(covered, walking.answered_at, self._entity.delta.overlap)
+        until = covered_until(self._entity, walking.place, walking.answered_at)
+        watermark = bound_watermark(covered, until, self._entity.delta.overlap)
         source_count = self._count_at_end(walking, newest) if mode is SyncMode.FULL else None
+        if source_count is not None:
+            held = store.count_live(session.key) + store.count_set_aside(session.key)
+            source_count = without_repeated(self._entity, source_count, max(0, progress.records - held))
         counted = self._session.count_records(source_count)
         missing = 0 if counted is None else counted.count_missing(progress.records)
         if mode is SyncMode.DELTA and progress.counts.created + progress.counts.updated:
@@ -340,9 +345,9 @@ class EntitySync:
         if self._entity.total_count != "exact":
             return None
         reader = PageReader(self._session.source.read_page, self._session.manifest.paging_of(self._entity.name).size)
-        page = reader.read(ListingQuery(self._entity.name, size=1))
-        self._requests += page.requests
-        return page.total_count
+        found = count_listing(self._entity, reader.read, ListingQuery(self._entity.name, size=1))
+        self._requests += found.requests
+        return found.counted
 
 
 class _WatermarkAhead(Exception):

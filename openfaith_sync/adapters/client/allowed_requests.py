@@ -96,7 +96,8 @@ def allowed_reads(manifest: Manifest) -> Iterator[AllowedRequest]:
 
 def _entity_reads(entity: Entity, fixed: Mapping[str, str]) -> Iterator[AllowedRequest]:
     endpoints, ids = entity.endpoints, _ID_PATTERNS[entity.id_format]
-    yield AllowedRequest("GET", entity.path + endpoints.list, fixed, ids)
+    for variant in entity.variants or ({},):
+        yield AllowedRequest("GET", entity.path + endpoints.list, {**fixed, **variant}, ids)
     if endpoints.get is not None:
         yield AllowedRequest("GET", entity.path + endpoints.get, endpoints.get_parameters, ids)
     if entity.merges is not None:

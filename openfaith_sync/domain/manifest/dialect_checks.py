@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from openfaith_sync.domain.manifest.adapter_file import AdapterFile
 from openfaith_sync.domain.manifest.dialect_files import ADAPTER_FILES, JsonApiKeys, PlainKeys
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
-from openfaith_sync.domain.manifest.problem import ManifestProblem
+from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 
 _WHERE = re.compile(r"where\[([a-z0-9_]+)\](?:\[(?:gt|gte|lt|lte)\])?")
 
@@ -56,12 +56,14 @@ def _plain_problems(adapter_file: PlainKeys, entity: EntityKeys) -> Iterator[Man
 
 
 def _parameter_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
-    for name in entity.parameters:
+    named: list[tuple[Key, str]] = [(("parameters",), name) for name in entity.parameters]
+    named += [(("variants", str(place)), name) for place, variant in enumerate(entity.variants) for name in variant]
+    for key, name in named:
         filtered = _WHERE.fullmatch(name)
         if filtered is None and name != "filter":
-            yield ManifestProblem(("parameters",), "where[...] or filter; all others are set by the engine", repr(name))
+            yield ManifestProblem(key, "where[...] or filter; all others are set by the engine", repr(name))
         elif filtered and filtered[1] not in entity.filters:
             expected = f"one of filters: {', '.join(entity.filters)}; the source ignores unknown ones"
-            yield ManifestProblem(("parameters",), expected, repr(name))
+            yield ManifestProblem(key, expected, repr(name))
         elif filtered and filtered[1] == entity.delta.attribute:
-            yield ManifestProblem(("parameters",), "another filter: deltas set this one themselves", repr(name))
+            yield ManifestProblem(key, "another filter: deltas set this one themselves", repr(name))

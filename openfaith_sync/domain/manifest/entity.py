@@ -56,6 +56,11 @@ class Entity(EntityPart):
         return EntityName(self.relationships[self.nested.under].target) if self.nested else None
 
     @property
+    def variants_count(self) -> int:
+        """Return of how many variants its listing is made."""
+        return max(1, len(self.variants))
+
+    @property
     def has_one_record(self) -> bool:
         """Return whether its path gives one record and no list."""
         return self.singleton or (self.nested is not None and self.nested.one)

@@ -52,6 +52,8 @@ class ListingQuery:
 
     entity: EntityName
     order: Order = Order.ID
+    variant: int = 0
+    """Which variant of the listing, where it has several."""
     version_from: datetime | None = None
     """Only versions at or after this one."""
     version_before: datetime | None = None

@@ -36,6 +36,8 @@ class Slice:
     counted: int | None = None
     """What the source must count from ``lower`` on if no row has left; the next request then starts behind the
     anchor. Never stored: a walk that is resumed begins with its anchors."""
+    variant: int = 0
+    """Which variant of the listing it is a part of."""
     done: bool = False
 
 
@@ -50,6 +52,8 @@ class WalkPlace:
     resumed_at: str | None = None
     """The newest version read before the pass was first interrupted. A record may have changed again
     within that second after it was read, so the watermark must not pass it."""
+    answered_from: str | None = None
+    """When the source first answered in this pass, by its own clock; in a listing of several variants only."""
     page_size: int | None = None
     """The size of page that the source serves of this listing, where that is less than a full one."""
     is_without_children: bool = False
@@ -75,6 +79,7 @@ class WalkPlace:
             if not slice_.done
         ]
         learnt = {
+            "answered_from": self.answered_from,
             "page_size": self.page_size,
             "is_without_children": self.is_without_children,
             "counted_children": dict(self.counted_children),
@@ -90,6 +95,7 @@ class WalkPlace:
         return cls(
             tuple(slices),
             found["resumed_at"],
+            found.get("answered_from"),
             found.get("page_size"),
             found.get("is_without_children", False),
             found.get("counted_children", {}),

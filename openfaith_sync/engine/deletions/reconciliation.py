@@ -24,6 +24,7 @@ from openfaith_sync.engine.deletions.version_rollback import VersionRollback
 from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.token_walk import whole_listing_walk
+from openfaith_sync.engine.passes.variants import beginning_of, count_listing, without_repeated
 from openfaith_sync.engine.ports.evidence import Evidence
 
 
@@ -53,7 +54,7 @@ class Reconciliation:
             TransientError: The listing was not complete; it is discarded.
             SyncError: The source or the store failed; a later call resumes.
         """
-        opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, WalkPlace())
+        opened, is_resumed = self._session.open_pass(SyncMode.RECONCILIATION, beginning_of(self._session.entity))
         evidence = self._session.store.open_evidence(self._session.lease, opened.pass_id)
         self._within = self._find_window(evidence, is_resumed=is_resumed)
         self._fetcher = self._session.build_fetcher(self._within)
@@ -160,16 +161,18 @@ class Reconciliation:
         self._note_complete(evidence, rows, after)
         return opened
 
-    @staticmethod
-    def _note_complete(evidence: Evidence, rows: int, source_count: int | None) -> None:
+    def _note_complete(self, evidence: Evidence, rows: int, source_count: int | None) -> None:
         listed = evidence.count_listed()
+        if source_count is not None:
+            source_count = without_repeated(self._session.entity, source_count, max(0, rows - listed))
         twice = {"listed_twice": rows - listed} if rows > listed else {}
         evidence.note_report({"listed": listed, "source_count": source_count, **twice})
 
     def _list_again(self, opened: OpenPass, evidence: Evidence) -> OpenPass:
         """Restart the listing of the same pass."""
-        evidence.restart_listing(WalkPlace())
-        return replace(opened, place=WalkPlace())
+        place = beginning_of(self._session.entity)
+        evidence.restart_listing(place)
+        return replace(opened, place=place)
 
     def _prove_kept(self, opened: OpenPass, evidence: Evidence) -> None:
         """Refuse to compare with fewer ids than were listed: lost rows would delete a church's records."""
@@ -183,9 +186,10 @@ class Reconciliation:
     def _count(self) -> int | None:
         if self._session.entity.total_count != "exact":
             return None
-        page = self._fetcher.reader.read(ListingQuery(self._session.entity.name, size=1, is_sparse=True))
-        self._requests += page.requests
-        return page.total_count
+        query = ListingQuery(self._session.entity.name, size=1, is_sparse=True)
+        found = count_listing(self._session.entity, self._fetcher.reader.read, query)
+        self._requests += found.requests
+        return found.counted
 
     def _fetch_missing(self, opened: OpenPass, evidence: Evidence) -> None:
         """Read each record that was listed and is not stored here, and store it."""

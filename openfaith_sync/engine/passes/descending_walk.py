@@ -32,7 +32,13 @@ class DescendingWalk:
 
     def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
-        return ListingQuery(self._entity.name, Order.VERSION_DESCENDING, offset=slice_.offset, children=self._children)
+        return ListingQuery(
+            self._entity.name,
+            Order.VERSION_DESCENDING,
+            variant=slice_.variant,
+            offset=slice_.offset,
+            children=self._children,
+        )
 
     def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  never cut
         """Move a slice past a page that answered its query, or to where the ground has moved."""

@@ -33,7 +33,12 @@ class IdWalk:
     def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
         return ListingQuery(
-            self._entity.name, Order.ID, offset=slice_.offset, children=self._children, is_sparse=self._is_sparse
+            self._entity.name,
+            Order.ID,
+            variant=slice_.variant,
+            offset=slice_.offset,
+            children=self._children,
+            is_sparse=self._is_sparse,
         )
 
     def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  see below
@@ -77,7 +82,8 @@ class IdWalk:
         if not is_inside or (slice_.upper is not None and sort_key(cut) >= sort_key(slice_.upper)):
             return None
         before = max(0, query.offset - slice_.offset - 1)
-        right = self.advance(Slice(lower=cut, upper=slice_.upper, offset=query.offset), page)
+        part = Slice(lower=cut, upper=slice_.upper, offset=query.offset, variant=slice_.variant)
+        right = self.advance(part, page)
         behind = max(0, (slice_.remaining or 0) - before - len(ids))
         right_part = replace(right.slice, remaining=0 if right.slice.done else behind)
         return Split(replace(slice_, upper=cut, remaining=before), right_part, right.fresh)

@@ -8,6 +8,7 @@ from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.passes.listing import ListingQuery, Order
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.page_reading import PageReader
+from openfaith_sync.engine.passes.variants import each_variant
 from openfaith_sync.engine.passes.watermarks import bound_watermark, newest_believed
 
 
@@ -25,8 +26,18 @@ def read_newest_version(session: EntitySession, entity: Entity) -> NewestVersion
     """Return the newest version of an entity that the source shows, and the number of records that it counts."""
     if entity.delta.by is DeltaCapability.NONE:
         return NewestVersion()
-    reader = PageReader(session.source.read_page, session.manifest.paging_of(entity.name).size)
     query = ListingQuery(entity.name, Order.VERSION_DESCENDING, size=1)
+    found = [_read_one(session, entity, part) for part in each_variant(entity, query)]
+    counts = [one.counted for one in found]
+    return NewestVersion(
+        max((one.version for one in found if one.version is not None), default=None),
+        None if None in counts else sum(count or 0 for count in counts),
+        sum(one.requests for one in found),
+    )
+
+
+def _read_one(session: EntitySession, entity: Entity, query: ListingQuery) -> NewestVersion:
+    reader = PageReader(session.source.read_page, session.manifest.paging_of(entity.name).size)
     page = reader.read(query)
     requests = page.requests
     newest = newest_believed(page, entity)

@@ -51,6 +51,7 @@ class Fetcher:
         """Riders, which come with every whole record of the entity."""
         are_riders = len(self.riders) == len(names) - 1
         self.reader = PageReader(source.read_page, manifest.paging_of(entity).size, is_made_up_for=are_riders)
+        self.variants = declared.variants_count
         self._entity = entity
         self._overlap = declared.delta.overlap
         self.notes_ids = notes_ids

@@ -63,7 +63,8 @@ class PageReader:
         self._steady_size = full_size
         self._until_growth = PAGES_BEFORE_GROWTH
         self._served_in_a_row = 0
-        self._known: ListingQuery | None = None
+        # By variant: that one is served says nothing of the others.
+        self._known: dict[int, ListingQuery] = {}
         self._without_children = False
         self._lock = threading.Lock()
 
@@ -171,7 +172,7 @@ class PageReader:
     def _prove_served(self, query: ListingQuery, cost: _Cost) -> None:
         """Return once the source serves this listing, apart from the row that the query begins with."""
         beyond = (replace(query, offset=query.offset + pages * self._full_size) for pages in PAGES_BEYOND)
-        places = [place for place in (self._known, *beyond) if place is not None]
+        places = [place for place in (self._known.get(query.variant), *beyond) if place is not None]
         for place in places:
             try:
                 self._ask(place, 1, cost)
@@ -231,7 +232,7 @@ class PageReader:
     def _note_served(self, query: ListingQuery, size: int) -> None:
         """Request pages of this size from now on, and larger ones after some of them."""
         with self._lock:
-            self._known = replace(query, size=1, children=(), is_reducible=False)
+            self._known[query.variant] = replace(query, size=1, children=(), is_reducible=False)
             if size == self._full_size == self._size:
                 return
             if size < min(self._size, query.size or self._full_size):

@@ -20,7 +20,7 @@ from openfaith_sync.domain.log_context import current_log_context, enter_log_con
 from openfaith_sync.domain.manifest.paging import Paging
 from openfaith_sync.domain.passes.listing import ListingQuery, Page
 from openfaith_sync.domain.passes.passes import Counts, Lease, OpenPass, PageCommit, PassId
-from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace
+from openfaith_sync.domain.passes.walk_place import Slice, WalkPlace, version_key
 from openfaith_sync.domain.records.record import MappedBatch, join_batches
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
@@ -93,7 +93,8 @@ class PassRunner:
         self._steps_without_records = 0
         fetcher.reader.recall(opened.place.page_size, is_without_children=opened.place.is_without_children)
         self._riders = {rider.entity: rider.watermark_to for rider in opened.start.riders}
-        self._whole_counts: set[int | None] = set()
+        self._whole_counts: dict[int, set[int | None]] = {}
+        """What answers counted of each whole variant of the listing."""
         self.answered_first_at: datetime | None = None
         self.answered_at: datetime | None = None
         """The time of the source's last response, by its own clock."""
@@ -106,7 +107,15 @@ class PassRunner:
     @property
     def source_count(self) -> int | None:
         """Return what the source counts, if every answer that counts the whole listing has as many as were read."""
-        return self.progress.records if self._whole_counts == {self.progress.records} else None
+        counts = [count for counts in self._whole_counts.values() for count in counts]
+        is_steady = len(counts) == len(self._whole_counts) == self._fetcher.variants
+        is_read = is_steady and None not in counts and sum(count or 0 for count in counts) == self.progress.records
+        return self.progress.records if is_read else None
+
+    @property
+    def place(self) -> WalkPlace:
+        """Return the place after all pages that were read."""
+        return self._place
 
     def run(self) -> PassProgress:
         """Read and commit until every slice is done.
@@ -166,7 +175,7 @@ class PassRunner:
         is_unknown = isinstance(error, DefinitionError | NotFoundAtSource)
         if token is None or asked.query.token != token or not is_unknown:
             return False
-        self._place = self._place.with_slice(asked.index, Slice())
+        self._place = self._place.with_slice(asked.index, Slice(variant=asked.query.variant))
         return True
 
     def _start(self, threads: Executor) -> None:
@@ -229,16 +238,24 @@ class PassRunner:
         self.answered_at = max(filter(None, (self.answered_at, page.answered_at)), default=None)
         self.answered_first_at = min(filter(None, (self.answered_first_at, page.answered_at)), default=None)
         if query.version_from is None and query.version_before is None:
-            self._whole_counts.add(page.total_count)
+            self._whole_counts.setdefault(query.variant, set()).add(page.total_count)
 
     def _with_what_was_learnt(self, fetched: MappedPage) -> WalkPlace:
         reader = self._fetcher.reader
         return replace(
             self._place,
+            answered_from=self._first_answer(fetched.page.answered_at),
             page_size=reader.reduced_size,
             is_without_children=reader.is_without_children,
             counted_children=self._still_counted(fetched),
         )
+
+    def _first_answer(self, answered_at: datetime | None) -> str | None:
+        """Return when the source first answered in this pass, or in an earlier run of it."""
+        known = self._place.answered_from
+        if self._fetcher.variants == 1 or answered_at is None:
+            return known
+        return min(known or version_key(answered_at), version_key(answered_at))
 
     def _still_counted(self, fetched: MappedPage) -> Mapping[EntityName, int]:
         """Return the counts of the children of which no page has brought one that may be newer than its count."""

@@ -4,6 +4,7 @@ One request where the source can order by version: the newest page is mapped and
 compared with what is stored. Only the time of the check is written.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from openfaith_sync.domain.dead_letters.dead_letter import LetterFilter
@@ -60,9 +61,9 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
         work = lists.find_work()
         probe = Probe(work is not None, work or "nothing new", lists.requests)
     elif probed.delta.by is DeltaCapability.NONE:
-        probe = _probe_whole(session, probed)
+        probe = _probe_each(probed, lambda variant: _probe_whole(session, probed, variant))
     else:
-        probe = _probe_newest(session, probed, checkpoint)
+        probe = _probe_each(probed, lambda variant: _probe_newest(session, probed, checkpoint, variant))
     if not probe.has_work:
         store.note_checked(key)
     return probe
@@ -109,13 +110,24 @@ def _has_outdated_letters(session: Session, entity: EntityName) -> bool:
     return bool(session.store.load_waiting_letters(session.key(entity), outdated, None, 1))
 
 
-def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> Probe:
+def _probe_each(entity: Entity, probe_variant: Callable[[int], Probe]) -> Probe:
+    """Probe each variant of a listing, until one has work."""
+    requests = 0
+    for variant in range(entity.variants_count):
+        probe = probe_variant(variant)
+        requests += probe.requests
+        if probe.has_work:
+            break
+    return replace(probe, requests=requests)
+
+
+def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint, variant: int) -> Probe:
     is_filtered, watermark = entity.delta.by is DeltaCapability.FILTER, checkpoint.watermark
     lower = look_back(watermark, entity.delta.overlap) if watermark and is_filtered else None
     key = session.key(entity.name)
     fetcher = Fetcher(session.manifest, session.source, session.org, entity.name)
     # A record names its riders only where they are asked for; without these names each would differ from ours.
-    query = ListingQuery(entity.name, Order.VERSION_DESCENDING, version_from=lower, children=fetcher.riders)
+    query = ListingQuery(entity.name, Order.VERSION_DESCENDING, variant, version_from=lower, children=fetcher.riders)
     fetched = fetcher.fetch(query)
     page, requests = fetched.page, fetched.page.requests
     if is_ahead(watermark, page.answered_at):
@@ -137,11 +149,11 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint) -> P
     return _probe_of(changed, requests)
 
 
-def _probe_whole(session: Session, entity: Entity) -> Probe:
+def _probe_whole(session: Session, entity: Entity, variant: int) -> Probe:
     """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
     fetcher, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0
     is_by_token = session.manifest.adapter_file.paging.is_by_token and entity.is_paged
-    query = ListingQuery(entity.name, token="" if is_by_token else None, children=fetcher.riders)
+    query = ListingQuery(entity.name, variant=variant, token="" if is_by_token else None, children=fetcher.riders)
     for _ in range(MOST_PROBED_PAGES):
         fetched = fetcher.fetch(query)
         requests += fetched.page.requests

@@ -25,7 +25,11 @@ class TokenWalk:
     def query(self, slice_: Slice) -> ListingQuery:
         """Return the request that reads on from here."""
         return ListingQuery(
-            self._entity.name, children=self._children, is_sparse=self._is_sparse, token=slice_.token or ""
+            self._entity.name,
+            variant=slice_.variant,
+            children=self._children,
+            is_sparse=self._is_sparse,
+            token=slice_.token or "",
         )
 
     def advance(self, slice_: Slice, page: Page, query: ListingQuery | None = None) -> Step:  # noqa: ARG002  never cut

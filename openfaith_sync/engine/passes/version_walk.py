@@ -54,6 +54,7 @@ class VersionWalk:
         return ListingQuery(
             entity=self._entity.name,
             order=Order.VERSION,
+            variant=slice_.variant,
             version_from=parse_key(slice_.lower),
             version_before=parse_key(slice_.upper),
             offset=slice_.offset if slice_.counted is None else slice_.offset + 1,
@@ -107,7 +108,7 @@ class VersionWalk:
         behind = (slice_.remaining or 0) // 2
         if page.total_count is not None:
             behind = min(slice_.remaining or 0, max(0, page.total_count - query.offset - first))
-        right = Slice(lower=cut, upper=slice_.upper, remaining=behind)
+        right = Slice(lower=cut, upper=slice_.upper, remaining=behind, variant=slice_.variant)
         left = replace(slice_, upper=cut, remaining=(slice_.remaining or 0) - behind, counted=None)
         is_last = first == len(keys)
         # It is unknown on which side of the split a row without a version is: the right side reads it again.

@@ -6,6 +6,7 @@ listing shows no versions and is read whole. Nothing is stored.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource
 from openfaith_sync.domain.ids import EntityName, ExternalId
@@ -16,6 +17,7 @@ from openfaith_sync.domain.planning.ranges import Range
 from openfaith_sync.engine.passes.page_fetching import Fetcher, MappedPage
 from openfaith_sync.engine.passes.page_reading import PageReader, ReadPage
 from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.passes.variants import count_listing, each_variant, join_pages
 from openfaith_sync.engine.passes.watermarks import look_back, newest_believed
 
 
@@ -85,10 +87,12 @@ class SourceLook:
         """Read the newest page of a listing; where no version orders it, all of a short listing."""
         if self._entity.delta.by is not DeltaCapability.NONE:
             fetcher = self._build_fetcher()
-            pages = [self._note(fetcher.fetch(ListingQuery(self._entity.name, Order.VERSION_DESCENDING)))]
+            query = ListingQuery(self._entity.name, Order.VERSION_DESCENDING)
+            listings = [[self._note(fetcher.fetch(part))] for part in each_variant(self._entity, query)]
         else:
-            pages = list(self._read_short_listing())
-        last = pages[-1].page
+            listings = [list(self._read_short_listing(part)) for part in range(self._entity.variants_count)]
+        pages = [page for listing in listings for page in listing]
+        last = join_pages([listing[-1].page for listing in listings])
         return _Rows(
             ids=frozenset(record.external_id for one in pages for record in one.page.records),
             differing=sum(self._session.store.count_changes(self._key, one.batch) for one in pages),
@@ -96,9 +100,10 @@ class SourceLook:
             are_all=not last.has_next and not last.is_short,
         )
 
-    def _read_short_listing(self) -> Iterator[MappedPage]:
+    def _read_short_listing(self, variant: int) -> Iterator[MappedPage]:
         is_by_token = self._paging.is_by_token and self._entity.is_paged
-        fetcher, query = self._build_fetcher(), ListingQuery(self._entity.name, token="" if is_by_token else None)
+        fetcher = self._build_fetcher()
+        query = ListingQuery(self._entity.name, variant=variant, token="" if is_by_token else None)
         for _ in range(MOST_PROBED_PAGES):
             fetched = self._note(fetcher.fetch(query))
             yield fetched
@@ -126,8 +131,8 @@ class SourceLook:
             return count
         lower = look_back(watermark, self._entity.delta.overlap)
         query = ListingQuery(self._entity.name, Order.VERSION, version_from=lower, size=1)
-        page = self._read_one(self._session.source.read_page, query)
-        return count if page.total_count is None else page.total_count
+        found = count_listing(self._entity, partial(self._read_one, self._session.source.read_page), query)
+        return count if found.counted is None else found.counted
 
     def _count_merges(self) -> int | None:
         if self._entity.merges is None:

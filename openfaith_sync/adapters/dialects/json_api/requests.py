@@ -24,9 +24,8 @@ class JsonApiRequests:
     def listing(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
         paging = self._paging
-        parameters: dict[str, str | int] = {
-            name: fill_parameter(text, **query.ids) for name, text in entity.parameters.items()
-        }
+        fixed = {**entity.parameters, **(entity.variants[query.variant] if entity.variants else {})}
+        parameters: dict[str, str | int] = {name: fill_parameter(text, **query.ids) for name, text in fixed.items()}
         if not entity.has_one_record:
             parameters[paging.size_parameter] = query.size or entity.page_size or paging.size
             if query.offset:
