@@ -50,7 +50,7 @@ class DocumentBuilder:
 
     def nested_page(self, edge: RelationshipEdge, row: Row, query: Query, path: str) -> Document:
         """Return a page of the records that belong to another one."""
-        selection = self._selector.select_among(edge.target, query, list(edge.visible(row)))
+        selection = self._selector.select_below(edge, row, query)
         parent = Parent(edge.source.entity.resource, str(row.id))
         return self._page(edge.target, query, path, selection, parent)
 

@@ -56,8 +56,8 @@ def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
             yield _number_condition(table, where, kind)
         elif not where.operator:
             yield Condition(_equals_text(table.position[where.name], where.value))
-    elif where.name.removesuffix("_id") in table.link_position:
-        place = table.link_position[where.name.removesuffix("_id")]
+    elif _referring(where.name) in table.link_position:
+        place = table.link_position[_referring(where.name)]
         yield Condition(lambda row: str(row.references[place]) == where.value)
     elif where.name == _ARCHIVE_STATUS:
         yield from _archive_condition(table, where.value)
@@ -65,6 +65,11 @@ def _condition(world: World, table: Table, where: Where) -> Iterator[Condition]:
         test = find_search(world, table, where.name, where.value)
         if test is not None:
             yield Condition(test)
+
+
+def _referring(name: str) -> str:
+    """Return the relationship whose target a filter names by its id."""
+    return name.removeprefix("account_center_").removesuffix("_id")
 
 
 def _equals_id(value: str) -> Test:

@@ -10,7 +10,7 @@ from openfaith_sync.simulator.data.edges import RelationshipEdge, World
 from openfaith_sync.simulator.data.tables import Row, Table
 from openfaith_sync.simulator.data.unmodelled_resources import unmodelled_resource
 
-_KEPT_FORMS = 48
+_KEPT_FORMS = 400
 _KEPT_BYTES = 600_000_000
 _PAGES_FOR_PEOPLE = {
     "Person": "https://people.planningcenteronline.com/people/AC",

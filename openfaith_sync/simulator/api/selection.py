@@ -7,9 +7,10 @@ from typing import Protocol
 
 from openfaith_sync.simulator.api.filters import Condition, conditions
 from openfaith_sync.simulator.api.query import Query
-from openfaith_sync.simulator.data.edges import World
+from openfaith_sync.simulator.api.scopes import known_scopes
+from openfaith_sync.simulator.data.edges import RelationshipEdge, World
 from openfaith_sync.simulator.data.ordering import LEAST, NUMERIC_TYPES, Index, OrderKey, after
-from openfaith_sync.simulator.data.tables import Table
+from openfaith_sync.simulator.data.tables import Row, Table
 
 _KEPT = 64
 
@@ -90,8 +91,21 @@ class Selector:
             return _span(table.index(order), order[0], wanted)
         return self._choose(table, order, (query.wheres, query.scopes), wanted)
 
-    def select_among(self, table: Table, query: Query, ids: Collection[int]) -> Selection:
-        """Return the rows with these ids that match the query."""
+    def select_below(self, edge: RelationshipEdge, row: Row, query: Query) -> Selection:
+        """Return the rows that belong to a row and match the query."""
+        table = edge.target
+        # The rows of a nested listing change with their own table, and a to-many with the row that holds it.
+        versions = (table.version, edge.source.version, len(table.hidden))
+        asked = (query.order, query.wheres, query.scopes)
+        key = (edge.source.entity.name, table.entity.name, edge.relationship, edge.is_back, row.id, versions, asked)
+        if query.wheres or query.scopes or known_scopes(table.entity):
+            return self._select_among(table, query, list(edge.visible(row)))
+        selected = self._kept.get(key)
+        if selected is None:
+            selected = self._keep(key, self._select_among(table, query, list(edge.visible(row))))
+        return selected
+
+    def _select_among(self, table: Table, query: Query, ids: Collection[int]) -> FilteredRows:
         wanted = conditions(self._world, table, query.wheres, query.scopes)
         place = table.placer(order_keys(table, query.order))
         rows = [table.rows[number] for number in ids]
@@ -111,10 +125,14 @@ class Selector:
             tests = [condition.test for condition in wanted]
             index = table.index(order)
             rows = map(table.rows.__getitem__, index.ids(0, len(index)))
-            filtered = self._kept[key] = FilteredRows([row.id for row in rows if all(test(row) for test in tests)])
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            filtered = self._keep(key, FilteredRows([row.id for row in rows if all(test(row) for test in tests)]))
         return filtered
+
+    def _keep(self, key: tuple[object, ...], rows: FilteredRows) -> FilteredRows:
+        self._kept[key] = rows
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return rows
 
 
 def order_keys(table: Table, order: tuple[str, ...]) -> tuple[OrderKey, ...]:

@@ -212,9 +212,18 @@ class SimulatedChurch:
         for table in self.world.tables.values():
             for name, declared in table.entity.relationships.items():
                 # A merge references a person who no longer exists.
-                if declared.target == entity and table.entity.name != PERSON_MERGER:
+                if table.entity.name != PERSON_MERGER and self._may_refer(declared, entity, number):
                     for other in table.back[name].get(number, ()):
                         yield _Pointer(table, table.rows[other], name, declared)
+
+    def _may_refer(self, declared: Relationship, entity: str, number: int) -> bool:
+        """Return whether a relationship that holds this id means a record of this entity.
+
+        Ids are unique by entity only, so of several targets the first that has the id is meant.
+        """
+        first = self.world.tables.get(declared.target)
+        is_of_another = entity in declared.others.values() and (first is None or number not in first.rows)
+        return declared.target == entity or is_of_another
 
     def _leave(self, pointer: _Pointer, number: int, instead: int | None = None) -> None:
         members = numbers(pointer.table.reference(pointer.row, pointer.name))

@@ -7,12 +7,13 @@ from typing import Any
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.record_makers import pick
 from openfaith_sync.simulator.data.synthetic_records import invent_values
-from openfaith_sync.simulator.data.tables import Reference, Row, Table
+from openfaith_sync.simulator.data.tables import Reference, Table
 from openfaith_sync.simulator.data.timestamps import to_text
 
 _PATTERNS = 16
 # Ids of a large table pass from eight to nine digits, where their order as texts is no longer that as numbers.
 _FIRST_ID, _GAP = 99_950_000, 400
+_LARGE, _LEAST_WEEKS = 400, 30
 _NOTHING: dict[str, Any] = {}
 
 
@@ -62,13 +63,7 @@ class Sheet:
             place = position.get(name)
             if place is not None:
                 row_values[place] = value
-        references: list[Reference] = [None] * len(self.table.links)
-        link_position = self.table.link_position
-        for name, reference in links.items():
-            place = link_position.get(name)
-            if place is not None:
-                references[place] = reference
-        self.table.load(Row(number, row_values, references))
+        self.table.load(number, row_values, links)
         return number
 
     def state(self, number: int, values: Mapping[str, Any]) -> None:
@@ -106,6 +101,10 @@ class Filling:
     def count(self, of_2000: float, least: int = 1) -> int:
         """Return how many of a thing a church of this size has, given how many one of 2,000 people has."""
         return max(least, round(of_2000 * self._share))
+
+    def weeks(self, of_large: int) -> int:
+        """Return how many weeks of history a church of this size has: a small one, made for tests, is young."""
+        return max(of_large * min(self._people, _LARGE) // _LARGE, min(of_large, _LEAST_WEEKS))
 
     def rng(self, name: str) -> random.Random:
         """Return the choices of one maker, which always fall alike for a seed and a size."""

@@ -80,13 +80,29 @@ class Table:
         self._enter(row)
         return row
 
-    def load(self, row: Row) -> None:
-        """Add a complete row while the church is made: there are neither indexes nor watchers yet."""
-        self.rows[row.id] = row
-        if isinstance(row.id, TextId):
-            self._words[row.id.text] = row.id
-        for back, number in self._pointed(row):
-            back.setdefault(number, []).append(row.id)
+    def load(self, number: int, values: list[Any], links: dict[str, Reference]) -> None:
+        """Add a row while the church is made: there are neither indexes nor watchers yet.
+
+        Twice as fast as ``add``, which matters for a third of a million rows. References that the entity lacks are
+        left out.
+        """
+        references: list[Reference] = [None] * len(self.links)
+        for name, reference in links.items():
+            place = self.link_position.get(name)
+            if place is None or reference is None:
+                continue
+            references[place] = reference
+            back = self.back[name]
+            for target in reference if isinstance(reference, list) else (reference,):
+                if isinstance(target, int):
+                    below = back.get(target)
+                    if below is None:
+                        back[target] = [number]
+                    else:
+                        below.append(number)
+        self.rows[number] = Row(number, values, references)
+        if isinstance(number, TextId):
+            self._words[number.text] = number
 
     def change(self, row: Row, attributes: dict[str, Any], references: dict[str, Reference]) -> None:
         """Change a row's values."""

@@ -62,8 +62,9 @@ def make_check_ins(filling: Filling) -> None:
     rng = filling.rng("check_ins")
     options = [filling.sheet("check_in_option").add({}, {"body": body, "quantity": 1}) for body in ("Snack", "Pager")]
     events = [_make_event(filling, place) for place in range(len(_EVENTS))]
-    start = filling.now - filling.now % _WEEK - _WEEKS * _WEEK - 3 * DAY_SECONDS
-    for week in range(_WEEKS):
+    weeks = filling.weeks(_WEEKS)
+    start = filling.now - filling.now % _WEEK - weeks * _WEEK - 3 * DAY_SECONDS
+    for week in range(weeks):
         for event, (_, weekday, hours, every, size) in zip(events, _EVENTS, strict=True):
             at = start + week * _WEEK + weekday * DAY_SECONDS
             if week % every == 0 and at < filling.now:

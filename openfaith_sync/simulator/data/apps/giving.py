@@ -41,10 +41,11 @@ class _Books:
         self.funds = _funds(filling)
         self.labels = [filling.sheet("giving_label").add({}, {"slug": slug}) for slug in _LABELS]
         self.sources = _sources(filling)
-        givers = self.rng.sample(filling.adults, len(filling.adults) // 2)
+        givers = self.rng.sample(filling.adults, -(-len(filling.adults) // 2))
         self.givers, self.regulars = givers, givers[: max(1, len(givers) // 5)]
         self.first: dict[int, int] = {}
         """When each giver gave first."""
+        self.has_refund = False
         self.recurring: list[tuple[int, int, int]] = []
         """Each recurring gift with its giver and its amount."""
 
@@ -68,8 +69,9 @@ def make_giving(filling: Filling) -> None:
         )
         for _ in range(filling.count(20))
     ]
-    for week in range(_WEEKS):
-        _make_week(books, filling.now - (_WEEKS - week) * _WEEK, groups[week * len(groups) // _WEEKS])
+    weeks = filling.weeks(_WEEKS)
+    for week in range(weeks):
+        _make_week(books, filling.now - (weeks - week) * _WEEK, groups[week * len(groups) // weeks])
     _make_people(books)
     _make_pledges(books)
     _add_up_groups(filling)
@@ -127,7 +129,9 @@ def _make_gift(books: _Books, at: int, batch: int | None, status: str, repeated:
     is_check = not is_online and rng.random() < 0.6
     if is_check and status == "pending" and rng.random() < 0.1:
         received = filling.now + int(rng.random() * 40) * DAY_SECONDS  # A post-dated check.
-    is_refunded = is_online and status == "succeeded" and rng.random() < 0.0066
+    # Even the smallest church has a gift that was refunded.
+    is_refunded = is_online and status == "succeeded" and (rng.random() < 0.0066 or not books.has_refund)
+    books.has_refund |= is_refunded
     if person is not None:
         books.first.setdefault(person, received)
     # To commit a batch stamps all its gifts in the same second.

@@ -86,9 +86,10 @@ def _make_meetings(filling: Filling, groups: Table, group: Row) -> None:
     rng, sheet = filling.rng(f"meetings {group.id}"), filling.sheet("event")
     ended = to_seconds(groups.value(group, "archived_at")) or filling.now + 52 * _WEEK
     evening = 18 + int(rng.random() * 3)
-    first = filling.now - filling.now % _WEEK - 2 * _MEETINGS * _WEEK + int(rng.random() * 7) * DAY_SECONDS
+    past = filling.weeks(2 * _MEETINGS) // 2
+    first = filling.now - filling.now % _WEEK - 2 * past * _WEEK + int(rng.random() * 7) * DAY_SECONDS
     series = 950_000 + group.id % 9999
-    for place in range(_MEETINGS + _AHEAD):
+    for place in range(past + _AHEAD):
         starts = first + 2 * place * _WEEK + evening * 3600
         if starts > ended:
             break

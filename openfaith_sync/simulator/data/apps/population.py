@@ -50,8 +50,8 @@ def populate(manifest: Manifest, people: int, seed: int, as_of_seconds: int = BA
         if name not in REALISTIC and name != PERSON_MERGER and name not in filled:
             for record in invent(entity, people, seed):
                 fillers[name].add(record)
-    for table in world.tables.values():
-        _resolve_words(world, table)
+    for realistic in sorted(REALISTIC & world.tables.keys()):
+        _resolve_words(world, world.tables[realistic])
     _refer(world, seed, filled)
     return world
 

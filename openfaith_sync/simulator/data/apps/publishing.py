@@ -27,8 +27,9 @@ def make_publishing(filling: Filling) -> None:
         for place in range(12)
     ]
     plans = filling.sheet("plan").ids()
-    for place in range(_EPISODES):
-        starts = filling.now - (_EPISODES - 2 - place) * _WEEK
+    episodes = filling.weeks(_EPISODES)
+    for place in range(episodes):
+        starts = filling.now - (episodes - 2 - place) * _WEEK
         is_out = starts < filling.now
         plan = some(rng, plans, 0.5)
         values: dict[str, Any] = {
@@ -42,7 +43,7 @@ def make_publishing(filling: Filling) -> None:
             "stream_type": pick(rng, ("channel_default_livestream", "prerecorded")),
             "title": f"Sermon {place + 1}",
         }
-        links: dict[str, Any] = {"channel": channels[place % 2], "series": series[place * len(series) // _EPISODES]}
+        links: dict[str, Any] = {"channel": channels[place % 2], "series": series[place * len(series) // episodes]}
         episode = filling.sheet("episode").add(links, values, starts - 5 * DAY_SECONDS)
         for hour in (9, 11):
             span = {"starts_at": to_text(starts + hour * 3600), "ends_at": to_text(starts + hour * 3600 + 4500)}

@@ -62,8 +62,9 @@ def make_services(filling: Filling) -> None:
     teams = make_teams(filling, types)
     for number, (_, weekday, hours, every, ahead) in zip(types, _TYPES, strict=True):
         own = _Type(number, series, teams[number], *_make_categories(filling, number), songs)
-        start = filling.now - filling.now % _WEEK - _PAST_WEEKS * _WEEK - 3 * DAY_SECONDS + weekday * DAY_SECONDS
-        weeks = range(0, _PAST_WEEKS + 1 + ahead * every, every) if every else range(0)
+        past, next_ones = filling.weeks(_PAST_WEEKS), min(ahead, filling.weeks(ahead))
+        start = filling.now - filling.now % _WEEK - past * _WEEK - 3 * DAY_SECONDS + weekday * DAY_SECONDS
+        weeks = range(0, past + 1 + next_ones * every, every) if every else range(0)
         plans = [_make_plan(filling, own, start + week * _WEEK, hours) for week in weeks]
         _chain(filling, plans)
 
