@@ -8,6 +8,9 @@ from openfaith_sync.domain.canonical_giving import GIVING_TABLES
 from openfaith_sync.domain.canonical_people import PEOPLE_TABLES
 from openfaith_sync.domain.record_tables import RecordTable
 
+GIFTS = "donations"
+"""The canonical table of gifts."""
+
 CANONICAL_TABLES: dict[str, RecordTable] = {
     table.name: table for table in (*PEOPLE_TABLES, *GATHERING_TABLES, *GIVING_TABLES, *FOLLOW_UP_TABLES)
 }

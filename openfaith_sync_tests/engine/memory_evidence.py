@@ -207,6 +207,12 @@ class MemoryEvidence:
     def note_dangling(self, references: Sequence[ReferenceColumn]) -> None:
         assert all(reference.column for reference in references)
 
+    def count_between(self, column: str, bounds: Sequence[datetime]) -> Sequence[int]:
+        raise NotImplementedError
+
+    def note_months(self, differing: int) -> None:
+        raise NotImplementedError
+
     def forget_listed(self) -> None:
         self.listed = set()
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from openfaith_sync.defs.assets.entity_metadata import entity_metadata
 from openfaith_sync.defs.assets.org_sync import sync_org
 from openfaith_sync.defs.assets.run_reports import RunEvent
-from openfaith_sync.defs.checks.check_names import ENTITY_CHECKS
+from openfaith_sync.defs.checks.check_names import checks_of
 from openfaith_sync.defs.checks.org_checks import build_check_specs
 from openfaith_sync.defs.resources.asset_keys import asset_key
 from openfaith_sync.defs.resources.database_resource import DatabaseResource
@@ -62,7 +62,9 @@ def build_entity_assets(manifest: Manifest) -> dg.AssetsDefinition:
         specs=specs,
         can_subset=True,
         check_specs=[
-            check for name in manifest.entities for check in build_check_specs(manifest.adapter, name, ENTITY_CHECKS)
+            check
+            for name, entity in manifest.entities.items()
+            for check in build_check_specs(manifest.adapter, name, checks_of(entity))
         ],
         description=f"Syncs the entities of one org from {manifest.adapter_file.title}, in the recommended order.",
     )

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from openfaith_sync.domain.canonical_tables import GIFTS
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.problems.problem import ProblemKind
 
 CONNECTION = EntityName("connection")
@@ -26,6 +28,14 @@ ENTITY_CHECKS: Mapping[ProblemKind, str] = {
 }
 """Every entity has these checks too: here a person decides about its records."""
 
+GIVING_CHECKS: Mapping[ProblemKind, str] = {
+    ProblemKind.GIVING_TOTALS: (
+        "Giving adds up: each gift is the sum of its parts, no refund is larger than its gift, each committed batch is "
+        "the sum of its gifts (compared every night), and each month has as many gifts as the source counts (monthly)."
+    ),
+}
+"""The entity of gifts has these as well: they are the treasurer's, and say nothing of the connection."""
+
 ALL_IS_WELL: Mapping[ProblemKind, str] = {
     ProblemKind.CONNECTION: "the source accepts the org's credentials",
     ProblemKind.OUTAGE: "the source responds",
@@ -35,4 +45,10 @@ ALL_IS_WELL: Mapping[ProblemKind, str] = {
     ProblemKind.DEAD_LETTERS: "no record is set aside",
     ProblemKind.REFERENCES: "no reference leads nowhere",
     ProblemKind.SCHEMA_DRIFT: "the records are as the manifest says",
+    ProblemKind.GIVING_TOTALS: "giving adds up",
 }
+
+
+def checks_of(entity: Entity) -> Mapping[ProblemKind, str]:
+    """Return the checks on an entity's own asset."""
+    return {**ENTITY_CHECKS, **GIVING_CHECKS} if entity.table == GIFTS else ENTITY_CHECKS

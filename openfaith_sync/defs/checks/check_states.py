@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from openfaith_sync.defs.checks.check_names import CONNECTION_CHECKS, ENTITY_CHECKS
+from openfaith_sync.defs.checks.check_names import CONNECTION_CHECKS, ENTITY_CHECKS, GIVING_CHECKS
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.problems.problem import Problem
 from openfaith_sync.domain.schedule.due_work import ALL
@@ -18,9 +18,10 @@ def find_states(problems: Iterable[Problem]) -> States:
     """Return the problems of each check of each org: on its connection, and on the entity that they concern."""
     states: dict[ReportKey, list[Problem]] = defaultdict(list)
     for problem in problems:
-        entities = problem.entities if problem.kind in ENTITY_CHECKS else ()
+        entities = problem.entities if problem.kind in {*ENTITY_CHECKS, *GIVING_CHECKS} else ()
+        connection = (ALL,) if problem.kind in CONNECTION_CHECKS else ()
         for org in problem.affected_orgs:
-            for entity in (ALL, *entities):
+            for entity in (*connection, *entities):
                 states[ReportKey(org, entity, problem.kind)].append(problem)
     return states
 
@@ -30,7 +31,7 @@ def report_of(problems: Sequence[Problem]) -> Report:
     if not problems:
         return Report(is_ok=True)
     text = "\n".join(sorted(f"{problem.detail} {problem.command}" for problem in problems))
-    is_ok = not any(problem.is_red for problem in problems)
+    is_ok = not any(problem.is_red or problem.is_warned_of for problem in problems)
     return Report(is_ok, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 

@@ -44,10 +44,14 @@ def build_evaluation(
         check_name=kind.value,
         partition=key.org,
         passed=is_ok,
-        severity=dg.AssetCheckSeverity.ERROR,
+        severity=dg.AssetCheckSeverity.WARN if _is_warning(problems) else dg.AssetCheckSeverity.ERROR,
         description=_describe(kind, problems),
         metadata=metadata,
     )
+
+
+def _is_warning(problems: Sequence[Problem]) -> bool:
+    return any(problem.is_warned_of for problem in problems) and not any(problem.is_red for problem in problems)
 
 
 def _count(problems: Sequence[Problem]) -> int:

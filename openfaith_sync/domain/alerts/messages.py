@@ -27,6 +27,7 @@ HEADLINES = {
     ProblemKind.DEAD_LETTERS: "records set aside",
     ProblemKind.REFERENCES: "references without a record",
     ProblemKind.SCHEMA_DRIFT: "records differ from the manifest",
+    ProblemKind.GIVING_TOTALS: "giving does not add up",
 }
 
 

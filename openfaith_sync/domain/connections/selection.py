@@ -40,6 +40,8 @@ def parse_selection(manifest: Manifest, text: str) -> tuple[str, ...] | None:
 def parse_sensitive(manifest: Manifest, text: str) -> tuple[EntityName, ...]:
     """Return the sensitive and optional entities in a list separated by commas; none for ``none``.
 
+    A module stands for all of its sensitive ones, but not for optional ones: those cost many requests.
+
     Raises:
         UsageError: The manifest has no such entity, or it is neither.
     """
@@ -47,6 +49,14 @@ def parse_sensitive(manifest: Manifest, text: str) -> tuple[EntityName, ...]:
     sensitive = [name for name in manifest.entities if _needs_turning_on(manifest, name)]
     if names == [NONE]:
         return ()
+    for module in {manifest.entities[name].module for name in sensitive} & set(names):
+        place = names.index(EntityName(module))
+        names[place : place + 1] = [
+            name
+            for name in sensitive
+            if manifest.entities[name].module == module and not manifest.entities[name].optional
+        ]
+    names = list(dict.fromkeys(names))
     unknown = [name for name in names if name not in sensitive]
     if unknown or not names:
         found = f"{unknown[0]!r}" if unknown else "nothing"

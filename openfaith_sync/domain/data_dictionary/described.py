@@ -12,7 +12,7 @@ class RelationKind(StrEnum):
 
     TABLE = "table"
     VIEW = "view"
-    """A canonical table in the shape of one source's entity."""
+    """A canonical table in the shape of one source's entity, or what several tables add up to."""
     LIVE_VIEW = "live view"
     """The living rows of a table or view."""
 

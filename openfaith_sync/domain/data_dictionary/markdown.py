@@ -34,16 +34,18 @@ def markdown_document(dictionary: DataDictionary) -> str:
         if shown:
             lines.append(f"## Schema `{schema}`\n")
         for relation in shown:
-            lines += _section(relation, live[f"{live_schema(relation.schema)}.{relation.name}"])
+            lines += _section(relation, live.get(f"{live_schema(relation.schema)}.{relation.name}"))
     return "\n".join(lines)
 
 
-def _section(relation: DescribedRelation, live: DescribedRelation) -> Iterator[str]:
+def _section(relation: DescribedRelation, live: DescribedRelation | None) -> Iterator[str]:
     yield f"### `{relation.qualified}` ({relation.kind}, {relation.sensitivity})\n"
     yield f"{relation.description}\n"
-    shown = {column.name for column in live.columns}
-    hidden = ", ".join(f"`{column.name}`" for column in relation.columns if column.name not in shown)
-    yield f"Live view: `{live.qualified}`, without {hidden}.\n"
+    # A view of several tables shows living rows only, and has no live view of its own.
+    if live is not None:
+        shown = {column.name for column in live.columns}
+        hidden = ", ".join(f"`{column.name}`" for column in relation.columns if column.name not in shown)
+        yield f"Live view: `{live.qualified}`, without {hidden}.\n"
     rows = [
         (
             f"`{column.name}`",

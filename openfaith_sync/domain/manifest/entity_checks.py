@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES
+from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, GIFTS
 from openfaith_sync.domain.manifest.attribute import AttributeType, Parse
 from openfaith_sync.domain.manifest.cadence_keys import NEVER
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
@@ -51,6 +51,7 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
     ]
     problems += _variant_problems(entity)
     problems += _cadence_problems(entity)
+    problems += _count_problems(entity)
     problems += [
         ManifestProblem(("drop", name), "an attribute that is in drop only", repr(name))
         for name in entity.drop
@@ -161,6 +162,17 @@ def _cadence_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
         yield ManifestProblem(("cadence", "delta_window"), "none, since the source can be asked for changes")
     if cadence.full != NEVER and cadence.reconcile_window is None:
         yield ManifestProblem(("cadence", "full"), "never, since reconcile covers everything")
+
+
+def _count_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+    counts = entity.monthly_counts
+    if counts is None:
+        return
+    attribute = entity.attributes.get(counts.attribute)
+    if counts.attribute not in entity.filters or attribute is None or attribute.type is not AttributeType.DATE_TIME:
+        yield ManifestProblem(("monthly_counts", "attribute"), "a date_time attribute that is one of filters")
+    if entity.table != GIFTS:
+        yield ManifestProblem(("monthly_counts",), f"none, since it does not fill {GIFTS}")
 
 
 def _delta_problems(entity: EntityKeys) -> list[ManifestProblem]:

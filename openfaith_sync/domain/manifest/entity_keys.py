@@ -67,6 +67,15 @@ class Dependencies(ManifestModel):
     soft: tuple[SnakeCase, ...] = ()
 
 
+class MonthlyCounts(ManifestModel):
+    """Of which months a reconciliation compares the number of records with the source's."""
+
+    attribute: SnakeCase
+    """The time that decides the month, one of `filters`."""
+    months: int = Field(default=24, ge=1, le=60)
+    """How many, the last complete one first; each costs a request."""
+
+
 class Merges(ManifestModel):
     """Where the source lists merges of one record into another."""
 
@@ -146,6 +155,8 @@ class EntityKeys(ManifestModel):
     optional: bool = Field(default=False, exclude=True)
     """Whether only an org that names it has it synced."""
     cadence: Cadence = Field(default=Cadence(), exclude=True)
+    monthly_counts: MonthlyCounts | None = Field(default=None, exclude=True)
+    """Set if the numbers of records are compared by month as well, as a treasurer does; for gifts only."""
     nested: Nested | None = None
     """Set if it exists only below a parent; `{parent}` in the endpoints is the parent's id."""
     merges: Merges | None = None

@@ -30,6 +30,8 @@ class ProblemKind(StrEnum):
     """References lead to records that are not stored, though everything was read since."""
     SCHEMA_DRIFT = "schema_drift"
     """The source's records differ from what the manifest says of them."""
+    GIVING_TOTALS = "giving_totals"
+    """Amounts or numbers of gifts do not add up."""
 
 
 class Severity(StrEnum):
@@ -41,6 +43,9 @@ class Severity(StrEnum):
 
 TOLD_THOUGH_IT_HEALS = frozenset({ProblemKind.OUTAGE, ProblemKind.FRESHNESS})
 """What people want to know at once, although it may end without them: nothing new comes meanwhile."""
+
+WARNED_OF = frozenset({ProblemKind.GIVING_TOTALS})
+"""What fails its asset check as a warning although it may end without people: whoever relies on it looks there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ class Problem:
     def is_told(self) -> bool:
         """Return whether people are alerted: of what is red, and of a source that changes."""
         return self.is_red or self.kind is ProblemKind.SCHEMA_DRIFT
+
+    @property
+    def is_warned_of(self) -> bool:
+        """Return whether its asset check shows a warning, and nothing else tells of it."""
+        return not self.is_red and self.kind in WARNED_OF
 
     @property
     def affected_orgs(self) -> frozenset[OrgId]:

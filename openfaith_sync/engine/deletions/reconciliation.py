@@ -19,6 +19,7 @@ from openfaith_sync.domain.passes.windows import IDS, SCOPE, open_window, report
 from openfaith_sync.domain.records.nesting import RecordPlace
 from openfaith_sync.domain.records.record import Rejection
 from openfaith_sync.engine.deletions.deletion_confirmation import READS_AT_ONCE, DeletionConfirmation, PhaseResult
+from openfaith_sync.engine.deletions.monthly_counts import compare_months
 from openfaith_sync.engine.deletions.single_reads import SingleRead, join_children, read_records
 from openfaith_sync.engine.deletions.version_rollback import VersionRollback
 from openfaith_sync.engine.passes.completeness import incomplete
@@ -65,6 +66,8 @@ class Reconciliation:
         confirmed = self._resolve_missing(opened, evidence)
         is_whole = self._within is None
         older = VersionRollback(self._session, self._fetcher, evidence, opened, is_whole=is_whole).run()
+        if is_whole:
+            self._requests += self._compare_months(evidence)
         result = self._session.close_pass(
             opened,
             evidence,
@@ -190,6 +193,13 @@ class Reconciliation:
         found = count_listing(self._session.entity, self._fetcher.reader.read, query)
         self._requests += found.requests
         return found.counted
+
+    def _compare_months(self, evidence: Evidence) -> int:
+        session = self._session
+        if session.entity.monthly_counts is None:
+            return 0
+        set_aside = session.store.count_set_aside(session.key)
+        return compare_months(session.entity, self._fetcher.reader.read, evidence, set_aside)
 
     def _fetch_missing(self, opened: OpenPass, evidence: Evidence) -> None:
         """Read each record that was listed and is not stored here, and store it."""

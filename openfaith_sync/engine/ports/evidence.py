@@ -14,7 +14,19 @@ from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope
 
 
-class Evidence(Protocol):
+class CountedMonths(Protocol):
+    """The numbers of stored records by month."""
+
+    def count_between(self, column: str, bounds: Sequence[datetime]) -> Sequence[int]:
+        """Count the living records of which a time lies between each two neighbours among these bounds."""
+        ...
+
+    def note_months(self, differing: int) -> None:
+        """Store for how many months the source counts another number of records than are stored."""
+        ...
+
+
+class Evidence(CountedMonths, Protocol):
     """The evidence of one open pass. Everything that writes checks the lease and can be repeated."""
 
     def load_report(self) -> Report:

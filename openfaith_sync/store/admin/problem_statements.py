@@ -44,6 +44,10 @@ WHERE (source_count > stored_count + set_aside_count OR dangling_references > 0)
         = (checkpoints.org_id, checkpoints.adapter, checkpoints.entity, 'delta')
       AND work.not_before IS NULL AND work.run_key IS NULL AND work.reason = '{NOT_SELECTED}')
 """  # noqa: S608
+GIVING = f"""
+SELECT org_id, adapter, entity, jsonb_object_agg(kind, records), min(since) FROM sync.giving_differences
+WHERE {_OF_ORG} GROUP BY org_id, adapter, entity
+"""  # noqa: S608
 # Rows of usable connections whose source can be asked. What is refused is told as that; so is what stands below it,
 # which is due again on time and never asked for. Of the rows that are not due, only those are looked at whose last
 # check did not end well: all others were asked when they were due.

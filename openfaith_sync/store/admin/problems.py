@@ -13,6 +13,7 @@ from openfaith_sync.domain.passes.counted_records import CountedRecords
 from openfaith_sync.domain.passes.deletions import HoldKind, HoldStatus
 from openfaith_sync.domain.problems import judgements
 from openfaith_sync.domain.problems.freshness import FAILURES, OVERDUE_AFTER, RUN_LASTS, LateWork, freshness_problems
+from openfaith_sync.domain.problems.giving_differences import GivingDifference, giving_problem
 from openfaith_sync.domain.problems.judgements import ConnectionFacts, RejectionReason
 from openfaith_sync.domain.problems.problem import Problem, sort_key
 from openfaith_sync.domain.schedule.due_work import WorkMode, is_refused
@@ -45,6 +46,10 @@ def _read(session: Connection, wanted: Mapping[str, OrgId | None]) -> Iterator[P
     yield from _counts(session, wanted, links)
     yield from _dead_letters(session, wanted, links)
     yield from _drift(session, wanted, links)
+    for org, adapter, entity, counts, since in session.execute(statements.GIVING, wanted):
+        if (org, adapter) in links:
+            differing = {GivingDifference(kind): count for kind, count in counts.items()}
+            yield giving_problem(SyncKey(org, adapter, entity), differing, since)
     for org, adapter, entity, hold_id, kind, status, *facts in session.execute(statements.HOLDS, wanted):
         if (org, adapter) in links:
             key = SyncKey(org, adapter, entity)

@@ -10,6 +10,7 @@ from openfaith_sync.domain.passes.listing import Ancestors
 from openfaith_sync.domain.passes.older_versions import OlderVersion
 from openfaith_sync.domain.passes.passes import Lease, PassId, Report
 from openfaith_sync.domain.passes.walk_place import WalkPlace
+from openfaith_sync.domain.problems.giving_differences import GivingDifference
 from openfaith_sync.domain.records.merges import ReferenceColumn
 from openfaith_sync.domain.records.nesting import Nesting, ParentCounts, ParentPlace, ParentScope
 from openfaith_sync.store.database.org_connection import OnStep
@@ -17,6 +18,7 @@ from openfaith_sync.store.deletions import holds
 from openfaith_sync.store.deletions import listing_comparison as comparison
 from openfaith_sync.store.deletions import older_versions as older
 from openfaith_sync.store.deletions.dangling_references import note_dangling
+from openfaith_sync.store.giving.differences import count_between, note_differences, store_differences
 from openfaith_sync.store.passes import nested_parents as parents
 from openfaith_sync.store.passes import pass_reports, riders
 from openfaith_sync.store.passes.leases import check_lease
@@ -197,9 +199,25 @@ class PostgresEvidence:
         return self.load_report()
 
     def note_dangling(self, references: Sequence[ReferenceColumn]) -> None:
-        """Store how many of the entity's references lead to records that are not stored, though they should be."""
+        """Store how many of the entity's references lead to records that are not stored, though they should be.
+
+        For an entity of giving, store as well how many amounts do not add up.
+        """
         with self._writing("note_dangling"):
             note_dangling(self._connection, self._key, references)
+            note_differences(self._connection, self._key)
+
+    def count_between(self, column: str, bounds: Sequence[datetime]) -> Sequence[int]:
+        """Count the living records of which a time lies between each two neighbours among these bounds."""
+        with translated():
+            return count_between(self._connection, self._key, column, bounds)
+
+    def note_months(self, differing: int) -> None:
+        """Store for how many months the source counts another number of records than are stored."""
+        with self._writing("note_months"):
+            store_differences(
+                self._connection, self._key, {GivingDifference.MONTH: differing}, (GivingDifference.MONTH,)
+            )
 
     def forget_listed(self) -> None:
         """Delete the listed ids of finished passes."""

@@ -19,8 +19,16 @@ from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.manifest.source_columns import shape_of
-from openfaith_sync.domain.record_tables import SQL_TYPES, SYNC_COLUMNS, RecordTable, live_schema
+from openfaith_sync.domain.record_tables import (
+    CANONICAL_SCHEMA,
+    SQL_TYPES,
+    SYNC_COLUMNS,
+    ColumnType,
+    RecordTable,
+    live_schema,
+)
 from openfaith_sync.domain.sensitivity import Sensitivity, strictest
+from openfaith_sync.domain.summary_views import SUMMARY_VIEWS, SummaryView
 from openfaith_sync.store.manifests.hidden_columns import HiddenColumns, hidden_columns, hidden_of
 from openfaith_sync.store.manifests.live_views import LiveView, live_view_of_entity, live_view_of_table
 from openfaith_sync.store.manifests.source_views import ViewColumn, view_columns
@@ -33,7 +41,7 @@ _BY_SOURCE = "custom_fields"
 
 def describe_tables(manifests: Sequence[Manifest]) -> DataDictionary:
     """Return all tables and views that these manifests make in a new database, and the canonical ones."""
-    found = [*_canonical(manifests)]
+    found = [*_canonical(manifests), *map(_summary, SUMMARY_VIEWS)]
     hidden = hidden_columns(manifests)
     for manifest in manifests:
         found += _of_adapter(manifest, hidden)
@@ -73,6 +81,27 @@ def _canonical(manifests: Sequence[Manifest]) -> Iterator[DescribedRelation]:
             table.sensitivity,
             tuple(_among_living(column) for column in columns if column.name not in {*SYNC_COLUMNS, _BY_SOURCE}),
         )
+
+
+def _summary(view: SummaryView) -> DescribedRelation:
+    columns = tuple(
+        DescribedColumn(
+            column.name,
+            SQL_TYPES[column.type],
+            column.comment,
+            column.sensitivity,
+            (),
+            _live_joins(column.name) if column.type is ColumnType.REFERENCE else (),
+        )
+        for column in view.columns
+    )
+    return DescribedRelation(
+        live_schema(CANONICAL_SCHEMA), view.name, RelationKind.VIEW, view.comment, view.sensitivity, columns
+    )
+
+
+def _live_joins(column: str) -> tuple[str, ...]:
+    return (f"{live_schema(CANONICAL_SCHEMA)}.{REFERRED_TABLES[column]}",)
 
 
 def _of_adapter(manifest: Manifest, hidden: HiddenColumns) -> Iterator[DescribedRelation]:

@@ -33,6 +33,7 @@ REVISIONS = (
     "0030",
     "0031",
     "0032",
+    "0033",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 

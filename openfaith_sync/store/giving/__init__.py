@@ -1,0 +1,1 @@
+"""Sums of giving, and what of them does not add up."""
