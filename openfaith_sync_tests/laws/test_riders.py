@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from openfaith_sync.domain.errors import SafetyStop
-from openfaith_sync.domain.ids import OrgId
+from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.passes.probe import probe_entity
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.laws.riding_church import (
@@ -28,7 +30,7 @@ from openfaith_sync_tests.laws.riding_church import (
     make_church,
     riding_manifest,
 )
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import PCO, fetch
 
 _names = itertools.count()
 
@@ -320,3 +322,34 @@ def test_killed_at_any_step_the_rows_are_those_of_an_uninterrupted_sync(
     assert is_true(churches[1])
     assert kept(churches[1]) == kept(churches[0])
     assert len(churches[1].source.asked) - len(churches[0].source.asked) <= kills
+
+
+def hear(church: RidingChurch, entity: EntityName, one: str, action: EventAction, parent: str | None = None) -> None:
+    """Receive an event, and process the inbox."""
+    church.source.asked.clear()
+    below = ExternalId(parent) if parent else None
+    event = InboxEvent(f"event-{next(_names)}", f"{entity}.{action}", entity, ExternalId(one), action, below)
+    receive(church.database, church.org, PCO, [event])
+    church.drain()
+
+
+def test_an_event_for_a_record_brings_its_riders_and_reads_the_lists_that_lost_some(synced: RidingChurch) -> None:
+    synced.change("7", parts={"701": 60, "703": 40}, refund="97", refund_parts={"7701": -10})
+    hear(synced, GIFT, "7", EventAction.UPDATED)
+    assert is_true(synced)
+    assert synced.source.asked == ["gift/7", "part:7", "part/702"]
+
+
+def test_an_event_for_a_rider_without_a_path_reads_what_it_comes_with(synced: RidingChurch) -> None:
+    synced.change("7", refund="97", refund_parts={"7701": -10})
+    hear(synced, REFUND, "97", EventAction.CREATED, "7")
+    assert synced.source.asked == ["gift/7"]
+    assert is_true(synced)
+    # The parent names it no more, and its list decides: a second complete one, later.
+    synced.change("7", refund=None, refund_parts={})
+    hear(synced, REFUND, "97", EventAction.DESTROYED)
+    assert synced.source.asked == ["gift/7", "refund:7"]
+    assert "97" in synced.live(REFUND)
+    for rider in (REFUND, REFUND_PART, REFUND_PART):
+        synced.sync(rider, SyncMode.RECONCILIATION)
+    assert is_true(synced)

@@ -20,6 +20,8 @@ class RecordRead:
     parent: ExternalId | None = None
     fresh: FreshRecord | None = None
     failure: SyncError | None = None
+    carrier: FreshRecord | None = None
+    """The parent, which was read in its place with what comes with it: the record has no path of its own."""
 
 
 @dataclass(slots=True)

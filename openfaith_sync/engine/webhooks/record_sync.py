@@ -46,6 +46,7 @@ from openfaith_sync.engine.passes.merges import run_merges
 from openfaith_sync.engine.passes.page_fetching import RecordMapper
 from openfaith_sync.engine.passes.pass_log import log_records, logged_sync
 from openfaith_sync.engine.passes.session import Session
+from openfaith_sync.engine.webhooks.carrier_reads import has_no_path, read_with_parent
 from openfaith_sync.engine.webhooks.event_payloads import (
     is_behind,
     read_merges,
@@ -145,7 +146,8 @@ class _InboxRun:
         others: list[DueRecord] = []
         for due in due_records:
             (wanted if self._is_to_be_read(due) else others).append(due)
-        reads = list(threads.map(self._read, wanted, self._find_places(wanted)))
+        places = self._find_places(wanted)
+        reads = list(threads.map(self._read, wanted, places, self._find_carriers(wanted, places)))
         batch = RecordBatch()
         for due in others:
             self._take(batch, due, resolve_all(due, self._known_outcome(due)))
@@ -246,11 +248,26 @@ class _InboxRun:
             for due, parent in zip(wanted, parents, strict=True)
         ]
 
-    def _read(self, due: DueRecord, place: RecordPlace | None) -> RecordRead:
+    def _find_carriers(
+        self, wanted: Sequence[DueRecord], places: Sequence[RecordPlace | None]
+    ) -> Sequence[RecordPlace | None]:
+        """Return where the parents are read of riders that have no path of their own; ``None`` for all others."""
+        below = {
+            n: DueRecord(self._manifest.entities[due.entity].parent or due.entity, place.parent, (), due.status)
+            for n, (due, place) in enumerate(zip(wanted, places, strict=True))
+            if place is not None and place.parent is not None and has_no_path(self._manifest, due.entity)
+        }
+        self._touched |= {parent.entity for parent in below.values()}
+        found = dict(zip(below, self._find_places(list(below.values())), strict=True))
+        return [found.get(n) for n in range(len(wanted))]
+
+    def _read(self, due: DueRecord, place: RecordPlace | None, carrier: RecordPlace | None) -> RecordRead:
         """Read one record; called in a thread."""
-        if place is None:
+        if place is None or (carrier is None and has_no_path(self._manifest, due.entity)):
             return RecordRead(due)
         try:
+            if carrier is not None:
+                return read_with_parent(self._source, self._manifest, due, place, carrier)
             fresh = self._source.read_record(due.entity, due.external_id, place.parent, place.ancestors)
         except (ReconnectRequired, LeaseLost):
             raise
@@ -268,6 +285,9 @@ class _InboxRun:
             self._take(batch, due, resolve_failure(due, type(read.failure).__name__))
         elif read.parent is None and entity.nested is not None:
             self._take(batch, due, resolve_all(due, "waits for reconciliation: its parent is unknown"))
+        elif read.fresh is None and read.carrier is not None:
+            batch.include(read.carrier.children)
+            self._take(batch, due, resolve_all(due, f"its {entity.parent} was read, and the list of that decides"))
         elif read.fresh is None:
             self._take(batch, due, resolve_missing(due), parent=read.parent)
         else:

@@ -92,8 +92,10 @@ def _is_due(nesting: Nesting, scope: ParentScope) -> str:
     if not nesting.asks_every_parent:
         chosen[ParentScope.ASKED] = f"{is_unread} AND {is_triggered}"
     # Riders came with other records: only a parent that names others than those that are stored has its list read.
-    differs = f" AND {differs_from_named(nesting.riding)}" if nesting.riding else ""
-    return f"({{has_path}} AND {{is_wanted}} AND {chosen[scope]}{differs})"
+    if nesting.riding is not None:
+        differs = differs_from_named(nesting.riding, is_just_written=scope is ParentScope.TRIGGERED)
+        chosen[scope] += f" AND {differs}"
+    return f"({{has_path}} AND {{is_wanted}} AND {chosen[scope]})"
 
 
 def _is_named(nesting: Nesting, scope: ParentScope) -> str:
