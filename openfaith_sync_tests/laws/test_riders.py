@@ -11,8 +11,11 @@ from openfaith_sync.domain.errors import SafetyStop
 from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.passes import SyncMode
+from openfaith_sync.domain.planning.pass_forecast import predict_passes
+from openfaith_sync.domain.planning.ranges import Range
 from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.store.admin.plan_facts import load_stored_facts
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import receive
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
@@ -353,3 +356,16 @@ def test_an_event_for_a_rider_without_a_path_reads_what_it_comes_with(synced: Ri
     for rider in (REFUND, REFUND_PART, REFUND_PART):
         synced.sync(rider, SyncMode.RECONCILIATION)
     assert is_true(synced)
+
+
+def predicted(church: RidingChurch, entity: EntityName) -> tuple[Range | None, str | None]:
+    facts = load_stored_facts(church.database, church.manifest, church.org)
+    run = predict_passes(church.manifest, facts, SyncMode.AUTO, ORDER)
+    return next((one.requests, one.note) for one in run if one.entity == entity)
+
+
+def test_a_plan_says_what_riders_come_with_and_which_lists_are_read(synced: RidingChurch) -> None:
+    assert predicted(synced, PART) == (Range(), "comes with gift")
+    synced.change("7", parts={"701": 100})
+    synced.sync(GIFT)
+    assert predicted(synced, PART) == (Range(1, 1), "comes with gift")

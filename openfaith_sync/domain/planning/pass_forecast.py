@@ -23,6 +23,7 @@ from openfaith_sync.domain.planning.listing_requests import (
 )
 from openfaith_sync.domain.planning.ranges import NOTHING, Range
 from openfaith_sync.domain.planning.run_time import Pace
+from openfaith_sync.domain.records.riding import find_carriers, rides
 
 Facts = Mapping[EntityName, EntityFacts]
 
@@ -85,6 +86,8 @@ class _Run:
         mode = self._mode_of(entity, facts)
         if facts.refusal is not None:
             return PassForecast(entity.name, mode, None, NOTHING, note=f"not available: {facts.refusal}")
+        if rides(entity):
+            return self._rider(entity, facts, mode)
         if entity.nested is not None:
             return self._nested(entity, facts, mode)
         if mode is SyncMode.RECONCILIATION:
@@ -163,6 +166,21 @@ class _Run:
             rounds=counts + self._in_sequence(pages, facts.records) + merges.least + reads.least / self._in_flight,
             deep_requests=count_deep_pages(self._paging, facts.records),
             deletions=forecast,
+        )
+
+    def _rider(self, entity: Entity, facts: EntityFacts, mode: SyncMode) -> PassForecast:
+        """Return a pass that asks for nothing but the lists of parents that name other riders than are stored."""
+        gone_parents = self._gone.get(EntityName(entity.parent or ""), NOTHING)
+        forecast = predict_deletions(facts, gone_parents, is_readable=entity.endpoints.get is not None)
+        lists = facts.nested.changed_parents if facts.is_synced else 0
+        return PassForecast(
+            entity=entity.name,
+            mode=mode,
+            records=facts.stored or None,
+            requests=Range.exactly(lists),
+            rounds=lists / self._in_flight,
+            deletions=forecast if facts.is_full_sync_done else None,
+            note=f"comes with {' and '.join(find_carriers(self._manifest, entity.name))}",
         )
 
     def _nested(self, entity: Entity, facts: EntityFacts, mode: SyncMode) -> PassForecast:
