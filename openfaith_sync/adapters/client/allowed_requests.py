@@ -5,7 +5,7 @@ manifest's read paths is a bug, and is rejected before anything is sent.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -90,14 +90,15 @@ def allowed_reads(manifest: Manifest) -> Iterator[AllowedRequest]:
     yield AllowedRequest("GET", auth.verify, auth.verify_parameters)
     composed = manifest.adapter_file.composed_parameters
     for entity in manifest.entities.values():
-        fixed = {name: text for name, text in entity.parameters.items() if name not in composed}
-        yield from _entity_reads(entity, fixed)
+        yield from _entity_reads(entity, composed)
 
 
-def _entity_reads(entity: Entity, fixed: Mapping[str, str]) -> Iterator[AllowedRequest]:
+def _entity_reads(entity: Entity, composed: Container[str]) -> Iterator[AllowedRequest]:
     endpoints, ids = entity.endpoints, _ID_PATTERNS[entity.id_format]
     for variant in entity.variants or ({},):
-        yield AllowedRequest("GET", entity.path + endpoints.list, {**fixed, **variant}, ids)
+        given = {**entity.parameters, **variant}
+        fixed = {name: text for name, text in given.items() if name not in composed}
+        yield AllowedRequest("GET", entity.path + endpoints.list, fixed, ids)
     if endpoints.get is not None:
         yield AllowedRequest("GET", entity.path + endpoints.get, endpoints.get_parameters, ids)
     if entity.merges is not None:

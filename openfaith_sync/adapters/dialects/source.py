@@ -93,8 +93,8 @@ class DialectSource(DialectRecords[D]):
         return self._client.verify(self._checked_parser(build))
 
     def _read_listing(self, entity: Entity, query: ListingQuery) -> Page:
-        paging = self._manifest.adapter_file.paging
-        if paging.by == "page" and entity.is_paged:
+        paging = self._manifest.paging_of(entity.name)
+        if paging.by == "page" and entity.is_paged and not entity.has_one_record:
             return read_window(query, paging.size, lambda part: self._read_one(entity, part))
         return self._read_one(entity, query)
 

@@ -50,7 +50,7 @@ def _plain_problems(adapter_file: PlainKeys, entity: EntityKeys) -> Iterator[Man
     for name, relationship in entity.relationships.items():
         if relationship.cardinality == "many":
             yield ManifestProblem(("relationships", name, "cardinality"), "one in dialects of plain records", "'many'")
-    for key in ("includes", "sideload", "merges"):
+    for key in ("includes", "include", "sideload", "fieldset", "merges"):
         if getattr(entity, key):
             yield ManifestProblem((key,), "none in dialects of plain records")
 

@@ -50,6 +50,7 @@ def entity_problems(entity: EntityKeys) -> list[ManifestProblem]:
         if include.split(".")[0] not in entity.includes
     ]
     problems += _variant_problems(entity)
+    problems += _single_object_problems(entity)
     problems += _cadence_problems(entity)
     problems += _count_problems(entity)
     problems += [
@@ -142,6 +143,17 @@ def _variant_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
     for place, variant in enumerate(entity.variants):
         for name in variant.keys() & entity.parameters.keys():
             yield ManifestProblem(("variants", str(place), name), "a parameter that is not in parameters")
+
+
+def _single_object_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
+    """Yield the keys that make no sense for a path that gives one object."""
+    if not entity.singleton and not (entity.nested is not None and entity.nested.one):
+        return
+    if entity.delta.by is not DeltaCapability.NONE:
+        yield ManifestProblem(("delta", "by"), "none, since its path gives one object", repr(entity.delta.by.value))
+    for key in ("variants", "page_size"):
+        if getattr(entity, key):
+            yield ManifestProblem((key,), "none, since its path gives one object")
 
 
 def _cadence_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:

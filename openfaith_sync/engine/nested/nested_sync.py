@@ -34,6 +34,7 @@ from openfaith_sync.engine.nested.parent_lists import ParentLists, ParentRead
 from openfaith_sync.engine.passes.entity_session import EntitySession
 from openfaith_sync.engine.passes.interpreter_settings import tuned_for_pages
 from openfaith_sync.engine.passes.pass_runner import PassProgress
+from openfaith_sync.engine.passes.variants import each_variant
 from openfaith_sync.engine.ports.evidence import Evidence
 
 PARENTS_AT_ONCE = 200
@@ -158,7 +159,8 @@ class NestedSync:
         own = self._gone_below or RecordPlace()
         query = ListingQuery(self._nesting.parent, parent=own.parent, ancestors=own.ancestors, is_sparse=True)
         try:
-            return bool(self._fetcher.reader.read(query).records)
+            parent = self._session.manifest.entities[self._nesting.parent]
+            return any(self._fetcher.reader.read(part).records for part in each_variant(parent, query))
         except NotFoundAtSource:
             # Not even what is above them: whatever fails, it proves nothing of these lists.
             return True

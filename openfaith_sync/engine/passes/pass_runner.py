@@ -79,7 +79,7 @@ class PassRunner:
         self._pass_id: PassId = opened.pass_id
         # After all pages that were read, committed or not.
         self._place: WalkPlace = opened.place
-        self._kept_token = next((slice_.token for slice_ in opened.place.slices), None)
+        self._kept_tokens = {slice_.token for slice_ in opened.place.slices}
         self._paging = paging
         self._on_page = on_page
         self._threads = threads
@@ -171,9 +171,10 @@ class PassRunner:
 
     def _begins_anew(self, asked: PageRequest, error: Exception) -> bool:
         """Begin a listing again when the source no longer knows the token that was kept since an earlier run."""
-        token, self._kept_token = self._kept_token, None
-        is_unknown = isinstance(error, DefinitionError | NotFoundAtSource)
-        if token is None or asked.query.token != token or not is_unknown:
+        token = asked.query.token
+        is_kept = bool(token) and token in self._kept_tokens
+        self._kept_tokens.discard(token)
+        if not is_kept or not isinstance(error, DefinitionError | NotFoundAtSource):
             return False
         self._place = self._place.with_slice(asked.index, Slice(variant=asked.query.variant))
         return True

@@ -40,6 +40,7 @@ def read_resource(found: object, shape: ResourceShape = ANY) -> RawRecord:
     if not isinstance(found, dict):
         is_withheld = bool(shape.drop)
         return unidentified_record(found, "record", found, "expected a resource object", is_withheld=is_withheld)
+    is_bare = not found.get("attributes")
     if shape.drop:
         found = without_dropped_attributes(found, shape.drop)
     if shape.unasked or shape.ignored:
@@ -57,7 +58,7 @@ def read_resource(found: object, shape: ResourceShape = ANY) -> RawRecord:
     if not (isinstance(attributes, dict) and isinstance(relationships, dict)):
         name, part = ("relationships", relationships) if isinstance(attributes, dict) else ("attributes", attributes)
         return RawRecord(external_id, {}, {}, found, damage=Damage(name, json_type(part), "expected an object"))
-    if shape.needs_attributes and not attributes:
+    if shape.needs_attributes and is_bare:
         return RawRecord(external_id, {}, {}, found, damage=Damage("attributes", "nothing", "expected attributes"))
     return _read_related(external_id, attributes, relationships, found)
 

@@ -94,11 +94,14 @@ class PlainDialect(Generic[D]):
 
     def parse_page(self, entity: Entity, query: ListingQuery, document: D) -> Page:
         """Return the page for a query, after all checks."""
+        if entity.has_one_record:
+            found = [self._documents.record_of(entity, document)][query.offset :]
+            return Page(self._read_rows(entity, query, found), total_count=1, has_next=False)
         rows = self._documents.rows_of(entity, document)
         if not entity.is_paged:
             whole, rows = len(rows), rows[query.offset :]
             return Page(self._read_rows(entity, query, rows), total_count=whole, has_next=False)
-        size, token = query.size or self._keys.paging.size, self._token_in(document)
+        size, token = query.size or entity.page_size or self._keys.paging.size, self._token_in(document)
         page = Page(
             records=self._read_rows(entity, query, rows),
             total_count=self._count_at(document, self._keys.total),

@@ -26,11 +26,10 @@ class PlainRequests:
 
     def listing(self, entity: Entity, query: ListingQuery) -> Request:
         """Return the request for one page of a listing."""
-        parameters: dict[str, str | int] = {
-            name: fill_parameter(text, **query.ids) for name, text in entity.parameters.items()
-        }
-        if entity.is_paged:
-            parameters |= self._page(query)
+        fixed = {**entity.parameters, **(entity.variants[query.variant] if entity.variants else {})}
+        parameters: dict[str, str | int] = {name: fill_parameter(text, **query.ids) for name, text in fixed.items()}
+        if entity.is_paged and not entity.has_one_record:
+            parameters |= self._page(query, query.size or entity.page_size or self._paging.size)
         parameters |= self._ordered(entity, query)
         if self._changes is not None and (query.version_from or query.version_before):
             parameters = self._narrowed(entity, query, self._changes, parameters)
@@ -50,8 +49,8 @@ class PlainRequests:
         parameters = {name: fill_parameter(text, **ids) for name, text in endpoints.get_parameters.items()}
         return Request(path, parameters, entity.version)
 
-    def _page(self, query: ListingQuery) -> dict[str, str | int]:
-        paging, size = self._paging, query.size or self._paging.size
+    def _page(self, query: ListingQuery, size: int) -> dict[str, str | int]:
+        paging = self._paging
         if paging.by == "link" and query.token:
             # Only the link's query is used, to select the page; host and path come from the manifest.
             return dict(parse_qsl(urlsplit(query.token).query, keep_blank_values=True))
