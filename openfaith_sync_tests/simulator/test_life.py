@@ -11,6 +11,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.church import SimulatedChurch
 from openfaith_sync.simulator.data.tables import Row
+from openfaith_sync.simulator.events.event_payloads import EventNames
 from openfaith_sync.simulator.life.mutations import Act, Random
 from openfaith_sync_tests.ten_entities import SHIPPED
 
@@ -91,6 +92,15 @@ def test_a_refund_is_borne_by_each_fund_to_the_cent(
     act("void", donation=gift)
     assert refund not in church.table("refund").rows
     check_books(church)
+
+
+def test_a_first_gift_makes_a_donor(church: SimulatedChurch, act: Callable[..., int], heard: Heard) -> None:
+    fund, person = rows(church, "fund")[0].id, rows(church, "giving_person")[0].id
+    church.change("giving_person", person, {"first_donated_at": None}, touch=False)
+    for _ in range(2):
+        act("give", parts=[[fund, 100]], person=person)
+    assert value(church, "giving_person", person, "first_donated_at") is not None
+    assert heard.count(("first_donated", "giving_person")) == 1
 
 
 def test_a_batch_is_committed_in_one_second_and_gifts_move_between_batches(
@@ -175,6 +185,8 @@ def test_a_plan_is_deaf_to_its_people_and_notes(church: SimulatedChurch, act: Ca
     act("add_item", plan=plan, title="Extra", length=60)
     assert ("updated", "plan") not in heard
     assert value(church, "plan", plan, "updated_at") == stamp
+    act("go_live", plan=plan)
+    assert ("live.updated", "plan") in heard
     act("unschedule", plan_person=number)
     assert value(church, "plan", plan, "plan_people_count") == count
 
@@ -207,3 +219,19 @@ def test_an_unknown_action_or_parameter_is_named(church: SimulatedChurch) -> Non
         Act(action="pray").apply(church)
     with pytest.raises(UsageError, match="takes no loudly"):
         Act(action="archive_group", parameters={"loudly": True}).apply(church)
+
+
+def test_every_event_that_the_manifest_names_tells_of_some_change(church: SimulatedChurch) -> None:
+    names = EventNames(church.world.tables.values())
+    actions = (
+        "created",
+        "updated",
+        "destroyed",
+        "refreshed",
+        "step_ready",
+        "approved",
+        "live.updated",
+        "first_donated",
+    )
+    told = {names.name_of(action, table) for action in actions for table in church.world.tables.values()}
+    assert set(names.known) - told == set()

@@ -34,6 +34,8 @@ def give(
         raise UsageError("the manifest has no donations")
     _split(church, gift, parts)
     _add_up(church, batch)
+    if person is not None:
+        _note_first(church, person)
     return {"id": str(gift)}
 
 
@@ -119,6 +121,14 @@ def delete_fund(church: SimulatedChurch, fund: int) -> Json:
 def _split(church: SimulatedChurch, gift: int, parts: list[list[int]]) -> None:
     for fund, cents in parts:
         make(church, "designation", {"donation": gift, "fund": fund}, _amount(cents) | {"fee_cents": 0})
+
+
+def _note_first(church: SimulatedChurch, person: int) -> None:
+    table = church.world.tables.get("giving_person")
+    row = table.rows.get(person) if table else None
+    if table and row and "first_donated_at" in table.position and table.value(row, "first_donated_at") is None:
+        state(church, "giving_person", person, {"first_donated_at": church.now()})
+        church.announce("first_donated", table, row)
 
 
 def _batch_of(church: SimulatedChurch, donation: int) -> int | None:

@@ -77,6 +77,16 @@ def retitle_plan(church: SimulatedChurch, plan: int, title: str) -> Json:
     return {"id": str(plan)}
 
 
+def go_live(church: SimulatedChurch, plan: int) -> Json:
+    """Start a plan's services; an event of its own tells of it, and the plan is not stamped."""
+    now = church.now()
+    for row in below(church, "plan_time", "plan", plan):
+        if church.table("plan_time").value(row, "time_type") == "service":
+            state(church, "plan_time", row.id, {"live_starts_at": now})
+    church.announce("live.updated", church.table("plan"), church.row("plan", plan))
+    return {"id": str(plan)}
+
+
 def join_team(church: SimulatedChurch, team: int, person: int, team_position: int | None = None) -> Json:
     """Assign a person to a team, which is not stamped."""
     links: Json = {"team": team, "person": person, "team_position": team_position, "time_preference_options": []}
@@ -98,5 +108,6 @@ SERVICES: dict[str, Action] = {
     "remove_item": remove_item,
     "add_plan_note": add_plan_note,
     "retitle_plan": retitle_plan,
+    "go_live": go_live,
     "join_team": join_team,
 }
