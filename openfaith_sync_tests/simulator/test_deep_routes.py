@@ -122,8 +122,10 @@ def test_an_include_of_two_levels_is_concatenated_on_the_primary_record(
     empty = ask(f"/giving/v2/donations/{plain}?{include}")["data"]["relationships"]
     assert empty["refund"]["data"] is None
     assert "designation_refunds" not in empty
+    listing = f"/giving/v2/donations?per_page=100&order=-updated_at&{include}"
+    assert refunded in {one["id"] for one in ask(listing)["data"]}
     more = deep.create("designation_refund", {"amount_cents": -1}, {"refund": refund})
-    page = ask(f"/giving/v2/donations?per_page=100&order=-updated_at&{include}")
+    page = ask(listing)
     found = {one["id"]: one["relationships"] for one in page["data"]}[refunded]
     assert [one["id"] for one in found["designation_refunds"]["data"]] == [*parts, more]
 

@@ -141,6 +141,18 @@ def test_a_field_is_edited_without_a_stamp_on_its_person(
     assert {action for action, _ in heard} >= {"created", "updated", "destroyed"}
 
 
+def test_a_person_is_stamped_for_a_contact_and_not_for_a_note(church: SimulatedChurch) -> None:
+    person, author = (row.id for row in rows(church, "person")[:2])
+    category = rows(church, "note_category")[0].id
+    old = "2020-01-01T00:00:00Z"
+    church.change("person", person, {"updated_at": old})
+    links = {"person": person, "created_by": author, "note_category": category}
+    church.create("note", {"note": "Called."}, {n: to for n, to in links.items() if n in church.table("note").links})
+    assert value(church, "person", person, "updated_at") == old
+    church.create("email", {"address": "new@example.org"}, {"person": person})
+    assert value(church, "person", person, "updated_at") > old
+
+
 def test_a_refreshed_list_holds_these_people_and_keeps_its_stamp(
     church: SimulatedChurch, act: Callable[..., int], heard: Heard
 ) -> None:
