@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
+from openfaith_sync.domain.manifest.attribute import Attribute, AttributeType
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.simulator.data.apps.population import populate
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.ground_truth import TrueRecord, parse_truth, truth_lines
 from openfaith_sync.simulator.data.membership_rules import count_name
 from openfaith_sync.simulator.data.tables import Table
-from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, DAY_SECONDS, to_text
+from openfaith_sync.simulator.data.timestamps import BASE_SECONDS, DAY_SECONDS, to_seconds, to_text
 from openfaith_sync_tests.ten_entities import SHIPPED
 
 Truth = dict[str, TrueRecord]
@@ -166,3 +167,36 @@ def test_the_same_arguments_make_the_same_church_and_another_day_moves_it(
     newest = "2026-06-01T00:00:00Z"
     assert all(gift.attributes["created_at"] < newest for gift in truth(world, "donation").values())
     assert any(gift.attributes["created_at"] > newest for gift in truth(later, "donation").values())
+
+
+def fits(attribute: Attribute, value: Any) -> bool:
+    """Return whether a value is one that the source would send for an attribute of this type."""
+    kind = attribute.type
+    if value is None or kind is AttributeType.JSON:
+        return True
+    if kind is AttributeType.PRIMARY_KEY:
+        return isinstance(value, int if attribute.wire == "number" else str)
+    if kind in (AttributeType.DATE_TIME, AttributeType.LOCAL_DATE_TIME):
+        return isinstance(value, str) and value.endswith("Z") and to_seconds(value) is not None
+    if kind is AttributeType.DATE:
+        return isinstance(value, str) and len(value) == len("2026-06-01") and to_seconds(value) is not None
+    types: dict[AttributeType, type | tuple[type, ...]] = {
+        AttributeType.BOOLEAN: bool,
+        AttributeType.INTEGER: int,
+        AttributeType.FLOAT: str if attribute.wire == "string" else (int, float),
+        AttributeType.ARRAY: list,
+        AttributeType.STRING: str,
+        AttributeType.CURRENCY: str,
+    }
+    return isinstance(value, types[kind]) and (kind is AttributeType.BOOLEAN or not isinstance(value, bool))
+
+
+def test_values_are_of_the_types_that_the_manifest_names(world: World) -> None:
+    wrong = Counter(
+        (name, attribute)
+        for name, table in world.tables.items()
+        for row in table.rows.values()
+        for attribute, place in table.position.items()
+        if not fits(table.entity.attributes[attribute], row.values[place])
+    )
+    assert wrong == {}

@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
+from openfaith_sync.domain.manifest.attribute import AttributeType
 from openfaith_sync.simulator.data.edges import World
 from openfaith_sync.simulator.data.record_makers import pick
 from openfaith_sync.simulator.data.synthetic_records import invent_values
@@ -29,7 +30,15 @@ class Sheet:
         rng = random.Random(f"{seed}:{name}:patterns")  # noqa: S311  nothing secret
         self._patterns: list[list[Any]] = []
         self._created = self._updated = -1
+        self._text_ids: frozenset[int] = frozenset()
         if table is not None:
+            # Some ids are numbers on the wire and others are texts.
+            self._text_ids = frozenset(
+                place
+                for name, place in table.position.items()
+                if table.entity.attributes[name].type is AttributeType.PRIMARY_KEY
+                and table.entity.attributes[name].wire != "number"
+            )
             names = set(table.entity.attributes)
             invented = [invent_values(table.entity, names, rng) for _ in range(_PATTERNS)]
             self._patterns = [[values[name] for name in table.names] for values in invented]
@@ -62,7 +71,7 @@ class Sheet:
         for name, value in values.items():
             place = position.get(name)
             if place is not None:
-                row_values[place] = value
+                row_values[place] = str(value) if place in self._text_ids and value is not None else value
         self.table.load(number, row_values, links)
         return number
 
