@@ -255,6 +255,10 @@ class Services:
         return RawRecord(ExternalId(external_id), dict(row.attributes), references, {"id": external_id})
 
 
+class Killed(Exception):
+    """The process ended here."""
+
+
 @dataclass
 class ServicesSync:
     """The syncs of one org."""

@@ -9,14 +9,10 @@ from openfaith_sync.domain.webhooks.inbox import EventAction, InboxEvent
 from openfaith_sync.engine.webhooks.record_sync import run_records
 from openfaith_sync.store.admin.org_settings import set_org
 from openfaith_sync.store.inbox.inbox import receive
-from openfaith_sync_tests.laws.nested_church import NOTE, PERSON, PLAN, TYPE, ServicesSync
+from openfaith_sync_tests.laws.nested_church import NOTE, PERSON, PLAN, TYPE, Killed, ServicesSync
 from openfaith_sync_tests.store.making import fetch, run
 
 LEVELS = (TYPE, PLAN, PERSON, NOTE)
-
-
-class Killed(Exception):
-    """The process ended here."""
 
 
 def test_each_level_is_read_below_the_records_of_the_level_above(services: ServicesSync) -> None:

@@ -20,6 +20,7 @@ from openfaith_sync_tests.laws.nested_church import (
     SUMMARY,
     TIME,
     TYPE,
+    Killed,
     ServicesSync,
     days,
 )
@@ -167,6 +168,24 @@ def test_a_list_that_fails_after_an_event_stays_due(services: ServicesSync) -> N
     assert announce(services, "900").events == 1
     services.source.failing = set()
     assert has_work(services, ITEM) == (True, 0)
+    services.sync(ITEM, SyncMode.DELTA)
+    assert services.live(ITEM) == services.truth(ITEM)
+
+
+def test_killed_after_an_event_was_handled_its_list_is_still_due(services: ServicesSync) -> None:
+    begin_items(services, p900=-100)
+    services.source.put(ITEM, "9002", "900")
+
+    def kill(step: str) -> None:
+        if step == "committed":
+            raise Killed
+
+    services.on_step = kill
+    with pytest.raises(Killed):
+        announce(services, "900")
+    services.on_step = None
+    waiting = fetch(services.database, "SELECT count(*) FROM sync.webhook_events WHERE done_at IS NULL")
+    assert (waiting, has_work(services, ITEM)) == ([(0,)], (True, 0))
     services.sync(ITEM, SyncMode.DELTA)
     assert services.live(ITEM) == services.truth(ITEM)
 

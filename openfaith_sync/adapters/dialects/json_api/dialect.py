@@ -21,7 +21,7 @@ from openfaith_sync.adapters.dialects.pages.rows import (
 )
 from openfaith_sync.adapters.ports.answer_reader import StatedError
 from openfaith_sync.domain.connections.connection import Identity
-from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer
+from openfaith_sync.domain.errors import DefinitionError, MalformedAnswer, NotFoundAtSource
 from openfaith_sync.domain.ids import AccountId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.dialect_files import JsonApiKeys
 from openfaith_sync.domain.manifest.entity import Entity
@@ -123,6 +123,8 @@ class JsonApiDialect:
         if record.is_unidentified and _named(found) in {None, external_id}:
             # It can only be the requested record, so that one still exists, however damaged.
             record = record._replace(external_id=external_id)
+        if record.external_id != external_id and entity.nested is not None and entity.nested.one:
+            raise NotFoundAtSource(f"its {entity.resource} is another one by now")
         if record.external_id != external_id:
             raise MalformedAnswer(f"the source sent another {entity.resource} than the one requested")
         record = with_parent(entity, parent, record)
