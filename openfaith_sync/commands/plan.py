@@ -8,6 +8,7 @@ import click
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.commands.adapters import adapter_option, find_adapter
 from openfaith_sync.commands.connection_lookup import load_listed_connection
+from openfaith_sync.commands.costs import print_costs
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, counted, print_json, print_rows
 from openfaith_sync.commands.plan_facts import OrgPlan, plan_org
@@ -37,13 +38,14 @@ _TITLES = {
 @click.argument("org", required=False)
 @adapter_option
 @click.option("--offline", is_flag=True, help="Predict from what is stored; send no request.")
+@click.option("--cost", is_flag=True, help="Show what each entity costs in requests while nothing changes.")
 @click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Without ORG: show at most this many runs."
 )
 @as_json
 @pass_deployment
 def plan(
-    deployment: Deployment, org: str | None, adapter: str | None, offline: bool, limit: int, as_json: bool
+    deployment: Deployment, org: str | None, adapter: str | None, offline: bool, cost: bool, limit: int, as_json: bool
 ) -> None:
     """Predict the syncs of ORG: what runs when and why, its requests, its time and its deletions.
 
@@ -61,8 +63,12 @@ def plan(
     deletes    of these, the ones that are marked deleted without a person's approval
 
     \b
-    Example: openfaith-sync plan grace --json
+    Examples:
+      openfaith-sync plan grace --json
+      openfaith-sync plan grace --cost --offline
     """  # noqa: D301  click's marker for lines that are not rewrapped
+    if org is None and cost:
+        raise click.UsageError("--cost requires ORG; for the manifest alone: openfaith-sync graph --cost")
     if org is None:
         with open_database(deployment.settings) as database:
             name = None if adapter is None else AdapterName(adapter)
@@ -73,7 +79,10 @@ def plan(
         chosen = find_adapter(database, parse_org(org), adapter)
         manifest = read_manifest(deployment.settings.manifests, chosen)
         connection = load_listed_connection(database, org, chosen)
-        found = plan_org(database, manifest, connection, is_offline=offline)
+        found = plan_org(database, manifest, connection, is_offline=offline, with_costs=cost)
+    if cost:
+        print_costs(found, as_json=as_json)
+        return
     planned = [run for run in found.runs if run.mode is not WorkMode.SUBSCRIPTIONS or deployment.settings.public_url]
     if as_json:
         print_json(_json(org, chosen, found, planned))

@@ -11,10 +11,14 @@ from openfaith_sync.domain.connections.selection import find_unselected, select_
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.domain.passes.listing import ListingQuery
+from openfaith_sync.domain.passes.windows import open_window
+from openfaith_sync.domain.planning.entity_costs import EntityCost, predict_costs
 from openfaith_sync.domain.planning.entity_facts import EntityFacts
 from openfaith_sync.domain.planning.run_forecast import RunForecast, plan_unseen_org, predict_runs
 from openfaith_sync.domain.planning.run_time import USUAL_LATENCY_SECONDS, Pace
 from openfaith_sync.domain.ratelimit.budget import COMMON, Budget
+from openfaith_sync.domain.schedule.cadences import cadence_of
 from openfaith_sync.engine.planning.source_view import SourceLook
 from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.store.admin.plan_facts import load_stored_facts
@@ -23,6 +27,7 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.inbox.inbox import list_inboxes
 from openfaith_sync.store.manifests.entity_tables import ensure_tables
 from openfaith_sync.store.ratelimit.budgets import load_budget
+from openfaith_sync.store.schedule.intervals import load_intervals
 from openfaith_sync.store.schedule.planned_work import load_planned
 from openfaith_sync.store.schedule.work import Plan
 
@@ -41,6 +46,8 @@ class OrgPlan:
     is_source_asked: bool
     planned_at: datetime
     """By the database's clock."""
+    costs: tuple[EntityCost, ...] = ()
+    """What each entity costs while nothing changes."""
     remark: str | None = None
     """Why nothing runs, or why the source was not asked."""
 
@@ -50,8 +57,12 @@ class OrgPlan:
         return run.predict_seconds(self.pace.at_rest() if is_later else self.pace)
 
 
-def plan_org(database: Database, manifest: Manifest, connection: Connection, *, is_offline: bool) -> OrgPlan:
+def plan_org(
+    database: Database, manifest: Manifest, connection: Connection, *, is_offline: bool, with_costs: bool = False
+) -> OrgPlan:
     """Return the plan of an org, from what is stored and what a few requests find at the source.
+
+    With costs, one request more counts each window that a comparison covers.
 
     Raises:
         SyncError: The source refuses the credentials.
@@ -63,15 +74,20 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
     stored = load_stored_facts(database, synced, org)
     facts = _load_facts(database, synced, connection, stored, planned.now)
     remark, requests, latency = _why_not_asked(connection), 0, USUAL_LATENCY_SECONDS
+    windows: dict[EntityName, int] = {}
     is_asked = not is_offline and remark is None
     if is_asked:
         try:
             facts, requests, latency = _ask_source(database, manifest, connection, facts)
+            if with_costs:
+                windows = _count_windows(database, manifest, connection, facts, planned.now)
         except TransientError as error:
             is_asked, remark = False, f"the source does not answer, so this is predicted from what is stored: {error}"
     rate = manifest.adapter_file.rate_limit
     assumed = Budget(rate.assumed_limit, rate.assumed_period_seconds)
     budget, now = load_budget(database, org, adapter, COMMON, assumed)
+    own = load_intervals(database, org, adapter)
+    cadences = {name: cadence_of(synced.entities[name], own) for name in facts}
     is_synced = all(one.checkpoint.completed_at is not None for one in stored.values())
     works = planned.works or plan_unseen_org(org, adapter, planned.now, planned.time_zone, is_synced=is_synced)
     waiting = sum(inbox.waiting for inbox in list_inboxes(database, org) if inbox.adapter == adapter)
@@ -81,6 +97,7 @@ def plan_org(database: Database, manifest: Manifest, connection: Connection, *, 
         requests=requests,
         is_source_asked=is_asked,
         planned_at=planned.now,
+        costs=tuple(predict_costs(synced, facts, cadences, windows)) if with_costs else (),
         remark=remark,
     )
 
@@ -123,3 +140,23 @@ def _ask_source(
                 found[name] = replace(one, source=view, refusal=view.refusal)
                 requests += look.requests
     return found, requests, (monotonic() - began) / max(1, requests)
+
+
+def _count_windows(
+    database: Database,
+    manifest: Manifest,
+    connection: Connection,
+    facts: Mapping[EntityName, EntityFacts],
+    now: datetime,
+) -> dict[EntityName, int]:
+    """Return how many records lie within the windows that comparisons cover, where the source counts them."""
+    found: dict[EntityName, int] = {}
+    with open_session(database, manifest, connection, attempts=ATTEMPTS, patience=PATIENCE) as session:
+        for name, one in facts.items():
+            window = manifest.entities[name].cadence.reconcile_window
+            if window is None or one.refusal is not None:
+                continue
+            page = session.source.read_page(ListingQuery(name, size=1, within=open_window(window, now)))
+            if page.total_count is not None:
+                found[name] = page.total_count
+    return found

@@ -2,17 +2,24 @@
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.engine.passes.probe import probe_entity
+from openfaith_sync.sessions.opening import open_session
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync.simulator.settings.rate_limit import parse_rate
+from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.planning import add_missing_work
 from openfaith_sync.store.schedule.work import Plan
 from openfaith_sync_tests.commands.conftest import Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
-from openfaith_sync_tests.store.making import fetch
+from openfaith_sync_tests.store.making import PCO, fetch
 
 SMALLEST, LARGEST = 300, 3_000
 CHANGED_AT_MOST = 20
@@ -66,6 +73,38 @@ def test_a_random_church_takes_the_requests_and_loses_the_records_that_were_pred
             deleted = results[one["entity"]].get("tombstoned", 0)
             print(f"{one['entity']}: deletes {one['deletes']} predicted, {deleted} made")
             assert one["deletes"]["from"] <= deleted <= one["deletes"]["to"], one["entity"]
+
+
+def test_what_each_entity_costs_is_what_the_source_is_asked(
+    run_stored: Run, church: RunningSimulator, database: Database, pco_manifest: Manifest
+) -> None:
+    connect(run_stored, church)
+    costs = json.loads(run_stored("plan", "grace", "--cost", "--json").stdout)
+    total = costs["modules"][-1]
+    assert total["module"] == "all"
+    assert abs(total["first"] - _sent(church, lambda: run_stored("sync", "grace"))) <= TOLERANCE * total["first"]
+    again = json.loads(run_stored("graph", "--cost", "grace", "--json", "--offline").stdout)
+    assert [one["first"] for one in again["entities"]] == [one["first"] for one in costs["entities"]]
+    night = _sent(church, lambda: run_stored("sync", "grace", "--mode", "reconciliation"))
+    assert abs(total["night"] - night) <= TOLERANCE * night
+
+    def check() -> None:
+        connection = load_connection(database, OrgId("grace"), PCO)
+        with open_session(database, pco_manifest, connection) as session:
+            assert not any(probe_entity(session, entity).has_work for entity in pco_manifest.entities)
+
+    # An hour has one check of what is long, and four of everything else.
+    assert total["quarter_hour"] <= _sent(church, check) <= 4 * total["quarter_hour"]
+    run_stored("org", "set", "grace", "--cadence", "person.delta=1h,email.delta=never")
+    slower = json.loads(run_stored("plan", "grace", "--cost", "--json", "--offline").stdout)
+    assert slower["modules"][-1]["quarter_hour"] == pytest.approx(total["quarter_hour"] - 1.75, abs=0.1)
+    assert "a household" in run_stored("graph", "--cost", "--adapter", "pco").stdout
+
+
+def _sent(church: RunningSimulator, sync: Callable[[], object]) -> int:
+    church.clear_requests()
+    sync()
+    return len(church.requests())
 
 
 def test_a_plan_stores_nothing_and_offline_it_asks_nothing(

@@ -15,13 +15,13 @@ PCO = """
 pco/campus               pco_people
 pco/household            pco_people
 pco/person               pco_people
-pco/household_membership pco_people  after pco/household
 pco/address              pco_people  after pco/person
 pco/email                pco_people  after pco/person
 pco/phone_number         pco_people  after pco/person
 pco/group                pco_groups
-pco/group_membership     pco_groups  after pco/group
 pco/event                pco_groups  after pco/group
+pco/household_membership pco_people  after pco/household
+pco/group_membership     pco_groups  after pco/group
 """
 
 

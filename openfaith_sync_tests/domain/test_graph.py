@@ -18,13 +18,13 @@ RANKS = {
     "campus": 0,
     "household": 0,
     "person": 1,
-    "household_membership": 2,
     "address": 2,
     "email": 2,
     "phone_number": 2,
     "group": 0,
-    "group_membership": 2,
     "event": 2,
+    "household_membership": 2,
+    "group_membership": 2,
 }
 """The ranks of the first entities, in the order in which they sync."""
 

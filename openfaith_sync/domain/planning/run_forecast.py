@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
@@ -17,6 +17,8 @@ from openfaith_sync.domain.ratelimit.lanes import Lane
 from openfaith_sync.domain.schedule.companions import with_companions
 from openfaith_sync.domain.schedule.due_work import ALL, NewWork, Work, WorkKey, WorkMode
 
+TOGETHER = timedelta(minutes=1)
+"""What is due within this is checked together."""
 _LANES = {
     WorkMode.FULL: Lane.BACKFILL,
     WorkMode.DELTA: Lane.DELTA,
@@ -155,7 +157,15 @@ def _predict_run(manifest: Manifest, facts: Facts, works: Sequence[Work], waitin
         case WorkMode.SUBSCRIPTIONS:
             return replace(run, checks=None)
         case WorkMode.DELTA:
-            return _predict_checks(manifest, facts, run, [work.key.entity for work in works])
+            due = [work.key.entity for work in works if _is_due_with(work, first)]
+            return _predict_checks(manifest, facts, run, due)
+
+
+def _is_due_with(work: Work, first: Work) -> bool:
+    """Return whether work is done in the same check as what is due first."""
+    if work.not_before is None or first.not_before is None:
+        return work is first
+    return work.not_before - first.not_before < TOGETHER
 
 
 def _predict_checks(manifest: Manifest, facts: Facts, run: RunForecast, due: Sequence[EntityName]) -> RunForecast:

@@ -21,20 +21,6 @@ from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.outages.breakers import LEFT_ALONE
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
 
-# Nothing is requested while a run reads the org, larger work is due, or the source is unreachable.
-_MAY_BE_ASKED = f"""
-work.adapter = %(adapter)s AND work.mode = %(mode)s AND work.entity = ANY(%(entities)s)
-AND work.run_key IS NULL AND work.not_before <= now()
-AND (work.mode = 'subscriptions' OR NOT EXISTS (
-  SELECT FROM sync.work other
-  WHERE other.org_id = work.org_id AND other.adapter = work.adapter AND other.run_key IS NOT NULL
-    AND (other.entity, other.mode) <> (work.entity, work.mode) AND other.mode IN ('full', 'delta', 'reconciliation')))
-AND (work.mode IN ('full', 'subscriptions') OR NOT EXISTS (
-  SELECT FROM sync.work larger
-  WHERE (larger.org_id, larger.adapter, larger.entity, larger.mode) = (work.org_id, work.adapter, '*', 'full')
-    AND larger.not_before <= now()))
-{LEFT_ALONE}
-"""  # noqa: S608  joined of our own constants, here and below
 WORK_COLUMNS = """
 SELECT work.org_id, work.adapter, work.entity, work.mode, work.not_before, work.reason, work.run_key, work.asked_at,
        work.attempts, COALESCE(org.time_zone, 'UTC'), work.every,
@@ -59,17 +45,34 @@ WORK_TABLES = """
 FROM sync.work work
 LEFT JOIN sync.orgs org ON org.org_id = work.org_id
 """
+# Nothing is requested while a run reads the org, larger work is due, or the source is unreachable. Each part is found
+# once, by an index, and joined by hash: of 700,000 rows a few are due.
 _DUE = f"""
-WITH chosen AS (
-  SELECT work.org_id, min(work.not_before) AS since FROM sync.work work
-  JOIN sync.connections connection
+WITH ready AS MATERIALIZED (
+  SELECT org_id, adapter, entity, not_before FROM sync.work
+  WHERE adapter = %(adapter)s AND mode = %(mode)s AND entity = ANY(%(entities)s)
+    AND run_key IS NULL AND not_before <= now()),
+busy AS MATERIALIZED (
+  SELECT org_id FROM sync.work
+  WHERE run_key IS NOT NULL AND adapter = %(adapter)s AND mode IN ('full', 'delta', 'reconciliation')
+    AND %(mode)s <> 'subscriptions'
+  UNION
+  SELECT org_id FROM sync.work
+  WHERE mode = 'full' AND not_before <= now() AND adapter = %(adapter)s AND %(mode)s NOT IN ('full', 'subscriptions')),
+due AS MATERIALIZED (
+  SELECT work.org_id, work.entity, min(work.not_before) OVER (PARTITION BY work.org_id) AS since
+  FROM ready work JOIN sync.connections connection
     ON connection.org_id = work.org_id AND connection.adapter = work.adapter AND connection.status = 'active'
-  WHERE {_MAY_BE_ASKED} GROUP BY work.org_id ORDER BY since, work.org_id LIMIT %(orgs)s)
-{WORK_COLUMNS} {WORK_TABLES}
-JOIN chosen ON chosen.org_id = work.org_id
-WHERE {_MAY_BE_ASKED}
-ORDER BY chosen.since, work.org_id, array_position(%(entities)s::text[], work.entity::text)
-"""  # noqa: S608
+  WHERE work.org_id NOT IN (SELECT org_id FROM busy) {LEFT_ALONE}),
+chosen AS MATERIALIZED (
+  SELECT * FROM (SELECT *, dense_rank() OVER (ORDER BY since, org_id) AS place FROM due) ranked
+  WHERE place <= %(orgs)s)
+{WORK_COLUMNS}
+FROM chosen JOIN sync.work work
+  ON (work.org_id, work.adapter, work.entity, work.mode) = (chosen.org_id, %(adapter)s, chosen.entity, %(mode)s)
+LEFT JOIN sync.orgs org ON org.org_id = work.org_id
+ORDER BY chosen.place, array_position(%(entities)s::text[], work.entity::text)
+"""  # noqa: S608  joined of our own constants, here and below
 _ASKED = f"""
 {WORK_COLUMNS} {WORK_TABLES}
 WHERE work.adapter = %(adapter)s AND work.mode = ANY(%(modes)s) AND work.run_key IS NOT NULL
