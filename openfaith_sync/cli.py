@@ -17,6 +17,7 @@ COMMANDS = {
     "dead-letters": "openfaith_sync.commands.dead_letters",
     "demo": "openfaith_sync.commands.demo",
     "erase": "openfaith_sync.commands.erase",
+    "fields": "openfaith_sync.commands.fields",
     "giving": "openfaith_sync.commands.giving",
     "graph": "openfaith_sync.commands.graph",
     "holds": "openfaith_sync.commands.holds",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from openfaith_sync.domain.record_tables import Column, ColumnType
 from openfaith_sync.domain.sensitivity import Sensitivity
 
+PUBLIC, PERSONAL, SENSITIVE = Sensitivity.PUBLIC, Sensitivity.PERSONAL, Sensitivity.SENSITIVE
+
 
 @dataclass(frozen=True, slots=True)
 class SummaryView:
@@ -19,8 +21,8 @@ class SummaryView:
     comment: str
 
 
-def _columns(kind: ColumnType, **described: str) -> tuple[Column, ...]:
-    return tuple(Column(name, kind, Sensitivity.SENSITIVE, comment=said) for name, said in described.items())
+def _columns(kind: ColumnType, sensitivity: Sensitivity = SENSITIVE, /, **described: str) -> tuple[Column, ...]:
+    return tuple(Column(name, kind, sensitivity, comment=said) for name, said in described.items())
 
 
 SUMMARY_VIEWS = (
@@ -48,7 +50,96 @@ SUMMARY_VIEWS = (
                 ),
             ),
         ),
-        Sensitivity.SENSITIVE,
+        SENSITIVE,
         "Gifts of money by fund and month, of the living rows of openfaith.donations and what belongs to them.",
+    ),
+    SummaryView(
+        "field_values_typed",
+        (
+            *_columns(
+                ColumnType.TEXT,
+                PUBLIC,
+                id="TypeID, derived from the record's identity at its source.",
+                org_id="The church; every statement is bound to one.",
+                adapter="The source.",
+            ),
+            *_columns(
+                ColumnType.REFERENCE,
+                PUBLIC,
+                field_id="The field.",
+                person_id="Whose value it is.",
+                household_id="The household whose value it is.",
+            ),
+            *_columns(
+                ColumnType.TEXT,
+                PUBLIC,
+                field_name="What people call the field.",
+                data_type="The field's type; text if the field is not known yet.",
+            ),
+            *_columns(
+                ColumnType.TEXT,
+                PERSONAL,
+                value="The value as the source sent it.",
+                value_text="The value as text; of a file, its name.",
+            ),
+            *_columns(ColumnType.FLOAT, PERSONAL, value_number="The number, in a field of numbers."),
+            *_columns(
+                ColumnType.DATE,
+                PERSONAL,
+                value_date="The day, in a field of dates: ISO 8601, or as the church writes dates.",
+            ),
+            *_columns(ColumnType.BOOLEAN, PERSONAL, value_boolean="True or false, in a field of these."),
+            *_columns(
+                ColumnType.BOOLEAN, PUBLIC, is_read="Whether it could be read as its field's type; if not, it is text."
+            ),
+            *_columns(
+                ColumnType.REFERENCE,
+                PERSONAL,
+                option_id="The option that was chosen: as the source names it, else the one with this text.",
+            ),
+            *_columns(
+                ColumnType.BOOLEAN,
+                PUBLIC,
+                is_current="Whether the source shows it; of several values of a field that holds one, the newest.",
+            ),
+            *_columns(ColumnType.TEXT, PUBLIC, external_id="The source's id; unique within its entity only."),
+            *_columns(ColumnType.TIMESTAMP, PUBLIC, created_at="The source's.", updated_at="The source's."),
+        ),
+        PERSONAL,
+        "Values of custom fields, each read by the type of its field. Living rows only.",
+    ),
+    SummaryView(
+        "person_fields",
+        (
+            *_columns(ColumnType.TEXT, PUBLIC, org_id="The church; every statement is bound to one."),
+            *_columns(ColumnType.REFERENCE, PUBLIC, person_id="The person."),
+            *_columns(
+                ColumnType.JSON,
+                PERSONAL,
+                fields="By the fields' short names; a list where several boxes can be checked.",
+            ),
+        ),
+        PERSONAL,
+        "The current values of each person's custom fields, in one JSON object. Living rows only.",
+    ),
+    SummaryView(
+        "attendance_counts",
+        (
+            *_columns(ColumnType.TEXT, PUBLIC, org_id="The church; every statement is bound to one."),
+            *_columns(ColumnType.REFERENCE, PUBLIC, event_id="The event."),
+            *_columns(
+                ColumnType.TEXT,
+                PUBLIC,
+                kind="regular, guest, volunteer, or headcount for people who were only counted.",
+            ),
+            *_columns(
+                ColumnType.BIGINT,
+                PUBLIC,
+                people="People who came; one who checked in twice counts once, and a volunteer as nothing else.",
+                headcount="People who were counted without names.",
+            ),
+        ),
+        PERSONAL,
+        "How many came to each event, as the source's app shows it. Living rows only.",
     ),
 )

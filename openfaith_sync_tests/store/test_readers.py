@@ -93,6 +93,8 @@ def fill(database: Database) -> None:
             run(database, FILL.format(table=f"{schema}.{name}", entity=f"'{entity}'"), list(ORGS))
     # So that the sums of giving have something to show.
     run(database, "UPDATE openfaith.designations SET donation_id = 'x_' || org_id")
+    run(database, "UPDATE openfaith.field_values SET field_id = id, person_id = id")
+    run(database, "UPDATE openfaith.attendances SET event_id = id")
     run(
         database,
         "INSERT INTO sync.checkpoints (org_id, adapter, entity) SELECT unnest(%s::text[]), 'pco', 'person'"

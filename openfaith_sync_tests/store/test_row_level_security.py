@@ -35,6 +35,7 @@ FLEET = {
     "defs/instance/storage.py": 1,  # makes Dagster's schema
     "store/database/database.py": 4,  # the reading of one org or of all; the role of a person's queries, which sees all
     "store/admin/alert_detection.py": 1,
+    "store/admin/field_views.py": 2,  # the view of one org's fields, which the owner of the tables makes
     "store/admin/readers.py": 3,  # who may read which orgs
     "store/admin/dagster_reports.py": 3,  # what Dagster was told of whom
     "store/admin/metrics.py": 3,  # figures over all orgs

@@ -16,6 +16,8 @@ FRAMES = "canonical_frames"
 class CanonicalFrameIOManager(dg.ConfigurableIOManager):
     """Loads entity assets: live rows only, one row per record, one column per column.
 
+    An input with the metadata ``fields: True`` has a column for each custom field too; only people have them.
+
     Syncs store their records themselves, page by page, so this manager stores nothing.
     """
 
@@ -30,7 +32,6 @@ class CanonicalFrameIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """Return the live rows of the entity, for the org of the run's partition."""
         adapter, entity = context.asset_key.path
+        org, fields = OrgId(context.partition_key), bool((context.definition_metadata or {}).get("fields"))
         with dagster_failures(0):
-            return read_frame(
-                self.database.open(), OrgId(context.partition_key), AdapterName(adapter), EntityName(entity)
-            )
+            return read_frame(self.database.open(), org, AdapterName(adapter), EntityName(entity), fields=fields)

@@ -12,6 +12,7 @@ from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId, SyncKey
 from openfaith_sync.domain.passes.passes import Counts, SyncMode
 from openfaith_sync.domain.record_tables import SYNC_COLUMNS
+from openfaith_sync.store.admin.field_views import read_fields
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.passes.leases import key_parameters
 from openfaith_sync.store.postgres.statements import Connection, fetch_one
@@ -170,11 +171,20 @@ def read_rows(database: Database, org: OrgId, statement: str) -> list[dict[str, 
         return [dict(zip(names, row, strict=True)) for row in answer]
 
 
-def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: EntityName) -> "pd.DataFrame":
+def read_frame(
+    database: Database, org: OrgId, adapter: AdapterName, entity: EntityName, *, fields: bool = False
+) -> "pd.DataFrame":
     """Return an org's live records of one entity as a DataFrame: one row per record, typed columns, ordered by id.
 
+    Args:
+        database: The database.
+        org: The org.
+        adapter: The adapter.
+        entity: The entity.
+        fields: Add a column for each custom field of the org, to an entity of people.
+
     Raises:
-        UsageError: The entity was never synced for this org.
+        UsageError: The entity was never synced for this org, or fields are asked for and it is none of people.
     """
     import pandas as pd  # noqa: PLC0415  importing it takes half a second, which only readers of frames should spend
 
@@ -188,8 +198,15 @@ def read_frame(database: Database, org: OrgId, adapter: AdapterName, entity: Ent
             columns=sql.SQL(", ").join(map(sql.Identifier, dtypes)), table=sql.Identifier(table.schema, table.name)
         )
         rows = session.execute(statement, {"org": org, "adapter": adapter, "entity": entity}).fetchall()
-    frame = pd.DataFrame.from_records(rows, columns=list(dtypes))
-    return frame.astype(dtypes)
+        if fields and (table.schema, table.name) != ("openfaith", "people"):
+            raise UsageError(f"{adapter}/{entity} has no custom fields as columns: only people have")
+        columns, values = read_fields(session, org) if fields else ((), [])
+    frame = pd.DataFrame.from_records(rows, columns=list(dtypes)).astype(dtypes)
+    if not columns:
+        return frame
+    kinds = {column.name: _DTYPES.get(column.type, "object") for column in columns}
+    of_people = pd.DataFrame.from_records(values, columns=["id", *kinds]).astype({"id": "string"})
+    return frame.merge(of_people, on="id", how="left").astype(kinds)
 
 
 def _load_dtypes(session: Connection, table: EntityTable) -> dict[str, str]:

@@ -24,6 +24,8 @@ LOCK_TIMEOUT = timedelta(seconds=3)
 """How long a new policy may wait for a table, and everybody else behind it."""
 ATTEMPTS = 5
 SECONDS_BETWEEN_ATTEMPTS = 1.0
+DEEPEST_VIEW = 4
+"""How many views may lie above each other, counting one more look."""
 
 # What was made first names the database's roles, so that a copy or a renamed database keeps its own.
 _LOAD_GROUPS = """
@@ -228,8 +230,13 @@ def _open(connection: Connection, roles: ReaderRoles) -> None:
         for row in connection.execute(_TABLES, parameters).fetchall():
             table = _RecordsOpened(*row)
             _make(connection, f"{table.schema}.{table.name}", list(table.statements(roles)))
-        for row in connection.execute(_VIEWS, parameters).fetchall():
-            _make(connection, f"{row[0]}.{row[1]}", list(_view_statements(roles, *row)))
+        # A view over views is opened once these are.
+        for _ in range(DEEPEST_VIEW):
+            views = [(row, list(_view_statements(roles, *row))) for row in connection.execute(_VIEWS, parameters)]
+            for row, statements in views:
+                _make(connection, f"{row[0]}.{row[1]}", statements)
+            if not any(statements for _, statements in views):
+                break
     finally:
         connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 

@@ -34,6 +34,7 @@ REVISIONS = (
     "0031",
     "0032",
     "0033",
+    "0034",
 )
 """Oldest first; a test checks that this equals the files in ``migrations/versions``."""
 
