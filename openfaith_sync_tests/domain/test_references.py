@@ -92,6 +92,13 @@ def test_a_list_that_the_manifest_does_not_name_is_kept() -> None:
 def test_what_is_included_on_demand_does_not_change_the_content() -> None:
     plain, included = person(), person(members={"emails": (Reference(NINE, "Email"),)})
     assert plain.content_hash == included.content_hash
+    one = map_one("person", references={"emails": Reference(NINE, "Email")})
+    assert one.content_hash == plain.content_hash
+    declared = entity("person").model_copy(update={"includes": ("best_friend",)})
+    friend = raw_record("person", references={"best_friend": Reference(NINE, "Person")})
+    assert build_mapper(declared, ORG, PCO)(friend).content_hash == plain.content_hash
+    always_asked = declared.model_copy(update={"include": ("best_friend",)})
+    assert build_mapper(always_asked, ORG, PCO)(friend).content_hash != plain.content_hash
 
 
 def test_one_where_a_list_belongs_is_a_list_of_one() -> None:

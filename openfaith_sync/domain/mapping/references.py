@@ -80,7 +80,8 @@ class ReferenceMapper:
         unreadable = self._fill(raw, references, values, custom)
         for name, found in references.items():
             if name not in self._filled:
-                self._keep_one(name, found, custom)
+                if name not in self._included:
+                    self._keep_one(name, found, custom)
             elif name in self._named:
                 self._keep(name, None if found is None else found.external_id, custom)
         if raw.members is not None:
