@@ -32,11 +32,12 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.rejections import require_mostly_stored
 from openfaith_sync.domain.passes.walk_place import version_key
-from openfaith_sync.domain.records.riding import rides
+from openfaith_sync.domain.records.riding import comes_along, rides
 from openfaith_sync.engine.dead_letters.replay import replay_outdated
 from openfaith_sync.engine.deletions.reconciliation import Reconciliation
 from openfaith_sync.engine.nested.nested_sync import NestedSync
 from openfaith_sync.engine.nested.rider_sync import RiderSync
+from openfaith_sync.engine.passes.companion_pass import close_companion
 from openfaith_sync.engine.passes.completeness import incomplete
 from openfaith_sync.engine.passes.descending_walk import DescendingWalk
 from openfaith_sync.engine.passes.entity_session import EntitySession, OnProgress
@@ -87,7 +88,9 @@ def _run_entity(
     with session.hold_lease(entity) as lease:
         entity_session = EntitySession(session, lease, on_progress)
         replayed = replay_outdated(session, entity)
-        if rides(entity_session.entity):
+        if comes_along(manifest.entities, entity_session.entity):
+            result = close_companion(entity_session)
+        elif rides(entity_session.entity):
             result = RiderSync(entity_session, mode).run()
         elif entity_session.entity.nested is not None:
             result = NestedSync(entity_session, mode).run()

@@ -27,10 +27,10 @@ from openfaith_sync.store.postgres_store import open_store
 from openfaith_sync_tests.store.making import fetch
 
 GRACE = OrgId("grace")
-FUND, GIFT, PART, REFUND, REFUND_PART, APPEAL = map(
-    EntityName, ("fund", "gift", "part", "refund", "refund_part", "appeal")
+FUND, GIFT, PART, REFUND, REFUND_PART, APPEAL, KIND = map(
+    EntityName, ("fund", "gift", "part", "refund", "refund_part", "appeal", "kind")
 )
-ORDER = (FUND, GIFT, APPEAL, PART, REFUND, REFUND_PART)
+ORDER = (FUND, GIFT, KIND, APPEAL, PART, REFUND, REFUND_PART)
 RIDERS = (PART, REFUND, REFUND_PART, APPEAL)
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 SHIPPED = Path(__file__).parents[2] / "manifests"
@@ -44,20 +44,28 @@ entities:
     endpoints: {list: /funds, get: "/funds/{id}"}
     delta: {by: none, attribute: null}
     attributes: {name: {type: string}}
+  kind:
+    resource: Kind
+    description: A kind of gift, which nothing lists.
+    endpoints: {list: /nowhere}
+    delta: {by: none, attribute: null}
+    cadence: {delta: never, reconcile: never}
+    attributes: {name: {type: string}}
   gift:
     resource: Gift
     description: A gift.
     endpoints: {list: /gifts, get: "/gifts/{id}"}
     order_by: [updated_at]
     filters: [updated_at]
-    includes: [parts, refund, appeal]
-    sideload: {parts: part, refund: refund, refund.refund_parts: refund_part, appeal: appeal}
+    includes: [parts, refund, appeal, kind]
+    sideload: {parts: part, refund: refund, refund.refund_parts: refund_part, appeal: appeal, kind: kind}
     delta: {by: filter, attribute: updated_at, overlap_seconds: 0}
     relationships:
       fund: {target: fund, resource: Fund, always: true}
       parts: {target: part, resource: Part, cardinality: many}
       refund: {target: refund, resource: Refund}
       appeal: {target: appeal, resource: Appeal}
+      kind: {target: kind, resource: Kind}
     attributes: {amount_cents: {type: integer}, updated_at: {type: date_time}}
   part:
     resource: Part
@@ -213,6 +221,7 @@ class RidingSource:
         members = {}
         if is_whole:
             ones["refund"] = Reference(ExternalId(gift.refund), "Refund") if gift.refund else None
+            ones["kind"] = Reference(ExternalId("1"), "Kind")
             ones["appeal"] = Reference(ExternalId(gift.appeal), "Appeal") if gift.appeal else None
             members["parts"] = tuple(Reference(ExternalId(part), "Part") for part in gift.parts)
         return RawRecord(ExternalId(one), attributes, ones, {"id": one}, members or None)
@@ -227,6 +236,7 @@ class RidingSource:
                 found[REFUND_PART] += self._refund_parts(gift)
             if gift.appeal and gift.appeal not in {appeal.external_id for appeal in found[APPEAL]}:
                 found[APPEAL].append(self._appeal(gift.appeal))
+        found[KIND] = [self._raw("Kind", "1", {"name": "check"}, {})] if gifts else []
         return {name: tuple(records) for name, records in found.items()}
 
     def _list(self, entity: EntityName, parent: str) -> Iterator[RawRecord]:
@@ -314,6 +324,7 @@ class RidingChurch:
         found = {
             GIFT: set(self.source.gifts),
             FUND: {"1", "2"},
+            KIND: {"1"},
             PART: {part for gift in gifts for part in gift.parts},
             REFUND: {gift.refund for gift in gifts if gift.refund},
             REFUND_PART: {part for gift in gifts if gift.refund for part in gift.refund_parts},

@@ -103,6 +103,8 @@ class PassStart:
     """The newest version the source showed when the pass began, where it was asked."""
     riders: tuple[Rider, ...] = ()
     """Child entities whose records come with the pages."""
+    is_listed_anew: bool = True
+    """Whether a full pass meets every row again; not if the rows came with others."""
 
 
 @dataclass(frozen=True, slots=True)

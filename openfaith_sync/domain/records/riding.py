@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from openfaith_sync.domain.errors import DefinitionError
 from openfaith_sync.domain.ids import EntityName
+from openfaith_sync.domain.manifest.cadence_keys import NEVER
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.record_tables import RecordTable
@@ -72,10 +73,21 @@ def rides(entity: Entity) -> bool:
     return entity.nested is not None and entity.nested.rides
 
 
+def comes_along(entities: Entities, entity: Entity) -> bool:
+    """Return whether an entity is stored as it comes with others, and never asked for, nor found missing.
+
+    Its cadence says so: neither changes, nor comparisons, nor everything. Categories and places are such.
+    """
+    cadence = entity.cadence
+    is_never_asked = {cadence.delta, cadence.reconcile, cadence.full} == {NEVER}
+    return entity.nested is None and is_never_asked and any(find_namers(entities, entity.name))
+
+
 def riders_of(manifest: Manifest, entity: EntityName) -> tuple[EntityName, ...]:
-    """Return the riders that come with an entity's pages, on both levels."""
+    """Return the riders that come with an entity's pages, on both levels: all that have no listing of their own."""
     children = map(EntityName, manifest.entities[entity].sideload.values())
-    return tuple(dict.fromkeys(child for child in children if rides(manifest.entities[child])))
+    parts = ((child, manifest.entities[child]) for child in children)
+    return tuple(dict.fromkeys(child for child, part in parts if rides(part) or comes_along(manifest.entities, part)))
 
 
 def find_carriers(manifest: Manifest, rider: EntityName) -> tuple[EntityName, ...]:

@@ -25,7 +25,7 @@ from openfaith_sync.domain.passes.passes import (
 )
 from openfaith_sync.domain.passes.walk_place import WalkPlace
 from openfaith_sync.domain.records.merges import references_of
-from openfaith_sync.domain.records.riding import riders_of
+from openfaith_sync.domain.records.riding import comes_along, riders_of, rides
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.pass_runner import PassProgress, PassRunner, StartThreads
 from openfaith_sync.engine.passes.session import Session
@@ -125,7 +125,10 @@ class EntitySession:
     ) -> PassStart:
         """Return how a pass of the entity starts."""
         asked = self.session
-        return PassStart(mode, asked.trigger, self.version, asked.run_id, watermark_from, watermark_to, riders)
+        entity, entities = self.entity, self.manifest.entities
+        is_listed = not (rides(entity) or comes_along(entities, entity))
+        times = (watermark_from, watermark_to)
+        return PassStart(mode, asked.trigger, self.version, asked.run_id, *times, riders, is_listed_anew=is_listed)
 
     def build_fetcher(self, within: Within | None = None) -> Fetcher:
         """Return a fetcher of the entity's pages, all or those within a window, that keeps every listed id."""

@@ -15,7 +15,7 @@ from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.manifest.nested_keys import placeholders
 from openfaith_sync.domain.passes.listing import MOST_PROBED_PAGES, ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
-from openfaith_sync.domain.records.riding import riders_of, rides
+from openfaith_sync.domain.records.riding import comes_along, riders_of, rides
 from openfaith_sync.engine.passes.list_probe import ListProbe
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
@@ -53,7 +53,7 @@ def probe_entity(session: Session, entity: EntityName) -> Probe:
         unfinished = "dead letters wait to be mapped by the present manifest"
     if unfinished:
         return Probe(has_work=True, reason=unfinished, requests=0)
-    if rides(probed):
+    if rides(probed) or comes_along(manifest.entities, probed):
         # What its carriers' pages brought, and nothing else, makes it differ from what they name.
         probe = Probe(has_work=False, reason="nothing new came with other records", requests=0)
     elif probed.parent is not None:

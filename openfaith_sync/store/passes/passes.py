@@ -208,7 +208,7 @@ def open_pass(connection: Connection, lease: Lease, start: PassStart, place: Wal
     is still there comes back with its page.
     """
     key = lease.key
-    is_listed_anew = start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}
+    is_listed_anew = start.is_listed_anew and start.mode in {SyncMode.FULL, SyncMode.RECONCILIATION}
     with connection.transaction() if is_listed_anew else nullcontext():
         pass_id = PassId(fetch_one(connection, _BEGIN, lease_parameters(lease) | _start_parameters(start, place))[0])
         if is_listed_anew:
