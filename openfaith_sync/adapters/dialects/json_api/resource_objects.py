@@ -43,8 +43,10 @@ def read_resource(found: object, shape: ResourceShape = ANY) -> RawRecord:
     is_bare = not found.get("attributes")
     if shape.drop:
         found = without_dropped_attributes(found, shape.drop)
-    if shape.unasked or shape.ignored:
-        found = _without_unsaid(found, shape)
+    named = found.get("relationships")
+    # Few records have any of these, and this is done for every record.
+    if type(named) is dict and not (shape.unasked.isdisjoint(named) and shape.ignored.isdisjoint(named)):
+        found = _without_unsaid(found, named, shape)
     external_id, kind, resource = parse_identity(found.get("id")), found.get("type"), shape.resource
     if external_id is None:
         return unidentified_record(
@@ -71,11 +73,8 @@ def without_dropped_attributes(found: Mapping[str, Any], drop: Collection[str]) 
     return {**found, "attributes": [WITHHELD]} if attributes else dict(found)
 
 
-def _without_unsaid(found: dict[str, Any], shape: ResourceShape) -> dict[str, Any]:
+def _without_unsaid(found: dict[str, Any], relationships: Mapping[str, Any], shape: ResourceShape) -> dict[str, Any]:
     """Return a resource object without the relationships that its response says nothing about."""
-    relationships = found.get("relationships")
-    if not isinstance(relationships, dict):
-        return found
     unsaid = {
         name
         for name, part in relationships.items()
