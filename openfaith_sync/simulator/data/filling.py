@@ -111,6 +111,10 @@ class Filling:
         """Return how many of a thing a church of this size has, given how many one of 2,000 people has."""
         return max(least, round(of_2000 * self._share))
 
+    def each(self, of_2000: float, least: int = 1) -> int:
+        """Return how much belongs to each of many things: a larger church has more things, and no larger ones."""
+        return max(least, round(of_2000 * min(1, self._share)))
+
     def weeks(self, of_large: int) -> int:
         """Return how many weeks of history a church of this size has: a small one, made for tests, is young."""
         return max(of_large * min(self._people, _LARGE) // _LARGE, min(of_large, _LEAST_WEEKS))

@@ -58,7 +58,7 @@ def _make_lists(filling: Filling) -> None:
     rng = filling.rng("lists")
     categories = filling.names("list_category", "Groups", "Mailings", "Leaders", "Other")
     for place in range(filling.count(80, 2)):
-        count = min(len(filling.people), int(rng.random() * 2 * filling.count(100)))
+        count = min(len(filling.people), int(rng.random() * 2 * filling.each(100)))
         # Three in eight were refreshed within the last day.
         refreshed = filling.now - int(rng.random() * (1 if place % 8 < 3 else 90) * DAY_SECONDS)
         values = {
@@ -132,7 +132,7 @@ def _make_forms(filling: Filling) -> None:
     count = filling.count(25, 2)
     for place in range(count):
         archived = to_text(filling.now - 200 * DAY_SECONDS) if place % 10 == 9 else None
-        sent = int(2 * rng.random() * filling.count(100, 2))
+        sent = int(2 * rng.random() * filling.each(100, 2))
         values = {"name": f"Form {place + 1}", "active": archived is None, "archived": archived is not None}
         values |= {"archived_at": archived, "deleted_at": None, "submission_count": sent, "description": None}
         category = pick(rng, categories)

@@ -72,7 +72,7 @@ def _make_attendees(filling: Filling, signup: int, at: int, closes: int) -> None
         )
         for name, cents in prices
     ]
-    count = min(len(filling.people), int(2 * rng.random() * filling.count(_ATTENDEES, 3)))
+    count = min(len(filling.people), int(2 * rng.random() * filling.each(_ATTENDEES, 3)))
     registration, left = 0, 0
     for person in rng.sample(filling.people, count):
         signed = at + int(rng.random() * max(1, min(closes, filling.now) - at))

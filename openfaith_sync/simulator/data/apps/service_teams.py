@@ -53,7 +53,7 @@ def _make_team(filling: Filling, rng: random.Random, service_type: int, place: i
     for sequence, position in enumerate(positions):
         of_position = {"name": position, "sequence": sequence, "tags": [], "tag_groups": [], "negative_tag_groups": []}
         made.append((sheet.add({"team": team, "tags": [], "attachment_types": []}, of_position), position))
-    people = rng.sample(servants, min(len(servants), filling.count(20, 4)))
+    people = rng.sample(servants, min(len(servants), filling.each(20, 4)))
     for person in people:
         of_person: dict[str, Any] = {"team": team, "person": person, "team_position": pick(rng, made)[0]}
         preference = {"schedule_preference": pick(rng, ("Once a month", "Every week")), "preferred_weeks": []}

@@ -58,9 +58,10 @@ def make_services(filling: Filling) -> None:
     folders.append(filling.sheet("folder").add({"parent": folders[0], "ancestors": folders[:1]}, {"name": "North"}))
     songs = make_songs(filling)
     series = filling.names("series", *(f"Series {place + 1}" for place in range(20)))
-    types = [_make_type(filling, place, pick(rng, folders)) for place in range(len(_TYPES))]
+    kinds = _TYPES * filling.count(1)
+    types = [_make_type(filling, place, pick(rng, folders)) for place in range(len(kinds))]
     teams = make_teams(filling, types)
-    for number, (_, weekday, hours, every, ahead) in zip(types, _TYPES, strict=True):
+    for number, (_, weekday, hours, every, ahead) in zip(types, kinds, strict=True):
         own = _Type(number, series, teams[number], *_make_categories(filling, number), songs)
         past, next_ones = filling.weeks(_PAST_WEEKS), min(ahead, filling.weeks(ahead))
         start = filling.now - filling.now % _WEEK - past * _WEEK - 3 * DAY_SECONDS + weekday * DAY_SECONDS
@@ -70,7 +71,7 @@ def make_services(filling: Filling) -> None:
 
 
 def _make_type(filling: Filling, place: int, folder: int) -> int:
-    name, *_, every, _ = _TYPES[place]
+    name, *_, every, _ = _TYPES[place % len(_TYPES)]
     closed = to_text(filling.now - 400 * DAY_SECONDS) if not every else None
     values = {"name": name, "sequence": place, "archived_at": closed, "deleted_at": None, "frequency": "Every 1 week"}
     values |= {"standard_item_types": [], "custom_item_types": []}
