@@ -53,6 +53,7 @@ from openfaith_sync.engine.passes.variants import beginning_of, count_listing, c
 from openfaith_sync.engine.passes.version_walk import VersionWalk, parse_key
 from openfaith_sync.engine.passes.walk_step import Walk
 from openfaith_sync.engine.passes.watermarks import bound_watermark, delta_start, is_ahead, look_back
+from openfaith_sync.engine.passes.windowed_source import listed_for_changes
 
 
 def run_entity(
@@ -159,7 +160,8 @@ class EntitySync:
     def _decide_mode(self, checkpoint: Checkpoint) -> SyncMode:
         can_tell = self._entity.delta.by is not DeltaCapability.NONE
         wants_delta = self._mode in {SyncMode.AUTO, SyncMode.DELTA}
-        if not wants_delta or not can_tell or checkpoint.watermark is None:
+        has_window = self._entity.cadence.delta_window is not None and checkpoint.completed_at is not None
+        if not wants_delta or not (has_window or (can_tell and checkpoint.watermark is not None)):
             return SyncMode.FULL
         if self._mode is SyncMode.AUTO and checkpoint.manifest_version != self._session.version:
             # Another manifest version mapped what is stored; only a full listing maps it again.
@@ -223,7 +225,9 @@ class EntitySync:
     def _walk(self, opened: OpenPass, *, is_resumed: bool) -> PassResult:
         session, store, mode = self._session, self._session.store, opened.start.mode
         children = tuple(rider.entity for rider in opened.start.riders)
-        fetcher = Fetcher(session.manifest, session.source, session.key.org, self._entity.name, drift=session.drift)
+        # A listing of a window says nothing of what lies outside, and deletes nothing.
+        source = listed_for_changes(session.session, self._entity) if mode is SyncMode.DELTA else session.source
+        fetcher = Fetcher(session.manifest, source, session.key.org, self._entity.name, drift=session.drift)
         walking = session.build_runner(self._build_walk(mode, children), fetcher, opened)
         progress = walking.run()
         if mode is SyncMode.DELTA and is_ahead(opened.start.watermark_from, walking.answered_at):
@@ -319,7 +323,7 @@ class EntitySync:
         if self._walks_by_version:
             furthest = paging.deep_offset.above if paging.deep_offset else 10**9
             return VersionWalk(self._entity, children, furthest, paging.size)
-        if mode is SyncMode.DELTA:
+        if mode is SyncMode.DELTA and self._entity.delta.by is DeltaCapability.ORDERED:
             return DescendingWalk(self._entity, children, paging.size)
         return whole_listing_walk(self._entity, paging, children)
 

@@ -197,7 +197,7 @@ class MemoryEvidence:
     def count_taken(self) -> int:
         return 0
 
-    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+    def bring_back_watermark(self, overlap: timedelta, *, is_whole: bool = True) -> datetime | None:
         assert overlap >= timedelta()
         return None
 

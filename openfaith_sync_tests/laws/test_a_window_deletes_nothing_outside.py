@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from openfaith_sync.domain.errors import SafetyStop
+from openfaith_sync.domain.ids import EntityName
 from openfaith_sync.domain.manifest.cadence_keys import Cadence, TimeWindow
-from openfaith_sync.domain.passes.passes import Comparison, PassResult
-from openfaith_sync_tests.laws.synced_church import GRACE, PEOPLE, PERSON, Hiding, Synced
+from openfaith_sync.domain.passes.passes import Comparison, PassResult, SyncMode
+from openfaith_sync_tests.laws.synced_church import GRACE, GROUP, PEOPLE, PERSON, Hiding, Synced
 from openfaith_sync_tests.store.making import fetch, run
 
+EVENT = EntityName("event")
 WINDOWED = Comparison(is_windowed=True)
 
 
@@ -125,23 +127,26 @@ def test_what_has_no_time_is_compared_with_everything_only(windowed: Windowed) -
     assert windowed.church.sync(PERSON).counts.tombstoned == 1
 
 
-def test_a_window_neither_clears_nor_moves_what_everything_found(windowed: Windowed) -> None:
+def test_a_window_does_not_clear_what_everything_found(windowed: Windowed) -> None:
     hidden = set(windowed.outside[:3])
     windowed.church.between = lambda source: Hiding(source, hidden)
     windowed.church.sync(PERSON)
     assert windowed.church.candidates() == 3
-    watermark = "SELECT watermark FROM sync.checkpoints WHERE entity = 'person'"
-    before = fetch(windowed.church.database, watermark)
     windowed.church.between = lambda source: source
-    # Within the window, the newest version is older than the watermark.
-    newest = "UPDATE openfaith.people SET source_version = source_version WHERE external_id = ANY(%s)"
-    run(windowed.church.database, newest, windowed.outside)
     for person in windowed.outside[:3]:
         windowed.delete(person)
     found = windowed.compare()
-    assert fetch(windowed.church.database, watermark) == before
     # They are candidates still, so that they are read now, and are proven gone.
     assert found.counts.tombstoned == 3
+
+
+def test_the_newest_version_may_lie_outside(windowed: Windowed) -> None:
+    database, watermark = windowed.church.database, "SELECT watermark FROM sync.checkpoints WHERE entity = 'person'"
+    windowed.church.simulator.change("person", windowed.outside[0], {"last_name": "Newest"})
+    windowed.church.sync(PERSON, SyncMode.DELTA)
+    before = fetch(database, watermark)
+    windowed.compare()
+    assert fetch(database, watermark) == before
 
 
 def test_so_many_gone_from_the_window_wait_for_a_person(windowed: Windowed) -> None:
@@ -168,3 +173,24 @@ def test_an_interrupted_comparison_goes_on_with_the_same_window(windowed: Window
     found = windowed.church.sync(PERSON)
     assert found.counts.tombstoned == 2
     assert windowed.live == windowed.church.truth(PERSON)
+
+
+def test_a_check_for_changes_lists_its_window_only(synced: Callable[..., Synced]) -> None:
+    church = synced(GROUP, EVENT)
+    today = datetime.now(UTC)
+    near, far = sorted(church.truth(EVENT), key=int)[:2]
+    for event, days in ((near, 3), (far, 300)):
+        church.simulator.change("event", event, {"starts_at": f"{today + timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"})
+    cadence = Cadence(delta_window=TimeWindow(attribute="starts_at", from_days=-2, to_days=30))
+    meetings = church.manifest.entities[EVENT].model_copy(update={"cadence": cadence})
+    church.manifest = church.manifest.model_copy(update={"entities": {**church.manifest.entities, EVENT: meetings}})
+    church.simulator.clear_requests()
+    live = church.live(EVENT)
+    found = church.sync(EVENT, SyncMode.AUTO)
+    assert (found.mode, found.counts.updated) == (SyncMode.DELTA, 1)
+    assert church.live(EVENT) == live
+    listed = [one["query"] for one in church.simulator.requests() if one["path"] == "/groups/v2/events"]
+    sides = {(query["where[starts_at][gte]"], query["where[starts_at][lt]"]) for query in listed}
+    (bounds,) = ([(datetime.fromisoformat(at) - today).days for at in side] for side in sides)
+    assert bounds == [-3, 29]
+    assert church.sync(EVENT, SyncMode.FULL).counts.updated == 1

@@ -133,10 +133,8 @@ class VersionRollback:
         self._evidence.note_reads(read.agreed, read.contradicted)
 
     def _bring_back_watermark(self) -> str | None:
-        if not self._is_whole:
-            # The newest versions may lie outside.
-            return None
-        moved = self._evidence.bring_back_watermark(self._session.entity.delta.overlap)
+        overlap = self._session.entity.delta.overlap
+        moved = self._evidence.bring_back_watermark(overlap, is_whole=self._is_whole)
         return None if moved is None else moved.isoformat()
 
     def _close_hold(self, left: DeletionCheck) -> None:

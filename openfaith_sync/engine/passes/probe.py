@@ -20,6 +20,7 @@ from openfaith_sync.engine.passes.list_probe import ListProbe
 from openfaith_sync.engine.passes.page_fetching import Fetcher
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.passes.watermarks import is_ahead, look_back
+from openfaith_sync.engine.passes.windowed_source import listed_for_changes
 from openfaith_sync.engine.ports.passes import Passes
 from openfaith_sync.engine.ports.source import Source
 
@@ -151,7 +152,8 @@ def _probe_newest(session: Session, entity: Entity, checkpoint: Checkpoint, vari
 
 def _probe_whole(session: Session, entity: Entity, variant: int) -> Probe:
     """Read the whole listing, page by page, until something is new; a row that moves meanwhile is seen next time."""
-    fetcher, requests = Fetcher(session.manifest, session.source, session.org, entity.name), 0
+    source, requests = listed_for_changes(session, entity), 0
+    fetcher = Fetcher(session.manifest, source, session.org, entity.name)
     is_by_token = session.manifest.adapter_file.paging.is_by_token and entity.is_paged
     query = ListingQuery(entity.name, variant=variant, token="" if is_by_token else None, children=fetcher.riders)
     for _ in range(MOST_PROBED_PAGES):

@@ -176,10 +176,11 @@ class Evidence(CountedMonths, Protocol):
         """Count the older versions that this pass stored over newer ones."""
         ...
 
-    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+    def bring_back_watermark(self, overlap: timedelta, *, is_whole: bool = True) -> datetime | None:
         """Move back a watermark that is beyond what the complete listing shows; return the new one, if it moved.
 
-        It also moves below records that the source lists newer than ours, so that the next delta reads them.
+        It also moves below records that the source lists newer than ours, so that the next delta reads them. After a
+        part of the listing, it moves for that reason only.
         """
         ...
 

@@ -186,10 +186,10 @@ class PostgresEvidence:
         with translated():
             return older.count_taken(self._connection, self._key, self._pass_id)
 
-    def bring_back_watermark(self, overlap: timedelta) -> datetime | None:
+    def bring_back_watermark(self, overlap: timedelta, *, is_whole: bool = True) -> datetime | None:
         """Move a watermark back that lies beyond the complete listing; return the new one if it moved."""
         with self._writing("bring_back_watermark"):
-            return older.bring_back_watermark(self._connection, self._key, self._pass_id, overlap)
+            return older.bring_back_watermark(self._connection, self._key, self._pass_id, overlap, is_whole=is_whole)
 
     def note_findings(self) -> Report:
         """Record undeleted records and unseen changes, and return the whole report."""

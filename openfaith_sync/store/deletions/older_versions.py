@@ -62,10 +62,17 @@ def count_taken(connection: Connection, key: SyncKey, pass_id: PassId) -> int:
     return int(fetch_one(connection, older_sql.COUNT_TAKEN, _parameters(key, pass_id))[0])
 
 
-def bring_back_watermark(connection: Connection, key: SyncKey, pass_id: PassId, overlap: timedelta) -> datetime | None:
-    """Move a watermark back that lies beyond the source's records; return the new one if it moved."""
+def bring_back_watermark(
+    connection: Connection, key: SyncKey, pass_id: PassId, overlap: timedelta, *, is_whole: bool = True
+) -> datetime | None:
+    """Move a watermark back that lies beyond the source's records; return the new one if it moved.
+
+    The newest version of a part of the listing says nothing of the whole.
+    """
     statement = on_table(older_sql.BRING_BACK_WATERMARK, table_of(connection, key))
-    row = connection.execute(statement, _parameters(key, pass_id) | {"overlap": overlap}).fetchone()
+    row = connection.execute(
+        statement, _parameters(key, pass_id) | {"overlap": overlap, "is_whole": is_whole}
+    ).fetchone()
     return row[0] if row else None
 
 

@@ -84,7 +84,8 @@ WITH listed AS (
     AND held.external_id = listed.external_id
   WHERE listed.org_id = %(org)s AND listed.pass_id = %(pass)s
 ), shown AS (
-  SELECT LEAST(max(version), min(version) FILTER (WHERE is_behind)) AS newest FROM listed
+  SELECT LEAST(CASE WHEN %(is_whole)s THEN max(version) END, min(version) FILTER (WHERE is_behind)) AS newest
+  FROM listed
 )
 UPDATE sync.checkpoints known SET watermark = shown.newest FROM shown
 WHERE known.org_id = %(org)s AND known.adapter = %(adapter)s AND known.entity = %(entity)s
