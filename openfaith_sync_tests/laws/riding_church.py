@@ -12,7 +12,7 @@ from typing import Any
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.errors import AccessDenied, NotFoundAtSource, PageNotServed
-from openfaith_sync.domain.ids import EntityName, ExternalId, OrgId
+from openfaith_sync.domain.ids import UNIDENTIFIED, EntityName, ExternalId, OrgId
 from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.domain.passes.listing import NO_ANCESTORS, Ancestors, FreshRecord, ListingQuery, Order, Page
 from openfaith_sync.domain.passes.passes import PassResult, SyncMode
@@ -223,7 +223,8 @@ class RidingSource:
             ones["refund"] = Reference(ExternalId(gift.refund), "Refund") if gift.refund else None
             ones["kind"] = Reference(ExternalId("1"), "Kind")
             ones["appeal"] = Reference(ExternalId(gift.appeal), "Appeal") if gift.appeal else None
-            members["parts"] = tuple(Reference(ExternalId(part), "Part") for part in gift.parts)
+            known = (part for part in gift.parts if not part.startswith(UNIDENTIFIED))
+            members["parts"] = tuple(Reference(ExternalId(part), "Part") for part in known)
         return RawRecord(ExternalId(one), attributes, ones, {"id": one}, members or None)
 
     def _children(self, gifts: list[str], wanted: tuple[EntityName, ...]) -> Mapping[EntityName, tuple[RawRecord, ...]]:
