@@ -27,12 +27,13 @@ _LISTING = """
 LEFT JOIN sync.parent_listings listing
   ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
   AND listing.parent_id = parent.external_id"""
-# Once for all parents: most of them are referred to, and looking up each would take an index that not all tables have.
+# Looked up parent by parent, by the index of the reference: joined as a whole, the planner may compare every parent with
+# every record, which took seconds for 2,000 plans.
 _WATCHED = """
-LEFT JOIN (
-  SELECT watching."{column}" AS id, max(watching.synced_at) AS changed_at FROM {watching} watching
-  WHERE watching.org_id = %(org)s AND watching.adapter = %(adapter)s AND watching.type = '{entity}' GROUP BY 1) watched
-  ON watched.id = parent.id"""
+LEFT JOIN LATERAL (
+  SELECT max(watching.synced_at) AS changed_at FROM {watching} watching
+  WHERE watching.org_id = %(org)s AND watching."{column}" = parent.id AND watching.adapter = %(adapter)s
+    AND watching.type = '{entity}' OFFSET 0) watched ON true"""
 _IS_MISSING_ONE = """
 parent.external_id IN (
   SELECT known.parent_id FROM sync.deletion_candidates known
