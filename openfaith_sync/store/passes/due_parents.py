@@ -27,7 +27,7 @@ _LISTING = """
 LEFT JOIN sync.parent_listings listing
   ON listing.org_id = %(org)s AND listing.adapter = %(adapter)s AND listing.entity = %(entity)s
   AND listing.parent_id = parent.external_id"""
-# Looked up parent by parent, by the index of the reference: joined as a whole, the planner may compare every parent with
+# Looked up parent by parent, by the index of the reference: of a whole join, the planner may compare every parent with
 # every record, which took seconds for 2,000 plans.
 _WATCHED = """
 LEFT JOIN LATERAL (
