@@ -25,7 +25,27 @@ def _columns(kind: ColumnType, sensitivity: Sensitivity = SENSITIVE, /, **descri
     return tuple(Column(name, kind, sensitivity, comment=said) for name, said in described.items())
 
 
+EDGES = SummaryView(
+    "edges",
+    (
+        *_columns(
+            ColumnType.TEXT,
+            PUBLIC,
+            org_id="The church; every statement is bound to one.",
+            from_type="The entity of the record that refers.",
+            from_id="The record that refers.",
+            relation="The reference: the name of its column without _id.",
+            to_type="The entity that it refers to.",
+            to_id="The record that it refers to, which a later sync may bring.",
+        ),
+    ),
+    PERSONAL,
+    "All references between living records, as edges of a graph; without what is sensitive.",
+)
+"""Made from the catalogue whenever a manifest is applied."""
+
 SUMMARY_VIEWS = (
+    EDGES,
     SummaryView(
         "fund_months",
         (

@@ -76,7 +76,9 @@ def test_an_entity_without_a_canonical_table_has_one_of_its_own(database: Databa
     assert fetch(database, "SELECT table_schema, table_name FROM sync.record_tables WHERE entity = 'note'") == [
         ("pco", "notes")
     ]
-    indexes = fetch(database, "SELECT indexdef FROM pg_indexes WHERE tablename = 'notes' ORDER BY indexname")
+    indexes = fetch(
+        database, "SELECT indexdef FROM pg_indexes WHERE schemaname = 'pco' AND tablename = 'notes' ORDER BY indexname"
+    )
     looked_up = [f"(org_id, {column}) WHERE ({column} IS NOT NULL)" for column in ("id", "created_by_id", "person_id")]
     found = [row[0].partition(" USING btree ")[2] for row in indexes]
     assert found == [*looked_up, "(org_id, external_id, type, adapter)"]

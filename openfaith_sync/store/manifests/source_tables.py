@@ -15,6 +15,7 @@ import psycopg
 
 from openfaith_sync.domain.errors import TransientError
 from openfaith_sync.domain.manifest.manifest import Manifest
+from openfaith_sync.store.manifests.edges_view import edges_changes
 from openfaith_sync.store.manifests.hidden_columns import privacy_fingerprint, store_hidden
 from openfaith_sync.store.manifests.manifest_plan import plan_changes
 from openfaith_sync.store.postgres.error_translation import translated
@@ -27,7 +28,7 @@ from openfaith_sync.store.schema.record_tables import are_registered, register_t
 
 _LOG = logging.getLogger(__name__)
 
-SHAPE = "2"
+SHAPE = "3"
 """Changes whenever the same manifest makes other tables, so that they are made again."""
 LOCK_TIMEOUT = timedelta(seconds=3)
 """How long a change may wait for a table, and everybody else behind it."""
@@ -164,6 +165,8 @@ def _make_tables(connection: Connection, manifest: Manifest, on_statement: OnSta
             yield change
     register_tables(connection, manifest)
     store_hidden(connection, manifest, load_relations(connection, manifest.adapter))
+    for change in edges_changes(connection):
+        _make(connection, manifest.adapter, change, on_statement)
 
 
 def _execute(connection: Connection, change: SchemaChange, on_statement: OnStatement) -> None:
