@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openfaith_sync.adapters.dialects.json_api.resource_objects import read_resource
+from openfaith_sync.adapters.dialects.json_api.resource_objects import ResourceShape, read_resource
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.ids import AdapterName, EntityName, ExternalId, OrgId, derive_entity_id
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -55,7 +55,7 @@ def recorded(manifest: Manifest, name: str) -> Iterator[RawRecord]:
         for body in data if isinstance(data, list) else [data]:
             if body["type"] != entity.resource:
                 continue
-            found = read_resource(body, entity.resource)
+            found = read_resource(body, ResourceShape(entity.resource))
             if entity.nested is not None:
                 under = entity.nested.under
                 parent = Reference(ExternalId(UNDER[name]), entity.relationships[under].resource)
