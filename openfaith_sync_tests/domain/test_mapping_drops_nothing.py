@@ -31,6 +31,7 @@ right_values: dict[AttributeType, st.SearchStrategy[Any]] = {
     | moments.map(lambda moment: moment.astimezone(UTC).isoformat().replace("+00:00", "Z"))
     | st.sampled_from(["2021-W09-4T05:06:07Z", "2021-03-04 05:06:07Z"]),
     AttributeType.JSON: json_values,
+    AttributeType.ARRAY: st.lists(json_values, max_size=3),
     AttributeType.PRIMARY_KEY: text | integers,
 }
 

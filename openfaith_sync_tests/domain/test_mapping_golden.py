@@ -203,6 +203,7 @@ GOLDEN = [
         location_type_preference=("location_type", "virtual"),
         name=("name", "Picnic"),
         virtual_location_url=("virtual_location_url", "https://example.org/e"),
+        visitors_count=("head_count", 3),
     ),
     *custom(
         "event",
@@ -213,7 +214,6 @@ GOLDEN = [
         reminders_sent=True,
         reminders_sent_at="2021-03-04T05:06:07Z",
         repeating=True,
-        visitors_count=3,
     ),
 ]
 
