@@ -13,7 +13,7 @@ from openfaith_sync.commands.connection_lookup import load_listed_connection
 from openfaith_sync.commands.deployment import Deployment, pass_deployment
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.canonical_tables import GIFTS
-from openfaith_sync.domain.connections.selection import explain_unselected
+from openfaith_sync.domain.connections.selection import select_entities
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey, parse_org
 from openfaith_sync.domain.manifest.manifest import Manifest
@@ -134,9 +134,12 @@ def _find_gifts(
     gifts = [EntityName(one) for one, entity in manifest.entities.items() if entity.table == GIFTS]
     if not gifts:
         raise UsageError(f"the {name} manifest has no gifts")
-    refused = explain_unselected(manifest, org, connection.only, connection.sensitive)
-    if (why := refused.get(gifts[0])) is not None:
-        raise UsageError(str(why))
+    if gifts[0] not in select_entities(manifest, connection.only, connection.sensitive):
+        module = manifest.entities[gifts[0]].module
+        raise UsageError(
+            f"{org} has not turned giving on, so nothing of it is stored; turn it on with: "
+            f"openfaith-sync org set {org} --adapter {name} --sensitive {','.join([*connection.sensitive, module])}"
+        )
     return SyncKey(org, name, gifts[0]), manifest
 
 
