@@ -13,6 +13,7 @@ from openfaith_sync.commands.manifest_coverage import coverage
 from openfaith_sync.commands.manifest_drift import drift
 from openfaith_sync.commands.manifest_tables import apply, plan
 from openfaith_sync.domain.errors import DefinitionError, UsageError
+from openfaith_sync.domain.records.nesting import build_nesting
 
 
 @click.group()
@@ -73,6 +74,9 @@ def _check(root: Path, name: str) -> Iterator[str]:
     try:
         manifest = read_manifest(root, name)
         entities = [manifest.entities[name] for name in manifest.graph.entities]
+        for entity in entities:
+            if entity.nested is not None:
+                build_nesting(manifest, entity)
     except ManifestMistakes as error:
         here = f"{Path.cwd()}/"
         yield from (str(mistake).removeprefix(here) for mistake in error.mistakes)

@@ -71,7 +71,8 @@ def plan_org(
     unselected = find_unselected(manifest, connection.only, connection.sensitive)
     synced = ensure_tables(database, manifest).without_sideloads(unselected)
     planned = load_planned(database, Plan.of(synced, synced.graph.entities), org)
-    stored = load_stored_facts(database, synced, org)
+    chosen = select_entities(manifest, connection.only, connection.sensitive)
+    stored = load_stored_facts(database, synced, org, chosen)
     facts = _load_facts(database, synced, connection, stored, planned.now)
     remark, requests, latency = _why_not_asked(connection), 0, USUAL_LATENCY_SECONDS
     windows: dict[EntityName, int] = {}
@@ -115,7 +116,7 @@ def _load_facts(
     stored: Mapping[EntityName, EntityFacts],
     now: datetime,
 ) -> dict[EntityName, EntityFacts]:
-    """Return what is stored of each entity that the org chose, with a reason for one that cannot be synced."""
+    """Return the facts of each entity, with a reason for one that cannot be synced."""
     refused = load_refused(database, manifest, now, connection.org).get(connection.org, {})
     graph = manifest.graph
     readable = without_refused(graph.entities, refused.keys(), graph.hard)
@@ -123,7 +124,6 @@ def _load_facts(
     return {
         name: one if name in readable else replace(one, refusal=reasons.get(name, "what it depends on is not synced"))
         for name, one in stored.items()
-        if name in select_entities(manifest, connection.only, connection.sensitive)
     }
 
 

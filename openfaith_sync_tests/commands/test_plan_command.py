@@ -177,3 +177,17 @@ def test_without_an_org_the_next_runs_of_all_orgs_are_listed(
     assert len(json.loads(run_stored("plan", "--json", "--limit", "1").stdout)) == 1
     # Work that the daemon has planned is what the plan of the org shows.
     assert plan(run_stored)["runs"]["reconciliation"]["due"] == rows["reconciliation"]["due"]
+
+
+def test_a_church_that_chooses_one_module_has_a_plan_of_the_shipped_manifest(
+    run_stored: Run, church: RunningSimulator
+) -> None:
+    shipped = {"OPENFAITH_MANIFESTS": str(PROJECT / "manifests")}
+    login = f"{church.application_id}:{church.secret}"
+    added = run_stored("org", "add", "grace", "--base-url", church.base_url, "--basic-stdin", stdin=login, **shipped)
+    assert added.exit_code == 0, added.stderr
+    assert run_stored("org", "set", "grace", "--only", "people", **shipped).exit_code == 0
+    planned = run_stored("plan", "grace", "--offline", "--json", **shipped)
+    assert planned.exit_code == 0, planned.stderr
+    assert "service_time" in planned.stdout
+    assert "calendar_event" not in planned.stdout

@@ -377,7 +377,7 @@ def test_an_event_for_a_rider_without_a_path_reads_what_it_comes_with(synced: Ri
 
 
 def predicted(church: RidingChurch, entity: EntityName) -> tuple[Range | None, str | None]:
-    facts = load_stored_facts(church.database, church.manifest, church.org)
+    facts = load_stored_facts(church.database, church.manifest, church.org, church.manifest.entities)
     run = predict_passes(church.manifest, facts, SyncMode.AUTO, ORDER)
     return next((one.requests, one.note) for one in run if one.entity == entity)
 

@@ -1,5 +1,6 @@
 """What is stored of one org's entities that a plan needs: lists of parents, merges, announced deletions, pace."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from openfaith_sync.domain.ids import EntityName, OrgId, SyncKey
@@ -36,12 +37,14 @@ WHERE org_id = %(org)s AND adapter = %(adapter)s AND entity = %(entity)s AND mod
 """
 
 
-def load_stored_facts(database: Database, manifest: Manifest, org: OrgId) -> dict[EntityName, EntityFacts]:
-    """Return what is stored of each entity of an org."""
+def load_stored_facts(
+    database: Database, manifest: Manifest, org: OrgId, entities: Iterable[EntityName]
+) -> dict[EntityName, EntityFacts]:
+    """Return what is stored of each of these entities of an org."""
     with database.connect(org) as connection:
         return {
-            name: _load(connection, manifest, entity, SyncKey(org, manifest.adapter, name))
-            for name, entity in manifest.entities.items()
+            name: _load(connection, manifest, manifest.entities[name], SyncKey(org, manifest.adapter, name))
+            for name in entities
         }
 
 
