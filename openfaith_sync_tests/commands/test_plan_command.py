@@ -17,7 +17,7 @@ from openfaith_sync.store.connections.connections import load_connection
 from openfaith_sync.store.database.database import Database
 from openfaith_sync.store.schedule.planning import add_missing_work
 from openfaith_sync.store.schedule.work import Plan
-from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.commands.conftest import PROJECT, Run
 from openfaith_sync_tests.commands.test_bad_input import FAILED, expect_line
 from openfaith_sync_tests.store.making import PCO, fetch
 

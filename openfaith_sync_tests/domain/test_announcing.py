@@ -167,10 +167,10 @@ def test_problems_of_one_kind_and_adapter_are_one_cause() -> None:
     assert set(HEADLINES) == set(ProblemKind)
 
 
-def test_what_heals_by_itself_is_told_only_while_nothing_new_comes() -> None:
+def test_what_heals_by_itself_is_told_while_nothing_new_comes_or_a_source_changes() -> None:
     healing = [problem(kind, severity=Severity.HEALS) for kind in ProblemKind]
     causes = find_causes(healing)
-    assert {kind for _, kind in causes} == {ProblemKind.OUTAGE, ProblemKind.FRESHNESS}
+    assert {kind for _, kind in causes} == {ProblemKind.OUTAGE, ProblemKind.FRESHNESS, ProblemKind.SCHEMA_DRIFT}
     assert {cause.severity for cause in causes.values()} == {AlertSeverity.WARNING}
 
 
