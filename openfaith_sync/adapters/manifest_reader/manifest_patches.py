@@ -30,7 +30,7 @@ def patch_module(path: Path, drifts: Iterable[Drift]) -> str:
 def _adopt(text: str, drift: Drift) -> str:
     key = ("entities", drift.entity, "attributes")
     parsed = YamlText(text)
-    attributes = parsed.found.get("entities", {}).get(drift.entity, {}).get("attributes")
+    attributes = parsed.commented.get("entities", {}).get(drift.entity, {}).get("attributes")
     # An attribute that somebody has written in another style is left to that person.
     if not attributes or attributes.fa.flow_style():
         return text

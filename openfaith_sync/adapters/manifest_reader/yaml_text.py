@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import RoundTripConstructor
 
+from openfaith_sync.adapters.manifest_reader.quick_yaml import NotQuick, load_quickly
 from openfaith_sync.domain.manifest.problem import Key
 
 SHOWN_LENGTH = 60
@@ -23,7 +25,7 @@ class Repetition:
 
 
 class YamlText:
-    """One YAML document: its values and their line numbers."""
+    """One YAML document: its values and their line numbers, which are only looked for when something asks."""
 
     def __init__(self, text: str) -> None:
         """Parse the text.
@@ -31,10 +33,24 @@ class YamlText:
         Raises:
             ruamel.yaml.error.YAMLError: The text is not valid YAML, or contains several documents.
         """
+        self._text = text
+        self.found: Any
+        try:
+            self.found = load_quickly(text)
+        except NotQuick:
+            self.found = self.commented
+
+    @property
+    def commented(self) -> Any:
+        """Return the values with their places and comments."""
+        return self._with_lines[0]
+
+    @cached_property
+    def _with_lines(self) -> tuple[Any, list["_Repeated"]]:
         yaml = YAML()
         yaml.Constructor = _Constructor
-        self.found: Any = yaml.load(text)
-        self._repeated: list[_Repeated] = yaml.constructor.repeated
+        found = yaml.load(self._text)
+        return found, yaml.constructor.repeated
 
     def line(self, key: Key) -> int:
         """Return the line of the key, or of the nearest key above it that exists."""
@@ -54,14 +70,16 @@ class YamlText:
 
     def repetitions(self) -> Iterator[Repetition]:
         """Yield every key that is repeated in its mapping."""
-        paths = {id(mapping): path for path, mapping in _mappings(self.found, ())} if self._repeated else {}
-        for again in self._repeated:
+        # Without lines so far, it was parsed quickly, and then no key is repeated.
+        repeated = self._with_lines[1] if "_with_lines" in self.__dict__ else []
+        paths = {id(mapping): path for path, mapping in _mappings(self.commented, ())} if repeated else {}
+        for again in repeated:
             key, first_line = (*paths[id(again.mapping)], str(again.key)), _line(again.mapping, again.key)
             yield Repetition(key, again.line, first_line or again.line)
 
     def _nearest(self, key: Key) -> tuple[int, Any, int]:
         """Return the line, the value and the depth of the deepest part of the key that exists."""
-        value, line = self.found, 1
+        value, line = self.commented, 1
         for depth, part in enumerate(key):
             step = next((step for step, _ in _members(value) if str(step) == part), None)
             if step is None:
