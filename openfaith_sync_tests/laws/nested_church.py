@@ -237,11 +237,11 @@ class Services:
                 raise NotFoundAtSource("404")
             parent = ExternalId(row.parent) if row.parent else None
             above = self.manifest.entities[above].parent
-            if above is not None and above in self._placeholders(entity):
+            if above is not None and above in self._path_parameters(entity):
                 assert given.pop(above, None) == parent, f"a wrong path: {ancestors}"
         assert not given
 
-    def _placeholders(self, entity: EntityName) -> str:
+    def _path_parameters(self, entity: EntityName) -> str:
         return self.manifest.entities[entity].endpoints.list
 
     def _raw(self, entity: EntityName, external_id: str, row: Row) -> RawRecord:

@@ -9,7 +9,7 @@ import pytest
 
 from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest
 from openfaith_sync.domain.manifest.entity import Entity
-from openfaith_sync.domain.manifest.nested_keys import placeholders
+from openfaith_sync.domain.manifest.nested_keys import path_parameters
 from openfaith_sync.simulator.data.ground_truth import TrueRecord
 from openfaith_sync.simulator.server.server import RunningSimulator, SimulatorSettings, running_simulator
 from openfaith_sync_tests.ten_entities import SHIPPED
@@ -34,7 +34,7 @@ def fill(
     truths: dict[str, dict[str, TrueRecord]], entity: Entity, parent_entity: Entity, identity: str, path: str
 ) -> str:
     """Return a path with the ids that a parent's records lead to."""
-    for name in placeholders(path):
+    for name in path_parameters(path):
         path = path.replace(f"{{{name}}}", ancestor(truths, parent_entity, identity, name))
     return entity.path + path.replace("{parent}", identity)
 

@@ -6,7 +6,7 @@ from openfaith_sync.domain.canonical_tables import CANONICAL_TABLES, GIFTS
 from openfaith_sync.domain.manifest.attribute import AttributeType, Parse
 from openfaith_sync.domain.manifest.cadence_keys import NEVER
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability, EntityKeys
-from openfaith_sync.domain.manifest.nested_keys import Nested, placeholders
+from openfaith_sync.domain.manifest.nested_keys import Nested, path_parameters
 from openfaith_sync.domain.manifest.privacy import privacy_problems
 from openfaith_sync.domain.manifest.problem import Key, ManifestProblem
 from openfaith_sync.domain.record_tables import ColumnType, RecordTable
@@ -114,7 +114,7 @@ def _path_problems(entity: EntityKeys) -> Iterator[ManifestProblem]:
         read_by["get"] = (entity.endpoints.get, entity.endpoints.get_parameters)
     for name, (path, parameters) in read_by.items():
         # A parent that is the only one below its own parent may be in no path: /donations/{donation}/refund/….
-        has_parent = any("{parent}" in text for text in (path, *parameters.values())) or any(placeholders(path))
+        has_parent = any("{parent}" in text for text in (path, *parameters.values())) or any(path_parameters(path))
         if nested and not has_parent:
             yield ManifestProblem(("endpoints", name), "a path with {parent}, since the entity is nested", repr(path))
         if not nested and has_parent:

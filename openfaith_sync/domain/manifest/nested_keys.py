@@ -56,7 +56,7 @@ class Nested(ManifestModel):
     """How an entity that exists only below another one is listed."""
 
     under: SnakeCase
-    """The relationship to the parent: its id fills `{parent}` in the endpoints. Other placeholders are relationships
+    """The relationship to the parent: its id fills `{parent}` in the endpoints. Other path parameters are relationships
     of the parent."""
     members: SnakeCase | None = None
     """The parent's relationship that names the members, if it has one."""
@@ -73,6 +73,6 @@ class Nested(ManifestModel):
     triggers: Triggers = Triggers()
 
 
-def placeholders(path: str) -> Iterator[str]:
-    """Yield the placeholders of a path that are relationships of the parent."""
+def path_parameters(path: str) -> Iterator[str]:
+    """Yield the path parameters of a path that are relationships of the parent."""
     return (name for name in _PLACEHOLDER.findall(path) if name not in {"id", "parent"})

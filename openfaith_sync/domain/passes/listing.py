@@ -18,7 +18,7 @@ _WIRE_FORM = re.compile(
 )
 
 Ancestors: TypeAlias = Mapping[str, ExternalId]
-"""The external ids that fill a path's placeholders beyond ``{parent}``, by relationship of the parent."""
+"""The external ids that fill the parameters of a path beyond ``{parent}``, by relationship of the parent."""
 
 NO_ANCESTORS: Ancestors = MappingProxyType({})
 
@@ -66,7 +66,7 @@ class ListingQuery:
     parent: ExternalId | None = None
     """The parent whose records are listed, for nested entities."""
     ancestors: Ancestors = field(default_factory=dict)
-    """What fills the other placeholders of the parent's path."""
+    """What fills the other parameters of the parent's path."""
     within: Within | None = None
     """The part of the listing that is asked for; ``None`` for all of it."""
     is_sparse: bool = False
@@ -80,7 +80,7 @@ class ListingQuery:
 
     @property
     def ids(self) -> Mapping[str, ExternalId | None]:
-        """Return the ids that fill the placeholders of the listing's path."""
+        """Return the ids that fill the path parameters of the listing's path."""
         return {**self.ancestors, "parent": self.parent}
 
 

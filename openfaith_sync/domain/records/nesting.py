@@ -10,7 +10,7 @@ from openfaith_sync.domain.ids import EntityId, EntityName, ExternalId
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.manifest.nested_keys import Freeze, ParentCondition, placeholders
+from openfaith_sync.domain.manifest.nested_keys import Freeze, ParentCondition, path_parameters
 from openfaith_sync.domain.record_tables import ColumnType, RecordTable
 from openfaith_sync.domain.records.riding import Riding, build_riding, rides
 
@@ -107,7 +107,7 @@ class Nesting:
     riding: Riding | None = None
     """What names its records, if they come with others."""
     ancestors: tuple[StoredReference, ...] = ()
-    """The references that fill the further placeholders of the entity's paths: the parent's, or of those above it."""
+    """The references that fill the further parameters of the entity's paths: the parent's, or of those above it."""
     conditions: tuple[StoredCondition, ...] = ()
     frozen: FrozenAfter | None = None
     triggers: tuple[StoredValue, ...] = ()
@@ -145,7 +145,7 @@ class ParentPlace:
     held: frozenset[EntityId]
     """The members as stored."""
     ancestors: Mapping[str, ExternalId] = field(default_factory=dict)
-    """What fills the further placeholders of the list's path."""
+    """What fills the further parameters of the list's path."""
     own: RecordPlace | None = RecordPlace()
     """Where the parent itself is read; ``None`` if that is unknown."""
     watermark: datetime | None = None
@@ -196,7 +196,7 @@ def build_nesting(manifest: Manifest, entity: Entity) -> Nesting:
         member=member.to if member and is_named else None,
         member_entity=EntityName(member.target) if member and is_named else None,
         riding=build_riding(manifest, entity) if rides(entity) else None,
-        ancestors=tuple(_find_reference(manifest, entity, parent, name) for name in _placeholders(entity)),
+        ancestors=tuple(_find_reference(manifest, entity, parent, name) for name in _path_parameters(entity)),
         conditions=_conditions(entity, parent, nested.when),
         polled=_conditions(entity, parent, triggers.poll),
         frozen=None if freeze is None else _frozen(entity, parent, freeze),
@@ -212,9 +212,9 @@ def _frozen(entity: Entity, parent: Entity, freeze: Freeze) -> FrozenAfter:
     return FrozenAfter(_value(entity, parent, freeze.attribute), timedelta(days=freeze.after_days))
 
 
-def _placeholders(entity: Entity) -> Sequence[str]:
+def _path_parameters(entity: Entity) -> Sequence[str]:
     paths = (entity.endpoints.list, entity.endpoints.get or "", *entity.parameters.values())
-    return tuple(dict.fromkeys(name for path in paths for name in placeholders(path)))
+    return tuple(dict.fromkeys(name for path in paths for name in path_parameters(path)))
 
 
 def _conditions(entity: Entity, parent: Entity, conditions: Sequence[ParentCondition]) -> tuple[StoredCondition, ...]:

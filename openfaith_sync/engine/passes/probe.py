@@ -12,7 +12,7 @@ from openfaith_sync.domain.ids import EntityName, ExternalId, SyncKey
 from openfaith_sync.domain.manifest.entity import Entity
 from openfaith_sync.domain.manifest.entity_keys import DeltaCapability
 from openfaith_sync.domain.manifest.manifest import Manifest
-from openfaith_sync.domain.manifest.nested_keys import placeholders
+from openfaith_sync.domain.manifest.nested_keys import path_parameters
 from openfaith_sync.domain.passes.listing import MOST_PROBED_PAGES, ListingQuery, Order
 from openfaith_sync.domain.passes.passes import Checkpoint
 from openfaith_sync.domain.records.riding import comes_along, riders_of, rides
@@ -74,14 +74,16 @@ def probe_access(manifest: Manifest, source: Source, entity: EntityName, parent:
     """Request one record of an entity to find out whether the source refuses it; nothing is stored.
 
     Returns whether that was found out: a nested entity can only be asked for below a parent, and not if its path has
-    further placeholders, or if a 404 means that a parent has no record.
+    further path parameters, or if a 404 means that a parent has no record.
 
     Raises:
         AccessDenied: It does.
         SyncError: Nothing is known.
     """
     probed = manifest.entities[entity]
-    if probed.nested is not None and (parent is None or probed.nested.one or any(placeholders(probed.endpoints.list))):
+    if probed.nested is not None and (
+        parent is None or probed.nested.one or any(path_parameters(probed.endpoints.list))
+    ):
         return False
     source.read_page(ListingQuery(entity, size=1, parent=parent))
     return True

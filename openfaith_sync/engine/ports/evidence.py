@@ -88,7 +88,7 @@ class Evidence(CountedMonths, Protocol):
         ...
 
     def load_ancestors(self, nesting: Nesting, of: Iterable[ExternalId]) -> Mapping[ExternalId, Ancestors]:
-        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        """Return what fills the further path parameters below these parents; unknown ones are left out."""
         ...
 
     def compare_riders(self, nesting: Nesting) -> None:

@@ -49,7 +49,7 @@ class Records(Protocol):
     def load_ancestors(
         self, key: SyncKey, nesting: Nesting, of: Iterable[ExternalId]
     ) -> Mapping[ExternalId, Ancestors]:
-        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        """Return what fills the further path parameters below these parents; unknown ones are left out."""
         ...
 
     def note_checked(self, key: SyncKey) -> None:

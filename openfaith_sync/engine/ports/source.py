@@ -40,7 +40,7 @@ class Source(KeptRecords, Protocol):
         """Return one record fresh from the source, its sideloaded children with it.
 
         ``None`` only when the source answers 404 or 410, which is the only evidence that it is gone.
-        ``parent`` is needed for nested entities, and ``ancestors`` where their paths have further placeholders.
+        ``parent`` is needed for nested entities, and ``ancestors`` where their paths have further path parameters.
 
         Raises:
             AccessDenied: The token may not read it, which does not say whether it exists.

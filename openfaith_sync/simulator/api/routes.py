@@ -200,7 +200,7 @@ class Router:
 
 
 def single_path(entity: Entity) -> str:
-    """Return the path of one record of an entity, with placeholders."""
+    """Return the path of one record of an entity, with path parameters."""
     if entity.singleton:
         return entity.path + entity.endpoints.list.rstrip(_UNDER)
     below = entity.endpoints.list if entity.nested and entity.nested.one else f"{entity.endpoints.list}/{{id}}"

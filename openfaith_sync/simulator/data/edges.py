@@ -68,7 +68,7 @@ class World:
         return parents, parents.rows[number]
 
     def path_value(self, table: Table, row: Row, name: str) -> str:
-        """Return the text for a placeholder in the path of a row: an id of the row or of what is above it."""
+        """Return the text for a path parameter in the path of a row: an id of the row or of what is above it."""
         if name == "id":
             return str(row.id)
         above = self.parent(table, row)

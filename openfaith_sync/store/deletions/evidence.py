@@ -101,7 +101,7 @@ class PostgresEvidence:
             parents.compare_parents(self._connection, self._key, nesting, self._pass_id, scope)
 
     def load_ancestors(self, nesting: Nesting, of: Iterable[ExternalId]) -> Mapping[ExternalId, Ancestors]:
-        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        """Return what fills the further path parameters below these parents; unknown ones are left out."""
         with translated():
             return parents.load_ancestors(self._connection, self._key, nesting, of)
 

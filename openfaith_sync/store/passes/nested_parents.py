@@ -149,7 +149,7 @@ def has_due_parents(connection: Connection, key: SyncKey, nesting: Nesting, scop
 def load_ancestors(
     connection: Connection, key: SyncKey, nesting: Nesting, parents: Iterable[ExternalId]
 ) -> dict[ExternalId, Ancestors]:
-    """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+    """Return what fills the further path parameters below these parents; unknown ones are left out."""
     wanted = sorted(set(parents))
     if not nesting.ancestors or not wanted:
         return dict.fromkeys(wanted, NO_ANCESTORS)

@@ -115,7 +115,7 @@ class PassStore(OrgConnection):
     def load_ancestors(
         self, key: SyncKey, nesting: Nesting, of: Iterable[ExternalId]
     ) -> Mapping[ExternalId, Ancestors]:
-        """Return what fills the further placeholders of paths below these parents; unknown ones are left out."""
+        """Return what fills the further path parameters below these parents; unknown ones are left out."""
         with self._using(key) as connection:
             return nested_parents.load_ancestors(connection, key, nesting, of)
 

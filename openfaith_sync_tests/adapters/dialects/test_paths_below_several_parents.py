@@ -31,21 +31,21 @@ def answer(path: str, _: Mapping[str, str]) -> Answer:
     return {"data": found} if path.endswith("/1") else listed(found)
 
 
-def test_the_placeholders_of_a_listing_are_filled(tmp_path: Path) -> None:
+def test_the_path_parameters_of_a_listing_are_filled(tmp_path: Path) -> None:
     with answering(declare(tmp_path, ENTITIES), answer) as (source, asked):
         page = source.read_page(ListingQuery(ITEM, parent=PLAN, ancestors=ANCESTORS))
     assert asked.last[0] == "/people/v2/service_types/40/plans/7/items"
     assert [record.external_id for record in page.records] == ["1"]
 
 
-def test_the_placeholders_of_a_single_read_are_filled(tmp_path: Path) -> None:
+def test_the_path_parameters_of_a_single_read_are_filled(tmp_path: Path) -> None:
     with answering(declare(tmp_path, ENTITIES), answer) as (source, asked):
         fresh = source.read_record(ITEM, ExternalId("1"), PLAN, {"service_type": ExternalId("4/0")})
     assert asked.last[0] == "/people/v2/service_types/4%2F0/plans/7/items/1"
     assert fresh is not None
 
 
-def test_a_path_with_a_placeholder_left_is_never_sent(tmp_path: Path) -> None:
+def test_a_path_with_a_path_parameter_left_is_never_sent(tmp_path: Path) -> None:
     with answering(declare(tmp_path, ENTITIES), answer) as (source, asked):
         with pytest.raises(DefinitionError, match="needs the service_type's id"):
             source.read_page(ListingQuery(ITEM, parent=PLAN))

@@ -84,7 +84,7 @@ def test_a_variant_is_asked_for_with_its_parameters(fake: FakeSource) -> None:
     assert [query["kind"] for _, query in asked(fake)] == ["former", "present"]
 
 
-def test_every_placeholder_of_a_path_is_filled(fake: FakeSource) -> None:
+def test_every_path_parameter_of_a_path_is_filled(fake: FakeSource) -> None:
     endpoints = fake.manifest.entities[PERSON].endpoints
     below = endpoints.model_copy(update={"get": f"{endpoints.get}/in/{{place}}", "list": f"{endpoints.list}/{{place}}"})
     with opened(fake, manifest=changed(fake, endpoints=below)) as source:

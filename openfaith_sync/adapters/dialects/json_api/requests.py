@@ -51,7 +51,7 @@ class JsonApiRequests:
         return Request(path, parameters, entity.version, is_deep, query.is_reducible)
 
     def single(self, entity: Entity, ids: Mapping[str, ExternalId | None], *, with_children: bool) -> Request:
-        """Return the request for one record; ``ids`` fill the placeholders.
+        """Return the request for one record; ``ids`` fill the path parameters.
 
         Raises:
             DefinitionError: The manifest has no endpoint for single records.

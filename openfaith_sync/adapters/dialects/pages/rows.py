@@ -31,10 +31,10 @@ def parse_identity(found: object) -> ExternalId | None:
 
 
 def fill_path(path: str, /, **ids: ExternalId | None) -> str:
-    """Return a path with an id for each of its placeholders, quoted as one segment.
+    """Return a path with an id for each of its path parameters, quoted as one segment.
 
     Raises:
-        DefinitionError: A placeholder has no id.
+        DefinitionError: A path parameter has no id.
     """
     return _PLACEHOLDER.sub(lambda found: quote(_require(path, found[1], ids.get(found[1])), safe=""), path)
 

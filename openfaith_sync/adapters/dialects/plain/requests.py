@@ -37,7 +37,7 @@ class PlainRequests:
         return Request(path, parameters, entity.version, is_reducible=query.is_reducible)
 
     def single(self, entity: Entity, ids: Mapping[str, ExternalId | None]) -> Request:
-        """Return the request for one record; ``ids`` fill the placeholders.
+        """Return the request for one record; ``ids`` fill the path parameters.
 
         Raises:
             DefinitionError: The manifest has no endpoint for single records.
