@@ -168,7 +168,7 @@ class Services:
         held.parent = parent or held.parent
 
     def pass_by(self, **elapsed: float) -> None:
-        """Let time pass at the source."""
+        """Move the source's clock forward."""
         self.now += timedelta(**elapsed)
 
     def lists_read(self, entity: EntityName) -> list[str]:

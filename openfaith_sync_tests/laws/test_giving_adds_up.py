@@ -112,7 +112,7 @@ def church(database: Database) -> Iterator[Church]:
 
 
 def live(church: Church, chance: random.Random) -> None:
-    """Have one thing happen that a treasurer does."""
+    """Do one random thing that a treasurer does."""
     gifts, funds = church.truth("donation"), sorted(church.truth("fund"), key=int)
     batches = sorted(church.truth("batch"), key=int)
     refunded = {refund.relationships["donation"] for refund in church.truth("refund").values()}

@@ -1,4 +1,4 @@
-"""Give every connection its rows of due work, and change them when a manifest or an org's intervals change."""
+"""Store the rows of due work of every connection, and change them when a manifest or an org's intervals change."""
 
 from collections import defaultdict
 from collections.abc import Sequence
