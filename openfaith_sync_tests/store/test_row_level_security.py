@@ -49,7 +49,9 @@ FLEET = {
     "store/admin/key_rotation.py": 2,  # keys are everybody's
     "store/manifests/entity_tables.py": 1,  # the tables of all orgs' records
     "commands/manifest_tables.py": 2,  # makes tables, or says which
-    "store/schedule/work.py": 8,  # the plan: whose turn it is
+    "store/passes/schema_drift.py": 1,  # pruning
+    "store/schedule/planning.py": 1,  # plans the work of new connections
+    "store/schedule/work.py": 6,  # the plan: whose turn it is
 }
 """Where all orgs are seen, and how often."""
 
