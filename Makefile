@@ -12,7 +12,7 @@ help: ## Show this help
 
 install: $(READY) ## Make .venv with pinned versions; does nothing when it is up to date
 
-demo: $(READY) ## Sync a simulated church of 2,000 people through Dagster into PostgreSQL
+demo: $(READY) ## Sync a simulated church with all its apps through Dagster, and show it
 	@$(BIN)/openfaith-sync demo
 
 # Two workers per core, each with a PostgreSQL server of its own.

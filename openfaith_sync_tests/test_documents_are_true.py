@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -104,6 +105,13 @@ def test_the_readmes_drawing_is_that_of_ten_entities(pco_manifest: Manifest) -> 
     assert (ROOT / "docs/images/dependencies.svg").read_text() == drawn, (
         "draw it again: openfaith-sync graph --format svg, with these ten"
     )
+
+
+def test_the_readme_counts_the_entities_of_each_app() -> None:
+    manifest = read_manifest(ROOT / "manifests", "pco")
+    counted = Counter(entity.module for entity in manifest.entities.values())
+    rows = re.findall(r"^\| ([\w-]+) \| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {app.lower().replace("-", "_"): int(number) for app, number in rows} == counted
 
 
 def test_the_documents_state_the_defaults() -> None:

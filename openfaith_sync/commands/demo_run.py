@@ -1,4 +1,4 @@
-"""The demonstration's Dagster run: materializes one org, and reduces Dagster's log to a line per entity."""
+"""The demonstration's Dagster run: materializes one org, and reduces Dagster's log to its progress."""
 
 import re
 import subprocess
@@ -21,22 +21,25 @@ _STARTED = re.compile(r" - STEP_START - ")
 _DONE = re.compile(r" - ASSET_MATERIALIZATION - Materialized value (?P<adapter>\w+) (?P<entity>\w+)\.")
 _FAILED = re.compile(r" - ERROR - .* - (?P<adapter>\w+)/(?P<entity>\w+): ")
 _TAIL_LINES = 30
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 @dataclass(slots=True)
 class StepLog:
-    """Reads a run's log: when each entity ended, and how long it took."""
+    """Reads a run's log: when each entity ended, and how long it took. Says now and then how far the run is."""
 
     adapter: AdapterName
+    entities: int
     say: Callable[[str], None]
     clock: Callable[[], float] = monotonic
     seconds: dict[EntityName, float] = field(default_factory=dict)
     _began: float = 0.0
+    _said: float = 0.0
 
     def read(self, line: str) -> None:
         """Read one line of the log; most lines are not about the end of an entity."""
         if _STARTED.search(line):
-            self._began = self.clock()
+            self._began = self._said = self.clock()
         for pattern, ending in ((_DONE, "done"), (_FAILED, "failed")):
             match = pattern.search(line)
             if match and match["adapter"] == self.adapter:
@@ -44,11 +47,15 @@ class StepLog:
                 began, self._began = self._began, self.clock()
                 entity = EntityName(match["entity"])
                 self.seconds[entity] = self._began - began
-                self.say(f"  {self.adapter}/{entity}: {ending} in {self.seconds[entity]:.1f} s")
+                if ending == "failed":
+                    self.say(f"  {self.adapter}/{entity}: failed in {self.seconds[entity]:.1f} s")
+                elif self._began - self._said >= _SECONDS_BETWEEN_LINES or len(self.seconds) == self.entities:
+                    self._said = self._began
+                    self.say(f"  {len(self.seconds)} of {self.entities} entities; {self.adapter}/{entity} is done")
 
 
 def materialize(
-    deployment: Deployment, adapter: AdapterName, org: OrgId, say: Callable[[str], None]
+    deployment: Deployment, adapter: AdapterName, org: OrgId, entities: int, say: Callable[[str], None]
 ) -> dict[EntityName, float]:
     """Materialize every asset of an org in a Dagster process, and return the seconds each took.
 
@@ -57,7 +64,7 @@ def materialize(
     """
     command = [sys.executable, "-m", "dagster", "asset", "materialize"]
     command += ["-m", DEFINITIONS, "--select", f'key:"{adapter}/*"', "--partition", org]
-    steps, path = StepLog(adapter, say), deployment.settings.home / "demo.log"
+    steps, path = StepLog(adapter, entities, say), deployment.settings.home / "demo.log"
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     require_folder(path.parent, "OPENFAITH_HOME")
     with path.open("w", encoding="utf-8") as log, _running(command, deployment) as (process, lines):
