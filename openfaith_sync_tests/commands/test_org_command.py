@@ -125,4 +125,5 @@ def test_orgs_are_listed_without_their_credentials(run_stored: Run, church: Runn
         "status": "active",
         "reason": None,
         "only": None,
+        "cadence": {},
     }
