@@ -15,6 +15,7 @@ from openfaith_sync.commands.plan_facts import plan_org
 from openfaith_sync.domain.ids import parse_org
 from openfaith_sync.domain.manifest.dependency_graph import DependencyGraph
 from openfaith_sync.domain.manifest.graph_drawing import draw_dot, draw_mermaid, draw_svg, draw_text
+from openfaith_sync.domain.manifest.manifest import Manifest
 from openfaith_sync.store.database.database import open_database
 
 DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
@@ -31,6 +32,7 @@ DRAWINGS: dict[str, Callable[[DependencyGraph], str]] = {
 @click.option("--offline", is_flag=True, help="With --cost: predict from what is stored; send no request.")
 @as_json
 @click.option("--format", "kind", type=click.Choice(list(DRAWINGS)), default="text", show_default=True)
+@click.option("--module", metavar="NAME", help="Draw the entities of one module, such as giving.")
 @adapter_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @pass_deployment
@@ -38,6 +40,7 @@ def graph(
     deployment: Deployment,
     org: str | None,
     kind: str,
+    module: str | None,
     adapter: str | None,
     output: Path | None,
     *,
@@ -50,15 +53,18 @@ def graph(
     \b
     Examples:
       openfaith-sync graph --adapter pco
-      openfaith-sync graph --adapter pco --format svg -o graph.svg
+      openfaith-sync graph --adapter pco --module people --format svg -o graph.svg
       openfaith-sync graph --cost grace
     """  # noqa: D301  click's marker for lines that are not rewrapped
     if (org is not None or offline or as_json) and not cost:
         raise click.UsageError("ORG, --offline and --json require --cost")
     if cost:
+        if module is not None:
+            raise click.UsageError("--module cannot be combined with --cost, which shows all of them")
         _show_costs(deployment, org, adapter, is_offline=offline, as_json=as_json)
         return
-    drawn = DRAWINGS[kind](find_manifest(deployment.settings.manifests, adapter).graph)
+    manifest = find_manifest(deployment.settings.manifests, adapter)
+    drawn = DRAWINGS[kind](manifest.graph if module is None else _of_module(manifest, module))
     if output is None:
         click.echo(drawn.rstrip("\n"))
         return
@@ -67,6 +73,13 @@ def graph(
     except OSError as error:
         raise click.FileError(str(output), error.strerror or str(error)) from None
     click.echo(f"wrote {output}")
+
+
+def _of_module(manifest: Manifest, module: str) -> DependencyGraph:
+    modules = {entity.module for entity in manifest.entities.values()}
+    if module not in modules:
+        raise click.BadParameter(f"expected one of {', '.join(sorted(modules))}; found {module!r}")
+    return manifest.graph.among({name for name, entity in manifest.entities.items() if entity.module == module})
 
 
 def _show_costs(

@@ -19,10 +19,12 @@ from openfaith_sync.commands.org_move import move
 from openfaith_sync.commands.org_settings import set_
 from openfaith_sync.commands.output import as_json, print_json, print_rows
 from openfaith_sync.domain.connections.connection import Connection
+from openfaith_sync.domain.connections.selection import describe_selection, parse_selection, parse_sensitive
 from openfaith_sync.domain.ids import OrgId
 from openfaith_sync.domain.schedule.chosen_intervals import format_cadences
 from openfaith_sync.domain.schedule.due_work import WHAT_REPEATS
 from openfaith_sync.store.connections.connections import add_connection, list_connections
+from openfaith_sync.store.connections.selections import load_selection, load_sensitive, select_only, turn_on
 from openfaith_sync.store.database.database import open_database
 from openfaith_sync.store.schedule.intervals import load_all_intervals
 from openfaith_sync.store.schedule.work import make_due
@@ -43,6 +45,16 @@ def org() -> None:
 @click.option(
     "--base-url", metavar="URL", help="The system's URL; by default the previous one, or else the system's default."
 )
+@click.option(
+    "--only",
+    metavar="NAME,...",
+    help="Sync only these modules and entities, such as people,groups, and what they require; all undoes it.",
+)
+@click.option(
+    "--sensitive",
+    metavar="NAME,...",
+    help="Sync these sensitive modules and entities too, such as giving; none is off.",
+)
 @as_json
 @pass_deployment
 def add(
@@ -54,6 +66,8 @@ def add(
     bearer_stdin: bool,
     token_stdin: bool,
     base_url: str | None,
+    only: str | None,
+    sensitive: str | None,
     as_json: bool,
 ) -> None:
     """Connect an org: verify the credentials, store them encrypted, and create its partition in Dagster.
@@ -66,6 +80,7 @@ def add(
     \b
     Examples:
       openfaith-sync org add grace --basic-stdin < credentials.txt
+      openfaith-sync org add grace --basic-stdin --only people,groups,giving --sensitive giving
       openfaith-sync org add demo --basic demo:demo --base-url http://127.0.0.1:8765
     """  # noqa: D301  click's marker for lines that are not rewrapped
     credentials = read_credentials(
@@ -75,6 +90,8 @@ def add(
     url = None if base_url is None else parse_base_url(base_url)
     manifest = find_manifest(deployment.settings.manifests, adapter, lambda m: method in m.adapter_file.auth.methods)
     require_accepted(manifest, credentials)
+    chosen = None if only is None else parse_selection(manifest, only)
+    turned_on = None if sensitive is None else parse_sensitive(manifest, sensitive)
     with open_database(deployment.settings) as database:
         database.keys.require()
         # An org whose base URL was changed keeps it when its credentials are replaced.
@@ -84,7 +101,14 @@ def add(
         with open_partitions(deployment) as partitions:
             identified = replace(connection, account=identity.account)
             is_new = add_connection(database, identified, organization=identity.organization)
+            # First, since a sensor syncs an org that has a partition.
+            if only is not None:
+                select_only(database, name, manifest.adapter, chosen)
+            if turned_on is not None:
+                turn_on(database, name, manifest.adapter, turned_on)
             partitions.register(name)
+        selected_modules = load_selection(database, name, manifest.adapter)
+        selected_sensitive = load_sensitive(database, name, manifest.adapter)
         make_due(database, connection.org, connection.adapter, WHAT_REPEATS, "reconnected")
     if as_json:
         print_json(
@@ -96,12 +120,15 @@ def add(
                 "account": identity.account,
                 "organization": identity.organization,
                 "is_new": is_new,
+                "only": selected_modules,
+                "sensitive": selected_sensitive,
             }
         )
         return
     what = "connected" if is_new else "replaced the credentials of"
     whose = f"{identity.organization or 'name unknown'}, account {identity.account or 'unknown'}, user {identity.user}"
     click.echo(f"{what} {connection.org} to {manifest.adapter_file.title} at {connection.base_url} ({whose})")
+    click.echo(describe_selection(manifest, selected_modules, selected_sensitive))
     click.echo(f"next: openfaith-sync sync {connection.org}")
 
 

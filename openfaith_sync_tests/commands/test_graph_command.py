@@ -26,3 +26,12 @@ def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> Non
     assert answer.exit_code == 1
     assert "missing/graph.txt" in answer.stderr
     assert answer.stderr.count("\n") == 1
+
+
+def test_one_module_can_be_drawn(run: Run) -> None:
+    drawn = run("graph", "--adapter", "pco", "--module", "groups").stdout
+    assert "group_membership" in drawn
+    assert "person" not in drawn
+    refused = run("graph", "--adapter", "pco", "--module", "nope")
+    assert refused.exit_code == 2
+    assert "expected one of groups, people" in refused.stderr

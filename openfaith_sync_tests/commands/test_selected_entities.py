@@ -87,6 +87,18 @@ def test_only_what_is_chosen_is_read_and_all_undoes_it(
     assert count(database, "emails") == emails
 
 
+def test_a_church_chooses_when_it_is_connected(run_stored: Run, simulator: RunningSimulator) -> None:
+    words = ("org", "add", "grace", "--basic", "demo:demo", "--base-url", simulator.base_url)
+    refused = run_stored(*words, "--only", "nothing")
+    assert (refused.exit_code, run_stored("org", "list").stdout) == (1, "")
+    added = run_stored(*words, "--only", "email")
+    assert "only email: 2 of 10 entities are synced; person, which email requires" in added.stdout
+    # What was chosen stays when the credentials are replaced.
+    assert json.loads(run_stored(*words, "--json").stdout)["only"] == ["email"]
+    assert set(sync(run_stored)) == {"email", "person"}
+    assert json.loads(run_stored(*words, "--only", "all", "--json").stdout)["only"] is None
+
+
 def test_an_event_of_what_is_not_chosen_is_done_without_a_request(
     connected: Run, simulator: RunningSimulator, database: Database, pco_manifest: Manifest
 ) -> None:

@@ -91,6 +91,16 @@ def test_a_sensitive_entity_is_read_once_it_is_turned_on(
     assert "notes" not in {request["path"].rpartition("/")[2] for request in church.requests()}
 
 
+def test_a_sensitive_entity_is_turned_on_when_a_church_is_connected(
+    run_stored: Run, root: Path, church: RunningSimulator
+) -> None:
+    words = ("org", "add", GRACE, "--basic", "demo:demo", "--base-url", church.base_url)
+    added = run_stored(*words, "--sensitive", NOTE, OPENFAITH_MANIFESTS=str(root))
+    assert "entities are synced" in added.stdout
+    again = run_stored(*words, "--json", OPENFAITH_MANIFESTS=str(root))
+    assert json.loads(again.stdout)["sensitive"] == [NOTE]
+
+
 def test_what_needs_a_sensitive_entity_is_off_with_it(manifest: Manifest) -> None:
     everything = set(manifest.entities)
     assert everything - set(select_entities(manifest, None, ())) == {NOTE, COMMENT}

@@ -4,7 +4,7 @@ Dependencies follow from relationships: a required to-one is hard, a nullable on
 to-many adds none. ``depends_on`` in the manifest adds dependencies and overrides derived ones.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -82,6 +82,14 @@ class DependencyGraph:
     def edges_of(self, entity: EntityName) -> tuple[Edge, ...]:
         """Return the dependencies of one entity."""
         return tuple(edge for edge in self.edges if edge.dependent == entity)
+
+    def among(self, names: Collection[EntityName]) -> "DependencyGraph":
+        """Return the part of the graph that has these entities only."""
+        return DependencyGraph(
+            tuple(name for name in self.entities if name in names),
+            tuple(edge for edge in self.edges if edge.dependent in names and edge.dependency in names),
+            tuple(one for one in self.dropped if one.edge.dependent in names and one.edge.dependency in names),
+        )
 
 
 def build_graph(adapter_file: AdapterFile, entities: Entities) -> DependencyGraph:
