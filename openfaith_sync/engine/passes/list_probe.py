@@ -44,7 +44,13 @@ class ListProbe:
 
     def _has_changed(self, parent: ParentPlace) -> bool:
         """Return whether a list shows something new; a whole one longer than a page counts as changed."""
-        query = ListingQuery(self._entity.name, parent=parent.external_id, ancestors=parent.ancestors)
+        # A record names its riders only where they are asked for; without these names each would differ from ours.
+        query = ListingQuery(
+            self._entity.name,
+            parent=parent.external_id,
+            ancestors=parent.ancestors,
+            children=self._fetcher.riders,
+        )
         is_newest = parent.watermark is not None and self._entity.delta.by is not DeltaCapability.NONE
         if parent.watermark is not None and is_newest:
             is_filtered = self._entity.delta.by is DeltaCapability.FILTER
