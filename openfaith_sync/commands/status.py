@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import click
@@ -11,12 +12,16 @@ from openfaith_sync.commands.output import as_json, print_json
 from openfaith_sync.commands.status_text import org_lines, org_row, problem_lines, problem_row, summary_line
 from openfaith_sync.domain.errors import UsageError
 from openfaith_sync.domain.ids import AdapterName, OrgId, parse_org
+from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.problems.org_status import OrgFacts, OrgStatus, judge_org, org_order
 from openfaith_sync.domain.problems.problem import Problem
 from openfaith_sync.store.admin.org_facts import list_org_facts
 from openfaith_sync.store.admin.problems import list_problems
-from openfaith_sync.store.database.database import open_database
+from openfaith_sync.store.database.database import Database, open_database
 from openfaith_sync.store.outages.alert_messages import list_failing_targets
+
+MOST_FIRST_SYNCS = 20
+"""Each is estimated with some statements for each of its entities; of more orgs, the open passes are shown alone."""
 
 
 @click.command()
@@ -37,8 +42,9 @@ def status(
     asked     when the source was last asked for changes
     changed   when a sync last changed a record here
     next      what comes next, and when: delta (changes), reconciliation (all ids) or full
-    state     up to date; syncing, with the records so far and the time left; behind, unreachable or
-              paused, since when; or that it needs you, and which command helps
+    state     up to date; syncing, with the records so far and the time left, of a first sync also with
+              the entities so far; behind, unreachable or paused, since when; or that it needs you, and
+              which command helps
     \b
     Examples:
       openfaith-sync status
@@ -49,6 +55,7 @@ def status(
     selected = None if org is None else parse_org(org)
     with open_database(deployment.settings) as database:
         facts, now = list_org_facts(database, selected)
+        facts = with_first_syncs(deployment, database, facts)
         problems = list_problems(database, selected)
         failing = list_failing_targets(database) if selected is None else []
         if selected is not None and not (check or only_problems):
@@ -73,6 +80,22 @@ def status(
     _print_failing(failing)
     if not statuses:
         click.echo("no org is connected; connect one with: openfaith-sync org add NAME", err=True)
+
+
+def with_first_syncs(deployment: Deployment, database: Database, facts: Sequence[OrgFacts]) -> list[OrgFacts]:
+    """Return the facts with how far first syncs are; of many, those of the first orgs."""
+    asked = [one for one in facts if any(part.mode is SyncMode.FULL for part in one.passes)][:MOST_FIRST_SYNCS]
+    if not asked:
+        return list(facts)
+    # Reading manifests takes as long as everything else here.
+    from openfaith_sync.adapters.manifest_reader.manifest_files import read_manifest  # noqa: PLC0415
+    from openfaith_sync.store.admin.first_sync import load_first_sync  # noqa: PLC0415
+
+    manifests = {
+        adapter: read_manifest(deployment.settings.manifests, adapter) for adapter in {o.adapter for o in asked}
+    }
+    found = {(one.org, one.adapter): load_first_sync(database, manifests[one.adapter], one.org) for one in asked}
+    return [replace(one, first_sync=found.get((one.org, one.adapter))) for one in facts]
 
 
 def judge_orgs(facts: Iterable[OrgFacts], problems: Iterable[Problem], now: datetime) -> list[OrgStatus]:

@@ -59,6 +59,13 @@ def org_row(status: OrgStatus) -> dict[str, Any]:
         "records": under_way and under_way.records,
         "total": under_way and under_way.total,
         "finish_at": status.finish_at,
+        "first_sync": facts.first_sync
+        and {
+            "complete": facts.first_sync.done,
+            "entities": facts.first_sync.entities,
+            "requests_left": facts.first_sync.requests,
+            "entities_of_unknown_size": facts.first_sync.unknown,
+        },
         "problems": [problem.kind.value for problem in status.problems if problem.is_red],
     }
 
@@ -101,7 +108,9 @@ def _state(status: OrgStatus, now: datetime) -> str:
     if status.what:
         said = f"{said}: {status.what}"
     if status.state is OrgState.SYNCING and status.finish_at is not None:
-        said = f"{said}, done in about {_span(status.finish_at - now)}"
+        first = status.facts.first_sync
+        about = "at least" if first is not None and first.unknown else "about"
+        said = f"{said}, done in {about} {_span(status.finish_at - now)}"
     return said
 
 

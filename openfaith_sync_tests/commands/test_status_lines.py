@@ -8,6 +8,7 @@ import pytest
 from openfaith_sync.commands.status_text import org_lines, summary_line
 from openfaith_sync.domain.connections.connection import ConnectionStatus
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.passes.first_sync import FirstSync
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.problems.org_status import (
     NextWork,
@@ -64,6 +65,18 @@ def test_a_sync_says_how_far_it_is_and_when_it_will_be_done() -> None:
     assert found.state is OrgState.SYNCING
     assert found.finish_at == NOW + 10 * MINUTE * (5_600 / 4_200)
     assert line(found).endswith("syncing: person: 4,200 of 9,800 records, done in about 13 min")
+
+
+def test_a_first_sync_says_how_many_entities_are_complete_and_when_all_will_be() -> None:
+    first = FirstSync(done=37, entities=118, requests=4_200, unknown=0, seconds=20 * 60)
+    facts = replace(WELL, passes=(WALK,), first_sync=first)
+    assert line(judge(facts)).endswith(
+        "syncing: first sync: 37 of 118 entities; person: 4,200 of 9,800 records, done in about 20 min"
+    )
+    least = replace(facts, first_sync=replace(first, unknown=2))
+    assert line(judge(least)).endswith("done in at least 20 min")
+    stopped = judge(replace(facts, passes=(replace(WALK, is_alive=False),)))
+    assert stopped.finish_at is None
 
 
 @pytest.mark.parametrize(

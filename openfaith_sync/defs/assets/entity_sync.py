@@ -10,7 +10,7 @@ from typing import Self
 
 import dagster as dg
 
-from openfaith_sync.defs.assets.progress_log import ProgressLog
+from openfaith_sync.defs.assets.progress_log import FirstSyncLog, ProgressLog
 from openfaith_sync.domain.connections.connection import Connection
 from openfaith_sync.domain.connections.scopes import require_granted
 from openfaith_sync.domain.errors import AccessDenied, NotConnected, SyncError, UnexpectedFailure
@@ -23,6 +23,7 @@ from openfaith_sync.engine.org_sync import EntityOutcome
 from openfaith_sync.engine.passes.session import Session
 from openfaith_sync.engine.ports.store import Store
 from openfaith_sync.sessions.opening import open_session
+from openfaith_sync.store.admin.first_sync import load_first_sync
 from openfaith_sync.store.connections.connections import list_connections, load_connection
 from openfaith_sync.store.connections.unavailable_entities import judge_ungranted, note_readable, note_refusal
 from openfaith_sync.store.database.database import Database
@@ -70,6 +71,7 @@ class EntityCalls:
         self._opened = ExitStack()
         self._sessions: dict[Lane, Session] = {}
         self._connection: Connection | None = None
+        self._first_sync = FirstSyncLog(context.log, partial(load_first_sync, database, manifest, org))
 
     def __enter__(self) -> Self:
         """Return itself; leaving the block closes its sessions."""
@@ -135,7 +137,7 @@ class EntityCalls:
 
     def _run(self, entity: EntityName, connection: Connection) -> PassResult:
         session = self._find_session(entity, connection)
-        progress = ProgressLog(self._context.log, entity)
+        progress = ProgressLog(self._context.log, entity, self._first_sync)
         return run_entity(session, entity, self._mode, progress, self._comparison_of(entity))
 
     def _find_session(self, entity: EntityName, connection: Connection) -> Session:

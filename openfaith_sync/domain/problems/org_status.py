@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from openfaith_sync.domain.connections.connection import ConnectionStatus
 from openfaith_sync.domain.ids import AdapterName, EntityName, OrgId
+from openfaith_sync.domain.passes.first_sync import FirstSync
 from openfaith_sync.domain.passes.passes import SyncMode
 from openfaith_sync.domain.problems.problem import Problem, ProblemKind, Severity, sort_key
 from openfaith_sync.domain.schedule.due_work import WorkMode
@@ -88,6 +89,8 @@ class OrgFacts:
     """Whether any entity was ever completely synced."""
     next: NextWork | None
     passes: tuple[PassUnderWay, ...] = ()
+    first_sync: FirstSync | None = None
+    """How far the first sync is, while a pass of it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,17 @@ def judge_org(facts: OrgFacts, problems: Sequence[Problem], now: datetime) -> Or
     """Return the state of an org with these problems."""
     own = tuple(sorted(problems, key=sort_key))
     under_way = max(facts.passes, key=lambda one: (one.is_alive, one.started_at), default=None)
-    finish_at = None if under_way is None else under_way.estimate_finish(now)
+    finish_at = None if under_way is None else _estimate_finish(facts, under_way, now)
     red = [problem for problem in own if problem.is_red]
     state, since, what = _judge_trouble(red) if red else _judge_calm(facts, under_way)
     return OrgStatus(facts, state, since, what, own, under_way, finish_at)
+
+
+def _estimate_finish(facts: OrgFacts, under_way: PassUnderWay, now: datetime) -> datetime | None:
+    """Return when all that is under way is finished: of a first sync, all of its entities."""
+    if facts.first_sync is None:
+        return under_way.estimate_finish(now)
+    return now + timedelta(seconds=facts.first_sync.seconds) if under_way.is_alive else None
 
 
 def _judge_trouble(red: Sequence[Problem]) -> tuple[OrgState, datetime, str]:
@@ -130,7 +140,8 @@ def _judge_calm(facts: OrgFacts, under_way: PassUnderWay | None) -> tuple[OrgSta
         return OrgState.PAUSED, facts.status_since, facts.status_reason or ""
     if under_way is not None:
         state = OrgState.SYNCING if under_way.is_alive else OrgState.INTERRUPTED
-        return state, under_way.started_at, under_way.progress
+        first = "" if facts.first_sync is None else f"{facts.first_sync.progress}; "
+        return state, under_way.started_at, f"{first}{under_way.progress}"
     if not facts.is_complete:
         what = "" if facts.next else f"openfaith-sync sync {facts.org} --adapter {facts.adapter}"
         return OrgState.WAITING, facts.status_since, what
