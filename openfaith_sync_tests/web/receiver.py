@@ -85,9 +85,10 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     clients = {AdapterName("pco"): OAuthClient("demo-client", "demo-client-secret")}
-    settings = Settings(Path(job["home"]), MANIFESTS, job["database_url"], tuple(job["keys"]), oauth_clients=clients)
+    manifests = Path(job.get("manifests", MANIFESTS))
+    settings = Settings(Path(job["home"]), manifests, job["database_url"], tuple(job["keys"]), oauth_clients=clients)
     with open_database(settings) as database:
-        manifest = read_manifest(MANIFESTS, "pco")
+        manifest = read_manifest(manifests, "pco")
         limits = ServerLimits(**job["limits"])
         serve(
             database,

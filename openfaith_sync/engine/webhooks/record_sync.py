@@ -101,6 +101,7 @@ class _InboxRun:
         self._mapper = RecordMapper(session.manifest, session.org)
         self._holds: dict[EntityName, Hold] = {}
         self._touched: set[EntityName] = set()
+        self._deleted_from: set[EntityName] = set()
         self._result = RecordsResult(events=0, records=0, counts={}, waiting=0, requests=0)
 
     def run(self, most_seconds: float | None) -> RecordsResult:
@@ -129,7 +130,7 @@ class _InboxRun:
     def _read_lists(self) -> SafetyStop | None:
         """Read the lists that are due after these events; return why deletions in them wait for a person."""
         lists = TriggeredLists(self._session)
-        for read in lists.run(self._touched):
+        for read in lists.run(self._touched, self._deleted_from):
             counts = dict(self._result.counts)
             counts[read.key.entity] = counts.get(read.key.entity, Counts()) + read.counts
             self._result = replace(self._result, counts=counts, requests=self._result.requests + read.requests)
@@ -173,6 +174,9 @@ class _InboxRun:
         )
         counts = self._store.commit_page(self._lease, page)
         self._store.close_pass(self._lease, opened.pass_id, None, 0)
+        # What came along, such as the refund of a gift, has lists below it too.
+        self._touched |= {each.entity for each in mapped}
+        self._deleted_from |= {gone.entity for gone in batch.tombstones}
         self._count(batch, reads, counts, requests)
         failures = [read.failure for read in reads if read.failure is not None]
         if failures and len(failures) == len(reads) and not isinstance(failures[0], AccessDenied):

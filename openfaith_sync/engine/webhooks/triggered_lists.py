@@ -34,25 +34,29 @@ class TriggeredLists:
         self.stop: SafetyStop | None = None
         """Why deletions wait for a person; everything else is done."""
 
-    def run(self, touched: Collection[EntityName]) -> Iterator[PassResult]:
+    def run(self, touched: Collection[EntityName], deleted_from: Collection[EntityName] = ()) -> Iterator[PassResult]:
         """Read the lists that are due below these entities, then those below what was read, and yield the results.
 
+        What stood below records that were deleted, of the entities ``deleted_from``, is confirmed as gone too.
         What cannot be read now stays due.
 
         Raises:
             ReconnectRequired: The credentials are refused.
             LeaseLost: Another worker took over.
         """
-        changed = set(touched)
+        changed, losing = set(touched), set(deleted_from)
         for name in self._session.manifest.graph.entities:
             entity = self._session.manifest.entities[name]
-            if _may_be_due(entity, changed) and name not in self._session.unselected and self._has_few(entity):
+            if not _may_be_due(entity, changed) or name in self._session.unselected:
+                continue
+            if self._has_few(entity, has_lost_parents=entity.parent in losing):
                 result = self._read(name)
                 if result is not None:
                     changed.add(name)
+                    losing |= {name} if result.counts.tombstoned else set()
                     yield result
 
-    def _has_few(self, entity: Entity) -> bool:
+    def _has_few(self, entity: Entity, *, has_lost_parents: bool) -> bool:
         """Return whether lists are due, not too many, of an entity that was synced and that no pass is reading."""
         session, key = self._session, self._session.key(entity.name)
         checkpoint = session.store.load_checkpoint(key)
@@ -61,7 +65,10 @@ class TriggeredLists:
             return False
         nesting = build_nesting(session.manifest, entity)
         due = session.store.load_due_parents(key, nesting, ParentScope.TRIGGERED, MOST_LISTS + 1)
-        return 0 < len(due) <= MOST_LISTS
+        if nesting.asks_every_parent and (due or has_lost_parents):
+            # Its delta asks all of them.
+            due = session.store.load_due_parents(key, nesting, ParentScope.ASKED, MOST_LISTS + 1)
+        return (has_lost_parents or bool(due)) and len(due) <= MOST_LISTS
 
     def _read(self, name: EntityName) -> PassResult | None:
         try:
