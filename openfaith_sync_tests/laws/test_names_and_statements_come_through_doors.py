@@ -41,11 +41,14 @@ TEXT_OF_OURS = {
     ("store/admin/readers.py", "f'CREATE ROLE {quoted(role)} LOGIN'"),
     ("store/admin/readers.py", "f'GRANT {quoted(name)} TO {quoted(role)}{options}'"),
     ("store/admin/readers.py", "f'REVOKE {quoted(name)} FROM {quoted(role)}'"),
+    ("store/admin/field_views.py", "f'CREATE OR REPLACE {made}'"),
+    ("store/admin/field_views.py", "f'DROP VIEW {name}'"),
+    ("store/admin/field_views.py", "f'GRANT SELECT ON {name} TO {quoted(engine)}'"),
     ("store/schema/reader_roles.py", "f'CREATE ROLE {quoted(name)} NOLOGIN NOSUPERUSER NOBYPASSRLS'"),
     ("defs/checks/evaluations.py", "', '.join(dead_letter_ids)"),
 }
-"""What is joined where it is sent: constants and quoted names, where the server takes no parameter, and one text that
-goes to Dagster and to no database."""
+"""What is joined where it is sent: constants, quoted names and literals, where the server takes no parameter, and
+one text that goes to Dagster and to no database."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class Context:
     log: Logger = field(default_factory=lambda: getLogger("a test"))
     asset_key: dg.AssetKey = field(default_factory=lambda: dg.AssetKey(["pco", "person"]))
     selected_asset_keys: frozenset[dg.AssetKey] = frozenset()
+    definition_metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
