@@ -219,6 +219,15 @@ def test_a_meeting_has_a_row_for_each_member(church: SimulatedChurch, act: Calla
     assert came == {person: person in expected[:2] for person in expected}
 
 
+@pytest.mark.parametrize("entity", ["group", "event", "calendar_event"])
+def test_what_refers_to_a_deleted_record_in_two_ways_is_deleted_once(whole_manifest: Manifest, entity: str) -> None:
+    church = SimulatedChurch(populate(whole_manifest, 12, seed=4))
+    for row in rows(church, entity):
+        if row.id in church.table(entity).rows:
+            church.delete(entity, row.id)
+    assert not church.table(entity).rows
+
+
 def test_long_random_times_keep_the_books(church: SimulatedChurch) -> None:
     rows(church, "donation")
     done = Random(changes=400, seed=5).apply(church)["done"]

@@ -139,11 +139,14 @@ class SimulatedChurch:
         """Delete a record and every record that cannot exist without it."""
         table, row = self.table(entity), self.row(entity, number)
         for pointer in list(self._pointers(entity, number)):
+            # What refers to it in two ways may be deleted already, for the other way.
+            if pointer.row.id not in pointer.table.rows:
+                continue
             if pointer.is_many:
                 self._leave(pointer, number)
             elif not is_needed(pointer.table, pointer.name):
                 self._set(pointer.table, pointer.row, {}, {pointer.name: None})
-            elif pointer.row.id in pointer.table.rows:
+            else:
                 self.delete(pointer.table.entity.name, pointer.row.id)
         self._stamp_owner(table, row)
         self.announce("destroyed", table, row)
