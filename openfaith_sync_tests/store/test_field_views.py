@@ -18,6 +18,8 @@ from openfaith_sync.store.admin.field_views import drop_field_view, make_field_v
 from openfaith_sync.store.admin.readers import grant_reader
 from openfaith_sync.store.admin.reports import read_frame, run_query
 from openfaith_sync.store.database.database import Database
+from openfaith_sync.store.postgres.statements import Connection
+from openfaith_sync.store.schema.changes import literal
 from openfaith_sync_tests.canonical_entities import read_canonical
 from openfaith_sync_tests.store.making import ORG, OTHER_ORG, fetch, run
 from openfaith_sync_tests.store.stored_church import known, raw, store_raws
@@ -184,3 +186,12 @@ def test_a_frame_of_people_has_the_same_columns(church: Database) -> None:
     }
     with pytest.raises(UsageError, match="only people have"):
         read_frame(church, ORG, AdapterName("pco"), EntityName("field_definition"), fields=True)
+
+
+@pytest.mark.parametrize("setting", ["on", "off"])
+def test_a_text_is_the_same_whatever_the_server_does_with_backslashes(administering: Connection, setting: str) -> None:
+    for text in ("plain", "it's", "a\\b", "\\'; SELECT 1; --", "\\"):
+        with administering.transaction(force_rollback=True):
+            administering.execute(f"SET LOCAL standard_conforming_strings = {setting}".encode())
+            administering.execute(b"SET LOCAL escape_string_warning = off")
+            assert administering.execute(f"SELECT {literal(text)}".encode()).fetchone() == (text,)

@@ -50,6 +50,6 @@ def quoted(*names: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return a text of ours as SQL."""
-    # With standard_conforming_strings, which every session of ours has, a backslash is a backslash.
-    return "'" + text.replace("'", "''") + "'"
+    """Return a text as SQL, whatever the server's standard_conforming_strings is."""
+    plain = "'" + text.replace("'", "''") + "'"
+    return "E" + plain.replace("\\", "\\\\") if "\\" in text else plain
