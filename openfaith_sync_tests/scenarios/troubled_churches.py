@@ -116,6 +116,12 @@ class TroubledChurches:
 
     def make_due(self, mode: str, *orgs: OrgId) -> None:
         """Make planned work due now: nobody waits here for a quarter of an hour, or for the night."""
+        # What was compared today is not compared again tonight.
+        self.execute(
+            "UPDATE sync.checkpoints SET compared_at = compared_at - interval '8 days', "
+            "whole_at = whole_at - interval '8 days' WHERE %s = 'reconciliation' AND org_id = ANY (%s)",
+            mode, list(orgs),
+        )  # fmt: skip
         self.execute(
             "UPDATE sync.work SET not_before = now() WHERE mode = %s AND org_id = ANY (%s) AND run_key IS NULL",
             mode, list(orgs),
