@@ -11,7 +11,8 @@ from openfaith_sync.domain.problems.problem import ProblemKind
 from openfaith_sync.simulator.server.server import RunningSimulator
 from openfaith_sync.store.admin.problems import list_problems
 from openfaith_sync.store.database.database import Database
-from openfaith_sync_tests.commands.conftest import PROJECT, Run
+from openfaith_sync_tests.commands.conftest import Run
+from openfaith_sync_tests.ten_entities import MANIFESTS
 
 GONE = "      website: {type: string, to: url}\n"
 """A line of the campus that the deployment's manifest lacks."""
@@ -23,7 +24,7 @@ EXTRA = "      zone_of_parking: {type: string}\n"
 def manifests(tmp_path: Path) -> Path:
     """Manifests that differ from what the simulator sends, which is made from the right ones."""
     folder = tmp_path / "manifests"
-    shutil.copytree(PROJECT / "manifests", folder)
+    shutil.copytree(MANIFESTS, folder)
     people = folder / "pco" / "people.yaml"
     text = people.read_text()
     assert GONE in text
