@@ -144,7 +144,7 @@ class ParentListing:
     """The parent's content when its list was read; ``None`` when the parent is gone."""
     listed: tuple[ExternalId, ...]
     began_at: datetime | None = None
-    """The database's time when the reading began; ``None`` for now."""
+    """The database's time when the reading began; ``None`` means the present."""
     watermark: datetime | None = None
     """The newest version that this reading covers, where later ones read only what changed since."""
     is_whole: bool = True

@@ -79,7 +79,7 @@ class Reconciliation:
         if stop := confirmed.stop or older.stop:
             raise stop
         if not is_whole and not self._comparison.is_windowed:
-            # What was interrupted covered less than what is asked for now.
+            # What was interrupted covered less than this comparison asks for.
             return result.followed_by(Reconciliation(self._session, self._watermark, self._comparison).run())
         return result
 
